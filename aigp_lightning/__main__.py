@@ -1,0 +1,8 @@
+"""`python -m aigp_lightning`."""
+
+import sys
+
+from aigp_lightning.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The shapes that travel between the rooms: batches, predictions, step outputs.
+
+Nothing here imports torch or NumPy at run time, so that every room can import it for free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+RatioPad = tuple[tuple[float, float], tuple[float, float]]
+"""How an image was letterboxed: ((gain_h, gain_w), (pad_left, pad_top)), pads in network-input pixels."""
+
+
+class DetectionBatch(TypedDict):
+    """One batch of images and boxes.
+
+    Attributes:
+        img: uint8 (B, 3, H, W) RGB; becomes float in 0…1 on the device.
+        cls: int64 (N,), class of every box in the batch.
+        bboxes: float32 (N, 4), cxcywh as fractions of the network input.
+        batch_idx: int64 (N,), which image a box belongs to.
+        im_file: (B,) path of every image, as it was found.
+        ori_shape: (B,) height and width on disk, pixels.
+        ratio_pad: (B,) letterbox of every image; see `RatioPad`.
+        sources: (B,) every image file whose pixels are in the sample: one, or four under mosaic.
+    """
+
+    img: Tensor
+    cls: Tensor
+    bboxes: Tensor
+    batch_idx: Tensor
+    im_file: list[str]
+    ori_shape: list[tuple[int, int]]
+    ratio_pad: list[RatioPad]
+    sources: list[tuple[str, ...]]
+
+
+class PoseBatch(DetectionBatch):
+    """A detection batch with keypoints.
+
+    Attributes:
+        keypoints: float32 (N, K, 3), x and y as fractions of the network input, then visibility 0, 1 or 2.
+    """
+
+    keypoints: Tensor
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """What a data set says about the keypoints of its objects.
+
+    Attributes:
+        count: keypoints an object, K.
+        numbers: how many a label has for each: x and y, or x, y and visibility.
+        names: (K,) a name for each.
+        flip_idx: (K,) the keypoint that takes each place in a left-right mirror; None where nobody said.
+        flip_idx_vertical: (K,) the same upside down.
+        sigmas: (K,) how far off, by object size, each may be (COCO's OKS); None: Ultralytics' own.
+        edges: pairs of keypoints that are joined by a line in pictures.
+    """
+
+    count: int
+    numbers: int
+    names: tuple[str, ...]
+    flip_idx: tuple[int, ...] | None = None
+    flip_idx_vertical: tuple[int, ...] | None = None
+    sigmas: tuple[float, ...] | None = None
+    edges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model found in one image.
+
+    Attributes:
+        boxes: float32 (n, 4) xyxy in network-input pixels.
+        scores: float32 (n,) confidence, falling.
+        labels: int64 (n,) class ids.
+        keypoints: float32 (n, K, 3) x, y in network-input pixels and confidence, or None.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    keypoints: Tensor | None = None
+
+
+class StepOutput(TypedDict, total=False):
+    """What a training or validation step hands to callbacks.
+
+    Attributes:
+        loss: scalar, summed over the batch as Ultralytics does.
+        loss_items: detached components by name (`box_loss`, `cls_loss`, `dfl_loss`).
+        predictions: per image, on validation only; computed once and shared with metrics and pictures.
+    """
+
+    loss: Tensor
+    loss_items: dict[str, Tensor]
+    predictions: list[Prediction]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a validation's curves show, of the classes that have labels.
+
+    Attributes:
+        prefix: of the files' names: empty for a detector, `Box` and `Pose` for keypoints.
+        names: (c,) class names, one a row.
+        x: (1000,) 0…1: confidence, or recall for `pr`.
+        precision: (c, 1000) against confidence.
+        recall: (c, 1000) against confidence.
+        f1: (c, 1000) against confidence.
+        pr: (c, 1000) precision against recall, at IoU 0.5.
+        ap50: (c,) average precision at IoU 0.5.
+    """
+
+    prefix: str
+    names: tuple[str, ...]
+    x: NDArray[np.float32]
+    precision: NDArray[np.float32]
+    recall: NDArray[np.float32]
+    f1: NDArray[np.float32]
+    pr: NDArray[np.float32]
+    ap50: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CornerErrors:
+    """How far off the corners of gates were, by how far the gates were.
+
+    Attributes:
+        distance: (n,) metres from the camera to the gate, by its labelled corners.
+        error: (n,) mean distance between found and labelled corners of that gate, pixels of the original picture.
+        bands: limits between bands of distance, metres, rising.
+    """
+
+    distance: NDArray[np.float32]
+    error: NDArray[np.float32]
+    bands: tuple[float, ...]
