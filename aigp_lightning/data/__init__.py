@@ -1,0 +1,1 @@
+"""WHAT the model sees: data sets, samples, augmentation, loaders."""

@@ -1,0 +1,33 @@
+"""Training augmentation: one visible list of Albumentations transforms, from sample to sample.
+
+`pipeline.TrainPipeline` is the entry; nothing here imports OpenCV or Albumentations until an image needs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from aigp_lightning.data.augment.config import AugmentConfig, TransformSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["AugmentConfig", "Sample", "TransformSpec"]
+
+
+class Sample(TypedDict):
+    """One image with its labels.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        bboxes: (n, 4) float32 xyxy, pixels of `image`.
+        cls: (n,) int64 class ids.
+        keypoints: (n, K, 3) float32 x, y in pixels of `image` and visibility 0, 1 or 2; None for plain detection.
+        im_file: the image's path, as it was found.
+    """
+
+    image: np.ndarray
+    bboxes: np.ndarray
+    cls: np.ndarray
+    keypoints: np.ndarray | None
+    im_file: str

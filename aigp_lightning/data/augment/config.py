@@ -1,0 +1,60 @@
+"""What the user may choose about augmentation. Plain data: the command line is made from these fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class TransformSpec:
+    """One of the user's own Albumentations transforms, by name.
+
+    Args:
+        class_path: Importable path of the class, such as `albumentations.RandomFog`.
+        init_args: Keyword arguments of its constructor; a value may itself be a class_path/init_args mapping
+            (or a list of them), so that `albumentations.OneOf` can be written in YAML.
+    """
+
+    class_path: str
+    init_args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class AugmentConfig:
+    """Strength and probability of every augmentation; the defaults are Ultralytics' own.
+
+    Args:
+        mosaic: Probability that a sample is a mosaic of four images.
+        degrees: Rotation is drawn from plus or minus this many degrees.
+        translate: The centre moves by up to this fraction of the image size, per axis.
+        scale: The size is multiplied by a factor drawn from 1 - scale to 1 + scale.
+        shear: Shear is drawn from plus or minus this many degrees, per axis.
+        hsv_h: Largest hue shift, as a fraction of the colour circle.
+        hsv_s: Largest relative change of saturation.
+        hsv_v: Largest relative change of brightness.
+        fliplr: Probability of a left-right flip.
+        flipud: Probability of an upside-down flip.
+        blur: Probability of a box blur.
+        median_blur: Probability of a median blur.
+        to_gray: Probability of turning grey.
+        clahe: Probability of a local contrast equalisation.
+        extra: The user's own Albumentations transforms, run after the colour changes and before the flips; each is
+            `{class_path: albumentations.MotionBlur, init_args: {p: 0.1}}`.
+    """
+
+    mosaic: float = 1.0
+    degrees: float = 0.0
+    translate: float = 0.1
+    scale: float = 0.5
+    shear: float = 0.0
+    hsv_h: float = 0.015
+    hsv_s: float = 0.7
+    hsv_v: float = 0.4
+    fliplr: float = 0.5
+    flipud: float = 0.0
+    blur: float = 0.01
+    median_blur: float = 0.01
+    to_gray: float = 0.01
+    clahe: float = 0.01
+    extra: list[dict[str, Any]] = field(default_factory=list)

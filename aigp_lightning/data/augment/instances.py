@@ -1,0 +1,157 @@
+"""Boxes, classes and keypoints of one sample, and the rules by which they follow the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aigp_lightning.errors import ConfigError
+
+MIN_SIDE = 2.0
+MAX_ASPECT = 100.0
+MIN_AREA_LEFT = 0.1
+
+
+@dataclass
+class Instances:
+    """The labels of one sample.
+
+    Args:
+        bboxes: (n, 4) float32 xyxy, pixels.
+        cls: (n,) int64.
+        keypoints: (n, K, 3) float32 x, y in pixels and visibility, or None.
+    """
+
+    bboxes: np.ndarray
+    cls: np.ndarray
+    keypoints: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> Instances:
+        """Select instances.
+
+        Args:
+            rows: (n,) bool, or (m,) indices.
+        """
+        keypoints = None if self.keypoints is None else self.keypoints[rows]
+        return Instances(self.bboxes[rows], self.cls[rows], keypoints)
+
+    def moved(self, matrix: np.ndarray) -> Instances:
+        """Carry boxes (the hull of their four corners) and keypoints through an affine map.
+
+        Args:
+            matrix: (2, 3) pixels to pixels.
+        """
+        low, high = self.bboxes[:, :2], self.bboxes[:, 2:]
+        # The extremes of a sum over x and y are the sums of the extremes: no need to visit the corners.
+        ends = low[:, None] * matrix[:, :2], high[:, None] * matrix[:, :2]
+        bboxes = np.empty((len(low), 4), np.float32)
+        bboxes[:, :2] = np.minimum(*ends).sum(-1) + matrix[:, 2]
+        bboxes[:, 2:] = np.maximum(*ends).sum(-1) + matrix[:, 2]
+        keypoints = self.keypoints
+        if keypoints is not None:
+            xy = keypoints[..., :2] @ matrix[:, :2].T + matrix[:, 2]
+            keypoints = np.concatenate((xy, keypoints[..., 2:]), axis=-1).astype(np.float32)
+        return Instances(bboxes, self.cls, keypoints)
+
+    def clipped(self, width: int, height: int) -> Instances:
+        """Clip to the image; a keypoint outside becomes invisible and stays on the border.
+
+        Args:
+            width: Image width, pixels.
+            height: Image height, pixels.
+        """
+        limit = np.array((width, height), np.float32)
+        bboxes = np.minimum(np.maximum(self.bboxes, 0), np.concatenate((limit, limit)))
+        keypoints = self.keypoints
+        if keypoints is not None:
+            xy = keypoints[..., :2]
+            outside = ((xy < 0) | (xy > limit)).any(-1, keepdims=True)
+            keypoints = np.concatenate((xy.clip(0, limit), np.where(outside, 0, keypoints[..., 2:])), axis=-1)
+        return Instances(bboxes, self.cls, keypoints)
+
+    def flipped(self, length: int, axis: int, permutation: Sequence[int] | None) -> Instances:
+        """Mirror, and give every keypoint the name of its mirror image.
+
+        Args:
+            length: Image width (axis 0) or height (axis 1), pixels.
+            axis: 0 for left-right, 1 for upside-down.
+            permutation: (K,) the keypoint that takes each place; needed where there are keypoints.
+
+        Raises:
+            ConfigError: Keypoints without a permutation: left corners would be called right corners.
+        """
+        bboxes = self.bboxes.copy()
+        bboxes[:, [axis, axis + 2]] = length - self.bboxes[:, [axis + 2, axis]]
+        keypoints = self.keypoints
+        if keypoints is not None:
+            keypoints = keypoints[:, require_permutation(permutation, axis)]
+            keypoints[..., axis] = length - keypoints[..., axis]
+        return Instances(bboxes, self.cls, keypoints)
+
+
+def require_permutation(permutation: Sequence[int] | None, axis: int) -> list[int]:
+    """Refuse to mirror keypoints whose mirror names are unknown.
+
+    Args:
+        permutation: (K,) or None.
+        axis: 0 for left-right, 1 for upside-down.
+
+    Raises:
+        ConfigError: There is no permutation.
+    """
+    if permutation is None:
+        option, key = (("fliplr", "flip_idx"), ("flipud", "flip_idx_vertical"))[axis]
+        kind = ("left-right", "upside-down")[axis]
+        raise ConfigError(
+            f"A {kind} flip of keypoints needs the permutation of their names: give {key} in data.yaml "
+            f"(one index per keypoint), or set augment {option} to 0 and leave mirroring transforms out."
+        )
+    return list(permutation)
+
+
+def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) -> Instances:
+    """Join the instances of several images in one frame of coordinates.
+
+    Args:
+        parts: At least one; all with keypoints, or all without.
+        offsets: x and y of every part's origin in that frame, pixels.
+
+    Raises:
+        ValueError: Some parts have keypoints and some have none.
+    """
+    keypoints = [part.keypoints for part in parts if part.keypoints is not None]
+    if keypoints and len(keypoints) != len(parts):
+        raise ValueError("Some images of a mosaic have keypoints and some have none.")
+    shift = np.repeat(np.array(offsets, np.float32), [len(part.cls) for part in parts], axis=0)
+    bboxes = np.concatenate([part.bboxes for part in parts])
+    bboxes[:, :2] += shift
+    bboxes[:, 2:] += shift
+    joined = np.concatenate(keypoints) if keypoints else None
+    if joined is not None:
+        joined[..., :2] += shift[:, None]
+    return Instances(bboxes, np.concatenate([part.cls for part in parts]), joined)
+
+
+def areas(bboxes: np.ndarray) -> np.ndarray:
+    """Areas of (n, 4) xyxy boxes, pixels squared."""
+    return np.asarray((bboxes[:, 2] - bboxes[:, 0]) * (bboxes[:, 3] - bboxes[:, 1]))
+
+
+def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float) -> np.ndarray:
+    """Which boxes are still recognisable after a warp and a clip; thresholds as in Ultralytics.
+
+    Args:
+        before: (n, 4) xyxy, pixels before the warp.
+        after: (n, 4) xyxy, pixels after the warp and the clip.
+        gain: Scale of the warp.
+
+    Returns:
+        (n,) bool: wider and higher than 2 px, aspect under 100, more than a tenth of the scaled area left.
+    """
+    width, height = after[:, 2] - after[:, 0], after[:, 3] - after[:, 1]
+    tiny = 1e-16
+    aspect = np.maximum(width / (height + tiny), height / (width + tiny))
+    left = width * height / (areas(before) * gain**2 + tiny)
+    return np.asarray((width > MIN_SIDE) & (height > MIN_SIDE) & (left > MIN_AREA_LEFT) & (aspect < MAX_ASPECT))

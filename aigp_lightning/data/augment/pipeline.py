@@ -1,0 +1,163 @@
+"""The training augmentations in order: the one list that says what happens to a training image."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aigp_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.augment import Sample
+    from aigp_lightning.data.augment.config import AugmentConfig
+    from aigp_lightning.data.augment.extra import Transform, UserTransforms
+
+
+class TrainPipeline:
+    """From an image with its mosaic partners to one augmented sample, by the seed alone.
+
+    The transforms are Albumentations' and are called one after the other: `A.Compose` checks and converts every label
+    before and after, which costs more than the transforms need. The user's spatial transforms do go through it.
+
+    Args:
+        imgsz: Side of the square output, pixels.
+        config: Strengths and probabilities.
+        flip_idx: (K,) keypoint permutation of a left-right mirror; None where there are no keypoints.
+        flip_idx_vertical: (K,) keypoint permutation of an upside-down mirror; never derived from the other one.
+        keypoints: Whether samples have keypoints though there is no permutation.
+
+    Raises:
+        ConfigError: A value is out of range, a transform of the user's cannot be built or used, or keypoints would be
+            flipped upside down with no permutation for that.
+    """
+
+    def __init__(
+        self,
+        imgsz: int,
+        config: AugmentConfig,
+        flip_idx: Sequence[int] | None = None,
+        flip_idx_vertical: Sequence[int] | None = None,
+        *,
+        keypoints: bool = False,
+    ) -> None:
+        self.imgsz = imgsz
+        self.config = config
+        self.flip_idx = None if flip_idx is None else tuple(flip_idx)
+        self.flip_idx_vertical = None if flip_idx_vertical is None else tuple(flip_idx_vertical)
+        self._built: tuple[list[Transform], UserTransforms | None, list[Transform]] | None = None
+        check_config(config)
+        keypoints = keypoints or flip_idx is not None
+        if keypoints:
+            self._check_flips()
+        if config.extra:
+            from aigp_lightning.data.augment.extra import as_spec, check_extras
+
+            permutations = (self.flip_idx, self.flip_idx_vertical) if keypoints else None
+            check_extras([as_spec(item) for item in config.extra], imgsz, permutations)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the built transforms behind: a worker makes its own, with its own scratch memory."""
+        return {**self.__dict__, "_built": None}
+
+    @property
+    def transforms(self) -> list[Transform]:
+        """Every transform that can change an image, in order."""
+        before, extra, flips = self._build()
+        return [*before, *(extra.transforms if extra else ()), *flips]
+
+    def __call__(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+        """Augment one sample; the inputs are left as they are.
+
+        Args:
+            sample: Image and labels, the long side at `imgsz` already.
+            partners: Three more for a mosaic, or none; the caller decides by `config.mosaic`.
+            seed: Not negative; the same inputs and seed give the same sample on any worker.
+
+        Returns:
+            (imgsz, imgsz, 3) image with the labels that are left.
+
+        Raises:
+            ConfigError: There are keypoints to flip and no permutation to flip them by.
+        """
+        from aigp_lightning.data.augment.instances import Instances
+
+        if sample["keypoints"] is not None:
+            self._check_flips()
+        before, extra, flips = self._build()
+        generator, py_random = np.random.default_rng(seed), random.Random(seed)
+        steps = [*before, extra, *flips] if extra else [*before, *flips]
+        data: dict[str, Any] = {
+            "image": sample["image"],
+            "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"]),
+            "partners": partners,
+        }
+        for step in steps:
+            step.set_random_state(generator, py_random)
+            data = step(**data)
+        labels: Instances = data["instances"]
+        return {
+            "image": data["image"],
+            "bboxes": labels.bboxes,
+            "cls": labels.cls,
+            "keypoints": labels.keypoints,
+            "im_file": sample["im_file"],
+        }
+
+    def _check_flips(self) -> None:
+        """Refuse to mirror keypoints without knowing their mirror names."""
+        from aigp_lightning.data.augment.instances import require_permutation
+
+        if self.config.fliplr > 0:
+            require_permutation(self.flip_idx, 0)
+        if self.config.flipud > 0:
+            require_permutation(self.flip_idx_vertical, 1)
+
+    def _build(self) -> tuple[list[Transform], UserTransforms | None, list[Transform]]:
+        """Make the transforms at first use; a probability of zero leaves one out."""
+        if self._built is not None:
+            return self._built
+        import albumentations as A  # type: ignore[import-untyped,unused-ignore]
+
+        from aigp_lightning.data.augment.color import RandomHSV
+        from aigp_lightning.data.augment.extra import UserTransforms, as_spec, build_transform
+        from aigp_lightning.data.augment.flip import Flip
+        from aigp_lightning.data.augment.mosaic import MosaicAffine
+
+        c = self.config
+        colour = RandomHSV(c.hsv_h, c.hsv_s, c.hsv_v, p=1.0 if c.hsv_h or c.hsv_s or c.hsv_v else 0.0)
+        before: list[Transform] = [
+            MosaicAffine(self.imgsz, degrees=c.degrees, translate=c.translate, scale=c.scale, shear=c.shear),
+            A.Blur(p=c.blur),
+            A.MedianBlur(p=c.median_blur),
+            A.ToGray(p=c.to_gray),
+            A.CLAHE(p=c.clahe),
+            colour,
+        ]
+        flips: list[Transform] = [
+            Flip(axis=1, permutation=self.flip_idx_vertical, p=c.flipud),
+            Flip(axis=0, permutation=self.flip_idx, p=c.fliplr),
+        ]
+        own = [build_transform(as_spec(item)) for item in c.extra]
+        extra = UserTransforms(own, self.flip_idx, self.flip_idx_vertical) if own else None
+        self._built = [item for item in before if item.p], extra, [item for item in flips if item.p]
+        return self._built
+
+
+def check_config(config: AugmentConfig) -> None:
+    """Refuse values that no augmentation can mean.
+
+    Args:
+        config: The user's values.
+
+    Raises:
+        ConfigError: A probability or a range is out of bounds.
+    """
+    limits = dict.fromkeys(("mosaic", "fliplr", "flipud", "blur", "median_blur", "to_gray", "clahe"), 1.0)
+    limits.update(degrees=180.0, shear=89.0, translate=1.0, scale=0.99, hsv_h=1.0, hsv_s=1.0, hsv_v=1.0)
+    for name, limit in limits.items():
+        value = getattr(config, name)
+        if not 0 <= value <= limit:
+            raise ConfigError(f"augment {name} is {value}; it must lie between 0 and {limit:g}.")

@@ -1,0 +1,69 @@
+"""Samples to a batch, and batches to whoever asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.dataset import Item
+    from aigp_lightning.types import DetectionBatch
+
+EMPTY_SIDE = 32
+
+
+class LazyLoader(DataLoader[Any]):
+    """A loader that asks its workers for samples at the first `next`, not when the iteration is set up.
+
+    Lightning sets up the first iteration of a process before it says which epoch it is and before callbacks hear that
+    it starts. Workers that prefetch by then would make samples of epoch 0 for a resumed run, and mosaics for an epoch
+    that should have none.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override,unused-ignore]
+        """Iterate; nothing happens before the first `next`."""
+        yield from super().__iter__()
+
+
+def collate(items: Sequence[Item]) -> DetectionBatch:
+    """Stack samples; labels become fractions of the network input.
+
+    The pixels stay as they lie in memory, height × width × channel, and are only called (B, 3, H, W): the layout that
+    `channels_last` networks want, without a copy.
+
+    Args:
+        items: samples of one shape; none at all gives an empty batch.
+    """
+    if not items:
+        return _batch(torch.zeros(0, 3, EMPTY_SIDE, EMPTY_SIDE, dtype=torch.uint8), [], np.zeros((0, 4), np.float32))
+    pixels = torch.from_numpy(np.stack([item["image"] for item in items])).permute(0, 3, 1, 2)
+    height, width = pixels.shape[2:]
+    corners = np.concatenate([item["bboxes"] for item in items]).astype(np.float32, copy=False)
+    low, high = corners[:, :2], corners[:, 2:]
+    size = np.array([width, height], dtype=np.float32)
+    bboxes = np.concatenate(((low + high) / 2 / size, (high - low) / size), axis=1)
+    batch = _batch(pixels, items, bboxes)
+    if items[0]["keypoints"] is not None:
+        points = np.concatenate([item["keypoints"] for item in items])  # type: ignore[misc]
+        fractions = points / np.array([width, height, 1], dtype=np.float32)
+        batch["keypoints"] = torch.from_numpy(fractions.astype(np.float32, copy=False))  # type: ignore[typeddict-unknown-key]
+    return batch
+
+
+def _batch(pixels: torch.Tensor, items: Sequence[Item], bboxes: np.ndarray) -> DetectionBatch:
+    counts = [len(item["cls"]) for item in items]
+    classes = np.concatenate([item["cls"] for item in items]) if items else np.zeros(0)
+    return {
+        "img": pixels,
+        "cls": torch.from_numpy(classes.astype(np.int64, copy=False)),
+        "bboxes": torch.from_numpy(bboxes),
+        "batch_idx": torch.from_numpy(np.repeat(np.arange(len(items)), counts)),
+        "im_file": [item["im_file"] for item in items],
+        "ori_shape": [item["ori_shape"] for item in items],
+        "ratio_pad": [item["ratio_pad"] for item in items],
+        "sources": [item["sources"] for item in items],
+    }

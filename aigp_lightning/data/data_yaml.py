@@ -1,0 +1,212 @@
+"""Reads an Ultralytics `data.yaml`: where the pictures are and what the classes are called."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.data.keypoint_yaml import read_keypoints
+from aigp_lightning.errors import DataError
+from aigp_lightning.types import Keypoints
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set as its YAML describes it.
+
+    Attributes:
+        file: the YAML itself, absolute.
+        root: folder that relative sources start from.
+        names: class id to name, ids 0 to nc - 1 in order.
+        splits: `train`, `val`, `test` to their sources: absolute folders, globs, images or .txt lists. Symbolic links
+            are kept as written, since labels are found from the path as written.
+        keypoints: what it says about keypoints; None where it has none.
+    """
+
+    file: Path
+    root: Path
+    names: dict[int, str]
+    splits: dict[str, tuple[str, ...]]
+    keypoints: Keypoints | None = None
+
+    @property
+    def kpt_shape(self) -> tuple[int, int] | None:
+        """Number of keypoints and numbers for each (2 or 3)."""
+        return None if self.keypoints is None else (self.keypoints.count, self.keypoints.numbers)
+
+    @property
+    def nc(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+
+class Document:
+    """A parsed YAML that knows on which line each top-level key stands, to say so in errors."""
+
+    def __init__(self, file: Path) -> None:
+        import yaml
+
+        self.file = file
+        self.lines: dict[str, int] = {}
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{file}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from error
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            values = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise DataError(
+                f"{file}{line}: not valid YAML: {error.problem or error.context}; mend that line"
+            ) from error
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+            raise DataError(f"{file}: not valid YAML: {error}") from error
+        if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
+            raise DataError(f"{file}: not a data set description; it needs the keys train, val and names")
+        self.values: dict[Any, Any] = values
+        self._find_lines(node)
+
+    def _find_lines(self, node: Any) -> None:
+        """Note the line of every key; a key given twice is an error, since YAML would silently take the last."""
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in self.lines:
+                raise DataError(f"{self.file}:{line}: '{name}' is also on line {self.lines[name]}; keep one of the two")
+            self.lines[name] = line
+            if name == "names" and isinstance(value.value, list) and value.id == "mapping":
+                seen: dict[str, int] = {}
+                for class_id, _ in value.value:
+                    at = class_id.start_mark.line + 1
+                    if str(class_id.value) in seen:
+                        raise DataError(
+                            f"{self.file}:{at}: class {class_id.value} is also on line {seen[str(class_id.value)]}; "
+                            "give every class its own id"
+                        )
+                    seen[str(class_id.value)] = at
+
+    def error(self, key: str, text: str) -> DataError:
+        """An error about one key, with its line where it is there."""
+        line = f":{self.lines[key]}" if key in self.lines else ""
+        return DataError(f"{self.file}{line}: {text}")
+
+
+def read_data_yaml(path: str | Path) -> DataSpec:
+    """Read and check a data set description. Nothing is downloaded and no code in it is run.
+
+    Args:
+        path: the YAML, or a folder with a `data.yaml`.
+
+    Returns:
+        The checked description. Whether the pictures exist is checked when a split is listed.
+
+    Raises:
+        DataError: the file is missing, is not YAML, or one of its values is wrong.
+    """
+    file = Path(os.path.abspath(Path(path).expanduser()))
+    if file.is_dir():
+        file = file / "data.yaml"
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; give data.data_yaml the path of your data set's data.yaml")
+    doc = Document(file)
+    sources = {split: _sources(doc, split) for split in SPLITS}
+    root = _root(doc, [*sources["train"], *sources["val"]])
+    return DataSpec(
+        file=file,
+        root=root,
+        names=_names(doc),
+        splits={split: tuple(_absolute(root, s) for s in found) for split, found in sources.items() if found},
+        keypoints=read_keypoints(doc.values, doc.error),
+    )
+
+
+def _sources(doc: Document, split: str) -> list[str]:
+    """The sources of one split as written."""
+    key = "validation" if split == "val" and "val" not in doc.values and "validation" in doc.values else split
+    value = doc.values.get(key)
+    if value is None or value in ("", []):
+        if split == "test":
+            return []
+        raise doc.error(
+            key, f"'{split}' is missing or empty; add '{split}: images/{split}' (a folder, a .txt or a list)"
+        )
+    values = value if isinstance(value, list) else [value]
+    if wrong := [v for v in values if not isinstance(v, str) or not v.strip() or "\0" in v]:
+        raise doc.error(key, f"'{split}' must be a path or a list of paths, not {wrong[0]!r:.80}")
+    return values
+
+
+def _root(doc: Document, sources: list[str]) -> Path:
+    """The folder relative sources start from.
+
+    Ultralytics takes a relative `path` from the working directory, or else from its own folder of data sets. Here the
+    place of the YAML comes first, so that a set can be used from anywhere; the others follow if the pictures are there.
+    """
+    written = doc.values.get("path")
+    if written is not None and (not isinstance(written, str) or "\0" in written):
+        raise doc.error("path", f"'path' must be a folder, not {written!r:.80}")
+    here, cwd = doc.file.parent, Path.cwd()
+    folder = Path(written or ".").expanduser()
+    bases = [here] if not written or folder.is_absolute() else [here, cwd, cwd / "datasets", cwd.parent / "datasets"]
+    roots = [Path(os.path.abspath(base / folder)) for base in bases]
+    complete = (root for root in roots if all(_exists(_absolute(root, s)) for s in sources))
+    return next(complete, None) or next((root for root in roots if root.is_dir()), roots[0])
+
+
+def _absolute(root: Path, source: str) -> str:
+    """A source as an absolute path, links unresolved.
+
+    A leading `../` that leads nowhere is dropped, as Ultralytics does for sets exported with `../train/images`.
+    """
+    written = os.path.join(root, os.path.expanduser(source))
+    path = os.path.normpath(written)
+    if os.path.exists(written) and not (os.path.exists(path) and os.path.samefile(path, written)):
+        return written  # a `..` behind a symbolic link: tidying up would point elsewhere
+    if not _exists(path) and source.startswith("../"):
+        shorter = os.path.normpath(os.path.join(root, source[3:]))
+        return shorter if _exists(shorter) else path
+    return path
+
+
+def _exists(path: str) -> bool:
+    """Whether a path, or anything a glob stands for, is there."""
+    return os.path.exists(path) or (glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None)
+
+
+def _names(doc: Document) -> dict[int, str]:
+    """Class names by id, checked against `nc`."""
+    names, nc = doc.values.get("names"), doc.values.get("nc")
+    if nc is not None:
+        try:
+            count = float("nan") if isinstance(nc, bool) else float(nc)
+            nc = int(count) if count == int(count) and count > 0 else None
+        except (TypeError, ValueError, OverflowError):
+            nc = None
+        if nc is None:
+            raise doc.error("nc", f"'nc' must be a whole number over 0, not {doc.values['nc']!r:.80}")
+    if names is None:
+        if nc is None:
+            raise doc.error("names", "neither 'names' nor 'nc' is given; add the class names: 'names: [gate]'")
+        return {i: f"class_{i}" for i in range(nc)}
+    if not isinstance(names, list | dict) or not names:
+        raise doc.error("names", f"'names' must be a list or ids with names, such as [gate], not {names!r:.80}")
+    try:
+        pairs = dict(enumerate(names)) if isinstance(names, list) else {int(k): v for k, v in names.items()}
+    except (TypeError, ValueError) as error:
+        raise doc.error("names", f"a class id under 'names' is not a whole number ({error!s:.80})") from error
+    if wrong := [v for v in pairs.values() if not isinstance(v, str | int | float)]:
+        raise doc.error("names", f"a class name must be text, not {type(wrong[0]).__name__}")
+    if sorted(pairs) != list(range(len(names))):
+        raise doc.error(
+            "names", f"the {len(names)} class ids must be 0 to {len(names) - 1}, not {min(pairs)} to {max(pairs)}"
+        )
+    if nc is not None and nc != len(pairs):
+        raise doc.error("nc", f"'nc' is {nc}, but 'names' has {len(pairs)} classes; mend one of the two")
+    return {i: str(pairs[i]) for i in sorted(pairs)}

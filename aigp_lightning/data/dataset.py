@@ -1,0 +1,181 @@
+"""Image and labels to one sample: what a loader's worker does."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
+from aigp_lightning.types import RatioPad
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.augment import Sample
+    from aigp_lightning.data.augment.pipeline import TrainPipeline
+    from aigp_lightning.data.scan import ImageRecord
+
+
+class Item(TypedDict):
+    """One sample, ready to be collated.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the network's input.
+        bboxes: (n, 4) float32 xyxy, pixels of `image`.
+        cls: (n,) int64.
+        keypoints: (n, K, 3) float32 pixels and visibility, or None.
+        im_file, ori_shape, ratio_pad, sources: see `DetectionBatch`.
+    """
+
+    image: np.ndarray
+    bboxes: np.ndarray
+    cls: np.ndarray
+    keypoints: np.ndarray | None
+    im_file: str
+    ori_shape: tuple[int, int]
+    ratio_pad: RatioPad
+    sources: tuple[str, ...]
+
+
+def to_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Boxes and keypoints of a record in pixels of an image of this size.
+
+    Returns:
+        (n, 4) xyxy float32, and (n, K, 3) float32 or None.
+    """
+    centre, half = record.bboxes[:, :2], record.bboxes[:, 2:] / 2
+    scale = np.array([width, height, width, height], dtype=np.float32)
+    bboxes = np.concatenate((centre - half, centre + half), axis=1) * scale
+    if record.keypoints is None:
+        return bboxes, None
+    return bboxes, record.keypoints * np.array([width, height, 1], dtype=np.float32)
+
+
+class TrainDataset:
+    """Augmented samples, made as a `TrainRequest` says.
+
+    Args:
+        records: images and labels of the split.
+        imgsz: network input, pixels.
+        pipeline: the augmentations.
+        batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
+    """
+
+    def __init__(self, records: Sequence[ImageRecord], imgsz: int, pipeline: TrainPipeline, batch_size: int) -> None:
+        self.records, self.imgsz, self.pipeline = records, imgsz, pipeline
+        self.room = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
+        self.buffer: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def image(self, index: int) -> np.ndarray:
+        """(h, w, 3) uint8 RGB with its long side at `imgsz`, decoded or from the buffer. Not to be written to."""
+        from aigp_lightning.data.augment.letterbox import resize_long_side
+        from aigp_lightning.data.images import read_image
+
+        if index not in self.buffer:
+            self.buffer[index] = resize_long_side(read_image(self.records[index].im_file), self.imgsz)
+            if len(self.buffer) > self.room:
+                self.buffer.popitem(last=False)
+        return self.buffer[index]
+
+    def sample(self, index: int) -> Sample:
+        """An image before augmentation, with its labels in pixels."""
+        record, image = self.records[index], self.image(index)
+        bboxes, keypoints = to_pixels(record, *image.shape[:2])
+        return {
+            "image": image,
+            "bboxes": bboxes,
+            "cls": record.cls,
+            "keypoints": keypoints,
+            "im_file": record.im_file,
+        }
+
+    def __getitem__(self, request: TrainRequest) -> Item:
+        mine = self.sample(request.index)
+        self.buffer.move_to_end(request.index)  # only its own turn keeps an image young: that is how partners are drawn
+        done = self.pipeline(mine, [self.sample(index) for index in request.partners], request.seed)
+        record = self.records[request.index]
+        return {
+            "image": done["image"],
+            "bboxes": done["bboxes"],
+            "cls": done["cls"],
+            "keypoints": done["keypoints"],
+            "im_file": record.im_file,
+            "ori_shape": record.shape,
+            "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
+            "sources": (record.im_file, *(self.records[index].im_file for index in request.partners)),
+        }
+
+
+class EvalDataset:
+    """Letterboxed samples, made as an `EvalRequest` says.
+
+    Args:
+        records: images and labels of the split.
+        imgsz: length that an image's long side gets before it is letterboxed, pixels.
+    """
+
+    def __init__(self, records: Sequence[ImageRecord], imgsz: int) -> None:
+        self.records, self.imgsz = records, imgsz
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, request: EvalRequest) -> Item:
+        from aigp_lightning.data.images import read_image
+
+        record = self.records[request.index]
+        item = letterboxed(read_image(record.im_file), record.im_file, self.imgsz, request.shape)
+        (gain_h, gain_w), (left, top) = item["ratio_pad"]
+        bboxes, keypoints = to_pixels(record, *item["ori_shape"])
+        gain, pad = np.array([gain_w, gain_h], dtype=np.float32), np.array([left, top], dtype=np.float32)
+        item["bboxes"], item["cls"] = bboxes * np.tile(gain, 2) + np.tile(pad, 2), record.cls
+        if keypoints is not None:
+            moved = keypoints.copy()
+            moved[..., :2] = keypoints[..., :2] * gain + pad
+            item["keypoints"] = moved
+        return item
+
+
+def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, int]) -> Item:
+    """Fit an image into the network's input as Ultralytics validates: long side to `imgsz`, grey round the rest.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        im_file: its name, carried along.
+        imgsz: length of the long side, pixels.
+        shape: (height, width) of the network input, pixels.
+    """
+    from aigp_lightning.data.augment.letterbox import letterbox, resize_long_side
+
+    height, width = image.shape[:2]
+    resized = resize_long_side(image, imgsz)
+    done, (gain_h, gain_w), (left, top) = letterbox(resized, shape)
+    total = (gain_h * resized.shape[0] / height, gain_w * resized.shape[1] / width)
+    return unlabelled(done, im_file, (height, width), (total, (float(left), float(top))))
+
+
+def unlabelled(image: np.ndarray, im_file: str, ori_shape: tuple[int, int], ratio_pad: RatioPad) -> Item:
+    """An item without labels, of a letterboxed (H, W, 3) image; see `Item` for the rest."""
+    return {
+        "image": image,
+        "bboxes": np.zeros((0, 4), dtype=np.float32),
+        "cls": np.zeros(0, dtype=np.int64),
+        "keypoints": None,
+        "im_file": im_file,
+        "ori_shape": ori_shape,
+        "ratio_pad": ratio_pad,
+        "sources": (im_file,),
+    }
+
+
+def init_worker(worker: int) -> None:
+    """Keep a loader's worker to one thread: the workers are the parallelism."""
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

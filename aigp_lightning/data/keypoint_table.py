@@ -1,0 +1,88 @@
+"""All objects of a split in one table, for questions about the data set as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.data.keypoint_checks import layout
+from aigp_lightning.types import Keypoints
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.scan import ImageRecord
+
+FEW = 5
+"""Objects with all their keypoints labelled that it takes to tell a mirror order from the labels."""
+
+
+@dataclass
+class KeypointTable:
+    """All objects of a split, in pixels of their pictures.
+
+    Attributes:
+        records: images without the second of two that are listed twice.
+        keypoints: what the data set says.
+    """
+
+    records: Sequence[ImageRecord]
+    keypoints: Keypoints
+
+    @cached_property
+    def image(self) -> NDArray[np.int64]:
+        """(n,) index of the record of every object."""
+        return np.repeat(np.arange(len(self.records)), [len(record.cls) for record in self.records])
+
+    @cached_property
+    def size(self) -> NDArray[np.float64]:
+        """(n, 2) width and height of every object's picture, pixels."""
+        return np.array([record.shape[::-1] for record in self.records], np.float64).reshape(-1, 2)[self.image]
+
+    @cached_property
+    def boxes(self) -> NDArray[np.float64]:
+        """(n, 4) xyxy, pixels."""
+        boxes = np.concatenate([np.zeros((0, 4)), *(record.bboxes for record in self.records)])
+        centre, half = boxes[:, :2] * self.size, boxes[:, 2:] * self.size / 2
+        return np.concatenate((centre - half, centre + half), 1)
+
+    @cached_property
+    def labels(self) -> NDArray[np.float64]:
+        """(n, K, 3) as in the records."""
+        empty = np.zeros((0, self.keypoints.count, 3))
+        return np.concatenate([empty, *(record.keypoints for record in self.records if record.keypoints is not None)])
+
+    @cached_property
+    def points(self) -> NDArray[np.float64]:
+        """(n, K, 2) x and y, pixels."""
+        return np.asarray(self.labels[..., :2] * self.size[:, None])
+
+    @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """(n,) whether all keypoints are labelled, hidden ones too."""
+        return np.asarray((self.labels[..., 2] > 0).all(1))
+
+    @cached_property
+    def layout(self) -> NDArray[np.float64] | None:
+        """(K, 2) mean place in the box of each keypoint, or None where too few objects have them all."""
+        return layout(self.points[self.whole], self.boxes[self.whole]) if self.whole.sum() >= FEW else None
+
+    def row(self, index: int) -> NDArray[np.float32]:
+        """One object's box and x and y of its keypoints, as its record has them."""
+        record = self.records[self.image[index]]
+        at = index - int(np.searchsorted(self.image, self.image[index]))
+        assert record.keypoints is not None
+        return np.concatenate((record.bboxes[at], record.keypoints[at, :, :2].ravel()))
+
+
+def gather(records: Sequence[ImageRecord], keypoints: Keypoints) -> KeypointTable:
+    """Take every image once.
+
+    Args:
+        records: of a scan with keypoints.
+        keypoints: what the data set says.
+    """
+    return KeypointTable(list({record.im_file: record for record in records}.values()), keypoints)

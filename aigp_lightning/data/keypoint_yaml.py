@@ -1,0 +1,147 @@
+"""What a `data.yaml` says about keypoints: their number, names, mirror orders, tolerances, and lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aigp_lightning.errors import DataError
+from aigp_lightning.types import Keypoints
+
+Fault = Callable[[str, str], DataError]
+"""Makes an error about a key, with its line."""
+
+RING = 4
+"""This many keypoints are the corners of something with four sides, in order, unless `skeleton` says otherwise."""
+# Joints of COCO's persons, counted from 0, as pairs that people draw lines between.
+PERSON = (
+    *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10)),
+    *((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
+)
+PERSON_JOINTS = 17
+
+
+def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
+    """Read and check all keys about keypoints.
+
+    Args:
+        values: the parsed YAML.
+        fault: makes an error about a key.
+
+    Raises:
+        DataError: a key is not what it has to be, or does not fit `kpt_shape`.
+    """
+    shape = _shape(values, fault)
+    if shape is None:
+        return None
+    count, numbers = shape
+    flip = _permutation(values, "flip_idx", count, fault)
+    vertical = _permutation(values, "flip_idx_vertical", count, fault)
+    edges = _edges(values, count, fault)
+    return Keypoints(
+        count=count,
+        numbers=numbers,
+        names=_names(values, count, fault) or tuple(map(str, range(count))),
+        flip_idx=flip,
+        flip_idx_vertical=vertical or _other_mirror(flip, edges),
+        sigmas=_sigmas(values, count, fault),
+        edges=edges,
+    )
+
+
+def default_edges(count: int) -> tuple[tuple[int, int], ...]:
+    """Lines between so many keypoints where nobody said: round four corners, COCO's person, else none."""
+    ring = tuple((place, (place + 1) % RING) for place in range(RING))
+    return ring if count == RING else PERSON if count == PERSON_JOINTS else ()
+
+
+def _other_mirror(flip: tuple[int, ...] | None, edges: tuple[tuple[int, int], ...]) -> tuple[int, ...] | None:
+    """The upside-down order of four corners that go round, from their left-right order.
+
+    One mirror after the other is half a turn, which takes every corner to the one across. A mirror order of a ring
+    counts backwards: place and keypoint add up to the same, round the ring.
+    """
+    if flip is None or len(flip) != RING or edges != default_edges(RING):
+        return None
+    if len({(place + mate) % RING for place, mate in enumerate(flip)}) > 1:
+        return None
+    return tuple(flip[(place + 2) % RING] for place in range(RING))
+
+
+def _integers(values: Mapping[Any, Any], key: str, fault: Fault) -> tuple[int, ...] | None:
+    """A list of whole numbers, or None where the key is missing."""
+    value = values.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        raise fault(key, f"'{key}' must be a list of whole numbers, not {value!r:.80}")
+    return tuple(value)
+
+
+def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
+    """Number of keypoints and numbers for each."""
+    match _integers(values, "kpt_shape", fault):
+        case None:
+            return None
+        case (int(count), (2 | 3) as numbers) if count > 0:
+            return count, numbers
+        case other:
+            raise fault("kpt_shape", f"'kpt_shape' must be [keypoints, 2 or 3], such as [4, 3], not {list(other)}")
+
+
+def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) -> tuple[int, ...] | None:
+    """A mirror order: each keypoint once, and the same again when mirrored twice."""
+    flip = _integers(values, key, fault)
+    if not flip:
+        return None
+    if sorted(flip) != list(range(count)):
+        raise fault(key, f"'{key}' must hold each of 0 to {count - 1} once, as 'kpt_shape' says, not {list(flip)}")
+    if wrong := [place for place, other in enumerate(flip) if flip[other] != place]:
+        one, other = wrong[0], flip[wrong[0]]
+        raise fault(
+            key,
+            f"'{key}' {list(flip)} turns keypoint {one} into {other}, but {other} into {flip[other]}: mirrored twice, "
+            "every keypoint must be itself again",
+        )
+    return flip
+
+
+def _names(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[str, ...] | None:
+    """Keypoint names, from a list or, as Ultralytics writes them, from the first class of a mapping."""
+    value = values.get("kpt_names")
+    if isinstance(value, Mapping):
+        value = next(iter(value.values()), None)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(v, str | int | float) for v in value):
+        raise fault("kpt_names", "'kpt_names' must be a list with one name for each keypoint")
+    if len(value) != count:
+        raise fault("kpt_names", f"'kpt_names' has {len(value)} names, but 'kpt_shape' says {count} keypoints")
+    return tuple(str(v) for v in value)
+
+
+def _sigmas(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[float, ...] | None:
+    """Tolerances, under Ultralytics' name for them."""
+    key = "kpt_oks_sigmas"
+    value = values.get(key)
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    if not numbers or len(value) != count or not all(0 < v < float("inf") for v in value):
+        raise fault(key, f"'{key}' must be {count} numbers over 0, one for each keypoint, not {value!r:.80}")
+    return tuple(float(v) for v in value)
+
+
+def _edges(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:
+    """Lines between keypoints: as `skeleton` says, else round four corners, or COCO's person."""
+    value = values.get("skeleton")
+    if value is None:
+        return default_edges(count)
+    pairs: list[Any] = value if isinstance(value, list) else [None]
+    for pair in pairs:
+        fine = isinstance(pair, list) and len(pair) == len(("from", "to")) and all(type(v) is int for v in pair)
+        if not fine or not all(0 <= v < count for v in pair):
+            raise fault(
+                "skeleton", f"'skeleton' must be pairs of keypoints from 0 to {count - 1}, such as [[0, 1]], not {pair}"
+            )
+    return tuple((int(one), int(other)) for one, other in pairs)

@@ -1,0 +1,205 @@
+"""Looks for keypoint labels that can be read and yet make no sense: a corner order that differs, a wrong mirror order.
+
+Nothing is set aside for it. A label file that cannot be read is another matter: see `labels` and `scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.data import keypoint_checks as checks
+from aigp_lightning.data.images import label_path
+from aigp_lightning.data.keypoint_table import KeypointTable, gather
+from aigp_lightning.data.labels import BOX_COLUMNS, MAX_VISIBILITY, Problem, printable
+from aigp_lightning.data.scan import problem_lines
+from aigp_lightning.types import Keypoints
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.scan import ImageRecord
+
+SIDEWAYS = 0.4
+"""Of a unit vector: from here on it is called top or bottom, left or right."""
+MIRRORS = (("flip_idx", "left to right"), ("flip_idx_vertical", "upside down"))
+Finding = tuple[int, str, str]
+"""Object, kind of problem, text."""
+
+
+@dataclass
+class LintResult:
+    """What a linter found in one split.
+
+    Attributes:
+        split: which split.
+        objects: labelled objects in it.
+        problems: by kind, each with its file and line; none is fatal.
+    """
+
+    split: str
+    objects: int
+    problems: list[Problem]
+
+    def summary(self) -> str:
+        """How much was looked at, then for every kind of problem how many, and the first few with file and line."""
+        if not self.problems:
+            return f"{self.split} keypoints: {self.objects} objects, no problems"
+        count = len(self.problems)
+        head = f"{self.split} keypoints: {self.objects} objects, {count} problem{'s' * (count != 1)}"
+        return "\n".join([head, *map(printable, problem_lines(self.problems, lambda _: "kept"))])
+
+
+def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough: bool = False) -> LintResult:
+    """Check the keypoints of a split.
+
+    Args:
+        split: its name.
+        records: its images, scanned with keypoints.
+        spec: the data set.
+        thorough: also name objects without a single labelled keypoint, which many data sets have on purpose.
+    """
+    assert spec.keypoints is not None
+    objects = gather(records, spec.keypoints)
+    findings = [*_rings(objects), *_outside(objects)]
+    if thorough:
+        none = np.flatnonzero((objects.labels[..., 2] == 0).all(1))
+        findings += [(i, "no keypoint", "not one keypoint of this object is labelled") for i in none.tolist()]
+    general = [*_no_ring(objects, spec), *_mirrors(objects, spec)]
+    return LintResult(split, len(objects.image), [*general, *_place(findings, objects)])
+
+
+def propose_mirror(records: Sequence[ImageRecord], keypoints: Keypoints, axis: int) -> tuple[int, ...] | None:
+    """The mirror order that the labels themselves suggest, if they clearly do.
+
+    Args:
+        records: of a scan with keypoints.
+        keypoints: what the data set says.
+        axis: 0 for left-right, 1 for upside-down.
+    """
+    places = gather(records, keypoints).layout
+    return None if places is None else checks.mirror_that_fits(places, axis, None)
+
+
+def _goes_round(keypoints: Keypoints) -> bool:
+    """Whether the keypoints are four corners in order."""
+    ring = {frozenset((place, (place + 1) % 4)) for place in range(4)}
+    return keypoints.count == len(ring) and {frozenset(edge) for edge in keypoints.edges} == ring
+
+
+def _crossings(objects: KeypointTable) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Objects with four labelled corners that are not seen from the edge, and which of them are bow ties."""
+    if not _goes_round(objects.keypoints):
+        return np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    index = np.flatnonzero(objects.whole)
+    index = index[~checks.thin(objects.points[index])]
+    return index, checks.crossed(objects.points[index])
+
+
+def _no_ring(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
+    """Tell that most objects are bow ties: then the order is the data set's, and not a slip."""
+    index, crossed = _crossings(objects)
+    if 2 * crossed.sum() > len(index):
+        text = (
+            f"in {crossed.sum()} of {len(index)} objects the lines 0-1-2-3-0 cross; write the corners in order round "
+            "the object, or the lines that there are as 'skeleton'"
+        )
+        yield Problem(str(spec.file), _yaml_line(spec, "kpt_shape"), "corners not in a ring", text, False)
+
+
+def _rings(objects: KeypointTable) -> Iterator[Finding]:
+    """Four corners that go round otherwise than most."""
+    index, crossed = _crossings(objects)
+    if 2 * crossed.sum() > len(index):
+        return
+    for i in index[crossed].tolist():
+        yield i, "corners cross", "the lines 0-1-2-3-0 cross; write the corners in order round the object"
+    index = index[~crossed]
+    turns = checks.clockwise(objects.points[index])
+    most = bool(2 * turns.sum() >= len(index))
+    ways = ("counter-clockwise", "clockwise")
+    text = f"corners run {ways[not most]}, but those of {(turns == most).sum()} of {len(index)} objects {ways[most]}"
+    for i in index[turns != most].tolist():
+        yield i, "corner order", text
+    index = index[turns == most]
+    odd, rule = checks.first_corners(objects.points[index])
+    named = f"keypoint 0 ({objects.keypoints.names[0]})"
+    text = f"{named} lies elsewhere than {_side(rule)}, where {(~odd).sum()} of {len(index)} objects have it"
+    for i in index[odd].tolist():
+        yield i, "first corner", text
+
+
+def _side(direction: NDArray[np.float64]) -> str:
+    """A direction, x and y of a unit vector, in words."""
+    words = [(("top", "bottom"), direction[1]), (("left", "right"), direction[0])]
+    return " ".join(pair[int(far > 0)] for pair, far in words if abs(far) > SIDEWAYS)
+
+
+def _outside(objects: KeypointTable) -> Iterator[Finding]:
+    """Visible keypoints outside of their object's box."""
+    seen = objects.labels[..., 2] >= (MAX_VISIBILITY if objects.keypoints.numbers > 2 else 1)  # noqa: PLR2004
+    distance = checks.outside_box(objects.points, seen, objects.boxes)
+    for i in np.flatnonzero(distance.any(1)).tolist():
+        k = int(distance[i].argmax())
+        more = int((distance[i] > 0).sum()) - 1
+        others = f", and {more} more" if more else ""
+        text = f"keypoint {k} ({objects.keypoints.names[k]}) is {distance[i, k]:.0f} pixels outside of the box{others}"
+        yield i, "keypoint outside its box", text
+
+
+def _mirrors(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
+    """Mirror orders that do not fit the labels."""
+    keypoints, places = objects.keypoints, objects.layout
+    for axis, given in enumerate((keypoints.flip_idx, keypoints.flip_idx_vertical)):
+        if given is None or places is None:
+            continue
+        better = checks.mirror_that_fits(places, axis, given)
+        if better is None:
+            continue
+        key, way = MIRRORS[axis]
+        line = _yaml_line(spec, key)
+        origin = "" if line is not None else " (taken from flip_idx, since it is not written)"
+        text = f"{list(given)}{origin} does not fit the labels mirrored {way}; write {key}: {list(better)}"
+        yield Problem(str(spec.file), line or _yaml_line(spec, "flip_idx"), f"wrong {key}", text, False)
+
+
+def _yaml_line(spec: DataSpec, key: str) -> int | None:
+    """Where a key stands in data.yaml."""
+    from aigp_lightning.data.data_yaml import Document
+
+    return Document(spec.file).lines.get(key)
+
+
+def _place(findings: Sequence[Finding], objects: KeypointTable) -> list[Problem]:
+    """Give findings their files and lines, which are read again for it; each file once."""
+    places: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    problems = []
+    for index, kind, text in findings:
+        image = int(objects.image[index])
+        file = label_path(objects.records[image].im_file)
+        if image not in places:
+            places[image] = label_rows(file, objects.keypoints)
+        row = objects.row(index)
+        line = next((number for number, values in places[image] if np.array_equal(values, row)), None)
+        problems.append(Problem(file, line, kind, text, False))
+    return problems
+
+
+def label_rows(file: str, keypoints: Keypoints) -> list[tuple[int, NDArray[np.float32]]]:
+    """Line numbers of a label file with its boxes and its keypoints' x and y; lines that are neither are left out."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError:
+        return []
+    rows = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if len(words) == BOX_COLUMNS + keypoints.count * keypoints.numbers:
+            values = np.array(words, np.float32)
+            points = values[BOX_COLUMNS:].reshape(keypoints.count, keypoints.numbers)[:, :2]
+            rows.append((number, np.concatenate((values[1:BOX_COLUMNS], points.ravel()))))
+    return rows

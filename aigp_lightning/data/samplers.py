@@ -1,0 +1,162 @@
+"""Which image goes where, when, and with what random seed.
+
+Everything that chance decides about a sample is drawn here, in the main process, and travels to the worker in a
+request. A sample therefore depends on the seed, the epoch and its place in it, and on nothing that a worker remembers:
+a restart, or worker processes kept alive over the epochs, change nothing. The number of workers changes which images
+meet in a mosaic, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+POOL_BATCHES = 8
+"""Mosaic partners come from this many of a worker's latest batches."""
+POOL_IMAGES = 1000
+"""… and from no more than this many images, whatever the batch."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """One training sample to make.
+
+    Attributes:
+        index: the image.
+        seed: of its augmentation.
+        partners: the three further images of its mosaic; none when mosaic is closed.
+    """
+
+    index: int
+    seed: int
+    partners: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """One validation sample to make.
+
+    Attributes:
+        index: the image.
+        shape: (height, width) to letterbox it to, pixels.
+    """
+
+    index: int
+    shape: tuple[int, int]
+
+
+class TrainBatches:
+    """Shuffled batches of `TrainRequest`, split over processes.
+
+    Mosaic partners are drawn from what the same worker has lately decoded (its own batches, since a loader deals
+    batches to its workers in turn), so that a sample costs about one decode.
+
+    Args:
+        images: number of training images.
+        batch_size: images a batch, in this process.
+        seed: of order and augmentation.
+        rank: this process.
+        world_size: number of processes; each gets as many images, the last ones repeated if need be.
+        workers: worker processes of the loader.
+        mosaic: chance of a mosaic, 0…1.
+    """
+
+    def __init__(
+        self, images: int, batch_size: int, seed: int, rank: int, world_size: int, workers: int, mosaic: float
+    ) -> None:
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.rank, self.world_size, self.lanes, self.mosaic = rank, world_size, max(workers, 1), mosaic
+        self.mosaic_open = True
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> TrainBatches:
+        """Itself: Lightning looks for `batch_sampler.sampler.set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration is of."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(math.ceil(self.images / self.world_size) / self.batch_size)
+
+    def _share(self) -> np.ndarray:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.images)
+        share = math.ceil(self.images / self.world_size)
+        return np.resize(order, share * self.world_size)[self.rank :: self.world_size]
+
+    def __iter__(self) -> Iterator[list[TrainRequest]]:
+        random = np.random.default_rng((self.seed, self.epoch, self.rank))
+        room = max(min(POOL_BATCHES * self.batch_size, POOL_IMAGES), self.batch_size)
+        pools: list[deque[int]] = [deque(maxlen=room) for _ in range(self.lanes)]
+        mine = self._share()
+        for number, start in enumerate(range(0, len(mine), self.batch_size)):
+            batch = mine[start : start + self.batch_size].tolist()
+            pool = pools[number % self.lanes]
+            pool.extend(batch)
+            yield self._requests(batch, np.array(pool), random)
+
+    def _requests(self, batch: list[int], pool: np.ndarray, random: np.random.Generator) -> list[TrainRequest]:
+        seeds = random.integers(2**32, size=len(batch)).tolist()
+        partners = random.choice(pool, size=(len(batch), 3)).tolist()
+        wanted = random.random(len(batch)) < (self.mosaic if self.mosaic_open else 0.0)
+        return [
+            TrainRequest(index, seed, tuple(others) if mixed else ())
+            for index, seed, others, mixed in zip(batch, seeds, partners, wanted, strict=True)
+        ]
+
+
+class EvalBatches:
+    """Every image exactly once, on any number of processes.
+
+    Images are put into groups (one batch of a single process); every process takes its share of every group. The
+    letterbox of an image depends on its group alone, so metrics are the same for any number of processes, and every
+    process runs the same number of steps: a share may be empty.
+
+    Args:
+        shapes: (height, width) of every image, pixels.
+        group: images a group, over all processes.
+        imgsz: network input, pixels.
+        stride: sides are multiples of it.
+        rect: letterbox each group to its own rectangle instead of a square.
+        rank, world_size: this process, and how many there are.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, int]],
+        group: int,
+        imgsz: int,
+        stride: int = 32,
+        rect: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.rank, self.world_size = rank, world_size
+        sizes = np.asarray(shapes, dtype=np.float64).reshape(-1, 2)
+        aspect = sizes[:, 0] / sizes[:, 1]
+        order = aspect.argsort() if rect else np.arange(len(sizes))
+        self.groups = [order[start : start + group] for start in range(0, len(order), group)]
+        self.shapes = [
+            _rectangle(aspect[members], imgsz, stride) if rect else (imgsz, imgsz) for members in self.groups
+        ]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __iter__(self) -> Iterator[list[EvalRequest]]:
+        for members, shape in zip(self.groups, self.shapes, strict=True):
+            yield [EvalRequest(int(index), shape) for index in members[self.rank :: self.world_size]]
+
+
+def _rectangle(aspect: np.ndarray, imgsz: int, stride: int) -> tuple[int, int]:
+    """(height, width) that holds all these aspect ratios, with half a stride to spare, as Ultralytics validates."""
+    low, high = aspect.min(), aspect.max()
+    sides = np.array([high, 1.0] if high < 1 else [1.0, 1 / low] if low > 1 else [1.0, 1.0])
+    height, width = (np.ceil(sides * imgsz / stride + 0.5).astype(int) * stride).tolist()
+    return height, width

@@ -1,0 +1,257 @@
+"""What `predict` looks at: pictures, folders, globs and videos, as one indexed set."""
+
+from __future__ import annotations
+
+import glob
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate, chain, groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
+from aigp_lightning.data.labels import printable
+from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
+from aigp_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.dataset import Item
+
+STRIDE = 32
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One picture or video.
+
+    Attributes:
+        path: as it was found.
+        shape: height and width, pixels, upright.
+        frames: number of frames of a video; 0 for a picture.
+        fps: frames a second of a video; 0 where it is not told.
+    """
+
+    path: str
+    shape: tuple[int, int]
+    frames: int = 0
+    fps: float = 0.0
+
+
+class SourceDataset:
+    """Pictures and video frames, each letterboxed to its own smallest rectangle, as Ultralytics predicts.
+
+    Args:
+        files: pictures and videos that could be opened.
+        imgsz: length of the network input's long side, pixels; a multiple of 32.
+        unreadable: what is wrong with the others, by path.
+    """
+
+    def __init__(self, files: Sequence[SourceFile], imgsz: int, unreadable: dict[str, str] | None = None) -> None:
+        self.files, self.imgsz, self.unreadable = list(files), imgsz, dict(unreadable or {})
+        self.starts = [0, *accumulate(max(file.frames, 1) for file in self.files)]
+        self._reader: VideoReader | None = None
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def locate(self, index: int) -> tuple[SourceFile, int | None]:
+        """Return the file of an image, and its frame (from 0) or None for a picture."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        place = bisect_right(self.starts, index) - 1
+        file = self.files[place]
+        return file, index - self.starts[place] if file.frames else None
+
+    def name(self, index: int) -> str:
+        """`im_file` of an image: the picture's path, or `path#frame`."""
+        file, frame = self.locate(index)
+        return file.path if frame is None else f"{file.path}#{frame}"
+
+    def __getitem__(self, index: int) -> Item:
+        """Decode and letterbox one image.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        file, frame = self.locate(index)
+        if frame is None:
+            image: NDArray[np.uint8] | None = read_image(file.path)
+        else:
+            if self._reader is None or self._reader.path != file.path:
+                if self._reader is not None:
+                    self._reader.close()
+                self._reader = VideoReader(file.path)
+            image = self._reader.frame(frame)
+        if image is None:
+            raise DataError(f"{printable(file.path)}: frame {frame} cannot be decoded")
+        return _fitted(image, self.name(index), self.imgsz, file.shape)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Item]:
+        """Do a batch at once, leaving out what cannot be decoded: one bad picture is no reason to end a run."""
+        items = []
+        for index in indices:
+            try:
+                items.append(self[index])
+            except DataError:
+                continue
+        return items
+
+
+class PredictBatches:
+    """Every image exactly once, in order, on any number of processes.
+
+    The images of a batch have one shape after letterboxing. A video goes to one process whole, which can then write
+    the drawn video by itself. Every process makes the same number of steps: the last ones may be empty.
+
+    Args:
+        dataset: what to predict.
+        batch_size: most images a batch, in one process.
+        rank, world_size: this process, and how many there are.
+    """
+
+    def __init__(self, dataset: SourceDataset, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        units = list(_units(dataset, batch_size))
+        loads = [0] * world_size
+        mine: list[range] = []
+        for unit in sorted(units, key=len, reverse=True):  # the longest video first evens the load out best
+            least = loads.index(min(loads))
+            loads[least] += len(unit)
+            if least == rank:
+                mine += unit
+        self.batches = [list(batch) for batch in sorted(mine, key=lambda batch: batch.start)]
+        self.batches += [[] for _ in range(max(loads) - len(self.batches))]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
+    """Find pictures and videos, and look at their headers.
+
+    Files that cannot be read are set aside in `unreadable`, unless nothing is left.
+
+    Args:
+        source: a picture, a folder (its own files, not its subfolders'), a glob, a video, or several of them.
+        imgsz: length of the network input's long side, pixels; a multiple of 32.
+
+    Returns:
+        A data set of `Item`s, indexed by image.
+
+    Raises:
+        DataError: a source is missing or holds no picture or video, or not one of them can be read.
+    """
+    sources = [source] if isinstance(source, str) else list(source)
+    if not sources or not all(sources):
+        raise DataError("the source to predict is empty; name a picture, a folder, a glob or a video")
+    paths = list({os.path.abspath(path): path for path in chain.from_iterable(map(_expand, sources))}.values())
+    with ThreadPoolExecutor() as pool:
+        looked = list(pool.map(_look, paths))
+    files = [found for found in looked if isinstance(found, SourceFile)]
+    unreadable = {path: found for path, found in zip(paths, looked, strict=True) if isinstance(found, str)}
+    if not files:
+        shown = "; ".join(f"{printable(path)}: {what}" for path, what in list(unreadable.items())[:SHOWN])
+        more = f"; and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
+        raise DataError(f"nothing to predict can be read: {shown}{more}")
+    if len(paths) == 1 and not files[0].frames:
+        read_image(paths[0])  # a lone picture that is broken further in is an error now, not a footnote at the end
+    return SourceDataset(files, imgsz, unreadable)
+
+
+def input_shape(shape: tuple[int, int], imgsz: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size of an image in the network's input, and of that input, by the rule of Ultralytics' predictor.
+
+    Args:
+        shape: height and width of the image, pixels.
+        imgsz: length of the input's long side, pixels; a multiple of 32.
+
+    Returns:
+        (height, width) of the resized image, and of the smallest rectangle around it with sides divisible by 32.
+    """
+    gain = imgsz / max(shape)
+    height, width = max(round(shape[0] * gain), 1), max(round(shape[1] * gain), 1)
+    return (height, width), (-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE)
+
+
+def _fitted(image: NDArray[np.uint8], im_file: str, imgsz: int, expected: tuple[int, int]) -> Item:
+    """Letterbox one (H, W, 3) RGB image into the rectangle that was planned for its `expected` height and width."""
+    import cv2
+
+    from aigp_lightning.data.augment.letterbox import letterbox
+    from aigp_lightning.data.dataset import unlabelled
+
+    height, width = image.shape[:2]
+    inner, outer = input_shape(expected, imgsz)
+    resized: Any = image
+    if (height, width) == expected and inner != expected:
+        resized = cv2.resize(image, inner[::-1], interpolation=cv2.INTER_LINEAR)
+    # A picture whose header lied still has to fit into its batch: then this resizes.
+    done, (gain, _), (left, top) = letterbox(resized, outer, scaleup=(height, width) != expected)
+    gains = (gain * resized.shape[0] / height, gain * resized.shape[1] / width)
+    return unlabelled(done, im_file, (height, width), (gains, (float(left), float(top))))
+
+
+def _units(dataset: SourceDataset, batch_size: int) -> Iterator[list[range]]:
+    """Batches that must stay together in one process: all of a video's, or a single one of pictures."""
+
+    def kind(place: int) -> tuple[object, ...]:
+        file = dataset.files[place]
+        return (place,) if file.frames else input_shape(file.shape, dataset.imgsz)[1]
+
+    def chop(start: int, stop: int) -> list[range]:
+        return [range(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
+
+    for _, run in groupby(range(len(dataset.files)), kind):
+        places = list(run)
+        batches = chop(dataset.starts[places[0]], dataset.starts[places[-1] + 1])
+        if dataset.files[places[0]].frames:
+            yield batches
+        else:
+            yield from ([batch] for batch in batches)
+
+
+def _known(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+
+
+def _expand(source: str) -> Iterable[str]:
+    """Pictures and videos that one source names, sorted."""
+    what = f"pictures ({' '.join(sorted(IMAGE_SUFFIXES))}) and videos ({' '.join(sorted(VIDEO_SUFFIXES))}) are read"
+    name = printable(source)
+    if os.path.isdir(source):
+        entries = sorted(entry.path for entry in os.scandir(source) if entry.is_file() and entry.name[0] != ".")
+        if not (found := list(filter(_known, entries))):
+            raise DataError(f"{name}: nothing to predict in this folder; {what}, in subfolders only by a glob like */*")
+        return found
+    if os.path.isfile(source):
+        if not _known(source):
+            raise DataError(f"{name}: neither a picture nor a video by its name; {what}")
+        return [source]
+    if not glob.has_magic(source):
+        raise DataError(f"{name}: there is no such file or folder; cameras and streams are not read")
+    if not (found := [path for path in sorted(glob.glob(source, recursive=True)) if os.path.isfile(path)]):
+        raise DataError(f"{name}: no file matches")
+    if not (known := list(filter(_known, found))):
+        raise DataError(f"{name}: {len(found)} files match, none to predict; {what}")
+    return known
+
+
+def _look(path: str) -> SourceFile | str:
+    """Open a file far enough to know its shape, or say what is wrong with it."""
+    if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES:
+        looked = probe(path)
+        return SourceFile(path, *looked) if looked else "not one frame of this video can be decoded"
+    from aigp_lightning.data.verify import check_image
+
+    shape, problem = check_image(path)
+    if shape is None:
+        return problem.text if problem is not None else "cannot be read"
+    return SourceFile(path, shape)

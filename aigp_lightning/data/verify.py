@@ -1,0 +1,85 @@
+"""Tells whether an image is whole, and its shape, without decoding it where that can be avoided."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, BinaryIO
+
+from aigp_lightning.data.images import open_image, read_image
+from aigp_lightning.data.labels import Problem
+from aigp_lightning.errors import DataError
+
+MIN_SIDE = 10  # pixels, as Ultralytics
+MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
+TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+ORIENTATION = 274
+
+
+def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # noqa: PLR0911  one return for each thing that can be wrong
+    """Find an image's shape, reading no more of it than it takes to know that it is whole.
+
+    Args:
+        file: image file; never changed.
+
+    Returns:
+        Height and width after EXIF rotation, pixels, or None and what is wrong.
+    """
+
+    def bad(kind: str, text: str) -> tuple[None, Problem]:
+        return None, Problem(file, None, kind, text, True)
+
+    try:
+        with open(file, "rb") as stream:
+            if os.fstat(stream.fileno()).st_size == 0:
+                return bad("unreadable image", "the file is empty")
+            image = open_image(stream, file)
+            width, height = image.size
+            if min(width, height) < MIN_SIDE:
+                return bad("image too small", f"{width}x{height}, at least {MIN_SIDE} pixels a side are needed")
+            if width * height > MAX_PIXELS:
+                return bad("image too large", f"{width}x{height}, at most {MAX_PIXELS // 10**6} megapixels are read")
+            if image.mode == "F":
+                return bad("unreadable image", "floating-point pixels; save it with 8 or 16 bits")
+            kind, turned = image.format, _is_turned(image)
+            _verify(image, stream)
+        if turned:  # decoders disagree on whether the rarer kinds are turned, so ask the one that will be used
+            shape = (width, height) if kind in {"JPEG", "MPO", "PNG"} else read_image(file).shape[:2]
+        else:
+            shape = (height, width)
+    except DataError:
+        return bad("unreadable image", "not an image of a kind that can be read")
+    except FileNotFoundError:
+        return bad("missing image", "there is no such file; a link may lead nowhere")
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        text = str(error) or type(error).__name__
+        return bad("truncated image" if "truncated" in text.lower() else "unreadable image", text)
+    return (shape[0], shape[1]), None
+
+
+def _verify(image: Any, stream: BinaryIO) -> None:
+    """Raise if the file is broken: checksums for PNG, the end mark for JPEG, else by decoding."""
+    if image.format == "PNG":
+        image.verify()
+        return
+    if image.format in {"JPEG", "MPO"}:
+        at = stream.tell()
+        stream.seek(-2, os.SEEK_END)
+        end = stream.read()
+        stream.seek(at)
+        if end == b"\xff\xd9":
+            return
+    image.load()  # also a JPEG with something after its end mark
+
+
+def _is_turned(image: Any) -> bool:
+    """Whether EXIF swaps width and height; XMP is not asked, since OpenCV does not either."""
+    from PIL import Image
+
+    if image.format == "TIFF":
+        return image.tag_v2.get(ORIENTATION) in TURNED
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif"))
+        return exif.get(ORIENTATION) in TURNED
+    except Exception:  # broken EXIF is no EXIF
+        return False
