@@ -1,0 +1,173 @@
+"""The keypoint model: what YOLO-pose adds to the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from aigp_lightning.errors import DataError, WeightsError, warn_user
+from aigp_lightning.modules.detector import DetectorModule, LossGains
+from aigp_lightning.modules.gate_camera import GateCamera, of_camera
+from aigp_lightning.types import Keypoints, Prediction
+
+CORNERS = 4
+
+
+@dataclass(frozen=True)
+class PoseGains(LossGains):
+    """Weights of the loss components.
+
+    Args:
+        box: box overlap (CIoU).
+        cls: classification.
+        dfl: distribution of the box sides.
+        pose: likeness of the keypoints (OKS).
+        kobj: whether a keypoint is to be seen.
+    """
+
+    pose: float = 12.0
+    kobj: float = 1.0
+
+
+class PoseModule(DetectorModule):
+    """A YOLO that finds objects and their keypoints, judged in pixels, and, where they are gates, in metres.
+
+    Args:
+        variant: name of an Ultralytics pose model YAML (`yolo11n-pose`, `yolo11s-pose`, …) or a path to one.
+        gains: weights of the loss components.
+        camera: the camera and the gate, for errors in metres and degrees; null for keypoints that are no gate's.
+        **options: as the detector's.
+    """
+
+    task = "pose"
+    loss_names = ("box_loss", "pose_loss", "kobj_loss", "cls_loss", "dfl_loss")
+    curve_prefixes = ("Box", "Pose")
+
+    def __init__(
+        self,
+        variant: str = "yolo11n-pose",
+        gains: PoseGains = PoseGains(),
+        camera: GateCamera | None = GateCamera(),
+        **options: Any,
+    ) -> None:
+        super().__init__(variant=variant, gains=gains, **options)
+        self.camera = camera
+
+    def take_data(self, data: Any) -> None:
+        """Learn the data set's keypoints.
+
+        Raises:
+            DataError: it has none.
+        """
+        super().take_data(data)
+        self.keypoints = data.spec.keypoints
+        if self.keypoints is None:
+            raise DataError(
+                f"{data.spec.file}: a pose model needs keypoints, but 'kpt_shape' is missing; add it, as [4, 3]"
+            )
+        if self._gates and self.camera is not None and self._trainer is not None:
+            split = "test" if self.trainer.state.fn == "test" else "val"
+            _compare(self.camera, [record.shape for record in data.scan(split).records])
+
+    def build_network(self, names: Any, description: Any = None) -> Any:
+        """Build the YOLO, see `DetectorModule`; the keypoints come from the data set, else from the weights.
+
+        Raises:
+            WeightsError: the weights find other keypoints than the data set has.
+        """
+        from aigp_lightning.ultralytics_bridge import keypoint_shape
+
+        network = super().build_network(names, description)
+        shape = keypoint_shape(network)
+        if self.keypoints is None:
+            self.keypoints = keypoints_of(network, shape)
+        self._check_shape(shape, self.weights or "the checkpoint")
+        return network
+
+    def _check_shape(self, shape: tuple[int, int], source: str) -> None:
+        assert self.keypoints is not None
+        wanted = self.keypoints.count, self.keypoints.numbers
+        if shape != wanted:
+            raise WeightsError(
+                f"{source} finds keypoints of shape {list(shape)}, the data set's kpt_shape is {list(wanted)}. `fit` "
+                "with --model.weights adapts a .pt; everything else needs the same."
+            )
+
+    def build_metrics(self) -> Any:
+        """Metrics of boxes, keypoints and gates."""
+        from aigp_lightning.modules.pose_metrics import PoseMetrics
+
+        assert self.keypoints is not None
+        return PoseMetrics(self.names, self.keypoints, self.camera if self._gates else None)
+
+    @property
+    def _gates(self) -> bool:
+        return self.keypoints is not None and self.keypoints.count == CORNERS
+
+    @property
+    def closing_kinds(self) -> tuple[str, ...]:
+        """A plot of corner errors, where the keypoints are a gate's."""
+        return ("corner_error",) if self._gates and self.camera is not None else ()
+
+    def _predictions(self, rows: list[Any]) -> list[Prediction]:
+        """Boxes as the detector's, and keypoints; without visibility every keypoint counts as seen."""
+        import torch
+
+        assert self.keypoints is not None
+        shape = self.keypoints.count, self.keypoints.numbers
+        points = [row[:, 6:].float().reshape(-1, *shape) for row in rows]
+        if self.keypoints.numbers == 2:  # noqa: PLR2004
+            points = [torch.cat((xy, torch.ones_like(xy[..., :1])), -1) for xy in points]
+        return [
+            Prediction(found.boxes, found.scores, found.labels, xyv)
+            for found, xyv in zip(super()._predictions(rows), points, strict=True)
+        ]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the data set says about keypoints."""
+        super().on_save_checkpoint(checkpoint)
+        if self.keypoints is not None:
+            checkpoint["aigp"]["keypoints"] = asdict(self.keypoints)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check the checkpoint, see `BaseModule`; without a data set its keypoints come from there.
+
+        Raises:
+            WeightsError: it finds other keypoints than the data set has.
+        """
+        ours = checkpoint.get("aigp")
+        if isinstance(ours, dict) and ours.get("keypoints"):
+            theirs = Keypoints(**ours["keypoints"])
+            self.keypoints = self.keypoints or theirs
+            if ours.get("task") == self.task:
+                path = self.trainer.ckpt_path if self._trainer is not None else None
+                self._check_shape((theirs.count, theirs.numbers), str(path or "the checkpoint"))
+        super().on_load_checkpoint(checkpoint)
+
+
+def _compare(camera: GateCamera, shapes: Sequence[tuple[int, int]]) -> None:
+    """Say it where pictures, (height, width) in pixels, cannot be the camera's."""
+    others = int((~of_camera(np.array(shapes, np.float64).reshape(-1, 2), camera)).sum())
+    if others:
+        warn_user(
+            f"{others} of {len(shapes)} pictures have another aspect than --model.camera ({camera.width} × "
+            f"{camera.height}): no errors in metres for their gates. Give your camera's width, height, fx, fy, cx and "
+            "cy, or --model.camera null."
+        )
+
+
+def keypoints_of(network: Any, shape: tuple[int, int]) -> Keypoints:
+    """What an Ultralytics pose model knows about its keypoints."""
+    from aigp_lightning.data.keypoint_yaml import default_edges
+
+    names = getattr(network, "kpt_names", None) or {}
+    listed = next(iter(names.values()), None) if isinstance(names, dict) else names
+    fits = isinstance(listed, (list, tuple)) and len(listed) == shape[0]
+    own = tuple(map(str, cast("Any", listed))) if fits else tuple(map(str, range(shape[0])))
+    sigmas = getattr(network, "kpt_oks_sigmas", None)
+    return Keypoints(
+        *shape, own, sigmas=None if sigmas is None else tuple(map(float, sigmas)), edges=default_edges(shape[0])
+    )
