@@ -1,0 +1,1 @@
+"""Pictures: what is drawn. Arrays in, picture out; no trainer and no logger."""

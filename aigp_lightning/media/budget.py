@@ -1,0 +1,77 @@
+"""How much may go to remote destinations, and what is given up first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from aigp_lightning.media.policy import CLOSING, PER_EPOCH
+
+RESERVE = {"curves": 4 * 120_000, "confusion_matrix": 2 * 120_000, "corner_error": 120_000, "results": 250_000}
+"""Bytes kept for what is drawn when training ends, until it is drawn."""
+MEGA = 1_000_000
+
+
+class Budget:
+    """Keeps what leaves the machine below a limit.
+
+    Given up are, in this order: validation mosaics, one by one, so that every epoch to come has its share; the last
+    one only when there is no room for it; then all mosaics and label statistics, so that the closing curves still fit;
+    then all pictures. Scalars always go.
+
+    Args:
+        megabytes: the limit, 10⁶ bytes, over all remote destinations and over resumed runs; None: no limit.
+        sent: bytes that went there before, when a run is resumed.
+        say: told once of every step down.
+    """
+
+    def __init__(self, megabytes: float | None, sent: int, say: Callable[[str], None]) -> None:
+        self.limit = None if megabytes is None else megabytes * MEGA
+        self.sent, self.say = sent, say
+        self.mosaics: int | None = None  # validation mosaics an epoch that still go; None: all
+        self._reserve = 0
+        self._told: set[str] = set()
+
+    def reserve_for(self, takers: Mapping[str, int]) -> None:
+        """Keep room for the closing pictures: for each kind, so many remote destinations get it."""
+        self._reserve = sum(RESERVE[kind] * count for kind, count in takers.items())
+
+    def settle(self, sizes: Sequence[int], epochs: int) -> None:
+        """Decide how many validation mosaics may still go in each of the epochs to come.
+
+        Args:
+            sizes: bytes of each mosaic, labels and predictions and all remote destinations together.
+            epochs: validations that still come, this one included.
+        """
+        if self.limit is None:
+            return
+        before = len(sizes) if self.mosaics is None else min(self.mosaics, len(sizes))
+        now, room = before, self.limit - self._reserve - self.sent
+        while now > 1 and sum(sizes[:now]) * epochs > room:
+            now -= 1
+        if now and sum(sizes[:now]) > room:  # the last one goes on as long as there is room
+            now = 0
+        self.mosaics = now if self.mosaics is not None or now < len(sizes) else None
+        if now and now < before:
+            self._tell(f"{now} of {len(sizes)} validation mosaics an epoch go to remote destinations from now on")
+        elif before and not now:
+            self._tell("no more mosaics go to remote destinations, only the curves when training ends")
+
+    def admits(self, kind: str, size: int) -> bool:
+        """Whether a picture of so many bytes may still go."""
+        if self.limit is None:
+            return True
+        closing = kind in CLOSING
+        room = self.limit - self.sent - (0 if closing else self._reserve)
+        if size <= room:
+            return True
+        if closing:
+            self._tell("no more pictures go to remote destinations, only scalars")
+        elif kind not in PER_EPOCH:
+            self._tell(f"there is no room for {kind}")
+        return False
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            limit = (self.limit or 0) / MEGA
+            self.say(f"media.max_mb is {limit:g} and {self.sent / MEGA:.1f} MB are sent: {what}. Files stay complete.")

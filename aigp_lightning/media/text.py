@@ -1,0 +1,146 @@
+"""Words as pixels: how much of each pixel is ink, and the colours that ink makes."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = tuple[int, int, int]
+
+
+@lru_cache(maxsize=256)
+def text_colour(background: Colour) -> Colour:
+    """Black or white, whichever has the greater contrast (WCAG 2.1, relative luminance).
+
+    Args:
+        background: Red, green, blue, 0…255.
+
+    Returns:
+        Red, green, blue, 0…255.
+    """
+    linear = [value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in background]  # noqa: PLR2004
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return (0, 0, 0) if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else (255, 255, 255)
+
+
+@lru_cache(maxsize=64)
+def inks(paper: Colour, ink: Colour) -> NDArray[np.uint8]:
+    """Colours from paper to ink, (256, 3): what a mask's values look like."""
+    part = np.arange(256, dtype=np.float32)[:, None] / 255
+    mixed = np.array(paper, np.float32) * (1 - part) + np.array(ink, np.float32) * part
+    return np.round(mixed).astype(np.uint8)
+
+
+def put(
+    canvas: NDArray[np.uint8], mask: NDArray[np.uint8], corner: tuple[int, int], colours: NDArray[np.uint8]
+) -> None:
+    """Write on a filled background; what does not fit on the canvas is cut off.
+
+    Args:
+        canvas: (H, W, 3) uint8 RGB, drawn into; may be a view.
+        mask: (rows, columns) ink, 0…255.
+        corner: left and top, pixels, 0 or more.
+        colours: from `inks`.
+    """
+    left, top = corner
+    room = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
+    room[...] = np.take(colours, mask[: room.shape[0], : room.shape[1]], axis=0)
+
+
+def one_line(text: str) -> str:
+    """A name as it can be written: line breaks become spaces, and bytes that are no text question marks."""
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+
+
+@lru_cache(maxsize=4096)
+def shortened(text: str, letters: int, room: int, keep_end: bool = False, ascii_only: bool = True) -> str:
+    """Leave letters out of a text that is too long.
+
+    Args:
+        text: one line.
+        letters: height of the letters, pixels.
+        room: columns that there are, pixels.
+        keep_end: the end says more than the beginning, as in a file's name.
+        ascii_only: which font; see `text_mask`.
+
+    Returns:
+        The text, or as much of it as fits with two dots; at least one letter.
+    """
+    columns = text_mask(text, letters, ascii_only).shape[1]
+    keep = len(text)
+    short = text
+    while columns > room and keep > 1:
+        keep = min(keep - 1, max(round(keep * room / columns), 1))
+        short = ".." + text[-keep:] if keep_end else text[:keep] + ".."
+        columns = text_mask(short, letters, ascii_only).shape[1]
+    return short
+
+
+@lru_cache(maxsize=8192)
+def text_mask(text: str, letters: int, ascii_only: bool) -> NDArray[np.uint8]:
+    """How much of each pixel is ink, 0…255, (rows, columns): one line with a margin around it.
+
+    Args:
+        text: one line.
+        letters: height of the letters, pixels.
+        ascii_only: take the font that has nothing but ASCII, which is drawn sooner; the number of rows is the font's.
+    """
+    import cv2
+
+    if not ascii_only and hasattr(cv2, "FontFace"):
+        mask = _universal_mask(text, letters)
+    else:
+        mask = _pillow_mask(text, letters, ascii_only)
+    mask.flags.writeable = False  # the cache's
+    return mask
+
+
+def _pillow_mask(text: str, letters: int, ascii_only: bool) -> NDArray[np.uint8]:
+    from PIL import Image, ImageDraw
+
+    font = _font(letters, ascii_only)
+    margin = max(letters // 6, 1)
+    ascent, descent = font.getmetrics()
+    columns = int(np.ceil(font.getlength(text))) + 2 * margin
+    page = Image.new("L", (columns, ascent + descent + margin), 0)
+    ImageDraw.Draw(page).text((margin, ascent + margin // 2), text, fill=255, font=font, anchor="ls")
+    return np.array(page, dtype=np.uint8)
+
+
+def _universal_mask(text: str, letters: int) -> NDArray[np.uint8]:
+    """As `text_mask`, in the font that OpenCV 5 carries within itself: nearly any script."""
+    import cv2
+
+    face, margin = _face(threading.get_ident()), max(letters // 6, 1)
+    _, _, columns, _ = cv2.getTextSize((0, 0), text, (0, 0), face, letters)
+    page = np.zeros((letters + letters // 3 + margin, columns + 2 * margin), dtype=np.uint8)
+    cv2.putText(page, text, (margin, letters + margin // 2), 255, face, letters)
+    return page
+
+
+@lru_cache(maxsize=4)
+def _face(thread: int) -> Any:
+    """OpenCV's font, one for each thread; it takes long to unpack."""
+    import cv2
+
+    return cv2.FontFace("uni")
+
+
+@lru_cache(maxsize=16)
+def _font(letters: int, ascii_only: bool) -> Any:
+    """Pillow's built-in font, which has nothing but ASCII; for other letters the one that comes with Matplotlib."""
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    from PIL import ImageFont
+
+    plots = None if ascii_only else find_spec("matplotlib")
+    if plots is not None and plots.origin is not None:
+        file = Path(plots.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+        if file.exists():
+            return ImageFont.truetype(str(file), letters)
+    return ImageFont.load_default(letters)
