@@ -1,0 +1,1 @@
+"""WHEN something happens: Lightning callbacks, one a file."""

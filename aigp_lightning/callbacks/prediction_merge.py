@@ -1,0 +1,114 @@
+"""Names of the output files, and one JSON from the parts of several processes."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.data.labels import printable
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.sources import SourceFile
+
+log = logging.getLogger(__name__)
+JSON_FILE = "predictions.json"
+UNREADABLE_FILE = "unreadable.txt"
+SHOWN = 5
+
+
+def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
+    """Name the output of each file: its stem, or where stems clash, that and the folders in which the files differ.
+
+    What still clashes, as `a.jpg` and `a.png` do, gets a number. Upper and lower case clash, as they do on Windows,
+    and so do `clip_1.jpg` and frame 1 of `clip.mp4`.
+
+    Returns:
+        Names without suffix, by path; `/` between folders.
+    """
+    paths = [os.path.abspath(file.path) for file in files]
+    names = [Path(path).stem for path in paths]
+    if len({name.casefold() for name in names}) < len(names):
+        try:
+            common = os.path.commonpath([os.path.dirname(path) for path in paths])
+            names = [Path(os.path.relpath(path, common)).with_suffix("").as_posix() for path in paths]
+        except ValueError:  # several drives have nothing in common
+            pass
+    pictures = (name.casefold() for name, file in zip(names, files, strict=True) if not file.frames)
+    numbered = {re.sub(r"_\d+$", "", name) for name in pictures if re.search(r"_\d+$", name)}
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        reserved = taken | numbered if files[place].frames else taken
+        number, candidate = 1, name
+        while candidate.casefold() in reserved:
+            number += 1
+            candidate = f"{name}-{number}"
+        taken.add(candidate.casefold())
+        names[place] = candidate
+    return {file.path: name for file, name in zip(files, names, strict=True)}
+
+
+def part_file(folder: Path, rank: int) -> Path:
+    """Where a process notes what it found until all are done."""
+    return folder / f"predictions.rank{rank}.jsonl"
+
+
+def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_json: bool) -> None:
+    """Merge the processes' parts into `predictions.json`, list what could not be read, and say so in a line.
+
+    Args:
+        folder: of the predictions.
+        world_size: number of processes.
+        unreadable: what is wrong with files that were set aside at the start, by path.
+        save_json: keep the JSON.
+    """
+    parts = [path for path in (part_file(folder, rank) for rank in range(world_size)) if path.exists()]
+    problems = [f"{printable(path)}: {what}" for path, what in unreadable.items()]
+    counts = {"pictures": 0, "frames": 0, "detections": 0}
+    entries = _counted(heapq.merge(*map(_lines, parts), key=lambda line: int(line["index"])), counts, problems)
+    if save_json:
+        _write_json(folder / JSON_FILE, entries)
+    else:
+        for _ in entries:
+            pass
+    for part in parts:
+        part.unlink()
+    listed = folder / UNREADABLE_FILE
+    listed.unlink(missing_ok=True)
+    what = f"{counts['pictures']} pictures" + (f" and {counts['frames']} video frames" if counts["frames"] else "")
+    print(f"predicted {what}: {counts['detections']} detections, in {folder}", flush=True)
+    if problems:
+        listed.write_text("\n".join(problems) + "\n", encoding="utf-8", errors="backslashreplace")
+        shown = "".join(f"\n  {problem}" for problem in problems[:SHOWN])
+        log.warning("%d could not be read or drawn, listed in %s:%s", len(problems), listed, shown)
+
+
+def _lines(part: Path) -> Iterator[dict[str, Any]]:
+    with part.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _counted(lines: Iterator[dict[str, Any]], counts: dict[str, int], problems: list[str]) -> Iterator[dict[str, Any]]:
+    """Pass on the entries, and keep count of them."""
+    for line in lines:
+        if "problem" in line:
+            problems.append(line["problem"])
+        if "entry" in line:
+            entry = line["entry"]
+            counts["frames" if "frame" in entry else "pictures"] += 1
+            counts["detections"] += len(entry["detections"])
+            yield entry
+
+
+def _write_json(path: Path, entries: Iterator[dict[str, Any]]) -> None:
+    """Write a list of entries, one a line, without holding them all; names that are no text come out escaped."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("[")
+        for number, entry in enumerate(entries):
+            file.write((",\n" if number else "\n") + json.dumps(entry, ensure_ascii=False))
+        file.write("\n]\n")

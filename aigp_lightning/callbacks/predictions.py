@@ -1,0 +1,106 @@
+"""When predictions are written: batch by batch, and put together at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.types import Keypoints
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+    from aigp_lightning.callbacks.prediction_files import PredictionFiles
+    from aigp_lightning.data.sources import SourceDataset
+    from aigp_lightning.types import DetectionBatch, Prediction
+
+FOLDER = "predictions"
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Write predictions to `predictions/` in the run folder, while the network goes on.
+
+    `images/<name>.jpg` and `videos/<name>.mp4` are drawn at the original's resolution. `labels/<name>.txt` (for videos
+    `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original;
+    there is none where nothing was found. `predictions.json` lists every image, `unreadable.txt` what could not be
+    read. Frames count from 0. Where files of several folders have the same name, the folders are kept.
+
+    Args:
+        save_images: draw pictures and videos.
+        save_txt: write YOLO text files.
+        save_json: write the JSON.
+    """
+
+    def __init__(self, save_images: bool = True, save_txt: bool = True, save_json: bool = True) -> None:
+        super().__init__("batch")
+        self.save_images, self.save_txt, self.save_json = save_images, save_txt, save_json
+        self._files: PredictionFiles | None = None
+        self._dataset: SourceDataset | None = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the thread that draws and writes.
+
+        Raises:
+            ConfigError: the images are not those of `open_sources`.
+        """
+        from aigp_lightning.callbacks.prediction_files import PredictionFiles
+        from aigp_lightning.data.sources import SourceDataset
+
+        dataset = getattr(trainer.predict_dataloaders, "dataset", None)
+        if not isinstance(dataset, SourceDataset):
+            raise ConfigError("PredictionWriter draws the images that --data.source names; this loader has others.")
+        self._dataset = dataset
+        names = {int(key): str(name) for key, name in dict(getattr(pl_module, "names", {})).items()}
+        rank, folder = trainer.global_rank, self._folder(trainer)
+        told = getattr(pl_module, "keypoints", None)
+        keypoints = told if isinstance(told, Keypoints) else None
+        self._files = PredictionFiles(folder, rank, dataset, names, self.save_images, self.save_txt, keypoints)
+
+    def write_on_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        prediction: Sequence[Prediction] | None,
+        batch_indices: Sequence[int] | None,
+        batch: DetectionBatch,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Hand a batch to the thread, with the images that the loader had to leave out."""
+        from aigp_lightning.media.found import in_original
+
+        assert self._files is not None and self._dataset is not None
+        rows = zip(batch["im_file"], prediction or (), batch["ori_shape"], batch["ratio_pad"], strict=True)
+        found = {name: in_original(one, shape, ratio_pad) for name, one, shape, ratio_pad in rows}
+        for index in batch_indices or ():
+            self._files.put(index, found.get(self._dataset.name(index)))
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the thread, then put the processes' parts together.
+
+        Raises:
+            UserError: the files could not be written.
+        """
+        from aigp_lightning.callbacks.prediction_merge import finish
+
+        assert self._files is not None and self._dataset is not None
+        failure = self._files.close()
+        trainer.strategy.barrier("predictions written")  # also with a failure: the others wait here
+        if trainer.is_global_zero and failure is None:
+            finish(self._folder(trainer), trainer.world_size, self._dataset.unreadable, self.save_json)
+        trainer.strategy.barrier("predictions put together")
+        if failure is not None:
+            raise failure
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """End the thread. What is drawn so far stays, and videos are closed so that they play."""
+        if self._files is not None:
+            self._files.close(discard=True)
+
+    @staticmethod
+    def _folder(trainer: pl.Trainer) -> Path:
+        return Path(trainer.default_root_dir) / FOLDER

@@ -1,0 +1,29 @@
+"""The resolved configuration, in the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.run_folder import CONFIG_FILE
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+
+class SaveConfig(Callback):
+    """Write `config.yaml` once data and checkpoint are accepted: a refused resume must not replace a good run's.
+
+    Args:
+        text: the configuration, as YAML.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write it."""
+        if trainer.is_global_zero:
+            (Path(trainer.default_root_dir) / CONFIG_FILE).write_text(self.text, encoding="utf-8")

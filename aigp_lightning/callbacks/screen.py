@@ -1,0 +1,91 @@
+"""The live part of a terminal, and what others print meanwhile."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO, cast
+
+from rich.console import Console, RenderableType
+from rich.file_proxy import FileProxy
+from rich.live import Live
+
+
+class Screen:
+    """Keeps a view up at the bottom of the terminal, from construction until `close` or the end of the process.
+
+    A thread redraws it. What is printed or logged meanwhile appears above it.
+
+    Args:
+        console: the terminal.
+        view: gathers what is shown; called by the thread.
+        rate: times a second.
+    """
+
+    def __init__(self, console: Console, view: Callable[[], RenderableType], rate: float) -> None:
+        self._view = view
+        self._streams = sys.stdout, sys.stderr
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=rate, transient=True,
+            redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
+        )  # fmt: skip
+        sys.stdout = cast("TextIO", _Above(console, sys.stdout))
+        if sys.stderr.isatty():  # a file that errors go to gets them still
+            sys.stderr = cast("TextIO", _Above(console, sys.stderr))
+        self._handlers = _redirect_handlers(dict(zip(self._streams, (sys.stdout, sys.stderr), strict=True)))
+        atexit.register(self.close)
+        self._live.start(refresh=True)
+
+    def close(self) -> None:
+        """Take the view down; give cursor, streams and log handlers back."""
+        atexit.unregister(self.close)
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            self._live.stop()
+        finally:
+            sys.stdout, sys.stderr = self._streams
+            for handler, stream in self._handlers:
+                handler.setStream(stream)
+
+    def _draw(self) -> RenderableType:
+        try:
+            return self._view()
+        except Exception as error:  # a view that fails must not end the thread, far less the run
+            return f"dashboard: {type(error).__name__}: {error}"
+
+
+class _Above(FileProxy):
+    """Prints above the live view. A loader process that inherited it writes straight to the terminal."""
+
+    def __init__(self, console: Console, file: TextIO) -> None:
+        super().__init__(console, file)
+        self._process = os.getpid()
+
+    def write(self, text: str) -> int:
+        if os.getpid() != self._process:  # the lock of the view may have been held when the process was forked
+            return self.rich_proxied_file.write(text)
+        super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if os.getpid() != self._process:
+            self.rich_proxied_file.flush()
+        else:
+            super().flush()
+
+
+def _redirect_handlers(streams: dict[Any, Any]) -> list[tuple[logging.StreamHandler[Any], Any]]:
+    """Let log handlers that hold one of these streams write to its substitute; returns what to undo."""
+    loggers = [logging.root, *logging.Logger.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
+    changed = []
+    for handler in handlers:
+        stream = getattr(handler, "stream", None)
+        if isinstance(handler, logging.StreamHandler) and stream in streams and streams[stream] is not stream:
+            handler.setStream(streams[stream])
+            changed.append((handler, stream))
+    return changed
