@@ -1,0 +1,128 @@
+"""The audit of a run: ledger, files and loggers held against each other."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from aigp_lightning.audit.check_tensorboard import check_tensorboard, event_files
+from aigp_lightning.audit.check_wandb import check_wandb
+from aigp_lightning.audit.findings import Audit, Finding
+from aigp_lightning.audit.wandb_run import wandb_folders
+from aigp_lightning.errors import DataError
+from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
+
+PICTURES = (".jpg", ".jpeg", ".png")
+MASKED = "masked/"
+HISTORY = re.compile(r"history/epoch(\d+)/(.+)")
+MARKS = (LEDGER_FILE, "config.yaml", "results.csv")
+
+
+def audit(run: Path) -> Audit:
+    """Audit a run.
+
+    Args:
+        run: its folder.
+
+    Raises:
+        DataError: there is no such run.
+    """
+    path = run / LEDGER_FILE
+    if not run.is_dir():
+        raise DataError(f"{run}: there is no such folder. `audit` takes a run's, such as runs/detect/gates.")
+    if not any((run / mark).exists() for mark in MARKS) and not wandb_folders(run) and not event_files(run):
+        raise DataError(f"{run} is not a run's folder: it has no {LEDGER_FILE}, no config.yaml and no logger's files.")
+    result = Audit(run, None)
+    lines: Sequence[Line] = ()
+    if path.exists():
+        lines = result.ledger = read_ledger(path)
+        result.findings += [Finding("chain", "ledger", LEDGER_FILE, problem) for problem in lines.problems]
+    else:
+        result.notes.append(f"This run has no {LEDGER_FILE}: pictures were switched off, or the ledger was removed.")
+    _count(result, lines)
+    _check_files(result, lines)
+    check_tensorboard(result, lines)
+    check_wandb(result, lines)
+    for name in sorted(name for name in result.tallies if name.startswith("other")):
+        result.notes.append(f"What {name.partition(':')[2]} has can't be read back here; the numbers are the ledger's.")
+    return result
+
+
+def _count(result: Audit, lines: Sequence[Line]) -> None:
+    result.tally("file").scalars = ", ".join(_csv_rows(result.run))
+    for line in lines:
+        tally = result.tally(line.destination)
+        if line.outcome in ("written", "sent"):
+            tally.handed += 1
+            tally.bytes += line.bytes
+        elif line.outcome == "withheld":
+            tally.withheld += 1
+        else:
+            tally.failed += 1
+
+
+def _csv_rows(run: Path) -> Iterator[str]:
+    for path in (run / "results.csv", *sorted(run.rglob("metrics.csv"))):
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
+                yield f"{max(sum(1 for _ in csv.reader(file)) - 1, 0)} rows in {path.relative_to(run).as_posix()}"
+
+
+def _check_files(result: Audit, lines: Sequence[Line]) -> None:
+    """Every picture in the run folder is one of the ledger's, and the ledger's are there."""
+    on_disk = {path.relative_to(result.run).as_posix(): path for path in _pictures(result.run)}
+    due = _due(lines, on_disk)
+    for file, line in due.items():
+        path = on_disk.get(file, result.run / file)
+        if not path.is_file():
+            message = f"it was written in epoch {line.epoch} (line {line.number}) and is not there any more."
+            result.findings.append(Finding("missing", "file", file, message, line.epoch, line.number))
+        elif (digest := digest_of(path)) != line.sha256:
+            message = f"it was changed: {_digests(digest, line)}."
+            result.findings.append(Finding("changed", "file", file, message, line.epoch, line.number))
+    for file in sorted(set(on_disk) - set(due)):
+        message = "the ledger does not know this picture."
+        result.findings.append(Finding("unlisted", "file", file, message))
+    result.findings += _not_the_files(lines)
+    result.tally("file").found = len(on_disk)
+
+
+def _pictures(run: Path) -> Iterator[Path]:
+    for folder, deep in ((run, False), (run / MASKED, True), (run / "history", True)):
+        for path in sorted(folder.rglob("*") if deep else folder.glob("*")):
+            if path.suffix.lower() in PICTURES and path.is_file():
+                yield path
+
+
+def _due(lines: Sequence[Line], on_disk: dict[str, Path]) -> dict[str, Line]:
+    """What each file must be: the last line that wrote it; and each epoch's copy, where copies were kept."""
+    due: dict[str, Line] = {}
+    kept = sorted({int(match[1]) for file in on_disk if (match := HISTORY.fullmatch(file))})
+    for line in lines:
+        if line.file.startswith(MASKED) or (line.destination == "file" and line.outcome == "written"):
+            due[line.file] = line
+            copy = f"history/epoch{line.epoch:04d}/{line.file}"
+            if line.destination == "file" and kept and kept[0] <= line.epoch <= kept[-1]:
+                due[copy] = line
+    return due
+
+
+def _not_the_files(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Pictures a logger got that were never the file they are said to be."""
+    written = {(line.file, line.sha256) for line in lines if line.destination == "file" and line.outcome == "written"}
+    for line in lines:
+        if line.outcome == "sent" and not line.file.startswith(MASKED) and (line.file, line.sha256) not in written:
+            message = f"line {line.number} says that other bytes than the file's were sent to {line.destination}."
+            yield Finding("unlisted", line.destination, line.file, message, line.epoch, line.number)
+
+
+def _digests(digest: str, line: Line) -> str:
+    return f"SHA-256 {digest[:12]}… on disk, {line.sha256[:12]}… in line {line.number} of the ledger"
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()

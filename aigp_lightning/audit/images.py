@@ -1,0 +1,79 @@
+"""Which pictures show a given image, and where they went."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.errors import DataError
+from aigp_lightning.media.ledger import Line
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Appearances:
+    """Where an image appears.
+
+    Attributes:
+        image: as asked for.
+        source: as the ledger has it; empty if it doesn't.
+        matched: how the two were matched.
+        lines: the ledger's lines of every picture that shows it; where it is masked, it is not shown.
+    """
+
+    image: str
+    source: str
+    matched: str
+    lines: Sequence[Line]
+
+    @property
+    def left(self) -> bool:
+        """Whether a logger got a picture with it."""
+        return any(line.outcome == "sent" for line in self.lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("epoch", "step", "kind", "file", "sha256", "destination", "outcome", "reason", "number")
+        rows = [{name: value for name, value in asdict(line).items() if name in names} for line in self.lines]
+        return {"image": self.image, "source": self.source, "matched": self.matched, "left": self.left, "rows": rows}
+
+
+def find_image(lines: Sequence[Line], image: str) -> Appearances:
+    """Find every picture that shows an image.
+
+    Args:
+        lines: of the ledger.
+        image: its path as the ledger has it, any path that leads to the same file, or the end of its path if only one
+            image ends so.
+
+    Raises:
+        DataError: several images end so.
+    """
+    sources = {source for line in lines for source in line.sources}
+    matches, how = _match(sources, image)
+    if len(matches) > 1 and how == "by name":
+        shown = ", ".join(sorted(matches)[:SHOWN]) + (" …" if len(matches) > SHOWN else "")
+        raise DataError(f"--image {image}: {len(matches)} images are named so: {shown}. Give more of the path.")
+    found = [line for line in lines if matches.intersection(line.sources)]
+    return Appearances(image, ", ".join(sorted(matches)), how, found)
+
+
+def _match(sources: Collection[str], image: str) -> tuple[set[str], str]:
+    if image in sources:
+        exact = {image}
+        return exact | _same_file(sources, image), "by the path in the ledger"
+    if same := _same_file(sources, image):
+        return same, "by the file that the path leads to"
+    tail = Path(os.path.normcase(image)).parts
+    ends = {source for source in sources if Path(os.path.normcase(source)).parts[-len(tail) :] == tail}
+    return ends, "by name" if ends else ""
+
+
+def _same_file(sources: Collection[str], image: str) -> set[str]:
+    """Sources that are the same file, links followed."""
+    wanted = os.path.normcase(os.path.realpath(image))
+    return {source for source in sources if os.path.normcase(os.path.realpath(source)) == wanted}

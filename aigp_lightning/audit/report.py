@@ -1,0 +1,131 @@
+"""An audit, to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from aigp_lightning.audit.findings import MEANING, Audit, Finding
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from aigp_lightning.audit.images import Appearances
+
+LISTED = 12
+"""Parts of a side channel that the table names."""
+SHOWN = 25
+"""Findings of one sort that are printed; JSON has all."""
+
+
+def print_audit(audit: Audit) -> None:
+    """Print what an audit found: numbers, side channels, differences."""
+    from rich.console import Console
+
+    console = Console()
+    _say(console, f"audit of {audit.run}")
+    _print_tallies(console, audit)
+    if audit.side_channels:
+        _print_side_channels(console, audit)
+    for note in audit.notes:
+        _say(console, f"note: {note}")
+    _print_findings(console, audit)
+
+
+def print_appearances(found: Appearances, audit: Audit) -> None:
+    """Print where an image appears."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not found.lines:
+        _say(console, f"{found.image}: nowhere. No picture in this run's ledger shows it.")
+    else:
+        _say(console, f"{found.image}: {found.source}, found {found.matched}")
+        table = Table("epoch", "picture", "destination", "outcome")
+        for line in found.lines:
+            table.add_row(
+                *map(_cell, (str(line.epoch), line.file, line.destination, _outcome(line.outcome, line.reason)))
+            )
+        console.print(table)
+        _say(console, "Loggers got pictures with it." if found.left else "It is only in files: no logger got it.")
+    if audit.clean:
+        _say(console, "The ledger matches files and loggers.")
+    else:
+        _say(console, f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
+
+
+def _outcome(outcome: str, reason: str) -> str:
+    return f"{outcome}: {reason}" if reason else outcome
+
+
+def _print_tallies(console: Console, audit: Audit) -> None:
+    from rich.table import Table
+
+    table = Table("destination", *("drawn, sent", "withheld", "failed", "MB", "there now"), "beside pictures")
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    for tally in audit.tallies.values():
+        there = "?" if tally.found is None else str(tally.found)
+        numbers = (str(tally.handed), str(tally.withheld), str(tally.failed), f"{tally.bytes / 1e6:.2f}", there)
+        table.add_row(*map(_cell, (tally.destination, *numbers, tally.scalars)))
+    console.print(table)
+
+
+def _print_side_channels(console: Console, audit: Audit) -> None:
+    from rich.table import Table
+
+    table = Table("beside pictures and scalars", "to W&B", "what", "MB")
+    for channel in audit.side_channels:
+        size = f"{channel.bytes / 1e6:.2f}" if channel.bytes else ""
+        table.add_row(channel.name, "yes" if channel.handed else "no", _cell(_short(channel.detail)), size)
+    console.print(table)
+
+
+def _short(detail: str) -> str:
+    """The beginning of a long list; the JSON has all of it."""
+    parts = detail.split(", ")
+    return detail if len(parts) <= LISTED else f"{', '.join(parts[:LISTED])} and {len(parts) - LISTED} more"
+
+
+def _print_findings(console: Console, audit: Audit) -> None:
+    if audit.clean:
+        lines = "no ledger, and no pictures" if audit.ledger is None else f"{len(audit.ledger)} lines of the ledger"
+        _say(console, f"everything matches: {lines}.")
+        return
+    number = len(audit.findings)
+    _say(console, f"{number} differences:" if number > 1 else "1 difference:")
+    count: Counter[str] = Counter()
+    order = list(MEANING)
+    for finding in sorted(audit.findings, key=lambda finding: order.index(finding.what)):
+        if not count[finding.what]:
+            _say(console, f"{finding.what}: {MEANING[finding.what]}")
+        count[finding.what] += 1
+        if count[finding.what] <= SHOWN:
+            _say(console, _sentence(finding))
+    for what, all_of_it in count.items():
+        if all_of_it > SHOWN:
+            _say(console, f"… and {all_of_it - SHOWN} more of {what!r}: --json lists all.")
+
+
+def _sentence(finding: Finding) -> str:
+    return f"  {finding.destination:<11} {finding.file}: {finding.message}"
+
+
+def _say(console: Console, text: str) -> None:
+    """Print as it is, in one line however long: names of files must stay whole."""
+    console.print(_printable(text), markup=False, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _cell(text: str) -> Text:
+    """A cell of a table as it is: brackets in a file's name are no markup."""
+    from rich.text import Text
+
+    return Text(_printable(text), overflow="fold")
+
+
+def _printable(text: str) -> str:
+    """Paths that are not valid Unicode, with escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

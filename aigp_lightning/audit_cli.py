@@ -1,0 +1,64 @@
+"""The `audit` verb."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from aigp_lightning.errors import DataError
+
+
+def main(verb: str, arguments: list[str]) -> int:
+    """Audit a run.
+
+    Returns:
+        1 if there are differences, else 0.
+
+    Raises:
+        DataError: there is no such run, or it has no ledger to find an image in.
+    """
+    options = _parser(verb).parse_args(arguments)
+    from aigp_lightning.audit.check import audit
+    from aigp_lightning.audit.images import find_image
+    from aigp_lightning.audit.report import print_appearances, print_audit
+
+    result = audit(Path(options.run))
+    content = result.as_dict()
+    found = None
+    if options.image is not None:
+        if result.ledger is None:
+            raise DataError(f"{options.run} has no ledger (media.jsonl): which images its pictures show is unknown.")
+        found = find_image(result.ledger, options.image)
+        content["image"] = found.as_dict()
+    if options.json == "-":
+        json.dump(content, sys.stdout, indent=2)
+        print()
+    else:
+        if found is not None:
+            print_appearances(found, result)
+        else:
+            print_audit(result)
+        if options.json:
+            _write(Path(options.json), json.dumps(content, indent=2, ensure_ascii=False))
+    return int(not result.clean)
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m aigp_lightning {verb}",
+        description="What a run drew and handed over: the ledger, the files and the loggers' own files held against "
+        "each other, byte by byte. Exit status 0: everything matches; 1: there are differences; 2: no such run.",
+        epilog="example: audit runs/detect/gates --image datasets/gates/images/val/000003.jpg",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - prints that alone")
+    parser.add_argument("--image", metavar="PATH", help="list every picture that shows this image, and where it went")
+    return parser
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

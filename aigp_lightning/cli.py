@@ -1,0 +1,115 @@
+"""The command line: a table of verbs. A verb's own code is imported when it is called, so that help is instant."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+VERBS: dict[str, tuple[str, str]] = {
+    "fit": ("aigp_lightning.lightning_cli", "train:  fit --config configs/detector.yaml"),
+    "plan": ("aigp_lightning.plan_cli", "what fit with the same options would draw and hand over"),
+    "validate": ("aigp_lightning.lightning_cli", "metrics of a checkpoint on the validation split"),
+    "test": ("aigp_lightning.lightning_cli", "metrics of a checkpoint on the test split"),
+    "predict": ("aigp_lightning.lightning_cli", "find objects in pictures, folders or videos"),
+    "export": ("aigp_lightning.export_cli", "a checkpoint as Ultralytics .pt, ONNX, TorchScript"),
+    "audit": ("aigp_lightning.audit_cli", "what a run drew and handed over, checked byte by byte:  audit RUN"),
+    "lint": ("aigp_lightning.lint_cli", "check a data set without training:  lint DATA_YAML"),
+    "make-data": ("aigp_lightning.make_data_cli", "write a synthetic data set of gates or obstacles"),
+}
+"""Verb to the module that has its `main(verb, arguments)`, and a line of help."""
+
+HELP = """\
+usage: python -m aigp_lightning VERB [options]
+
+Train racing-drone perception on PyTorch Lightning, in charge of every picture that leaves the machine.
+
+verbs:
+{verbs}
+
+examples:
+  python -m aigp_lightning fit --config configs/detector.yaml --config configs/quick.yaml
+  python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml my/data.yaml --data.batch_size 32
+  python -m aigp_lightning validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt
+  python -m aigp_lightning VERB --help
+"""
+
+
+def help_text() -> str:
+    """What `--help` prints."""
+    width = max(map(len, VERBS))
+    return HELP.format(verbs="\n".join(f"  {verb:<{width}}  {line}" for verb, (_, line) in VERBS.items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        arguments: the words after the program's name; None takes them from the process.
+
+    Returns:
+        The exit status: 0, or 2 when the user's input was wrong, or 1 when something outside failed.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+        return 0
+    if words[0] in ("-V", "--version"):
+        from aigp_lightning import __version__
+
+        print(f"aigp_lightning {__version__}")
+        return 0
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        return _complain(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
+    return _run(verb, rest)
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    from aigp_lightning.errors import UserError
+
+    try:
+        status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
+    except UserError as error:
+        return _complain(str(error))
+    except ValueError as error:  # jsonargparse wraps what an option's own class says about it
+        said = _said_by_us(error)
+        if said is None:
+            raise
+        return _complain(str(said))
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = f" while writing {error.filename}" if error.filename else ""
+        _complain(
+            f"the disk is full{what}. Everything written before is intact: free some space, then go on with "
+            "--ckpt_path last."
+        )
+        return 1
+    return status or 0
+
+
+def _said_by_us(error: BaseException | None) -> BaseException | None:
+    from aigp_lightning.errors import UserError
+
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error
+
+
+def _complain(text: str) -> int:
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":  # the processes of one run fail alike
+        print(f"error: {text}", file=sys.stderr)
+    return 2
+
+
+def _nearest(verb: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, VERBS, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,304 @@
+"""The verbs that Lightning runs: fit, validate, test, predict."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning_utilities.core.rank_zero import rank_zero_only
+
+from aigp_lightning.callbacks.best_weights import BestWeights
+from aigp_lightning.callbacks.close_mosaic import CloseMosaic
+from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
+from aigp_lightning.callbacks.ema import EMA
+from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
+from aigp_lightning.callbacks.media import Media
+from aigp_lightning.callbacks.media_setup import check_images
+from aigp_lightning.callbacks.results import Results
+from aigp_lightning.callbacks.save_config import SaveConfig
+from aigp_lightning.callbacks.sync_folder import SyncFolder
+from aigp_lightning.checkpoint_io import WholeCheckpointIO
+from aigp_lightning.data.datamodule import YoloDataModule
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.exact_parser import ExactParser
+from aigp_lightning.loggers import settle_loggers, trim_settings
+from aigp_lightning.media.policy import Routing
+from aigp_lightning.media.sinks import sinks_of
+from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.report import print_report, write_json
+from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
+from aigp_lightning.wandb_options import WandbOptions
+from aigp_lightning.wandb_run import finish_wandb, open_wandb
+
+DEFAULTS: dict[str, Any] = {
+    "max_epochs": 100,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,  # our samplers count every image once; Lightning's would pad
+    "enable_model_summary": False,
+    "logger": {
+        "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+        "init_args": {"save_dir": "{run_folder}", "name": "tensorboard", "version": ""},
+    },
+}
+SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
+FIT_CALLBACKS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
+    "ema": (EMA, {}),
+    "close_mosaic": (CloseMosaic, {}),
+    "media": (Media, {}),
+    "results": (Results, {}),
+    "early_stopping": (
+        EarlyStopping,
+        {"monitor": "fitness", "mode": "max", "patience": 100, "check_on_train_epoch_end": False},
+    ),
+    "checkpoint": (
+        ModelCheckpoint,
+        {
+            "filename": "best",
+            "monitor": "fitness",
+            "mode": "max",
+            "save_last": False,  # `LastCheckpoint` does it
+            "save_on_train_epoch_end": True,
+            "enable_version_counter": False,
+        },
+    ),
+}
+"""Callbacks whose options a user may want, by the name of their group."""
+NOISE = (
+    ".*does not have many workers.*",
+    ".*number of training batches.*smaller than the logging interval.*",
+    ".*Checkpoint directory.*exists and is not empty.*",
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*torch.jit.script.*deprecated.*",
+    ".*args parameter is intended to run from within Python.*",
+    ".*You are using a custom batch sampler.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
+    ".*You have overridden `on_after_batch_transfer`.*",
+)
+CHATTER = ("Tip:", "to estimate number of stepping batches", "used: False", "TPU available")
+EXAMPLES = {
+    "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
+    "validate": "validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt",
+    "test": "test --config configs/detector.yaml --model.weights best.pt --run.json metrics.json",
+    "predict": "predict --config configs/detector.yaml --ckpt_path best.ckpt --data.source pictures/",
+}
+
+
+class AigpCLI(LightningCLI):
+    """Lightning's command line with our groups: `run`, and the callbacks' own options."""
+
+    verb = "fit"
+
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one verb that was typed: the others' parsers are not built."""
+        return {cls.verb: SHARED}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the `run` group and, for training, the callbacks whose options a user may want."""
+        parser.add_class_arguments(RunConfig, "run")
+        parser.add_class_arguments(WandbOptions, "wandb")
+        parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
+        if self.verb == "predict":
+            from aigp_lightning.callbacks.predictions import PredictionWriter
+
+            parser.add_lightning_class_args(PredictionWriter, "output")
+        for group, (callback, defaults) in FIT_CALLBACKS.items():
+            if self.verb == "fit":
+                parser.add_lightning_class_args(callback, group)
+            else:  # a training run's YAML serves the other verbs too; what only training needs is read and left alone
+                parser.add_class_arguments(callback, group, instantiate=False)
+            parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
+
+    # ---- before anything is built -----------------------------------------------------------------------------------
+
+    def _parse_ckpt_path(self) -> None:
+        """Take no options from a checkpoint; Lightning would, before anybody could check the file."""
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run folder and fill in what depends on it."""
+        config = self.config[self.verb]
+        task, run = _task(config), RunConfig(**config.run.as_dict())
+        if config.get("ckpt_path") == "last":
+            config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
+        _check_checkpoint(config)
+        if self.verb in ("validate", "test"):
+            _check_trained(config)
+        first = (getattr(rank_zero_only, "rank", None) or 0) == 0
+        folder = choose(run, task, config.get("ckpt_path") if self.verb == "fit" else None, first)
+        trim_settings(config.trainer.logger)
+        self.resolved = self._parser(self.verb).dump(config, skip_none=False)
+        self._fill(config, folder)
+
+    def _fill(self, config: Any, folder: Path) -> None:
+        trainer = config.trainer
+        trainer.default_root_dir = str(folder)
+        if self.verb == "fit":
+            config.checkpoint.dirpath = str(folder / "weights")
+            before = folder_of(Path(config.ckpt_path)) if config.get("ckpt_path") else None
+            resumed = before is not None and before.resolve() == folder
+            first = (getattr(rank_zero_only, "rank", None) or 0) == 0
+            options = WandbOptions(**config.wandb.as_dict())
+            trainer.logger = settle_loggers(trainer.logger, folder, options, resumed, first)
+        else:
+            trainer.logger = False
+        if trainer.precision is None:
+            trainer.precision = "16-mixed" if _on_gpu(trainer.accelerator) else "32-true"
+        if self.verb != "fit" and trainer.enable_progress_bar is None and not sys.stdout.isatty():
+            trainer.enable_progress_bar = False
+        if self.verb in ("validate", "test"):
+            config.verbose = False  # our table says it
+        if self.verb == "predict":
+            config.return_predictions = False  # the writer takes them; a video's would fill the memory
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add the callbacks that have no options."""
+        if self.verb == "fit":
+            kwargs.update(self._progress())
+        trainer = super().instantiate_trainer(**kwargs)
+        callbacks = cast("list[Any]", trainer.callbacks)  # type: ignore[attr-defined]
+        callbacks.insert(0, SyncFolder())
+        if self.verb == "fit":
+            callbacks.insert(1, SaveConfig(self.resolved))
+            callbacks.insert(2, BestWeights())
+            callbacks.append(LastCheckpoint())
+            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        return trainer
+
+    def read_data(self) -> Media:
+        """Read the data set as `fit` is about to; returns the callback whose options name images in it."""
+        self.trainer.strategy.connect(self.model)
+        self.datamodule.trainer = self.trainer
+        self.datamodule.prepare_data()
+        callbacks = cast("list[Any]", self.trainer.callbacks)  # type: ignore[attr-defined]
+        return next(callback for callback in callbacks if isinstance(callback, Media))
+
+    def before_fit(self) -> None:
+        """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
+        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+            media = self.read_data()
+            if self.datamodule.failure is None:  # else `setup` tells all processes
+                check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
+        config = self.config[self.verb]
+        open_wandb(self.trainer, config.trainer.logger, WandbOptions(**config.wandb.as_dict()), config.as_dict())
+
+    def _progress(self) -> dict[str, Any]:
+        trainer = self.config_init[self.verb].trainer
+        given = [trainer.callbacks] if isinstance(trainer.callbacks, Callback) else list(trainer.callbacks or [])
+        added = progress_callback(trainer.enable_progress_bar, given)
+        options: dict[str, Any] = {"callbacks": [*given, added] if added else given}
+        if isinstance(added, PlainProgress):
+            options["enable_progress_bar"] = False  # Lightning's own bar
+        return options
+
+    # ---- after ------------------------------------------------------------------------------------------------------
+
+    def after_fit(self) -> None:
+        """Validate the best epoch, as it was saved, and say where everything is."""
+        best = cast("ModelCheckpoint", self.trainer.checkpoint_callback).best_model_path
+        if best and not self.trainer.interrupted:
+            self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
+            self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False)
+            self._report()
+        if self.trainer.is_global_zero:
+            folder = Path(self.trainer.default_root_dir)
+            print(f"run folder: {folder}\nbest weights: {folder / 'weights' / 'best.pt'}")
+
+    def after_validate(self) -> None:
+        """Print and write the metrics."""
+        self._report()
+
+    def after_test(self) -> None:
+        """Print and write the metrics."""
+        self._report()
+
+    def _report(self) -> None:
+        if not self.trainer.is_global_zero or not hasattr(self.model, "table"):
+            return  # processes that were spawned have the metrics, and are gone
+        print_report(self.model)
+        if (target := self.config[self.verb].run.json) is not None:
+            write_json(Path(target), self.trainer, self.model, self.datamodule)
+
+
+def _task(config: Any) -> str:
+    from jsonargparse.typing import import_object  # type: ignore[attr-defined]
+
+    model = cast("type[BaseModule]", import_object(config.model.class_path))
+    return model.task
+
+
+def _check_checkpoint(config: Any) -> None:
+    path = config.get("ckpt_path")
+    if path is None or path in ("best", "hpc"):
+        return
+    if path.endswith(".pt"):
+        raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
+    if not Path(path).is_file():
+        raise ConfigError(f"--ckpt_path {path}: there is no such file.")
+    from aigp_lightning.checkpoints import read_checkpoint
+
+    read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+
+
+def _check_trained(config: Any) -> None:
+    """Refuse to measure a network of random weights."""
+    arguments = config.model.init_args
+    if config.get("ckpt_path") is None and "weights" in arguments and arguments.weights is None:
+        raise ConfigError("which model? Give --ckpt_path a checkpoint of ours, or --model.weights an Ultralytics .pt.")
+
+
+def _on_gpu(accelerator: Any) -> bool:
+    import torch
+
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def _worth_reading(record: logging.LogRecord) -> bool:
+    return not any(words in record.getMessage() for words in CHATTER)
+
+
+def main(verb: str, arguments: list[str]) -> None:
+    """Run a verb of Lightning's.
+
+    Args:
+        verb: fit, validate, test or predict.
+        arguments: its options.
+    """
+    cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb})
+    try:
+        run_cli(cli_class, verb, arguments)
+    finally:
+        finish_wandb()
+        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+            discard_unused()  # refused before it began, or a verb that writes no file
+
+
+def run_cli(cli_class: type[AigpCLI], verb: str, arguments: list[str]) -> AigpCLI:
+    """Parse and run a verb of the trainer's, without the messages that help nobody."""
+    for pattern in NOISE:
+        warnings.filterwarnings("ignore", pattern)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_worth_reading)
+    return cli_class(
+        BaseModule,
+        YoloDataModule,
+        subclass_mode_model=True,
+        seed_everything_default=0,
+        trainer_defaults=deepcopy(DEFAULTS),
+        save_config_callback=None,
+        parser_class=ExactParser,
+        parser_kwargs={
+            "prog": "python -m aigp_lightning",
+            verb: {
+                "usage": f"python -m aigp_lightning {verb} [options]",  # all of them would be a hundred lines
+                "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
+            },
+        },
+        args=[verb, *arguments],
+    )

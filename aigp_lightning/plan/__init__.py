@@ -1,0 +1,1 @@
+"""What a run would draw and hand over, before it starts."""

@@ -1,0 +1,237 @@
+"""Every picture of a run to come, drawn once from real data: how many, how large, to whom."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from aigp_lightning.callbacks.close_mosaic import CloseMosaic
+from aigp_lightning.callbacks.media_setup import edges_of
+from aigp_lightning.callbacks.snapshot import shoot
+from aigp_lightning.media.budget import Budget
+from aigp_lightning.media.encode import encode, picture_size
+from aigp_lightning.media.gallery import (
+    Seen,
+    confusion_jobs,
+    corner_error_job,
+    curve_jobs,
+    label_jobs,
+    results_job,
+    train_job,
+    val_jobs,
+)
+from aigp_lightning.media.jobs import Job
+from aigp_lightning.media.policy import CLOSING, PER_EPOCH, Routing, closing_kinds, validation_epochs
+from aigp_lightning.plan.stand_ins import example_corner_errors, example_curves, example_matrix, example_rows
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from aigp_lightning.callbacks.media import Media
+    from aigp_lightning.modules.base import BaseModule
+
+CONFIDENT = 0.9
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file of the run folder, and what becomes of it.
+
+    Attributes:
+        file: its name.
+        kind: see `KINDS`.
+        count: how often it is drawn in the run.
+        width: pixels.
+        height: pixels.
+        bytes: of one drawing.
+        remote_bytes: of one drawing as remote destinations see it, with private cells masked; 0 where withheld.
+        private: images in it that are private.
+        destinations: names of the loggers that get it.
+    """
+
+    file: str
+    kind: str
+    count: int
+    width: int
+    height: int
+    bytes: int
+    remote_bytes: int
+    private: int
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one destination gets in the whole run.
+
+    Attributes:
+        name: as in the ledger; `file` is the run folder.
+        remote: whether it leaves the machine, now or when synced.
+        pictures: how many.
+        bytes: of all of them.
+    """
+
+    name: str
+    remote: bool
+    pictures: int
+    bytes: int
+
+
+@dataclass
+class Forecast:
+    """The pictures of a run to come.
+
+    Attributes:
+        files: every file.
+        epochs: epochs after which validation pictures are drawn, from 0.
+        routing: who gets which.
+        withheld: what the budget would hold back, in words.
+    """
+
+    files: list[PlannedFile]
+    epochs: list[int]
+    routing: Routing
+    withheld: list[str] = field(default_factory=list)
+
+    def totals(self) -> list[Total]:
+        """What the run folder and every logger get, before the budget."""
+        totals = [Total("file", False, sum(f.count for f in self.files), sum(f.count * f.bytes for f in self.files))]
+        for sink in self.routing.sinks:
+            mine = [f for f in self.files if sink.name in f.destinations and (f.remote_bytes or not sink.remote)]
+            size = sum(f.count * (f.remote_bytes if sink.remote else f.bytes) for f in mine)
+            totals.append(Total(sink.name, sink.remote, sum(f.count for f in mine), size))
+        return totals
+
+    @property
+    def remote_bytes(self) -> int:
+        """What would leave the machine without a budget."""
+        return sum(total.bytes for total in self.totals() if total.remote)
+
+
+class Forecaster:
+    """Draws each picture of a run once, as the run would.
+
+    Training batches, labels and validation images are the run's own. What only training can tell (predictions, curves,
+    results) is drawn from stand-ins: the labels as if they had been found, and curves of the usual shape.
+
+    Args:
+        trainer: as the run would have it; it does not run.
+        module: it is not built.
+        data: the datamodule.
+        media: the run's callback.
+        routing: who would get which.
+    """
+
+    def __init__(self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing) -> None:
+        self.trainer, self.module, self.data, self.media, self.routing = trainer, module, data, media, routing
+        self.names = dict(data.names)
+        module.take_data(data)
+        self.edges = edges_of(module)
+
+    def forecast(self) -> Forecast:
+        """Draw, weigh and count."""
+        limits = self.trainer.max_epochs or 0, self.trainer.check_val_every_n_epoch, self.media.val_every_n_epochs
+        batches = _limited(self.trainer.limit_val_batches, len(self.data.val_dataloader()))
+        epochs = validation_epochs(0, *limits) if batches else []
+        files = [*self._weigh(self._at_start(), 1)]
+        if epochs and self.media.val_batches:
+            files += self._weigh(self._validation(batches), len(epochs))
+        files += self._weigh(self._closing(bool(batches)), 1)
+        forecast = Forecast(files, epochs, self.routing)
+        forecast.withheld = self._budget(forecast)
+        return forecast
+
+    # ---- the run's pictures -----------------------------------------------------------------------------------------
+
+    def _at_start(self) -> Iterator[Job]:
+        cls, bboxes = self.data.label_table("train")
+        yield from label_jobs(cls, bboxes, self.names)
+        if not self.routing.wanted("train_batch") or not self.media.train_batches:
+            return
+        for callback in cast("list[Any]", self.trainer.callbacks):  # type: ignore[attr-defined]
+            if isinstance(callback, CloseMosaic) and callback.closes(self.trainer, 0):
+                self.data.close_mosaic()
+        loader = self.data.train_dataloader()
+        count = min(self.media.train_batches, _limited(self.trainer.limit_train_batches, len(loader)))
+        for number, batch in zip(range(count), loader, strict=False):
+            shot = shoot(self.module.on_after_batch_transfer(batch, 0), self.media.max_images)
+            yield train_job(number, _listed(shot), batch["sources"], self.names, self.media.max_images, self.edges)
+
+    def _validation(self, batches: int) -> Iterator[Job]:
+        val = self.media.val
+        val.open(self.data.pictures("val", batches))
+        for mosaic, files in enumerate(val.chunks()):
+            cells = val.loader(files)()
+            found = [
+                Seen(cell.boxes, np.full(len(cell.boxes), CONFIDENT, np.float32), cell.labels, cell.keypoints)
+                for cell in cells
+            ]
+            yield from val_jobs(mosaic, files, lambda cells=cells: cells, found, self.names, self.edges)  # type: ignore[misc]
+
+    def _closing(self, validated: bool) -> Iterator[Job]:
+        cls, _ = self.data.label_table("val")
+        corners = "corner_error" in self.module.closing_kinds
+        if validated:
+            if len(cls):
+                yield from curve_jobs(example_curves(prefix, self.names, cls) for prefix in self.module.curve_prefixes)
+            yield from confusion_jobs(example_matrix(self.names, cls), self.names)
+            if corners:
+                yield corner_error_job(example_corner_errors(len(cls)))
+        rows = example_rows(self.module.loss_names, self.module.curve_prefixes, self.trainer.max_epochs or 1, corners)
+        yield results_job(lambda: rows)
+
+    # ---- weighing ---------------------------------------------------------------------------------------------------
+
+    def _weigh(self, jobs: Iterable[Job], count: int) -> Iterator[PlannedFile]:
+        for job in jobs:
+            if not self.routing.wanted(job.kind):
+                continue
+            data = encode(job.draw(frozenset()), Path(job.name).suffix)
+            private = self.media.private
+            hidden = job.private_cells(private)
+            remote = len(data)
+            if hidden and self.routing.remote_takers(job.kind):
+                withheld = self.media.private_action == "withhold"
+                remote = 0 if withheld else len(encode(job.draw(hidden), Path(job.name).suffix))
+            takers = tuple(sink.name for sink in self.routing.takers(job.kind))
+            secret = sum(image in private for image in job.sources())
+            yield PlannedFile(job.name, job.kind, count, *picture_size(data), len(data), remote, secret, takers)
+
+    def _budget(self, forecast: Forecast) -> list[str]:
+        """What the run's own budget would say."""
+        said: list[str] = []
+        budget = Budget(self.media.max_mb, 0, said.append)
+        budget.reserve_for({kind: self.routing.remote_takers(kind) for kind in closing_kinds(self.module)})
+        mosaics: dict[str, int] = {}
+        for file in forecast.files:
+            takers = self.routing.remote_takers(file.kind)
+            if file.kind in PER_EPOCH:
+                mosaic = file.file.split("_")[1]
+                mosaics[mosaic] = mosaics.get(mosaic, 0) + takers * file.remote_bytes
+            elif file.kind not in CLOSING:
+                for _ in range(takers):
+                    budget.sent += file.remote_bytes * budget.admits(file.kind, file.remote_bytes)
+        if any(mosaics.values()):
+            budget.settle(list(mosaics.values()), len(forecast.epochs))
+        return said
+
+
+def _limited(limit: float | None, batches: int) -> int:
+    """How many batches Lightning's `limit_*_batches` leaves: a number, or a share of them."""
+    if limit is None:
+        return batches
+    return min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+
+
+def _listed(shot: Callable[[], Any]) -> Callable[[], Sequence[Any]]:
+    return lambda: [shot()]
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for what planning writes."""
+    return tempfile.TemporaryDirectory(prefix="aigp-plan-", ignore_cleanup_errors=True)

@@ -1,0 +1,111 @@
+"""A forecast as a table to read and as JSON for scripts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.media.policy import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aigp_lightning.plan.forecast import Forecast
+    from aigp_lightning.wandb_options import SideChannel
+
+MEGA = 1e6
+
+
+def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> dict[str, Any]:
+    """Plain values: every file, every destination, every side channel."""
+    return {
+        "files": [asdict(file) for file in forecast.files],
+        "validations": list(forecast.epochs),
+        "destinations": [asdict(total) for total in forecast.totals()],
+        "side_channels": [channel._asdict() for channel in channels],
+        "remote_megabytes": forecast.remote_bytes / MEGA,
+        "max_mb": max_mb,
+        "over_budget": over(forecast, max_mb),
+        "withheld": forecast.withheld,
+    }
+
+
+def over(forecast: Forecast, max_mb: float | None) -> bool:
+    """Whether more would leave the machine than allowed."""
+    return max_mb is not None and forecast.remote_bytes > max_mb * MEGA
+
+
+def show(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> None:
+    """Print the tables."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(_pictures(forecast))
+    if channels:
+        console.print(_channels(channels))
+    for line in _lines(forecast, max_mb):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _pictures(forecast: Forecast) -> Any:
+    from rich.table import Table
+
+    totals = forecast.totals()
+    table = Table(title="Pictures of the whole run, and who gets them", title_justify="left")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("pixels", justify="right")
+    table.add_column("kB each", justify="right")
+    for total in totals:
+        where = "run folder" if total.name == "file" else total.name
+        table.add_column(f"{where}{' ↑' if total.remote else ''}\npictures / MB", justify="right")
+    for kind in KINDS:
+        files = [file for file in forecast.files if file.kind == kind]
+        if not files:
+            table.add_row(kind, "–", "–", *("none" for _ in totals), style="dim")
+            continue
+        cells = []
+        for total in totals:
+            mine = [file for file in files if total.name == "file" or total.name in file.destinations]
+            mine = [file for file in mine if file.remote_bytes or not total.remote]
+            size = sum(file.count * (file.remote_bytes if total.remote else file.bytes) for file in mine)
+            cells.append(f"{sum(file.count for file in mine)} / {size / MEGA:.1f}" if mine else "none")
+        largest = max(files, key=lambda file: file.width * file.height)
+        each = sum(file.bytes for file in files) / len(files) / 1e3
+        table.add_row(kind, f"{largest.width}×{largest.height}", f"{each:.0f}", *cells)
+    table.add_section()
+    table.add_row("total", "", "", *(f"{total.pictures} / {total.bytes / MEGA:.1f}" for total in totals), style="bold")
+    return table
+
+
+def _channels(channels: Sequence[SideChannel]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="W&B's side channels", title_justify="left")
+    for column in ("channel", "", "sends"):
+        table.add_column(column)
+    for channel in channels:
+        table.add_row(channel.name, "on" if channel.on else "off", channel.sends, style=None if channel.on else "dim")
+    return table
+
+
+def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
+    remote, size = [total.name for total in forecast.totals() if total.remote], forecast.remote_bytes / MEGA
+    lines = [
+        f"validation pictures after {len(forecast.epochs)} epochs, fewer if the run stops early. Predictions, curves "
+        "and results are weighed by stand-ins; all else is drawn from the data."
+    ]
+    private = [file for file in forecast.files if file.private]
+    if private:
+        lines.append(f"private images are in {len(private)} of the files: " + ", ".join(file.file for file in private))
+    if not remote:
+        lines.append("Nothing leaves this machine: no remote destination is configured.")
+    elif max_mb is None:
+        lines.append(
+            f"↑ leaves this machine, at once or when synced: {size:.1f} MB of pictures. No limit is set (media.max_mb)."
+        )
+    elif over(forecast, max_mb):
+        lines.append(f"[bold]over budget[/]: {size:.1f} MB would leave this machine, media.max_mb is {max_mb:g}.")
+        lines += [f"  {line}" for line in forecast.withheld]
+    else:
+        lines.append(f"↑ leaves this machine: {size:.1f} MB of pictures, within media.max_mb {max_mb:g}.")
+    return lines
