@@ -1,0 +1,292 @@
+"""What `predict` leaves behind, through a real Trainer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from aigp_lightning.callbacks.prediction_merge import output_names
+from aigp_lightning.callbacks.predictions import PredictionWriter
+from aigp_lightning.data.collate import collate
+from aigp_lightning.data.sources import PredictBatches, SourceFile, open_sources
+from aigp_lightning.errors import ConfigError, DataError, UserError
+from aigp_lightning.media.boxes import class_colour
+from aigp_lightning.types import DetectionBatch, Prediction
+
+BOX = (100.0, 60.0, 300.0, 180.0)  # in every picture of `paint`, its own pixels
+NAMES = {0: "gate", 3: "Säule"}
+
+
+class Finder(pl.LightningModule):
+    """Finds the bright rectangle of `paint`, and in dark pictures nothing."""
+
+    names = NAMES
+
+    def __init__(self, keypoints: bool = False) -> None:
+        super().__init__()
+        self.keypoints = keypoints
+
+    def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
+        return [self._find(image) for image in batch["img"]]
+
+    def _find(self, image: torch.Tensor) -> Prediction:
+        rows, columns = torch.nonzero(image.float().amin(0) > 170, as_tuple=True)
+        if not len(rows):
+            return Prediction(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+        box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()[None]
+        points = torch.tensor([[[*box[0, :2].tolist(), 0.75], [-1000.0, 5.0, 0.125]]]) if self.keypoints else None
+        return Prediction(box, torch.tensor([0.875]), torch.tensor([3]), points)
+
+
+class Data(pl.LightningDataModule):
+    def __init__(self, source: str | list[str], imgsz: int = 320, workers: int = 0) -> None:
+        super().__init__()
+        self.source, self.imgsz, self.workers = source, imgsz, workers
+        self.break_later: list[Path] = []
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        dataset = open_sources(self.source, self.imgsz)
+        for path in self.break_later:
+            path.write_bytes(b"broken since")
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        batches: Any = PredictBatches(dataset, 2, rank, world)
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.workers)  # type: ignore[arg-type]
+
+
+def paint(path: Path, found: bool = True, height: int = 300, width: int = 400) -> str:
+    image = np.full((height, width, 3), 30, np.uint8)
+    if found:
+        left, top, right, bottom = (int(side) for side in BOX)
+        image[top:bottom, left:right] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    return str(path)
+
+
+def predict(tmp_path: Path, data: Data, module: pl.LightningModule | None = None, **options: Any) -> Path:
+    writer = PredictionWriter(**options)
+    trainer = pl.Trainer(
+        accelerator="cpu", default_root_dir=tmp_path / "run", logger=False, callbacks=[writer],
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.predict(module or Finder(), data, return_predictions=False)
+    return tmp_path / "run" / "predictions"
+
+
+def read(path: Path) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image[..., ::-1]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_corners_are_joined_as_the_data_set_says(tmp_path: Path) -> None:
+    """A module that knows its keypoints: the picture has white edges between them, and none without."""
+    from aigp_lightning.types import Keypoints
+
+    class Corners(Finder):
+        def _find(self, image: torch.Tensor) -> Prediction:
+            found = super()._find(image)
+            left, top, right, bottom = (found.boxes[0] + torch.tensor([20.0, 20, -20, -20])).tolist()
+            corners = [[left, top, 0.9], [right, top, 0.9], [right, bottom, 0.9], [left, bottom, 0.1]]
+            return Prediction(found.boxes, found.scores, found.labels, torch.tensor([corners]))
+
+    module, out = Corners(), []
+    for edges in ((), ((0, 1), (1, 2), (2, 3), (3, 0))):
+        module.keypoints = Keypoints(4, 3, tuple("0123"), edges=edges)  # type: ignore[assignment]
+        predict(tmp_path, Data(paint(tmp_path / "a.png"), imgsz=416), module, save_json=False)
+        out.append(read(tmp_path / "run" / "predictions" / "images" / "a.jpg").astype(int))
+    changed = np.argwhere(np.abs(out[0] - out[1]).max(2) > 60)
+    assert len(changed) > 150
+    top, right = (np.abs(changed[:, axis] - where) < 4 for axis, where in ((0, BOX[1] + 20), (1, BOX[2] - 20)))
+    assert (top | right).all(), "the edges of the corner that was not found are missing"
+    assert top.any() and right.any()
+
+
+def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = paint(tmp_path / "in" / "a ü.png"), paint(tmp_path / "in" / "b.png", found=False)
+    out = predict(tmp_path, Data(str(tmp_path / "in")))
+    assert files_in(out) == ["images/a ü.jpg", "images/b.jpg", "labels/a ü.txt", "predictions.json"]
+    entries = json.loads((out / "predictions.json").read_text(encoding="utf-8"))
+    assert [(e["file"], e["height"], e["width"]) for e in entries] == [(first, 300, 400), (second, 300, 400)]
+    (detection,) = entries[0]["detections"]
+    assert (detection["class"], detection["name"], detection["confidence"]) == (3, "Säule", 0.875)
+    np.testing.assert_allclose(detection["box"], BOX, atol=0.5)
+    assert entries[1]["detections"] == []
+    line = (out / "labels" / "a ü.txt").read_text().split()
+    assert len(line) == 6 and line[0] == "3" and line[5] == "0.875"
+    np.testing.assert_allclose(np.array(line[1:5], float), [0.5, 0.4, 0.5, 0.4], atol=0.5 / 300)
+    drawn = read(out / "images" / "a ü.jpg")
+    assert drawn.shape == (300, 400, 3)
+    edges = drawn[[120, 120, 180], [100, 300, 200]].astype(int)
+    assert np.abs(edges - class_colour(3)).max() < 30  # one-pixel lines, after JPEG
+    assert np.abs(read(out / "images" / "b.jpg").astype(int) - 30).max() < 4
+    assert f"predicted 2 pictures: 1 detections, in {out}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [(300, 400), (301, 743), (1017, 500), (200, 310)])
+def test_letterbox_is_undone(size: tuple[int, int], tmp_path: Path) -> None:
+    """Boxes put through the letterbox by hand return to where they were."""
+    from aigp_lightning.media.found import in_original
+
+    item = open_sources(paint(tmp_path / "a.png", True, *size), 320)[0]
+    inner = [round(side * 320 / max(size)) for side in size]
+    pad = np.array([round((item["image"].shape[1] - inner[1]) / 2 - 0.1),
+                    round((item["image"].shape[0] - inner[0]) / 2 - 0.1)] * 2)  # fmt: skip
+    gain = np.array([inner[1] / size[1], inner[0] / size[0]] * 2)  # what the resize did, each way
+    boxes = torch.tensor(np.array([BOX]) * gain + pad, dtype=torch.float32)
+    prediction = Prediction(boxes, torch.ones(1), torch.zeros(1, dtype=torch.int64))
+    found = in_original(prediction, item["ori_shape"], item["ratio_pad"])
+    np.testing.assert_allclose(found.boxes, [BOX], atol=0.001)
+
+
+def test_keypoints_reach_text_and_json_unclipped(tmp_path: Path) -> None:
+    out = predict(tmp_path, Data(paint(tmp_path / "a.png"), imgsz=416), Finder(keypoints=True))
+    (entry,) = json.loads((out / "predictions.json").read_text())
+    points = np.array(entry["detections"][0]["keypoints"])
+    np.testing.assert_allclose(points, [[100, 60, 0.75], [-1000 / 1.04, (5 - 4) / 1.04, 0.125]], atol=0.6)
+    values = np.array((out / "labels" / "a.txt").read_text().split(), float)
+    np.testing.assert_allclose(values[5:8], [0.25, 0.2, 0.75], atol=0.002)
+    assert len(values) == 5 + 6 + 1 and values[-1] == 0.875
+
+
+def test_text_is_what_ultralytics_writes(tmp_path: Path) -> None:
+    from ultralytics.engine.results import Results
+
+    out = predict(tmp_path, Data(paint(tmp_path / "a.png")))
+    (entry,) = json.loads((out / "predictions.json").read_text(encoding="utf-8"))
+    row = torch.tensor([[*entry["detections"][0]["box"], 0.875, 3]])
+    Results(np.zeros((300, 400, 3), np.uint8), "a.png", NAMES, boxes=row).save_txt(tmp_path / "u.txt", save_conf=True)
+    ours, theirs = ((path.read_text().split()) for path in (out / "labels" / "a.txt", tmp_path / "u.txt"))
+    assert ours[0] == theirs[0] and ours[-1] == theirs[-1]
+    np.testing.assert_allclose(np.array(ours, float), np.array(theirs, float), atol=1e-5)
+
+
+def test_broken_pictures_are_listed_and_the_others_predicted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One broken from the start, one that breaks once its header was read."""
+    for name in "acd":
+        paint(tmp_path / "in" / f"{name}.png")
+    (tmp_path / "in" / "b.png").write_bytes(b"nonsense")
+    data = Data(str(tmp_path / "in"))
+    data.break_later = [tmp_path / "in" / "c.png"]
+    with caplog.at_level(logging.WARNING):
+        out = predict(tmp_path, data)
+    entries = json.loads((out / "predictions.json").read_text())
+    assert [Path(entry["file"]).name for entry in entries] == ["a.png", "d.png"]
+    lines = (out / "unreadable.txt").read_text().splitlines()
+    assert len(lines) == 2 and "b.png: " in lines[0] and "c.png: " in lines[1]
+    assert "2 could not be read or drawn" in caplog.text
+    assert "predicted 2 pictures" in capsys.readouterr().out
+
+
+def test_a_lone_broken_picture_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"a\.png"):
+        predict(tmp_path, Data(str(tmp_path / "a.png")))
+
+
+def test_video_comes_back_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (400, 300))
+    if not writer.isOpened():
+        pytest.skip("OpenCV has no MP4 encoder here")
+    for i in range(9):
+        image = np.full((300, 400, 3), 30, np.uint8)
+        if i != 4:
+            image[60 + 2 * i : 180 + 2 * i, 100:300] = 255
+        writer.write(image)
+    writer.release()
+    out = predict(tmp_path, Data([str(path), paint(tmp_path / "a.png")], workers=2))
+    labels = [f"labels/clip_{i}.txt" for i in range(9) if i != 4]
+    assert files_in(out) == sorted(["images/a.jpg", "labels/a.txt", *labels, "predictions.json", "videos/clip.mp4"])
+    entries = json.loads((out / "predictions.json").read_text(encoding="utf-8"))
+    assert [entry.get("frame") for entry in entries] == [*range(9), None]
+    for i in set(range(9)) - {4}:
+        box = entries[i]["detections"][0]["box"]
+        np.testing.assert_allclose(box, [100, 60 + 2 * i, 300, 180 + 2 * i], atol=2)  # the encoder blurs edges
+    drawn = cv2.VideoCapture(str(out / "videos" / "clip.mp4"))
+    frames = [drawn.read()[1] for _ in range(9)]
+    assert drawn.get(cv2.CAP_PROP_FPS) == 25.0 and not drawn.read()[0]
+    assert all(frame.shape == (300, 400, 3) for frame in frames)
+    assert abs(int(frames[8][90, 200].min()) - 255) < 12 and abs(int(frames[0][190, 200].max()) - 30) < 12
+    tag = frames[0][52:58, 106:150].reshape(-1, 3).mean(0)[::-1]  # above the box: yellow with a little ink
+    assert tag[0] > 130 and tag[0] - tag[2] > 60
+    assert "predicted 1 pictures and 9 video frames: 9 detections" in capsys.readouterr().out
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    paint(tmp_path / "in" / "left" / "a.png"), paint(tmp_path / "in" / "right" / "a.png", found=False)
+    paint(tmp_path / "in" / "right" / "a.bmp", height=200)
+    out = predict(tmp_path, Data(str(tmp_path / "in" / "*" / "*.*")), save_json=False)
+    assert files_in(out) == [
+        "images/left/a.jpg", "images/right/a-2.jpg", "images/right/a.jpg", "labels/left/a.txt", "labels/right/a.txt",
+    ]  # fmt: skip
+    assert read(out / "images" / "right" / "a.jpg").shape == (200, 400, 3)
+    assert read(out / "images" / "right" / "a-2.jpg").shape == (300, 400, 3)
+
+
+def test_names_of_outputs() -> None:
+    def named(*paths: str, video: str = "") -> list[str]:
+        return list(output_names([SourceFile(path, (9, 9), int(path == video)) for path in paths]).values())
+
+    assert named("/x/a.png", "/y/b.v2.png") == ["a", "b.v2"]
+    assert named("/x/1/A.png", "/x/2/a.png") == ["1/A", "2/a"]
+    assert named("/x/a.png", "/x/a.jpg", "/x/a-2.png") == ["a", "a-2", "a-2-2"]
+    assert named("/x/clip.mp4", "/x/clip_7.png", video="/x/clip.mp4") == ["clip-2", "clip_7"]
+
+
+def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
+    out = predict(tmp_path, Data(paint(tmp_path / "a.png")), save_images=False, save_txt=False)
+    assert files_in(out) == ["predictions.json"]
+
+
+def test_text_of_an_earlier_run_goes_when_nothing_is_found_now(tmp_path: Path) -> None:
+    predict(tmp_path, Data(paint(tmp_path / "a.png")))
+    out = predict(tmp_path, Data(paint(tmp_path / "a.png", found=False)))
+    assert files_in(out) == ["images/a.jpg", "predictions.json"]
+
+
+def test_a_folder_that_cannot_be_written_ends_the_run_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "predictions").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match="predictions cannot be written"):
+        predict(tmp_path, Data(paint(tmp_path / "a.png")))
+
+
+def test_a_network_that_fails_leaves_no_thread(tmp_path: Path) -> None:
+    import threading
+
+    class Failing(Finder):
+        def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
+            if batch_idx:
+                raise RuntimeError("out of memory")
+            return super().predict_step(batch, batch_idx)
+
+    for name in "abc":
+        paint(tmp_path / "in" / f"{name}.png")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        predict(tmp_path, Data(str(tmp_path / "in")), Failing())
+    assert not [thread for thread in threading.enumerate() if thread.name == "predictions"]
+
+
+def test_other_loaders_are_refused(tmp_path: Path) -> None:
+    class Other(pl.LightningDataModule):
+        def predict_dataloader(self) -> DataLoader[Any]:
+            return DataLoader(TensorDataset(torch.zeros(2, 3)))
+
+    with pytest.raises(ConfigError, match="PredictionWriter"):
+        predict(tmp_path, Other())  # type: ignore[arg-type]

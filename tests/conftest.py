@@ -1,0 +1,123 @@
+"""What tests share: quiet threads, a clean environment, tiny data sets and a tiny trained model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pictures this small are slower on more threads
+os.environ["WANDB_MODE"] = "offline"
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import CORNERS_YAML, REPO, draw_corners, draw_squares, small
+
+import aigp_lightning  # noqa: F401  before Ultralytics and Albumentations, so that they stay off the network
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test runs in its own folder and leaves no variable behind."""
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def console_for_wandb() -> None:
+    """Let wandb find pytest's own console.
+
+    At its first import it patches the `write` of the `sys.stdout` that is there, for good: within a test that takes
+    `capsys` or `capfd` that is a stream which ends with the test, and no later test's console would be recorded.
+    """
+    import wandb.sdk.lib.console_capture  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny synthetic data set (8 train, 5 val, 3 test pictures of 160×90); returns its data.yaml."""
+    from aigp_lightning.data.gates import MakeDataOptions, make_data
+
+    folder = tmp_path_factory.mktemp("data") / "gates"
+    return make_data(MakeDataOptions(out=str(folder), train=8, val=5, test=3, imgsz=(160, 90), workers=1), False)
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny two-class data set (24 train, 11 val pictures of three shapes); returns its data.yaml."""
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    draw_squares(folder, "train", 24, seed=1)
+    draw_squares(folder, "val", 11, seed=2)
+    yaml = folder / "data.yaml"
+    yaml.write_text("train: images/train\nval: images/val\nnames: {0: square, 1: disc}\n", encoding="utf-8")
+    return yaml
+
+
+@pytest.fixture(scope="session")
+def corners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny pose data set (20 train, 11 val pictures of gates and their four corners); returns its data.yaml."""
+    folder = tmp_path_factory.mktemp("data") / "corners"
+    draw_corners(folder, "train", 20, seed=1)
+    draw_corners(folder, "val", 11, seed=2)
+    yaml = folder / "data.yaml"
+    yaml.write_text(CORNERS_YAML, encoding="utf-8")
+    return yaml
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Callable[..., int]:
+    """Call the command line in this process: `run_cli("fit", "--data.imgsz", 64, …)`."""
+    from aigp_lightning.cli import main
+
+    def run(*words: object) -> int:
+        return main([str(word) for word in words])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(shapes: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
+    """The folder of a finished run of two epochs, by the command line."""
+    root = tmp_path_factory.mktemp("finished")
+    status = run_cli(
+        *("fit", *small(shapes, root), "--run.name", "shapes", "--trainer.max_epochs", 2, "--model.optim.nbs", 8),
+        *("--run.json", root / "metrics.json"),
+    )
+    assert status == 0
+    return root / "detect" / "shapes"
+
+
+@pytest.fixture(scope="session")
+def finished_pose(corners: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
+    """The folder of a finished pose run of two epochs, by the command line."""
+    root = tmp_path_factory.mktemp("finished pose")
+    status = run_cli(
+        *("fit", "--config", REPO / "configs" / "pose.yaml", *small(corners, root), "--run.name", "corners"),
+        *("--data.synthetic", "null", "--trainer.max_epochs", 2, "--model.optim.nbs", 8, "--trainer.logger", "false"),
+        *("--run.json", root / "metrics.json"),
+    )
+    assert status == 0
+    return root / "pose" / "corners"
+
+
+@pytest.fixture
+def offline_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep Ultralytics' own validator from looking for a font on the network."""
+    import ultralytics.data.utils
+
+    monkeypatch.setattr(ultralytics.data.utils, "check_font", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch with one thread, whatever the environment says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

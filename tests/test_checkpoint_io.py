@@ -1,0 +1,39 @@
+"""A checkpoint is there whole, or as it was."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+
+from aigp_lightning.checkpoint_io import WholeCheckpointIO
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    WholeCheckpointIO().save_checkpoint({"a": torch.arange(5)}, tmp_path / "new" / "x.ckpt")
+    assert torch.load(tmp_path / "new" / "x.ckpt", weights_only=True)["a"].tolist() == [0, 1, 2, 3, 4]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.ckpt"]
+
+
+def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    """A real limit on the size of files stands in for the full disk."""
+    resource = pytest.importorskip("resource")
+    import signal
+
+    target = tmp_path / "x.ckpt"
+    WholeCheckpointIO().save_checkpoint({"a": torch.zeros(3)}, target)
+    before = target.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"x\.ckpt") as raised:
+            WholeCheckpointIO().save_checkpoint({"a": torch.zeros(100_000)}, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert raised.value.errno == errno.EFBIG
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.ckpt"]
