@@ -1,0 +1,111 @@
+"""What `accuracy.py` can compare, and how it tells what came of it: verdicts and Markdown tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+SIDES = ("ours", "ultralytics")
+SETTINGS = ("epochs", "imgsz", "batch", "nbs", "warmup_epochs", "close_mosaic", "device")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, and how it is scored.
+
+    Attributes:
+        model: the model's name, without `.yaml`.
+        config: our YAML for it.
+        kind: our folder below `run.root`.
+        made: folder of the synthetic data set.
+        measured: what has a mAP of its own: the ending of its keys in the JSON, to its place in Ultralytics' metrics.
+    """
+
+    model: str
+    config: str
+    kind: str
+    made: str
+    measured: dict[str, str]
+
+
+TASKS = {
+    "detect": Task("yolo11n", "detector.yaml", "detect", "gates", {"": "box"}),
+    "pose": Task("yolo11n-pose", "pose.yaml", "pose", "gate-corners", {"(B)": "box", "(P)": "pose"}),
+    "obstacle": Task("yolo11n", "obstacle.yaml", "detect", "obstacles", {"": "box"}),
+}
+
+
+def keys(task: str) -> list[tuple[str, str]]:
+    """Names of mAP50 and mAP50-95 of everything that the task measures."""
+    return [(f"mAP50{ending}", f"mAP50-95{ending}") for ending in TASKS[task].measured]
+
+
+def fits(found: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether a run was made under these settings; runs from before there was a choice of task are of detect."""
+    known = {"task": "detect", **found}
+    return all(key in known and known[key] == value for key, value in settings.items())
+
+
+def select(runs: list[dict[str, Any]], shown: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Runs of one data set under one setting, by side, in the order of the seeds."""
+    same = {key: value for key, value in shown.items() if key != "seeds"}
+    chosen = [r for r in runs if r["seed"] in shown["seeds"] and fits(r, same)]
+    return {side: sorted((r for r in chosen if r["side"] == side), key=lambda r: r["seed"]) for side in SIDES}
+
+
+def verdict(runs: dict[str, list[dict[str, Any]]], key: str) -> dict[str, Any]:
+    """Whether ours is no lower than theirs within the spread of the seeds.
+
+    The spread is the larger of the two sides' standard deviations over the seeds (0 with one seed).
+
+    Args:
+        runs: by side.
+        key: the score to go by.
+    """
+    scores = {side: [r[key] for r in runs[side]] for side in SIDES}
+    spread = max(stdev(values) if len(values) > 1 else 0.0 for values in scores.values())
+    difference = mean(scores["ours"]) - mean(scores["ultralytics"])
+    return {
+        "name": runs["ours"][0]["name"],
+        "score": key,
+        "mean": {side: mean(values) for side, values in scores.items()},
+        "difference": difference,
+        "spread": spread,
+        "ours_no_lower": difference >= -spread,
+    }
+
+
+def print_tables(result: dict[str, Any]) -> None:
+    """Print a Markdown table for each of what is measured, and the verdicts."""
+    shown = result["shown"][0]
+    settings = ", ".join(f"{key} {shown[key]}" for key in SETTINGS)
+    print(f"\n{result['machine']}\n{TASKS[shown['task']].model} from scratch, {settings}\n")
+    for both in keys(shown["task"]):
+        print_table(result, both)
+    for found in result["verdicts"]:
+        word = "no lower than" if found["ours_no_lower"] else "LOWER than"
+        print(
+            f"{found['name']}: ours is {word} Ultralytics' within the spread of the seeds "
+            f"({found['score']} difference {found['difference']:+.4f}, standard deviation {found['spread']:.4f})"
+        )
+
+
+def print_table(result: dict[str, Any], both: tuple[str, str]) -> None:
+    """Print every seed's scores by data set and trainer.
+
+    Args:
+        result: all of it.
+        both: the keys of mAP50 and mAP50-95.
+    """
+    seeds = sorted({seed for shown in result["shown"] for seed in shown["seeds"]})
+    head = "".join(f" seed {seed}: {' / '.join(both)} |" for seed in seeds)
+    print(f"| data set | trainer |{head} mean {both[0]} | mean {both[1]} | spread |")
+    print("|---|---|" + "---|" * (len(seeds) + 3))
+    for shown in result["shown"]:
+        for side, runs in select(result["runs"], shown).items():
+            cells = "".join(f" {r[both[0]]:.4f} / {r[both[1]]:.4f} |" for r in runs)
+            means = [mean(r[key] for r in runs) for key in both]
+            spread = stdev(r[both[1]] for r in runs) if len(runs) > 1 else 0.0
+            print(f"| {runs[0]['name']} | {side} |{cells} {means[0]:.4f} | {means[1]:.4f} | {spread:.4f} |")
+    print()

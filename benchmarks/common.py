@@ -1,0 +1,133 @@
+"""What the benchmarks share: a quiet reference, data sets both sides can read, fresh processes, the machine's line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+REPO = Path(__file__).resolve().parent.parent
+TAIL = 30
+KEYPOINT_KEYS = ("kpt_shape", "flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton")
+if str(REPO) not in sys.path:
+    sys.path.append(str(REPO))  # from a checkout that is not installed; an installed package wins
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine(threads: int | None = None, device: str = "cpu") -> str:
+    """One line to put a figure into context: figures of different lines are not to be compared."""
+    import platform
+
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "ultralytics"))
+    return f"{cores()} cores, {threads or cores()} threads, {device}, Python {platform.python_version()}, {packages}"
+
+
+def environment(folder: Path, threads: int | None = None) -> dict[str, str]:
+    """Variables for a child process: off the network, settings of Ultralytics in `folder` instead of the home folder.
+
+    Args:
+        folder: a temporary one.
+        threads: of PyTorch; without it Ultralytics would choose 1 for itself when it is imported before torch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [str(REPO), *filter(None, [os.environ.get("PYTHONPATH")])]
+    mine = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}  # its default, for both
+    return {
+        **mine,
+        "YOLO_OFFLINE": "true",
+        "YOLO_CONFIG_DIR": str(folder),
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "WANDB_MODE": "disabled",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONIOENCODING": "utf-8",
+        "OMP_NUM_THREADS": str(threads or cores()),
+    }
+
+
+def quiet_reference() -> None:
+    """Make Ultralytics' trainer and validator keep to themselves: no font, no AMP test weights, no usage events."""
+    import ultralytics.data.utils
+    import ultralytics.engine.trainer
+    from ultralytics.utils import SETTINGS
+    from ultralytics.utils.events import events
+
+    SETTINGS["sync"] = False
+    events.enabled = False
+    ultralytics.data.utils.check_font = lambda *_, **__: None
+    ultralytics.engine.trainer.check_amp = lambda *_, **__: True  # would fetch a model to test mixed precision with
+
+
+def run(command: list[str], env: dict[str, str], log: Path) -> None:
+    """Run a child process to its end, its output in `log`.
+
+    Raises:
+        SystemExit: it failed; the end of the log is printed first.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(command, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-TAIL:]), file=sys.stderr)
+        raise SystemExit(f"failed: {' '.join(command)}\n(whole output: {log})")
+
+
+def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path, name: str) -> Any:
+    """Run `script --worker FILE` in a fresh process; the file holds `spec`, and gets the result in its place.
+
+    Returns:
+        What the worker wrote.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.json"
+    write_json(file, spec)
+    run([sys.executable, script, "--worker", str(file)], env, folder / f"{name}.log")
+    return json.loads(file.read_text(encoding="utf-8"))["result"]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write whole or not at all, so that an interrupted run can be resumed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    temporary.replace(path)
+
+
+def synthetic(folder: Path, train: int, val: int, imgsz: tuple[int, int] = (640, 360), task: str = "detect") -> Path:
+    """Make a data set of racing gates, or with `task` pose of their corners, or of obstacles; returns its data.yaml."""
+    import aigp_lightning  # noqa: F401  before anything that looks for the network
+    from aigp_lightning.data.gates import MakeDataOptions, make_data
+
+    options = MakeDataOptions(out=str(folder), task=task, train=train, val=val, test=0, imgsz=imgsz)
+    return make_data(options, progress=False)
+
+
+def absolute_yaml(source: Path, target: Path, val: str = "val") -> Path:
+    """Write a data.yaml that both sides read alike from anywhere: Ultralytics takes `path: .` for the current folder.
+
+    What `source` says about keypoints is written as it stands there.
+
+    Args:
+        source: any data.yaml.
+        target: the file to write.
+        val: the split that is to be validated on.
+    """
+    import yaml
+
+    from aigp_lightning.data.data_yaml import read_data_yaml
+
+    spec = read_data_yaml(source)
+    given = yaml.safe_load(spec.file.read_text(encoding="utf-8-sig"))
+    content = {"train": list(spec.splits["train"]), "val": list(spec.splits[val]), "names": spec.names}
+    content |= {key: given[key] for key in KEYPOINT_KEYS if key in given}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return target

@@ -1,0 +1,274 @@
+"""Training samples per second on one core: our data path against Ultralytics' YOLODataset.
+
+Both read the same JPEG files from disk and do the same augmentations with the same settings (mosaic, scale and
+translation, Blur, MedianBlur, ToGray and CLAHE at 1 % each, HSV, flip), then collate batches to tensors. One process,
+one thread each, in alternating rounds. The images are repeated under other names until there are many more than a
+buffer holds, so that each side decodes about one image a sample; the table shows how many it really was.
+
+    python benchmarks/data_pipeline.py --images photos/images --json result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import aigp_lightning  # noqa: F401  (switches off network calls, so it comes first)
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2
+import numpy as np
+import torch
+from ultralytics.cfg import get_cfg
+from ultralytics.data import build_yolo_dataset
+from ultralytics.utils import LOGGER
+
+from aigp_lightning.data.augment import AugmentConfig
+from aigp_lightning.data.augment.instances import Instances
+from aigp_lightning.data.augment.letterbox import resize_long_side
+from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.data.collate import collate
+from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.dataset import TrainDataset
+from aigp_lightning.data.images import label_path, read_image
+from aigp_lightning.data.samplers import TrainBatches
+from aigp_lightning.data.scan import ImageRecord, scan_split
+
+SHAPES = ((720, 1280), (480, 640))
+BATCH = 16
+TILES = 4
+
+
+class Decodes:
+    """Counts calls of `cv2.imdecode`, which both sides read files with."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._decode = cv2.imdecode
+        cv2.imdecode = self
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Count, and decode."""
+        self.count += 1
+        return self._decode(*args, **options)
+
+
+def make_photos(folder: Path, number: int) -> None:
+    """Write JPEG files with the detail of photos (shades, edges, grain), and labels of eight boxes each.
+
+    Args:
+        folder: Gets `images` and `labels`.
+        number: How many.
+    """
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for index in range(number):
+        height, width = SHAPES[index % len(SHAPES)]
+        image = np.zeros((height, width, 3), np.float32)
+        for cells, weight in ((4, 110.0), (20, 60.0), (90, 30.0), (300, 20.0)):
+            noise = rng.random((cells, cells, 3)).astype(np.float32) * weight
+            image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+        for _ in range(12):
+            corner = rng.integers(0, (width, height))
+            cv2.rectangle(image, corner.tolist(), (corner + 60).tolist(), rng.integers(0, 256, 3).tolist(), -1)
+        cv2.imwrite(
+            str(folder / "images" / f"{index:04}.jpg"),
+            image.clip(0, 255).astype(np.uint8),
+            [cv2.IMWRITE_JPEG_QUALITY, 92],
+        )
+        boxes = np.column_stack((np.zeros(8), rng.uniform(0.2, 0.8, (8, 2)), rng.uniform(0.05, 0.35, (8, 2))))
+        np.savetxt(folder / "labels" / f"{index:04}.txt", boxes, fmt="%.6g")
+
+
+def repeat(images: Path, folder: Path, number: int) -> None:
+    """Copy images and labels over and over, until there are enough files.
+
+    Args:
+        images: Folder of the originals.
+        folder: Gets `images/train`, `labels/train` and `data.yaml`.
+        number: How many images at least.
+    """
+    found = sorted(p for p in images.iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    if not found:
+        raise SystemExit(f"No .jpg or .png images in {images}.")
+    places = {kind: folder / kind / "train" for kind in ("images", "labels")}
+    for place in places.values():
+        place.mkdir(parents=True)
+    for copy in range(-(-number // len(found))):
+        for image in found:
+            shutil.copy(image, places["images"] / f"{copy:03}_{image.name}")
+            if (label := Path(label_path(str(image)))).exists():
+                shutil.copy(label, places["labels"] / f"{copy:03}_{image.stem}.txt")
+    yaml = f"path: {json.dumps(str(folder))}\ntrain: images/train\nval: images/train\nnc: 100\n"
+    (folder / "data.yaml").write_text(yaml, encoding="utf-8")
+
+
+def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
+    """Batches of our data path, without end."""
+    config = AugmentConfig()
+    dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch)
+    sampler = TrainBatches(len(records), batch, 0, 0, 1, 0, config.mosaic)
+    epoch = 0
+    while True:
+        sampler.set_epoch(epoch)
+        for requests in sampler:
+            if len(requests) == batch:
+                yield collate([dataset[request] for request in requests])  # type: ignore[misc]
+        epoch += 1
+
+
+def their_batches(folder: Path, imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
+    """Batches of Ultralytics' YOLODataset with its default settings, without end."""
+    config = get_cfg(overrides={"imgsz": imgsz, "task": "detect"})
+    data = {"names": {i: str(i) for i in range(100)}, "nc": 100, "channels": 3}
+    dataset = build_yolo_dataset(config, str(folder / "images" / "train"), batch, data, mode="train")
+    rng = np.random.default_rng(0)
+    while True:
+        order = rng.permutation(len(dataset))
+        for start in range(0, len(order) - batch + 1, batch):
+            yield dataset.collate_fn([dataset[int(i)] for i in order[start : start + batch]])
+
+
+def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, float]:
+    """Milliseconds a sample of every stage of ours, means; `collate` is of a whole batch, divided."""
+    spent: dict[str, float] = {}
+
+    def clock(name: str, start: float) -> float:
+        now = time.perf_counter()
+        spent[name] = spent.get(name, 0.0) + now - start
+        return now
+
+    steps = TrainPipeline(imgsz, AugmentConfig()).transforms
+    recent: list[Any] = []
+    items: list[Any] = []
+    rng = np.random.default_rng(0)
+    done = 0
+    for number in range(rounds):
+        record = records[number % len(records)]
+        start = time.perf_counter()
+        image = read_image(record.im_file)
+        start = clock("read and decode", start)
+        image = resize_long_side(image, imgsz)
+        clock("resize", start)
+        boxes = np.zeros((len(record.cls), 4), np.float32)
+        size = np.tile(image.shape[1::-1], 2)
+        boxes[:, :2], boxes[:, 2:] = (record.bboxes[:, :2] - record.bboxes[:, 2:] / 2, record.bboxes[:, :2])
+        sample = {"image": image, "bboxes": boxes * size, "cls": record.cls, "keypoints": None, "im_file": ""}
+        recent = [*recent[-63:], sample]
+        if len(recent) < TILES:
+            continue
+        done += 1
+        data = {
+            "image": image,
+            "instances": Instances(sample["bboxes"], record.cls, None),
+            "partners": [recent[i] for i in rng.integers(0, len(recent), 3)],
+        }
+        seed_start = time.perf_counter()
+        state = np.random.default_rng(number), random.Random(number)
+        clock("random state", seed_start)
+        for step in steps:
+            start = time.perf_counter()
+            step.set_random_state(*state)
+            data = step(**data)
+            clock(type(step).__name__, start)
+        labels = data["instances"]
+        extra = {"im_file": "", "ori_shape": (1, 1), "ratio_pad": ((1.0, 1.0), (0.0, 0.0)), "sources": ()}
+        items.append({"image": data["image"], "bboxes": labels.bboxes, "cls": labels.cls, "keypoints": None, **extra})
+        if len(items) == BATCH:
+            start = time.perf_counter()
+            collate(items)
+            clock("collate", start)
+            items = []
+    return {name: 1000 * seconds / done for name, seconds in spent.items()}
+
+
+def main() -> None:
+    """Run, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, help="folder of images, labels beside it; default: 64 made-up photos")
+    parser.add_argument("--imgsz", type=int, default=640)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--files", type=int, default=512, help="number of files to repeat the images to")
+    parser.add_argument("--batches", type=int, default=6, help="batches a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write the result here")
+    args = parser.parse_args()
+
+    LOGGER.setLevel("ERROR")
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp) / "data"
+        if args.images is None:
+            make_photos(Path(temp) / "photos", 64)
+        repeat(args.images or Path(temp) / "photos" / "images", folder, args.files)
+        spec = read_data_yaml(folder / "data.yaml")
+        records = scan_split(spec, "train", progress=False).records
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        result = compare(args, folder, spec, list(records))
+        result["stages_ms"] = stages(list(records), args.imgsz, 200)
+    print_tables(result)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+def compare(args: argparse.Namespace, folder: Path, spec: DataSpec, records: list[ImageRecord]) -> dict[str, Any]:
+    """Time both sides in alternating rounds.
+
+    Returns:
+        Medians over the rounds: samples per second and decodes a sample of each, and the ratio of each round's pair.
+    """
+    decodes = Decodes()
+    sides = {
+        "ours": our_batches(spec, records, args.imgsz, args.batch),
+        "ultralytics": their_batches(folder, args.imgsz, args.batch),
+    }
+    speed: dict[str, list[float]] = {name: [] for name in sides}
+    decoded: dict[str, list[float]] = {name: [] for name in sides}
+    for batches in sides.values():
+        for _ in range(10):  # fills the buffers, which hold eight batches
+            next(batches)
+    for number in range(args.rounds):
+        for name in sides if number % 2 else reversed(sides):
+            before, start = decodes.count, time.perf_counter()
+            for _ in range(args.batches):
+                next(sides[name])
+            samples = args.batches * args.batch
+            speed[name].append(samples / (time.perf_counter() - start))
+            decoded[name].append((decodes.count - before) / samples)
+    ratios = [ours / theirs for ours, theirs in zip(*speed.values(), strict=True)]
+    return {
+        "imgsz": args.imgsz,
+        "files": len(records),
+        "samples_per_s": {name: median(values) for name, values in speed.items()},
+        "decodes_per_sample": {name: sum(values) / len(values) for name, values in decoded.items()},
+        "ratio": median(ratios),
+        "ratio_range": (min(ratios), max(ratios)),
+    }
+
+
+def print_tables(result: dict[str, Any]) -> None:
+    """Print a result as two Markdown tables."""
+    print("\n| | samples/s | decodes a sample |\n|---|---|---|")
+    for name, value in result["samples_per_s"].items():
+        print(f"| {name} | {value:.1f} | {result['decodes_per_sample'][name]:.2f} |")
+    low, high = result["ratio_range"]
+    print(f"| ratio | {result['ratio']:.2f} ({low:.2f} to {high:.2f}) | |")
+    print("\n| stage of ours | ms a sample |\n|---|---|")
+    for name, value in result["stages_ms"].items():
+        print(f"| {name} | {value:.3f} |")
+    print(f"| sum | {sum(result['stages_ms'].values()):.2f} |")
+
+
+if __name__ == "__main__":
+    main()
