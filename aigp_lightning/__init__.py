@@ -7,4 +7,8 @@ import os
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+# PyTorch's idle CPU threads spin while they wait for one another. Where anything else runs on the same cores they take
+# each other's time, and a step takes ten times as long; sleeping threads share. Read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __version__ = "0.1.0"
