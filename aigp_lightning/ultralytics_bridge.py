@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -26,13 +25,22 @@ from torch import Tensor, nn
 from ultralytics import __version__ as ultralytics_version
 from ultralytics.cfg import DEFAULT_CFG_DICT
 from ultralytics.engine.validator import BaseValidator
-from ultralytics.nn.tasks import DetectionModel, PoseModel, _SafeLoad, guess_model_task
+from ultralytics.nn import modules as layers
+from ultralytics.nn.tasks import (
+    DetectionModel,
+    PoseModel,
+    _SafeLoad,
+    guess_model_task,
+    parse_model,
+    yaml_model_load,
+)
 from ultralytics.optim import MuSGD
 from ultralytics.utils import LOGGER
 from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, box_iou, kpt_iou
 from ultralytics.utils.nms import non_max_suppression
 
 from aigp_lightning.errors import WeightsError
+from aigp_lightning.pt_file import read_pt
 from aigp_lightning.types import Keypoints
 
 __all__ = [
@@ -67,6 +75,10 @@ EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose"}
 
 PERSON = (17, 3)
 """COCO's person: the one shape with tolerances of its own."""
+
+MOST_LAYERS = 2000
+MOST_PARAMETERS = 10**9
+"""Far above any YOLO: the largest has 0.1 thousand million."""
 
 CLASS_WIDTH = "class_width"
 """Our key in a model's `yaml`: the class branch's channels, where they came with weights of other classes."""
@@ -107,13 +119,14 @@ def build_model(
     Raises:
         WeightsError: the variant is unknown, or not a YAML of this task.
     """
-    cfg: Any = dict(variant) if isinstance(variant, Mapping) else _yaml_name(variant)
     # a list, which Ultralytics compares with its person's
     extra = {"data_kpt_shape": [keypoints.count, keypoints.numbers]} if keypoints is not None else {}
     try:
         if "://" in str(variant if isinstance(variant, str) else ""):
             raise ValueError("models are not fetched from the network")
+        cfg = dict(variant) if isinstance(variant, Mapping) else yaml_model_load(_yaml_name(variant))
         with _no_foreign_code():
+            _check_layers(cfg)
             model = MODEL_CLASSES[task](deepcopy(cfg), nc=len(names), verbose=False, **extra)
             width = model.yaml.get(CLASS_WIDTH)
             if width is not None and width != class_width(model):
@@ -124,6 +137,28 @@ def build_model(
             f"--model.variant takes the name of an Ultralytics model YAML, such as {EXAMPLES[task]}, or a path to one."
         ) from error
     return prepare_model(model, names, gains, task, epochs, keypoints)
+
+
+def _check_layers(cfg: Mapping[str, Any]) -> None:
+    """Refuse a description whose layers fetch things or fill the memory; it may come with a file.
+
+    Raises:
+        ValueError: it does.
+    """
+    rows = [*cfg["backbone"], *cfg["head"]]
+    for _, _, name, *_ in rows:
+        if str(name) in layers.__dict__.get("__all__", ()) and name != "TorchVision":
+            continue
+        if not str(name).startswith(("nn.", "torchvision.ops.")):
+            raise ValueError(f"{name!s:.40} is no layer of Ultralytics' that needs nothing from the network")
+    depth = max(scale[0] for scale in (cfg.get("scales") or {"": [cfg.get("depth_multiple", 1)]}).values())
+    if not sum(max(float(row[1]) * max(float(depth), 1), 1) for row in rows) <= MOST_LAYERS:
+        raise ValueError(f"it has over {MOST_LAYERS} layers")
+    with torch.device("meta"):
+        network, _ = parse_model(deepcopy(dict(cfg)), ch=int(cfg.get("channels", 3)), verbose=False)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    if size > MOST_PARAMETERS:
+        raise ValueError(f"it has {size / 1e6:.0f} million parameters, at most {MOST_PARAMETERS / 1e6:.0f} are built")
 
 
 def _why(error: Exception) -> str:
@@ -308,10 +343,12 @@ def detection_metrics(
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """Open an Ultralytics `.pt` without running code that it may carry.
+    """Open an Ultralytics `.pt`: the network that it describes, built anew, with the tensors of the file.
+
+    Nothing that the file pickles is built or called, see `pt_file`.
 
     Returns:
-        The module it holds (its EMA where there is one), float32, on the CPU.
+        The network (its EMA where there is one), float32, on the CPU.
 
     Raises:
         WeightsError: no such file, or not an Ultralytics checkpoint, or it needs code beyond Ultralytics' own.
@@ -321,23 +358,38 @@ def load_weights(path: str | Path) -> nn.Module:
         raise WeightsError(f"no weights file at {path}. Give the path of an Ultralytics .pt file on this disk.")
     if path.suffix != ".pt":
         raise WeightsError(f"{path} is not a .pt file. Lightning checkpoints (.ckpt) go to --ckpt_path.")
+    about, tensors = read_pt(path)
+    described, settings, names = about.get("yaml"), about.get("args"), about.get("names")
+    task = (settings.get("task") if isinstance(settings, dict) else None) or about.get("task")
+    task = task or guess_model_task(cast("Any", described))
+    if task not in MODEL_CLASSES:
+        raise WeightsError(f"{path} is a {task} model; this version knows {', '.join(MODEL_CLASSES)}.")
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(described, dict) or not isinstance(names, dict) or not names:
+        raise WeightsError(f"{path} does not say which network it holds and which classes that knows.")
     try:
-        # Not torch_safe_load: that takes some local names (an apostrophe, `yolov5n.pt`) for files to fetch.
-        with _SafeLoad.loading(str(path)):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
-        ) from error
-    except Exception as error:
-        raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {_first_line(error)}") from error
-    module = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
-    if not isinstance(module, nn.Module):
-        raise WeightsError(f"{path} holds no Ultralytics model (a state dict alone does not say which network it is).")
-    described: Any = module.float()
-    described.task = getattr(module, "task", None) or guess_model_task(module)
-    described.pt_path = str(path)
-    return cast("nn.Module", described)
+        model: Any = _rebuilt(described, {int(key): str(name) for key, name in names.items()}, task, tensors)
+    except Exception as error:  # a damaged description fails in many ways
+        why = _first_line(error).split(" --model.variant")[0]
+        raise WeightsError(f"{path}: its weights do not fit the network that it describes: {why}") from error
+    model.pt_path = str(path)
+    for key in ("kpt_names", "kpt_oks_sigmas"):
+        if about.get(key) is not None:
+            setattr(model, key, about[key])
+    return cast("nn.Module", model)
+
+
+def _rebuilt(described: dict[str, Any], names: dict[int, str], task: str, tensors: dict[str, Tensor]) -> nn.Module:
+    model: Any = build_model(described, names, {}, task)
+    width = class_width(model)
+    if width is not None:
+        last = tensors[f"model.{len(model.model) - 1}.cv3.0.{len(model.model[-1].cv3[0]) - 1}.weight"]
+        if last.shape[1] != width:  # the class branch came with weights of other classes
+            model = build_model({**described, CLASS_WIDTH: last.shape[1]}, names, {}, task)
+    if not any(key.endswith(".bn.weight") for key in tensors):
+        model.fuse(verbose=False)
+    model.load_state_dict(tensors)
+    return cast("nn.Module", model)
 
 
 def _first_line(error: Exception) -> str:
