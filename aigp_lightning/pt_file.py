@@ -32,7 +32,7 @@ class Shell:
         **__: the same.
     """
 
-    def __new__(cls, *_: Any, **__: Any) -> Shell:
+    def __new__(cls, *_: Any, **__: Any) -> Shell:  # noqa: D102
         return object.__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
