@@ -40,3 +40,18 @@ class WholeCheckpointIO(TorchCheckpointIO):
             raise
         finally:
             temporary.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = lambda storage, _: storage, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Load tensors and plain values; what else a file asks for is not built.
+
+        Args:
+            path: where it is.
+            map_location: see `torch.load`.
+            weights_only: not asked: our checkpoints hold nothing else.
+
+        Raises:
+            UnpicklingError: it holds something else.
+        """
+        return super().load_checkpoint(path, map_location, weights_only=True)

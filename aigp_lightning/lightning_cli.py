@@ -169,7 +169,7 @@ class AigpCLI(LightningCLI):
             callbacks.insert(1, SaveConfig(self.resolved))
             callbacks.insert(2, BestWeights())
             callbacks.append(LastCheckpoint())
-            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        trainer.strategy.checkpoint_io = WholeCheckpointIO()
         return trainer
 
     def read_data(self) -> Media:

@@ -232,10 +232,12 @@ def run_id(folder: Path, given: str | None, resumed: bool) -> str:
     known: dict[str, Any] = {}
     if path.is_file():
         try:
-            known = dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(known, dict) or not re.fullmatch(r"[\w.-]{1,128}", known.get(RUN_ID, "x")):
+                raise ValueError("not what a run writes")
+        except (ValueError, TypeError, RecursionError) as error:
             raise ConfigError(
-                f"{path} is no JSON ({error}). It holds the W&B run's id; delete it for a new one."
+                f"{path} is damaged ({error}). It holds the W&B run's id; delete it for a new one."
             ) from None
     alphabet = string.ascii_lowercase + string.digits
     chosen = given or (known.get(RUN_ID) if resumed else None) or "".join(secrets.choice(alphabet) for _ in range(8))

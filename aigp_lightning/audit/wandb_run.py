@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aigp_lightning.audit.wandb_records import read_records
 
 MEDIA = "media/"
+Number = TypeVar("Number", int, None)
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,10 @@ def _take_history(run: WandbRun, content: Any) -> None:
     _nest(row, content.item)
     run.history.append(row)
     epoch = row.get("epoch")
-    at = int(content.step.num) if content.HasField("step") else int(row.get("_step", len(run.history) - 1))
+    at = int(content.step.num) if content.HasField("step") else _whole(row.get("_step"), len(run.history) - 1)
     for key, value in row.items():
         for path, digest, size in _media(value):
-            whole = int(epoch) if isinstance(epoch, int | float) else None
-            run.media.append(WandbMedia(key, whole, at, path.replace("\\", "/"), digest, size))
+            run.media.append(WandbMedia(key, _whole(epoch, None), at, path.replace("\\", "/"), digest, size))
 
 
 def _nest(into: dict[str, Any], items: Any) -> None:
@@ -191,8 +191,16 @@ def _value(item: Any) -> Any:
         text = item.json
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _whole(value: Any, otherwise: Number) -> int | Number:
+    """A number as a whole one, or something else where it is none."""
+    try:
+        return int(value) if isinstance(value, int | float) else otherwise
+    except (ValueError, OverflowError):  # NaN, infinity
+        return otherwise
 
 
 def _has(item: Any, name: str) -> bool:
@@ -204,7 +212,7 @@ def _media(value: Any) -> Iterator[tuple[str, str, int]]:
     if not isinstance(value, dict):
         return
     if "_type" in value and isinstance(value.get("path"), str):
-        yield value["path"], str(value.get("sha256", "")), int(value.get("size", 0))
+        yield value["path"], str(value.get("sha256", "")), _whole(value.get("size"), 0)
     elif "_type" in value and isinstance(value.get("filenames"), list):
         yield from ((str(name), "", 0) for name in value["filenames"])
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.errors import warn_user
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -47,7 +50,7 @@ class Results(Callback):
         self._started = time.monotonic()
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():
-            rows = read_rows(path)
+            rows = _whole_rows(path)
             kept = [row for row in rows if int(float(row["epoch"])) <= trainer.current_epoch]
             if kept:
                 self._started -= float(kept[-1]["time"])
@@ -117,6 +120,30 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a results file, as they are written."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    """The rows that this callback could have written; the file is copied before others are dropped."""
+    try:
+        rows = read_rows(path)
+        kept = [row for row in rows if _is_whole(row)]
+    except (UnicodeDecodeError, csv.Error):
+        rows, kept = [{}], []
+    if len(kept) < len(rows):
+        copy = path.with_name(f"{path.name}.damaged")
+        shutil.copyfile(path, copy)
+        warn_user(f"{path} is damaged: {len(kept)} of its rows can be read. The rest is only in {copy.name}.")
+        _write(path, kept)
+    return kept
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    try:
+        numbers = [float(value) for value in row.values() if value]
+        complete = None not in row and None not in row.values() and len(numbers) > 1
+        return complete and int(float(row["epoch"])) > 0 and float(row["time"]) >= 0
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

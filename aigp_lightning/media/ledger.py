@@ -230,7 +230,7 @@ def _line(raw: bytes, number: int) -> Line | None:
     try:
         content = json.loads(raw)
         line = Line(**content, number=number)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # the last for brackets in brackets
         return None
     right = all(isinstance(content[name], kinds) for name, kinds in _KINDS.items())
     return line if right and all(isinstance(source, str) for source in line.sources) else None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aigp_lightning.checkpoints import random_state, restore_random_state
+from aigp_lightning.checkpoints import our_part, random_state, restore_random_state
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.optim import OptimConfig, Schedule
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
@@ -275,10 +275,8 @@ class BaseModule(pl.LightningModule):
         Raises:
             WeightsError: another program's checkpoint, another task, or other classes.
         """
-        ours = checkpoint.get("aigp")
         path = str((self.trainer.ckpt_path if self._trainer is not None else None) or "this checkpoint")
-        if not isinstance(ours, dict) or "names" not in ours:
-            raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt go to --model.weights.")
+        ours = our_part(checkpoint, path)
         if ours["task"] != self.task:
             raise WeightsError(f"{path} is of a {ours['task']} model; the configuration asks for {self.task}.")
         if self.names and len(ours["names"]) != len(self.names):

@@ -127,7 +127,9 @@ class DetectorModule(BaseModule):
                     "classes; `fit` adapts them."
                 )
             return bridge.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
-        variant = description["yaml"] if description is not None else self.variant
+        variant = self.variant if description is None else description.get("yaml")
+        if not isinstance(variant, str | Mapping):
+            raise WeightsError("this checkpoint does not describe its network.")
         network = bridge.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
             taken, total = bridge.transfer_weights(network, source)
