@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -73,7 +72,7 @@ def _run(verb: str, rest: list[str]) -> int:
     try:
         status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
     except UserError as error:
-        return _complain(str(error))
+        return _complain(str(error), error.status, error.shared)
     except ValueError as error:  # jsonargparse wraps what an option's own class says about it
         said = _said_by_us(error)
         if said is None:
@@ -102,10 +101,13 @@ def _said_by_us(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _complain(text: str) -> int:
-    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":  # the processes of one run fail alike
-        print(f"error: {text}", file=sys.stderr)
-    return 2
+def _complain(text: str, status: int = 2, shared: bool = True) -> int:
+    from aigp_lightning.processes import first_process, rank
+
+    first = first_process()
+    if first or not shared:  # what all processes of a run say alike, the first says
+        print(f"error: {text}" if first else f"error: process {rank()}: {text}", file=sys.stderr)
+    return status
 
 
 def _nearest(verb: str) -> str:

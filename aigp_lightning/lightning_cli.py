@@ -12,7 +12,7 @@ from typing import Any, cast
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning_utilities.core.rank_zero import rank_zero_only
+from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.callbacks.best_weights import BestWeights
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
@@ -24,6 +24,7 @@ from aigp_lightning.callbacks.media_setup import check_images
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.sync_folder import SyncFolder
+from aigp_lightning.callbacks.watch_first import WatchFirst
 from aigp_lightning.checkpoint_io import WholeCheckpointIO
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import ConfigError
@@ -33,6 +34,7 @@ from aigp_lightning.media.policy import Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.processes import ProcessOptions, check_processes, company, first_process, patient, settle_processes
 from aigp_lightning.report import print_report, write_json
 from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
 from aigp_lightning.wandb_options import WandbOptions
@@ -104,6 +106,7 @@ class AigpCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the `run` group and, for training, the callbacks whose options a user may want."""
         parser.add_class_arguments(RunConfig, "run")
+        parser.add_class_arguments(ProcessOptions, "ddp")
         parser.add_class_arguments(WandbOptions, "wandb")
         parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
         if self.verb == "predict":
@@ -131,10 +134,10 @@ class AigpCLI(LightningCLI):
         _check_checkpoint(config)
         if self.verb in ("validate", "test"):
             _check_trained(config)
-        first = (getattr(rank_zero_only, "rank", None) or 0) == 0
-        folder = choose(run, task, config.get("ckpt_path") if self.verb == "fit" else None, first)
+        folder = choose(run, task, config.get("ckpt_path") if self.verb == "fit" else None, first_process())
         trim_settings(config.trainer.logger)
         self.resolved = self._parser(self.verb).dump(config, skip_none=False)
+        settle_processes(config.trainer)
         self._fill(config, folder)
 
     def _fill(self, config: Any, folder: Path) -> None:
@@ -144,9 +147,8 @@ class AigpCLI(LightningCLI):
             config.checkpoint.dirpath = str(folder / "weights")
             before = folder_of(Path(config.ckpt_path)) if config.get("ckpt_path") else None
             resumed = before is not None and before.resolve() == folder
-            first = (getattr(rank_zero_only, "rank", None) or 0) == 0
             options = WandbOptions(**config.wandb.as_dict())
-            trainer.logger = settle_loggers(trainer.logger, folder, options, resumed, first)
+            trainer.logger = settle_loggers(trainer.logger, folder, options, resumed, first_process())
         else:
             trainer.logger = False
         if trainer.precision is None:
@@ -162,9 +164,13 @@ class AigpCLI(LightningCLI):
         """Add the callbacks that have no options."""
         if self.verb == "fit":
             kwargs.update(self._progress())
+        asked = self.config_init[self.verb].trainer
+        kwargs["strategy"] = patient(asked.strategy, ProcessOptions(**self.config[self.verb].ddp.as_dict()))
         trainer = super().instantiate_trainer(**kwargs)
+        check_processes(trainer, asked.sync_batchnorm)
         callbacks = cast("list[Any]", trainer.callbacks)  # type: ignore[attr-defined]
         callbacks.insert(0, SyncFolder())
+        callbacks.append(WatchFirst())
         if self.verb == "fit":
             callbacks.insert(1, SaveConfig(self.resolved))
             callbacks.insert(2, BestWeights())
@@ -174,15 +180,28 @@ class AigpCLI(LightningCLI):
 
     def read_data(self) -> Media:
         """Read the data set as `fit` is about to; returns the callback whose options name images in it."""
-        self.trainer.strategy.connect(self.model)
-        self.datamodule.trainer = self.trainer
-        self.datamodule.prepare_data()
+        self._prepare_data()
         callbacks = cast("list[Any]", self.trainer.callbacks)  # type: ignore[attr-defined]
         return next(callback for callback in callbacks if isinstance(callback, Media))
 
+    def _prepare_data(self) -> None:
+        self.trainer.strategy.connect(self.model)
+        self.datamodule.trainer = self.trainer
+        self.datamodule.prepare_data()
+
+    def before_validate(self) -> None:
+        """Read the data on the first process; the others then find it made and checked."""
+        if first_process():
+            self.trainer.state.fn = TrainerFn(self.verb)  # by which the datamodule knows which splits are wanted
+            self._prepare_data()
+
+    def before_test(self) -> None:
+        """As before validation."""
+        self.before_validate()
+
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if first_process():
             media = self.read_data()
             if self.datamodule.failure is None:  # else `setup` tells all processes
                 check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
@@ -205,7 +224,9 @@ class AigpCLI(LightningCLI):
         best = cast("ModelCheckpoint", self.trainer.checkpoint_callback).best_model_path
         if best and not self.trainer.interrupted:
             self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
-            self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False)
+            # Where a machine does not see the first one's disk, the weights come over from the first process.
+            path = best if Path(best).is_file() else None
+            self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
         if self.trainer.is_global_zero:
             folder = Path(self.trainer.default_root_dir)
@@ -273,10 +294,11 @@ def main(verb: str, arguments: list[str]) -> None:
     """
     cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb})
     try:
-        run_cli(cli_class, verb, arguments)
+        with company():
+            run_cli(cli_class, verb, arguments)
     finally:
         finish_wandb()
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if first_process():
             discard_unused()  # refused before it began, or a verb that writes no file
 
 

@@ -11,6 +11,8 @@ from aigp_lightning.errors import ConfigError
 
 ENV_FOLDER = "AIGP_RUN_FOLDER"
 """How the first process tells the ones it starts which folder it chose."""
+ENV_FIRST = "AIGP_FIRST_PROCESS"
+"""… and its own number, so that they see it when it is gone."""
 CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
 """Who the run is elsewhere: its W&B id."""
@@ -94,7 +96,7 @@ def choose(config: RunConfig, task: str, resume: str | None, first: bool) -> Pat
     folder = folder_of(Path(resume)) if resume else None
     if folder is None:
         folder = claim(parent, config.name, config.exist_ok)
-    os.environ[ENV_FOLDER] = str(folder.resolve())
+    os.environ[ENV_FOLDER], os.environ[ENV_FIRST] = str(folder.resolve()), str(os.getpid())
     return folder.resolve()
 
 

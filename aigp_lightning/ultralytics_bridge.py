@@ -50,6 +50,7 @@ __all__ = [
     "loss_names",
     "match_keypoints",
     "match_predictions",
+    "noted_divisors",
     "oks_sigmas",
     "save_pt",
     "suppress",
@@ -64,6 +65,11 @@ IOU_THRESHOLDS = torch.linspace(0.5, 0.95, 10)
 
 MODEL_CLASSES = {"detect": DetectionModel, "pose": PoseModel}
 EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose"}
+
+PER_ANCHOR = ("pose_loss", "kobj_loss")
+PER_KEYPOINT = "rle_loss"
+"""Loss components that are means over anchors with an object, over their visible keypoints; others are divided by the
+sum of the targets' scores."""
 
 PERSON = (17, 3)
 """COCO's person: the one shape with tolerances of its own."""
@@ -157,6 +163,42 @@ def loss_names(model: nn.Module) -> tuple[str, ...]:
     """Names of the loss components of a model from `build_model`, in their order; heads differ in the last ones."""
     criterion: Any = cast("Any", model).init_criterion()
     return tuple(getattr(criterion, "one2one", criterion).loss_names)
+
+
+@contextmanager
+def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Note what the loss divides its components by, in the call that is made meanwhile.
+
+    Args:
+        model: a model from `build_model`.
+
+    Yields:
+        Scalars by the components' names, filled in by the call: the sum of the targets' scores, for keypoints the
+        number of anchors that have an object. Ultralytics divides by at least 1.
+    """
+    attributes: Any = model
+    if attributes.criterion is None:
+        attributes.criterion = attributes.init_criterion()
+    criterion: Any = getattr(attributes.criterion, "one2one", attributes.criterion)  # whose components are reported
+    divisors: dict[str, Tensor] = {}
+
+    def assigned(_module: Any, _inputs: Any, targets: Any) -> None:
+        scores, anchors = targets[2].sum(), targets[3].sum()
+        for name in criterion.loss_names:
+            divisors[name] = anchors if name in PER_ANCHOR else scores
+        divisors.update({name: torch.zeros_like(scores) for name in criterion.loss_names if name == PER_KEYPOINT})
+
+    def rated(_module: Any, inputs: Any, _output: Any) -> None:
+        divisors[PER_KEYPOINT] = torch.tensor(float(len(inputs[2])))
+
+    hooks = [criterion.assigner.register_forward_hook(assigned)]
+    if getattr(criterion, "rle_loss", None) is not None:
+        hooks.append(criterion.rle_loss.register_forward_hook(rated))
+    try:
+        yield divisors
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def weigh_classes(model: nn.Module, weights: npt.NDArray[np.float32] | None) -> None:

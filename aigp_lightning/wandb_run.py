@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning_utilities.core.rank_zero import rank_zero_only
 
 from aigp_lightning.loggers import arguments_of, say
+from aigp_lightning.processes import first_process
 from aigp_lightning.wandb_options import WandbOptions, public_values
 from aigp_lightning.wandb_sources import code_files, git_patch, machine
 
@@ -76,7 +76,7 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         options: the group `wandb`.
         config: the whole configuration; its public part is sent when `options.config` says so.
     """
-    if (getattr(rank_zero_only, "rank", None) or 0) != 0 or "wandb" not in sys.modules:
+    if not first_process() or "wandb" not in sys.modules:
         return
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []

@@ -77,6 +77,7 @@ class YoloDataModule(pl.LightningDataModule):
         self._spec: DataSpec | None = None
         self._scans: dict[str, ScanResult] = {}
         self._batches: TrainBatches | None = None
+        self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.failure: UserError | None = None
 
     # ---- what is in the data set ------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ class YoloDataModule(pl.LightningDataModule):
                 pose=self.pose,
                 single_cls=self.single_cls,
                 strict=self.strict,
-                cache_dir=self._folder(),
+                cache_dir=self._cache_dir if self._rank else self._folder(),
                 workers=min(self.workers or 1, cores()),
                 progress=self._local_rank == 0,
             )
@@ -162,6 +163,8 @@ class YoloDataModule(pl.LightningDataModule):
                 self._tell(split, self.scan(split))
 
     def _tell(self, split: str, scan: ScanResult) -> None:
+        if self._rank:  # another machine's copy of the same data
+            return
         rank_zero_info(scan.summary())
         linted = self._lint(split, scan)
         odd = linted.problems if linted is not None else []
@@ -191,25 +194,43 @@ class YoloDataModule(pl.LightningDataModule):
 
         options = replace(cast("MakeDataOptions", self.synthetic), out=str(Path(self.data_yaml).parent))
         rank_zero_info(f"{self.data_yaml} is not there: making {options.train + options.val + options.test} pictures")
-        made = make_data(options, progress=self._local_rank == 0)
+        try:
+            made = make_data(options, progress=self._local_rank == 0)
+        except DataError:
+            if Path(self.data_yaml).exists():  # whole, by another run or by a machine that shares this disk
+                return
+            raise
         if made.resolve() != Path(self.data_yaml).resolve():
             raise ConfigError(f"--data.data_yaml is {self.data_yaml}, but make-data writes {made}; name that file.")
 
     def setup(self, stage: str) -> None:
-        """Check the processes' shares.
+        """Read what `prepare_data` has prepared; several processes agree on it.
 
         Raises:
-            UserError: the data set cannot be used, or not in this way.
+            UserError: the data set cannot be used, or not in this way; in all processes, if in one.
         """
-        if self.trainer is not None and self._world_size > 1:
-            failure = self.trainer.strategy.broadcast(self.failure)
-            if failure is not None:
-                raise failure
+        if self.trainer is None or self._world_size == 1:
+            self._check(stage)
+            return
+        from aigp_lightning.data.agreement import agree
+
+        self._cache_dir = self.trainer.strategy.broadcast(self._folder())
+        if self.failure is None:
+            try:
+                self._check(stage)
+            except UserError as error:
+                self.failure = error
+        splits = STAGE_SPLITS.get(stage, ()) if self.failure is None else ()
+        agree(self.failure, {split: self.scan(split).counts for split in splits})
+
+    def _check(self, stage: str) -> None:
         if stage == "fit" and self.batch_size % self._world_size:
             raise ConfigError(
                 f"--data.batch_size {self.batch_size} is over all processes; it must divide by their number, "
                 f"{self._world_size}."
             )
+        for split in STAGE_SPLITS.get(stage, ()):
+            self.scan(split)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
 
@@ -314,7 +335,8 @@ class YoloDataModule(pl.LightningDataModule):
     def _workers(self) -> int:
         """Worker processes a training process: what was asked for, within this process's share of the cores."""
         local = getattr(self.trainer, "num_devices", 1) if self.trainer is not None else 1
-        return min(self.workers, max(cores() // max(local, 1), 1))
+        bound = min(int(os.environ.get("SLURM_CPUS_PER_TASK", "0")), cores())  # SLURM may have shared them out already
+        return min(self.workers, max(cores() // max(local, 1), bound, 1))
 
     @property
     def _model(self) -> Any:

@@ -163,10 +163,14 @@ class DetectorModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """One forward pass for loss components and predictions, several labels a box allowed."""
+        from aigp_lightning.ultralytics_bridge import noted_divisors
+
         network = cast("Any", self.network)
         raw = network(batch["img"])
-        _, items = network.loss(batch, raw)
-        return {"loss_items": items, "predictions": self._suppress(raw, self.conf, multi_label=True)}
+        with noted_divisors(network) as divisors:
+            _, items = network.loss(batch, raw)
+        found = self._suppress(raw, self.conf, multi_label=True)
+        return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """What the model finds in each image above `conf`, one label a box."""

@@ -259,6 +259,8 @@ def test_an_empty_split_is_an_error(tmp_path: Path) -> None:
 def test_a_batch_must_divide_by_the_processes(shapes: Path) -> None:
     data = YoloDataModule(str(shapes), batch_size=7, workers=0)
     strategy = SimpleNamespace(broadcast=lambda value: value)
-    data.trainer = SimpleNamespace(world_size=2, lightning_module=None, strategy=strategy)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=2, lightning_module=None, strategy=strategy, default_root_dir="."
+    )
     with pytest.raises(UserError, match=r"--data\.batch_size 7.*2"):
         data.setup("fit")
