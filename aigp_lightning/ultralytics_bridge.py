@@ -435,7 +435,7 @@ def save_pt(
         train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …).
     """
     path = Path(path)
-    snapshot: Any = deepcopy(model).cpu().eval().half().to(memory_format=torch.contiguous_format)
+    snapshot: Any = _plain_norms(deepcopy(model)).cpu().eval().half().to(memory_format=torch.contiguous_format)
     args = {key: value for key, value in {**DEFAULT_CFG_DICT, **(train_args or {})}.items() if key in DEFAULT_CFG_DICT}
     args["task"] = snapshot.task
     snapshot.criterion, snapshot.class_weights, snapshot.args = None, None, dict(args)
@@ -462,6 +462,17 @@ def save_pt(
         temporary.unlink(missing_ok=True)
 
 
+def _plain_norms(model: nn.Module) -> nn.Module:
+    """Put ordinary batch norms in the place of those that Lightning made to be synchronised between processes."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.SyncBatchNorm):
+                plain = nn.BatchNorm2d(child.num_features, child.eps, child.momentum, child.affine)
+                plain.load_state_dict(child.state_dict())
+                setattr(module, name, plain)
+    return model
+
+
 def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
     """A copy for tracing: float32, fused, returning only the raw (B, 4 + nc + extra, anchors) tensor.
 
@@ -469,7 +480,7 @@ def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
         model: a model from `build_model` or `load_weights`; stays as it is.
         dynamic: the graph must take any image size, so anchors are computed inside it.
     """
-    copy: Any = deepcopy(model).cpu().float().eval().to(memory_format=torch.contiguous_format)
+    copy: Any = _plain_norms(deepcopy(model)).cpu().float().eval().to(memory_format=torch.contiguous_format)
     copy.criterion, copy.end2end = None, False
     for parameter in copy.parameters():
         parameter.requires_grad_(False)

@@ -7,12 +7,14 @@ count: boxes of three classes, corners, gates with and without a solvable place.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 NAMES = ("small", "middle", "large")
 IMGSZ = 96
 SIZES = ((96, 96), (64, 96), (96, 64))
-KEEP, SHAKE = 0.6, 0.6
-"""Share of the finds that become labels; how far their corners are moved, pixels (standard deviation)."""
+KEEP, SHAKE, MOST = 0.6, 0.6, 12
+"""Share of the finds that become labels; how far sides and corners are moved, pixels (standard deviation); labels of a
+picture, at most."""
 
 
 def build(folder: Path, images: int, group: int, seed: int = 0) -> tuple[Path, Path]:
@@ -35,7 +37,7 @@ def build(folder: Path, images: int, group: int, seed: int = 0) -> tuple[Path, P
     torch.manual_seed(seed)
     keypoints = Keypoints(4, 3, ("tl", "tr", "br", "bl"), (1, 0, 3, 2))
     model = bridge.build_model("yolo11n-pose", dict(enumerate(NAMES)), {}, "pose", keypoints)
-    _wake_up(model)
+    _wake_up(model, seed)
     bridge.save_pt(folder / "model.pt", model)
     yaml = folder / "data.yaml"
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(NAMES))
@@ -45,15 +47,18 @@ def build(folder: Path, images: int, group: int, seed: int = 0) -> tuple[Path, P
     return folder / "model.pt", yaml
 
 
-def _wake_up(model: object) -> None:
+def _wake_up(model: object, seed: int) -> None:
     """Give an untrained model boxes, scores and corners that differ from place to place."""
+    import numpy as np
     import torch
 
     network: torch.nn.Module = model  # type: ignore[assignment]
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
-    network.train()(torch.rand(8, 3, IMGSZ, IMGSZ))
+    random = np.random.default_rng(seed)
+    pictures = np.stack([_picture(random, IMGSZ, IMGSZ) for _ in range(16)])
+    network.train()(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255)
     head = network.model[-1]  # type: ignore[index,operator]
     corners = torch.tensor([[-1.0, -1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, 1.0, 2.0]]) * 0.75
     for box, score, point in zip(head.cv2, head.cv3, head.cv4, strict=True):  # type: ignore[union-attr,arg-type]
@@ -65,8 +70,16 @@ def _wake_up(model: object) -> None:
         point[-1].bias.data.copy_(corners.flatten())
 
 
-def _draw(folder: Path, images: int, seed: int) -> None:
+def _picture(random: Any, height: int, width: int) -> Any:
     """Noise in blocks: cheap, and no two pictures alike."""
+    import cv2
+    import numpy as np
+
+    blocks = random.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
+    return cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _draw(folder: Path, images: int, seed: int) -> None:
     import cv2
     import numpy as np
 
@@ -74,9 +87,7 @@ def _draw(folder: Path, images: int, seed: int) -> None:
     (folder / "images" / "val").mkdir(parents=True)
     (folder / "labels" / "val").mkdir(parents=True)
     for number in range(images):
-        height, width = SIZES[number % len(SIZES)]
-        blocks = random.integers(0, 255, (height // 8, width // 8, 3), dtype=np.uint8)
-        picture = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST)
+        picture = _picture(random, *SIZES[number % len(SIZES)])
         cv2.imwrite(str(folder / "images" / "val" / f"{number:03d}.png"), picture)
 
 
@@ -104,15 +115,17 @@ def _label(folder: Path, yaml: Path, group: int, seed: int) -> None:
             found = module.predict_batch({"img": pixels}, 0.001)[0]  # type: ignore[typeddict-item]
         (gain, _), pad = item["ratio_pad"]
         size = np.array(item["ori_shape"][::-1], dtype=float)
+        points = (
+            (found.keypoints[..., :2].numpy() + random.normal(0, SHAKE, (len(found.boxes), 4, 2)) - pad) / gain / size
+        )  # type: ignore[index]
+        boxes = found.boxes.numpy().reshape(-1, 2, 2) + random.normal(0, SHAKE, (len(found.boxes), 2, 2))
+        boxes = ((boxes - pad) / gain / size).clip(0, 1)
+        inside = ((points > 0) & (points < 1)).all((1, 2)) & (np.diff(boxes, axis=1) > 0.02).all((1, 2))
+        chosen = np.flatnonzero(inside & (random.random(len(boxes)) < KEEP))[:MOST]
         rows = []
-        for label, points in zip(found.labels[:24].tolist(), found.keypoints[:24].numpy(), strict=True):  # type: ignore[index]
-            if random.random() > KEEP:
-                continue
-            corners = (points[:, :2] + random.normal(0, SHAKE, (4, 2)) - pad) / gain / size
-            low, high = corners.min(0), corners.max(0)
-            if (low < 0).any() or (high > 1).any():
-                continue
+        for place in chosen:
+            (low, high), corners = boxes[place], points[place]
             seen = random.integers(1, 3, 4)
             numbers = [*(low + high) / 2, *(high - low), *np.column_stack((corners, seen)).ravel()]
-            rows.append(" ".join([str(label), *(f"{number:.6f}" for number in numbers)]))
+            rows.append(f"{int(found.labels[place])} " + " ".join(f"{number:.6f}" for number in numbers))
         Path(label_path(item["im_file"])).write_text("\n".join(rows), encoding="utf-8")
