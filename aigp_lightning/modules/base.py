@@ -235,8 +235,7 @@ class BaseModule(pl.LightningModule):
         assert self.metrics is not None
         results = self.metrics.compute()
         fitness = results.pop("fitness")
-        means = self.val_losses.compute().tolist()
-        losses = {f"val/{name}": mean for name, mean in zip(self.loss_names, means, strict=True)}
+        losses = {f"val/{name}": mean for name, mean in zip(self.loss_names, self.val_losses.compute(), strict=True)}
         # All processes know the same figures; the mean of three equal numbers can be another one, the largest cannot.
         self.log_dict({**losses, **results}, sync_dist=True, reduce_fx="max")
         self.log("fitness", fitness, logger=False, sync_dist=True, reduce_fx="max")

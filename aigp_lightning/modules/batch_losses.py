@@ -39,13 +39,14 @@ class BatchLosses(Metric):
         for state, values in ((self.items, items), (self.divisors, divisors)):
             state.append(torch.stack([value.detach().float().to(self.device) for value in values])[None])
 
-    def compute(self) -> Tensor:
-        """Return (C,) float64, the means over the batches."""
+    def compute(self) -> list[float]:
+        """Return (C) means over the batches."""
         items, divisors, steps = (_joined(state) for state in (self.items, self.divisors, self.steps))
         of_batch = torch.zeros(int(steps.max()) + 1, items.shape[1], dtype=torch.float64)
         steps, items, divisors = steps.long(), items.double(), divisors.double()  # exact: products of two float32
         sums = of_batch.index_add(0, steps, items * divisors.clamp(min=1))
-        return (sums / of_batch.index_add(0, steps, divisors).clamp(min=1)).mean(0)
+        means: list[float] = (sums / of_batch.index_add(0, steps, divisors).clamp(min=1)).mean(0).tolist()
+        return means
 
 
 def divisors_of(output: Mapping[str, Tensor] | None, names: Sequence[str], images: int) -> list[Tensor]:
