@@ -34,7 +34,14 @@ from aigp_lightning.media.policy import Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
-from aigp_lightning.processes import ProcessOptions, check_processes, company, first_process, patient, settle_processes
+from aigp_lightning.processes import (
+    ProcessOptions,
+    check_processes,
+    company,
+    first_process,
+    limit_wait,
+    settle_processes,
+)
 from aigp_lightning.report import print_report, write_json
 from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
 from aigp_lightning.wandb_options import WandbOptions
@@ -164,10 +171,10 @@ class AigpCLI(LightningCLI):
         """Add the callbacks that have no options."""
         if self.verb == "fit":
             kwargs.update(self._progress())
-        asked = self.config_init[self.verb].trainer
-        kwargs["strategy"] = patient(asked.strategy, ProcessOptions(**self.config[self.verb].ddp.as_dict()))
-        trainer = super().instantiate_trainer(**kwargs)
-        check_processes(trainer, asked.sync_batchnorm)
+        trainer, config = super().instantiate_trainer(**kwargs), self.config[self.verb]
+        check_processes(trainer, config.trainer.sync_batchnorm)
+        if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
+            limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
         callbacks = cast("list[Any]", trainer.callbacks)  # type: ignore[attr-defined]
         callbacks.insert(0, SyncFolder())
         callbacks.append(WatchFirst())

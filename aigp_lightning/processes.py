@@ -122,21 +122,17 @@ def settle_processes(trainer: Any) -> None:
         trainer.strategy = "ddp"
 
 
-def patient(strategy: Any, options: ProcessOptions) -> Any:
-    """Lightning's strategy of this name, with our time limit; anything but DDP's names is passed through.
+def limit_wait(trainer: pl.Trainer, options: ProcessOptions) -> None:
+    """Set how long processes wait for one another, where they are DDP's.
 
     Args:
-        strategy: `trainer.strategy`.
+        trainer: as built from the options; Lightning has chosen the strategy, which is asked for the limit later.
         options: the group `ddp`.
     """
-    from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
+    from lightning.pytorch.strategies import DDPStrategy
 
-    if not isinstance(strategy, str) or strategy not in StrategyRegistry:
-        return strategy
-    entry = StrategyRegistry[strategy]
-    if not issubclass(entry["strategy"], DDPStrategy):
-        return strategy
-    return entry["strategy"](timeout=timedelta(minutes=options.timeout), **entry["init_params"])
+    if isinstance(trainer.strategy, DDPStrategy):
+        trainer.strategy._timeout = timedelta(minutes=options.timeout)
 
 
 def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:

@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from helpers import REPO
-from lightning.pytorch.strategies import DDPStrategy
 
 from aigp_lightning.data.agreement import judge
 from aigp_lightning.errors import ConfigError, DataError, RunError, UserError
@@ -20,7 +20,7 @@ from aigp_lightning.processes import (
     check_processes,
     company,
     first_process,
-    patient,
+    limit_wait,
     settle_processes,
 )
 
@@ -113,14 +113,14 @@ def test_batch_norms_are_not_synchronised_on_a_cpu() -> None:
         check_processes(trainer(2), sync_batchnorm=True)
 
 
-def test_the_time_limit_reaches_the_strategy() -> None:
-    strategy = patient("ddp_find_unused_parameters_true", ProcessOptions(timeout=7))
-    assert isinstance(strategy, DDPStrategy)
-    assert strategy._timeout is not None
-    assert strategy._timeout.total_seconds() == 420
-    assert strategy._ddp_kwargs == {"find_unused_parameters": True}
-    assert patient("auto", ProcessOptions()) == "auto"
-    assert patient(strategy, ProcessOptions()) is strategy
+def test_the_time_limit_reaches_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where Lightning chose the strategy by itself."""
+    said: dict[str, Any] = {}
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **options: said.update(options))
+    trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="auto", logger=False, enable_progress_bar=False)
+    limit_wait(trainer, ProcessOptions(timeout=7))
+    cast("Any", trainer.strategy).setup_distributed()
+    assert said["timeout"].total_seconds() == 420
     with pytest.raises(ConfigError, match=r"--ddp\.timeout 0"):
         ProcessOptions(timeout=0)
 
