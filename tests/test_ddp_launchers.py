@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import draw_squares, small
+from helpers import REPO, draw_squares, small
 from launching import OURS, TWO, finish, nodes, slurm, started
 from test_ddp import check_run
 
@@ -44,14 +44,9 @@ def test_two_nodes_with_shares_that_hold_no_label_or_no_image(tmp_path: Path) ->
 
 def test_two_slurm_tasks_share_one_run(tmp_path: Path) -> None:
     """Neither has started the other: data is made once, and folder, W&B run and event file are the first one's."""
-    data = ["--data.data_yaml", "made/data.yaml", "--data.synthetic.task", "detect", "--data.synthetic.train", 8]
-    data += ["--data.synthetic.val", 3, "--data.synthetic.test", 0, "--data.synthetic.imgsz", "[64,64]"]
-    words = [*small(Path("unused"), tmp_path / "runs"), *data, "--data.imgsz", 32, "--trainer.max_epochs", 1]
-    loggers = [{"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {"save_dir": "{run_folder}"}}]
-    loggers += [
-        {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": {"save_dir": "{run_folder}"}}
-    ]
-    words += ["--trainer.logger", json.dumps(loggers)]
+    made = {"task": "detect", "train": 8, "val": 3, "test": 0, "imgsz": [96, 64]}
+    words = ["--config", REPO / "configs" / "logger" / "both.yaml", *small(Path("made/data.yaml"), tmp_path / "runs")]
+    words += ["--data.synthetic", json.dumps(made), "--data.imgsz", 32, "--trainer.max_epochs", 1]
     runs = slurm("fit", *words, cwd=tmp_path, WANDB_MODE="offline")
     assert [status for status, _ in runs] == [0, 0], runs
     check_run(tmp_path / "runs", epochs=1)
