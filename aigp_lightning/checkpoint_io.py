@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+
+from aigp_lightning.errors import RunError
+from aigp_lightning.failures import FULL, disk_full
+from aigp_lightning.whole_file import write_whole
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -22,21 +25,14 @@ class WholeCheckpointIO(TorchCheckpointIO):
         """Save to a local path.
 
         Raises:
-            OSError: the disk is full or not writable; nothing was changed.
+            RunError: the disk is full; nothing was changed.
+            OSError: the disk is not writable; nothing was changed.
         """
-        target = Path(path)
         buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError without its number
         torch.save(checkpoint, buffer)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            with temporary.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+            write_whole(Path(path), buffer.getbuffer())
         except OSError as error:
-            error.filename = str(target)
-            raise
-        finally:
-            temporary.unlink(missing_ok=True)
+            if error.errno not in FULL:
+                raise
+            raise RunError(disk_full(error, path, buffer.tell())) from error

@@ -21,6 +21,7 @@ from aigp_lightning.callbacks.ema import EMA
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
 from aigp_lightning.callbacks.media_setup import check_images
+from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.sync_folder import SyncFolder
@@ -35,6 +36,7 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.report import print_report, write_json
 from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
+from aigp_lightning.tensorboard_logger import quiet_writer
 from aigp_lightning.wandb_options import WandbOptions
 from aigp_lightning.wandb_run import finish_wandb, open_wandb
 
@@ -50,6 +52,7 @@ DEFAULTS: dict[str, Any] = {
 }
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 FIT_CALLBACKS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
+    "nonfinite": (NonFinite, {}),  # first: what it finds must not reach averages, results and checkpoints
     "ema": (EMA, {}),
     "close_mosaic": (CloseMosaic, {}),
     "media": (Media, {}),
@@ -273,7 +276,8 @@ def main(verb: str, arguments: list[str]) -> None:
     """
     cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb})
     try:
-        run_cli(cli_class, verb, arguments)
+        with quiet_writer():
+            run_cli(cli_class, verb, arguments)
     finally:
         finish_wandb()
         if (getattr(rank_zero_only, "rank", None) or 0) == 0:

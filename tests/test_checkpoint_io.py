@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aigp_lightning.checkpoint_io import WholeCheckpointIO
+from aigp_lightning.errors import RunError
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -29,11 +30,11 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
-        with pytest.raises(OSError, match=r"x\.ckpt") as raised:
+        with pytest.raises(RunError, match=r"x\.ckpt \(0\.4 MB are needed\)") as raised:
             WholeCheckpointIO().save_checkpoint({"a": torch.zeros(100_000)}, target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
-    assert raised.value.errno == errno.EFBIG
+    assert raised.value.__cause__.errno == errno.EFBIG
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.ckpt"]

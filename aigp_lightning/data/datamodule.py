@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
     from aigp_lightning.data.dataset import EvalDataset
     from aigp_lightning.data.lint import LintResult
+    from aigp_lightning.data.lost_files import LostFiles
     from aigp_lightning.data.pictures import EvalPictures
     from aigp_lightning.data.samplers import EvalBatches, TrainBatches
     from aigp_lightning.data.scan import ScanResult
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+STAGE_OF = {"train": "train", "test": "test"}
+"""Lightning's stages to splits; all others look at `val`."""
 STRIDE = 32
 TASK = "{task}"
 """In the path of a `data.yaml`: one overlay serves several tasks, each with its own synthetic data set."""
@@ -43,6 +46,8 @@ class YoloDataModule(pl.LightningDataModule):
         seed: of shuffling and augmentation.
         rect: validate in rectangles that fit the images, rather than in squares.
         strict: make any problem in the data an error, instead of setting the image aside.
+        lost_limit: share of a split's images that may vanish or break while training; one more ends the run. At 0, and
+            with `strict`, the first does.
         single_cls: treat all classes as one.
         augment: see `AugmentConfig`.
         synthetic: make this data set with `make-data` when there is no `data_yaml` yet; `out` is its folder.
@@ -58,6 +63,7 @@ class YoloDataModule(pl.LightningDataModule):
         seed: int = 0,
         rect: bool = True,
         strict: bool = False,
+        lost_limit: float = 0.05,
         single_cls: bool = False,
         augment: AugmentConfig = AugmentConfig(),
         synthetic: MakeDataOptions | None = None,
@@ -68,6 +74,9 @@ class YoloDataModule(pl.LightningDataModule):
             raise ConfigError(f"--data.imgsz is {imgsz}; it must be a multiple of {STRIDE}, such as {_near(imgsz)}.")
         if batch_size < 1 or workers < 0:
             raise ConfigError(f"--data.batch_size {batch_size} --data.workers {workers}: at least 1 and 0.")
+        if not 0 <= lost_limit <= 1:
+            raise ConfigError(f"--data.lost_limit {lost_limit}: a share of the images, from 0 to 1.")
+        self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = _settle_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.seed = imgsz, batch_size, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
@@ -77,6 +86,7 @@ class YoloDataModule(pl.LightningDataModule):
         self._spec: DataSpec | None = None
         self._scans: dict[str, ScanResult] = {}
         self._batches: TrainBatches | None = None
+        self.lost: dict[str, LostFiles] = {}
         self.failure: UserError | None = None
 
     # ---- what is in the data set ------------------------------------------------------------------------------------
@@ -271,6 +281,22 @@ class YoloDataModule(pl.LightningDataModule):
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
         dataset = open_sources(self.source, self.imgsz)
         return self._loader(dataset, PredictBatches(dataset, self.batch_size, self._rank, self._world_size))
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Note images that were there at the start and could not be read for this batch.
+
+        Raises:
+            RunError: these were too many.
+        """
+        lost = batch.pop("lost", None)
+        if lost:
+            from aigp_lightning.data.lost_files import LostFiles
+
+            split = STAGE_OF.get(str(self.trainer.state.stage.value), "val")  # type: ignore[union-attr]
+            if split not in self.lost:
+                self.lost[split] = LostFiles(split, len(self.scan(split).records), self.lost_limit, self._folder())
+            self.lost[split].take(lost)
+        return batch
 
     # ---- plumbing ---------------------------------------------------------------------------------------------------
 

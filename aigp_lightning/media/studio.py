@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
@@ -72,7 +73,8 @@ class Studio:
 
     def _run(self) -> None:
         if sys.platform == "linux":  # where a thread has its own priority; training comes first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            with contextlib.suppress(OSError):  # a run that is nicer already may not take that back
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while (group := self._tasks.get()) is not None:
             try:
                 self.work(group)
