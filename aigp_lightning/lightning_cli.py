@@ -25,10 +25,13 @@ from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.sync_folder import SyncFolder
+from aigp_lightning.callbacks.undisturbed import Undisturbed
 from aigp_lightning.checkpoint_io import WholeCheckpointIO
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, RunError
 from aigp_lightning.exact_parser import ExactParser
+from aigp_lightning.failures import out_of_gpu_memory
+from aigp_lightning.gpu_room import advice
 from aigp_lightning.loggers import settle_loggers, trim_settings
 from aigp_lightning.media.policy import Routing
 from aigp_lightning.media.sinks import sinks_of
@@ -167,10 +170,11 @@ class AigpCLI(LightningCLI):
             kwargs.update(self._progress())
         trainer = super().instantiate_trainer(**kwargs)
         callbacks = cast("list[Any]", trainer.callbacks)  # type: ignore[attr-defined]
-        callbacks.insert(0, SyncFolder())
+        callbacks.insert(0, Undisturbed())
+        callbacks.insert(1, SyncFolder())
         if self.verb == "fit":
-            callbacks.insert(1, SaveConfig(self.resolved))
-            callbacks.insert(2, BestWeights())
+            callbacks.insert(2, SaveConfig(self.resolved))
+            callbacks.insert(3, BestWeights())
             callbacks.append(LastCheckpoint())
             trainer.strategy.checkpoint_io = WholeCheckpointIO()
         return trainer
@@ -191,6 +195,15 @@ class AigpCLI(LightningCLI):
                 check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
         config = self.config[self.verb]
         open_wandb(self.trainer, config.trainer.logger, WandbOptions(**config.wandb.as_dict()), config.as_dict())
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the verb; where a GPU's memory was too small, say what would have fitted."""
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception as error:
+            if not out_of_gpu_memory(error):
+                raise
+            raise RunError(advice(error, self.trainer, self.model, self.datamodule)) from error
 
     def _progress(self) -> dict[str, Any]:
         trainer = self.config_init[self.verb].trainer

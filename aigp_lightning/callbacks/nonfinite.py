@@ -48,6 +48,8 @@ class NonFinite(Callback):
     optimizer step count as zero (momentum goes on), and batch norm keeps the statistics from before the batch. Under
     16-bit precision gradients that overflow are common and the gradient scaler's business; there the loss decides.
 
+    The callback goes before the EMA, which would average what it puts back.
+
     Args:
         action: stop the run, or skip the step.
         limit: with skip, most batches an epoch that may be bad; one more ends the run.
@@ -76,7 +78,7 @@ class NonFinite(Callback):
 
     @torch.no_grad()
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Look at the loss; put batch statistics back if it is no number."""
+        """Look at the loss."""
         self._mine = _either(self._mine, ~loss.detach().isfinite().all())
         self._bad = self._mine
         if trainer.world_size > 1:
@@ -84,8 +86,6 @@ class NonFinite(Callback):
             torch.distributed.all_reduce(everybody, torch.distributed.ReduceOp.MAX)
             self._bad = everybody > 0
         self._window = _either(self._window, self._bad)
-        if self._before is not None:
-            _put(_statistics(pl_module), torch.where(self._bad, self._before, _flat(_statistics(pl_module))))
 
     @torch.no_grad()
     def on_before_optimizer_step(
@@ -116,6 +116,7 @@ class NonFinite(Callback):
         """
         if self._bad is None or self._mine is None:
             return
+        self._put_back(pl_module, self._bad)
         items = outputs.get("loss_items", {}) if isinstance(outputs, dict) else {}
         flags = to_host({"bad": self._bad, "mine": self._mine})
         self._waiting.append(_Step(trainer.current_epoch, batch_idx, batch, dict(items), flags))
@@ -138,6 +139,14 @@ class NonFinite(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Let go of batches."""
         self._waiting.clear()
+
+    @torch.no_grad()
+    def _put_back(self, module: pl.LightningModule, bad: Tensor) -> None:
+        """Batch statistics from before a bad batch; not earlier, since the backward pass asks for its own."""
+        if self._before is not None:
+            buffers = _statistics(module)
+            _put(buffers, torch.where(bad, self._before, _flat(buffers)))
+            self._before = None
 
     def _look(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step) -> None:
         flags = step.flags()
