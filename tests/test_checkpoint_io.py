@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import largest_file
 
 from aigp_lightning.checkpoint_io import WholeCheckpointIO
 from aigp_lightning.errors import RunError
@@ -20,21 +21,12 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     """A real limit on the size of files stands in for the full disk."""
-    resource = pytest.importorskip("resource")
-    import signal
-
     target = tmp_path / "x.ckpt"
     WholeCheckpointIO().save_checkpoint({"a": torch.zeros(3)}, target)
     before = target.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-    try:
-        with pytest.raises(RunError, match=r"x\.ckpt \(0\.4 MB are needed\)") as raised:
-            WholeCheckpointIO().save_checkpoint({"a": torch.zeros(100_000)}, target)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
+    with largest_file(50_000), pytest.raises(RunError, match=r"x\.ckpt \(0\.4 MB are needed\)") as raised:
+        WholeCheckpointIO().save_checkpoint({"a": torch.zeros(100_000)}, target)
+    assert isinstance(raised.value.__cause__, OSError)
     assert raised.value.__cause__.errno == errno.EFBIG
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["x.ckpt"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 FOLDER = "nonfinite"
+LOOKED_AT = ("gradient", "loss")
 KEPT = 3
 """Batches of a run that are written down: they can be large."""
 
@@ -63,7 +64,7 @@ class NonFinite(Callback):
         self._waiting: deque[_Step] = deque()
         self._window: Tensor | None = None
         self._bad: Tensor | None = None
-        self._mine: Tensor | None = None
+        self._whose: Tensor | None = None
         self._before: Tensor | None = None
 
     # ---- within a step, on the device -------------------------------------------------------------------------------
@@ -72,19 +73,17 @@ class NonFinite(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Remember the batch statistics, which the forward pass is about to change."""
-        self._bad = self._mine = None
+        self._bad = self._whose = None
         if self.action == "skip" and (buffers := _statistics(pl_module)):
             self._before = _flat(buffers)
 
     @torch.no_grad()
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Look at the loss."""
-        self._mine = _either(self._mine, ~loss.detach().isfinite().all())
-        self._bad = self._mine
+        self._whose = ~loss.detach().isfinite().all() * (trainer.global_rank + 1)
         if trainer.world_size > 1:
-            everybody = self._mine.to(torch.float32)
-            torch.distributed.all_reduce(everybody, torch.distributed.ReduceOp.MAX)
-            self._bad = everybody > 0
+            torch.distributed.all_reduce(self._whose, torch.distributed.ReduceOp.MAX)
+        self._bad = _either(self._bad, self._whose > 0)
         self._window = _either(self._window, self._bad)
 
     @torch.no_grad()
@@ -93,16 +92,16 @@ class NonFinite(Callback):
     ) -> None:
         """Look at the gradients, which are the same on all processes; drop them if they are to be skipped."""
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        if not gradients or self._bad is None:
+        bad, self._window = self._window, None
+        if not gradients or self._bad is None or bad is None:
             return
-        bad = self._window
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             wrong = ~torch.nn.utils.get_total_norm(gradients).isfinite()
-            self._bad, bad = _either(self._bad, wrong), _either(bad, wrong)
-        if self.action == "skip" and bad is not None:
+            self._bad |= wrong & ~bad  # after a bad loss, its gradients are no news
+            bad = bad | wrong
+        if self.action == "skip":
             flat = _flat(gradients)
             _put(gradients, torch.where(bad, torch.zeros_like(flat), flat))
-        self._window = None
 
     # ---- a step later, on the host ----------------------------------------------------------------------------------
 
@@ -114,11 +113,11 @@ class NonFinite(Callback):
         Raises:
             RunError: the run is to stop.
         """
-        if self._bad is None or self._mine is None:
+        if self._bad is None or self._whose is None:
             return
         self._put_back(pl_module, self._bad)
         items = outputs.get("loss_items", {}) if isinstance(outputs, dict) else {}
-        flags = to_host({"bad": self._bad, "mine": self._mine})
+        flags = to_host({"bad": self._bad, "whose": self._whose})
         self._waiting.append(_Step(trainer.current_epoch, batch_idx, batch, dict(items), flags))
         late = 0 if trainer.is_last_batch or not self._bad.is_cuda else 1
         while len(self._waiting) > late:
@@ -153,15 +152,17 @@ class NonFinite(Callback):
         if not bool(flags["bad"]):
             return
         self.bad_batches += 1
+        whose = int(flags["whose"]) - 1  # −1: every loss is a number, and the gradient is not
         losses = {name: float(value) for name, value in step.items.items()}
-        if bool(flags["mine"]) or trainer.is_global_zero:
+        if whose in (trainer.global_rank, -1):
             self._keep(trainer, module, step, losses)
+        trainer.strategy.barrier("nonfinite")  # a process that ends may end the others, and they write
         told = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        wrong = "loss" if bool(flags["mine"]) or trainer.world_size > 1 else "gradient"
-        what = f"epoch {step.epoch + 1}, batch {step.batch_idx + 1}: the {wrong} is no number ({told})"
+        told = f" ({told})" if whose == trainer.global_rank else f" (on process {whose})" if whose >= 0 else ""
+        what = f"epoch {step.epoch + 1}, batch {step.batch_idx + 1}: the {LOOKED_AT[whose >= 0]} is no number{told}"
         where = Path(trainer.default_root_dir) / FOLDER
         if self.action == "skip" and self.bad_batches <= self.limit:
-            warn_user(f"{what}; the step is left out. {step.batch['im_file'][0]} and others: see {where}")
+            warn_user(f"{what}; the step is left out. {where} has the batch.")
             return
         last = Path(trainer.default_root_dir) / LAST
         kept = f"{last} has the weights of the epoch before. " if last.is_file() else ""
