@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FOLDER = "nonfinite"
 LOOKED_AT = ("gradient", "loss")
 KEPT = 3
-"""Batches of a run that are written down: they can be large."""
+"""Batches that are left out and written down: they can be large."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,13 @@ class NonFinite(Callback):
         self.bad_batches = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how many steps an epoch lacks."""
+        """Say how many steps an epoch lacks; look at what is left where no batch was known to be the last."""
+        while self._waiting:
+            self._look(trainer, pl_module, self._waiting.popleft())
         if self.bad_batches:
             warn_user(
                 f"epoch {trainer.current_epoch + 1}: {self.bad_batches} batches had a loss or a gradient that is no "
-                f"number; their steps were left out. {Path(trainer.default_root_dir) / FOLDER} has the first."
+                f"number; their steps were left out. {Path(trainer.default_root_dir) / FOLDER} has the first ones."
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -154,30 +156,30 @@ class NonFinite(Callback):
         self.bad_batches += 1
         whose = int(flags["whose"]) - 1  # −1: every loss is a number, and the gradient is not
         losses = {name: float(value) for name, value in step.items.items()}
-        if whose in (trainer.global_rank, -1):
+        ends = self.action == "stop" or self.bad_batches > self.limit
+        if whose in (trainer.global_rank, -1) and (ends or self._kept < KEPT):
             self._keep(trainer, module, step, losses)
-        trainer.strategy.barrier("nonfinite")  # a process that ends may end the others, and they write
         told = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
         told = f" ({told})" if whose == trainer.global_rank else f" (on process {whose})" if whose >= 0 else ""
         what = f"epoch {step.epoch + 1}, batch {step.batch_idx + 1}: the {LOOKED_AT[whose >= 0]} is no number{told}"
-        where = Path(trainer.default_root_dir) / FOLDER
-        if self.action == "skip" and self.bad_batches <= self.limit:
-            warn_user(f"{what}; the step is left out. {where} has the batch.")
+        if not ends:
+            warn_user(f"{what}; the step is left out.")
             return
-        last = Path(trainer.default_root_dir) / LAST
-        kept = f"{last} has the weights of the epoch before. " if last.is_file() else ""
-        advice = (
-            f"More batches of this epoch than --nonfinite.limit {self.limit} allows. " if self.action == "skip" else ""
-        ) + "Look at these images and their labels; then try a lower --model.optim.lr0 or --trainer.precision 32-true"
-        skip = ", or --nonfinite.action skip" if self.action == "stop" else ""
-        raise RunError(
-            f"{what}. The batch is in {where}, as picture, tensors and list of images. {kept}{advice}{skip}.",
-            shared=True,
+        trainer.strategy.barrier("nonfinite")  # a process that ends may end the others, and they write
+        raise RunError(f"{what}. {self._advice(Path(trainer.default_root_dir))}", shared=True)
+
+    def _advice(self, folder: Path) -> str:
+        last, more = folder / LAST, ""
+        kept = f" {last} has the weights of the epoch before." if last.is_file() else ""
+        if self.action == "skip":
+            more = f" More batches of this epoch than --nonfinite.limit {self.limit} allows."
+        other = ", or --nonfinite.action skip" if self.action == "stop" else ""
+        return (
+            f"The batch is in {folder / FOLDER}, as picture, tensors and list of images.{kept}{more} Look at these images "
+            f"and their labels; then try a lower --model.optim.lr0 or --trainer.precision 32-true{other}."
         )
 
     def _keep(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step, losses: dict[str, float]) -> None:
-        if self._kept >= KEPT:
-            return
         self._kept += 1
         rank = f"_process{trainer.global_rank}" if trainer.world_size > 1 else ""
         name = f"epoch{step.epoch + 1:04d}_batch{step.batch_idx + 1:05d}{rank}"
