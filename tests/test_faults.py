@@ -21,7 +21,9 @@ import pytest
 import torch
 from helpers import REPO, draw_squares, small
 from lightning.pytorch.callbacks import Callback
+from wandb.proto.wandb_internal_pb2 import Record
 
+from aigp_lightning.audit.wandb_records import read_records
 from aigp_lightning.data.lost_files import Lost, LostFiles
 from aigp_lightning.errors import RunError
 from aigp_lightning.media.ledger import read_ledger
@@ -135,11 +137,20 @@ def test_no_gpu_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytes
 
 
 def test_no_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(*words(squares, tmp_path, "Raise", what="memory")) == 1
-    said = complaint(capfd.readouterr())
+    """Also: what a run leaves at W&B that ended in an error."""
+    wandb = json.dumps(
+        {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {"save_dir": "{run_folder}"}}
+    )
+    assert run_cli(*words(squares, tmp_path, "Raise", what="memory"), "--trainer.logger", wandb) == 1
+    said, folder = complaint(capfd.readouterr()), tmp_path / "detect" / "run"
     assert "the machine's memory is full (Unable to allocate 1.00 EiB" in said
     assert "--data.workers" in said
-    check_kept(tmp_path / "detect" / "run", epoch=0)
+    check_kept(folder, epoch=0)
+    (record,) = folder.glob("wandb/offline-run-*/*.wandb")
+    damage: list[str] = []
+    records = [Record.FromString(data) for data in read_records(record, damage)]
+    assert [each.exit.exit_code for each in records if each.WhichOneof("record_type") == "exit"] == [1], "it failed"
+    assert damage == []
 
 
 def test_a_deleted_run_folder(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.CaptureFixture[str]) -> None:

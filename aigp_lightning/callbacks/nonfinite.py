@@ -175,8 +175,8 @@ class NonFinite(Callback):
             more = f" More batches of this epoch than --nonfinite.limit {self.limit} allows."
         other = ", or --nonfinite.action skip" if self.action == "stop" else ""
         return (
-            f"The batch is in {folder / FOLDER}, as picture, tensors and list of images.{kept}{more} Look at these images "
-            f"and their labels; then try a lower --model.optim.lr0 or --trainer.precision 32-true{other}."
+            f"The batch is in {folder / FOLDER}, as picture, tensors and list of images.{kept}{more} Look at these "
+            f"images and their labels; then try a lower --model.optim.lr0 or --trainer.precision 32-true{other}."
         )
 
     def _keep(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step, losses: dict[str, float]) -> None:
