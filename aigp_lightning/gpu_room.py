@@ -112,10 +112,12 @@ def _found(error: BaseException, module: BaseModule, data: YoloDataModule, devic
     gc.collect()
     torch.cuda.empty_cache()
     module.to(device).train()
-    free, _ = torch.cuda.mem_get_info(device)
+    free, total = torch.cuda.mem_get_info(device)
+    allowed = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
+    there = min(free + torch.cuda.memory_reserved(device), allowed * total)
     # Beside what a step needs there are the optimizer's two averages and the EMA.
     extra = 3 * sum(p.numel() * p.element_size() for p in module.parameters())
-    room = int(SHARE * (free + torch.cuda.memory_reserved(device))) - extra
+    room = int(SHARE * there) - extra
 
     def peak() -> int:
         most = torch.cuda.max_memory_allocated(device)
