@@ -399,7 +399,7 @@ def test_a_full_disk(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.
     environment = {**os.environ, "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         ["unshare", "-rm", "bash", "-c", FULL_DISK, "-", *command],
-        env=environment, capture_output=True, text=True, check=False, timeout=300,
+        env=environment, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
