@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import warnings
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -28,13 +31,15 @@ from aigp_lightning.checkpoint_io import WholeCheckpointIO
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.exact_parser import ExactParser
+from aigp_lightning.left_behind import go_on
 from aigp_lightning.loggers import settle_loggers, trim_settings
 from aigp_lightning.media.policy import Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.report import print_report, write_json
-from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
+from aigp_lightning.run_folder import ENV_FOLDER, LAST, RunConfig, begin, discard_unused, find_last
+from aigp_lightning.stops import HeedStops, Stopped, Stopper, requeue
 from aigp_lightning.wandb_options import WandbOptions
 from aigp_lightning.wandb_run import finish_wandb, open_wandb
 
@@ -95,6 +100,9 @@ class AigpCLI(LightningCLI):
     """Lightning's command line with our groups: `run`, and the callbacks' own options."""
 
     verb = "fit"
+    stopper = Stopper()
+    again = False
+    """Whether the run goes on in its folder, from a checkpoint or, stopped before the first one, from nothing."""
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:  # type: ignore[override]
@@ -126,27 +134,28 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         task, run = _task(config), RunConfig(**config.run.as_dict())
-        if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
+        if self.verb == "fit":
+            _refuse_partial_epochs(config.checkpoint)
+            start = begin(run, task, config.get("ckpt_path"), _first())
+            config.ckpt_path, self.again = start.ckpt, start.again
+        else:
+            if config.get("ckpt_path") == "last":
+                config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
+            start = begin(RunConfig(run.name, run.root, run.exist_ok, "never"), task, None, _first())
         _check_checkpoint(config)
         if self.verb in ("validate", "test"):
             _check_trained(config)
-        first = (getattr(rank_zero_only, "rank", None) or 0) == 0
-        folder = choose(run, task, config.get("ckpt_path") if self.verb == "fit" else None, first)
         trim_settings(config.trainer.logger)
         self.resolved = self._parser(self.verb).dump(config, skip_none=False)
-        self._fill(config, folder)
+        self._fill(config, start.folder)
 
     def _fill(self, config: Any, folder: Path) -> None:
         trainer = config.trainer
         trainer.default_root_dir = str(folder)
         if self.verb == "fit":
             config.checkpoint.dirpath = str(folder / "weights")
-            before = folder_of(Path(config.ckpt_path)) if config.get("ckpt_path") else None
-            resumed = before is not None and before.resolve() == folder
-            first = (getattr(rank_zero_only, "rank", None) or 0) == 0
             options = WandbOptions(**config.wandb.as_dict())
-            trainer.logger = settle_loggers(trainer.logger, folder, options, resumed, first)
+            trainer.logger = settle_loggers(trainer.logger, folder, options, self.again, _first())
         else:
             trainer.logger = False
         if trainer.precision is None:
@@ -168,8 +177,10 @@ class AigpCLI(LightningCLI):
         if self.verb == "fit":
             callbacks.insert(1, SaveConfig(self.resolved))
             callbacks.insert(2, BestWeights())
-            callbacks.append(LastCheckpoint())
-            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+            store = WholeCheckpointIO()
+            callbacks += [LastCheckpoint(store), HeedStops(self.stopper)]
+            trainer.strategy.checkpoint_io = store
+            next(callback for callback in callbacks if isinstance(callback, Media)).again = self.again
         return trainer
 
     def read_data(self) -> Media:
@@ -182,7 +193,9 @@ class AigpCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if _first():
+            if self.again:
+                go_on(self.trainer, self.config[self.verb].ckpt_path)
             media = self.read_data()
             if self.datamodule.failure is None:  # else `setup` tells all processes
                 check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
@@ -247,6 +260,16 @@ def _check_checkpoint(config: Any) -> None:
     read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
 
 
+def _refuse_partial_epochs(checkpoint: Any) -> None:
+    """A run goes on exactly from an epoch's end, and only from there."""
+    if checkpoint.every_n_train_steps or checkpoint.train_time_interval:
+        raise ConfigError(
+            "--checkpoint.every_n_train_steps and train_time_interval: runs go on from the end of an epoch, so a "
+            "checkpoint within one is not made. For shorter epochs: --trainer.limit_train_batches 0.1, and ten times "
+            "--trainer.max_epochs."
+        )
+
+
 def _check_trained(config: Any) -> None:
     """Refuse to measure a network of random weights."""
     arguments = config.model.init_args
@@ -264,20 +287,52 @@ def _worth_reading(record: logging.LogRecord) -> bool:
     return not any(words in record.getMessage() for words in CHATTER)
 
 
-def main(verb: str, arguments: list[str]) -> None:
+def main(verb: str, arguments: list[str]) -> int:
     """Run a verb of Lightning's.
 
     Args:
         verb: fit, validate, test or predict.
         arguments: its options.
+
+    Returns:
+        The exit status: 0, or 128 and the number of the signal that stopped the run.
     """
-    cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb})
+    stopper = Stopper()
+    cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb, "stopper": stopper})
+    with stopper if verb == "fit" else nullcontext():
+        try:
+            _run(cli_class, verb, arguments)
+        except Stopped:
+            return _stopped(stopper)
+    return 0
+
+
+def _run(cli_class: type[AigpCLI], verb: str, arguments: list[str]) -> None:
     try:
         run_cli(cli_class, verb, arguments)
     finally:
         finish_wandb()
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if _first():
             discard_unused()  # refused before it began, or a verb that writes no file
+
+
+def _stopped(stopper: Stopper) -> int:
+    """Say how the run goes on; returns the exit status that the signal has by custom."""
+    finish_wandb()
+    number = signal.Signals(stopper.number)
+    if _first():
+        last = Path(os.environ.get(ENV_FOLDER, "")) / LAST
+        how = f"To go on: the same command with --ckpt_path {last}"
+        if not last.is_file():
+            how = "No epoch was complete yet; the same command with --ckpt_path last begins again, in the same folder"
+        print(f"\nstopped by {number.name}. {how}.", file=sys.stderr)
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            requeue()
+    return 128 + number
+
+
+def _first() -> bool:
+    return (getattr(rank_zero_only, "rank", None) or 0) == 0
 
 
 def run_cli(cli_class: type[AigpCLI], verb: str, arguments: list[str]) -> AigpCLI:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.run_folder import RUN_FILE
+from aigp_lightning.run_folder import RUN_FILE, read_run_file, write_run_file
 from aigp_lightning.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.wandb_sources import git_state
 
@@ -30,6 +30,8 @@ RUN_ID = "wandb_run_id"
 LIGHTNINGS_OWN = {f"lightning.pytorch.loggers.{place}WandbLogger" for place in ("", "wandb.")}
 OURS = "aigp_lightning.wandb_run.SturdyWandbLogger"
 """Lightning's, with fences: what a user's own subclass does is theirs."""
+TENSORBOARD = {f"lightning.pytorch.loggers.{place}TensorBoardLogger" for place in ("", "tensorboard.")}
+STEADY = "aigp_lightning.tensorboard_run.SteadyTensorBoardLogger"
 PLACEHOLDER = re.compile(r"\{(run_folder|run_name|wandb_project)\}")
 MODES = ("online", "run", "offline", "dryrun", "disabled", "shared")
 
@@ -66,6 +68,8 @@ def settle_loggers(
     for logger in configured if isinstance(configured, list) else [configured]:
         if not is_wandb(logger):
             _fill_in(logger, words)
+            if resumed and _part(logger, "class_path") in TENSORBOARD:
+                logger["class_path"] = STEADY
             kept.append(logger)
         elif os.environ.get(ENV_WANDB) != "0" and _importable(folder, first):
             _fill_in(logger, words)
@@ -229,16 +233,16 @@ def run_id(folder: Path, given: str | None, resumed: bool) -> str:
         ConfigError: the file in the folder cannot be read.
     """
     path = folder / RUN_FILE
-    known: dict[str, Any] = {}
     if path.is_file():
         try:
-            known = dict(json.loads(path.read_text(encoding="utf-8")))
+            json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ConfigError(
                 f"{path} is no JSON ({error}). It holds the W&B run's id; delete it for a new one."
             ) from None
+    known = read_run_file(folder)
     alphabet = string.ascii_lowercase + string.digits
     chosen = given or (known.get(RUN_ID) if resumed else None) or "".join(secrets.choice(alphabet) for _ in range(8))
     if folder.is_dir():
-        path.write_text(json.dumps({**known, RUN_ID: chosen}) + "\n", encoding="utf-8")
+        write_run_file(folder, **{RUN_ID: chosen})
     return str(chosen)

@@ -52,6 +52,7 @@ class WandbRun:
         git: remote and commit in the run's record.
         environment: the environment record, by field.
         others: number of records of kinds not named here.
+        begun: whether the file has the run's own record, without which nothing of it can be sent.
         ended: whether the file has the run's end.
         damage: what cannot be read, a sentence each.
     """
@@ -68,6 +69,7 @@ class WandbRun:
     git: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
+    begun: bool = False
     ended: bool = False
     damage: list[str] = field(default_factory=list)
 
@@ -116,6 +118,23 @@ def read_wandb_run(folder: Path) -> WandbRun:
     return run
 
 
+def last_row(folder: Path, tail: int = 1 << 18) -> int:
+    """W&B's own step of the last row that is on disk; -1 for none.
+
+    Args:
+        folder: one of `wandb_folders`.
+        tail: bytes at the end of the run file in which to look.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    file, step = WandbRun(folder).file, -1
+    for raw in read_records(file, [], tail) if file.exists() else ():
+        record = Record.FromString(raw)
+        if record.WhichOneof("record_type") == "history":
+            step = int(record.history.step.num)
+    return step
+
+
 def _take(run: WandbRun, record: Any) -> None:
     kind: str = record.WhichOneof("record_type") or "unknown"
     content: Any = getattr(record, kind, None)
@@ -124,6 +143,7 @@ def _take(run: WandbRun, record: Any) -> None:
     elif kind in ("run", "config"):
         _take_config(run, content.config if kind == "run" else content)
         if kind == "run":
+            run.begun = True
             run.host, run.git = content.host, _plain(content.git)
     elif kind == "files":
         run.files += [item.path.replace("\\", "/") for item in content.files]

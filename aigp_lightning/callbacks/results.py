@@ -54,7 +54,7 @@ class Results(Callback):
             for row in kept:
                 values = {key: float(value) for key, value in row.items() if value and "/" in key}
                 self._keep(values, int(float(row["epoch"])))
-            if len(kept) < len(rows):
+            if len(kept) < len(rows) or not path.read_bytes().endswith(b"\n"):
                 _write(path, kept)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -114,9 +114,9 @@ def _words(metrics: dict[str, float]) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results file, as they are written."""
+    """The rows of a results file, as they are written; a last line that a kill has cut off is left out."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if line.endswith("\n")))
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
