@@ -34,8 +34,8 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
     @property
     def waiting(self) -> bool:
-        """Whether something was written since `hold`."""
-        return bool(self._written)
+        """Whether a whole epoch is kept aside: its `last.ckpt`, which is written last, is."""
+        return any(path.name == LAST.name for path in self._written)
 
     def hold(self) -> None:
         """Keep what is written from now on aside."""

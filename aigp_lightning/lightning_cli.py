@@ -38,7 +38,7 @@ from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.report import print_report, write_json
-from aigp_lightning.run_folder import ENV_FOLDER, LAST, RunConfig, begin, discard_unused, find_last
+from aigp_lightning.run_folder import ENV_FOLDER, LAST, RunConfig, Start, begin, discard_unused, find_last, mark
 from aigp_lightning.stops import HeedStops, Stopped, Stopper, requeue
 from aigp_lightning.wandb_options import WandbOptions
 from aigp_lightning.wandb_run import finish_wandb, open_wandb
@@ -138,6 +138,8 @@ class AigpCLI(LightningCLI):
             _refuse_partial_epochs(config.checkpoint)
             start = begin(run, task, config.get("ckpt_path"), _first())
             config.ckpt_path, self.again = start.ckpt, start.again
+            if _first():
+                _tell(start)
         else:
             if config.get("ckpt_path") == "last":
                 config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
@@ -258,6 +260,13 @@ def _check_checkpoint(config: Any) -> None:
     from aigp_lightning.checkpoints import read_checkpoint
 
     read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+
+
+def _tell(start: Start) -> None:
+    if not start.again:
+        mark(start.folder)
+    elif start.ckpt is None:
+        print(f"no checkpoint in {start.folder} yet: the run begins again, in the same folder", flush=True)
 
 
 def _refuse_partial_epochs(checkpoint: Any) -> None:

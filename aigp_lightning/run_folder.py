@@ -164,10 +164,13 @@ def begin(config: RunConfig, task: str, ckpt: str | None, first: bool) -> Start:
         return Start(Path(os.environ.get(ENV_FOLDER, folder or parent / config.name)), ckpt, again)
     folder = (folder or claim(parent, config.name, config.exist_ok)).resolve()
     os.environ[ENV_FOLDER] = str(folder)
-    if not again:
-        job = job_of_cluster()
-        write_run_file(folder, **({JOB: job} if job else {}))
     return Start(folder, ckpt, again)
+
+
+def mark(folder: Path) -> None:
+    """Note in a new run's folder that it is one, and whose: what is started again finds it by that."""
+    job = job_of_cluster()
+    write_run_file(folder, **({JOB: job} if job else {}))
 
 
 def read_run_file(folder: Path) -> dict[str, Any]:

@@ -65,8 +65,9 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Let the last epoch count."""
+        """Let the last epoch count, and keep nothing aside any more."""
         self._settle(trainer)
+        self.store.discard()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Let the last whole epoch count; one that is not whole is trained again."""

@@ -29,9 +29,8 @@ def differences(straight: Path, stopped: Path, name: str) -> list[str]:
     found = [f"more than one run folder: {', '.join(others)}"] if others else []
     ours, theirs = stopped / name, straight / name
     found += _weights(ours, theirs)
-    for what, read in (
-        ("results.csv", _results), ("ledger", _ledger), ("TensorBoard", _tensorboard), ("W&B", _wandb), ("files", _files)
-    ):  # fmt: skip
+    readers = {"results.csv": _results, "ledger": _ledger, "TensorBoard": _tensorboard, "W&B": _wandb, "files": _files}
+    for what, read in readers.items():
         found += _compare(what, Counter(read(ours)), Counter(read(theirs)))
     return found + _audit(ours) + _identity(ours)
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import REPO, cores, environment, machine, synthetic
+from common import REPO, environment, machine, synthetic
 
 from faults.compare_runs import differences
 
@@ -103,6 +103,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="kill_and_resume_"))).resolve()
     print(machine(1))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else in the background runs would ignore it
     data = folder / "data" / "data.yaml"
     if not data.is_file():
         data = synthetic(data.parent, 24, 10, (96, 64))
@@ -269,7 +270,6 @@ def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0) -> 
     process = subprocess.Popen(
         [*map(str, head), "-m", "aigp_lightning", *map(str, words)],
         env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background ignores it
     )  # fmt: skip
     return Start(process)
 
@@ -300,5 +300,4 @@ def table(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    assert cores()
     sys.exit(main())
