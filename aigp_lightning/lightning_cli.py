@@ -178,9 +178,12 @@ class AigpCLI(LightningCLI):
         callbacks.insert(0, SyncFolder())
         if self.verb == "fit":
             callbacks.insert(1, SaveConfig(self.resolved))
-            callbacks.insert(2, BestWeights())
             store = WholeCheckpointIO()
-            callbacks += [LastCheckpoint(store), HeedStops(self.stopper)]
+            callbacks += [
+                LastCheckpoint(store),
+                BestWeights(),
+                HeedStops(self.stopper),
+            ]  # the best of what counts by now
             trainer.strategy.checkpoint_io = store
             next(callback for callback in callbacks if isinstance(callback, Media)).again = self.again
         return trainer

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
+from aigp_lightning.errors import warn_user
 from aigp_lightning.run_folder import LAST
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, store: WholeCheckpointIO) -> None:
         self.store = store
         self._saved = -1
+        self._patience = PATIENCE
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A run that was stopped by its early stopping, and then killed, is over."""
@@ -78,9 +80,15 @@ class LastCheckpoint(Checkpoint):
     def _settle(self, trainer: pl.Trainer) -> None:
         if not self.store.waiting:
             return
-        limit = time.monotonic() + PATIENCE
-        while not _all_there(trainer) and time.monotonic() < limit:
+        limit = time.monotonic() + self._patience
+        while not (there := _all_there(trainer)) and time.monotonic() < limit:
             time.sleep(0.01)
+        if not there and self._patience:
+            self._patience = 0.0
+            warn_user(
+                f"pictures or rows of epoch {self._saved + 1} are not written {PATIENCE:.0f} s after it; from now on "
+                "checkpoints do not wait for them. Should the run be killed, a logger may lack some."
+            )
         self._commit(trainer)
 
     def _commit(self, trainer: pl.Trainer) -> None:

@@ -58,13 +58,13 @@ def _weights(ours: Path, theirs: Path) -> list[str]:
 
 
 def _state(checkpoint: dict[str, Any], callback: str) -> Any:
-    """A callback's state, without the folder."""
+    """A callback's state, without the folder, and without the score that Lightning keeps to show and never reads."""
     states = [state for key, state in checkpoint["callbacks"].items() if key.startswith(callback)]
-    return [{key: value for key, value in state.items() if not _is_place(key)} for state in states]
+    return [{key: value for key, value in state.items() if not _is_left_out(key)} for state in states]
 
 
-def _is_place(key: str) -> bool:
-    return "path" in key or key in ("dirpath", "best_k_models")
+def _is_left_out(key: str) -> bool:
+    return "path" in key or key in ("dirpath", "best_k_models", "current_score")
 
 
 def _unequal(one: Any, two: Any, where: str) -> Iterator[str]:

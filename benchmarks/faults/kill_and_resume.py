@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import REPO, environment, machine, synthetic
 
 from faults.compare_runs import differences
+from faults.forked import Forked
 
 EPOCHS = 5
 LIMIT = 600
@@ -73,7 +74,7 @@ class Row:
 class Start:
     """One start of the program: its output, read beside it."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     lines: list[str] = field(default_factory=list)
     marks: queue.Queue[tuple[str, int, int] | None] = field(default_factory=queue.Queue)
 
@@ -94,13 +95,16 @@ def main() -> int:
     """Run the benchmark; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="how many in all")
-    parser.add_argument("--per-run", type=int, default=3, help="kills of one run at most")
+    parser.add_argument("--per-run", type=int, default=4, help="kills of one run at most")
     parser.add_argument("--seed", type=int, default=0, help="of the points")
     parser.add_argument("--way", choices=WAYS, help="how every run goes on; default: in turn")
     parser.add_argument(
         "--folder", type=Path, help="where to; default: a temporary folder, removed when nothing is lost"
     )
+    parser.add_argument("--fork", action="store_true", help="fork starts from a process that has done the imports")
     options = parser.parse_args()
+    if options.fork:
+        os.environ.update(environment(Path(tempfile.gettempdir()) / "kill_and_resume_settings", 1))  # before imports
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="kill_and_resume_"))).resolve()
     print(machine(1))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else in the background runs would ignore it
@@ -109,9 +113,9 @@ def main() -> int:
         data = synthetic(data.parent, 24, 10, (96, 64))
     began = time.monotonic()
     straight = folder / "straight"
-    output = finish(launch(data, straight, "last", True))
+    output = finish(launch(data, straight, "last", True, fork=options.fork))
     assert (straight / "detect" / NAME / "weights" / "best.pt").is_file(), output
-    rows, lost = kill_all(data, folder, options.kills, options.per_run, options.seed, options.way)
+    rows, lost = kill_all(data, folder, options)
     print(table(rows))
     print(
         f"\n{len(rows)} kills, {time.monotonic() - began:.0f} s. Lost or doubled: " + ("nothing." if not lost else "")
@@ -126,19 +130,17 @@ def main() -> int:
     return int(bool(lost))
 
 
-def kill_all(
-    data: Path, folder: Path, kills: int, per_run: int, seed: int, way: str | None
-) -> tuple[list[Row], list[str]]:
+def kill_all(data: Path, folder: Path, options: argparse.Namespace) -> tuple[list[Row], list[str]]:
     """Kill runs until there were enough kills; returns the kills, and what differs from the run never stopped."""
-    chance = random.Random(seed)
+    chance = random.Random(options.seed)
     rows: list[Row] = []
     lost: list[str] = []
     run = 0
-    while (left := kills - len(rows)) > 0:
+    while (left := options.kills - len(rows)) > 0:
         run += 1
-        how = way or WAYS[(run - 1) % len(WAYS)]
+        how = options.way or WAYS[(run - 1) % len(WAYS)]
         root = folder / f"run{run}"
-        hits, output = one_run(data, root, how, chance, run, min(per_run, left))
+        hits, output = one_run(data, root, how, chance, run, min(options.per_run, left), options.fork)
         rows += hits
         for row in hits:
             print(f"run {run} ({how}): {row.point.sign} at {row.reached}: {row.status}", flush=True)
@@ -151,7 +153,9 @@ def kill_all(
     return rows, lost
 
 
-def one_run(data: Path, root: Path, way: str, chance: random.Random, run: int, kills: int) -> tuple[list[Row], str]:
+def one_run(
+    data: Path, root: Path, way: str, chance: random.Random, run: int, kills: int, fork: bool
+) -> tuple[list[Row], str]:
     """Kill and resume one run until it ends; returns its kills, and all it has printed."""
     hits: list[Row] = []
     output = ""
@@ -168,14 +172,18 @@ def one_run(data: Path, root: Path, way: str, chance: random.Random, run: int, k
         return hits, finish(start)
     first = True
     for _ in range(kills):
-        start, point = launch(data, root, way, first), choose(chance)
+        start, point = launch(data, root, way, first, fork=fork), choose(chance)
         first, row = False, Row(run, way, point)
         if not hit(start, point, row):
             return hits, output + finish(start)
         output += finish(start, killed=True)
         row.status = judged(start, point)
         hits.append(row)
-    return hits, output + finish(launch(data, root, way, first))
+    while (start := launch(data, root, way, first, fork=fork)).process.wait(timeout=LIMIT) < 0:
+        first = False
+        outside = signal.Signals(-start.process.returncode).name
+        print(f"run {run}: somebody else ended it by {outside}; it goes on", flush=True)
+    return hits, output + finish(start)
 
 
 def choose(chance: random.Random, torchrun: bool = False) -> Point:
@@ -245,7 +253,7 @@ def judged(start: Start, point: Point) -> str:
     return f"unexpected status {status}: {''.join(start.lines[-12:])}"
 
 
-def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0) -> Start:
+def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0, fork: bool = False) -> Start:
     """Start the program, for the first time or again."""
     words = [
         *("fit", "--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/logger/both.yaml"),
@@ -253,7 +261,7 @@ def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0) -> 
         *("--data.workers", 1, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
         *("--trainer.max_epochs", EPOCHS, "--model.optim.nbs", 32, "--model.optim.warmup_epochs", 2),
         *("--close_mosaic.epochs", 2, "--ema.tau", 20, "--checkpoint.monitor", "val/cls_loss"),
-        *("--checkpoint.mode", "min", "--media.max_images", 4, "--media.val_batches", 2),
+        *("--checkpoint.mode", "max", "--media.max_images", 4, "--media.val_batches", 2),
         *("--run.name", NAME, "--run.root", root, "--trainer.callbacks+", "faults.phases.Phases"),
     ]
     head: list[object] = [sys.executable]
@@ -267,6 +275,9 @@ def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0) -> 
         head += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 1, "--max_restarts", restarts]
     elif not first:
         words += ["--ckpt_path", "last"] if (root / "detect" / NAME / "run.json").is_file() else []
+    if fork and way != "torchrun":
+        pipe = root.with_name(f"{root.name}-{time.monotonic_ns()}.pipe")
+        return Start(Forked([str(word) for word in words], variables, pipe))
     process = subprocess.Popen(
         [*map(str, head), "-m", "aigp_lightning", *map(str, words)],
         env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
