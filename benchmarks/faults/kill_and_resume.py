@@ -85,6 +85,7 @@ class Start:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
+            self.process.poll()  # lets go of what was held for it
             if line.startswith("phase:"):
                 name, epoch, pid = line[6:].strip().split(",")
                 self.marks.put((name, int(epoch), int(pid)))
