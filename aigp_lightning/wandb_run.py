@@ -60,7 +60,11 @@ class SturdyWandbLogger(WandbLogger):
         run = self._experiment
         if self.failed or run is None or getattr(run, "disabled", True):
             return True
-        return last_row(Path(run.dir).parent) >= int(run.step) - 1
+        try:
+            step, began = int(run.step), int(run.starting_step)
+        except Exception:  # W&B's process is gone, or several share the run: nobody can tell
+            return True
+        return step <= began or last_row(Path(run.dir).parent) >= step - 1
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Upload the weights, if every checkpoint was asked for."""
