@@ -179,11 +179,8 @@ class AigpCLI(LightningCLI):
         if self.verb == "fit":
             callbacks.insert(1, SaveConfig(self.resolved))
             store = WholeCheckpointIO()
-            callbacks += [
-                LastCheckpoint(store),
-                BestWeights(),
-                HeedStops(self.stopper),
-            ]  # the best of what counts by now
+            # in this order: `best.pt` is made of what counts by then
+            callbacks += [LastCheckpoint(store), BestWeights(), HeedStops(self.stopper)]
             trainer.strategy.checkpoint_io = store
             next(callback for callback in callbacks if isinstance(callback, Media)).again = self.again
         return trainer
