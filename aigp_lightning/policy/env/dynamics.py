@@ -40,8 +40,8 @@ class Vehicle:
     delay: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_thrust <= GRAVITY:
-            raise ConfigError(f"vehicle.max_thrust is {self.max_thrust} m/s²: it must be above {GRAVITY} to fly")
+        if self.max_thrust < 1.5 * GRAVITY:  # else `thrust_of` would fall near 1
+            raise ConfigError(f"vehicle.max_thrust is {self.max_thrust} m/s²: give at least {1.5 * GRAVITY:.1f}")
         if min(self.thrust_lag, self.rate_lag) < 0 or self.delay < 0:
             raise ConfigError("vehicle.thrust_lag, rate_lag and delay can't be negative")
         if len(self.max_rates) != AXES or len(self.drag) != AXES:
@@ -133,13 +133,12 @@ class Quadrotors:
         """What an action asks for.
 
         Args:
-            action: (4, n) in [-1, 1]: thrust with 0 for hovering, -1 none, 1 the largest; three body rates.
+            action: (4, n) in [-1, 1]: thrust (see `thrust_of`); three body rates as shares of the largest.
 
         Returns:
             (4, n): thrust in m/s² and rates in rad/s.
         """
-        above = FLOAT(self.vehicle.max_thrust - GRAVITY)
-        thrust = GRAVITY + np.where(action[0] > 0, above, FLOAT(GRAVITY)) * action[0]
+        thrust = thrust_of(action[0], self.vehicle.max_thrust)
         rates = action[1:] * np.array(self.vehicle.max_rates, FLOAT)[:, None]
         return np.concatenate([(thrust * self._thrust_gain)[None], rates * self._rate_gain])
 
@@ -168,6 +167,31 @@ class Quadrotors:
     def settle(self) -> None:
         """Take rounding errors out of the attitudes."""
         self.attitude = orthonormal(self.attitude)
+
+
+def thrust_of(action: Floats, max_thrust: float) -> Floats:
+    """Thrust that an action stands for: -1 none, 0 hovering, 1 the largest.
+
+    g·(1 + a) + (max − 2g)·max(a, 0)². A straight line from hovering to the largest would be four times as steep as the
+    one below it: noise of the action, as exploration makes it, would lift the drone, and a policy that has learnt with
+    that noise would sink without it.
+
+    Args:
+        action: in [-1, 1], (n,).
+        max_thrust: m/s².
+    """
+    up = np.maximum(action, 0)
+    thrust: Floats = FLOAT(GRAVITY) * (1 + action) + FLOAT(max_thrust - 2 * GRAVITY) * up * up
+    return thrust
+
+
+def action_of(thrust: Floats, max_thrust: float) -> Floats:
+    """The inverse of `thrust_of`, clipped to [-1, 1]."""
+    extra = np.clip(thrust, 0, FLOAT(max_thrust)) / FLOAT(GRAVITY) - 1
+    bend = FLOAT(max_thrust / GRAVITY - 2)
+    up = 2 * extra / (1 + np.sqrt(np.maximum(1 + 4 * bend * np.maximum(extra, 0), 0)))
+    action: Floats = np.where(extra > 0, up, extra)
+    return np.clip(action, -1, 1)
 
 
 def share(lag: float | Floats) -> Floats:

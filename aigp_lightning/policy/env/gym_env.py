@@ -25,10 +25,11 @@ _LIMIT = LIMIT.astype(np.float32)
 
 def _public(observation: Floats) -> Array:
     """(37, n) to (n, 37), within the bounds of the space."""
-    return np.clip(observation.T, -_LIMIT, _LIMIT, dtype=np.float32, order="C")
+    public: Array = np.clip(observation.T, -_LIMIT, _LIMIT, dtype=np.float32, order="C")
+    return public
 
 
-class GateRaceVectorEnv(VectorEnv[Array, Array, Array]):
+class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
     """Many races at once; finished ones begin anew in the same step (`AutoresetMode.SAME_STEP`).
 
     The last observation and info of an episode are in `infos["final_obs"]` and `infos["final_info"]`, arrays over all
@@ -71,7 +72,7 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, Array]):
         self.race.reset()
         return _public(self.race.observe()), {}
 
-    def step(self, actions: Array) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: Array) -> tuple[Array, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Fly one control step.
 
         Args:

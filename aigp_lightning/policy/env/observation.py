@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Rows, norm
+from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Ints, Rows, norm
 from aigp_lightning.policy.env.camera import in_view
 from aigp_lightning.policy.env.streams import Streams
 
@@ -92,7 +92,7 @@ class Sight:
     rates: Floats
     corners: Floats
     action: Floats
-    step: Floats
+    step: Ints
     switched: Bools
 
 
@@ -186,7 +186,8 @@ class Observer:
         queue = np.concatenate([seen[None], self._late[:-1, :, rows]])
         queue = np.where(sight.step == 0, seen[None], queue)
         self._late[..., rows] = queue
-        return queue[-1]
+        oldest: Floats = queue[-1]
+        return oldest
 
 
 def _cross(one: Floats, other: Floats) -> Floats:

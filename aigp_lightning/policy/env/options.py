@@ -96,7 +96,7 @@ def _group(kind: type[Group], values: Mapping[str, Any] | Group | None, name: st
     if unknown := set(given) - known:
         raise ConfigError(f"{name}.{', '.join(sorted(unknown))}: no such option; there are {_list(known)}")
     try:
-        return kind(**given)
+        return kind(**given)  # type: ignore[arg-type]  # checked above, by name
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from error
 

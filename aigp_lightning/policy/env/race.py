@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Ints, Rows, norm
 from aigp_lightning.policy.env.crossing import crosses, frames_hit, to_gate
 from aigp_lightning.policy.env.dynamics import PHYSICS_HZ, Quadrotors
-from aigp_lightning.policy.env.observation import ACTION, Observer, Sight
+from aigp_lightning.policy.env.observation import Observer, Sight
 from aigp_lightning.policy.env.options import RaceOptions
 from aigp_lightning.policy.env.reward import Moment, reward
 from aigp_lightning.policy.env.rotation import points_to_body, to_body
@@ -20,8 +20,6 @@ from aigp_lightning.policy.env.starts import start
 from aigp_lightning.policy.env.streams import Streams
 from aigp_lightning.policy.env.track import RADIUS, Gates
 from aigp_lightning.policy.env.track_file import find_track
-
-SMALLEST_HISTORY = 1
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,10 @@ class Race:
         self._observer = Observer(n, options.noise, self.dt)
         self._substeps = PHYSICS_HZ // options.control_hz
         latest = options.vehicle.delay + options.randomize.delay
-        self._actions = np.zeros((max(-(-latest // self._substeps), SMALLEST_HISTORY) + 1, 4, n), FLOAT)
+        self._actions = np.zeros((max(-(-latest // self._substeps), 1) + 1, 4, n), FLOAT)
         self._switched = np.zeros(n, np.bool_)
         self._envs: Ints = np.arange(n)
-        # Of the next gate, gathered when it changes: centre (3, n), cos and sin (n,), corners with those behind (3, 8, n).
+        # Gathered when the next gate changes: centre (3, n), cos and sin (n,), its corners and the following (3, 8, n).
         self._centre, self._cos, self._sin = np.zeros((3, n), FLOAT), np.zeros(n, FLOAT), np.zeros(n, FLOAT)
         self._corners = np.zeros((3, 8, n), FLOAT)
 
@@ -209,6 +207,3 @@ class Race:
         self._cos[envs], self._sin[envs] = gates.cos[gate, envs], gates.sin[gate, envs]
         self._corners[:, :4, envs] = gates.corners[:, :, gate, envs]
         self._corners[:, 4:, envs] = gates.corners[:, :, gates.following(gate, envs), envs]
-
-
-__all__ = ["ACTION", "Race", "State"]

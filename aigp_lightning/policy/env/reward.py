@@ -62,7 +62,8 @@ def progress(before: Floats, after: Floats) -> Floats:
     would be paid for (potential-based shaping needs bounded potentials).
 
     Args:
-        before, after: distances to the same gate, (n,), m.
+        before: distance to the gate before the step, (n,), m.
+        after: distance to the same gate after it, (n,), m.
     """
     return before - after
 
@@ -118,7 +119,7 @@ class Moment:
 
 def reward(moment: Moment, weights: RewardWeights) -> Floats:
     """Sum of the terms, (n,)."""
-    total = weights.progress * progress(moment.before, moment.after)
+    total: Floats = weights.progress * progress(moment.before, moment.after)
     if weights.perception:
         total = total + weights.perception * perception(moment.gate, weights.perception_sharpness)
     if weights.rates:

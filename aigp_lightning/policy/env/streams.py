@@ -22,7 +22,8 @@ def mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's output function: every input bit changes every output bit with probability about one half."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    mixed: NDArray[np.uint64] = bits ^ (bits >> np.uint64(31))
+    return mixed
 
 
 class Streams:
@@ -54,7 +55,8 @@ class Streams:
         start = self._position[rows]
         counters = start + np.arange(1, k + 1, dtype=np.uint64)[:, None]
         self._position[rows] = start + np.uint64(k)
-        return (mix(self._key[rows] + GOLDEN * counters) >> np.uint64(40)).astype(FLOAT) * FLOAT(UNIT)
+        drawn: Floats = (mix(self._key[rows] + GOLDEN * counters) >> np.uint64(40)).astype(FLOAT) * FLOAT(UNIT)
+        return drawn
 
     def signed(self, k: int, rows: Rows) -> Floats:
         """Draw from [-1, 1), else as `uniform`."""

@@ -40,8 +40,13 @@ class Layout:
 class Source(Protocol):
     """Where tracks come from."""
 
-    max_gates: int
-    closed: bool
+    @property
+    def max_gates(self) -> int:
+        """Most gates that a track has."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the first gate follows the last one."""
 
     def draw(self, streams: Streams, rows: Rows) -> Layout:
         """Tracks for the environments `rows`."""

@@ -117,9 +117,8 @@ def parse_track(data: object, name: str) -> FixedTrack:
     start, start_yaw = _start(top.get("start"), f"track {name}: start", centres, first)
     points = np.array([start, *centres], np.float64).T
     yaws = [_yaw(gate, place) for gate, place in zip(gates, where, strict=True)]
-    yaw = np.array(
-        [own if own is not None else auto for own, auto in zip(yaws, bisectors(points, closed), strict=True)]
-    )
+    between = bisectors(points, closed)
+    yaw = np.array([auto if own is None else own for own, auto in zip(yaws, between, strict=True)])
     layout = Layout(
         centre=points[:, 1:, None].astype(FLOAT),
         yaw=yaw[:, None].astype(FLOAT),

@@ -75,7 +75,7 @@ class RandomTracks:
 
 
 def _clearance(here: Floats, places: Floats, earlier: list[Floats]) -> Floats:
-    """How near the edges from `here` (3, m) to `places` (3, k, m) come to earlier points, seen from above: (k, m), m."""
+    """How near the edges from `here` (3, m) to `places` (3, k, m) come to earlier points seen from above, (k, m)."""
     if not earlier:
         return np.full(places.shape[1:], np.inf, FLOAT)
     edge = places[:2] - here[:2, None]
