@@ -18,6 +18,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "audit": ("aigp_lightning.audit_cli", "what a run drew and handed over, checked byte by byte:  audit RUN"),
     "lint": ("aigp_lightning.lint_cli", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.make_data_cli", "write a synthetic data set of gates or obstacles"),
+    "ppo": (
+        "aigp_lightning.ppo_cli",
+        "train, evaluate and export the racing policy:  ppo fit --config configs/policy.yaml",
+    ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
 

@@ -34,16 +34,22 @@ class RunConfig:
     json: str | None = None
 
 
-def claim(parent: Path, name: str, exist_ok: bool) -> Path:
+def claim(parent: Path, name: str, exist_ok: bool, options: tuple[str, str] = ("--run.name", "--run.root")) -> Path:
     """Make a folder that nobody else has: `name`, else `name-2`, `name-3` and so on.
 
     Making it is the claim, so two runs started at once get two folders.
+
+    Args:
+        parent: of the folder.
+        name: of the folder.
+        exist_ok: take it if it exists.
+        options: that choose the name and the parent, for errors.
 
     Raises:
         ConfigError: the name is no folder name, or nothing can be written there.
     """
     if not name or name in (".", "..") or Path(name).name != name:
-        raise ConfigError(f"--run.name {name!r} must be a plain folder name; --run.root says where.")
+        raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
     number = 1
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
@@ -52,10 +58,12 @@ def claim(parent: Path, name: str, exist_ok: bool) -> Path:
             return folder
         except FileExistsError:
             if exist_ok:
-                raise ConfigError(f"{folder} is a file; a run needs a folder. Choose another --run.name.") from None
+                raise ConfigError(f"{folder} is a file; a run needs a folder. Choose another {options[0]}.") from None
             number += 1
         except OSError as error:
-            raise ConfigError(f"cannot make the run folder {folder}: {error.strerror}. --run.root chooses.") from error
+            raise ConfigError(
+                f"cannot make the run folder {folder}: {error.strerror}. {options[1]} chooses."
+            ) from error
 
 
 def find_last(parent: Path, name: str) -> Path:

@@ -1,0 +1,206 @@
+"""Options of the policy phase: dataclasses that are the command line, the YAML and what Python callers fill in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from aigp_lightning.errors import ConfigError
+
+RATIOS = {"gamma", "gae_lambda"}
+"""Options of PPO that lie in 0…1, both ends included."""
+
+
+@dataclass
+class Linear:
+    """A value that changes with the share of the training that is done.
+
+    Args:
+        start: at the beginning.
+        end: what it ends at.
+        until: share of `total_timesteps` at which `end` is reached; 1 for the whole training.
+    """
+
+    start: float
+    end: float = 0.0
+    until: float = 1.0
+
+
+@dataclass
+class EnvConfig:
+    """The environment to train in: any Gymnasium id.
+
+    Args:
+        module: imported first, so that it can register its environments, e.g. my_simulator; null for none.
+        id: the environment, e.g. aigp/GateRace-v0 or Pendulum-v1.
+        backend: native: the id's own vector version, all environments in one object; dummy: single environments, one
+            after the other in this process; subproc: a process an environment.
+        n_envs: environments at once.
+        kwargs: given to the environment as they are, e.g. --env.kwargs.track my_track.yaml.
+    """
+
+    module: str | None = "aigp_lightning.policy"
+    id: str = "aigp/GateRace-v0"
+    backend: Literal["native", "dummy", "subproc"] = "native"
+    n_envs: int = 256
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class EvalConfig:
+    """What a policy is judged on.
+
+    Args:
+        kwargs: in place of those of `env.kwargs` that have the same name, e.g. --eval_env.kwargs.start_noise 0.5.
+        n_episodes: counted exactly; each environment plays its share of them.
+        n_envs: environments at once; null for as many as in training, never more than episodes.
+        seed: of the starts, which are the same at every evaluation of a training.
+    """
+
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    n_episodes: int = 256
+    n_envs: int | None = None
+    seed: int = 1000
+
+
+@dataclass
+class NormalizeConfig:
+    """Running means and variances that observations and rewards are divided by; saved with every model.
+
+    Args:
+        obs: normalise observations; needs a Box, or a Dict of them.
+        reward: divide rewards by the deviation of the discounted return.
+        clip_obs: normalised observations stay within ± this.
+        clip_reward: normalised rewards stay within ± this.
+    """
+
+    obs: bool = True
+    reward: bool = True
+    clip_obs: float = 10.0
+    clip_reward: float = 10.0
+
+
+@dataclass
+class PPOConfig:
+    """Proximal policy optimization (Schulman et al. 2017), by stable-baselines3.
+
+    Args:
+        policy: auto: by the observation (MlpPolicy for a vector, CnnPolicy for a picture, MultiInputPolicy for a Dict).
+        n_steps: steps of every environment between two updates; n_steps × n_envs is what an update learns from.
+        batch_size: samples a gradient step; best a divisor of n_steps × n_envs.
+        n_epochs: times that an update goes through its samples.
+        gamma: discount of later rewards.
+        gae_lambda: bias against variance of the advantages (Schulman et al. 2016).
+        learning_rate: Adam's; a number, or a line: {start: 3e-4, end: 0}.
+        clip_range: how far an update may move the probability of an action; a number or a line.
+        clip_range_vf: the same for values; null for no limit.
+        ent_coef: reward for staying random.
+        vf_coef: weight of the value's loss.
+        max_grad_norm: gradients are scaled down to this.
+        target_kl: an update ends when it has moved the policy further than 1.5 × this; null for no limit.
+        net_arch: units of the hidden layers, e.g. [128, 128]; or {pi: [64, 64], vf: [256, 256]}.
+        activation: after each hidden layer.
+        log_std_init: logarithm of the actions' first standard deviation.
+        ortho_init: orthogonal first weights.
+        device: cpu, cuda, or auto. Networks this small are faster on a CPU.
+        torch_threads: of PyTorch. Two are slower than one where other jobs hold the cores.
+        stats_window: episodes that the figures of the training are averaged over.
+    """
+
+    policy: Literal["auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"] = "auto"
+    n_steps: int = 128
+    batch_size: int = 4096
+    n_epochs: int = 5
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    learning_rate: float | Linear = 3e-4
+    clip_range: float | Linear = 0.2
+    clip_range_vf: float | None = None
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    target_kl: float | None = None
+    net_arch: list[int] | dict[str, list[int]] = field(default_factory=lambda: [128, 128])
+    activation: Literal["tanh", "relu", "elu", "silu"] = "tanh"
+    log_std_init: float = -0.7
+    ortho_init: bool = True
+    device: str = "cpu"
+    torch_threads: int = 1
+    stats_window: int = 256
+
+
+@dataclass
+class EarlyStop:
+    """End before `total_timesteps` when the policy is good enough.
+
+    Args:
+        success: share of an evaluation's episodes that has to succeed, e.g. 0.99; null never stops early.
+        evaluations: in a row that have to reach it.
+    """
+
+    success: float | None = None
+    evaluations: int = 2
+
+
+@dataclass
+class PolicyConfig:
+    """A training of the policy.
+
+    Args:
+        seed: of everything random: weights, actions, environments.
+        env: the environment to train in.
+        eval_env: what the policy is judged on.
+        normalize: observations and rewards on a common scale.
+        ppo: how it learns.
+        total_timesteps: environment steps of the whole training; a resumed one counts those before.
+        eval_freq: environment steps between two evaluations; 0 for one at the end.
+        save_freq: environment steps between two checkpoints; 0 for none but the last.
+        early_stop: end sooner when good enough.
+        output: folder of the run; a number is added when it exists. TensorBoard's files go to tb_apex/ in it.
+        resume: go on with this run's folder or one of its models, e.g. --resume output/apex_policy.
+        progress: a live view on a terminal, lines elsewhere; false for lines always.
+    """
+
+    seed: int = 0
+    env: EnvConfig = field(default_factory=EnvConfig)
+    eval_env: EvalConfig = field(default_factory=EvalConfig)
+    normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    total_timesteps: int = 6_000_000
+    eval_freq: int = 500_000
+    save_freq: int = 1_000_000
+    early_stop: EarlyStop = field(default_factory=EarlyStop)
+    output: str = "output/apex_policy"
+    resume: str | None = None
+    progress: bool = True
+
+    def check(self) -> None:
+        """Refuse values that no training could have.
+
+        Raises:
+            ConfigError: the first of them, by the name of its option.
+        """
+        counts = {
+            "env.n_envs": self.env.n_envs, "eval_env.n_episodes": self.eval_env.n_episodes,
+            "total_timesteps": self.total_timesteps, "early_stop.evaluations": self.early_stop.evaluations,
+        }  # fmt: skip
+        counts |= {f"ppo.{name}": getattr(self.ppo, name) for name in ("n_steps", "n_epochs", "torch_threads")}
+        counts |= {"eval_env.n_envs": self.eval_env.n_envs or 1, "ppo.stats_window": self.ppo.stats_window}
+        for name, value in counts.items():
+            _need(value >= 1, name, value, "must be 1 or more")
+        for name in ("eval_freq", "save_freq"):
+            _need(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 or more")
+        for each in fields(self.ppo):
+            if each.name in RATIOS:
+                value = getattr(self.ppo, each.name)
+                _need(0 <= value <= 1, f"ppo.{each.name}", value, "must lie in 0…1")
+        samples = self.ppo.n_steps * self.env.n_envs
+        what = f"must be 2 or more, and no more than n_steps × n_envs = {samples}"
+        _need(2 <= self.ppo.batch_size <= samples, "ppo.batch_size", self.ppo.batch_size, what)  # noqa: PLR2004
+        wanted = self.early_stop.success
+        _need(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
+
+
+def _need(holds: bool, option: str, value: Any, what: str) -> None:
+    if not holds:
+        raise ConfigError(f"--{option} is {value}; it {what}.")
