@@ -8,7 +8,7 @@ import numpy as np
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.env.arrays import FLOAT, Floats, Ints, Rows
-from aigp_lightning.policy.env.rotation import orthonormal, to_body, turn
+from aigp_lightning.policy.env.rotation import orthonormal, to_body, to_world, turn
 from aigp_lightning.policy.env.streams import Streams
 
 GRAVITY = 9.81  # m/s²
@@ -145,24 +145,24 @@ class Quadrotors:
     def step(self, command: Floats) -> None:
         """Fly one step of physics, semi-implicit: rates, then attitude, then velocity, then position.
 
-        Attitude and position move with the mean of the rates and velocities before and after, which is exact for
-        constant acceleration; the lags are followed exactly.
+        Each moves with the mean of the others before and after the step, which is exact for constant acceleration; the
+        lags are followed exactly.
 
         Args:
             command: (4, n) as `command` returns it.
         """
-        dt = FLOAT(1 / PHYSICS_HZ)
-        self.thrust = self.thrust + (command[0] - self.thrust) * self._thrust_share
+        dt, half = FLOAT(1 / PHYSICS_HZ), FLOAT(0.5 / PHYSICS_HZ)
+        thrust = self.thrust + (command[0] - self.thrust) * self._thrust_share
         rates = self.rates + (command[1:] - self.rates) * self._rate_share
-        self.attitude = turn(self.attitude, (self.rates + rates) * (dt / 2))
-        self.rates = rates
-        body = to_body(self.attitude, self.velocity)
+        attitude = turn(self.attitude, (self.rates + rates) * half)
+        middle = (self.attitude + attitude) * FLOAT(0.5)
+        body = to_body(middle, self.velocity)
         force = -self._drag * body * np.abs(body)
-        force[2] -= self.thrust
-        velocity = self.velocity + dt * (self.attitude * force[None]).sum(axis=1)
+        force[2] -= (self.thrust + thrust) * FLOAT(0.5)
+        velocity = self.velocity + dt * to_world(middle, force)
         velocity[2] += dt * FLOAT(GRAVITY)
-        self.position = self.position + (self.velocity + velocity) * (dt / 2)
-        self.velocity = velocity
+        self.position = self.position + (self.velocity + velocity) * half
+        self.velocity, self.attitude, self.rates, self.thrust = velocity, attitude, rates, thrust
 
     def settle(self) -> None:
         """Take rounding errors out of the attitudes."""

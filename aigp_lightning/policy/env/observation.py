@@ -161,8 +161,8 @@ class Observer:
     def _recognised(self, pairs: Floats, distance: Floats, sight: Sight, streams: Streams, rows: Rows) -> Bools:
         """Which of the two gates this step's picture shows, (2, m)."""
         noise = self.noise
-        far = np.maximum(2 * distance / FLOAT(noise.max_distance) - 1, 0) if noise.camera else FLOAT(0)
-        recognised = streams.uniform(2, rows) >= FLOAT(noise.dropout) + far
+        far = np.clip(2 * distance / FLOAT(noise.max_distance) - 1, 0, 1) if noise.camera else FLOAT(0)
+        recognised = streams.uniform(2, rows) >= 1 - (1 - FLOAT(noise.dropout)) * (1 - far)
         if noise.camera:
             picture = sight.step % noise.frame_every == 0
             recognised &= picture & in_view(pairs).all(axis=1)
