@@ -58,8 +58,9 @@ class Follower:
         thrust = (force * down).sum(axis=0)
         rates = self._rates(drones.attitude, force, self._heading(race))
         lift = action_of(thrust, vehicle.max_thrust)
-        action: Floats = np.concatenate([lift[None], rates / np.array(vehicle.max_rates, FLOAT)[:, None]])
-        return np.clip(action, -1, 1)
+        action = np.concatenate([lift[None], rates / np.array(vehicle.max_rates, FLOAT)[:, None]])
+        clipped: Floats = np.clip(action, -1, 1)
+        return clipped
 
     def _gate(self, race: Race) -> tuple[Floats, Floats, Floats]:
         """Centre of the next gate (3, n), its direction (3, n), and where the one behind it is (3, n)."""
@@ -76,7 +77,8 @@ class Follower:
         towards = _unit(aim - race.drones.position)
         turn = 1 - (_unit(behind - centre) * axis).sum(axis=0)
         near = np.exp(-np.maximum(ahead, 0) / FLOAT(6.0))
-        return towards * FLOAT(self.speed) * (1 - FLOAT(self.slow) * np.clip(turn, 0, 1) * near)
+        wanted: Floats = towards * FLOAT(self.speed) * (1 - FLOAT(self.slow) * np.clip(turn, 0, 1) * near)
+        return wanted
 
     @staticmethod
     def _heading(race: Race) -> Floats:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from aigp_lightning.policy.env.arrays import FLOAT, Floats, Ints, Rows
+from aigp_lightning.policy.env.arrays import ALL, FLOAT, Floats, Ints, Rows
 from aigp_lightning.policy.env.streams import Streams
 
 OPENING = 1.5  # m, inner side
@@ -48,6 +48,10 @@ class Source(Protocol):
     def closed(self) -> bool:
         """Whether the first gate follows the last one."""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it is the same track in every episode, drawn once."""
+
     def draw(self, streams: Streams, rows: Rows) -> Layout:
         """Tracks for the environments `rows`."""
 
@@ -59,6 +63,7 @@ class FixedTrack:
     layout: Layout
     closed: bool
     name: str = ""
+    fixed: bool = True
 
     @property
     def max_gates(self) -> int:
@@ -112,10 +117,15 @@ class Gates:
         self.count: Ints = np.zeros(n, np.int64)
         self.start, self.start_yaw = np.zeros((3, n), FLOAT), np.zeros(n, FLOAT)
         self.low, self.high = np.zeros((3, n), FLOAT), np.zeros((3, n), FLOAT)
+        if source.fixed:
+            self._put(source.draw(Streams(n), ALL), ALL)
 
     def redraw(self, streams: Streams, rows: Rows) -> None:
-        """New tracks for the environments `rows`."""
-        layout = self.source.draw(streams, rows)
+        """New tracks for the environments `rows`, where they are not the same ever after."""
+        if not self.source.fixed:
+            self._put(self.source.draw(streams, rows), rows)
+
+    def _put(self, layout: Layout, rows: Rows) -> None:
         slots, count = np.arange(self.max_gates + 1)[:, None], layout.count
         centre = np.concatenate([layout.centre, layout.centre[:, -1:]], axis=1)
         yaw = np.concatenate([layout.yaw, layout.yaw[-1:]])
