@@ -143,4 +143,3 @@ def load_statistics(folder: Path, env: VecEnv | None) -> VecNormalize:
     except (*BROKEN, AssertionError, AttributeError, ImportError) as error:
         raise WeightsError(f"{file} cannot be used: {first_line(error)}") from error
     return statistics
-

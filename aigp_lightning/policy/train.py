@@ -6,7 +6,7 @@ import json
 import platform
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TENSORBOARD = "tb_apex"
+GONE = (EOFError, ConnectionError)
+"""What is raised when an environment's process has ended."""
 VERSIONS_FILE = "versions.json"
 PACKAGES = ("stable_baselines3", "gymnasium", "torch", "numpy")
 
@@ -77,17 +79,16 @@ def train(config: PolicyConfig, callbacks: Sequence[BaseCallback] = (), console:
         WeightsError: the model to go on with cannot be read.
     """
     config.check()
-    with threads(config.ppo.torch_threads), Interrupt() as interrupt:
+    with threads(config.ppo.torch_threads), ExitStack() as stack:
         resumed = find_model(config.resume, "--resume") if config.resume else None
         env = make_env(config.env)
+        stack.callback(_close, env)
         judge = make_env(for_evaluation(config.env, config.eval_env), check=False)
-        try:
-            model = build(config, env) if resumed is None else go_on(config, env, resumed)
-            folder = _folder(config, resumed)
-            return _learn(config, model, judge, folder, interrupt, callbacks, console)
-        finally:
-            env.close()
-            judge.close()
+        stack.callback(_close, judge)
+        model = build(config, env) if resumed is None else go_on(config, env, resumed)
+        folder = _folder(config, resumed)
+        interrupt = stack.enter_context(Interrupt())
+        return _learn(config, model, judge, folder, interrupt, callbacks, console)
 
 
 def _learn(
@@ -108,6 +109,9 @@ def _learn(
         model.learn(config.total_timesteps - before, CallbackList([*callbacks, shown]), reset_num_timesteps=before == 0)
         if not interrupt.came() and (evaluation.last is None or evaluation.last[0] < model.num_timesteps):
             evaluation.evaluate()
+    except GONE:
+        if not interrupt.came():  # else the signal went to the environments' processes too
+            raise
     finally:
         shown.close()
         model.logger.close()
@@ -115,6 +119,11 @@ def _learn(
     trained = Trained(folder, model.num_timesteps, evaluation.last, evaluation.best, interrupt.signal)
     _tell(trained, config, evaluation.satisfied)
     return trained
+
+
+def _close(env: VecMonitor) -> None:
+    with suppress(*GONE):
+        env.close()
 
 
 def _tell(trained: Trained, config: PolicyConfig, satisfied: bool) -> None:
