@@ -38,7 +38,8 @@ def test_circuit_is_the_lap_it_says() -> None:
 
 def test_corners_go_round_from_the_top_left() -> None:
     gates = build(parse_track({"gates": [{"position": [0, 10, -3], "yaw": 90}]}, "t"))
-    assert gates.corners[:, :, 0, 0].T == pytest.approx(
+    corners = gates.corners[:, :, 0, 0].T
+    assert corners == pytest.approx(
         np.array([[0.75, 10, -3.75], [-0.75, 10, -3.75], [-0.75, 10, -2.25], [0.75, 10, -2.25]]), abs=1e-6
     )
     assert gates.start[:, 0] == pytest.approx([0, 0, -3], abs=1e-6)  # 10 m before the gate
