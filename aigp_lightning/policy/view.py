@@ -86,7 +86,7 @@ class PolicyView:
             yield from fill(told, width)
         for label, found in (("last", self.last), ("best", self.best)):
             if found is not None:
-                yield _row(f"{label} eval", f"{describe(found[1])}, at {found[0]:,} steps")
+                yield _row(f"{label} eval", f"{found[0]:,} steps: {describe(found[1])}")
         if self.output:
             yield Text(self.output, style="dim")
 

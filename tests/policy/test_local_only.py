@@ -1,0 +1,47 @@
+"""Nothing of a policy's training leaves the machine: no other host is asked for, and W&B is not even imported."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from helpers import REPO
+from policy_envs import RACE
+from socket_watch import STRACE, Traced, outside, run_watched
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
+    """A training with an evaluation, by the shipped configuration, in an environment that would let W&B send."""
+    folder = tmp_path_factory.mktemp("local")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "AIGP"))}
+    words = ["ppo", "fit", "--config", REPO / "configs" / "policy.yaml", *RACE, "--output", folder / "apex_policy"]
+    return run_watched(words, folder, {**environment, "WANDB_MODE": "online"})
+
+
+def test_the_run_was_a_whole_one(traced: Traced) -> None:
+    assert traced.status == 0, traced.output
+    run = traced.folder / "apex_policy"
+    assert list((run / "tb_apex").glob("events.out.tfevents.*"))
+    assert (run / "best" / "model.zip").is_file() and (run / "last" / "model.zip").is_file()
+    assert {path.name for path in traced.folder.iterdir()} <= {
+        "apex_policy", "sitecustomize.py", "__pycache__", "sockets.txt", "sockets.txt.modules", "trace.txt",
+    }, "nothing is written elsewhere"  # fmt: skip
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+def test_no_system_call_leaves_the_machine(traced: Traced) -> None:
+    if traced.calls is not None and not traced.calls.strip() and "PTRACE" in traced.output:
+        pytest.skip("strace may not trace here")
+    assert traced.calls is not None
+    assert outside(traced.calls) == []
+
+
+def test_python_opens_no_connection(traced: Traced) -> None:
+    assert set(traced.events) == {"watching"}
+
+
+def test_neither_wandb_nor_lightning_is_imported(traced: Traced) -> None:
+    assert {"stable_baselines3", "torch", "aigp_lightning.policy.train"} <= traced.modules
+    roots = {name.split(".")[0] for name in traced.modules}
+    assert roots.isdisjoint({"wandb", "lightning", "pytorch_lightning", "ultralytics", "albumentations"})
