@@ -26,7 +26,7 @@ LOST = "#c01818"
 
 
 def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
-    """Draw from above: x to the right, y (the world's right) down, as on a map with the nose to the right.
+    """Draw from above, as a map: north up, east to the right.
 
     Args:
         file: PNG.
@@ -36,17 +36,17 @@ def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
     figure, panels, speeds = _figure(paths, title, {})
     for axes, group in panels:
         for place, corners in enumerate(group[0].gates):
-            axes.plot(corners[:2, 0], corners[:2, 1], color=FRAME, linewidth=3, solid_capstyle="butt")
-            axes.annotate(str(place), corners.mean(0)[:2], color=FRAME, xytext=(4, 4), textcoords="offset points")
+            axes.plot(corners[:2, 1], corners[:2, 0], color=FRAME, linewidth=3, solid_capstyle="butt")
+            axes.annotate(str(place), _on_map(corners.mean(0)), color=FRAME, xytext=(4, 4), textcoords="offset points")
         for path in group:
-            points, colours = _line(path, 2)
+            points, colours = _line(_on_map(path.table[:, :3]), path)
             axes.add_collection(LineCollection(list(points), array=colours, cmap=COLOURS, norm=speeds, linewidth=1.2))
             if path.success is False:
-                axes.plot(*path.table[-1, :2], "x", color=LOST)
-                axes.annotate(path.cause, path.table[-1, :2], color=LOST, xytext=(4, -10), textcoords="offset points")
-        axes.set(xlabel="x, m", ylabel="y, m", aspect="equal")
+                end = _on_map(path.table[-1, :3])
+                axes.plot(*end, "x", color=LOST)
+                axes.annotate(path.cause, end, color=LOST, xytext=(4, -10), textcoords="offset points")
+        axes.set(xlabel="east, m", ylabel="north, m", aspect="equal")
         axes.autoscale_view()
-        axes.invert_yaxis()  # z points down, so that y is to the right of x
         axes.grid(alpha=0.3)
     _save(figure, file, panels, speeds)
 
@@ -64,14 +64,14 @@ def draw_3d(file: Path, paths: Sequence[Path3D], title: str) -> None:
         frames = [_upwards(corners) for corners in group[0].gates]
         axes.add_collection3d(Poly3DCollection(frames, facecolors="none", edgecolors=FRAME, linewidths=2))
         for path in group:
-            points, colours = _line(path, 3)
+            points, colours = _line(_upwards(path.table[:, :3]), path)
             axes.add_collection3d(
                 Line3DCollection(list(points), array=colours, cmap=COLOURS, norm=speeds, linewidth=1.2)
             )
         everything = np.concatenate([_upwards(path.table[:, :3]) for path in group] + frames)
         low, high = everything.min(0), everything.max(0)
         axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), zlim=(min(0, low[2]), high[2]))
-        axes.set(xlabel="x, m", ylabel="y, m", zlabel="height, m")
+        axes.set(xlabel="north, m", ylabel="east, m", zlabel="height, m")
         axes.locator_params(axis="z", nbins=3)
         axes.set_box_aspect(np.maximum([*(high - low)[:2], high[2] - min(0, low[2])], 1.0))
     _save(figure, file, panels, speeds)
@@ -111,12 +111,15 @@ def _by_track(paths: Sequence[Path3D]) -> list[list[Path3D]]:
     return groups
 
 
-def _line(path: Path3D, axes: int) -> tuple[Floats, Floats]:
-    """Pieces of the path, (steps - 1, 2, axes), and their speeds, m/s."""
-    table = path.table
-    points = table[:, :2] if axes == 2 else _upwards(table[:, :3])  # noqa: PLR2004
-    speeds: Floats = np.linalg.norm(table[1:, 3:6], axis=1)
+def _line(points: Floats, path: Path3D) -> tuple[Floats, Floats]:
+    """Pieces of a line, (steps - 1, 2, axes), and the speeds on them, m/s."""
+    speeds: Floats = np.linalg.norm(path.table[1:, 3:6], axis=1)
     return np.stack([points[:-1], points[1:]], axis=1), speeds
+
+
+def _on_map(points: Floats) -> Floats:
+    """East and north, (…, 2)."""
+    return points[..., [1, 0]]
 
 
 def _upwards(points: Floats) -> Floats:

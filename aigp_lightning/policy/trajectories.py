@@ -21,7 +21,7 @@ class Moving(Protocol):
     """What an environment's `state` must have for its paths to be drawn; `gate`, (n,), if there are gates."""
 
     position: Any
-    """(n, 3), m; z down."""
+    """(n, 3), m: north, east, down."""
     velocity: Any
     """(n, 3), m/s."""
 

@@ -47,7 +47,8 @@ def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
     assert (sys.stdout, sys.stderr) == streams
     last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", looks.seen[-1])
     shown = ("steps  ", "/2048", "steps/s", "rollout", "update", "return", "length", "success", "KL ", "std ",
-             "clip fraction", "entropy", "explained variance", "last eval   1,536 steps: success", "best eval")  # fmt: skip
+             "clip fraction", "entropy", "explained variance", "last eval   1,536 steps: success",
+             "best eval")  # fmt: skip
     assert [words for words in shown if words not in last] == []
     assert "gate" not in last and str(tmp_path / "run") in last.replace("\n", "")
     assert "evaluation at 512 steps" in text, "lines of evaluations stay, above the view"
