@@ -17,7 +17,8 @@ from aigp_lightning.policy.config import EnvConfig, EvalConfig, PolicyConfig, PP
 # A short training by the command line, in `Reach` and in the race.
 REACH = ("--env.module", "policy_envs", "--env.id", "test/Reach-v0", "--env.backend", "dummy", "--env.n_envs", 4,
          "--eval_env.n_episodes", 10, "--ppo.n_steps", 64, "--ppo.batch_size", 64, "--ppo.net_arch", "[16]",
-         "--ppo.learning_rate", "{start: 0.01, end: 0.001}", "--eval_freq", 512, "--save_freq", 1024)  # fmt: skip
+         "--ppo.learning_rate", "{start: 0.01, end: 0.001}", "--ppo.n_epochs", 10, "--ppo.log_std_init", 0,
+         "--eval_freq", 512, "--save_freq", 1024)  # fmt: skip
 RACE = ("--env.n_envs", 8, "--env.kwargs.max_seconds", 2, "--eval_env.n_episodes", 8, "--ppo.n_steps", 32,
         "--ppo.batch_size", 64, "--ppo.n_epochs", 1, "--ppo.net_arch", "[8]", "--eval_freq", 0,
         "--save_freq", 0, "--total_timesteps", 512)  # fmt: skip
@@ -28,8 +29,8 @@ def small_config(output: Path, **changed: Any) -> PolicyConfig:
     """The options of `REACH`, from Python."""
     config = PolicyConfig(
         env=EnvConfig("policy_envs", "test/Reach-v0", "dummy", 4), eval_env=EvalConfig(n_episodes=10),
-        ppo=PPOConfig(n_steps=64, batch_size=64, net_arch=[16], learning_rate=0.01), eval_freq=512, save_freq=0,
-        output=str(output), total_timesteps=100_000,
+        ppo=PPOConfig(n_steps=64, batch_size=64, net_arch=[16], learning_rate=0.01, n_epochs=10, log_std_init=0.0),
+        eval_freq=512, save_freq=0, output=str(output), total_timesteps=100_000,
     )  # fmt: skip
     return replace(config, **changed)
 

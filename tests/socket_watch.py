@@ -57,12 +57,25 @@ class Traced(NamedTuple):
     folder: Path
 
 
-def run_watched(words: Sequence[object], folder: Path, environment: Mapping[str, str]) -> Traced:
-    """Run `python -m aigp_lightning` in `folder`, watched by strace where it is installed, and from within."""
+def run_watched(
+    words: Sequence[object], folder: Path, environment: Mapping[str, str], *more: Sequence[object]
+) -> Traced:
+    """Run the command line in `folder`, watched by strace where it is installed, and from within.
+
+    Args:
+        words: of the command.
+        folder: where it is run, and where the watchers write.
+        environment: variables of the process.
+        more: further commands, in the same process.
+    """
     (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     log = folder / "sockets.txt"
     variables = {**environment, "PYTHONPATH": f"{folder}{os.pathsep}{REPO}", "SOCKET_LOG": str(log)}
     command = [sys.executable, "-m", "aigp_lightning", *map(str, words)]
+    if more:
+        every = [[str(word) for word in line] for line in (words, *more)]
+        code = f"import sys; from aigp_lightning.cli import main; sys.exit(max(main(words) for words in {every!r}))"
+        command = [sys.executable, "-c", code]
     if STRACE:
         command = [STRACE, "-f", "-qq", "-e", "trace=network", "-o", str(folder / "trace.txt"), *command]
     done = subprocess.run(

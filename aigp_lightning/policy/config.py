@@ -42,7 +42,7 @@ class EnvConfig:
     module: str | None = "aigp_lightning.policy"
     id: str = "aigp/GateRace-v0"
     backend: Literal["native", "dummy", "subproc"] = "native"
-    n_envs: int = 256
+    n_envs: int = 128
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
@@ -98,7 +98,7 @@ class PPOConfig:
         vf_coef: weight of the value's loss.
         max_grad_norm: gradients are scaled down to this.
         target_kl: an update ends when it has moved the policy further than 1.5 × this; null for no limit.
-        net_arch: units of the hidden layers, e.g. [128, 128]; or {pi: [64, 64], vf: [256, 256]}.
+        net_arch: units of the hidden layers, e.g. [64, 64]; or {pi: [64, 64], vf: [256, 256]}.
         activation: after each hidden layer.
         log_std_init: logarithm of the actions' first standard deviation.
         ortho_init: orthogonal first weights.
@@ -111,18 +111,18 @@ class PPOConfig:
     n_steps: int = 128
     batch_size: int = 4096
     n_epochs: int = 5
-    gamma: float = 0.99
+    gamma: float = 0.98
     gae_lambda: float = 0.95
-    learning_rate: float | Linear = 3e-4
+    learning_rate: float | Linear = 1e-3
     clip_range: float | Linear = 0.2
     clip_range_vf: float | None = None
     ent_coef: float = 0.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     target_kl: float | None = None
-    net_arch: list[int] | dict[str, list[int]] = field(default_factory=lambda: [128, 128])
+    net_arch: list[int] | dict[str, list[int]] = field(default_factory=lambda: [64, 64])
     activation: Literal["tanh", "relu", "elu", "silu"] = "tanh"
-    log_std_init: float = -0.7
+    log_std_init: float = -1.0
     ortho_init: bool = True
     device: str = "cpu"
     torch_threads: int = 1
@@ -167,7 +167,7 @@ class PolicyConfig:
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     total_timesteps: int = 6_000_000
-    eval_freq: int = 500_000
+    eval_freq: int = 250_000
     save_freq: int = 1_000_000
     early_stop: EarlyStop = field(default_factory=EarlyStop)
     output: str = "output/apex_policy"
@@ -175,7 +175,7 @@ class PolicyConfig:
     progress: bool = True
 
     def check(self) -> None:
-        """Refuse values that no training could have.
+        """Refuse values that no training could have, nor what is made of its options.
 
         Raises:
             ConfigError: the first of them, by the name of its option.
@@ -194,11 +194,18 @@ class PolicyConfig:
             if each.name in RATIOS:
                 value = getattr(self.ppo, each.name)
                 _need(0 <= value <= 1, f"ppo.{each.name}", value, "must lie in 0…1")
+        wanted = self.early_stop.success
+        _need(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
+
+    def check_batch(self) -> None:
+        """Refuse a batch that a rollout cannot fill.
+
+        Raises:
+            ConfigError: it is too large, or one sample.
+        """
         samples = self.ppo.n_steps * self.env.n_envs
         what = f"must be 2 or more, and no more than n_steps × n_envs = {samples}"
         _need(2 <= self.ppo.batch_size <= samples, "ppo.batch_size", self.ppo.batch_size, what)  # noqa: PLR2004
-        wanted = self.early_stop.success
-        _need(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
 
 
 def _need(holds: bool, option: str, value: Any, what: str) -> None:

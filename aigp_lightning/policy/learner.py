@@ -85,8 +85,8 @@ def normalized(env: VecMonitor, options: NormalizeConfig, gamma: float) -> VecNo
     parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
     if options.obs and not all(isinstance(part, spaces.Box) and not is_image_space(part) for part in parts):
         raise ConfigError(
-            f"--normalize.obs true: {space} are not all numbers without a scale of their own; choose "
-            "--normalize.obs false (pictures are scaled by the network itself)."
+            f"--normalize.obs true cannot be for {space}: pictures have a scale of their own (the network knows it), "
+            "and choices have none. Choose --normalize.obs false."
         )
     return VecNormalize(
         env, norm_obs=options.obs, norm_reward=options.reward, clip_obs=options.clip_obs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _figure(
 ) -> tuple[Figure, list[tuple[Any, list[Path3D]]], Normalize]:
     """A page with a panel a track, and the scale of speeds."""
     groups = _by_track(paths)[:PANELS]
-    columns = min(len(groups), 3)
+    columns = math.ceil(math.sqrt(len(groups)))
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(WIDTH * columns + 1, HEIGHT * rows), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)

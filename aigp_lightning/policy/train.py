@@ -79,6 +79,7 @@ def train(config: PolicyConfig, callbacks: Sequence[BaseCallback] = (), console:
         WeightsError: the model to go on with cannot be read.
     """
     config.check()
+    config.check_batch()
     with threads(config.ppo.torch_threads), ExitStack() as stack:
         resumed = find_model(config.resume, "--resume") if config.resume else None
         env = make_env(config.env)

@@ -24,7 +24,7 @@ def table(file: Path) -> list[dict[str, str]]:
 def followed(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
     """An evaluation of the hand-written follower, one lap."""
     out = tmp_path_factory.mktemp("followed")
-    words = ("--env.kwargs.laps", 1, "--env.kwargs.start_noise", 0.3, "--env.n_envs", 4, "--ppo.batch_size", 64)
+    words = ("--env.kwargs.laps", 1, "--env.kwargs.start_noise", 0.3, "--env.n_envs", 4)
     status = run_cli(
         "ppo", "evaluate", "--policy", "follower", *words, "--episodes", 6, "--trajectories", 3, "--out", out
     )

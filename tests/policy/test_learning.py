@@ -8,19 +8,19 @@ from pathlib import Path
 
 from helpers import REPO
 
+CONFIGS = [word for name in ("policy", "policy-quick") for word in ("--config", REPO / "configs" / f"{name}.yaml")]
+
 
 def test_the_quick_configuration_shows_clear_learning(tmp_path: Path, run_cli: Callable[..., int]) -> None:
-    """Half of its steps; what an untrained policy does is measured on the same starts."""
-    configs = [word for name in ("policy", "policy-quick") for word in ("--config", REPO / "configs" / f"{name}.yaml")]
-    options = ("--total_timesteps", 500_000, "--eval_freq", 4_096, "--save_freq", 0, "--output", tmp_path / "run")
-    first, last = (*options[:1], 4_096, *options[2:-1], tmp_path / "first"), (*options[:3], 500_000, *options[4:])
-    for words in (first, last):
-        assert run_cli("ppo", "fit", *configs, *words) == 0
-    found = {}
-    for name in ("first", "run"):
+    """Two fifths of its steps, against a policy after a single update, on the same starts."""
+    found = []
+    for name, total in (("untrained", 1), ("trained", 400_000)):
+        options = ("--total_timesteps", total, "--eval_freq", 0, "--save_freq", 0, "--output", tmp_path / name)
+        assert run_cli("ppo", "fit", *CONFIGS, *options) == 0
         with (tmp_path / name / "evaluations.csv").open(newline="", encoding="utf-8") as file:
-            found[name] = list(csv.DictReader(file))
-    before, after = found["first"][0], max(found["run"], key=lambda row: float(row["pass_rate"]))
-    assert float(before["pass_rate"]) < 0.2 and float(before["success"]) == 0
-    assert float(after["pass_rate"]) > 0.5
-    assert float(after["reward"]) > float(before["reward"]) + 15
+            (row,) = csv.DictReader(file)
+        found.append({key: float(row[key]) for key in ("pass_rate", "gates", "reward", "success")})
+    before, after = found
+    assert before["pass_rate"] < 0.1 and before["success"] == 0
+    assert after["pass_rate"] > 0.25  # over the seeds 0 to 3: 0.41 to 0.65
+    assert after["reward"] > before["reward"] + 8

@@ -12,18 +12,22 @@ from socket_watch import STRACE, Traced, outside, run_watched
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
-    """A training with an evaluation, by the shipped configuration, in an environment that would let W&B send."""
+    """A training by the shipped configuration, its evaluation and export; the variables would let W&B send."""
     folder = tmp_path_factory.mktemp("local")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "AIGP"))}
-    words = ["ppo", "fit", "--config", REPO / "configs" / "policy.yaml", *RACE, "--output", folder / "apex_policy"]
-    return run_watched(words, folder, {**environment, "WANDB_MODE": "online"})
+    run = folder / "apex_policy"
+    fit = ["ppo", "fit", "--config", REPO / "configs" / "policy.yaml", *RACE, "--output", run]
+    evaluate = ["ppo", "evaluate", "--model", run / "best", "--episodes", 4]
+    export = ["ppo", "export", "--model", run / "best"]
+    return run_watched(fit, folder, {**environment, "WANDB_MODE": "online"}, evaluate, export)
 
 
 def test_the_run_was_a_whole_one(traced: Traced) -> None:
     assert traced.status == 0, traced.output
     run = traced.folder / "apex_policy"
     assert list((run / "tb_apex").glob("events.out.tfevents.*"))
-    assert (run / "best" / "model.zip").is_file() and (run / "last" / "model.zip").is_file()
+    assert (run / "last" / "model.zip").is_file() and (run / "best" / "policy.onnx").is_file()
+    assert (run / "evaluation" / "best" / "trajectories_3d.png").is_file()
     assert {path.name for path in traced.folder.iterdir()} <= {
         "apex_policy", "sitecustomize.py", "__pycache__", "sockets.txt", "sockets.txt.modules", "trace.txt",
     }, "nothing is written elsewhere"  # fmt: skip

@@ -63,6 +63,15 @@ def test_the_shipped_configurations_are_accepted(
     assert (config["output"] == "output/apex_policy") == (overlay == "policy.yaml"), "runs of others stay apart"
 
 
+def test_the_defaults_are_those_of_the_shipped_configuration() -> None:
+    """But for what the environment is given: that is the configuration's own."""
+    shipped, plain = asdict(parse(PolicyConfig, "fit", ["--config", str(POLICY)])), asdict(PolicyConfig())
+    for config in (shipped, plain):
+        config["env"].pop("kwargs")
+        config["eval_env"].pop("kwargs")
+    assert shipped == plain
+
+
 def test_later_configurations_and_options_go_on_top(tmp_path: Path) -> None:
     overlay = tmp_path / "mine.yaml"
     overlay.write_text("ppo: {gamma: 0.9, learning_rate: {start: 1e-3}}\ntotal_timesteps: 20_000_000\n")
