@@ -89,5 +89,11 @@ class Still(VectorEnv[Any, Any, Any]):
         return self.reset()[0], np.zeros(self.num_envs), never, never.copy(), {}
 
 
+def needs_a_package() -> None:
+    """Stands for an environment whose package is not there."""
+    raise gymnasium.error.DependencyNotInstalled("no Box2D; pip install it")
+
+
 gymnasium.register("test/Reach-v0", entry_point=Reach)
+gymnasium.register("test/Needy-v0", entry_point=needs_a_package)
 gymnasium.register("test/Still-v0", vector_entry_point=Still)

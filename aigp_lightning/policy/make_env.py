@@ -92,9 +92,10 @@ def _native(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
             "this process) or subproc (a process each), and fewer --env.n_envs."
         )
     env = _called(
+        config,
         lambda: gymnasium.make_vec(
             config.id, num_envs=config.n_envs, vectorization_mode="vector_entry_point", **config.kwargs
-        )
+        ),
     )
     return VectorEnvAdapter(env)
 
@@ -118,15 +119,17 @@ class _Maker:
         if os.getpid() != self.process:  # Ctrl-C goes to all processes of a terminal; only the first decides
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             find_spec(self.config)  # this process has imported nothing yet
-        env: gymnasium.Env[Any, Any] = _called(lambda: gymnasium.make(self.config.id, **self.config.kwargs))
+        env: gymnasium.Env[Any, Any] = _called(config, lambda: gymnasium.make(self.config.id, **self.config.kwargs))
         return env
 
 
-def _called(make: Callable[[], Any]) -> Any:
-    """Call what makes an environment; options it does not have are the user's mistake."""
+def _called(config: EnvConfig, make: Callable[[], Any]) -> Any:
+    """Call what makes an environment; options it does not have, and packages it misses, are the user's to see to."""
     try:
         return make()
-    except (TypeError, GymnasiumError) as error:
-        if isinstance(error, TypeError) and not any(words in str(error) for words in WRONG_WORDS):
+    except GymnasiumError as error:
+        raise ConfigError(f"--env.id {config.id} cannot be made: {first_line(error)}") from error
+    except TypeError as error:
+        if not any(words in str(error) for words in WRONG_WORDS):
             raise
-        raise ConfigError(f"--env.kwargs do not fit this environment: {first_line(error)}") from error
+        raise ConfigError(f"--env.kwargs do not fit {config.id}: {first_line(error)}") from error
