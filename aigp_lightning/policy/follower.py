@@ -31,11 +31,11 @@ class Follower:
         attitude_gain: rad/s for each rad.
     """
 
-    speed: float = 9.0
-    slow: float = 0.45
-    line_up: float = 0.45
-    velocity_gain: float = 3.5
-    attitude_gain: float = 9.0
+    speed: float = 11.0
+    slow: float = 0.7
+    line_up: float = 0.3
+    velocity_gain: float = 5.5
+    attitude_gain: float = 14.0
 
     def act(self, env: GateRaceEnv | GateRaceVectorEnv) -> NDArray[np.float32]:
         """Actions for the present state.

@@ -119,7 +119,9 @@ class _Maker:
         if os.getpid() != self.process:  # Ctrl-C goes to all processes of a terminal; only the first decides
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             find_spec(self.config)  # this process has imported nothing yet
-        env: gymnasium.Env[Any, Any] = _called(config, lambda: gymnasium.make(self.config.id, **self.config.kwargs))
+        env: gymnasium.Env[Any, Any] = _called(
+            self.config, lambda: gymnasium.make(self.config.id, **self.config.kwargs)
+        )
         return env
 
 

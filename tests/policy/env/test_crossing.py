@@ -62,6 +62,28 @@ def test_depth_of_the_frame() -> None:
     assert passes and hit
 
 
+def test_frames_against_points_along_the_path() -> None:
+    """Random paths, each looked at in 600 places: where one is inside the frame, the path hits it, and else not.
+
+    Paths that only graze it, nearer than the places are apart, may differ.
+    """
+    generator, n = np.random.default_rng(0), 1500
+    before = generator.uniform(-2, 2, (3, n)).astype(np.float32) * [[0.4], [1], [1]]
+    after = before + generator.normal(0, 0.7, (3, n)) * [[0.6], [1], [1]]
+    places = before + np.linspace(0, 1, 600)[:, None, None] * (after - before)
+    off = np.abs(places[:, 1:]).max(axis=1)
+    in_depth = np.abs(places[:, 0]) <= 0.13
+
+    def inside(margin: float) -> np.ndarray:
+        return (in_depth & (off > CLEAR + margin) & (off < BLOCKED - margin)).any(axis=0)
+
+    hit = hits_frame(before.astype(np.float32), after.astype(np.float32))
+    surely, perhaps = inside(0.01), inside(-0.01)
+    assert hit[surely].all()
+    assert not hit[~perhaps].any()
+    assert 250 < surely.sum() <= perhaps.sum() < surely.sum() + 100 < 1250
+
+
 def test_share_of_the_step() -> None:
     assert crosses(column((-0.1, 0, 0)), column((0.3, 0, 0)))[2][0] == pytest.approx(0.25)
 
