@@ -129,7 +129,7 @@ def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None
     parser = parser_class(
         prog=f"{PROGRAM} {verb}",
         usage=f"{PROGRAM} {verb} [options]",
-        description=VERBS[verb].capitalize() + ".",
+        description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
         epilog=f"example: {EXAMPLES[verb]}",
         default_config_files=[base] if base else None,
     )

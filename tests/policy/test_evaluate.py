@@ -101,6 +101,16 @@ def test_any_environment_is_judged(
     assert "no paths are drawn" in capsys.readouterr().out
 
 
+def test_a_saved_model_flies_as_it_did_in_training(reached: Path, run_cli: Callable[..., int]) -> None:
+    """From the same starts the best model has the very figures by which it was chosen: its statistics are its own."""
+    out = reached.parent / "again"
+    assert run_cli("ppo", "evaluate", "--model", reached / "best", "--starts", 1000, "--out", out) == 0
+    found = json.loads((out / "evaluation.json").read_text())
+    chosen = [row for row in table(reached / "evaluations.csv") if row["best"] == "1"][-1]
+    for key in ("reward", "success", "race_seconds", "length"):
+        assert found[key] == float(chosen[key])
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
