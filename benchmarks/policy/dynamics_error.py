@@ -84,9 +84,8 @@ def main() -> int:
     parser.add_argument("--flights", type=int, default=256)
     parser.add_argument("--json", type=Path, help="write everything measured")
     args = parser.parse_args()
-    print(
-        f"{machine(1)}\n\n| precision | mean error after 1 s | largest | µs a step of all {args.flights} |\n|---|---|---|---|"
-    )
+    print(f"{machine(1)}\n\n| precision | mean error after 1 s | largest | µs a step of all {args.flights} |")
+    print("|---|---|---|---|")
     errors = {}
     for precision in (np.float32, np.float64):
         fly(args.flights, precision)

@@ -38,7 +38,8 @@ NOISE = (
 )
 RANDOM = [
     *("--env.kwargs.track", "random", "--env.kwargs.max_seconds", "20"),
-    *("--ppo.net_arch", "[128, 128]", "--ppo.learning_rate", "{start: 1e-3, end: 1e-4, until: 0.4}"),
+    *("--ppo.net_arch", "[128, 128]", "--ppo.learning_rate", "{start: 1e-3, end: 2e-4, until: 0.2}"),
+    *("--env.kwargs.reward", "{crash: 10, speed_limit: 14}"),
 ]
 
 

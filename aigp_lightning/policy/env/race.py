@@ -120,7 +120,7 @@ class Race:
         self.score.count_end(cause > 0, target, cause)
         body = to_body(self.drones.attitude, self._centre - after)
         action, rates = self._actions[0], self.drones.rates
-        moment = Moment(distance, moved, body, rates, action, last, passed, finished, crashed)
+        moment = Moment(distance, moved, body, rates, action, last, passed, finished, crashed, self.dt)
         return reward(moment, self.options.reward), terminated, truncated
 
     def observe(self, rows: Rows = ALL) -> Floats:

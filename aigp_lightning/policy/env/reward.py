@@ -28,6 +28,8 @@ class RewardWeights:
 
     Attributes:
         progress: for each metre nearer to the gate.
+        speed_limit: m/s towards the gate that are paid for; faster is allowed. Without a limit a policy goes on to get
+            faster when it flies well, and pays with crashes; see `benchmarks/policy/RESULTS.md`.
         gate: for each gate passed.
         finish: for the whole course.
         perception: for a gate in the middle of the camera's view, each step.
@@ -38,6 +40,7 @@ class RewardWeights:
     """
 
     progress: float = 1.0
+    speed_limit: float = np.inf
     gate: float = 1.0
     finish: float = 0.0
     perception: float = 0.02
@@ -49,13 +52,13 @@ class RewardWeights:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not np.isfinite(value) or value < 0:
+            if not value >= 0 or (value == np.inf and item.name != "speed_limit"):
                 raise ConfigError(
                     f"reward.{item.name} is {value}: weights are numbers of at least 0; signs are built in"
                 )
 
 
-def progress(before: Floats, after: Floats) -> Floats:
+def progress(before: Floats, after: Floats, most: float = np.inf) -> Floats:
     """Metres nearer to the gate's centre (Swift; Song 2023).
 
     An undiscounted difference: a drone that comes and goes gains nothing. With the discount in it, standing far away
@@ -64,8 +67,10 @@ def progress(before: Floats, after: Floats) -> Floats:
     Args:
         before: distance to the gate before the step, (n,), m.
         after: distance to the same gate after it, (n,), m.
+        most: that a step is paid for, m. What is lost counts in full, so that coming and going still gains nothing.
     """
-    return before - after
+    nearer: Floats = np.minimum(before - after, FLOAT(most))
+    return nearer
 
 
 def perception(gate: Floats, sharpness: float) -> Floats:
@@ -104,6 +109,7 @@ class Moment:
         rates: (3, n), rad/s.
         action, last: this step's action and the one before, (4, n).
         passed, finished, crashed: (n,).
+        dt: length of the step, s.
     """
 
     before: Floats
@@ -115,11 +121,12 @@ class Moment:
     passed: Bools
     finished: Bools
     crashed: Bools
+    dt: float
 
 
 def reward(moment: Moment, weights: RewardWeights) -> Floats:
     """Sum of the terms, (n,)."""
-    total: Floats = weights.progress * progress(moment.before, moment.after)
+    total: Floats = weights.progress * progress(moment.before, moment.after, weights.speed_limit * moment.dt)
     if weights.perception:
         total = total + weights.perception * perception(moment.gate, weights.perception_sharpness)
     if weights.rates:

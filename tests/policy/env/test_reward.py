@@ -12,6 +12,8 @@ from aigp_lightning.policy.env.reward import Moment, RewardWeights, reward
 
 NOTHING = RewardWeights(progress=0, gate=0, finish=0, perception=0, rates=0, smooth=0, crash=0)
 
+TERMS = ("progress", "gate", "finish", "perception", "rates", "smooth", "crash")
+
 
 def moment(**values: object) -> Moment:
     column = np.zeros((4, 1), np.float32)
@@ -25,6 +27,7 @@ def moment(**values: object) -> Moment:
         passed=np.array([True]),
         finished=np.array([True]),
         crashed=np.array([True]),
+        dt=1 / 60,
     )
     return replace(base, **values)
 
@@ -48,9 +51,8 @@ def test_terms(term: str, expected: float) -> None:
 
 def test_terms_add_up() -> None:
     weights = RewardWeights()
-    apart = [reward(moment(), replace(NOTHING, **{term: getattr(weights, term)}))[0] for term in vars(NOTHING)]
-    alone = sum(value for term, value in zip(vars(NOTHING), apart, strict=True) if term != "perception_sharpness")
-    assert reward(moment(), weights)[0] == pytest.approx(alone, rel=1e-5)
+    apart = [reward(moment(), replace(NOTHING, **{term: getattr(weights, term)}))[0] for term in TERMS]
+    assert reward(moment(), weights)[0] == pytest.approx(sum(apart), rel=1e-5)
 
 
 def test_coming_and_going_gains_nothing() -> None:
@@ -59,6 +61,12 @@ def test_coming_and_going_gains_nothing() -> None:
     back = reward(moment(before=np.array([2.0]), after=np.array([5.0])), weights)
     assert there[0] == 3.0
     assert there[0] + back[0] == 0.0
+
+
+def test_speed_beyond_the_limit_is_not_paid_for() -> None:
+    weights = replace(NOTHING, progress=2.0, speed_limit=6.0)
+    assert reward(moment(), weights)[0] == pytest.approx(2 * 6.0 / 60)  # 0.2 m in a step are 12 m/s
+    assert reward(moment(before=np.array([4.8]), after=np.array([5.0])), weights)[0] == pytest.approx(-0.4)
 
 
 def test_weights_are_not_negative() -> None:
