@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from aigp_lightning.policy.config import EnvConfig, EvalConfig, PolicyConfig, PPOConfig
+from aigp_lightning.policy.config import EnvConfig, EvalConfig, PolicyConfig
+from aigp_lightning.policy.ppo_config import PPOConfig
 
 # A short training by the command line, in `Reach` and in the race.
 REACH = ("--env.module", "policy_envs", "--env.id", "test/Reach-v0", "--env.backend", "dummy", "--env.n_envs", 4,

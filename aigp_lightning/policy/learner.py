@@ -13,8 +13,9 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.policy.config import Linear, NormalizeConfig, PolicyConfig
+from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.models import load_model, load_statistics
+from aigp_lightning.policy.ppo_config import Linear, NormalizeConfig
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "silu": torch.nn.SiLU}
 
