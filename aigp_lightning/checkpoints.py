@@ -29,9 +29,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch raises half a dozen types for a file that is cut off or no checkpoint
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(f"cannot read {path}: it is cut off, or of another kind than ours: {reason}") from error
-    if not isinstance(content, dict) or "aigp" not in content or "state_dict" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
+    our_part(content, path)
     return content
+
+
+def our_part(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """What this package adds to Lightning's checkpoints, its types checked: a file may come from anywhere.
+
+    Raises:
+        WeightsError: another program's checkpoint, or one that was changed.
+    """
+    ours = content.get("aigp")
+    if not isinstance(ours, dict):
+        raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
+    names, weights = ours.get("names"), ours.get("class_weights")
+    fine = (
+        isinstance(names, dict)
+        and set(names) == set(range(len(names)))
+        and all(isinstance(name, str) for name in names.values())
+        and isinstance(ours.get("task"), str)
+        and isinstance(ours.get("network"), dict)
+        and type(ours.get("last_step", -1)) is int
+        and (weights is None or (isinstance(weights, list) and all(isinstance(w, int | float) for w in weights)))
+    )
+    if not fine:
+        raise WeightsError(f"{path} is damaged: its part of aigp_lightning is not what this version writes.")
+    return ours
 
 
 def load_module(path: str | Path) -> BaseModule:
@@ -55,8 +80,9 @@ def _rebuild(content: dict[str, Any], path: str | Path) -> BaseModule:
     module.on_load_checkpoint(content)
     try:
         module.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise WeightsError(f"the weights in {path} do not fit the network that it describes: {error}") from error
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        why = str(error).partition("\n")[0]
+        raise WeightsError(f"the weights in {path} do not fit the network that it describes: {why}") from error
     return module.eval()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +16,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "audit": ("aigp_lightning.audit_cli", "what a run drew and handed over, checked byte by byte:  audit RUN"),
     "lint": ("aigp_lightning.lint_cli", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.make_data_cli", "write a synthetic data set of gates or obstacles"),
+    "ppo": (
+        "aigp_lightning.ppo_cli",
+        "train, evaluate and export the racing policy:  ppo fit --config configs/policy.yaml",
+    ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
 
@@ -68,44 +70,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, rest: list[str]) -> int:
-    from aigp_lightning.errors import UserError
+    from aigp_lightning.failures import explained
 
     try:
         status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
-    except UserError as error:
-        return _complain(str(error))
-    except ValueError as error:  # jsonargparse wraps what an option's own class says about it
-        said = _said_by_us(error)
-        if said is None:
-            raise
-        return _complain(str(said))
     except KeyboardInterrupt:
         print("\nstopped.", file=sys.stderr)
         return 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        said = explained(error)
+        if said is None:
             raise
-        what = f" while writing {error.filename}" if error.filename else ""
-        _complain(
-            f"the disk is full{what}. Everything written before is intact: free some space, then go on with "
-            "--ckpt_path last."
-        )
-        return 1
+        return _complain(str(said), said.status, said.shared)
     return status or 0
 
 
-def _said_by_us(error: BaseException | None) -> BaseException | None:
-    from aigp_lightning.errors import UserError
+def _complain(text: str, status: int = 2, shared: bool = True) -> int:
+    from aigp_lightning.processes import first_process, rank
 
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__
-    return error
-
-
-def _complain(text: str) -> int:
-    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":  # the processes of one run fail alike
-        print(f"error: {text}", file=sys.stderr)
-    return 2
+    first = first_process()
+    if first or not shared:  # what all processes of a run say alike, the first says
+        print(f"error: {text}" if first else f"error: process {rank()}: {text}", file=sys.stderr)
+    return status
 
 
 def _nearest(verb: str) -> str:

@@ -1,15 +1,28 @@
 """Errors that a user can act on. The command line prints their text without a traceback."""
 
 
-def warn_user(text: str) -> None:
-    """Warn the user, once for all processes. Python's own warnings would name a line of ours."""
-    from lightning_utilities.core.rank_zero import rank_zero_info
+def warn_user(text: str, everywhere: bool = False) -> None:
+    """Warn the user. Python's own warnings would name a line of ours.
 
-    rank_zero_info(f"warning: {text}")
+    Args:
+        text: what there is to know.
+        everywhere: each process says it, of itself; otherwise one for all.
+    """
+    from lightning_utilities.core import rank_zero
+
+    (rank_zero.log.info if everywhere else rank_zero.rank_zero_info)(f"warning: {text}")
 
 
 class UserError(Exception):
-    """Something in the user's input is wrong: a file, a value, a path. The message says what to do about it."""
+    """Something in the user's input is wrong: a file, a value, a path. The message says what to do about it.
+
+    Attributes:
+        status: with which the command line ends.
+        shared: all processes of a run fail alike, so that one of them says it.
+    """
+
+    status = 2
+    shared = True
 
 
 class DataError(UserError):
@@ -22,3 +35,18 @@ class ConfigError(UserError):
 
 class WeightsError(UserError):
     """A checkpoint or weights file is missing, unreadable or does not fit."""
+
+
+class RunError(UserError):
+    """Something outside ended a run: the disk, memory, a process that is gone, a loss that is no number.
+
+    Args:
+        text: what happened, what is left and what to do.
+        shared: all processes of a run raise it.
+    """
+
+    status = 1
+
+    def __init__(self, text: str, shared: bool = False) -> None:
+        super().__init__(text)
+        self.shared = shared

@@ -1,46 +1,11 @@
-"""The parser of Lightning's verbs: options by their full names only, and errors of a line or two."""
+"""The parser of Lightning's verbs. A file of its own, since other verbs do without Lightning."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, NoReturn
-
 from lightning.pytorch.cli import LightningArgumentParser
 
-WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
-NOTHING = "Expected a <class 'NoneType'>"
+from aigp_lightning.exact_words import Exact
 
 
-class ExactParser(LightningArgumentParser):
-    """Takes no short forms, below a model's or a logger's options neither: `--model.gains.pos` is a typo.
-
-    Args:
-        *args: Lightning's own.
-        **kwargs: Lightning's own.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong, without the types that were tried."""
-        # The parser of a class within another's raises, and the outer one says it.
-        super().error(shortened(message) if self.exit_on_error else message, ex)
-        raise AssertionError("jsonargparse has left by now")
-
-
-def shortened(message: str) -> str:
-    """Reduce jsonargparse's report of all the types that a nested option might have had to the option and the reason.
-
-    Args:
-        message: what jsonargparse says.
-    """
-    key = re.match(r'Parser key "([\w.]+)":', message)
-    if key is None or "Does not validate" not in message:
-        return message
-    given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
-    option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
-    lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
-    reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
-    where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
-    return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"
+class ExactParser(Exact, LightningArgumentParser):  # type: ignore[misc]
+    """Takes no short forms, below a model's or a logger's options neither: `--model.gains.pos` is a typo."""

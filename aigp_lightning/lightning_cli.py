@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import warnings
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +15,7 @@ from typing import Any, cast
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning_utilities.core.rank_zero import rank_zero_only
+from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.callbacks.best_weights import BestWeights
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
@@ -21,20 +24,37 @@ from aigp_lightning.callbacks.ema import EMA
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
 from aigp_lightning.callbacks.media_setup import check_images
+from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.sync_folder import SyncFolder
+from aigp_lightning.callbacks.undisturbed import Undisturbed
+from aigp_lightning.callbacks.watch_first import WatchFirst
 from aigp_lightning.checkpoint_io import WholeCheckpointIO
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import RunError
 from aigp_lightning.exact_parser import ExactParser
+from aigp_lightning.failures import out_of_gpu_memory
+from aigp_lightning.gpu_room import advice
+from aigp_lightning.left_behind import go_on
 from aigp_lightning.loggers import settle_loggers, trim_settings
 from aigp_lightning.media.policy import Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.processes import (
+    ProcessOptions,
+    check_processes,
+    company,
+    first_process,
+    limit_wait,
+    settle_processes,
+)
 from aigp_lightning.report import print_report, write_json
-from aigp_lightning.run_folder import RunConfig, choose, discard_unused, find_last, folder_of
+from aigp_lightning.run_folder import ENV_FOLDER, LAST, RunConfig, Start, begin, discard_unused, find_last, mark
+from aigp_lightning.start_checks import check_checkpoint, check_trained, on_gpu, refuse_partial_epochs, task_of
+from aigp_lightning.stops import HeedStops, Stopped, Stopper, requeue
+from aigp_lightning.tensorboard_logger import quiet_writer
 from aigp_lightning.wandb_options import WandbOptions
 from aigp_lightning.wandb_run import finish_wandb, open_wandb
 
@@ -50,6 +70,7 @@ DEFAULTS: dict[str, Any] = {
 }
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 FIT_CALLBACKS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
+    "nonfinite": (NonFinite, {}),  # first: what it finds must not reach averages, results and checkpoints
     "ema": (EMA, {}),
     "close_mosaic": (CloseMosaic, {}),
     "media": (Media, {}),
@@ -95,6 +116,9 @@ class AigpCLI(LightningCLI):
     """Lightning's command line with our groups: `run`, and the callbacks' own options."""
 
     verb = "fit"
+    stopper = Stopper()
+    again = False
+    """Whether the run goes on in its folder, from a checkpoint or, stopped before the first one, from nothing."""
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:  # type: ignore[override]
@@ -104,6 +128,7 @@ class AigpCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the `run` group and, for training, the callbacks whose options a user may want."""
         parser.add_class_arguments(RunConfig, "run")
+        parser.add_class_arguments(ProcessOptions, "ddp")
         parser.add_class_arguments(WandbOptions, "wandb")
         parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
         if self.verb == "predict":
@@ -125,32 +150,36 @@ class AigpCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
-        task, run = _task(config), RunConfig(**config.run.as_dict())
-        if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
-        _check_checkpoint(config)
+        task, run = task_of(config), RunConfig(**config.run.as_dict())
+        if self.verb == "fit":
+            refuse_partial_epochs(config.checkpoint)
+            start = begin(run, task, config.get("ckpt_path"), first_process())
+            config.ckpt_path, self.again = start.ckpt, start.again
+            if first_process():
+                _tell(start)
+        else:
+            if config.get("ckpt_path") == "last":
+                config.ckpt_path = str(find_last(Path(run.root) / task, run.name))
+            start = begin(RunConfig(run.name, run.root, run.exist_ok, "never"), task, None, first_process())
+        check_checkpoint(config)
         if self.verb in ("validate", "test"):
-            _check_trained(config)
-        first = (getattr(rank_zero_only, "rank", None) or 0) == 0
-        folder = choose(run, task, config.get("ckpt_path") if self.verb == "fit" else None, first)
+            check_trained(config)
         trim_settings(config.trainer.logger)
         self.resolved = self._parser(self.verb).dump(config, skip_none=False)
-        self._fill(config, folder)
+        settle_processes(config.trainer)
+        self._fill(config, start.folder)
 
     def _fill(self, config: Any, folder: Path) -> None:
         trainer = config.trainer
         trainer.default_root_dir = str(folder)
         if self.verb == "fit":
             config.checkpoint.dirpath = str(folder / "weights")
-            before = folder_of(Path(config.ckpt_path)) if config.get("ckpt_path") else None
-            resumed = before is not None and before.resolve() == folder
-            first = (getattr(rank_zero_only, "rank", None) or 0) == 0
             options = WandbOptions(**config.wandb.as_dict())
-            trainer.logger = settle_loggers(trainer.logger, folder, options, resumed, first)
+            trainer.logger = settle_loggers(trainer.logger, folder, options, self.again, first_process())
         else:
             trainer.logger = False
         if trainer.precision is None:
-            trainer.precision = "16-mixed" if _on_gpu(trainer.accelerator) else "32-true"
+            trainer.precision = "16-mixed" if on_gpu(trainer.accelerator) else "32-true"
         if self.verb != "fit" and trainer.enable_progress_bar is None and not sys.stdout.isatty():
             trainer.enable_progress_bar = False
         if self.verb in ("validate", "test"):
@@ -162,32 +191,65 @@ class AigpCLI(LightningCLI):
         """Add the callbacks that have no options."""
         if self.verb == "fit":
             kwargs.update(self._progress())
-        trainer = super().instantiate_trainer(**kwargs)
+        trainer, config = super().instantiate_trainer(**kwargs), self.config[self.verb]
+        check_processes(trainer, config.trainer.sync_batchnorm)
+        if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
+            limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
         callbacks = cast("list[Any]", trainer.callbacks)  # type: ignore[attr-defined]
-        callbacks.insert(0, SyncFolder())
+        callbacks.insert(0, Undisturbed())
+        callbacks.insert(1, SyncFolder())
+        callbacks.append(WatchFirst())
         if self.verb == "fit":
-            callbacks.insert(1, SaveConfig(self.resolved))
-            callbacks.insert(2, BestWeights())
-            callbacks.append(LastCheckpoint())
+            store = WholeCheckpointIO()
+            trainer.strategy.checkpoint_io = store
+            callbacks.insert(2, SaveConfig(self.resolved))
+            # in this order: the best of what counts by now
+            callbacks += [LastCheckpoint(store), BestWeights(), HeedStops(self.stopper)]
+            next(callback for callback in callbacks if isinstance(callback, Media)).again = self.again
+        else:
             trainer.strategy.checkpoint_io = WholeCheckpointIO()
         return trainer
 
     def read_data(self) -> Media:
         """Read the data set as `fit` is about to; returns the callback whose options name images in it."""
-        self.trainer.strategy.connect(self.model)
-        self.datamodule.trainer = self.trainer
-        self.datamodule.prepare_data()
+        self._prepare_data()
         callbacks = cast("list[Any]", self.trainer.callbacks)  # type: ignore[attr-defined]
         return next(callback for callback in callbacks if isinstance(callback, Media))
 
+    def _prepare_data(self) -> None:
+        self.trainer.strategy.connect(self.model)
+        self.datamodule.trainer = self.trainer
+        self.datamodule.prepare_data()
+
+    def before_validate(self) -> None:
+        """Read the data on the first process; the others then find it made and checked."""
+        if first_process():
+            self.trainer.state.fn = TrainerFn(self.verb)  # by which the datamodule knows which splits are wanted
+            self._prepare_data()
+
+    def before_test(self) -> None:
+        """As before validation."""
+        self.before_validate()
+
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if first_process():
+            if self.again:
+                go_on(self.trainer, self.config[self.verb].ckpt_path)
             media = self.read_data()
             if self.datamodule.failure is None:  # else `setup` tells all processes
                 check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
         config = self.config[self.verb]
         open_wandb(self.trainer, config.trainer.logger, WandbOptions(**config.wandb.as_dict()), config.as_dict())
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run the verb; where a GPU's memory was too small, say what would have fitted."""
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception as error:
+            if not out_of_gpu_memory(error):
+                raise
+            raise RunError(advice(error, self.trainer, self.model, self.datamodule)) from error
 
     def _progress(self) -> dict[str, Any]:
         trainer = self.config_init[self.verb].trainer
@@ -205,7 +267,9 @@ class AigpCLI(LightningCLI):
         best = cast("ModelCheckpoint", self.trainer.checkpoint_callback).best_model_path
         if best and not self.trainer.interrupted:
             self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
-            self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False)
+            # Where a machine does not see the first one's disk, the weights come over from the first process.
+            path = best if Path(best).is_file() else None
+            self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
         if self.trainer.is_global_zero:
             folder = Path(self.trainer.default_root_dir)
@@ -227,57 +291,60 @@ class AigpCLI(LightningCLI):
             write_json(Path(target), self.trainer, self.model, self.datamodule)
 
 
-def _task(config: Any) -> str:
-    from jsonargparse.typing import import_object  # type: ignore[attr-defined]
-
-    model = cast("type[BaseModule]", import_object(config.model.class_path))
-    return model.task
-
-
-def _check_checkpoint(config: Any) -> None:
-    path = config.get("ckpt_path")
-    if path is None or path in ("best", "hpc"):
-        return
-    if path.endswith(".pt"):
-        raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
-    if not Path(path).is_file():
-        raise ConfigError(f"--ckpt_path {path}: there is no such file.")
-    from aigp_lightning.checkpoints import read_checkpoint
-
-    read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
-
-
-def _check_trained(config: Any) -> None:
-    """Refuse to measure a network of random weights."""
-    arguments = config.model.init_args
-    if config.get("ckpt_path") is None and "weights" in arguments and arguments.weights is None:
-        raise ConfigError("which model? Give --ckpt_path a checkpoint of ours, or --model.weights an Ultralytics .pt.")
-
-
-def _on_gpu(accelerator: Any) -> bool:
-    import torch
-
-    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+def _tell(start: Start) -> None:
+    if not start.again:
+        mark(start.folder)
+    elif start.ckpt is None:
+        print(f"no checkpoint in {start.folder} yet: the run begins again, in the same folder", flush=True)
 
 
 def _worth_reading(record: logging.LogRecord) -> bool:
     return not any(words in record.getMessage() for words in CHATTER)
 
 
-def main(verb: str, arguments: list[str]) -> None:
+def main(verb: str, arguments: list[str]) -> int:
     """Run a verb of Lightning's.
 
     Args:
         verb: fit, validate, test or predict.
         arguments: its options.
+
+    Returns:
+        The exit status: 0, or 128 and the number of the signal that stopped the run.
     """
-    cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb})
+    stopper = Stopper()
+    cli_class = type("AigpCLI", (AigpCLI,), {"verb": verb, "stopper": stopper})
+    with stopper if verb == "fit" else nullcontext():
+        try:
+            _run(cli_class, verb, arguments)
+        except Stopped:
+            return _stopped(stopper)
+    return 0
+
+
+def _run(cli_class: type[AigpCLI], verb: str, arguments: list[str]) -> None:
     try:
-        run_cli(cli_class, verb, arguments)
+        with company(), quiet_writer():
+            run_cli(cli_class, verb, arguments)
     finally:
         finish_wandb()
-        if (getattr(rank_zero_only, "rank", None) or 0) == 0:
+        if first_process():
             discard_unused()  # refused before it began, or a verb that writes no file
+
+
+def _stopped(stopper: Stopper) -> int:
+    """Say how the run goes on; returns the exit status that the signal has by custom."""
+    finish_wandb()
+    number = signal.Signals(stopper.number)
+    if first_process():
+        last = Path(os.environ.get(ENV_FOLDER, "")) / LAST
+        how = f"To go on: the same command with --ckpt_path {last}"
+        if not last.is_file():
+            how = "No epoch was complete yet; the same command with --ckpt_path last begins again, in the same folder"
+        print(f"\nstopped by {number.name}. {how}.", file=sys.stderr)
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            requeue()
+    return 128 + number
 
 
 def run_cli(cli_class: type[AigpCLI], verb: str, arguments: list[str]) -> AigpCLI:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.run_folder import RUN_FILE
+from aigp_lightning.run_folder import RUN_FILE, read_run_file, write_run_file
 from aigp_lightning.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.wandb_sources import git_state
 
@@ -30,6 +30,13 @@ RUN_ID = "wandb_run_id"
 LIGHTNINGS_OWN = {f"lightning.pytorch.loggers.{place}WandbLogger" for place in ("", "wandb.")}
 OURS = "aigp_lightning.wandb_run.SturdyWandbLogger"
 """Lightning's, with fences: what a user's own subclass does is theirs."""
+STURDY = {
+    **dict.fromkeys(LIGHTNINGS_OWN, OURS),
+    **dict.fromkeys(
+        (f"lightning.pytorch.loggers.{place}TensorBoardLogger" for place in ("", "tensorboard.")),
+        "aigp_lightning.tensorboard_logger.SturdyTensorBoardLogger",
+    ),
+}
 PLACEHOLDER = re.compile(r"\{(run_folder|run_name|wandb_project)\}")
 MODES = ("online", "run", "offline", "dryrun", "disabled", "shared")
 
@@ -66,10 +73,12 @@ def settle_loggers(
     for logger in configured if isinstance(configured, list) else [configured]:
         if not is_wandb(logger):
             _fill_in(logger, words)
+            _strengthen(logger)
             kept.append(logger)
         elif os.environ.get(ENV_WANDB) != "0" and _importable(folder, first):
             _fill_in(logger, words)
             _settle_wandb(logger, folder, options, resumed, first)
+            _strengthen(logger)
             kept.append(logger)
     if isinstance(configured, list):
         return kept
@@ -108,6 +117,12 @@ def _fill_in(logger: Any, words: Mapping[str, str]) -> None:
         if isinstance(value, str):
             # in one go: a folder's name may look like another placeholder
             arguments[key] = PLACEHOLDER.sub(lambda found: words[found[0]], value)
+
+
+def _strengthen(logger: Any) -> None:
+    """Take our fenced class for Lightning's own; its options are the same."""
+    if (sturdy := STURDY.get(str(_part(logger, "class_path")))) is not None:
+        logger["class_path"] = sturdy
 
 
 def _part(logger: Any, key: str) -> Any:
@@ -158,8 +173,6 @@ def _settle_wandb(logger: Any, folder: Path, options: WandbOptions, resumed: boo
     if not any(arguments.get(key) or others.get(key) for key in ("resume", "resume_from", "fork_from")):
         arguments["resume"] = "allow"  # Lightning's default; jsonargparse finds `wandb.init`'s own, None, and passes it
     logger["dict_kwargs"] = {**others, "settings": settings}
-    if logger["class_path"] in LIGHTNINGS_OWN:
-        logger["class_path"] = OURS
 
 
 def trim_settings(configured: Any) -> None:
@@ -229,16 +242,18 @@ def run_id(folder: Path, given: str | None, resumed: bool) -> str:
         ConfigError: the file in the folder cannot be read.
     """
     path = folder / RUN_FILE
-    known: dict[str, Any] = {}
     if path.is_file():
         try:
-            known = dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(known, dict) or not re.fullmatch(r"[\w.-]{1,128}", known.get(RUN_ID, "x")):
+                raise ValueError("not what a run writes")
+        except (ValueError, TypeError, RecursionError) as error:
             raise ConfigError(
-                f"{path} is no JSON ({error}). It holds the W&B run's id; delete it for a new one."
+                f"{path} is damaged ({error}). It holds the W&B run's id; delete it for a new one."
             ) from None
+    known = read_run_file(folder)
     alphabet = string.ascii_lowercase + string.digits
     chosen = given or (known.get(RUN_ID) if resumed else None) or "".join(secrets.choice(alphabet) for _ in range(8))
     if folder.is_dir():
-        path.write_text(json.dumps({**known, RUN_ID: chosen}) + "\n", encoding="utf-8")
+        write_run_file(folder, **{RUN_ID: chosen})
     return str(chosen)

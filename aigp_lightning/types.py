@@ -97,11 +97,13 @@ class StepOutput(TypedDict, total=False):
     Attributes:
         loss: scalar, summed over the batch as Ultralytics does.
         loss_items: detached components by name (`box_loss`, `cls_loss`, `dfl_loss`).
+        loss_divisors: on validation, what each was divided by, before that was made at least 1; see `BatchLosses`.
         predictions: per image, on validation only; computed once and shared with metrics and pictures.
     """
 
     loss: Tensor
     loss_items: dict[str, Tensor]
+    loss_divisors: dict[str, Tensor]
     predictions: list[Prediction]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -26,13 +25,22 @@ from torch import Tensor, nn
 from ultralytics import __version__ as ultralytics_version
 from ultralytics.cfg import DEFAULT_CFG_DICT
 from ultralytics.engine.validator import BaseValidator
-from ultralytics.nn.tasks import DetectionModel, PoseModel, _SafeLoad, guess_model_task
+from ultralytics.nn import modules as layers
+from ultralytics.nn.tasks import (
+    DetectionModel,
+    PoseModel,
+    _SafeLoad,
+    guess_model_task,
+    parse_model,
+    yaml_model_load,
+)
 from ultralytics.optim import MuSGD
 from ultralytics.utils import LOGGER
 from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, box_iou, kpt_iou
 from ultralytics.utils.nms import non_max_suppression
 
 from aigp_lightning.errors import WeightsError
+from aigp_lightning.pt_file import read_pt
 from aigp_lightning.types import Keypoints
 
 __all__ = [
@@ -50,6 +58,7 @@ __all__ = [
     "loss_names",
     "match_keypoints",
     "match_predictions",
+    "noted_divisors",
     "oks_sigmas",
     "save_pt",
     "suppress",
@@ -65,8 +74,17 @@ IOU_THRESHOLDS = torch.linspace(0.5, 0.95, 10)
 MODEL_CLASSES = {"detect": DetectionModel, "pose": PoseModel}
 EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose"}
 
+PER_ANCHOR = ("pose_loss", "kobj_loss")
+PER_KEYPOINT = "rle_loss"
+"""Loss components that are means over anchors with an object, over their visible keypoints; others are divided by the
+sum of the targets' scores."""
+
 PERSON = (17, 3)
 """COCO's person: the one shape with tolerances of its own."""
+
+MOST_LAYERS = 2000
+MOST_PARAMETERS = 10**9
+"""Far above any YOLO: the largest has 0.1 thousand million."""
 
 CLASS_WIDTH = "class_width"
 """Our key in a model's `yaml`: the class branch's channels, where they came with weights of other classes."""
@@ -107,13 +125,14 @@ def build_model(
     Raises:
         WeightsError: the variant is unknown, or not a YAML of this task.
     """
-    cfg: Any = dict(variant) if isinstance(variant, Mapping) else _yaml_name(variant)
     # a list, which Ultralytics compares with its person's
     extra = {"data_kpt_shape": [keypoints.count, keypoints.numbers]} if keypoints is not None else {}
     try:
         if "://" in str(variant if isinstance(variant, str) else ""):
             raise ValueError("models are not fetched from the network")
+        cfg = dict(variant) if isinstance(variant, Mapping) else yaml_model_load(_yaml_name(variant))
         with _no_foreign_code():
+            _check_layers(cfg)
             model = MODEL_CLASSES[task](deepcopy(cfg), nc=len(names), verbose=False, **extra)
             width = model.yaml.get(CLASS_WIDTH)
             if width is not None and width != class_width(model):
@@ -124,6 +143,28 @@ def build_model(
             f"--model.variant takes the name of an Ultralytics model YAML, such as {EXAMPLES[task]}, or a path to one."
         ) from error
     return prepare_model(model, names, gains, task, epochs, keypoints)
+
+
+def _check_layers(cfg: Mapping[str, Any]) -> None:
+    """Refuse a description whose layers fetch things or fill the memory; it may come with a file.
+
+    Raises:
+        ValueError: it does.
+    """
+    rows = [*cfg["backbone"], *cfg["head"]]
+    for _, _, name, *_ in rows:
+        if str(name) in layers.__dict__.get("__all__", ()) and name != "TorchVision":
+            continue
+        if not str(name).startswith(("nn.", "torchvision.ops.")):
+            raise ValueError(f"{name!s:.40} is no layer of Ultralytics' that needs nothing from the network")
+    depth = max(scale[0] for scale in (cfg.get("scales") or {"": [cfg.get("depth_multiple", 1)]}).values())
+    if not sum(max(float(row[1]) * max(float(depth), 1), 1) for row in rows) <= MOST_LAYERS:
+        raise ValueError(f"it has over {MOST_LAYERS} layers")
+    with torch.device("meta"):
+        network, _ = parse_model(deepcopy(dict(cfg)), ch=int(cfg.get("channels", 3)), verbose=False)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    if size > MOST_PARAMETERS:
+        raise ValueError(f"it has {size / 1e6:.0f} million parameters, at most {MOST_PARAMETERS / 1e6:.0f} are built")
 
 
 def _why(error: Exception) -> str:
@@ -157,6 +198,42 @@ def loss_names(model: nn.Module) -> tuple[str, ...]:
     """Names of the loss components of a model from `build_model`, in their order; heads differ in the last ones."""
     criterion: Any = cast("Any", model).init_criterion()
     return tuple(getattr(criterion, "one2one", criterion).loss_names)
+
+
+@contextmanager
+def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Note what the loss divides its components by, in the call that is made meanwhile.
+
+    Args:
+        model: a model from `build_model`.
+
+    Yields:
+        Scalars by the components' names, filled in by the call: the sum of the targets' scores, for keypoints the
+        number of anchors that have an object. Ultralytics divides by at least 1.
+    """
+    attributes: Any = model
+    if attributes.criterion is None:
+        attributes.criterion = attributes.init_criterion()
+    criterion: Any = getattr(attributes.criterion, "one2one", attributes.criterion)  # whose components are reported
+    divisors: dict[str, Tensor] = {}
+
+    def assigned(_module: Any, _inputs: Any, targets: Any) -> None:
+        scores, anchors = targets[2].sum(), targets[3].sum()
+        for name in criterion.loss_names:
+            divisors[name] = anchors if name in PER_ANCHOR else scores
+        divisors.update({name: torch.zeros_like(scores) for name in criterion.loss_names if name == PER_KEYPOINT})
+
+    def rated(_module: Any, inputs: Any, _output: Any) -> None:
+        divisors[PER_KEYPOINT] = torch.tensor(float(len(inputs[2])))
+
+    hooks = [criterion.assigner.register_forward_hook(assigned)]
+    if getattr(criterion, "rle_loss", None) is not None:
+        hooks.append(criterion.rle_loss.register_forward_hook(rated))
+    try:
+        yield divisors
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def weigh_classes(model: nn.Module, weights: npt.NDArray[np.float32] | None) -> None:
@@ -308,10 +385,12 @@ def detection_metrics(
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """Open an Ultralytics `.pt` without running code that it may carry.
+    """Open an Ultralytics `.pt`: the network that it describes, built anew, with the tensors of the file.
+
+    Nothing that the file pickles is built or called, see `pt_file`.
 
     Returns:
-        The module it holds (its EMA where there is one), float32, on the CPU.
+        The network (its EMA where there is one), float32, on the CPU.
 
     Raises:
         WeightsError: no such file, or not an Ultralytics checkpoint, or it needs code beyond Ultralytics' own.
@@ -321,23 +400,38 @@ def load_weights(path: str | Path) -> nn.Module:
         raise WeightsError(f"no weights file at {path}. Give the path of an Ultralytics .pt file on this disk.")
     if path.suffix != ".pt":
         raise WeightsError(f"{path} is not a .pt file. Lightning checkpoints (.ckpt) go to --ckpt_path.")
+    about, tensors = read_pt(path)
+    described, settings, names = about.get("yaml"), about.get("args"), about.get("names")
+    task = (settings.get("task") if isinstance(settings, dict) else None) or about.get("task")
+    task = task or guess_model_task(cast("Any", described))
+    if task not in MODEL_CLASSES:
+        raise WeightsError(f"{path} is a {task} model; this version knows {', '.join(MODEL_CLASSES)}.")
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(described, dict) or not isinstance(names, dict) or not names:
+        raise WeightsError(f"{path} does not say which network it holds and which classes that knows.")
     try:
-        # Not torch_safe_load: that takes some local names (an apostrophe, `yolov5n.pt`) for files to fetch.
-        with _SafeLoad.loading(str(path)):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
-        ) from error
-    except Exception as error:
-        raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {_first_line(error)}") from error
-    module = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
-    if not isinstance(module, nn.Module):
-        raise WeightsError(f"{path} holds no Ultralytics model (a state dict alone does not say which network it is).")
-    described: Any = module.float()
-    described.task = getattr(module, "task", None) or guess_model_task(module)
-    described.pt_path = str(path)
-    return cast("nn.Module", described)
+        model: Any = _rebuilt(described, {int(key): str(name) for key, name in names.items()}, task, tensors)
+    except Exception as error:  # a damaged description fails in many ways
+        why = _first_line(error).split(" --model.variant")[0]
+        raise WeightsError(f"{path}: its weights do not fit the network that it describes: {why}") from error
+    model.pt_path = str(path)
+    for key in ("kpt_names", "kpt_oks_sigmas"):
+        if about.get(key) is not None:
+            setattr(model, key, about[key])
+    return cast("nn.Module", model)
+
+
+def _rebuilt(described: dict[str, Any], names: dict[int, str], task: str, tensors: dict[str, Tensor]) -> nn.Module:
+    model: Any = build_model(described, names, {}, task)
+    width = class_width(model)
+    if width is not None:
+        last = tensors[f"model.{len(model.model) - 1}.cv3.0.{len(model.model[-1].cv3[0]) - 1}.weight"]
+        if last.shape[1] != width:  # the class branch came with weights of other classes
+            model = build_model({**described, CLASS_WIDTH: last.shape[1]}, names, {}, task)
+    if not any(key.endswith(".bn.weight") for key in tensors):
+        model.fuse(verbose=False)
+    model.load_state_dict(tensors)
+    return cast("nn.Module", model)
 
 
 def _first_line(error: Exception) -> str:
@@ -393,7 +487,7 @@ def save_pt(
         train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …).
     """
     path = Path(path)
-    snapshot: Any = deepcopy(model).cpu().eval().half().to(memory_format=torch.contiguous_format)
+    snapshot: Any = _plain_norms(deepcopy(model)).cpu().eval().half().to(memory_format=torch.contiguous_format)
     args = {key: value for key, value in {**DEFAULT_CFG_DICT, **(train_args or {})}.items() if key in DEFAULT_CFG_DICT}
     args["task"] = snapshot.task
     snapshot.criterion, snapshot.class_weights, snapshot.args = None, None, dict(args)
@@ -420,6 +514,17 @@ def save_pt(
         temporary.unlink(missing_ok=True)
 
 
+def _plain_norms(model: nn.Module) -> nn.Module:
+    """Put ordinary batch norms in the place of those that Lightning made to be synchronised between processes."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.SyncBatchNorm):
+                plain = nn.BatchNorm2d(child.num_features, child.eps, child.momentum, child.affine)
+                plain.load_state_dict(child.state_dict())
+                setattr(module, name, plain)
+    return model
+
+
 def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
     """A copy for tracing: float32, fused, returning only the raw (B, 4 + nc + extra, anchors) tensor.
 
@@ -427,7 +532,7 @@ def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
         model: a model from `build_model` or `load_weights`; stays as it is.
         dynamic: the graph must take any image size, so anchors are computed inside it.
     """
-    copy: Any = deepcopy(model).cpu().float().eval().to(memory_format=torch.contiguous_format)
+    copy: Any = _plain_norms(deepcopy(model)).cpu().float().eval().to(memory_format=torch.contiguous_format)
     copy.criterion, copy.end2end = None, False
     for parameter in copy.parameters():
         parameter.requires_grad_(False)

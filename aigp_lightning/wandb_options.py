@@ -120,7 +120,7 @@ def wandb_settings(options: WandbOptions) -> dict[str, Any]:
         "init_timeout": options.init_timeout,
         "finish_timeout": options.finish_timeout,
         "finish_timeout_raises": True,
-        "x_transaction_log_flush_interval": 1,  # a killed run keeps all but its last second
+        "x_transaction_log_flush_interval": 0.1,  # a picture or checkpoint counts once W&B's row of it is on disk
         "quiet": True,  # among other things, asks the server for the account's name only to print it
     }
 

@@ -8,15 +8,17 @@ import shlex
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning_utilities.core.rank_zero import rank_zero_only
 
+from aigp_lightning.audit.wandb_run import last_row
 from aigp_lightning.loggers import arguments_of, say
+from aigp_lightning.processes import first_process
 from aigp_lightning.wandb_options import WandbOptions, public_values
 from aigp_lightning.wandb_sources import code_files, git_patch, machine
 
@@ -36,6 +38,8 @@ class SturdyWandbLogger(WandbLogger):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.known: Counter[tuple[frozenset[str], int]] = Counter()
+        """Rows that an earlier start of this run has handed over: they come again, and are passed over."""
         if self._wandb_init.get("anonymous", True) is None:
             del self._wandb_init["anonymous"]  # Lightning's default, of which wandb warns in every run
 
@@ -44,8 +48,23 @@ class SturdyWandbLogger(WandbLogger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send a row."""
+        row = row_names(metrics), -1 if step is None else step
+        if self.known[row] > 0:
+            self.known[row] -= 1
+            return
         with self._fence("metrics are no longer recorded there"):
             super().log_metrics(metrics, step)
+
+    def settled(self) -> bool:
+        """Whether every row so far is on disk, safe from a kill; W&B's own process writes it, a moment later."""
+        run = self._experiment
+        if self.failed or run is None or getattr(run, "disabled", True):
+            return True
+        try:
+            step, began = int(run.step), int(run.starting_step)
+        except Exception:  # W&B's process is gone, or several share the run: nobody can tell
+            return True
+        return step <= began or last_row(Path(run.dir).parent) >= step - 1
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Upload the weights, if every checkpoint was asked for."""
@@ -67,6 +86,11 @@ class SturdyWandbLogger(WandbLogger):
             self.failed = True
 
 
+def row_names(row: Iterable[str]) -> frozenset[str]:
+    """What a row has values for; those that W&B itself adds begin with `_`."""
+    return frozenset(name for name in row if not name.startswith("_") and name != "trainer/global_step")
+
+
 def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> None:
     """Open the W&B run now, so that what goes wrong is said before training and the run is recorded offline instead.
 
@@ -76,7 +100,7 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         options: the group `wandb`.
         config: the whole configuration; its public part is sent when `options.config` says so.
     """
-    if (getattr(rank_zero_only, "rank", None) or 0) != 0 or "wandb" not in sys.modules:
+    if not first_process() or "wandb" not in sys.modules:
         return
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 REPO = Path(__file__).parent.parent
 
@@ -91,3 +93,19 @@ def small(data_yaml: Path, root: Path) -> list[object]:
         *("--data.data_yaml", data_yaml, "--run.root", root, "--data.imgsz", 96, "--data.batch_size", 8),
         *("--data.workers", 0, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     ]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes: a real error of the system's, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

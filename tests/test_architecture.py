@@ -65,6 +65,18 @@ def test_data_and_modules_know_no_callbacks_and_no_command_line(file: str) -> No
     assert rooms.isdisjoint({"callbacks", "cli", "lightning_cli"})
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if "/policy/" in file or file.endswith("ppo_cli.py")])
+def test_the_policy_stays_by_itself(file: str) -> None:
+    """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
+    assert roots(REPO / file).isdisjoint({"lightning", "lightning_utilities", "wandb", "torchvision", "albumentations"})
+    ours = {name.split(".", 1)[1] for name in imports(REPO / file) if name.startswith("aigp_lightning.")}
+    shared = {"errors", "exact_words", "run_folder", "callbacks.screen", "callbacks.dashboard_view"}
+    assert {name for name in ours if not name.startswith("policy")} <= shared
+    assert not file.startswith("aigp_lightning/policy/env/") or all(
+        name.startswith(("policy.env", "errors")) for name in ours
+    )
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_one_lightning(file: str) -> None:
     """`pytorch_lightning`'s classes are others than `lightning.pytorch`'s."""

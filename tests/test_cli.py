@@ -99,7 +99,13 @@ def test_typos_in_options_name_the_option(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("overlay", sorted(str(p) for p in (REPO / "configs").rglob("*.yaml")))
+def yolo_configs() -> list[str]:
+    """All but the policy's: its configurations and tracks are for `ppo`."""
+    files = (REPO / "configs").rglob("*.yaml")
+    return sorted(str(file) for file in files if file.parent.name != "tracks" and not file.name.startswith("policy"))
+
+
+@pytest.mark.parametrize("overlay", yolo_configs())
 def test_every_config_is_accepted(
     overlay: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

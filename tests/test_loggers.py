@@ -34,7 +34,10 @@ def test_placeholders_become_the_run(tmp_path: Path) -> None:
 def test_wandb_is_left_out_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIGP_WANDB", "0")
     assert settle_loggers([copy(TENSORBOARD), copy(WANDB)], tmp_path) == [
-        {"class_path": TENSORBOARD["class_path"], "init_args": {"save_dir": str(tmp_path)}}
+        {
+            "class_path": "aigp_lightning.tensorboard_logger.SturdyTensorBoardLogger",
+            "init_args": {"save_dir": str(tmp_path)},
+        }
     ]
     assert settle_loggers(copy(WANDB), tmp_path) is False
 

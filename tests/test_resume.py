@@ -33,6 +33,16 @@ class StopAfter(Callback):
             raise KeyboardInterrupt
 
 
+class StopAtTheEnd(Callback):
+    """Presses Ctrl-C when training is over, before anything else is done about it."""
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        raise KeyboardInterrupt
+
+
+POSE = ("--config", REPO / "configs" / "pose.yaml", "--data.synthetic", "null", "--media.val_batches", 0)
+
+
 def options(shapes: Path, root: Path, workers: int, close: int) -> list[object]:
     """3 batches an epoch, a step every 4: gradients wait for their step at the epochs' ends."""
     return [
@@ -62,17 +72,28 @@ def differing(one: Any, two: Any, where: str = "") -> list[str]:
     return [] if type(one) is type(two) and one == two else [where]
 
 
+def states(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What callbacks keep by name and number: the counter of early stopping, the best so far, steps of the average."""
+    told = {name.partition("{")[0]: state for name, state in checkpoint["callbacks"].items()}
+    best = {key: float(told["ModelCheckpoint"][key]) for key in ("best_model_score", "kth_value")}
+    return {name: told[name] for name in ("EMA", "EarlyStopping", "Results")} | best
+
+
 # Workers 2: mosaic is closed before the stop, and the resumed run's workers must not prefetch mosaics.
-@pytest.mark.parametrize(("workers", "close", "by_name"), [(0, 1, True), (2, 3, False)])
+@pytest.mark.parametrize(("workers", "close", "by_name", "task"), [(0, 1, True, "pose"), (2, 3, False, "detect")])
 def test_a_resumed_run_equals_one_that_never_stopped(
-    workers: int, close: int, by_name: bool, shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
-) -> None:
-    straight, stopped = (options(shapes, tmp_path / name, workers, close) for name in ("straight", "stopped"))
+    workers: int, close: int, by_name: bool, task: str, request: pytest.FixtureRequest, tmp_path: Path,
+    run_cli: Callable[..., int],
+) -> None:  # fmt: skip
+    data = request.getfixturevalue("corners" if task == "pose" else "shapes")
+    straight, stopped = (options(data, tmp_path / name, workers, close) for name in ("straight", "stopped"))
+    if task == "pose":
+        straight[1:1], stopped[1:1] = POSE, POSE
     assert run_cli(*straight) == 0
     stop = '{"class_path": "test_resume.StopAfter", "init_args": {"epochs": 2}}'
     with pytest.raises(SystemExit):
         run_cli(*stopped, "--trainer.callbacks+", stop)
-    folder = tmp_path / "stopped" / "detect" / "run"
+    folder = tmp_path / "stopped" / task / "run"
     weights = folder / "weights"
     halfway = load(weights / "last.ckpt")
     assert halfway["epoch"] == 1
@@ -85,11 +106,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     torch.manual_seed(99)
     assert run_cli(*stopped, "--ckpt_path", "last" if by_name else weights / "last.ckpt") == 0
     assert sorted(path.name for path in folder.parent.iterdir()) == ["run"]
-    reference = tmp_path / "straight" / "detect" / "run"
+    reference = tmp_path / "straight" / task / "run"
     assert [row["epoch"] for row in rows(folder)] == ["1", "2", "3", "4"]
     assert rows(folder) == rows(reference)
     ours, theirs = load(weights / "last.ckpt"), load(reference / "weights" / "last.ckpt")
-    assert ours["callbacks"]["EMA"] == theirs["callbacks"]["EMA"]
+    assert states(ours) == states(theirs)
+    assert states(ours)["EarlyStopping"]["wait_count"] > 0
+    assert (
+        differing(load(weights / "best.ckpt")["state_dict"], load(reference / "weights/best.ckpt")["state_dict"]) == []
+    )
     assert ours["global_step"] == theirs["global_step"]
     same = ("state_dict", "current_model_state", "averaging_state", "optimizer_states", "aigp", "random_state")
     for part in same:
@@ -113,8 +138,44 @@ def test_random_state_returns() -> None:
     assert draw() == first
 
 
+def test_a_run_stopped_after_its_last_epoch_gets_its_end(
+    shapes: Path, tmp_path: Path, run_cli: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Early stopping ends it after two epochs; the restarted run trains nothing, and makes what the end makes."""
+    from aigp_lightning.media.ledger import read_ledger
+
+    words = [*options(shapes, tmp_path, 0, 0), "--early_stopping.patience", 1, "--early_stopping.min_delta", 2]
+    stop = '{"class_path": "test_resume.StopAtTheEnd"}'
+    with pytest.raises(SystemExit):
+        run_cli(*words, "--trainer.callbacks+", stop)
+    folder = tmp_path / "detect" / "run"
+    (folder / "weights" / "best.pt").unlink()
+    assert not (folder / "results.png").exists()
+    before = (folder / "weights" / "last.ckpt").read_bytes()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run_cli(*words) == 0
+    assert [row["epoch"] for row in rows(folder)] == ["1", "2"]
+    assert (folder / "weights" / "last.ckpt").read_bytes() == before
+    assert (folder / "weights" / "best.pt").is_file()
+    closing = [(line.key, line.epoch) for line in read_ledger(folder / "media.jsonl") if line.kind == "results"]
+    assert closing == [("results", 1)]
+    lines = (folder / "media.jsonl").read_bytes()
+    assert run_cli(*words) == 0
+    assert (folder / "media.jsonl").read_bytes() == lines, "once more, and nothing is left to do"
+
+
+def test_checkpoints_within_an_epoch_are_refused(
+    shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli("fit", *small(shapes, tmp_path), "--checkpoint.every_n_train_steps", 10) == 2
+    assert "--trainer.limit_train_batches" in capfd.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_ctrl_c_in_an_epoch_leaves_usable_weights(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_an_epoch_leaves_usable_weights(
+    number: signal.Signals, shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
+) -> None:
     from ultralytics import YOLO
 
     words = [*options(shapes, tmp_path, 1, 1), "--trainer.max_epochs", 500]
@@ -135,16 +196,17 @@ def test_ctrl_c_in_an_epoch_leaves_usable_weights(shapes: Path, tmp_path: Path, 
             lines.append(line)
             if line.startswith("epoch 3/"):  # the second is saved
                 time.sleep(0.1)
-                os.killpg(process.pid, signal.SIGINT)
+                (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
                 break
         try:
-            rest, _ = process.communicate(timeout=60)
+            rest, _ = process.communicate(timeout=300)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     output = "".join(lines) + rest
-    assert process.returncode in (1, 130), output
+    assert process.returncode == 128 + number, output
     assert "Traceback" not in output
+    assert f"stopped by {number.name}. To go on: the same command with --ckpt_path {tmp_path}" in output
     with pytest.raises(ProcessLookupError):  # nothing of the process group is left
         os.killpg(process.pid, 0)
     weights = tmp_path / "detect" / "run" / "weights"

@@ -101,4 +101,4 @@ def _without_row(lines: Sequence[Line], lost: Sequence[Line], orphans: list[Hand
 
 
 def _name(run: Path, path: Path) -> str:
-    return path.relative_to(run).as_posix()
+    return path.relative_to(run).as_posix() if path.is_relative_to(run) else path.as_posix()  # a row may say anything

@@ -45,6 +45,7 @@ class EventFile:
         path: the file.
         images: every picture, in order.
         scalars: number of values by tag.
+        points: number of values by tag and step.
         other: number of anything else, by tag: texts, hyper-parameters, graphs, histograms, audio.
         damage: what cannot be read, a sentence each.
     """
@@ -52,6 +53,7 @@ class EventFile:
     path: Path
     images: list[EventImage] = field(default_factory=list)
     scalars: Counter[str] = field(default_factory=Counter)
+    points: Counter[tuple[str, int]] = field(default_factory=Counter)
     other: Counter[str] = field(default_factory=Counter)
     damage: list[str] = field(default_factory=list)
     _plugins: dict[str, str] = field(default_factory=dict)
@@ -83,6 +85,27 @@ def read_event_file(path: Path) -> EventFile:
                 found.other[name] += event.HasField(name)
     found.other += Counter()  # drops the zeros
     return found
+
+
+def event_cut(path: Path) -> int | None:
+    """Where the last record of a file begins if it was cut off; None if the file ends with a whole one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while len(header := file.read(HEADER)) == HEADER:
+            length, check = struct.unpack("<QI", header)
+            if check != masked_crc32c(header[:8]):
+                return None  # damaged, which is something else
+            if at + HEADER + length + FOOTER > size:
+                return at
+            at = file.seek(at + HEADER + length + FOOTER)
+    return at if header else None
 
 
 def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
@@ -120,6 +143,7 @@ def _add(found: EventFile, value: Any, step: int) -> None:
         pictures = list(value.tensor.string_val)[2:]  # after width and height
     elif what == "simple_value" or plugin == "scalars":
         found.scalars[tag] += 1
+        found.points[tag, step] += 1
         return
     else:
         found.other[tag] += 1

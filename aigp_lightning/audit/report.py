@@ -127,5 +127,5 @@ def _cell(text: str) -> Text:
 
 
 def _printable(text: str) -> str:
-    """Paths that are not valid Unicode, with escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Text of the files that are audited: escapes for what is not valid Unicode or would steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -106,7 +106,10 @@ def _fields(content: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
     yield from (f"{name} {content[name]}" for name in names if content.get(name))
 
 
-def _keys(content: dict[str, Any], before: str = "") -> Iterator[str]:
+def _keys(content: Any, before: str = "") -> Iterator[str]:
+    if not isinstance(content, dict):
+        yield f"{before}{content}"
+        return
     for key, value in content.items():
         if isinstance(value, dict) and value:
             yield from _keys(value, f"{before}{key}.")

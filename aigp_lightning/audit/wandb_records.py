@@ -19,19 +19,20 @@ CHUNK_HEADER = 7
 BROKEN, FULL, FIRST, MIDDLE, LAST = range(5)
 
 
-def read_records(path: Path, damage: list[str]) -> Iterator[bytes]:
+def read_records(path: Path, damage: list[str], tail: int | None = None) -> Iterator[bytes]:
     """Every whole record of a run file.
 
     Args:
         path: the file.
         damage: gets a sentence for whatever cannot be read. Reading goes on at the next block.
+        tail: only those that begin in about this many last bytes.
 
     Raises:
         OSError: the file cannot be read.
     """
     record = b""
     open_at: int | None = None  # where the record began whose last chunk has not come
-    for at, kind, data in _chunks(path, damage):
+    for at, kind, data in _chunks(path, damage, tail):
         if kind in (FULL, FIRST):
             if open_at is not None:
                 damage.append(f"the record at byte {open_at} has no end.")
@@ -48,13 +49,33 @@ def read_records(path: Path, damage: list[str]) -> Iterator[bytes]:
         damage.append(_cut(open_at))
 
 
-def _chunks(path: Path, damage: list[str]) -> Iterator[tuple[int, int, bytes]]:
+def record_cut(path: Path) -> int | None:
+    """Where the last record of a run file begins if it was cut off; None if the file ends with a whole one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    damage: list[str] = []
+    end = HEADER_SIZE
+    for at, kind, data in _chunks(path, damage):
+        if kind in (FULL, LAST):
+            end = at + CHUNK_HEADER + len(data)
+    rest = path.read_bytes()[end:]
+    return end if len(rest) >= CHUNK_HEADER or any(rest) else None
+
+
+def _chunks(path: Path, damage: list[str], tail: int | None = None) -> Iterator[tuple[int, int, bytes]]:
     """Place, type and data of every sound chunk."""
     with path.open("rb") as file:
         start, offset = 0, HEADER_SIZE
         if not file.read(HEADER_SIZE).startswith(HEADER):
             damage.append("it does not begin as a W&B run file does.")
-        file.seek(0)
+        if tail is not None and (first := (path.stat().st_size - tail) // BLOCK) > 0:
+            start, offset = first * BLOCK, 0
+        file.seek(start)
         while block := file.read(BLOCK):
             yield from _block(block, offset, start, damage)
             start, offset = start + len(block), 0

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aigp_lightning.audit.wandb_records import read_records
 
 MEDIA = "media/"
+Number = TypeVar("Number", int, None)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class WandbRun:
         git: remote and commit in the run's record.
         environment: the environment record, by field.
         others: number of records of kinds not named here.
+        begun: whether the file has the run's own record, without which nothing of it can be sent.
         ended: whether the file has the run's end.
         damage: what cannot be read, a sentence each.
     """
@@ -68,6 +70,7 @@ class WandbRun:
     git: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
+    begun: bool = False
     ended: bool = False
     damage: list[str] = field(default_factory=list)
 
@@ -116,6 +119,23 @@ def read_wandb_run(folder: Path) -> WandbRun:
     return run
 
 
+def last_row(folder: Path, tail: int = 1 << 18) -> int:
+    """W&B's own step of the last row that is on disk; -1 for none.
+
+    Args:
+        folder: one of `wandb_folders`.
+        tail: bytes at the end of the run file in which to look.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    file, step = WandbRun(folder).file, -1
+    for raw in read_records(file, [], tail) if file.exists() else ():
+        record = Record.FromString(raw)
+        if record.WhichOneof("record_type") == "history":
+            step = int(record.history.step.num)
+    return step
+
+
 def _take(run: WandbRun, record: Any) -> None:
     kind: str = record.WhichOneof("record_type") or "unknown"
     content: Any = getattr(record, kind, None)
@@ -124,6 +144,7 @@ def _take(run: WandbRun, record: Any) -> None:
     elif kind in ("run", "config"):
         _take_config(run, content.config if kind == "run" else content)
         if kind == "run":
+            run.begun = True
             run.host, run.git = content.host, _plain(content.git)
     elif kind == "files":
         run.files += [item.path.replace("\\", "/") for item in content.files]
@@ -161,11 +182,10 @@ def _take_history(run: WandbRun, content: Any) -> None:
     _nest(row, content.item)
     run.history.append(row)
     epoch = row.get("epoch")
-    at = int(content.step.num) if content.HasField("step") else int(row.get("_step", len(run.history) - 1))
+    at = int(content.step.num) if content.HasField("step") else _whole(row.get("_step"), len(run.history) - 1)
     for key, value in row.items():
         for path, digest, size in _media(value):
-            whole = int(epoch) if isinstance(epoch, int | float) else None
-            run.media.append(WandbMedia(key, whole, at, path.replace("\\", "/"), digest, size))
+            run.media.append(WandbMedia(key, _whole(epoch, None), at, path.replace("\\", "/"), digest, size))
 
 
 def _nest(into: dict[str, Any], items: Any) -> None:
@@ -191,8 +211,16 @@ def _value(item: Any) -> Any:
         text = item.json
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _whole(value: Any, otherwise: Number) -> int | Number:
+    """A number as a whole one, or something else where it is none."""
+    try:
+        return int(value) if isinstance(value, int | float) else otherwise
+    except (ValueError, OverflowError):  # NaN, infinity
+        return otherwise
 
 
 def _has(item: Any, name: str) -> bool:
@@ -204,7 +232,7 @@ def _media(value: Any) -> Iterator[tuple[str, str, int]]:
     if not isinstance(value, dict):
         return
     if "_type" in value and isinstance(value.get("path"), str):
-        yield value["path"], str(value.get("sha256", "")), int(value.get("size", 0))
+        yield value["path"], str(value.get("sha256", "")), _whole(value.get("size"), 0)
     elif "_type" in value and isinstance(value.get("filenames"), list):
         yield from ((str(name), "", 0) for name in value["filenames"])
     else:

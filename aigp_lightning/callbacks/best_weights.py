@@ -18,15 +18,20 @@ class BestWeights(Callback):
     """Write the best checkpoint as a `.pt` that `ultralytics.YOLO` opens, when training ends, however it ends."""
 
     def __init__(self) -> None:
-        self._trained = False
+        self._trained = self._written = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The checkpoint that the run goes on from, if it does, is accepted: what lies in the folder is this run's."""
-        self._trained = True
+        self._trained, self._written = True, False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The run is complete, or was stopped early."""
         self._write(trainer, pl_module)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that was stopped after its last epoch goes on with nothing left to train."""
+        if not self._written:
+            self._write(trainer, pl_module)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """The run was interrupted: keep what it has. One that was refused has nothing, and the folder is another's."""
@@ -34,6 +39,7 @@ class BestWeights(Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._written = True
         checkpoint = cast("ModelCheckpoint | None", trainer.checkpoint_callback)
         source = Path(trainer.default_root_dir) / LAST  # what a run without validation has
         if checkpoint is not None and checkpoint.best_model_path:

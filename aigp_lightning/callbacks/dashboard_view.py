@@ -62,24 +62,24 @@ class View:
     def _lines(self, width: int, plain: bool) -> Iterator[Text]:
         if self.epoch is None:
             if self.val is not None:
-                yield _bar_line("val", *self.val, "", width, plain)
+                yield bar_line("val", *self.val, "", width, plain)
             return
         part = self.batch / self.batches if self.batches else 0.0
         note = "" if self.left is None else f"{duration(self.left)} left"
-        yield _bar_line("epoch", self.epoch, self.epochs, note, width, plain, done=self.epoch - 1 + part)
+        yield bar_line("epoch", self.epoch, self.epochs, note, width, plain, done=self.epoch - 1 + part)
         if self.val is None:
             note = "" if self.speed is None else f"{self.speed:.3g} images/s"
-            yield _bar_line("train", self.batch, self.batches, note, width, plain)
+            yield bar_line("train", self.batch, self.batches, note, width, plain)
         else:
-            yield _bar_line("val", *self.val, "", width, plain)
+            yield bar_line("val", *self.val, "", width, plain)
         yield Text()
         yield from _tables(_loss_table(self.losses), _metric_table(self.metrics, self.epoch), width)
-        yield from _fill([f"{duration(self.elapsed)} elapsed", *self.footer], width)
+        yield from fill([f"{duration(self.elapsed)} elapsed", *self.footer], width)
         if self.pictures:
             yield Text(self.pictures, style="dim")
 
 
-def _bar_line(
+def bar_line(
     label: str, at: int, of: int | None, note: str, width: int, plain: bool, done: float | None = None
 ) -> Text:
     """Draw a label, a count, a bar with its percentage, and a note, as wide as asked for."""
@@ -132,7 +132,7 @@ def _tables(left: list[Text], right: list[Text], width: int) -> Iterator[Text]:
             yield Text()
 
 
-def _fill(items: Sequence[str], width: int) -> Iterator[Text]:
+def fill(items: Sequence[str], width: int) -> Iterator[Text]:
     """Yield lines of as many items as fit."""
     line = ""
     for item in items:

@@ -2,24 +2,134 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
+from aigp_lightning.errors import RunError, warn_user
 from aigp_lightning.run_folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
+    from aigp_lightning.checkpoint_io import WholeCheckpointIO
+
+PATIENCE = 60.0
+"""Seconds to wait, at the latest when the next epoch ends, for pictures and rows that are on their way."""
+
 
 class LastCheckpoint(Checkpoint):
-    """Save every epoch, whether it was the best or not.
+    """Save every epoch, whether it was the best or not; the file counts once all that the epoch gave is on disk.
 
     Lightning's `save_last` writes only in epochs in which the best was written too; a run stopped long after its best
-    epoch would lose all since.
+    epoch would lose all since. And it writes before the epoch's scalars are logged and its pictures drawn: a run killed
+    in between would go on after them, and never have them. Here the next epoch's first batches look whether they are
+    there, and only then the checkpoints of the epoch are moved into place.
+
+    Args:
+        store: the trainer's; it keeps checkpoints aside meanwhile.
     """
 
+    def __init__(self, store: WholeCheckpointIO) -> None:
+        self.store = store
+        self._saved = -1
+        self._patience = PATIENCE
+        self._folder: tuple[int, int] | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that was stopped by its early stopping, and then killed, is over."""
+        self._saved = -1
+        if any(isinstance(each, EarlyStopping) and each.stopped_epoch > 0 for each in _parts(trainer)):
+            trainer.should_stop = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember which folder the run's is."""
+        self._folder = _identity(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From now on, checkpoints are kept aside."""
+        self.store.hold()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Let the epoch before count, when all of it is there."""
+        if self.store.waiting and _all_there(trainer):
+            self._commit(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let the epoch before count at last: this one is about to be kept aside."""
+        if trainer.is_last_batch:
+            self._settle(trainer)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, after the best was, so that the file knows of it."""
-        trainer.save_checkpoint(Path(trainer.default_root_dir) / LAST, weights_only=False)
+        """Save, after the best was, so that the file knows of it.
+
+        Raises:
+            RunError: somebody deleted or moved the run folder; the checkpoint is in a new one.
+        """
+        gone = trainer.strategy.reduce_boolean_decision(_identity(trainer) != self._folder, all=False)
+        self._saved = trainer.current_epoch
+        path = Path(trainer.default_root_dir) / LAST
+        trainer.save_checkpoint(path, weights_only=False)
+        if gone:
+            self.store.commit()
+            raise RunError(
+                f"the run folder {trainer.default_root_dir} was deleted or moved while training. It was made anew and "
+                f"holds epoch {trainer.current_epoch + 1}, and not what was in it; go on with --ckpt_path {path}.",
+                shared=True,
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let the last epoch count, and keep nothing aside any more."""
+        self._settle(trainer)
+        self.store.discard()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Let the last whole epoch count; one that is not whole is trained again."""
+        if trainer.current_epoch > self._saved >= 0:  # its scalars are logged
+            self._settle(trainer)
+        self.store.discard()
+
+    def _settle(self, trainer: pl.Trainer) -> None:
+        if not self.store.waiting:
+            return
+        limit = time.monotonic() + self._patience
+        while not (there := _all_there(trainer)) and time.monotonic() < limit:
+            time.sleep(0.01)
+        if not there and self._patience:
+            self._patience = 0.0
+            warn_user(
+                f"pictures or rows of epoch {self._saved + 1} are not written {PATIENCE:.0f} s after it; from now on "
+                "checkpoints do not wait for them. Should the run be killed, a logger may lack some."
+            )
+        self._commit(trainer)
+
+    def _commit(self, trainer: pl.Trainer) -> None:
+        self.store.commit()
+        best = trainer.checkpoint_callback
+        if isinstance(best, ModelCheckpoint):
+            for logger in trainer.loggers:
+                logger.after_save_checkpoint(best)  # one that uploads weights did not find them before
+
+
+def _parts(trainer: pl.Trainer) -> list[Any]:
+    return [*cast("Any", trainer).callbacks, *trainer.loggers]
+
+
+def _all_there(trainer: pl.Trainer) -> bool:
+    """Whether everybody who hands something over beside the training thread has done so."""
+    return all(part.settled() for part in _parts(trainer) if callable(getattr(part, "settled", None)))
+
+
+def _identity(trainer: pl.Trainer) -> tuple[int, int] | None:
+    """Which folder lies at the run folder's place; a path alone would not tell one that was made anew."""
+    try:
+        found = Path(trainer.default_root_dir).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

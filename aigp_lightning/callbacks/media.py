@@ -77,8 +77,16 @@ class Media(Callback):
         self.best = BestFigures()
         self.studio: Studio | None = None
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
-        self._epoch = self._drawn = -1
+        self._epoch = self._drawn = self._before = -1
+        self._due_by = 0
+        self._closed = False
         self.checked = False
+        self.again = False
+        """Whether the run goes on in its folder, from a checkpoint or, stopped before the first one, from nothing."""
+
+    def settled(self) -> bool:
+        """Whether all pictures up to the end of the last epoch are drawn and handed over."""
+        return self.studio is None or self.studio.ended(self._due_by)
 
     def status(self) -> Status | None:
         """How much was drawn and handed over so far; None before the run starts and off rank zero."""
@@ -92,7 +100,8 @@ class Media(Callback):
         Raises:
             ConfigError: see `check_images`.
         """
-        self._epoch = self._drawn = -1
+        self._epoch, self._drawn, self._before = self._before, -1, -1
+        self._due_by, self._closed = 0, False
         self.val.forget()
         if trainer.is_global_zero:
             self.studio = open_studio(self, trainer)
@@ -101,6 +110,8 @@ class Media(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Finish all pictures, and say how many there were."""
+        if not self._closed:  # nothing was left to train: the run was stopped after its last epoch
+            self._draw_closing(trainer, pl_module)
         self._close()
         self.checked = False  # a further run may have other data
         if (status := self.status()) is not None:
@@ -152,9 +163,14 @@ class Media(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the epoch: when training ends, the trainer's counter is past it."""
         self._epoch = trainer.current_epoch
+        self._due_by = self.studio.begun if self.studio is not None else 0
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw curves and confusion matrices of the best epoch, and the results of all."""
+        self._draw_closing(trainer, pl_module)
+
+    def _draw_closing(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._closed = True
         if self.studio is None:
             return
         jobs = self.best.jobs(_names(pl_module), closing_kinds(pl_module))
@@ -217,12 +233,14 @@ class Media(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on with."""
-        return {"best": self.best.state_dict(), "shown": self.val.shown if self.val.select == "worst" else None}
+        shown = self.val.shown if self.val.select == "worst" else None
+        return {"best": self.best.state_dict(), "shown": shown, "epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on."""
         self.best.load_state_dict(state_dict["best"])
         self.val.shown = state_dict["shown"]
+        self._before = state_dict.get("epoch", -1)  # a run begun by an earlier version has none
 
 
 def _check(train: int, val: int, every: int, images: int, conf: float, megabytes: float | None) -> None:

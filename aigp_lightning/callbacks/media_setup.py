@@ -34,7 +34,7 @@ def open_studio(media: Media, trainer: pl.Trainer) -> Studio:
     routing = Routing(media.routes, [sink for sink in sinks if not (isinstance(sink, WandbSink) and sink.discards)])
     if not media.checked:
         check_images(media, trainer.datamodule, routing)  # type: ignore[attr-defined]
-    ledger = Ledger(folder / LEDGER_FILE)
+    ledger = Ledger(folder / LEDGER_FILE, media.again or bool(trainer.ckpt_path))
     budget = Budget(media.max_mb, ledger.total(destinations=[s.name for s in routing.sinks if s.remote]), warn_user)
     budget.reserve_for({kind: routing.remote_takers(kind) for kind in closing_kinds(trainer.lightning_module)})
     handover = HandOver(folder, ledger, routing, budget, warn_user)

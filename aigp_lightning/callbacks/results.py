@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.errors import warn_user
+from aigp_lightning.whole_file import write_whole
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -23,8 +28,9 @@ POSE = "(P)"
 class Results(Callback):
     """Write losses, metrics and learning rates of every epoch to `results.csv`, in Ultralytics' columns.
 
-    A resumed run goes on in the same file. On the first process, `last` holds the last epoch's values by name and
-    `best` each one's best with its epoch, counted from 1: the highest of the metrics, the lowest of losses and errors.
+    A resumed run goes on in the same file. A row that the disk does not take is kept and written with the next. On the
+    first process, `last` holds the last epoch's values by name and `best` each one's best with its epoch, counted from
+    1: the highest of the metrics, the lowest of losses and errors.
 
     Args:
         filename: file in the run folder.
@@ -36,6 +42,7 @@ class Results(Callback):
         self._started = time.monotonic()
         self.last: dict[str, float] = {}
         self.best: dict[str, tuple[float, int]] = {}
+        self._waiting: list[dict[str, str]] = []
 
     @property
     def seconds(self) -> float:
@@ -47,14 +54,14 @@ class Results(Callback):
         self._started = time.monotonic()
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():
-            rows = read_rows(path)
+            rows = _whole_rows(path)
             kept = [row for row in rows if int(float(row["epoch"])) <= trainer.current_epoch]
             if kept:
                 self._started -= float(kept[-1]["time"])
             for row in kept:
                 values = {key: float(value) for key, value in row.items() if value and "/" in key}
                 self._keep(values, int(float(row["epoch"])))
-            if len(kept) < len(rows):
+            if len(kept) < len(rows) or not path.read_bytes().endswith(b"\n"):
                 _write(path, kept)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -65,12 +72,21 @@ class Results(Callback):
         values = {key: float(value) for key, value in metrics.items() if key not in HIDDEN}
         order = [key for part in PARTS for key in values if key.startswith(part)]
         seconds = self.seconds
-        row = {"epoch": trainer.current_epoch + 1, "time": f"{seconds:.6g}"}
+        row = {"epoch": str(trainer.current_epoch + 1), "time": f"{seconds:.6g}"}
         row.update({key: f"{values[key]:.6g}" for key in order})
-        _append(self._path(trainer), row)
+        self._add(self._path(trainer), row)
         self._keep({key: float(value) for key, value in metrics.items()}, trainer.current_epoch + 1)
         if self.print_lines:
             self._print(trainer, values, seconds)
+
+    def _add(self, path: Path, row: dict[str, str]) -> None:
+        self._waiting.append(row)
+        try:
+            while self._waiting:
+                _append(path, self._waiting[0])
+                self._waiting.pop(0)
+        except OSError as error:  # whether the run can go on is for its checkpoint to say
+            warn_user(f"{path} could not be written ({error.strerror}); the row is kept and written with the next")
 
     def _keep(self, values: dict[str, float], epoch: int) -> None:
         self.last = values
@@ -80,12 +96,15 @@ class Results(Callback):
                 self.best[key] = value, epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """The best fitness, which no file holds."""
-        return {key: self.best[key] for key in HIDDEN if key in self.best}
+        """What no file holds: the best fitness, and rows that could not be written."""
+        best = {key: self.best[key] for key in HIDDEN if key in self.best}
+        return {**best, "waiting": list(self._waiting)} if self._waiting else best
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
-        self.best.update({key: (float(value), int(epoch)) for key, (value, epoch) in state_dict.items()})
+        state = dict(state_dict)
+        self._waiting = list(state.pop("waiting", []))
+        self.best.update({key: (float(value), int(epoch)) for key, (value, epoch) in state.items()})
 
     def _print(self, trainer: pl.Trainer, values: dict[str, float], seconds: float) -> None:
         mark = " *" if self.best.get("fitness", (0, 0))[1] == trainer.current_epoch + 1 else ""
@@ -114,28 +133,62 @@ def _words(metrics: dict[str, float]) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results file, as they are written."""
+    """The rows of a results file, as they are written; a last line that a kill has cut off is left out."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if line.endswith("\n")))
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    """The rows that this callback could have written; the file is copied before others are dropped."""
+    try:
+        rows = read_rows(path)
+        kept = [row for row in rows if _is_whole(row)]
+    except (UnicodeDecodeError, csv.Error):
+        rows, kept = [{}], []
+    if len(kept) < len(rows):
+        copy = path.with_name(f"{path.name}.damaged")
+        shutil.copyfile(path, copy)
+        warn_user(f"{path} is damaged: {len(kept)} of its rows can be read. The rest is only in {copy.name}.")
+        _write(path, kept)
+    return kept
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    try:
+        numbers = [float(value) for value in row.values() if value]
+        complete = None not in row and None not in row.values() and len(numbers) > 1
+        return complete and int(float(row["epoch"])) > 0 and float(row["time"]) >= 0
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        if rows:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    temporary.replace(path)
+    write_whole(path, _lines(list(rows[0]), rows, heading=True) if rows else b"")
+
+
+def _lines(columns: list[str], rows: list[dict[str, Any]], heading: bool = False) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=columns, restval="")
+    if heading:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    """Add a row; a column that was not there before (validation began later) rewrites the file."""
+    """Add a row, whole or not at all; a column that was not there before (validation began later) rewrites the file."""
     rows: list[dict[str, Any]] = list(read_rows(path)) if path.exists() else []
     new = [key for key in row if rows and key not in rows[0]]
     if rows and not new:
-        with path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, fieldnames=list(rows[0]), restval="").writerow(row)
+        line, size = _lines(list(rows[0]), [row]), path.stat().st_size
+        with path.open("ab", buffering=0) as file:
+            try:
+                done = 0
+                while done < len(line):
+                    done += file.write(line[done:])
+            except OSError:
+                file.truncate(size)
+                raise
         return
     columns = [*(rows[0] if rows else []), *(new or row)]
     _write(path, [{column: old.get(column, "") for column in columns} for old in [*rows, row]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.run_folder import CONFIG_FILE
+from aigp_lightning.whole_file import write_whole
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -26,4 +27,4 @@ class SaveConfig(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it."""
         if trainer.is_global_zero:
-            (Path(trainer.default_root_dir) / CONFIG_FILE).write_text(self.text, encoding="utf-8")
+            write_whole(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode())

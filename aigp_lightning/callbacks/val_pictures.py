@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.media.gallery import NOTHING, Seen, val_jobs
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.mosaic import Cell
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aigp_lightning.types import DetectionBatch, Prediction
 
 Select = Literal["first", "spread", "files", "worst", "worst_each"]
+GREY = 114
 CACHE_BYTES = 512 * 2**20
 """Memory that letterboxed images may keep, so that pictures of the same images are not read every epoch."""
 
@@ -148,7 +149,12 @@ class ValPictures:
         if file in self._cells:
             return self._cells[file]
         assert self._pictures is not None
-        item = self._pictures[self._places[file]]
+        try:
+            item = self._pictures[self._places[file]]
+        except DataError:  # it was there at the start; the others of its mosaic are drawn
+            return Cell(
+                np.full((64, 64, 3), GREY, np.uint8), NOTHING.boxes, NOTHING.labels, caption=f"{Path(file).name} (lost)"
+            )
         cell = Cell(item["image"], item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name)
         if item["image"].nbytes <= self._room:
             self._room -= item["image"].nbytes

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.errors import UserError
+
 if TYPE_CHECKING:
     from aigp_lightning.data.dataset import Item
     from aigp_lightning.types import DetectionBatch
@@ -25,19 +28,41 @@ class LazyLoader(DataLoader[Any]):
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override,unused-ignore]
-        """Iterate; nothing happens before the first `next`."""
-        yield from super().__iter__()
+        """Iterate; nothing happens before the first `next`.
+
+        Raises:
+            UserError: a sample cannot be made; said as in the worker, without the traceback that torch wraps it in.
+        """
+        try:
+            yield from super().__iter__()
+        except UserError as error:
+            raise type(error)(own_words(error)) from None
 
 
-def collate(items: Sequence[Item]) -> DetectionBatch:
+def own_words(error: Exception) -> str:
+    """The text of an error, also of one that torch brought from a worker: there its last line holds it."""
+    kind = type(error)
+    return str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
+
+
+def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
     """Stack samples; labels become fractions of the network input.
 
     The pixels stay as they lie in memory, height × width × channel, and are only called (B, 3, H, W): the layout that
     `channels_last` networks want, without a copy.
 
     Args:
-        items: samples of one shape; none at all gives an empty batch.
+        found: samples of one shape; none at all gives an empty batch. Images that could not be read are named between
+            them, and then in the batch as `lost`, which the datamodule takes out.
     """
+    lost = [each for each in found if isinstance(each, Lost)]
+    batch = _collated([each for each in found if not isinstance(each, Lost)])
+    if lost:
+        batch["lost"] = lost  # type: ignore[typeddict-unknown-key]
+    return batch
+
+
+def _collated(items: Sequence[Item]) -> DetectionBatch:
     if not items:
         return _batch(torch.zeros(0, 3, EMPTY_SIDE, EMPTY_SIDE, dtype=torch.uint8), [], np.zeros((0, 4), np.float32))
     pixels = torch.from_numpy(np.stack([item["image"] for item in items])).permute(0, 3, 1, 2)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.data.keypoint_yaml import read_keypoints
+from aigp_lightning.data.labels import printable
+from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, MAX_YAML_BYTES, is_name, quoted, regular_file_size
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
 
 SPLITS = ("train", "val", "test")
+MAX_MESSAGE = 400
 
 
 @dataclass(frozen=True)
@@ -54,48 +57,58 @@ class Document:
         self.file = file
         self.lines: dict[str, int] = {}
         try:
+            regular_file_size(file, MAX_YAML_BYTES)
             text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError(f"{file}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+            raise self._fault(None, f"not UTF-8 text ({error.reason}); save it as UTF-8") from error
         except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from error
+            raise self._fault(None, f"cannot be read ({error.strerror}); check the path and its permissions") from error
+        except ValueError as error:
+            raise self._fault(None, f"{error}; long lists of images go into a .txt file") from error
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            values = yaml.safe_load(text)
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+            values = loader.construct_document(node) if node is not None else None
         except yaml.MarkedYAMLError as error:
-            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise DataError(
-                f"{file}{line}: not valid YAML: {error.problem or error.context}; mend that line"
-            ) from error
-        except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-            raise DataError(f"{file}: not valid YAML: {error}") from error
+            line = error.problem_mark.line + 1 if error.problem_mark else None
+            raise self._fault(line, f"not valid YAML: {error.problem or error.context}; mend that line") from error
+        except Exception as error:  # PyYAML's own: anything that a wrong value or too deep a nesting makes of it
+            why = (
+                str(error).partition("\n")[0] if isinstance(error, yaml.YAMLError | ValueError | RecursionError) else ""
+            )
+            raise self._fault(None, f"not valid YAML: {why or 'a value does not fit its tag'}") from error
         if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
-            raise DataError(f"{file}: not a data set description; it needs the keys train, val and names")
+            raise self._fault(None, "not a data set description; it needs the keys train, val and names")
         self.values: dict[Any, Any] = values
         self._find_lines(node)
+
+    def _fault(self, line: int | None, text: str) -> DataError:
+        where = printable(str(self.file)) if line is None else f"{printable(str(self.file))}:{line}"
+        text = printable(text)
+        return DataError(f"{where}: {text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + '…'}")
 
     def _find_lines(self, node: Any) -> None:
         """Note the line of every key; a key given twice is an error, since YAML would silently take the last."""
         for key, value in node.value:
             name, line = str(key.value), key.start_mark.line + 1
             if name in self.lines:
-                raise DataError(f"{self.file}:{line}: '{name}' is also on line {self.lines[name]}; keep one of the two")
+                raise self._fault(line, f"'{name:.80}' is also on line {self.lines[name]}; keep one of the two")
             self.lines[name] = line
             if name == "names" and isinstance(value.value, list) and value.id == "mapping":
                 seen: dict[str, int] = {}
                 for class_id, _ in value.value:
                     at = class_id.start_mark.line + 1
                     if str(class_id.value) in seen:
-                        raise DataError(
-                            f"{self.file}:{at}: class {class_id.value} is also on line {seen[str(class_id.value)]}; "
-                            "give every class its own id"
+                        raise self._fault(
+                            at,
+                            f"class {class_id.value!s:.80} is also on line {seen[str(class_id.value)]}; "
+                            "give every class its own id",
                         )
                     seen[str(class_id.value)] = at
 
     def error(self, key: str, text: str) -> DataError:
         """An error about one key, with its line where it is there."""
-        line = f":{self.lines[key]}" if key in self.lines else ""
-        return DataError(f"{self.file}{line}: {text}")
+        return self._fault(self.lines.get(key), text)
 
 
 def read_data_yaml(path: str | Path) -> DataSpec:
@@ -110,10 +123,10 @@ def read_data_yaml(path: str | Path) -> DataSpec:
     Raises:
         DataError: the file is missing, is not YAML, or one of its values is wrong.
     """
-    file = Path(os.path.abspath(Path(path).expanduser()))
-    if file.is_dir():
+    file = Path(os.path.abspath(os.path.expanduser(path)))
+    if os.path.isdir(file):
         file = file / "data.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise DataError(f"{file}: no such file; give data.data_yaml the path of your data set's data.yaml")
     doc = Document(file)
     sources = {split: _sources(doc, split) for split in SPLITS}
@@ -139,7 +152,7 @@ def _sources(doc: Document, split: str) -> list[str]:
         )
     values = value if isinstance(value, list) else [value]
     if wrong := [v for v in values if not isinstance(v, str) or not v.strip() or "\0" in v]:
-        raise doc.error(key, f"'{split}' must be a path or a list of paths, not {wrong[0]!r:.80}")
+        raise doc.error(key, f"'{split}' must be a path or a list of paths, not {quoted(wrong[0])}")
     return values
 
 
@@ -151,13 +164,13 @@ def _root(doc: Document, sources: list[str]) -> Path:
     """
     written = doc.values.get("path")
     if written is not None and (not isinstance(written, str) or "\0" in written):
-        raise doc.error("path", f"'path' must be a folder, not {written!r:.80}")
+        raise doc.error("path", f"'path' must be a folder, not {quoted(written)}")
     here, cwd = doc.file.parent, Path.cwd()
-    folder = Path(written or ".").expanduser()
+    folder = Path(os.path.expanduser(written or "."))
     bases = [here] if not written or folder.is_absolute() else [here, cwd, cwd / "datasets", cwd.parent / "datasets"]
     roots = [Path(os.path.abspath(base / folder)) for base in bases]
     complete = (root for root in roots if all(_exists(_absolute(root, s)) for s in sources))
-    return next(complete, None) or next((root for root in roots if root.is_dir()), roots[0])
+    return next(complete, None) or next((root for root in roots if os.path.isdir(root)), roots[0])
 
 
 def _absolute(root: Path, source: str) -> str:
@@ -180,33 +193,63 @@ def _exists(path: str) -> bool:
     return os.path.exists(path) or (glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None)
 
 
+def _count(doc: Document) -> int | None:
+    """`nc`, where it is given."""
+    nc = doc.values.get("nc")
+    if nc is None:
+        return None
+    try:
+        count = float("nan") if isinstance(nc, bool) else float(nc)
+        whole = int(count) if count == int(count) and count > 0 else None
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None:
+        raise doc.error("nc", f"'nc' must be a whole number over 0, not {quoted(nc)}")
+    if whole > MAX_CLASSES:
+        raise doc.error("nc", f"'nc' is {quoted(nc)}; at most {MAX_CLASSES} classes are trained")
+    return whole
+
+
 def _names(doc: Document) -> dict[int, str]:
     """Class names by id, checked against `nc`."""
-    names, nc = doc.values.get("names"), doc.values.get("nc")
-    if nc is not None:
-        try:
-            count = float("nan") if isinstance(nc, bool) else float(nc)
-            nc = int(count) if count == int(count) and count > 0 else None
-        except (TypeError, ValueError, OverflowError):
-            nc = None
-        if nc is None:
-            raise doc.error("nc", f"'nc' must be a whole number over 0, not {doc.values['nc']!r:.80}")
+    names, nc = doc.values.get("names"), _count(doc)
     if names is None:
         if nc is None:
             raise doc.error("names", "neither 'names' nor 'nc' is given; add the class names: 'names: [gate]'")
         return {i: f"class_{i}" for i in range(nc)}
     if not isinstance(names, list | dict) or not names:
-        raise doc.error("names", f"'names' must be a list or ids with names, such as [gate], not {names!r:.80}")
+        raise doc.error("names", f"'names' must be a list or ids with names, such as [gate], not {quoted(names)}")
+    if len(names) > MAX_CLASSES:
+        raise doc.error("names", f"'names' has {len(names)} classes; at most {MAX_CLASSES} are trained")
     try:
-        pairs = dict(enumerate(names)) if isinstance(names, list) else {int(k): v for k, v in names.items()}
-    except (TypeError, ValueError) as error:
+        pairs = dict(enumerate(names)) if isinstance(names, list) else {_class_id(k): v for k, v in names.items()}
+    except (TypeError, ValueError, OverflowError) as error:
         raise doc.error("names", f"a class id under 'names' is not a whole number ({error!s:.80})") from error
     if wrong := [v for v in pairs.values() if not isinstance(v, str | int | float)]:
         raise doc.error("names", f"a class name must be text, not {type(wrong[0]).__name__}")
+    if wrong := [v for v in pairs.values() if isinstance(v, str) and not is_name(v)]:
+        raise doc.error("names", f"{quoted(wrong[0])} is no class name; up to {MAX_NAME} printable characters are one")
     if sorted(pairs) != list(range(len(names))):
         raise doc.error(
-            "names", f"the {len(names)} class ids must be 0 to {len(names) - 1}, not {min(pairs)} to {max(pairs)}"
+            "names",
+            f"the {len(names)} class ids must be 0 to {len(names) - 1}, "
+            f"not {quoted(min(pairs))} to {quoted(max(pairs))}",
         )
     if nc is not None and nc != len(pairs):
         raise doc.error("nc", f"'nc' is {nc}, but 'names' has {len(pairs)} classes; mend one of the two")
-    return {i: str(pairs[i]) for i in sorted(pairs)}
+    return {i: _text(pairs[i]) for i in sorted(pairs)}
+
+
+def _class_id(key: Any) -> int:
+    """A key under `names` as a whole number; text is read as YAML would.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is none.
+    """
+    if int(key) != float(key):
+        raise ValueError(f"{quoted(key)} is none")
+    return int(key)
+
+
+def _text(name: str | float) -> str:
+    return name if isinstance(name, str) else quoted(name, MAX_NAME)

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
     from aigp_lightning.data.dataset import EvalDataset
     from aigp_lightning.data.lint import LintResult
+    from aigp_lightning.data.lost_files import LostFiles
     from aigp_lightning.data.pictures import EvalPictures
     from aigp_lightning.data.samplers import EvalBatches, TrainBatches
     from aigp_lightning.data.scan import ScanResult
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+STAGE_OF = {"train": "train", "test": "test"}
+"""Lightning's stages to splits; all others look at `val`."""
 STRIDE = 32
 TASK = "{task}"
 """In the path of a `data.yaml`: one overlay serves several tasks, each with its own synthetic data set."""
@@ -43,6 +46,8 @@ class YoloDataModule(pl.LightningDataModule):
         seed: of shuffling and augmentation.
         rect: validate in rectangles that fit the images, rather than in squares.
         strict: make any problem in the data an error, instead of setting the image aside.
+        lost_limit: share of a split's images that may vanish or break while training; one more ends the run. At 0, and
+            with `strict`, the first does.
         single_cls: treat all classes as one.
         augment: see `AugmentConfig`.
         synthetic: make this data set with `make-data` when there is no `data_yaml` yet; `out` is its folder.
@@ -58,6 +63,7 @@ class YoloDataModule(pl.LightningDataModule):
         seed: int = 0,
         rect: bool = True,
         strict: bool = False,
+        lost_limit: float = 0.05,
         single_cls: bool = False,
         augment: AugmentConfig = AugmentConfig(),
         synthetic: MakeDataOptions | None = None,
@@ -68,6 +74,9 @@ class YoloDataModule(pl.LightningDataModule):
             raise ConfigError(f"--data.imgsz is {imgsz}; it must be a multiple of {STRIDE}, such as {_near(imgsz)}.")
         if batch_size < 1 or workers < 0:
             raise ConfigError(f"--data.batch_size {batch_size} --data.workers {workers}: at least 1 and 0.")
+        if not 0 <= lost_limit <= 1:
+            raise ConfigError(f"--data.lost_limit {lost_limit}: a share of the images, from 0 to 1.")
+        self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = _settle_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.seed = imgsz, batch_size, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
@@ -77,6 +86,8 @@ class YoloDataModule(pl.LightningDataModule):
         self._spec: DataSpec | None = None
         self._scans: dict[str, ScanResult] = {}
         self._batches: TrainBatches | None = None
+        self._cache_dir: Path | None = None  # the run folder, where another process knows it
+        self.lost: dict[str, LostFiles] = {}
         self.failure: UserError | None = None
 
     # ---- what is in the data set ------------------------------------------------------------------------------------
@@ -111,7 +122,7 @@ class YoloDataModule(pl.LightningDataModule):
                 pose=self.pose,
                 single_cls=self.single_cls,
                 strict=self.strict,
-                cache_dir=self._folder(),
+                cache_dir=self._cache_dir if self._rank else self._folder(),
                 workers=min(self.workers or 1, cores()),
                 progress=self._local_rank == 0,
             )
@@ -162,6 +173,8 @@ class YoloDataModule(pl.LightningDataModule):
                 self._tell(split, self.scan(split))
 
     def _tell(self, split: str, scan: ScanResult) -> None:
+        if self._rank:  # another machine's copy of the same data
+            return
         rank_zero_info(scan.summary())
         linted = self._lint(split, scan)
         odd = linted.problems if linted is not None else []
@@ -191,25 +204,43 @@ class YoloDataModule(pl.LightningDataModule):
 
         options = replace(cast("MakeDataOptions", self.synthetic), out=str(Path(self.data_yaml).parent))
         rank_zero_info(f"{self.data_yaml} is not there: making {options.train + options.val + options.test} pictures")
-        made = make_data(options, progress=self._local_rank == 0)
+        try:
+            made = make_data(options, progress=self._local_rank == 0)
+        except DataError:
+            if Path(self.data_yaml).exists():  # whole, by another run or by a machine that shares this disk
+                return
+            raise
         if made.resolve() != Path(self.data_yaml).resolve():
             raise ConfigError(f"--data.data_yaml is {self.data_yaml}, but make-data writes {made}; name that file.")
 
     def setup(self, stage: str) -> None:
-        """Check the processes' shares.
+        """Read what `prepare_data` has prepared; several processes agree on it.
 
         Raises:
-            UserError: the data set cannot be used, or not in this way.
+            UserError: the data set cannot be used, or not in this way; in all processes, if in one.
         """
-        if self.trainer is not None and self._world_size > 1:
-            failure = self.trainer.strategy.broadcast(self.failure)
-            if failure is not None:
-                raise failure
+        if self.trainer is None or self._world_size == 1:
+            self._check(stage)
+            return
+        from aigp_lightning.data.agreement import agree
+
+        self._cache_dir = self.trainer.strategy.broadcast(self._folder())
+        if self.failure is None:
+            try:
+                self._check(stage)
+            except UserError as error:
+                self.failure = error
+        splits = STAGE_SPLITS.get(stage, ()) if self.failure is None else ()
+        agree(self.failure, {split: self.scan(split).counts for split in splits})
+
+    def _check(self, stage: str) -> None:
         if stage == "fit" and self.batch_size % self._world_size:
             raise ConfigError(
                 f"--data.batch_size {self.batch_size} is over all processes; it must divide by their number, "
                 f"{self._world_size}."
             )
+        for split in STAGE_SPLITS.get(stage, ()):
+            self.scan(split)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
 
@@ -272,6 +303,22 @@ class YoloDataModule(pl.LightningDataModule):
         dataset = open_sources(self.source, self.imgsz)
         return self._loader(dataset, PredictBatches(dataset, self.batch_size, self._rank, self._world_size))
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Note images that were there at the start and could not be read for this batch.
+
+        Raises:
+            RunError: these were too many.
+        """
+        lost = batch.pop("lost", None)
+        if lost:
+            from aigp_lightning.data.lost_files import LostFiles
+
+            split = STAGE_OF.get(str(self.trainer.state.stage.value), "val")  # type: ignore[union-attr]
+            if split not in self.lost:
+                self.lost[split] = LostFiles(split, len(self.scan(split).records), self.lost_limit, self._folder())
+            self.lost[split].take(lost)
+        return batch
+
     # ---- plumbing ---------------------------------------------------------------------------------------------------
 
     def _eval_loader(self, split: str) -> DataLoader[Any]:
@@ -314,7 +361,8 @@ class YoloDataModule(pl.LightningDataModule):
     def _workers(self) -> int:
         """Worker processes a training process: what was asked for, within this process's share of the cores."""
         local = getattr(self.trainer, "num_devices", 1) if self.trainer is not None else 1
-        return min(self.workers, max(cores() // max(local, 1), 1))
+        bound = min(int(os.environ.get("SLURM_CPUS_PER_TASK", "0")), cores())  # SLURM may have shared them out already
+        return min(self.workers, max(cores() // max(local, 1), bound, 1))
 
     @property
     def _model(self) -> Any:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
+from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
+from aigp_lightning.errors import DataError, RunError
 from aigp_lightning.types import RatioPad
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
     from aigp_lightning.data.augment.pipeline import TrainPipeline
     from aigp_lightning.data.scan import ImageRecord
+
+
+TRIES = 20
+"""Images that may take the place of one that cannot be read, before it is plain that none can."""
 
 
 class Item(TypedDict):
@@ -94,20 +100,49 @@ class TrainDataset:
         }
 
     def __getitem__(self, request: TrainRequest) -> Item:
-        mine = self.sample(request.index)
-        self.buffer.move_to_end(request.index)  # only its own turn keeps an image young: that is how partners are drawn
-        done = self.pipeline(mine, [self.sample(index) for index in request.partners], request.seed)
-        record = self.records[request.index]
+        """Make one sample; an image that cannot be read is replaced without a word."""
+        return self._make(request, [])
+
+    def __getitems__(self, requests: Sequence[TrainRequest]) -> list[Item | Lost]:
+        """Make the samples of a batch, and name the images that were to be in it and cannot be read."""
+        lost: list[Lost] = []
+        return [*[self._make(request, lost) for request in requests], *lost]
+
+    def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
+        index, mine = self._readable(request.index, request.seed, lost)
+        self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
+        others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
+        done = self.pipeline(mine, others, request.seed)
         return {
             "image": done["image"],
             "bboxes": done["bboxes"],
             "cls": done["cls"],
             "keypoints": done["keypoints"],
-            "im_file": record.im_file,
-            "ori_shape": record.shape,
+            "im_file": mine["im_file"],
+            "ori_shape": self.records[index].shape,
             "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
-            "sources": (record.im_file, *(self.records[index].im_file for index in request.partners)),
+            "sources": (mine["im_file"], *(other["im_file"] for other in others)),
         }
+
+    def _readable(self, index: int, seed: int, lost: list[Lost]) -> tuple[int, Sample]:
+        """Return a sample before augmentation and its place: the one asked for, else another, drawn by the seed.
+
+        What is lost is asked for again in the next epoch: a network share comes back. So the sample depends on what
+        can be read now, and on nothing that the worker remembers.
+        """
+        others = iter(np.random.default_rng((seed, index)).integers(len(self.records), size=TRIES).tolist())
+        while True:
+            try:
+                return index, self.sample(index)
+            except DataError as error:
+                lost.append(Lost(self.records[index].im_file, str(error)))
+                try:
+                    index = next(others)
+                except StopIteration:
+                    raise RunError(
+                        f"{TRIES + 1} training images in a row cannot be read, the last: {error}. Is the disk with the "
+                        "data still there? What was trained so far is in --ckpt_path last."
+                    ) from None
 
 
 class EvalDataset:
@@ -124,7 +159,22 @@ class EvalDataset:
     def __len__(self) -> int:
         return len(self.records)
 
+    def __getitems__(self, requests: Sequence[EvalRequest]) -> list[Item | Lost]:
+        """Make the samples of a batch; an image that cannot be read is named in its place."""
+        items: list[Item | Lost] = []
+        for request in requests:
+            try:
+                items.append(self[request])
+            except DataError as error:
+                items.append(Lost(self.records[request.index].im_file, str(error)))
+        return items
+
     def __getitem__(self, request: EvalRequest) -> Item:
+        """Make one sample.
+
+        Raises:
+            DataError: the image cannot be read.
+        """
         from aigp_lightning.data.images import read_image
 
         record = self.records[request.index]

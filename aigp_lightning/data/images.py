@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aigp_lightning.data.labels import Problem, printable
+from aigp_lightning.data.limits import MAX_PROBLEMS
 from aigp_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry.path):  # unlike the entry's own, never an error
             if not (entry.is_symlink() and os.path.realpath(entry.path) in above):
                 yield from _walk(entry.path, above)
         elif _is_image(entry.name):
@@ -221,15 +222,20 @@ def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
         raise DataError(f"{printable(file)}: neither an image nor a UTF-8 list of images, one on each line") from error
     except OSError as error:
         raise DataError(f"{printable(file)}: cannot be read: {error.strerror}") from error
-    found = []
+    found, wrong = [], 0
     for number, line in enumerate((raw.strip() for raw in lines), 1):
         if not line:
             continue
         if _is_image(line) and "\0" not in line:
             found.append(_place(line, os.path.dirname(file), str(spec.root)))
         else:
-            text = f"{line[:80]!r} does not end like an image's name, left out"
-            problems.append(Problem(file, number, "not an image", text, False))
+            wrong += 1
+            if wrong <= MAX_PROBLEMS:
+                text = f"{line[:80]!r} does not end like an image's name, left out"
+                problems.append(Problem(file, number, "not an image", text, False))
+    if wrong > MAX_PROBLEMS:
+        text = f"{wrong - MAX_PROBLEMS} more lines do not end like an image's name"
+        problems.append(Problem(file, None, "not an image", text, False))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aigp_lightning.data.limits import MAX_KEYPOINTS, is_name, quoted
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
 
@@ -19,6 +20,7 @@ PERSON = (
     *((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
 )
 PERSON_JOINTS = 17
+MOST_SIGMA = 1e30  # float32 holds it
 
 
 def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
@@ -74,7 +76,7 @@ def _integers(values: Mapping[Any, Any], key: str, fault: Fault) -> tuple[int, .
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-        raise fault(key, f"'{key}' must be a list of whole numbers, not {value!r:.80}")
+        raise fault(key, f"'{key}' must be a list of whole numbers, not {quoted(value)}")
     return tuple(value)
 
 
@@ -83,10 +85,12 @@ def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
     match _integers(values, "kpt_shape", fault):
         case None:
             return None
-        case (int(count), (2 | 3) as numbers) if count > 0:
+        case (int(count), (2 | 3) as numbers) if 0 < count <= MAX_KEYPOINTS:
             return count, numbers
         case other:
-            raise fault("kpt_shape", f"'kpt_shape' must be [keypoints, 2 or 3], such as [4, 3], not {list(other)}")
+            raise fault(
+                "kpt_shape", f"'kpt_shape' must be [keypoints, 2 or 3], such as [4, 3], not {quoted(list(other))}"
+            )
 
 
 def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) -> tuple[int, ...] | None:
@@ -95,13 +99,15 @@ def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) 
     if not flip:
         return None
     if sorted(flip) != list(range(count)):
-        raise fault(key, f"'{key}' must hold each of 0 to {count - 1} once, as 'kpt_shape' says, not {list(flip)}")
+        raise fault(
+            key, f"'{key}' must hold each of 0 to {count - 1} once, as 'kpt_shape' says, not {quoted(list(flip))}"
+        )
     if wrong := [place for place, other in enumerate(flip) if flip[other] != place]:
         one, other = wrong[0], flip[wrong[0]]
         raise fault(
             key,
-            f"'{key}' {list(flip)} turns keypoint {one} into {other}, but {other} into {flip[other]}: mirrored twice, "
-            "every keypoint must be itself again",
+            f"'{key}' {quoted(list(flip))} turns keypoint {one} into {other}, but {other} into {flip[other]}: "
+            "mirrored twice, every keypoint must be itself again",
         )
     return flip
 
@@ -113,8 +119,8 @@ def _names(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[str, ..
         value = next(iter(value.values()), None)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(v, str | int | float) for v in value):
-        raise fault("kpt_names", "'kpt_names' must be a list with one name for each keypoint")
+    if not isinstance(value, list) or not all(isinstance(v, str | int | float) and is_name(str(v)) for v in value):
+        raise fault("kpt_names", "'kpt_names' must be a list with one name for each keypoint, short and printable")
     if len(value) != count:
         raise fault("kpt_names", f"'kpt_names' has {len(value)} names, but 'kpt_shape' says {count} keypoints")
     return tuple(str(v) for v in value)
@@ -127,8 +133,8 @@ def _sigmas(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[float,
     if value is None:
         return None
     numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if not numbers or len(value) != count or not all(0 < v < float("inf") for v in value):
-        raise fault(key, f"'{key}' must be {count} numbers over 0, one for each keypoint, not {value!r:.80}")
+    if not numbers or len(value) != count or not all(0 < v <= MOST_SIGMA for v in value):
+        raise fault(key, f"'{key}' must be {count} numbers over 0, one for each keypoint, not {quoted(value)}")
     return tuple(float(v) for v in value)
 
 
@@ -142,6 +148,7 @@ def _edges(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[tuple[i
         fine = isinstance(pair, list) and len(pair) == len(("from", "to")) and all(type(v) is int for v in pair)
         if not fine or not all(0 <= v < count for v in pair):
             raise fault(
-                "skeleton", f"'skeleton' must be pairs of keypoints from 0 to {count - 1}, such as [[0, 1]], not {pair}"
+                "skeleton",
+                f"'skeleton' must be pairs of keypoints from 0 to {count - 1}, such as [[0, 1]], not {quoted(pair)}",
             )
     return tuple((int(one), int(other)) for one, other in pairs)

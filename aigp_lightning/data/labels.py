@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, regular_file_size
+
 TOLERANCE = 0.01  # how far outside 0…1 a coordinate may lie, as in Ultralytics
 BOX_COLUMNS = 5
 MIN_POLYGON_COLUMNS = 7
@@ -84,14 +86,29 @@ def parse_label_file(
     file = str(path)
     pose = None if boxes_only else kpt_shape
     try:
+        regular_file_size(path, MAX_LABEL_BYTES)
         raw = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return (*_empty(pose), [])
     except (OSError, ValueError) as error:
         return (*_empty(pose), [Problem(file, None, "unreadable label", str(error), True)])
+    cls, bboxes, keypoints, problems = _parse(raw, file, nc, kpt_shape, pose, single_cls)
+    if (more := len(problems) - MAX_PROBLEMS) > 0:
+        fatal = any(problem.fatal for problem in problems)
+        last = Problem(file, problems[MAX_PROBLEMS].line, "and more", f"{more} more from this line on", fatal)
+        problems = [*problems[:MAX_PROBLEMS], last]
+    return cls, bboxes, keypoints, problems
 
+
+def _parse(
+    raw: bytes, file: str, nc: int, kpt_shape: tuple[int, int] | None, pose: tuple[int, int] | None, single_cls: bool
+) -> Labels:
+    """Read the content of a label file; see `parse_label_file`."""
     tokens, problems = _split(raw, file)
-    if kpt_shape and boxes_only:
+    if len(tokens) + len(problems) > MAX_ROWS:
+        text = f"{len(tokens) + len(problems)} lines, at most {MAX_ROWS} are read"
+        return (*_empty(pose), [Problem(file, None, "too many rows", text, True)])
+    if kpt_shape and pose is None:
         columns = BOX_COLUMNS + kpt_shape[0] * kpt_shape[1]
         tokens = [(n, t[:BOX_COLUMNS] if len(t) == columns else t) for n, t in tokens]
     polygons = pose is None and any(len(t) > BOX_COLUMNS + 1 for _, t in tokens)
@@ -121,7 +138,7 @@ def _split(raw: bytes, file: str) -> tuple[list[tuple[int, list[str]]], list[Pro
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         problems, lines = [], []
-        for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines()[: MAX_ROWS + 1], 1):
             try:
                 lines.append(line.decode("utf-8"))
             except UnicodeDecodeError as error:

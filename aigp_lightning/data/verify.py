@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 
 from aigp_lightning.data.images import open_image, read_image
 from aigp_lightning.data.labels import Problem
+from aigp_lightning.data.limits import MAX_PIXELS, regular_file_size
 from aigp_lightning.errors import DataError
 
 MIN_SIDE = 10  # pixels, as Ultralytics
-MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
 TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 ORIENTATION = 274
 
@@ -29,9 +29,9 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
         return None, Problem(file, None, kind, text, True)
 
     try:
+        if regular_file_size(file) == 0:
+            return bad("unreadable image", "the file is empty")
         with open(file, "rb") as stream:
-            if os.fstat(stream.fileno()).st_size == 0:
-                return bad("unreadable image", "the file is empty")
             image = open_image(stream, file)
             width, height = image.size
             if min(width, height) < MIN_SIDE:

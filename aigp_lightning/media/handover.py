@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aigp_lightning.media.jobs import Done, Group, Status, reason_of
+from aigp_lightning.media.jobs import Done, Group, Job, Status, reason_of
 from aigp_lightning.media.ledger import Entry
 from aigp_lightning.media.policy import PER_EPOCH
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 3
 """Failures in a row after which a logger is left alone."""
-TWICE = "already sent before the run was resumed"
 Outcome = Literal["written", "sent", "withheld", "failed"]
 
 
@@ -58,8 +57,13 @@ class HandOver:
         for sink in self.routing.sinks:
             self._to(sink, remote if sink.remote else local, group)
 
+    def done(self, job: Job, group: Group) -> bool:
+        """Whether a run that goes on has this picture already, and everybody who is to have it."""
+        takers = ("file", *(sink.name for sink in self.routing.takers(job.kind)))
+        return all(self.ledger.has(taker, job.key, group.epoch) for taker in takers)
+
     def note(self, done: Done, destination: str, outcome: Outcome) -> None:
-        """Add a line to the ledger."""
+        """Add a line to the ledger; a file that was written before with the same bytes has one."""
         picture = done.picture
         entry = Entry(
             kind=done.job.kind,
@@ -74,6 +78,8 @@ class HandOver:
             outcome=outcome,
             reason=done.reason,
         )
+        if outcome == "written" and self.ledger.has("file", entry.key, entry.epoch, entry.sha256):
+            return
         try:
             self.ledger.add(entry)
         except OSError as error:
@@ -98,8 +104,7 @@ class HandOver:
         for done in offered:
             if sink not in self.routing.takers(done.job.kind):
                 continue
-            if self.ledger.sent(sink.name, done.job.key, group.epoch):
-                self.note(replace(done, reason=TWICE), sink.name, "withheld")
+            if self.ledger.has(sink.name, done.job.key, group.epoch):
                 continue
             reason = self._refusal(done) if sink.remote else ""
             if reason:

@@ -92,15 +92,16 @@ class Ledger:
 
     Args:
         path: the file; it is made if it isn't there.
+        again: whether what it holds is of the same run, which goes on; else `has` knows nothing of it.
 
     Raises:
         OSError: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, again: bool = True) -> None:
         self._lock = threading.Lock()
         self._bytes: Counter[tuple[str, str]] = Counter()
-        self._sent: set[tuple[str, str, int]] = set()
+        self._had: dict[tuple[str, str, int], str] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         data = _trim(path)
         lines = _parse(data)
@@ -109,6 +110,8 @@ class Ledger:
         self._next = lines.due
         for line in lines:
             self._count(line)
+        if not again:
+            self._had.clear()
         self._file = path.open("ab", buffering=0)
 
     def add(self, entry: Entry) -> None:
@@ -138,9 +141,17 @@ class Ledger:
             and (destinations is None or destination in destinations or destination.split(":")[0] in destinations)
         )
 
-    def sent(self, destination: str, key: str, epoch: int) -> bool:
-        """Whether a logger has the picture of this epoch already: a resumed run need not send it again."""
-        return (destination, key, epoch) in self._sent
+    def has(self, destination: str, key: str, epoch: int, sha256: str | None = None) -> bool:
+        """Whether it is settled what a destination has of a picture: a run that goes on need not see to it again.
+
+        Args:
+            destination: as in an entry.
+            key: of the picture.
+            epoch: of the picture.
+            sha256: only if the latest of its lines has these bytes.
+        """
+        known = self._had.get((destination, key, epoch))
+        return known is not None and sha256 in (None, known)
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
@@ -158,8 +169,8 @@ class Ledger:
 
     def _count(self, entry: Entry) -> None:
         self._bytes[entry.destination, entry.outcome] += entry.bytes
-        if entry.outcome == "sent":
-            self._sent.add((entry.destination, entry.key, entry.epoch))
+        if entry.outcome != "failed":
+            self._had[entry.destination, entry.key, entry.epoch] = entry.sha256
 
 
 def read_ledger(path: Path) -> Lines:
@@ -230,9 +241,9 @@ def _line(raw: bytes, number: int) -> Line | None:
     try:
         content = json.loads(raw)
         line = Line(**content, number=number)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # the last for brackets in brackets
         return None
-    right = all(isinstance(content[name], kinds) for name, kinds in _KINDS.items())
+    right = all(isinstance(getattr(line, name), kinds) for name, kinds in _KINDS.items())
     return line if right and all(isinstance(source, str) for source in line.sources) else None
 
 

@@ -5,6 +5,7 @@ A logger gets the very bytes of a file that is in the run folder. Nothing here d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -15,6 +16,9 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.media.encode import picture_size
+
+WAIT = 10.0
+"""Most seconds that W&B gets to write a row."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,14 @@ class WandbSink:
 
         row: dict[str, Any] = {picture.key: wandb.Image(str(picture.path)) for picture in pictures}
         self.logger.experiment.log({**row, "epoch": epoch, "trainer/global_step": step})
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait until the row is on disk: what the ledger calls sent must be there, should the run be killed now."""
+        settled = getattr(self.logger, "settled", None)
+        limit = time.monotonic() + WAIT
+        while settled is not None and not settled() and time.monotonic() < limit:
+            time.sleep(0.02)
 
 
 class OtherSink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
@@ -48,7 +49,17 @@ class Studio:
     def __post_init__(self) -> None:
         self._tasks: queue.Queue[Group | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+        self._begun = self._ended = 0  # groups; each is counted by one thread alone
         self._thread.start()
+
+    @property
+    def begun(self) -> int:
+        """How many groups it was given."""
+        return self._begun
+
+    def ended(self, groups: int) -> bool:
+        """Whether so many groups are worked off, from the first on."""
+        return self._ended >= groups or not self._thread.is_alive()
 
     @property
     def status(self) -> Status:
@@ -58,7 +69,8 @@ class Studio:
     def put(self, group: Group) -> None:
         """Hand over a group; returns at once unless the thread is far behind."""
         if self._thread.is_alive():
-            self.status.pending += 1
+            self._begun += 1
+            self.status.pending = self._begun - self._ended
             self._tasks.put(group)
 
     def close(self) -> None:
@@ -72,19 +84,22 @@ class Studio:
 
     def _run(self) -> None:
         if sys.platform == "linux":  # where a thread has its own priority; training comes first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            with contextlib.suppress(OSError):  # a run that is nicer already may not take that back
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while (group := self._tasks.get()) is not None:
             try:
                 self.work(group)
             except Exception as error:
                 self.status.failed += 1
                 self.handover.say(f"pictures of epoch {group.epoch} failed: {reason_of(error)}")
-            self.status.pending -= 1
+            self._ended += 1
+            self.status.pending = self._begun - self._ended
 
     def work(self, group: Group) -> None:
         """Draw a group's pictures, write them and hand them over."""
         jobs = group.jobs if not callable(group.jobs) else group.jobs()
-        local = [done for job in jobs if self.handover.routing.wanted(job.kind) and (done := self._file(job, group))]
+        due = [job for job in jobs if self.handover.routing.wanted(job.kind) and not self.handover.done(job, group)]
+        local = [done for job in due if (done := self._file(job, group))]
         self.handover.deliver(local, [self._for_remote(done) for done in local], group)
 
     def _file(self, job: Job, group: Group) -> Done | None:

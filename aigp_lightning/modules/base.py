@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aigp_lightning.checkpoints import random_state, restore_random_state
+from aigp_lightning.checkpoints import our_part, random_state, restore_random_state
 from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.modules.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.optim import OptimConfig, Schedule
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
@@ -66,6 +67,7 @@ class BaseModule(pl.LightningModule):
         self.names: dict[int, str] = {}
         self.schedule: Schedule | None = None
         self.metrics: DetectionMetrics | None = None
+        self.val_losses = BatchLosses()
         self._last_step = -1
         self._pending: dict[str, Tensor] = {}
         self._random: dict[str, Any] | None = None
@@ -219,12 +221,13 @@ class BaseModule(pl.LightningModule):
         """Loss components and metrics of one batch."""
         assert self.metrics is not None
         if not len(batch["img"]):  # this process's share of the last group of images is empty
-            output: StepOutput = {"predictions": [], "loss_items": dict.fromkeys(self.loss_names, torch.tensor(0.0))}
+            nothing = dict.fromkeys(self.loss_names, torch.tensor(0.0))
+            output: StepOutput = {"predictions": [], "loss_items": nothing, "loss_divisors": nothing}
         else:
             output = self.evaluate(batch)
         self.metrics.update(output["predictions"], batch)
-        items = {f"val/{key}": value for key, value in output["loss_items"].items()}
-        self.log_dict(items, on_epoch=True, on_step=False, batch_size=min(len(batch["img"]), 1), sync_dist=True)
+        names, items = list(output["loss_items"]), list(output["loss_items"].values())
+        self.val_losses.update(items, divisors_of(output.get("loss_divisors"), names, len(batch["img"])))
         return output
 
     def on_validation_epoch_end(self) -> None:
@@ -232,10 +235,13 @@ class BaseModule(pl.LightningModule):
         assert self.metrics is not None
         results = self.metrics.compute()
         fitness = results.pop("fitness")
-        self.log_dict(results, sync_dist=True)
-        self.log("fitness", fitness, logger=False, sync_dist=True)
+        losses = {f"val/{name}": mean for name, mean in zip(self.loss_names, self.val_losses.compute(), strict=True)}
+        # All processes know the same figures; the mean of three equal numbers can be another one, the largest cannot.
+        self.log_dict({**losses, **results}, sync_dist=True, reduce_fx="max")
+        self.log("fitness", fitness, logger=False, sync_dist=True, reduce_fx="max")
         self.table = self.metrics.table()
         self.metrics.reset()
+        self.val_losses.reset()
 
     def test_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
         """As validation, on the test split."""
@@ -275,10 +281,8 @@ class BaseModule(pl.LightningModule):
         Raises:
             WeightsError: another program's checkpoint, another task, or other classes.
         """
-        ours = checkpoint.get("aigp")
         path = str((self.trainer.ckpt_path if self._trainer is not None else None) or "this checkpoint")
-        if not isinstance(ours, dict) or "names" not in ours:
-            raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt go to --model.weights.")
+        ours = our_part(checkpoint, path)
         if ours["task"] != self.task:
             raise WeightsError(f"{path} is of a {ours['task']} model; the configuration asks for {self.task}.")
         if self.names and len(ours["names"]) != len(self.names):

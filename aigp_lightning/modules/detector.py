@@ -127,7 +127,9 @@ class DetectorModule(BaseModule):
                     "classes; `fit` adapts them."
                 )
             return bridge.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
-        variant = description["yaml"] if description is not None else self.variant
+        variant = self.variant if description is None else description.get("yaml")
+        if not isinstance(variant, str | Mapping):
+            raise WeightsError("this checkpoint does not describe its network.")
         network = bridge.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
             taken, total = bridge.transfer_weights(network, source)
@@ -163,10 +165,14 @@ class DetectorModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """One forward pass for loss components and predictions, several labels a box allowed."""
+        from aigp_lightning.ultralytics_bridge import noted_divisors
+
         network = cast("Any", self.network)
         raw = network(batch["img"])
-        _, items = network.loss(batch, raw)
-        return {"loss_items": items, "predictions": self._suppress(raw, self.conf, multi_label=True)}
+        with noted_divisors(network) as divisors:
+            _, items = network.loss(batch, raw)
+        found = self._suppress(raw, self.conf, multi_label=True)
+        return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """What the model finds in each image above `conf`, one label a box."""

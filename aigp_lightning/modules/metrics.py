@@ -27,7 +27,8 @@ class DetectionMetrics(Metric):
     """Precision, recall, mAP50 and mAP50-95 over a split, each image counted once.
 
     What it gathers is small (one row a prediction and one a label), so processes exchange the rows themselves and
-    every one of them computes the same figures from all.
+    every one of them computes the same figures from all. Rows are put in the order that one process would have them
+    in: of equally confident predictions the first counts first.
 
     What `compute` found stays until the next one, whatever is reset in between: `curves()`, `table()`, `confusion` and
     `fitness`.
@@ -48,13 +49,14 @@ class DetectionMetrics(Metric):
     pred_cls: list[Tensor]
     target_cls: list[Tensor]
     target_img: list[Tensor]
+    place: list[Tensor]
     images: Tensor
     matrix: Tensor
 
     def __init__(self, names: Mapping[int, str]) -> None:
         super().__init__()
         self.names = dict(names)
-        for state in ("correct", "conf", "pred_cls", "target_cls", "target_img"):
+        for state in ("correct", "conf", "pred_cls", "target_cls", "target_img", "place"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
         self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
         shape = (len(self.names) + 1,) * 2
@@ -73,8 +75,10 @@ class DetectionMetrics(Metric):
                 takes part in the exchange.
         """
         targets = true_boxes(batch)
+        places = _places(self._update_count, len(predictions))
         for index, prediction in enumerate(predictions):
             self._judge(prediction, batch, batch["batch_idx"] == index, targets)
+            self.place.append(torch.full_like(prediction.labels, places[index]))
         if not predictions:
             self._append_nothing()
         self.images += len(predictions)
@@ -104,14 +108,19 @@ class DetectionMetrics(Metric):
         whole = {"dtype": torch.int64, "device": self.device}
         self.correct.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
         self.conf.append(torch.zeros(0, device=self.device))
-        for state in (self.pred_cls, self.target_cls, self.target_img):
+        for state in (self.pred_cls, self.target_cls, self.target_img, self.place):
             state.append(torch.zeros(0, **whole))  # type: ignore[call-overload]
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`."""
         from aigp_lightning.ultralytics_bridge import detection_metrics
 
-        self.details = detection_metrics(self.names, *(_array(state) for state in self._evidence()))
+        order = np.argsort(_array(self.place), kind="stable")
+        correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._evidence()), None)[:6]
+        self.details = detection_metrics(
+            self.names, correct[order], conf[order], pred_cls[order], target_cls, target_img,
+            None if pose is None else pose[order],
+        )  # fmt: skip
         self.counted = int(self.images)  # of all processes: outside `compute` the state is this one's alone again
         self.confusion = self.matrix.cpu().numpy().copy()
         self.fitness = float(self.details.fitness)
@@ -149,6 +158,14 @@ class DetectionMetrics(Metric):
             counts = {"images": int(details.nt_per_image[index]), "instances": int(details.nt_per_class[index])}
             rows.append({"class": self.names[int(index)], **counts, **dict(zip(keys, figures, strict=True))})
         return rows
+
+
+def _places(step: int, images: int) -> list[int]:
+    """Where a process's images of this step stand among those of all; see `EvalBatches` for how they are shared out."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if together else 0
+    world = torch.distributed.get_world_size() if together else 1
+    return [(step << 32) + index * world + rank for index in range(images)]
 
 
 def true_boxes(batch: DetectionBatch) -> Tensor:

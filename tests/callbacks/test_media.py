@@ -257,9 +257,9 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
         opened = media.Ledger
 
-        def anew(path: Path) -> object:
+        def anew(path: Path, again: bool) -> object:
             path.unlink(missing_ok=True)
-            return opened(path)
+            return opened(path, again)
 
         monkeypatch.setattr(media, "Ledger", anew)
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers import largest_file
 
 from aigp_lightning.callbacks.results import Results, read_rows
 
@@ -66,3 +67,22 @@ def test_a_pose_line_has_what_models_are_compared_by(tmp_path: Path, capsys: pyt
     assert expected in line
     assert "precision" not in line and "gate" not in line
     assert len(line) < 170
+
+
+def test_rows_that_a_full_disk_does_not_take_are_written_later(tmp_path: Path) -> None:
+    """The file is as before, the rows travel in checkpoints, and the next that fits brings them along."""
+    path, first = tmp_path / "results.csv", Results(print_lines=False)
+    for epoch in range(400):
+        after(first, tmp_path, epoch, {**LOSSES, **BOXES})
+    before = path.read_bytes()
+    with largest_file(len(before) + 10):
+        after(first, tmp_path, 400, {**LOSSES, **BOXES})
+        after(first, tmp_path, 401, {**LOSSES, **BOXES, "metrics/new": 1.0})  # a new column rewrites the whole file
+    assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+    resumed = Results(print_lines=False)
+    resumed.load_state_dict(first.state_dict())
+    after(resumed, tmp_path, 402, {**LOSSES, **BOXES})
+    assert [row["epoch"] for row in read_rows(path)] == [str(epoch + 1) for epoch in range(403)]
+    assert [row["metrics/new"] for row in read_rows(path)[-3:]] == ["", "1", ""]
+    assert resumed.state_dict() == {}

@@ -259,6 +259,30 @@ def test_an_empty_split_is_an_error(tmp_path: Path) -> None:
 def test_a_batch_must_divide_by_the_processes(shapes: Path) -> None:
     data = YoloDataModule(str(shapes), batch_size=7, workers=0)
     strategy = SimpleNamespace(broadcast=lambda value: value)
-    data.trainer = SimpleNamespace(world_size=2, lightning_module=None, strategy=strategy)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=2, lightning_module=None, strategy=strategy, default_root_dir="."
+    )
     with pytest.raises(UserError, match=r"--data\.batch_size 7.*2"):
         data.setup("fit")
+
+
+def test_a_data_set_that_another_machine_made_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aigp_lightning.data import gates
+    from aigp_lightning.data.gates import MakeDataOptions
+
+    def late(options: MakeDataOptions, progress: bool) -> Path:
+        first = gates.writer.make_data(options, False)
+        times.append(first.stat().st_mtime_ns)
+        return gates.writer.make_data(options, progress)
+
+    times: list[int] = []
+    monkeypatch.setattr(gates, "make_data", late)
+    yaml = tmp_path / "made" / "data.yaml"
+    synthetic = MakeDataOptions(train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+    data = YoloDataModule(str(yaml), workers=0, synthetic=synthetic)
+    data.prepare_data()
+    assert data.train_images == 2
+    assert yaml.stat().st_mtime_ns == times[0], "the first one's stays"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]

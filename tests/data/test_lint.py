@@ -285,8 +285,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Yol
     def make(spec: DataSpec, task: str = "pose", **options: bool) -> YoloDataModule:
         data = YoloDataModule(str(spec.file), imgsz=64, batch_size=2, workers=0, **options)  # type: ignore[arg-type]
         data.trainer = SimpleNamespace(  # type: ignore[assignment]
-            world_size=1, local_rank=0, default_root_dir=str(tmp_path / "run"), state=SimpleNamespace(fn=None),
-            lightning_module=SimpleNamespace(task=task),
+            world_size=1, local_rank=0, global_rank=0, default_root_dir=str(tmp_path / "run"),
+            state=SimpleNamespace(fn=None), lightning_module=SimpleNamespace(task=task),
         )  # fmt: skip
         return data
 

@@ -80,12 +80,12 @@ def test_a_resumed_run_goes_on_in_the_chain_and_knows_what_was_sent(tmp_path: Pa
     ledger.close()
     again = Ledger(path)
     assert again.problems == []
-    assert again.sent("wandb", "val_batch0_pred", 0)
-    assert not again.sent("wandb", "val_batch0_pred", 1)
-    assert not again.sent("tensorboard", "val_batch0_pred", 0)
-    assert not again.sent("file", "val_batch0_pred", 0)
+    assert again.has("wandb", "val_batch0_pred", 0)
+    assert not again.has("wandb", "val_batch0_pred", 1)
+    assert not again.has("tensorboard", "val_batch0_pred", 0)
+    assert again.has("file", "val_batch0_pred", 0)
     again.add(entry(epoch=1, destination="other:CometLogger"))
-    assert again.sent("other:CometLogger", "val_batch0_pred", 1)
+    assert again.has("other:CometLogger", "val_batch0_pred", 1)
     assert again.total() == 1000 + 1001
     assert again.total(destinations=["wandb"]) == 1000
     assert again.total(destinations=["other", "tensorboard"]) == 1001
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
-    assert not ledger.sent("wandb", "val_batch0_pred", 1)
+    assert not ledger.has("wandb", "val_batch0_pred", 1)
     ledger.add(entry(epoch=2))
     ledger.close()
     lines = read_ledger(path)

@@ -229,8 +229,11 @@ def test_a_resumed_run_makes_no_doubles(studio: Callable[..., Studio], tmp_path:
     assert [epoch for _, _, epoch, _ in second.got] == [1]
     assert [line for line in lines(tmp_path) if line[1] == "wandb"] == [
         ("val_batch0_pred", "wandb", "sent", 0),
-        ("val_batch0_pred", "wandb", "withheld", 0),
         ("val_batch0_pred", "wandb", "sent", 1),
+    ]
+    assert [line for line in lines(tmp_path) if line[1] == "file"] == [
+        ("val_batch0_pred", "file", "written", 0),
+        ("val_batch0_pred", "file", "written", 1),
     ]
 
 

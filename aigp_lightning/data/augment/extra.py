@@ -145,6 +145,20 @@ class UserTransforms:
         )
         return {**data, "image": result["image"], "instances": self._follow(instances, points, result)}
 
+    def blame(self, error: BaseException) -> str:
+        """Names of the transforms that were at work when an error was raised: the innermost, else all.
+
+        Args:
+            error: raised by `__call__`.
+        """
+        leaves, trace, found = [leaf for item in self.transforms for leaf in _leaves(item)], error.__traceback__, None
+        while trace is not None:
+            mine = trace.tb_frame.f_locals.get("self")
+            found = mine if any(mine is leaf for leaf in leaves) else found
+            trace = trace.tb_next
+        names = [type(found)] if found is not None else [type(item) for item in self.transforms]
+        return ", ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in names)
+
     def _follow(self, instances: Instances, points: np.ndarray, result: dict[str, Any]) -> Instances:
         """Labels after Albumentations moved them; keypoints that it lost are invisible."""
         rows = np.asarray(result["row"], dtype=np.int64)

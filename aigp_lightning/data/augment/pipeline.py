@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
@@ -80,7 +80,8 @@ class TrainPipeline:
             (imgsz, imgsz, 3) image with the labels that are left.
 
         Raises:
-            ConfigError: There are keypoints to flip and no permutation to flip them by.
+            ConfigError: There are keypoints to flip and no permutation to flip them by, or a transform of the user's
+                fails on this image.
         """
         from aigp_lightning.data.augment.instances import Instances
 
@@ -96,7 +97,7 @@ class TrainPipeline:
         }
         for step in steps:
             step.set_random_state(generator, py_random)
-            data = step(**data)
+            data = step(**data) if step is not extra else self._run_extra(extra, data, sample["im_file"])
         labels: Instances = data["instances"]
         return {
             "image": data["image"],
@@ -105,6 +106,18 @@ class TrainPipeline:
             "keypoints": labels.keypoints,
             "im_file": sample["im_file"],
         }
+
+    def _run_extra(self, extra: UserTransforms, data: dict[str, Any], im_file: str) -> dict[str, Any]:
+        try:
+            return extra(**data)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's code raises
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(
+                f"augment.extra: {extra.blame(error)} fails on {im_file}: {type(error).__name__}: {reason}. "
+                "Mend the transform, or take it out of augment.extra."
+            ) from error
 
     def _check_flips(self) -> None:
         """Refuse to mirror keypoints without knowing their mirror names."""

@@ -107,11 +107,16 @@ def _refuse_taken(target: Path, force: bool) -> None:
 
 
 def _put(partial: Path, target: Path, force: bool) -> None:
-    """Move the finished folder into place, an older one out of the way first and back if that fails."""
+    """Move the finished folder into place, an older one out of the way first and back if that fails.
+
+    Without `force` there is at most an empty folder in the way: where somebody else was faster, theirs stays.
+    """
     _refuse_taken(target, force)
     target = target.resolve()
     old = partial.with_suffix(".old")
-    if target.exists():
+    if target.exists() and not force:
+        target.rmdir()
+    elif target.exists():
         target.rename(old)
     try:
         partial.rename(target)

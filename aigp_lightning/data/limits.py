@@ -1,0 +1,59 @@
+"""How large the files of a data set may be, and how their contents are quoted: they may come from anywhere."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+import stat
+from typing import Any
+
+MAX_YAML_BYTES = 1_000_000
+MAX_LABEL_BYTES = 16_000_000
+MAX_ROWS = 100_000
+"""Most lines of a label file; no picture shows as many objects."""
+MAX_PROBLEMS = 100
+"""Most problems that are kept of one file."""
+MAX_CLASSES = 100_000
+MAX_KEYPOINTS = 1000
+MAX_NAME = 200
+"""Most characters of a class's or keypoint's name."""
+MAX_PIXELS = 178_956_970
+"""Most pixels of an image, Pillow's own limit against decompression bombs: half a GB once decoded."""
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 2  # aliases in a YAML can make a value of a few bytes as long as you like
+
+
+def regular_file_size(path: str | os.PathLike[str], most: int | None = None) -> int:
+    """Size of a file in bytes, found without opening it: a pipe would never let go.
+
+    Args:
+        path: the file; links are followed.
+        most: the size at which it is not read any more.
+
+    Raises:
+        OSError: it is not there.
+        ValueError: it is no ordinary file, or larger than `most`; the text says so.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("a folder" if stat.S_ISDIR(found.st_mode) else "a device or pipe, not a file")
+    if most is not None and found.st_size > most:
+        raise ValueError(f"{found.st_size / 1e6:.0f} MB, at most {most / 1e6:.0f} are read")
+    return found.st_size
+
+
+def quoted(value: Any, most: int = 80) -> str:
+    """A value as Python writes it, on one line and cut, however long, deep or large it is."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # a whole number of over 4300 digits
+        text = "a very long number"
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def is_name(text: str) -> bool:
+    """Whether the text may name a class or a keypoint: short, and without characters that steer a terminal."""
+    return len(text) <= MAX_NAME and not any(
+        ord(c) < ord(" ") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text
+    )

@@ -1,0 +1,45 @@
+"""What every parser of ours does: options by their full names only, and errors of a line or two."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
+NOTHING = "Expected a <class 'NoneType'>"
+
+
+class Exact:
+    """Goes before a parser of jsonargparse's: no short forms, no list of all the types that were tried.
+
+    Args:
+        *args: the parser's own.
+        **kwargs: the parser's own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong, without the types that were tried."""
+        # The parser of a class within another's raises, and the outer one says it.
+        parser: Any = super()
+        parser.error(shortened(message) if getattr(self, "exit_on_error", True) else message, ex)
+        raise AssertionError("jsonargparse has left by now")
+
+
+def shortened(message: str) -> str:
+    """Reduce jsonargparse's report of all the types that a nested option might have had to the option and the reason.
+
+    Args:
+        message: what jsonargparse says.
+    """
+    key = re.match(r'Parser key "([\w.]+)":', message)
+    if key is None or "Does not validate" not in message:
+        return message
+    given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
+    option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
+    lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
+    reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
+    where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
+    return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"

@@ -1,0 +1,201 @@
+"""What the policy sees: 37 numbers in the body frame, nothing of where on earth it is or where north is.
+
+| numbers | what |
+|---|---|
+| 0–2 | velocity, m/s |
+| 3–5 | direction of gravity |
+| 6–8 | body rates, rad/s |
+| 9–20 | inner corners of the next gate, x y z each, m: top-left, top-right, bottom-right, bottom-left |
+| 21–32 | those of the gate behind it |
+| 33–36 | last action |
+
+With a camera, corners are seen where the picture has all four of them. Those of a gate out of sight are what the drone
+knows from its last sight and its own motion since, `lost` says how; those of a gate never seen are zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Ints, Rows, norm
+from aigp_lightning.policy.env.camera import in_view
+from aigp_lightning.policy.env.streams import Streams
+
+SIZE = 37
+CORNERS = slice(9, 33)
+ACTION = slice(33, 37)
+LIMIT = np.concatenate([np.full(3, 100.0), np.full(3, 2.0), np.full(3, 50.0), np.full(24, 200.0), np.full(4, 1.0)])
+LOST = ("predict", "hold", "zero")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is wrong with the observation.
+
+    Attributes:
+        velocity: standard deviation, m/s.
+        gravity: of each component of the direction.
+        rates: rad/s.
+        corner: of each corner's coordinates, m for each metre of distance.
+        range: of a gate's distance, as a share of it, the same for its four corners.
+        camera: whether corners come from the camera alone, or else always.
+        frame_every: steps from one picture to the next: 2 are 30 Hz at 60 Hz control.
+        max_distance: m, beyond which no gate is recognised.
+        dropout: share of pictures in which a near gate isn't recognised. It grows linearly from half `max_distance`
+            on, to all of them at `max_distance`.
+        lost: corners of a gate out of sight: `predict` moves the last sight by the measured velocity and rates,
+            `hold` keeps it, `zero` forgets it.
+        delay: steps by which all but the last action is late.
+    """
+
+    velocity: float = 0.0
+    gravity: float = 0.0
+    rates: float = 0.0
+    corner: float = 0.0
+    range: float = 0.0
+    camera: bool = False
+    frame_every: int = 2
+    max_distance: float = 40.0
+    dropout: float = 0.0
+    lost: Literal["predict", "hold", "zero"] = "predict"
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, int | float) and value < 0:
+                raise ConfigError(f"noise.{item.name} is {value}: it can't be negative")
+        if self.lost not in LOST:
+            raise ConfigError(f"noise.lost is {self.lost!r}; give {', '.join(LOST)}")
+        if self.frame_every < 1 or self.max_distance <= 0 or self.dropout > 1:
+            raise ConfigError("noise: frame_every is at least 1, max_distance above 0, dropout at most 1")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The truth in the body frame, for m environments.
+
+    Attributes:
+        velocity, gravity, rates: (3, m).
+        corners: of the next gate and the one behind it, (3, 8, m), m.
+        action: the last one, (4, m).
+        step: of the episode, (m,).
+        switched: whether the next gate has just become another one, (m,).
+    """
+
+    velocity: Floats
+    gravity: Floats
+    rates: Floats
+    corners: Floats
+    action: Floats
+    step: Ints
+    switched: Bools
+
+
+class Observer:
+    """Turns truth into observations of `n` environments, and remembers what each one has seen.
+
+    Args:
+        n: environments.
+        noise: what is wrong.
+        dt: time between observations, s.
+    """
+
+    def __init__(self, n: int, noise: Noise, dt: float) -> None:
+        self.noise, self._dt = noise, FLOAT(dt)
+        self._known, self._ever = np.zeros((3, 8, n), FLOAT), np.zeros((2, n), np.bool_)
+        self._late = np.zeros((noise.delay + 1, ACTION.start, n), FLOAT)
+        self._exact = noise == Noise(delay=noise.delay)
+
+    def forget(self, rows: Rows) -> None:
+        """New episodes have seen nothing."""
+        self._known[..., rows], self._ever[:, rows] = 0, False
+
+    def observe(self, sight: Sight, streams: Streams, rows: Rows = ALL) -> Floats:
+        """Observations.
+
+        Args:
+            sight: the truth, of m environments.
+            streams: for the noise.
+            rows: which environments.
+
+        Returns:
+            (37, m).
+        """
+        own = np.concatenate([sight.velocity, sight.gravity, sight.rates])
+        corners = sight.corners
+        if not self._exact:
+            own = own + self._deviations() * streams.normal(9, rows)
+            corners = self._corners(sight, own, streams, rows)
+        seen = np.concatenate([own, corners.transpose(1, 0, 2).reshape(24, -1)])
+        if self.noise.delay:
+            seen = self._delayed(seen, sight, rows)
+        return np.concatenate([seen, sight.action])
+
+    def _deviations(self) -> Floats:
+        noise = self.noise
+        return np.repeat(np.array([noise.velocity, noise.gravity, noise.rates], FLOAT), 3)[:, None]
+
+    def _corners(self, sight: Sight, own: Floats, streams: Streams, rows: Rows) -> Floats:
+        """What is known of the corners, (3, 8, m)."""
+        noise, m = self.noise, sight.step.shape[0]
+        pairs = sight.corners.reshape(3, 2, 4, m)
+        distance = norm(pairs.mean(axis=2))
+        measured = pairs
+        if noise.corner or noise.range:
+            draws = streams.normal(26, rows)
+            measured = pairs * (1 + FLOAT(noise.range) * draws[24:, None])
+            measured = measured + FLOAT(noise.corner) * draws[:24].reshape(3, 2, 4, m) * distance[:, None]
+        if not noise.camera and not noise.dropout:
+            return measured.reshape(3, 8, m)
+        recognised = self._recognised(pairs, distance, sight, streams, rows)
+        known, ever = self._remembered(sight, own, rows)
+        known = np.where(recognised[:, None], measured, known.reshape(3, 2, 4, m)).reshape(3, 8, m)
+        self._known[..., rows], self._ever[:, rows] = known, ever | recognised
+        return known
+
+    def _recognised(self, pairs: Floats, distance: Floats, sight: Sight, streams: Streams, rows: Rows) -> Bools:
+        """Which of the two gates this step's picture shows, (2, m)."""
+        noise = self.noise
+        far = np.clip(2 * distance / FLOAT(noise.max_distance) - 1, 0, 1) if noise.camera else FLOAT(0)
+        recognised = streams.uniform(2, rows) >= 1 - (1 - FLOAT(noise.dropout)) * (1 - far)
+        if noise.camera:
+            picture = sight.step % noise.frame_every == 0
+            recognised &= picture & in_view(pairs).all(axis=1)
+        seen: Bools = recognised
+        return seen
+
+    def _remembered(self, sight: Sight, own: Floats, rows: Rows) -> tuple[Floats, Bools]:
+        """Corners as last known, moved to now, (3, 8, m), and which gates have ever been seen, (2, m)."""
+        known, ever = self._known[..., rows], self._ever[:, rows]
+        shifted = np.concatenate([known[:, 4:], np.zeros_like(known[:, 4:])], axis=1)
+        known = np.where(sight.switched, shifted, known)
+        ever = np.where(sight.switched, np.stack([ever[1], np.zeros_like(ever[1])]), ever)
+        if self.noise.lost == "zero":
+            return np.zeros_like(known), ever
+        if self.noise.lost == "predict":
+            known = known - self._dt * (own[:3, None] + _cross(own[6:9, None], known))
+        return known * np.repeat(ever, 4, axis=0), ever
+
+    def _delayed(self, seen: Floats, sight: Sight, rows: Rows) -> Floats:
+        """What was seen `delay` steps ago; at an episode's beginning its first sight."""
+        queue = np.concatenate([seen[None], self._late[:-1, :, rows]])
+        queue = np.where(sight.step == 0, seen[None], queue)
+        self._late[..., rows] = queue
+        oldest: Floats = queue[-1]
+        return oldest
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    """Cross product over the first axis."""
+    return np.stack(
+        [
+            one[1] * other[2] - one[2] * other[1],
+            one[2] * other[0] - one[0] * other[2],
+            one[0] * other[1] - one[1] * other[0],
+        ]
+    )

@@ -1,0 +1,164 @@
+"""Playing whole episodes, and what they come to: success with its interval, times, gates, causes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+Z95 = 1.959964
+"""Standard deviations that hold 95 % of a normal distribution."""
+
+
+def run_episodes(
+    predict: Callable[[Any], np.ndarray],
+    env: VecEnv,
+    n_episodes: int,
+    watch: Callable[[np.ndarray], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> list[dict[str, Any]]:
+    """Play a number of episodes, exactly.
+
+    Each environment plays its share and what comes after is not counted: taking the first that end would prefer short
+    ones (stable-baselines3's issue 402).
+
+    Args:
+        predict: observations of all environments to actions.
+        env: made by `make_env`; it is reset.
+        n_episodes: how many.
+        watch: called after the reset and after every step with the number of episodes each environment has finished,
+            (num_envs,).
+        stop: asked after every step; when true, the episodes played so far are returned.
+
+    Returns:
+        The info of each episode's last step, with `episode` (`r` return, `l` length), `env` and `number`.
+    """
+    shares = (n_episodes + np.arange(env.num_envs)) // env.num_envs
+    counts = np.zeros(env.num_envs, dtype=int)
+    played: list[dict[str, Any]] = []
+    observations = env.reset()
+    if watch:
+        watch(counts)
+    while (counts < shares).any() and not (stop is not None and stop()):
+        observations, _, done, infos = env.step(predict(observations))
+        for i in np.flatnonzero(done & (counts < shares)):
+            info = {key: value for key, value in infos[i].items() if key != "terminal_observation"}
+            played.append({**info, "env": int(i), "number": int(counts[i])})
+        counts += done
+        if watch:
+            watch(counts)
+    return played
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a rate (Wilson 1927): sensible at 0 and 1 too, where others shrink to a point."""
+    if trials == 0:
+        return 0.0, 1.0
+    rate, spread = successes / trials, Z95**2 / trials
+    middle = (rate + spread / 2) / (1 + spread)
+    half = Z95 / (1 + spread) * math.sqrt(rate * (1 - rate) / trials + spread / 4 / trials)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a number of episodes come to. None where the environment says nothing about it.
+
+    Args:
+        episodes: how many.
+        reward: mean return.
+        reward_std: its standard deviation.
+        length: mean number of steps.
+        success: share that succeeded.
+        interval: of the success rate, 95 %.
+        race_seconds: mean of those that succeeded.
+        race_steps: mean length of those that succeeded.
+        best_lap: shortest, seconds.
+        mean_lap: mean of the episodes' best laps, seconds.
+        gates: mean number of gates passed.
+        gate_rates: passes in attempts, by gate of the track; None for one that was never attempted.
+        gate_attempts: attempts by gate.
+        causes: how many episodes ended by what.
+    """
+
+    episodes: int = 0
+    reward: float = math.nan
+    reward_std: float = math.nan
+    length: float = math.nan
+    success: float | None = None
+    interval: tuple[float, float] | None = None
+    race_seconds: float | None = None
+    race_steps: float | None = None
+    best_lap: float | None = None
+    mean_lap: float | None = None
+    gates: float | None = None
+    gate_rates: list[float | None] = field(default_factory=list)
+    gate_attempts: list[int] = field(default_factory=list)
+    causes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def score(self) -> tuple[float, float, float]:
+        """What the better of two policies has more of: success, then speed, then reward."""
+        time = self.race_seconds if self.race_seconds is not None else self.race_steps
+        return self.success or 0.0, -math.inf if time is None else -time, self.reward
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Passes in attempts, all gates together."""
+        attempts = sum(self.gate_attempts)
+        if not attempts:
+            return None
+        rates = zip(self.gate_rates, self.gate_attempts, strict=True)
+        return sum((rate or 0.0) * count for rate, count in rates) / attempts
+
+
+def summarize(played: Sequence[dict[str, Any]]) -> Summary:
+    """Sum up episodes.
+
+    Args:
+        played: infos of last steps, as `run_episodes` returns them.
+    """
+    if not played:
+        return Summary()
+    rewards, lengths = (np.array([float(info["episode"][key]) for info in played]) for key in "rl")
+    known = [info for info in played if "is_success" in info]
+    won = [info for info in known if info["is_success"]]
+    laps = _values(played, "best_lap")
+    attempts, passes = _counts(played, "gate_attempts"), _counts(played, "gate_passes")
+    return Summary(
+        episodes=len(played),
+        reward=float(rewards.mean()), reward_std=float(rewards.std()), length=float(lengths.mean()),
+        success=len(won) / len(known) if known else None,
+        interval=wilson(len(won), len(known)) if known else None,
+        race_seconds=_mean(_values(won, "race_seconds")),
+        race_steps=_mean([float(info["episode"]["l"]) for info in won]),
+        best_lap=min(laps, default=None), mean_lap=_mean(laps),
+        gates=_mean(_values(played, "gates_passed")),
+        gate_rates=[float(p / a) if a else None for p, a in zip(passes, attempts, strict=True)],
+        gate_attempts=[int(count) for count in attempts],
+        causes=dict(Counter(str(info["cause"]) for info in played if "cause" in info).most_common()),
+    )  # fmt: skip
+
+
+def _values(played: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """Values that are numbers; a lap that was never flown is none."""
+    found = (float(info[key]) for info in played if info.get(key) is not None)
+    return [value for value in found if math.isfinite(value)]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _counts(played: Sequence[dict[str, Any]], key: str) -> np.ndarray:
+    """Sum of counts by gate; tracks may have different numbers of gates."""
+    rows = [np.asarray(info[key], dtype=int) for info in played if key in info]
+    total = np.zeros(max(map(len, rows), default=0), dtype=int)
+    for row in rows:
+        total[: len(row)] += row
+    return total

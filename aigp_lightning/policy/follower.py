@@ -1,0 +1,103 @@
+"""A gate follower written by hand: the baseline that a trained policy has to beat.
+
+It cheats, with the true state: it knows where the drone and the gates are. The velocity it wants points at the next
+gate, lined up with it; thrust and attitude follow from the acceleration that this takes, as in Lee, Leok and
+McClamroch, *Geometric tracking control of a quadrotor UAV on SE(3)*, CDC 2010.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.policy.env.arrays import FLOAT, Floats
+from aigp_lightning.policy.env.crossing import to_gate
+from aigp_lightning.policy.env.dynamics import GRAVITY, action_of
+from aigp_lightning.policy.env.gym_env import GateRaceEnv, GateRaceVectorEnv
+from aigp_lightning.policy.env.race import Race
+
+
+@dataclass(frozen=True)
+class Follower:
+    """Flies every environment's track.
+
+    Attributes:
+        speed: wanted, m/s.
+        slow: how much of it is taken away for a sharp turn behind the gate: all of this share for 90 degrees.
+        line_up: how early the drone gets onto the gate's axis: it aims before the gate by this share of its distance.
+        velocity_gain: m/s² for each m/s.
+        attitude_gain: rad/s for each rad.
+    """
+
+    speed: float = 11.0
+    slow: float = 0.7
+    line_up: float = 0.3
+    velocity_gain: float = 5.5
+    attitude_gain: float = 14.0
+
+    def act(self, env: GateRaceEnv | GateRaceVectorEnv) -> NDArray[np.float32]:
+        """Actions for the present state.
+
+        Args:
+            env: a race, unwrapped.
+
+        Returns:
+            (n, 4) in [-1, 1]; (4,) for a single race.
+        """
+        race = env.race
+        actions: NDArray[np.float32] = self._actions(race).T.astype(np.float32)
+        return actions[0] if isinstance(env, GateRaceEnv) else actions
+
+    def _actions(self, race: Race) -> Floats:
+        drones, vehicle = race.drones, race.drones.vehicle
+        force = self.velocity_gain * (self._wanted(race) - drones.velocity)
+        force[2] -= FLOAT(GRAVITY)
+        down = -drones.attitude[:, 2]
+        thrust = (force * down).sum(axis=0)
+        rates = self._rates(drones.attitude, force, self._heading(race))
+        lift = action_of(thrust, vehicle.max_thrust)
+        action = np.concatenate([lift[None], rates / np.array(vehicle.max_rates, FLOAT)[:, None]])
+        clipped: Floats = np.clip(action, -1, 1)
+        return clipped
+
+    def _gate(self, race: Race) -> tuple[Floats, Floats, Floats]:
+        """Centre of the next gate (3, n), its direction (3, n), and where the one behind it is (3, n)."""
+        gates, every = race.gates, np.arange(race.n)
+        cos, sin = gates.cos[race.gate, every], gates.sin[race.gate, every]
+        behind = gates.centre[:, gates.following(race.gate, every), every]
+        return gates.centre[:, race.gate, every], np.stack([cos, sin, 0 * cos]), behind
+
+    def _wanted(self, race: Race) -> Floats:
+        """Velocity to fly with, (3, n), m/s."""
+        centre, axis, behind = self._gate(race)
+        ahead = -to_gate(race.drones.position - centre, axis[0], axis[1])[0]
+        aim = centre - axis * np.clip(ahead * FLOAT(self.line_up), -1, 6)
+        towards = _unit(aim - race.drones.position)
+        turn = 1 - (_unit(behind - centre) * axis).sum(axis=0)
+        near = np.exp(-np.maximum(ahead, 0) / FLOAT(6.0))
+        wanted: Floats = towards * FLOAT(self.speed) * (1 - FLOAT(self.slow) * np.clip(turn, 0, 1) * near)
+        return wanted
+
+    @staticmethod
+    def _heading(race: Race) -> Floats:
+        """Where the nose should point, (2, n): at the gate."""
+        every = np.arange(race.n)
+        return (race.gates.centre[:, race.gate, every] - race.drones.position)[:2]
+
+    def _rates(self, attitude: Floats, force: Floats, heading: Floats) -> Floats:
+        """Body rates towards the attitude whose thrust points along `force` and whose nose points to `heading`."""
+        down = -_unit(force)
+        nose = np.concatenate([heading, np.zeros_like(heading[:1])])
+        right = _unit(np.cross(down, nose, axis=0))
+        wanted = np.stack([np.cross(right, down, axis=0), right, down], axis=1)
+        error = (attitude[:, :, None] * wanted[:, None]).sum(axis=0)
+        skew = np.stack([error[2, 1] - error[1, 2], error[0, 2] - error[2, 0], error[1, 0] - error[0, 1]])
+        rates: Floats = FLOAT(self.attitude_gain / 2) * skew
+        return rates
+
+
+def _unit(vector: Floats) -> Floats:
+    unit: Floats = vector / np.maximum(np.sqrt((vector * vector).sum(axis=0)), FLOAT(1e-6))
+    return unit

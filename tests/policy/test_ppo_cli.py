@@ -1,0 +1,133 @@
+"""The policy's command line: help at once, options typed, mistakes in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import REPO
+
+from aigp_lightning.policy.config import PolicyConfig
+from aigp_lightning.policy.env.options import race_options
+from aigp_lightning.ppo_cli import parse
+
+HEAVY = {"torch", "stable_baselines3", "lightning", "gymnasium", "numpy", "wandb", "jsonargparse", "matplotlib"}
+POLICY = REPO / "configs" / "policy.yaml"
+
+
+def modules_of(*words: str) -> tuple[str, set[str]]:
+    code = (
+        f"import sys\nfrom aigp_lightning.cli import main\ntry: main({list(words)!r})\nexcept SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+    )  # fmt: skip
+    return done.stdout, set(done.stderr.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    said, modules = modules_of("ppo", "--help")
+    for verb in ("fit", "evaluate", "export"):
+        assert f"\n  {verb} " in said
+    assert modules & HEAVY == set()
+
+
+def test_a_verbs_help_needs_neither_torch_nor_sb3() -> None:
+    said, modules = modules_of("ppo", "fit", "--help")
+    for option in ("--env.kwargs", "--ppo.learning_rate", "--eval_env.n_episodes", "--early_stop.success", "--resume"):
+        assert option in said
+    assert "example: fit --config configs/policy.yaml" in said
+    assert modules & {"torch", "stable_baselines3", "lightning", "wandb", "matplotlib"} == set()
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (REPO / "configs").glob("policy*.yaml")))
+def test_the_shipped_configurations_are_accepted(
+    overlay: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By themselves or on top of policy.yaml; all options of the environment are among those it knows."""
+    with pytest.raises(SystemExit) as stop:
+        run_cli("ppo", "fit", "--config", POLICY, "--config", REPO / "configs" / overlay, "--print_config")
+    assert stop.value.code in (0, None)
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["env"]["id"] == "aigp/GateRace-v0"
+    options = race_options(**{**config["env"]["kwargs"], **config["eval_env"]["kwargs"]})
+    assert options.loop is False and race_options(**config["env"]["kwargs"]).loop is True
+    assert (config["output"] == "output/apex_policy") == (overlay == "policy.yaml"), "runs of others stay apart"
+
+
+def test_the_defaults_are_those_of_the_shipped_configuration() -> None:
+    """But for what the environment is given: that is the configuration's own."""
+    shipped, plain = asdict(parse(PolicyConfig, "fit", ["--config", str(POLICY)])), asdict(PolicyConfig())
+    for config in (shipped, plain):
+        config["env"].pop("kwargs")
+        config["eval_env"].pop("kwargs")
+    assert shipped == plain
+
+
+def test_later_configurations_and_options_go_on_top(tmp_path: Path) -> None:
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("ppo: {gamma: 0.9, learning_rate: {start: 1e-3}}\ntotal_timesteps: 20_000_000\n")
+    words = ["--config", str(POLICY), "--config", str(overlay), "--seed", "7", "--env.kwargs.track", "sprint"]
+    config = parse(PolicyConfig, "fit", words)
+    config.check()
+    plain = parse(PolicyConfig, "fit", ["--config", str(POLICY)])
+    wanted = asdict(plain)
+    wanted["ppo"] |= {"gamma": 0.9, "learning_rate": {"start": 0.001, "end": 0.0, "until": 1.0}}
+    wanted["env"]["kwargs"] |= {"track": "sprint"}
+    assert asdict(config) == wanted | {"seed": 7, "total_timesteps": 20_000_000}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--ppo.gama", "0.9"], "unrecognized arguments: --ppo.gama"),
+        (["--total_timestep", "9"], "unrecognized arguments: --total_timestep"),
+        (["--ppo.n_steps", "many"], "n_steps"),
+        (["--ppo.learning_rate", "fast"], "--ppo.learning_rate: Expected a <class 'float'>"),
+        (["--ppo.activation", "sigmoid"], "sigmoid"),
+        (["--env.backend", "threads"], "threads"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--config", "wrong.yaml"], "Group 'env' does not accept option 'ids'"),
+    ],
+)
+def test_typos_name_the_option(
+    words: list[str], told: str, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.yaml").write_text("env: {ids: x}\n")
+    with pytest.raises(SystemExit) as stop:
+        run_cli("ppo", "fit", *words)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1 and told in said[said.index("error:") :]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fi"], "ppo has no verb 'fi'. Did you mean 'fit'?"),
+        (["fit", "--ppo.gamma", "1.5"], "--ppo.gamma is 1.5; it must lie in 0…1."),
+        (["fit", "--env.n_envs", "0"], "--env.n_envs is 0; it must be 1 or more."),
+        (["fit", "--env.n_envs", "2", "--ppo.n_steps", "4"], "--ppo.batch_size is 4096; it must be 2 or more, and no"),
+        (["fit", "--eval_freq", "-1"], "--eval_freq is -1; it must be 0 or more."),
+        (["fit", "--early_stop.success", "90"], "--early_stop.success is 90.0; it must lie in 0…1"),
+        (["fit", "--resume", "nowhere"], "--resume nowhere: no model there"),
+        (["fit", "--env.kwargs.trak", "x"], "trak: no such option of the race"),
+        (["fit", "--env.kwargs.track", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_wrong_values_end_in_one_line(
+    words: list[str], told: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run_cli("ppo", *words) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert told in errors[0]
+    assert not (tmp_path / "output").exists(), "no folder for a run that never began"
