@@ -44,7 +44,8 @@ def test_what_is_lost_or_doubled_is_found(finished: Path, tmp_path: Path) -> Non
     assert any(line.startswith("audit: file val_batch0_pred.jpg") for line in found)
     weights = tmp_path / "weights" / finished.name / "weights"
     shutil.copy(weights / "best.ckpt", weights / "last.ckpt")
-    events = next((weights.parent / "tensorboard").glob("events*"))
+    # another test's start in this folder, which was refused, may have left an event file with nothing in it
+    events = max((weights.parent / "tensorboard").glob("events*"), key=lambda path: path.stat().st_size)
     shutil.copy(events, events.with_name(events.name + "9"))
     (weights / ".best.ckpt.next").write_bytes(b"")
     found = differences(straight, tmp_path / "weights", finished.name)
