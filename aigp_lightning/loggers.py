@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.run_folder import RUN_FILE, read_run_file, write_run_file
+from aigp_lightning.run_folder import RUN_FILE, write_run_file
 from aigp_lightning.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.wandb_sources import git_state
 
@@ -241,7 +241,7 @@ def run_id(folder: Path, given: str | None, resumed: bool) -> str:
     Raises:
         ConfigError: the file in the folder cannot be read.
     """
-    path = folder / RUN_FILE
+    path, known = folder / RUN_FILE, {}
     if path.is_file():
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
@@ -251,7 +251,6 @@ def run_id(folder: Path, given: str | None, resumed: bool) -> str:
             raise ConfigError(
                 f"{path} is damaged ({error}). It holds the W&B run's id; delete it for a new one."
             ) from None
-    known = read_run_file(folder)
     alphabet = string.ascii_lowercase + string.digits
     chosen = given or (known.get(RUN_ID) if resumed else None) or "".join(secrets.choice(alphabet) for _ in range(8))
     if folder.is_dir():
