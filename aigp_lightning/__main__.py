@@ -2,7 +2,7 @@
 
 import sys
 
-from aigp_lightning.cli import main
+from aigp_lightning.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

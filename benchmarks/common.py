@@ -104,7 +104,7 @@ def write_json(path: Path, content: Any) -> None:
 def synthetic(folder: Path, train: int, val: int, imgsz: tuple[int, int] = (640, 360), task: str = "detect") -> Path:
     """Make a data set of racing gates, or with `task` pose of their corners, or of obstacles; returns its data.yaml."""
     import aigp_lightning  # noqa: F401  before anything that looks for the network
-    from aigp_lightning.data.gates import MakeDataOptions, make_data
+    from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 
     options = MakeDataOptions(out=str(folder), task=task, train=train, val=val, test=0, imgsz=imgsz)
     return make_data(options, progress=False)

@@ -41,7 +41,7 @@ from aigp_lightning.data.collate import collate
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.images import label_path, read_image
-from aigp_lightning.data.samplers import TrainBatches
+from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.scan import ImageRecord, scan_split
 
 SHAPES = ((720, 1280), (480, 640))
@@ -118,7 +118,7 @@ def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: i
     """Batches of our data path, without end."""
     config = AugmentConfig()
     dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch)
-    sampler = TrainBatches(len(records), batch, 0, 0, 1, 0, config.mosaic)
+    sampler = TrainBatchSampler(len(records), batch, 0, 0, 1, 0, config.mosaic)
     epoch = 0
     while True:
         sampler.set_epoch(epoch)

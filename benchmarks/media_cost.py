@@ -32,8 +32,8 @@ def fit(spec: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
-    from aigp_lightning.cli import main as run_verb
-    from aigp_lightning.media.studio import Studio
+    from aigp_lightning.cli.main import main as run_verb
+    from aigp_lightning.media.worker import RenderWorker
 
     seconds: dict[str, float] = {"drawing": 0.0, "tensorboard": 0.0}
 
@@ -46,7 +46,7 @@ def fit(spec: dict[str, Any]) -> dict[str, Any]:
 
         setattr(kind, method, run)
 
-    clocked(Studio, "_run", "drawing")
+    clocked(RenderWorker, "_run", "drawing")
     clocked(_AsyncWriterThread, "run", "tensorboard")
     status = run_verb(spec["words"])
     if status:

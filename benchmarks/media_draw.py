@@ -72,7 +72,7 @@ def sides(images: Any, folder: Path) -> dict[str, Callable[[], Callable[[], obje
     from ultralytics.utils.plotting import plot_images
 
     from aigp_lightning.media.encode import encode
-    from aigp_lightning.media.mosaic import Cell, draw_mosaic
+    from aigp_lightning.media.plots.mosaic import Cell, draw_mosaic
 
     size, rng, count = images.shape[2], np.random.default_rng(1), CELLS * BOXES
     centre, extent = rng.uniform(0.2, 0.8, (count, 2)), rng.uniform(0.05, 0.35, (count, 2))

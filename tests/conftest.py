@@ -40,7 +40,7 @@ def console_for_wandb() -> None:
 @pytest.fixture(scope="session")
 def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny synthetic data set (8 train, 5 val, 3 test pictures of 160×90); returns its data.yaml."""
-    from aigp_lightning.data.gates import MakeDataOptions, make_data
+    from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 
     folder = tmp_path_factory.mktemp("data") / "gates"
     return make_data(MakeDataOptions(out=str(folder), train=8, val=5, test=3, imgsz=(160, 90), workers=1), False)
@@ -71,7 +71,7 @@ def corners(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_cli() -> Callable[..., int]:
     """Call the command line in this process: `run_cli("fit", "--data.imgsz", 64, …)`."""
-    from aigp_lightning.cli import main
+    from aigp_lightning.cli.main import main
 
     def run(*words: object) -> int:
         return main([str(word) for word in words])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import socket
@@ -104,3 +105,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def check_run(root: Path, epochs: int, name: str = "gates", others: Sequence[str] = ()) -> None:
+    """One run folder, with one row an epoch and one set of weights."""
+    assert sorted(path.name for path in (root / "detect").iterdir()) == sorted([name, *others])
+    folder = root / "detect" / name
+    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(epochs)]
+    assert all(float(row["train/cls_loss"]) > 0 for row in rows)
+    assert sorted(path.name for path in (folder / "weights").iterdir()) == ["best.ckpt", "best.pt", "last.ckpt"]

@@ -74,7 +74,9 @@ def run_watched(
     command = [sys.executable, "-m", "aigp_lightning", *map(str, words)]
     if more:
         every = [[str(word) for word in line] for line in (words, *more)]
-        code = f"import sys; from aigp_lightning.cli import main; sys.exit(max(main(words) for words in {every!r}))"
+        code = (
+            f"import sys; from aigp_lightning.cli.main import main; sys.exit(max(main(words) for words in {every!r}))"
+        )
         command = [sys.executable, "-c", code]
     if STRACE:
         command = [STRACE, "-f", "-qq", "-e", "trace=network", "-o", str(folder / "trace.txt"), *command]

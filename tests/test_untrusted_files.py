@@ -21,9 +21,9 @@ from torch import nn
 from ultralytics.nn.modules.block import TorchVision
 from ultralytics.nn.tasks import DetectionModel
 
-from aigp_lightning import ultralytics_bridge as bridge
-from aigp_lightning.checkpoints import load_module
+from aigp_lightning.checkpoints.load import load_module
 from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.yolo import bridge
 
 NAMES = {0: "gate", 1: "tree"}
 Cli = Callable[..., int]
@@ -111,11 +111,11 @@ def test_a_bare_pickle_is_not_unpickled(protocol: int, run_cli: Cli) -> None:
 
 def test_lightning_itself_reads_nothing_but_data() -> None:
     """What checks the file first is not the only guard: a checkpoint may change between the two."""
-    from aigp_lightning.checkpoint_io import WholeCheckpointIO
+    from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 
     torch.save({"state_dict": Call(*CALLS["os.system"])}, "evil.ckpt")
     with pytest.raises(pickle.UnpicklingError):
-        WholeCheckpointIO().load_checkpoint("evil.ckpt", weights_only=False)
+        AtomicCheckpointIO().load_checkpoint("evil.ckpt", weights_only=False)
     assert not Path("ran").exists()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from aigp_lightning.audit.check_tensorboard import check_tensorboard, event_files
 from aigp_lightning.audit.check_wandb import check_wandb
 from aigp_lightning.audit.findings import Audit, Finding
-from aigp_lightning.audit.wandb_run import wandb_folders
 from aigp_lightning.errors import DataError
+from aigp_lightning.logfiles.wandb_run import wandb_folders
 from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
 
 PICTURES = (".jpg", ".jpeg", ".png")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aigp_lightning.audit.compare import compare
-from aigp_lightning.audit.event_file import read_event_file
 from aigp_lightning.audit.findings import Audit, Finding, Handed
+from aigp_lightning.logfiles.event_file import read_event_file
 from aigp_lightning.media.ledger import Line
 
 NAME = "tensorboard"

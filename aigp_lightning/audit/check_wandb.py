@@ -10,7 +10,7 @@ from pathlib import Path
 from aigp_lightning.audit.compare import compare
 from aigp_lightning.audit.findings import Audit, Finding, Handed
 from aigp_lightning.audit.side_channels import side_channels
-from aigp_lightning.audit.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run, wandb_folders
+from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run, wandb_folders
 from aigp_lightning.media.ledger import Line
 
 NAME = "wandb"

@@ -88,8 +88,8 @@ def _contrary(destination: str, line: Line, there: Handed) -> Finding:
     return Finding("contrary", destination, there.file, message, line.epoch, line.number)
 
 
-def _unlisted(destination: str, there: Handed, again: bool) -> Finding:
+def _unlisted(destination: str, there: Handed, repeated: bool) -> Finding:
     when = "" if there.epoch is None else f" of epoch {there.epoch}"
-    why = "is there more often than in the ledger" if again else "is not in the ledger"
+    why = "is there more often than in the ledger" if repeated else "is not in the ledger"
     message = f"{there.key}{when} ({there.place}, {there.size / 1e6:.2f} MB) {why}."
     return Finding("unlisted", destination, there.file, message, there.epoch)

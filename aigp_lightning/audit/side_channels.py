@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from aigp_lightning.audit.findings import SideChannel
-from aigp_lightning.audit.wandb_run import MEDIA, WandbRun
+from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun
 
 HIDDEN = ("", "redacted")
 COMMAND = ("args", "program", "code_path", "code_path_local", "executable", "root")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from aigp_lightning.errors import warn_user
-from aigp_lightning.run_folder import LAST
+from aigp_lightning.run.folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -50,7 +50,7 @@ class BestWeights(Callback):
         data: Any = getattr(trainer, "datamodule", None)
         settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
         try:
-            from aigp_lightning.checkpoints import checkpoint_to_pt
+            from aigp_lightning.checkpoints.load import checkpoint_to_pt
 
             checkpoint_to_pt(source, best, train_args=settings)
         except Exception as error:  # the checkpoint is safe; a copy of it in another form must not end the run

@@ -12,10 +12,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from rich import get_console
 
-from aigp_lightning.callbacks.dashboard_view import View, duration, pictures_line
 from aigp_lightning.callbacks.pace import Tracker
 from aigp_lightning.callbacks.results import Results
-from aigp_lightning.callbacks.screen import Screen
+from aigp_lightning.terminal.screen import Screen
+from aigp_lightning.terminal.view import View, duration, pictures_line
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
 from aigp_lightning.errors import RunError, warn_user
-from aigp_lightning.run_folder import LAST
+from aigp_lightning.run.folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from aigp_lightning.checkpoint_io import WholeCheckpointIO
+    from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 
 PATIENCE = 60.0
 """Seconds to wait, at the latest when the next epoch ends, for pictures and rows that are on their way."""
@@ -32,7 +32,7 @@ class LastCheckpoint(Checkpoint):
         store: the trainer's; it keeps checkpoints aside meanwhile.
     """
 
-    def __init__(self, store: WholeCheckpointIO) -> None:
+    def __init__(self, store: AtomicCheckpointIO) -> None:
         self.store = store
         self._saved = -1
         self._patience = PATIENCE
@@ -64,7 +64,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Let the epoch before count at last: this one is about to be kept aside."""
         if trainer.is_last_batch:
-            self._settle(trainer)
+            self._wait_and_commit(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, after the best was, so that the file knows of it.
@@ -86,16 +86,16 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Let the last epoch count, and keep nothing aside any more."""
-        self._settle(trainer)
+        self._wait_and_commit(trainer)
         self.store.discard()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Let the last whole epoch count; one that is not whole is trained again."""
         if trainer.current_epoch > self._saved >= 0:  # its scalars are logged
-            self._settle(trainer)
+            self._wait_and_commit(trainer)
         self.store.discard()
 
-    def _settle(self, trainer: pl.Trainer) -> None:
+    def _wait_and_commit(self, trainer: pl.Trainer) -> None:
         if not self.store.waiting:
             return
         limit = time.monotonic() + self._patience
@@ -123,7 +123,7 @@ def _parts(trainer: pl.Trainer) -> list[Any]:
 
 def _all_there(trainer: pl.Trainer) -> bool:
     """Whether everybody who hands something over beside the training thread has done so."""
-    return all(part.settled() for part in _parts(trainer) if callable(getattr(part, "settled", None)))
+    return all(part.flushed() for part in _parts(trainer) if callable(getattr(part, "flushed", None)))
 
 
 def _identity(trainer: pl.Trainer) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""When pictures are drawn. What is on them is `media/gallery.py`'s, who gets them `media/handover.py`'s."""
+"""When pictures are drawn. What is on them is `media/gallery.py`'s, who gets them `media/delivery.py`'s."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from aigp_lightning.callbacks.best_figures import BestFigures
-from aigp_lightning.callbacks.media_setup import edges_of, gather, logged_step, open_studio
+from aigp_lightning.callbacks.media_setup import gather, logged_step, start_render_worker
 from aigp_lightning.callbacks.results import read_rows
-from aigp_lightning.callbacks.snapshot import shoot
-from aigp_lightning.callbacks.val_pictures import Select, ValPictures
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.gallery import Shot, label_jobs, results_job, train_job
+from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.jobs import Group, Job, Status
-from aigp_lightning.media.policy import KINDS, Routes, closing_kinds, validation_epochs
+from aigp_lightning.media.plots.skeleton import edges_of
+from aigp_lightning.media.render_jobs import BatchSnapshot, label_jobs, results_job, train_job
+from aigp_lightning.media.routing import KINDS, Routes, closing_kinds, validation_epochs
+from aigp_lightning.media.snapshot import snapshot_batch
+from aigp_lightning.media.val_selection import Select, ValImageSelection
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from aigp_lightning.media.studio import Studio
+    from aigp_lightning.media.worker import RenderWorker
     from aigp_lightning.types import DetectionBatch, StepOutput
 
 
@@ -73,24 +74,24 @@ class Media(Callback):
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history = keep_history
-        self.val = ValPictures(val_select, val_files, val_batches, max_images, conf, rank_zero_info)
-        self.best = BestFigures()
-        self.studio: Studio | None = None
+        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, rank_zero_info)
+        self.best = BestEpochFigures()
+        self.render_worker: RenderWorker | None = None
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
         self._epoch = self._drawn = self._before = -1
         self._due_by = 0
         self._closed = False
         self.checked = False
-        self.again = False
+        self.resuming = False
         """Whether the run goes on in its folder, from a checkpoint or, stopped before the first one, from nothing."""
 
-    def settled(self) -> bool:
+    def flushed(self) -> bool:
         """Whether all pictures up to the end of the last epoch are drawn and handed over."""
-        return self.studio is None or self.studio.ended(self._due_by)
+        return self.render_worker is None or self.render_worker.ended(self._due_by)
 
     def status(self) -> Status | None:
         """How much was drawn and handed over so far; None before the run starts and off rank zero."""
-        return self.studio.status if self.studio is not None else None
+        return self.render_worker.status if self.render_worker is not None else None
 
     # ---- start and end ----------------------------------------------------------------------------------------------
 
@@ -104,8 +105,8 @@ class Media(Callback):
         self._due_by, self._closed = 0, False
         self.val.forget()
         if trainer.is_global_zero:
-            self.studio = open_studio(self, trainer)
-            self.wants = {kind: self.studio.handover.routing.wanted(kind) for kind in KINDS}
+            self.render_worker = start_render_worker(self, trainer)
+            self.wants = {kind: self.render_worker.delivery.routing.wanted(kind) for kind in KINDS}
         self.wants = trainer.strategy.broadcast(self.wants)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -129,14 +130,14 @@ class Media(Callback):
         self._close()
 
     def _close(self) -> None:
-        if self.studio is not None:
-            self.studio.close()
+        if self.render_worker is not None:
+            self.render_worker.close()
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the label statistics."""
-        if self.studio is None or trainer.current_epoch > 0:
+        if self.render_worker is None or trainer.current_epoch > 0:
             return
         table = getattr(trainer.datamodule, "label_table", None)  # type: ignore[attr-defined]
         if table is not None and (self.wants["labels"] or self.wants["labels_correlogram"]):
@@ -149,21 +150,21 @@ class Media(Callback):
         """Draw the first batches of the first epoch: all processes' shares of them."""
         if trainer.current_epoch > 0 or batch_idx >= self.train_batches or not self.wants["train_batch"]:
             return
-        shot = shoot(batch, self.max_images)
+        snapshot = snapshot_batch(batch, self.max_images)
         if trainer.world_size > 1:
-            shares = gather(trainer, shot())
-            shots: Callable[[], Sequence[Shot]] = lambda: shares  # noqa: E731
+            shares = gather(trainer, snapshot())
+            snapshots: Callable[[], Sequence[BatchSnapshot]] = lambda: shares  # noqa: E731
             sources = [cell for share in shares for cell in share.sources]
         else:
-            shots, sources = lambda: [shot()], list(batch["sources"])
+            snapshots, sources = lambda: [snapshot()], list(batch["sources"])
         self._put(
-            trainer, [train_job(batch_idx, shots, sources, _names(pl_module), self.max_images, edges_of(pl_module))]
+            trainer, [train_job(batch_idx, snapshots, sources, _names(pl_module), self.max_images, edges_of(pl_module))]
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the epoch: when training ends, the trainer's counter is past it."""
         self._epoch = trainer.current_epoch
-        self._due_by = self.studio.begun if self.studio is not None else 0
+        self._due_by = self.render_worker.begun if self.render_worker is not None else 0
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw curves and confusion matrices of the best epoch, and the results of all."""
@@ -171,13 +172,13 @@ class Media(Callback):
 
     def _draw_closing(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._closed = True
-        if self.studio is None:
+        if self.render_worker is None:
             return
         jobs = self.best.jobs(_names(pl_module), closing_kinds(pl_module))
         rows = Path(trainer.default_root_dir) / "results.csv"
         if rows.is_file():
             jobs.append(results_job(lambda: read_rows(rows)))
-        self.studio.put(Group(jobs, max(self._epoch, 0), logged_step(trainer)))
+        self.render_worker.put(Group(jobs, max(self._epoch, 0), logged_step(trainer)))
 
     # ---- validation -------------------------------------------------------------------------------------------------
 
@@ -226,8 +227,8 @@ class Media(Callback):
         self._put(trainer, self.val.jobs(_names(pl_module), edges_of(pl_module)), more)
 
     def _put(self, trainer: pl.Trainer, jobs: Sequence[Job] | Callable[[], Sequence[Job]], more: int = 0) -> None:
-        if self.studio is not None:
-            self.studio.put(Group(jobs, trainer.current_epoch, logged_step(trainer), more))
+        if self.render_worker is not None:
+            self.render_worker.put(Group(jobs, trainer.current_epoch, logged_step(trainer), more))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

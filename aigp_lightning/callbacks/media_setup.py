@@ -9,11 +9,11 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.media.budget import Budget
-from aigp_lightning.media.handover import HandOver
+from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.ledger import Ledger
-from aigp_lightning.media.policy import Routing, closing_kinds
+from aigp_lightning.media.routing import Routing, closing_kinds
 from aigp_lightning.media.sinks import WandbSink, sinks_of
-from aigp_lightning.media.studio import Studio
+from aigp_lightning.media.worker import RenderWorker
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEDGER_FILE = "media.jsonl"
 
 
-def open_studio(media: Media, trainer: pl.Trainer) -> Studio:
+def start_render_worker(media: Media, trainer: pl.Trainer) -> RenderWorker:
     """Start the thread that draws, on the first process.
 
     Raises:
@@ -34,11 +34,11 @@ def open_studio(media: Media, trainer: pl.Trainer) -> Studio:
     routing = Routing(media.routes, [sink for sink in sinks if not (isinstance(sink, WandbSink) and sink.discards)])
     if not media.checked:
         check_images(media, trainer.datamodule, routing)  # type: ignore[attr-defined]
-    ledger = Ledger(folder / LEDGER_FILE, media.again or bool(trainer.ckpt_path))
+    ledger = Ledger(folder / LEDGER_FILE, media.resuming or bool(trainer.ckpt_path))
     budget = Budget(media.max_mb, ledger.total(destinations=[s.name for s in routing.sinks if s.remote]), warn_user)
     budget.reserve_for({kind: routing.remote_takers(kind) for kind in closing_kinds(trainer.lightning_module)})
-    handover = HandOver(folder, ledger, routing, budget, warn_user)
-    return Studio(folder, handover, media.private, media.private_action == "withhold", media.keep_history)
+    delivery = Delivery(folder, ledger, routing, budget, warn_user)
+    return RenderWorker(folder, delivery, media.private, media.private_action == "withhold", media.keep_history)
 
 
 def check_images(media: Media, data: Any, routing: Routing) -> None:
@@ -89,12 +89,6 @@ def _check_private(media: Media, data: Any, routing: Routing) -> None:
 def logged_step(trainer: pl.Trainer) -> int:
     """The step at which Lightning logs scalars now: batches, from 0, and not optimizer steps."""
     return int(getattr(trainer.fit_loop.epoch_loop, "_batches_that_stepped", trainer.global_step))
-
-
-def edges_of(module: Any) -> tuple[tuple[int, int], ...]:
-    """Pairs of keypoints that pictures join; none for a module without keypoints."""
-    edges: tuple[tuple[int, int], ...] = getattr(getattr(module, "keypoints", None), "edges", ())
-    return edges
 
 
 def gather(trainer: pl.Trainer, mine: Any) -> list[Any]:

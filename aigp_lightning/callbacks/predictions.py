@@ -14,8 +14,8 @@ from aigp_lightning.types import Keypoints
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from aigp_lightning.callbacks.prediction_files import PredictionFiles
     from aigp_lightning.data.sources import SourceDataset
+    from aigp_lightning.predictions.writer import PredictionFiles
     from aigp_lightning.types import DetectionBatch, Prediction
 
 FOLDER = "predictions"
@@ -47,8 +47,8 @@ class PredictionWriter(BasePredictionWriter):
         Raises:
             ConfigError: the images are not those of `open_sources`.
         """
-        from aigp_lightning.callbacks.prediction_files import PredictionFiles
         from aigp_lightning.data.sources import SourceDataset
+        from aigp_lightning.predictions.writer import PredictionFiles
 
         dataset = getattr(trainer.predict_dataloaders, "dataset", None)
         if not isinstance(dataset, SourceDataset):
@@ -71,7 +71,7 @@ class PredictionWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Hand a batch to the thread, with the images that the loader had to leave out."""
-        from aigp_lightning.media.found import in_original
+        from aigp_lightning.predictions.formats import in_original
 
         assert self._files is not None and self._dataset is not None
         rows = zip(batch["im_file"], prediction or (), batch["ori_shape"], batch["ratio_pad"], strict=True)
@@ -85,7 +85,7 @@ class PredictionWriter(BasePredictionWriter):
         Raises:
             UserError: the files could not be written.
         """
-        from aigp_lightning.callbacks.prediction_merge import finish
+        from aigp_lightning.predictions.merge import finish
 
         assert self._files is not None and self._dataset is not None
         failure = self._files.close()

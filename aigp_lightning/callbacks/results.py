@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.errors import warn_user
-from aigp_lightning.whole_file import write_whole
+from aigp_lightning.files import write_atomic
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -163,7 +163,7 @@ def _is_whole(row: dict[str, Any]) -> bool:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    write_whole(path, _lines(list(rows[0]), rows, heading=True) if rows else b"")
+    write_atomic(path, _lines(list(rows[0]), rows, heading=True) if rows else b"")
 
 
 def _lines(columns: list[str], rows: list[dict[str, Any]], heading: bool = False) -> bytes:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
-from aigp_lightning.run_folder import CONFIG_FILE
-from aigp_lightning.whole_file import write_whole
+from aigp_lightning.files import write_atomic
+from aigp_lightning.run.folder import CONFIG_FILE
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -27,4 +27,4 @@ class SaveConfig(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it."""
         if trainer.is_global_zero:
-            write_whole(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode())
+            write_atomic(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode())

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.data.augment.config import AugmentConfig
-from aigp_lightning.data.gates.options import MakeDataOptions
+from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aigp_lightning.data.lint import LintResult
     from aigp_lightning.data.lost_files import LostFiles
     from aigp_lightning.data.pictures import EvalPictures
-    from aigp_lightning.data.samplers import EvalBatches, TrainBatches
+    from aigp_lightning.data.samplers import EvalBatchSampler, TrainBatchSampler
     from aigp_lightning.data.scan import ScanResult
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -77,7 +77,7 @@ class YoloDataModule(pl.LightningDataModule):
         if not 0 <= lost_limit <= 1:
             raise ConfigError(f"--data.lost_limit {lost_limit}: a share of the images, from 0 to 1.")
         self.lost_limit = 0.0 if strict else lost_limit
-        self.data_yaml = _settle_path(data_yaml, synthetic)
+        self.data_yaml = _resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.seed = imgsz, batch_size, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source = synthetic, source
@@ -85,7 +85,7 @@ class YoloDataModule(pl.LightningDataModule):
         self.mosaic_open = True
         self._spec: DataSpec | None = None
         self._scans: dict[str, ScanResult] = {}
-        self._batches: TrainBatches | None = None
+        self._batches: TrainBatchSampler | None = None
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
         self.failure: UserError | None = None
@@ -200,7 +200,7 @@ class YoloDataModule(pl.LightningDataModule):
     def _make(self) -> None:
         from dataclasses import replace
 
-        from aigp_lightning.data.gates import make_data
+        from aigp_lightning.data.synthetic import make_data
 
         options = replace(cast("MakeDataOptions", self.synthetic), out=str(Path(self.data_yaml).parent))
         rank_zero_info(f"{self.data_yaml} is not there: making {options.train + options.val + options.test} pictures")
@@ -248,12 +248,12 @@ class YoloDataModule(pl.LightningDataModule):
         """Shuffled, augmented batches."""
         from aigp_lightning.data.augment.pipeline import TrainPipeline
         from aigp_lightning.data.dataset import TrainDataset
-        from aigp_lightning.data.samplers import TrainBatches
+        from aigp_lightning.data.samplers import TrainBatchSampler
 
         batch, records = self.batch_size // self._world_size, self.scan("train").records
         pipeline = TrainPipeline(self.imgsz, *self._augmentation(), keypoints=self.pose)
         dataset = TrainDataset(records, self.imgsz, pipeline, batch)
-        self._batches = TrainBatches(
+        self._batches = TrainBatchSampler(
             len(records), batch, self.seed, self._rank, self._world_size, self._workers, self.augment.mosaic
         )
         self._batches.mosaic_open = self.mosaic_open
@@ -296,12 +296,12 @@ class YoloDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: no source given.
         """
-        from aigp_lightning.data.sources import PredictBatches, open_sources
+        from aigp_lightning.data.sources import PredictBatchSampler, open_sources
 
         if not self.source:
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
         dataset = open_sources(self.source, self.imgsz)
-        return self._loader(dataset, PredictBatches(dataset, self.batch_size, self._rank, self._world_size))
+        return self._loader(dataset, PredictBatchSampler(dataset, self.batch_size, self._rank, self._world_size))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Note images that were there at the start and could not be read for this batch.
@@ -324,14 +324,14 @@ class YoloDataModule(pl.LightningDataModule):
     def _eval_loader(self, split: str) -> DataLoader[Any]:
         return self._loader(*self._eval(split, self._rank, self._world_size))
 
-    def _eval(self, split: str, rank: int, world_size: int) -> tuple[EvalDataset, EvalBatches]:
+    def _eval(self, split: str, rank: int, world_size: int) -> tuple[EvalDataset, EvalBatchSampler]:
         from aigp_lightning.data.dataset import EvalDataset
-        from aigp_lightning.data.samplers import EvalBatches
+        from aigp_lightning.data.samplers import EvalBatchSampler
 
         records = self.scan(split).records
         shapes = [record.shape for record in records]
         group = 2 * self.batch_size  # no gradients to keep: twice the images fit
-        batches = EvalBatches(shapes, group, self.imgsz, STRIDE, self.rect, rank, world_size)
+        batches = EvalBatchSampler(shapes, group, self.imgsz, STRIDE, self.rect, rank, world_size)
         return EvalDataset(records, self.imgsz), batches
 
     def _loader(self, dataset: Any, batches: Any) -> DataLoader[Any]:
@@ -398,7 +398,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _settle_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
+def _resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
     if TASK not in data_yaml:
         return data_yaml
     if synthetic is None:

@@ -8,7 +8,7 @@ from aigp_lightning.data.samplers import EvalRequest
 
 if TYPE_CHECKING:
     from aigp_lightning.data.dataset import EvalDataset, Item
-    from aigp_lightning.data.samplers import EvalBatches
+    from aigp_lightning.data.samplers import EvalBatchSampler
 
 
 class EvalPictures:
@@ -20,7 +20,7 @@ class EvalPictures:
         limit: only so many batches; None: all.
     """
 
-    def __init__(self, dataset: EvalDataset, batches: EvalBatches, limit: int | None = None) -> None:
+    def __init__(self, dataset: EvalDataset, batches: EvalBatchSampler, limit: int | None = None) -> None:
         self._dataset = dataset
         self._requests: list[EvalRequest] = [request for batch in list(batches)[:limit] for request in batch]
         self.files = [dataset.records[request.index].im_file for request in self._requests]

@@ -49,7 +49,7 @@ class EvalRequest:
     shape: tuple[int, int]
 
 
-class TrainBatches:
+class TrainBatchSampler:
     """Shuffled batches of `TrainRequest`, split over processes.
 
     Mosaic partners are drawn from what the same worker has lately decoded (its own batches, since a loader deals
@@ -74,7 +74,7 @@ class TrainBatches:
         self.epoch = 0
 
     @property
-    def sampler(self) -> TrainBatches:
+    def sampler(self) -> TrainBatchSampler:
         """Itself: Lightning looks for `batch_sampler.sampler.set_epoch`."""
         return self
 
@@ -111,7 +111,7 @@ class TrainBatches:
         ]
 
 
-class EvalBatches:
+class EvalBatchSampler:
     """Every image exactly once, on any number of processes.
 
     Images are put into groups (one batch of a single process); every process takes its share of every group. The

@@ -103,7 +103,7 @@ class SourceDataset:
         return items
 
 
-class PredictBatches:
+class PredictBatchSampler:
     """Every image exactly once, in order, on any number of processes.
 
     The images of a batch have one shape after letterboxing. A video goes to one process whole, which can then write

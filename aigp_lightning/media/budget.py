@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from aigp_lightning.media.policy import CLOSING, PER_EPOCH
+from aigp_lightning.media.routing import CLOSING, PER_EPOCH
 
 RESERVE = {"curves": 4 * 120_000, "confusion_matrix": 2 * 120_000, "corner_error": 120_000, "results": 250_000}
 """Bytes kept for what is drawn when training ends, until it is drawn."""
@@ -35,7 +35,7 @@ class Budget:
         """Keep room for the closing pictures: for each kind, so many remote destinations get it."""
         self._reserve = sum(RESERVE[kind] * count for kind, count in takers.items())
 
-    def settle(self, sizes: Sequence[int], epochs: int) -> None:
+    def allocate(self, sizes: Sequence[int], epochs: int) -> None:
         """Decide how many validation mosaics may still go in each of the epochs to come.
 
         Args:

@@ -92,13 +92,13 @@ class Ledger:
 
     Args:
         path: the file; it is made if it isn't there.
-        again: whether what it holds is of the same run, which goes on; else `has` knows nothing of it.
+        resuming: whether what it holds is of the same run, which goes on; else `has` knows nothing of it.
 
     Raises:
         OSError: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, again: bool = True) -> None:
+    def __init__(self, path: Path, resuming: bool = True) -> None:
         self._lock = threading.Lock()
         self._bytes: Counter[tuple[str, str]] = Counter()
         self._had: dict[tuple[str, str, int], str] = {}
@@ -110,7 +110,7 @@ class Ledger:
         self._next = lines.due
         for line in lines:
             self._count(line)
-        if not again:
+        if not resuming:
             self._had.clear()
         self._file = path.open("ab", buffering=0)
 
@@ -142,7 +142,7 @@ class Ledger:
         )
 
     def has(self, destination: str, key: str, epoch: int, sha256: str | None = None) -> bool:
-        """Whether it is settled what a destination has of a picture: a run that goes on need not see to it again.
+        """Whether it is flushed what a destination has of a picture: a run that goes on need not see to it again.
 
         Args:
             destination: as in an entry.

@@ -140,9 +140,9 @@ class WandbSink:
 
     def _wait(self) -> None:
         """Wait until the row is on disk: what the ledger calls sent must be there, should the run be killed now."""
-        settled = getattr(self.logger, "settled", None)
+        flushed = getattr(self.logger, "flushed", None)
         limit = time.monotonic() + WAIT
-        while settled is not None and not settled() and time.monotonic() < limit:
+        while flushed is not None and not flushed() and time.monotonic() < limit:
             time.sleep(0.02)
 
 

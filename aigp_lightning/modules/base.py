@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from aigp_lightning.checkpoints import our_part, random_state, restore_random_state
+from aigp_lightning.checkpoints.load import checkpoint_metadata, restore_rng_state, rng_state
 from aigp_lightning.errors import ConfigError, WeightsError
-from aigp_lightning.modules.batch_losses import BatchLosses, divisors_of
-from aigp_lightning.modules.optim import OptimConfig, Schedule
+from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
+from aigp_lightning.modules.yolo.optim import OptimConfig, Schedule
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-    from aigp_lightning.modules.metrics import DetectionMetrics
+    from aigp_lightning.modules.metrics.detection import DetectionMetrics
 
 
 class BaseModule(pl.LightningModule):
@@ -90,7 +90,7 @@ class BaseModule(pl.LightningModule):
         """What the model finds in each image, above `conf`."""
         raise NotImplementedError
 
-    def take_data(self, data: Any) -> None:
+    def setup_from_data(self, data: Any) -> None:
         """Learn what the network's shape depends on besides the class names; called before it is built.
 
         Args:
@@ -99,7 +99,7 @@ class BaseModule(pl.LightningModule):
 
     def build_metrics(self) -> DetectionMetrics:
         """What a validation counts."""
-        from aigp_lightning.modules.metrics import DetectionMetrics
+        from aigp_lightning.modules.metrics.detection import DetectionMetrics
 
         return DetectionMetrics(self.names)
 
@@ -108,7 +108,7 @@ class BaseModule(pl.LightningModule):
         """Kinds of picture, drawn when training ends, that only some tasks have."""
         return ()
 
-    def fast_parameters(self) -> set[int]:
+    def boosted_lr_parameter_ids(self) -> set[int]:
         """`id`s of parameters that MuSGD trains faster."""
         return set()
 
@@ -136,12 +136,13 @@ class BaseModule(pl.LightningModule):
             raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
         names = None
         if self.trainer.state.fn != "predict":
-            self.take_data(data)
+            self.setup_from_data(data)
             names = dict(data.names)
         if names is not None or getattr(self, "weights", None):
-            self._adopt(self.build_network(names))
+            self.set_network(self.build_network(names))
 
-    def _adopt(self, network: nn.Module) -> None:
+    def set_network(self, network: nn.Module) -> None:
+        """Install a built network: its memory layout, class names and metrics."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         self.network = network.to(memory_format=layout)  # type: ignore[call-overload]
         self.names = dict(cast("Any", network).names)
@@ -154,7 +155,7 @@ class BaseModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Build optimizer and schedule for the run's length and batch."""
-        from aigp_lightning.modules.optim import build_optimizer, choose, nominal_steps, scaled_decay
+        from aigp_lightning.modules.yolo.optim import build_optimizer, nominal_steps, resolve_optimizer, scaled_decay
 
         data, epochs = cast("Any", self.trainer).datamodule, self.trainer.max_epochs or 0
         if epochs < 1:
@@ -162,10 +163,12 @@ class BaseModule(pl.LightningModule):
         assert self.trainer.estimated_stepping_batches  # asking for it makes Lightning load the training data now
         batches = int(self.trainer.num_training_batches)
         steps = nominal_steps(data.train_images, epochs, self.optim, data.batch_size)
-        choice = choose(self.optim, len(self.names), steps)
+        choice = resolve_optimizer(self.optim, len(self.names), steps)
         self.schedule = Schedule.plan(self.optim, choice, epochs, batches, data.batch_size)
         assert self.network is not None
-        return build_optimizer(self.network, choice, scaled_decay(self.optim, data.batch_size), self.fast_parameters())
+        return build_optimizer(
+            self.network, choice, scaled_decay(self.optim, data.batch_size), self.boosted_lr_parameter_ids()
+        )
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -209,7 +212,7 @@ class BaseModule(pl.LightningModule):
                 parameter.grad = self._pending[name].to(parameter.device)
         self._pending = {}
         if self._random is not None:
-            restore_random_state(self._random)
+            restore_rng_state(self._random)
         self._random = None
 
     # ---- validation -------------------------------------------------------------------------------------------------
@@ -266,7 +269,7 @@ class BaseModule(pl.LightningModule):
             "last_step": self._last_step,
             "optim": asdict(self.optim),
         }
-        checkpoint["random_state"] = random_state()
+        checkpoint["random_state"] = rng_state()
         waiting = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and bool(p.grad.any())}
         if waiting:
             checkpoint["pending_gradients"] = waiting
@@ -282,7 +285,7 @@ class BaseModule(pl.LightningModule):
             WeightsError: another program's checkpoint, another task, or other classes.
         """
         path = str((self.trainer.ckpt_path if self._trainer is not None else None) or "this checkpoint")
-        ours = our_part(checkpoint, path)
+        ours = checkpoint_metadata(checkpoint, path)
         if ours["task"] != self.task:
             raise WeightsError(f"{path} is of a {ours['task']} model; the configuration asks for {self.task}.")
         if self.names and len(ours["names"]) != len(self.names):
@@ -294,7 +297,7 @@ class BaseModule(pl.LightningModule):
         if self.network is None or ours["network"] != self.network_description():
             if self.fitting:
                 raise WeightsError(f"{path} holds another network than --model.variant. Resume with its own config.")
-            self._adopt(self.build_network(self.names or ours["names"], ours["network"]))
+            self.set_network(self.build_network(self.names or ours["names"], ours["network"]))
         self._last_step = int(ours.get("last_step", -1))
         self._pending = checkpoint.get("pending_gradients", {})
         self._random = checkpoint.get("random_state")

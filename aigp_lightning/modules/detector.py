@@ -10,8 +10,8 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.base import BaseModule
-from aigp_lightning.modules.class_weights import check_class_weights, class_weights
-from aigp_lightning.modules.optim import OptimConfig
+from aigp_lightning.modules.yolo.class_weights import check_class_weights, class_weights
+from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class DetectorModule(BaseModule):
         freeze: freeze this many layers, counted from the input.
         conf: lowest confidence that validation keeps, 0…1.
         predict_conf: lowest confidence that `predict` keeps, 0…1.
-        iou: overlap above which suppression drops the weaker of two boxes, 0…1.
+        iou: overlap above which nmsion drops the weaker of two boxes, 0…1.
         max_det: most boxes kept an image.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
@@ -75,9 +75,9 @@ class DetectorModule(BaseModule):
         self._weighed: NDArray[np.float32] | None = None
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
 
-    def take_data(self, data: Any) -> None:
+    def setup_from_data(self, data: Any) -> None:
         """Weigh the classes by what the training split has of them."""
-        super().take_data(data)
+        super().setup_from_data(data)
         if self.class_weights == 0 or not self.fitting:
             return
         import numpy as np
@@ -91,15 +91,16 @@ class DetectorModule(BaseModule):
                 "class weights: " + ", ".join(f"{name} {weight:.3g} ({count} objects)" for name, weight, count in shown)
             )
 
-    def _adopt(self, network: nn.Module) -> None:
-        from aigp_lightning.ultralytics_bridge import loss_names
+    def set_network(self, network: nn.Module) -> None:
+        """Install a built network, and name its losses and weigh its classes."""
+        from aigp_lightning.modules.yolo.bridge import loss_names
 
-        super()._adopt(network)
+        super().set_network(network)
         self.loss_names = loss_names(network)
         self._weigh()
 
     def _weigh(self) -> None:
-        from aigp_lightning.ultralytics_bridge import weigh_classes
+        from aigp_lightning.modules.yolo.bridge import weigh_classes
 
         weigh_classes(cast("nn.Module", self.network), self._weighed)
 
@@ -113,7 +114,7 @@ class DetectorModule(BaseModule):
         Raises:
             WeightsError: the weights are of another task, or (outside training) of other classes.
         """
-        from aigp_lightning import ultralytics_bridge as bridge
+        from aigp_lightning.modules.yolo import bridge
 
         source = bridge.load_weights(self.weights) if self.weights and description is None else None
         if source is not None and getattr(source, "task", None) != self.task:
@@ -148,13 +149,13 @@ class DetectorModule(BaseModule):
 
     def on_train_epoch_end(self) -> None:
         """Advance losses that anneal over the epochs."""
-        from aigp_lightning.ultralytics_bridge import epoch_end
+        from aigp_lightning.modules.yolo.bridge import epoch_end
 
         epoch_end(cast("nn.Module", self.network))
 
-    def fast_parameters(self) -> set[int]:
+    def boosted_lr_parameter_ids(self) -> set[int]:
         """The classification branch."""
-        from aigp_lightning.ultralytics_bridge import class_logit_parameters
+        from aigp_lightning.modules.yolo.bridge import class_logit_parameters
 
         return class_logit_parameters(cast("nn.Module", self.network))
 
@@ -165,27 +166,27 @@ class DetectorModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """One forward pass for loss components and predictions, several labels a box allowed."""
-        from aigp_lightning.ultralytics_bridge import noted_divisors
+        from aigp_lightning.modules.yolo.bridge import noted_divisors
 
         network = cast("Any", self.network)
         raw = network(batch["img"])
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
-        found = self._suppress(raw, self.conf, multi_label=True)
+        found = self._nms(raw, self.conf, multi_label=True)
         return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """What the model finds in each image above `conf`, one label a box."""
-        return self._suppress(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
+        return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
 
-    def _suppress(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
-        from aigp_lightning.ultralytics_bridge import suppress
+    def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
+        from aigp_lightning.modules.yolo.bridge import nms
 
-        rows = suppress(raw, conf, self.iou, self.max_det, len(self.names), multi_label)
+        rows = nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label)
         return self._predictions(rows)
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
-        """What suppression left, (n, 6 + extra) an image, in our shape."""
+        """What nmsion left, (n, 6 + extra) an image, in our shape."""
         return [Prediction(row[:, :4].float(), row[:, 4].float(), row[:, 5].long()) for row in rows]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aigp_lightning.errors import DataError, WeightsError, warn_user
 from aigp_lightning.modules.detector import DetectorModule, LossGains
-from aigp_lightning.modules.gate_camera import GateCamera, of_camera
+from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
 from aigp_lightning.types import Keypoints, Prediction
 
 CORNERS = 4
@@ -56,13 +56,13 @@ class PoseModule(DetectorModule):
         super().__init__(variant=variant, gains=gains, **options)
         self.camera = camera
 
-    def take_data(self, data: Any) -> None:
+    def setup_from_data(self, data: Any) -> None:
         """Learn the data set's keypoints.
 
         Raises:
             DataError: it has none.
         """
-        super().take_data(data)
+        super().setup_from_data(data)
         self.keypoints = data.spec.keypoints
         if self.keypoints is None:
             raise DataError(
@@ -78,7 +78,7 @@ class PoseModule(DetectorModule):
         Raises:
             WeightsError: the weights find other keypoints than the data set has.
         """
-        from aigp_lightning.ultralytics_bridge import keypoint_shape
+        from aigp_lightning.modules.yolo.bridge import keypoint_shape
 
         network = super().build_network(names, description)
         shape = keypoint_shape(network)
@@ -98,7 +98,7 @@ class PoseModule(DetectorModule):
 
     def build_metrics(self) -> Any:
         """Metrics of boxes, keypoints and gates."""
-        from aigp_lightning.modules.pose_metrics import PoseMetrics
+        from aigp_lightning.modules.metrics.pose import PoseMetrics
 
         assert self.keypoints is not None
         return PoseMetrics(self.names, self.keypoints, self.camera if self._gates else None)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
-from aigp_lightning.callbacks.media_setup import edges_of
-from aigp_lightning.callbacks.snapshot import shoot
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.encode import encode, picture_size
-from aigp_lightning.media.gallery import (
+from aigp_lightning.media.jobs import Job
+from aigp_lightning.media.plots.skeleton import edges_of
+from aigp_lightning.media.render_jobs import (
     Seen,
     confusion_jobs,
     corner_error_job,
@@ -25,8 +25,8 @@ from aigp_lightning.media.gallery import (
     train_job,
     val_jobs,
 )
-from aigp_lightning.media.jobs import Job
-from aigp_lightning.media.policy import CLOSING, PER_EPOCH, Routing, closing_kinds, validation_epochs
+from aigp_lightning.media.routing import CLOSING, PER_EPOCH, Routing, closing_kinds, validation_epochs
+from aigp_lightning.media.snapshot import snapshot_batch
 from aigp_lightning.plan.stand_ins import example_corner_errors, example_curves, example_matrix, example_rows
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Forecaster:
     def __init__(self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing) -> None:
         self.trainer, self.module, self.data, self.media, self.routing = trainer, module, data, media, routing
         self.names = dict(data.names)
-        module.take_data(data)
+        module.setup_from_data(data)
         self.edges = edges_of(module)
 
     def forecast(self) -> Forecast:
@@ -159,8 +159,8 @@ class Forecaster:
         loader = self.data.train_dataloader()
         count = min(self.media.train_batches, _limited(self.trainer.limit_train_batches, len(loader)))
         for number, batch in zip(range(count), loader, strict=False):
-            shot = shoot(self.module.on_after_batch_transfer(batch, 0), self.media.max_images)
-            yield train_job(number, _listed(shot), batch["sources"], self.names, self.media.max_images, self.edges)
+            snapshot = snapshot_batch(self.module.on_after_batch_transfer(batch, 0), self.media.max_images)
+            yield train_job(number, _listed(snapshot), batch["sources"], self.names, self.media.max_images, self.edges)
 
     def _validation(self, batches: int) -> Iterator[Job]:
         val = self.media.val
@@ -217,7 +217,7 @@ class Forecaster:
                 for _ in range(takers):
                     budget.sent += file.remote_bytes * budget.admits(file.kind, file.remote_bytes)
         if any(mosaics.values()):
-            budget.settle(list(mosaics.values()), len(forecast.epochs))
+            budget.allocate(list(mosaics.values()), len(forecast.epochs))
         return said
 
 
@@ -228,8 +228,8 @@ def _limited(limit: float | None, batches: int) -> int:
     return min(limit, batches) if isinstance(limit, int) else int(limit * batches)
 
 
-def _listed(shot: Callable[[], Any]) -> Callable[[], Sequence[Any]]:
-    return lambda: [shot()]
+def _listed(snapshot: Callable[[], Any]) -> Callable[[], Sequence[Any]]:
+    return lambda: [snapshot()]
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.media.policy import KINDS
+from aigp_lightning.media.routing import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aigp_lightning.loggers.wandb_options import SideChannel
     from aigp_lightning.plan.forecast import Forecast
-    from aigp_lightning.wandb_options import SideChannel
 
 MEGA = 1e6
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from aigp_lightning.callbacks.dashboard_view import duration, number
-from aigp_lightning.callbacks.screen import Screen
 from aigp_lightning.policy.view import PolicyView
+from aigp_lightning.terminal.screen import Screen
+from aigp_lightning.terminal.view import duration, number
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -32,7 +32,7 @@ def build(config: PolicyConfig, env: VecMonitor) -> PPO:
     return PPO(name, wrapped, device=config.ppo.device, verbose=0, seed=config.seed, **options)
 
 
-def go_on(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
+def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
     """The model of a folder with its optimizer and statistics; PPO's options are the configuration's.
 
     Raises:

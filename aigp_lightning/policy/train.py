@@ -24,7 +24,7 @@ from aigp_lightning.policy.callbacks import Checkpoints, Evaluation, Interrupt, 
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.dashboard import progress_callback
 from aigp_lightning.policy.episodes import Summary
-from aigp_lightning.policy.learner import build, go_on
+from aigp_lightning.policy.learner import build, load_for_resume
 from aigp_lightning.policy.make_env import for_evaluation, make_env
 from aigp_lightning.policy.models import (
     BEST,
@@ -35,7 +35,7 @@ from aigp_lightning.policy.models import (
     save_model,
 )
 from aigp_lightning.policy.progress import Figures, LastValues
-from aigp_lightning.run_folder import claim
+from aigp_lightning.run.folder import claim_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +86,7 @@ def train(config: PolicyConfig, callbacks: Sequence[BaseCallback] = (), console:
         stack.callback(_close, env)
         judge = make_env(for_evaluation(config.env, config.eval_env), check=False)
         stack.callback(_close, judge)
-        model = build(config, env) if resumed is None else go_on(config, env, resumed)
+        model = build(config, env) if resumed is None else load_for_resume(config, env, resumed)
         folder = _folder(config, resumed)
         interrupt = stack.enter_context(Interrupt())
         return _learn(config, model, judge, folder, interrupt, callbacks, console)
@@ -149,7 +149,7 @@ def _folder(config: PolicyConfig, resumed: Path | None) -> Path:
     output = Path(config.output)
     folder = run_of(resumed) if resumed is not None else None
     if folder is None:
-        folder = claim(output.parent, output.name, exist_ok=False, options=("--output", "--output"))
+        folder = claim_folder(output.parent, output.name, exist_ok=False, options=("--output", "--output"))
     content = asdict(replace(config, resume=None, output=str(folder)))
     (folder / CONFIG_FILE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     versions = {"aigp_lightning": __version__, "python": platform.python_version()}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from aigp_lightning.callbacks.dashboard_view import MARGIN, WIDEST, bar_line, duration, fill, number
 from aigp_lightning.policy.episodes import Summary
+from aigp_lightning.terminal.view import MARGIN, WIDEST, bar_line, duration, fill, number
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

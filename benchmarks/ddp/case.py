@@ -31,7 +31,7 @@ def build(folder: Path, images: int, group: int, seed: int = 0) -> tuple[Path, P
     """
     import torch
 
-    from aigp_lightning import ultralytics_bridge as bridge
+    from aigp_lightning.modules.yolo import bridge
     from aigp_lightning.types import Keypoints
 
     torch.manual_seed(seed)
@@ -99,16 +99,16 @@ def _label(folder: Path, yaml: Path, group: int, seed: int) -> None:
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.dataset import EvalDataset
     from aigp_lightning.data.images import label_path
-    from aigp_lightning.data.samplers import EvalBatches
+    from aigp_lightning.data.samplers import EvalBatchSampler
     from aigp_lightning.data.scan import scan_split
     from aigp_lightning.modules.pose import PoseModule
 
     module, random = PoseModule(weights=str(folder / "model.pt")), np.random.default_rng(seed)
-    module._adopt(module.build_network(None))
+    module.set_network(module.build_network(None))
     module.eval()
     records = scan_split(read_data_yaml(yaml), "val", progress=False).records
     dataset = EvalDataset(records, IMGSZ)
-    for request in (one for batch in EvalBatches([r.shape for r in records], group, IMGSZ) for one in batch):
+    for request in (one for batch in EvalBatchSampler([r.shape for r in records], group, IMGSZ) for one in batch):
         item = dataset[request]
         pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():

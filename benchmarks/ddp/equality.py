@@ -34,7 +34,7 @@ def validate(spec: dict[str, Any]) -> dict[str, Any]:
     import lightning.pytorch as pl
 
     from aigp_lightning.data.datamodule import YoloDataModule
-    from aigp_lightning.modules.gate_camera import GateCamera
+    from aigp_lightning.modules.metrics.gate_camera import GateCamera
     from aigp_lightning.modules.pose import PoseModule
 
     several = {"strategy": "ddp"} if spec["processes"] > 1 else {}

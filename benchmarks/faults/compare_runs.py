@@ -112,7 +112,7 @@ def _tensorboard(run: Path) -> Iterator[Hashable]:
 
 def _wandb(run: Path) -> Iterator[Hashable]:
     """Rows of all its folders together, as they are synced."""
-    from aigp_lightning.audit.wandb_run import read_wandb_run, wandb_folders
+    from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 
     for folder in wandb_folders(run):
         content = read_wandb_run(folder)
@@ -139,7 +139,7 @@ def _audit(run: Path) -> list[str]:
 
 def _identity(run: Path) -> list[str]:
     """One W&B run over all starts."""
-    from aigp_lightning.audit.wandb_run import wandb_folders
+    from aigp_lightning.logfiles.wandb_run import wandb_folders
 
     runs = {folder.name.rpartition("-")[2] for folder in wandb_folders(run)}
     return [] if len(runs) == 1 else [f"W&B: {len(runs)} runs"]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 IMPORTS = [
-    *("aigp_lightning", "aigp_lightning.lightning_cli", "aigp_lightning.ultralytics_bridge", "torch._dynamo"),
-    *("aigp_lightning.data.augment.pipeline", "aigp_lightning.modules.metrics", "torch.utils.tensorboard"),
+    *("aigp_lightning", "aigp_lightning.cli.training", "aigp_lightning.modules.yolo.bridge", "torch._dynamo"),
+    *("aigp_lightning.data.augment.pipeline", "aigp_lightning.modules.metrics.detection", "torch.utils.tensorboard"),
     *("tensorboard.summary.writer.event_file_writer", "wandb", "faults.phases"),
 ]
 
@@ -80,7 +80,7 @@ def _work(words: list[str], variables: dict[str, str], pipe: str) -> None:
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, encoding="utf-8") for number in (1, 2))
     os.environ.clear()
     os.environ.update(variables)
-    from aigp_lightning.cli import main
+    from aigp_lightning.cli.main import main
 
     status = main(words)
     sys.stdout.flush()

@@ -114,11 +114,11 @@ def pyflyt() -> Callable[[float], float] | None:
 
 def ppo_share(updates: int) -> tuple[float, float]:
     """Share of PPO's processor time that stepping takes, and environment steps for each second of processor time."""
+    from aigp_lightning.cli.ppo import parse
     from aigp_lightning.policy.config import PolicyConfig
     from aigp_lightning.policy.learner import build
     from aigp_lightning.policy.make_env import make_env
     from aigp_lightning.policy.train import threads
-    from aigp_lightning.ppo_cli import parse
 
     if TIMED not in gymnasium.registry:
         gymnasium.register(TIMED, entry_point=GateRaceEnv, vector_entry_point=TimedRace)

@@ -24,11 +24,11 @@ from common import REPO, machine, write_json
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
+from aigp_lightning.cli.ppo import parse
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.learner import build
 from aigp_lightning.policy.make_env import make_env
 from aigp_lightning.policy.train import threads
-from aigp_lightning.ppo_cli import parse
 
 TARGET = 1 / 3
 PARTS = ("environments", "wrappers", "policy and buffer", "update")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from aigp_lightning.audit.side_channels import side_channels
-from aigp_lightning.audit.wandb_run import read_wandb_run
-from aigp_lightning.loggers import settle_loggers
-from aigp_lightning.wandb_options import WandbOptions
-from aigp_lightning.wandb_run import send_extras
+from aigp_lightning.logfiles.wandb_run import read_wandb_run
+from aigp_lightning.loggers.config import resolve_loggers
+from aigp_lightning.loggers.wandb import send_extras
+from aigp_lightning.loggers.wandb_options import WandbOptions
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_each_channel_is_told_alone(channel: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sys, "orig_argv", ["python", "train.py"])
     options = WandbOptions(**{"config": False, channel: True})
     logger = {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {}}
-    settings = settle_loggers(logger, tmp_path, options)["dict_kwargs"]["settings"]
+    settings = resolve_loggers(logger, tmp_path, options)["dict_kwargs"]["settings"]
     run = wandb.init(mode="offline", dir=tmp_path / "w", project="p", settings=settings)
     send_extras(run, options, {"data": {"imgsz": 640}})
     folder = Path(run.dir).parent

@@ -26,9 +26,9 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from aigp_lightning.callbacks.dashboard import Dashboard, PlainProgress, progress_callback
-from aigp_lightning.callbacks.dashboard_view import View, duration, pictures_line
 from aigp_lightning.callbacks.pace import Pace
 from aigp_lightning.callbacks.results import Results
+from aigp_lightning.terminal.view import View, duration, pictures_line
 
 MAPS = [0.25, 0.75, 0.5]
 """mAP50 of the epochs: the second is the best."""

@@ -14,8 +14,8 @@ import torch
 from helpers import REPO, small
 from numpy.typing import NDArray
 
-from aigp_lightning.media.boxes import class_colour
 from aigp_lightning.media.ledger import Lines, read_ledger
+from aigp_lightning.media.plots.boxes import class_colour
 
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")
 
@@ -108,7 +108,7 @@ def test_one_sha256_in_folder_mirror_event_file_and_ledger(pictured: Path) -> No
 
 
 def test_pictures_carry_their_epoch_in_wandb(pictured: Path) -> None:
-    from aigp_lightning.audit.wandb_run import read_wandb_run
+    from aigp_lightning.logfiles.wandb_run import read_wandb_run
 
     (folder,) = pictured.glob("wandb/offline-run-*")
     rows = [row for row in read_wandb_run(folder).history if "val_batch0_pred" in row]
@@ -125,9 +125,9 @@ def test_cells_are_native(pictured: Path) -> None:
 
 def test_the_train_mosaic_shows_the_pixels_of_the_batch(shapes: Path, tmp_path: Path) -> None:
     """Drawn as PNG, every pixel without ink is the batch's own, and a box is where its label says, in its colour."""
-    from aigp_lightning.callbacks.snapshot import shoot
     from aigp_lightning.data.datamodule import YoloDataModule
-    from aigp_lightning.media.gallery import train_job
+    from aigp_lightning.media.render_jobs import train_job
+    from aigp_lightning.media.snapshot import snapshot_batch
     from aigp_lightning.modules.detector import DetectorModule
 
     data = YoloDataModule(str(shapes), imgsz=96, batch_size=4, workers=0)
@@ -135,9 +135,9 @@ def test_the_train_mosaic_shows_the_pixels_of_the_batch(shapes: Path, tmp_path: 
     pixels = batch["img"].permute(0, 2, 3, 1).numpy().copy()
     on_device = DetectorModule().on_after_batch_transfer(batch, 0)
     assert on_device["img"].dtype == torch.float32
-    shot = shoot(on_device, 4)
+    snapshot = snapshot_batch(on_device, 4)
     names = {0: "square", 1: "disc"}
-    drawn = train_job(0, lambda: [shot()], batch["sources"], names, 4).draw(frozenset())
+    drawn = train_job(0, lambda: [snapshot()], batch["sources"], names, 4).draw(frozenset())
     assert drawn.shape == (192, 192, 3)
     for cell in range(4):
         place = drawn[cell // 2 * 96 : cell // 2 * 96 + 96, cell % 2 * 96 : cell % 2 * 96 + 96]
@@ -257,9 +257,9 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
         opened = media.Ledger
 
-        def anew(path: Path, again: bool) -> object:
+        def anew(path: Path, resuming: bool) -> object:
             path.unlink(missing_ok=True)
-            return opened(path, again)
+            return opened(path, resuming)
 
         monkeypatch.setattr(media, "Ledger", anew)
 
@@ -272,8 +272,8 @@ def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
 
 
 def test_image_score() -> None:
-    from aigp_lightning.callbacks.val_pictures import image_score
-    from aigp_lightning.media.gallery import NOTHING, Seen
+    from aigp_lightning.media.render_jobs import NOTHING, Seen
+    from aigp_lightning.media.val_selection import image_f1
 
     batch = {
         "img": torch.zeros(3, 3, 100, 100), "batch_idx": torch.tensor([0, 0]), "cls": torch.tensor([0, 1]),
@@ -283,27 +283,27 @@ def test_image_score() -> None:
         np.array([[10, 10, 30, 30], [60, 60, 80, 80], [0, 50, 20, 70]], np.float32), np.array([0.9, 0.8, 0.7]),
         np.array([0, 0, 1]),
     )  # fmt: skip
-    assert image_score(found, batch, 0) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
-    assert image_score(NOTHING, batch, 0) == 0  # type: ignore[arg-type]
-    assert image_score(NOTHING, batch, 1) == 1  # type: ignore[arg-type]
-    assert image_score(found, batch, 1) == 0  # type: ignore[arg-type]
+    assert image_f1(found, batch, 0) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
+    assert image_f1(NOTHING, batch, 0) == 0  # type: ignore[arg-type]
+    assert image_f1(NOTHING, batch, 1) == 1  # type: ignore[arg-type]
+    assert image_f1(found, batch, 1) == 0  # type: ignore[arg-type]
 
 
 def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -> None:
     """What a mosaic shows is what the saved model finds in the image, at its place in the cell."""
-    from aigp_lightning.callbacks import val_pictures
+    from aigp_lightning.media import val_selection as val_pictures
 
     seen: dict[str, val_pictures.Seen] = {}
-    original = val_pictures.ValPictures.merge
+    original = val_pictures.ValImageSelection.merge
 
-    def remember(self: val_pictures.ValPictures, shares: object) -> None:
+    def remember(self: val_pictures.ValImageSelection, shares: object) -> None:
         original(self, shares)  # type: ignore[arg-type]
         seen.update(self.found)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(val_pictures.ValPictures, "merge", remember)
+        patch.setattr(val_pictures.ValImageSelection, "merge", remember)
         run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1)
-    from aigp_lightning.checkpoints import load_module
+    from aigp_lightning.checkpoints.load import load_module
     from aigp_lightning.data.datamodule import YoloDataModule
 
     pictures = YoloDataModule(str(shapes), imgsz=96, batch_size=8).pictures("val")
@@ -386,7 +386,7 @@ def test_patterns_that_fit_nothing(
 
 
 def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:
-    from aigp_lightning.callbacks.best_figures import BestFigures
+    from aigp_lightning.media.best_epoch import BestEpochFigures
 
     class Metrics:
         fitness, confusion = 0.0, np.eye(3)
@@ -397,7 +397,7 @@ def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:
         def curves(self) -> list[object]:
             return []
 
-    best = BestFigures()
+    best = BestEpochFigures()
     matrices = {}
     for fitness in (0.1, 0.4, 0.4, 0.2):
         metrics = Metrics(fitness)
@@ -406,7 +406,7 @@ def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:
         best.look(metrics)
     assert best.fitness == 0.4
     assert best.confusion is matrices[0.4]
-    again = BestFigures()
+    again = BestEpochFigures()
     again.load_state_dict(best.state_dict())
     assert again.fitness == 0.4
     assert (again.confusion == 0.4).all()
@@ -416,17 +416,17 @@ def test_corner_errors_are_of_the_best_epoch_and_survive_a_checkpoint(tmp_path: 
     """Through a file that holds tensors and plain values only; drawn after the confusion matrix."""
     from types import SimpleNamespace
 
-    from aigp_lightning.callbacks.best_figures import BestFigures
+    from aigp_lightning.media.best_epoch import BestEpochFigures
     from aigp_lightning.types import CornerErrors
 
     def metrics(fitness: float, found: CornerErrors | None) -> object:
         return SimpleNamespace(fitness=fitness, curves=list, confusion=np.eye(2), corner_errors=lambda: found)
 
-    best, errors = BestFigures(), CornerErrors(np.float32([3, 12]), np.float32([1.5, 2.25]), (5.0, 10.0))
+    best, errors = BestEpochFigures(), CornerErrors(np.float32([3, 12]), np.float32([1.5, 2.25]), (5.0, 10.0))
     for fitness, found in ((0.1, None), (0.4, errors), (0.2, None)):
         best.look(metrics(fitness, found))
     torch.save(best.state_dict(), tmp_path / "state.pt")
-    again = BestFigures()
+    again = BestEpochFigures()
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert again.corners is not None
     np.testing.assert_array_equal(again.corners.distance, errors.distance)
@@ -441,9 +441,9 @@ def test_without_a_gate_found_the_picture_says_so() -> None:
     """Where corners are judged the file is always there, as planned; elsewhere it is never."""
     from types import SimpleNamespace
 
-    from aigp_lightning.callbacks.best_figures import BestFigures
+    from aigp_lightning.media.best_epoch import BestEpochFigures
 
-    best = BestFigures()
+    best = BestEpochFigures()
     assert best.jobs({}, ("corner_error",)) == [], "no validation yet"
     best.look(SimpleNamespace(fitness=0.0, curves=list, confusion=None, corner_errors=lambda: None))
     assert best.jobs({}) == []
@@ -453,9 +453,9 @@ def test_without_a_gate_found_the_picture_says_so() -> None:
 
 
 def test_an_older_checkpoint_has_no_corner_errors() -> None:
-    from aigp_lightning.callbacks.best_figures import BestFigures
+    from aigp_lightning.media.best_epoch import BestEpochFigures
 
-    best = BestFigures()
+    best = BestEpochFigures()
     best.load_state_dict({"fitness": 0.5, "curves": [], "confusion": None})
     assert best.corners is None
 

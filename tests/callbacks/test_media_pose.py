@@ -19,7 +19,7 @@ from aigp_lightning.media.ledger import read_ledger
 @pytest.fixture(scope="module")
 def corners(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny synthetic data set of gates with their corners; returns its data.yaml."""
-    from aigp_lightning.data.gates import MakeDataOptions, make_data
+    from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 
     folder = str(tmp_path_factory.mktemp("corners") / "gates")
     options = MakeDataOptions(out=folder, task="pose", train=8, val=6, test=0, imgsz=(160, 90), workers=1)

@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from aigp_lightning.callbacks.prediction_merge import output_names
 from aigp_lightning.callbacks.predictions import PredictionWriter
 from aigp_lightning.data.collate import collate
-from aigp_lightning.data.sources import PredictBatches, SourceFile, open_sources
+from aigp_lightning.data.sources import PredictBatchSampler, SourceFile, open_sources
 from aigp_lightning.errors import ConfigError, DataError, UserError
-from aigp_lightning.media.boxes import class_colour
+from aigp_lightning.media.plots.boxes import class_colour
+from aigp_lightning.predictions.merge import output_names
 from aigp_lightning.types import DetectionBatch, Prediction
 
 BOX = (100.0, 60.0, 300.0, 180.0)  # in every picture of `paint`, its own pixels
@@ -58,7 +58,7 @@ class Data(pl.LightningDataModule):
         for path in self.break_later:
             path.write_bytes(b"broken since")
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        batches: Any = PredictBatches(dataset, 2, rank, world)
+        batches: Any = PredictBatchSampler(dataset, 2, rank, world)
         return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.workers)  # type: ignore[arg-type]
 
 
@@ -139,7 +139,7 @@ def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("size", [(300, 400), (301, 743), (1017, 500), (200, 310)])
 def test_letterbox_is_undone(size: tuple[int, int], tmp_path: Path) -> None:
     """Boxes put through the letterbox by hand return to where they were."""
-    from aigp_lightning.media.found import in_original
+    from aigp_lightning.predictions.formats import in_original
 
     item = open_sources(paint(tmp_path / "a.png", True, *size), 320)[0]
     inner = [round(side * 320 / max(size)) for side in size]

@@ -18,7 +18,7 @@ from helpers import draw_squares
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.data.gates.options import MakeDataOptions
+from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.errors import ConfigError, UserError
 
 NAMES = "names: {0: square, 1: disc}\n"
@@ -269,8 +269,8 @@ def test_a_batch_must_divide_by_the_processes(shapes: Path) -> None:
 def test_a_data_set_that_another_machine_made_meanwhile_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aigp_lightning.data import gates
-    from aigp_lightning.data.gates import MakeDataOptions
+    from aigp_lightning.data import synthetic as gates
+    from aigp_lightning.data.synthetic import MakeDataOptions
 
     def late(options: MakeDataOptions, progress: bool) -> Path:
         first = gates.writer.make_data(options, False)

@@ -13,10 +13,10 @@ from PIL import Image
 
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.data.gates import MakeDataOptions, make_data
 from aigp_lightning.data.keypoint_checks import clockwise, crossed, first_corners, mirror_that_fits, outside_box, thin
 from aigp_lightning.data.lint import LintResult, lint
 from aigp_lightning.data.scan import ImageRecord, scan_split
+from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 from aigp_lightning.errors import DataError
 
 GATE = "kpt_shape: [4, 3]\nflip_idx: [1, 0, 3, 2]\nflip_idx_vertical: [3, 2, 1, 0]\n"

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatches, TrainBatches, TrainRequest
+from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatchSampler, TrainBatchSampler, TrainRequest
 
 
 def shapes_of(count: int) -> list[tuple[int, int]]:
@@ -17,17 +17,17 @@ def shapes_of(count: int) -> list[tuple[int, int]]:
     return [(int(height), int(width)) for height, width in sizes]
 
 
-def train(**changes: object) -> TrainBatches:
+def train(**changes: object) -> TrainBatchSampler:
     settings = {"images": 23, "batch_size": 4, "seed": 0, "rank": 0, "world_size": 1, "workers": 0, "mosaic": 1.0}
-    return TrainBatches(**{**settings, **changes})  # type: ignore[arg-type]
+    return TrainBatchSampler(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def drawn(batches: TrainBatches, epoch: int = 0) -> list[list[TrainRequest]]:
+def drawn(batches: TrainBatchSampler, epoch: int = 0) -> list[list[TrainRequest]]:
     batches.set_epoch(epoch)
     return list(batches)
 
 
-def order(batches: TrainBatches, epoch: int = 0) -> list[int]:
+def order(batches: TrainBatchSampler, epoch: int = 0) -> list[int]:
     return [request.index for batch in drawn(batches, epoch) for request in batch]
 
 
@@ -36,11 +36,11 @@ def order(batches: TrainBatches, epoch: int = 0) -> list[int]:
 @pytest.mark.parametrize("images", [1, 2, 11, 16, 17])
 def test_validation_counts_every_image_once(images: int, world: int, rect: bool) -> None:
     shapes = shapes_of(images)
-    ranks = [list(EvalBatches(shapes, 8, 96, rect=rect, rank=rank, world_size=world)) for rank in range(world)]
+    ranks = [list(EvalBatchSampler(shapes, 8, 96, rect=rect, rank=rank, world_size=world)) for rank in range(world)]
     assert len({len(batches) for batches in ranks}) == 1, "every process runs the same number of steps"
     requests = [request for batches in ranks for batch in batches for request in batch]
     assert sorted(request.index for request in requests) == list(range(images))
-    alone = {request.index: request.shape for batch in EvalBatches(shapes, 8, 96, rect=rect) for request in batch}
+    alone = {request.index: request.shape for batch in EvalBatchSampler(shapes, 8, 96, rect=rect) for request in batch}
     assert {request.index: request.shape for request in requests} == alone, "letterboxes do not depend on the processes"
     for step in zip(*ranks, strict=True):
         sizes = [len(batch) for batch in step]
@@ -51,14 +51,14 @@ def test_validation_counts_every_image_once(images: int, world: int, rect: bool)
 def test_rectangles_hold_their_images() -> None:
     """Sides are multiples of the stride with half a stride to spare, as Ultralytics' BaseDataset.set_rectangle."""
     shapes = shapes_of(21)
-    for batch in EvalBatches(shapes, 8, 96):
+    for batch in EvalBatchSampler(shapes, 8, 96):
         for request in batch:
             height, width = shapes[request.index]
             gain = 96 / max(height, width)
             assert request.shape[0] >= height * gain - 1e-6
             assert request.shape[1] >= width * gain - 1e-6
             assert request.shape[0] % 32 == request.shape[1] % 32 == 0
-    landscape = EvalBatches([(50, 100)] * 3, 8, 96)
+    landscape = EvalBatchSampler([(50, 100)] * 3, 8, 96)
     assert landscape.shapes == [(64, 128)]  # ceil(48 / 32 + 0.5) and ceil(96 / 32 + 0.5) strides
 
 

@@ -12,7 +12,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.collate import collate
-from aigp_lightning.data.sources import PredictBatches, SourceDataset, SourceFile, input_shape, open_sources
+from aigp_lightning.data.sources import PredictBatchSampler, SourceDataset, SourceFile, input_shape, open_sources
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError
 
@@ -36,7 +36,7 @@ def save_video(path: Path, frames: int = 12, codec: str = "mp4v", size: tuple[in
 
 
 def batches_of(dataset: SourceDataset, size: int, ranks: int) -> list[list[list[int]]]:
-    return [list(PredictBatches(dataset, size, rank, ranks)) for rank in range(ranks)]
+    return [list(PredictBatchSampler(dataset, size, rank, ranks)) for rank in range(ranks)]
 
 
 # ---- finding
@@ -175,7 +175,7 @@ def test_data_set_travels_to_workers_with_an_open_video(tmp_path: Path) -> None:
 def test_two_workers_read_every_frame_in_order(tmp_path: Path) -> None:
     path = save_video(tmp_path / "clip.mp4")
     dataset = open_sources(path, 64)
-    batches: Any = PredictBatches(dataset, 3)
+    batches: Any = PredictBatchSampler(dataset, 3)
     loader = DataLoader(dataset, batch_sampler=batches, num_workers=2, collate_fn=collate)  # type: ignore[arg-type]
     loaded = list(loader)
     assert [name for batch in loaded for name in batch["im_file"]] == [f"{path}#{i}" for i in range(12)]

@@ -326,12 +326,12 @@ def checkpoint_content() -> dict[str, Any]:
     """What one of our checkpoints holds, of a network of two layers."""
     import torch
 
-    from aigp_lightning import ultralytics_bridge as bridge
     from aigp_lightning.modules.detector import DetectorModule
+    from aigp_lightning.modules.yolo import bridge
 
     torch.manual_seed(0)
     module = DetectorModule()
-    module._adopt(bridge.build_model(TINY, {0: "gate", 1: "tree"}, {}))
+    module.set_network(bridge.build_model(TINY, {0: "gate", 1: "tree"}, {}))
     content: dict[str, Any] = {"state_dict": module.state_dict(), "epoch": 1}
     module.on_save_checkpoint(content)
     return content
@@ -375,7 +375,7 @@ def checkpoint(draw: Any) -> bytes:
 @cache
 def weights_file() -> bytes:
     """An Ultralytics `.pt` of a network of two layers."""
-    from aigp_lightning import ultralytics_bridge as bridge
+    from aigp_lightning.modules.yolo import bridge
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.pt"

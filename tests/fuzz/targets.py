@@ -194,7 +194,7 @@ def ledger(data: bytes, folder: Path) -> str:
 
 def audited(name: str, data: bytes, folder: Path) -> str:
     """The whole verb on a run folder that has this file: a report, by exit status 0, 1 or 2."""
-    from aigp_lightning.cli import main
+    from aigp_lightning.cli.main import main
 
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -239,7 +239,7 @@ def scan_cache(data: bytes, folder: Path) -> str:
 
 def run_json(data: bytes, folder: Path) -> str:
     """The id that it holds, or one line that says what is wrong with it."""
-    from aigp_lightning.loggers import run_id
+    from aigp_lightning.loggers.config import run_id
 
     (folder / "run.json").write_bytes(data)
     try:
@@ -253,7 +253,7 @@ def run_json(data: bytes, folder: Path) -> str:
 
 def checkpoint(data: bytes, folder: Path) -> str:
     """A `.ckpt`: a module, or one error of ours."""
-    from aigp_lightning.checkpoints import load_module
+    from aigp_lightning.checkpoints.load import load_module
 
     file = folder / "a.ckpt"
     file.write_bytes(data)
@@ -266,7 +266,7 @@ def checkpoint(data: bytes, folder: Path) -> str:
 
 def weights(data: bytes, folder: Path) -> str:
     """A `.pt`: a network, or one error of ours; nothing of it is run."""
-    from aigp_lightning import ultralytics_bridge as bridge
+    from aigp_lightning.modules.yolo import bridge
 
     file = folder / "a.pt"
     file.write_bytes(data)

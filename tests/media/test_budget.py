@@ -10,13 +10,13 @@ MOSAIC = 1_000_000
 
 
 def run(megabytes: float | None, epochs: int, mosaics: int = 4) -> tuple[list[int], Budget, list[str]]:
-    """Send a run's mosaics as a handover would; returns how many went in each epoch."""
+    """Send a run's mosaics as a delivery would; returns how many went in each epoch."""
     said: list[str] = []
     budget = Budget(megabytes, 0, said.append)
     budget.reserve_for({"curves": 1, "confusion_matrix": 1, "results": 1})
     went = []
     for epoch in range(epochs):
-        budget.settle([MOSAIC] * mosaics, epochs - epoch)
+        budget.allocate([MOSAIC] * mosaics, epochs - epoch)
         allowed = mosaics if budget.mosaics is None else budget.mosaics
         sent = sum(budget.admits("val_pred", MOSAIC) for _ in range(allowed))
         budget.sent += sent * MOSAIC
@@ -76,9 +76,9 @@ def test_nothing_at_all() -> None:
 def test_never_more_again() -> None:
     """Pictures that shrink later do not bring back what was given up: a slider with gaps helps nobody."""
     budget = Budget(10, 0, lambda text: None)
-    budget.settle([MOSAIC] * 4, 4)
+    budget.allocate([MOSAIC] * 4, 4)
     assert budget.mosaics == 2
-    budget.settle([MOSAIC // 10] * 4, 3)
+    budget.allocate([MOSAIC // 10] * 4, 3)
     assert budget.mosaics == 2
 
 
@@ -86,7 +86,7 @@ def test_pictures_that_grow_never_pass_the_limit() -> None:
     budget = Budget(5, 0, lambda text: None)
     for epoch in range(10):
         size = 200_000 * (epoch + 1)
-        budget.settle([size] * 2, 10 - epoch)
+        budget.allocate([size] * 2, 10 - epoch)
         for mosaic in range(2):
             if (budget.mosaics is None or mosaic < budget.mosaics) and budget.admits("val_pred", size):
                 budget.sent += size
@@ -100,6 +100,6 @@ def test_what_an_earlier_part_of_the_run_sent_counts() -> None:
 
 
 def test_the_reserve_covers_the_closing_kinds() -> None:
-    from aigp_lightning.media.policy import CLOSING
+    from aigp_lightning.media.routing import CLOSING
 
     assert set(RESERVE) == set(CLOSING)

@@ -17,22 +17,22 @@ KEYS = ("metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metric
 
 def label_by_model(weights: Path, data: Path, rect: bool) -> None:
     """Replace the labels by most of an untrained model's own best boxes, shaken: mAPs are then well inside 0…1."""
-    from aigp_lightning import ultralytics_bridge as bridge
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.dataset import EvalDataset
     from aigp_lightning.data.images import label_path
-    from aigp_lightning.data.samplers import EvalBatches
+    from aigp_lightning.data.samplers import EvalBatchSampler
     from aigp_lightning.data.scan import scan_split
+    from aigp_lightning.modules.yolo import bridge
 
     model, random = bridge.load_weights(weights).eval(), np.random.default_rng(3)
     records = scan_split(read_data_yaml(data), "val", progress=False).records
     dataset = EvalDataset(records, 96)
-    batches = EvalBatches([record.shape for record in records], 16, 96, rect=rect)
+    batches = EvalBatchSampler([record.shape for record in records], 16, 96, rect=rect)
     for request in (request for batch in batches for request in batch):
         item = dataset[request]
         pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
-            found = bridge.suppress(model(pixels), 0.001, 0.5, 300, 3)[0].numpy()
+            found = bridge.nms(model(pixels), 0.001, 0.5, 300, 3)[0].numpy()
         found = found[:24][random.random(min(len(found), 24)) < 0.6]
         (gain, _), (left, top) = item["ratio_pad"]
         height, width = item["ori_shape"]
@@ -61,7 +61,7 @@ def wake_up(model: torch.nn.Module) -> None:
 
 def build_case(folder: Path, rect: bool) -> tuple[Path, Path]:
     """Make an untrained model's `.pt`, and a data set on which it scores."""
-    from aigp_lightning import ultralytics_bridge as bridge
+    from aigp_lightning.modules.yolo import bridge
 
     torch.manual_seed(0)
     model = bridge.build_model("yolo11n", NAMES, {})

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from helpers import REPO
 
+from aigp_lightning.cli.ppo import parse
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.env.options import race_options
-from aigp_lightning.ppo_cli import parse
 
 HEAVY = {"torch", "stable_baselines3", "lightning", "gymnasium", "numpy", "wandb", "jsonargparse", "matplotlib"}
 POLICY = REPO / "configs" / "policy.yaml"
@@ -23,7 +23,7 @@ POLICY = REPO / "configs" / "policy.yaml"
 
 def modules_of(*words: str) -> tuple[str, set[str]]:
     code = (
-        f"import sys\nfrom aigp_lightning.cli import main\ntry: main({list(words)!r})\nexcept SystemExit: pass\n"
+        f"import sys\nfrom aigp_lightning.cli.main import main\ntry: main({list(words)!r})\nexcept SystemExit: pass\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(

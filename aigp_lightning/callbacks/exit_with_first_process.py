@@ -1,0 +1,32 @@
+"""End with the first process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.run.folder import ENV_FIRST
+from aigp_lightning.run.processes import watch
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+
+class ExitWithFirstProcess(Callback):
+    """In processes that the first one started: end when it is gone.
+
+    Lightning's launcher kills all when one that it started has died, but nobody looks after the launcher itself, and a
+    process that waits for it on a GPU would do so until `--ddp.timeout`. torchrun and SLURM look after all.
+    """
+
+    def __init__(self) -> None:
+        self._watching = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Start to watch, where there is something to."""
+        if not self._watching and os.environ.get(ENV_FIRST) == str(os.getppid()):
+            self._watching = True
+            threading.Thread(target=watch, args=(os.getppid(), trainer.global_rank), daemon=True).start()

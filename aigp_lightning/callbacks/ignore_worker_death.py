@@ -1,0 +1,26 @@
+"""Nothing interrupts what a run does when it ends in an error."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.callbacks import Callback
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+
+class IgnoreWorkerDeath(Callback):
+    """Stop torch from raising for every process of a loader that dies, once a first error is being dealt with.
+
+    Torch raises out of a signal's handler, wherever the main thread is: a second dead process would end the writing of
+    `best.pt` or the pictures in flight half way. The callback goes first. Loaders of a later run in this process
+    notice a dead worker when they next wait for it, as they do on Windows.
+    """
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Switch it off."""
+        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)

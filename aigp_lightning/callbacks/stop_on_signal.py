@@ -1,0 +1,45 @@
+"""Stop training at Ctrl-C, SIGTERM and SLURM's signal, in our way and not in Lightning's."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+
+class StopOnSignal(Callback):
+    """Keep Lightning from handling these signals in its own way, and pass them on to processes that it started.
+
+    Lightning waits for the end of a batch, exchanges that with other processes from within the handler, and on a SLURM
+    signal saves in the middle of an epoch, from where no run goes on exactly.
+
+    Args:
+        stopper: handles them.
+    """
+
+    def __init__(self, stopper: SignalHandler) -> None:
+        self.stopper = stopper
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning's handlers are in place now: replace them."""
+        self.stopper.take_over()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop, should the exception have been raised where Python swallows it, as in a destructor."""
+        if self.stopper.number:
+            raise StoppedBySignal(self.stopper.number)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """End the others too: they would wait for this one."""
+        if isinstance(exception, StoppedBySignal) and trainer.strategy.launcher is not None:
+            with suppress(NotImplementedError):
+                trainer.strategy.launcher.kill(signal.SIGTERM)

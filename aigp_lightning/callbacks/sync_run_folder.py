@@ -1,0 +1,18 @@
+"""One run folder for all processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from lightning.pytorch.callbacks import Callback
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+
+class SyncRunFolder(Callback):
+    """Tell processes that were started beside the first one, by torchrun or SLURM, which run folder it chose."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Take over the first process's folder."""
+        cast("Any", trainer)._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)

@@ -1,0 +1,135 @@
+"""Checkpoints that are written whole or not at all, and those of one epoch together."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from aigp_lightning.errors import RunError
+from aigp_lightning.files import write_atomic
+from aigp_lightning.run.failures import FULL, disk_full
+from aigp_lightning.run.folder import LAST
+
+NEXT = ".next"
+"""Ends the name of a checkpoint that is written and does not count yet."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the target and move into place, so that a full disk or a kill leaves the old checkpoint as it was.
+
+    Lightning's own writer goes through the system's temporary folder, and copies from there when that is another
+    disk: a copy that stops half way leaves half a checkpoint under the right name.
+
+    Between `hold` and `commit` nothing is moved into place: a run goes on from `last.ckpt`, and that must not know more
+    than `best.ckpt`, `results.csv` and the loggers have.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._holding = False
+        self._written: dict[Path, Path] = {}
+        self._removed: list[Path] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a whole epoch is kept aside: its `last.ckpt`, which is written last, is."""
+        return any(path.name == LAST.name for path in self._written)
+
+    def hold(self) -> None:
+        """Keep what is written from now on aside."""
+        self._holding = True
+
+    def commit(self) -> None:
+        """Let what was kept aside count. `last.ckpt` decides: `finish_commit` does the rest should this be cut short.
+
+        Raises:
+            OSError: a file cannot be moved.
+        """
+        for target in sorted(self._written, key=lambda path: path.name != LAST.name):
+            with suppress(FileNotFoundError):  # the folder is gone; `LastCheckpoint` says so when the epoch ends
+                self._written[target].replace(target)
+        for path in self._removed:
+            super().remove_checkpoint(path)
+        self._forget()
+
+    def discard(self) -> None:
+        """Forget what was kept aside, and keep nothing aside any more."""
+        for temporary in self._written.values():
+            temporary.unlink(missing_ok=True)
+        self._forget()
+        self._holding = False
+
+    def _forget(self) -> None:
+        self._written, self._removed = {}, []
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Save to a local path.
+
+        Raises:
+            RunError: the disk is full; nothing was changed.
+            OSError: the disk is not writable; nothing was changed.
+        """
+        target = Path(path)
+        place = target.with_name(f".{target.name}{NEXT}") if self._holding else target
+        buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError without its number
+        torch.save(checkpoint, buffer)
+        try:
+            write_atomic(place, buffer.getbuffer())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise RunError(disk_full(error, target, buffer.tell())) from error
+        if self._holding:
+            self._written[target] = place
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = lambda storage, _: storage, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Load tensors and plain values; what else a file asks for is not built.
+
+        Args:
+            path: where it is.
+            map_location: see `torch.load`.
+            weights_only: not asked: our checkpoints hold nothing else.
+
+        Raises:
+            UnpicklingError: it holds something else.
+        """
+        return super().load_checkpoint(path, map_location, weights_only=True)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint; with the next commit, while things are kept aside."""
+        kept = self._written.pop(Path(path), None)
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        elif self._holding:
+            self._removed.append(Path(path))
+            return
+        super().remove_checkpoint(path)
+
+
+def finish_commit(weights: Path) -> None:
+    """Put a folder of checkpoints in order after a kill: what belongs to `last.ckpt` counts, the rest is removed.
+
+    Args:
+        weights: the folder.
+    """
+    last = _epoch(weights / LAST.name)
+    for path in weights.glob(f".*{NEXT}"):
+        name = path.name.removeprefix(".").removesuffix(NEXT)
+        if name != LAST.name and last is not None and _epoch(path) == last:
+            path.replace(weights / name)
+    for path in weights.glob(".*.ckpt.*"):
+        path.unlink(missing_ok=True)
+
+
+def _epoch(path: Path) -> int | None:
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"])
+    except Exception:  # there is none, or half of one: torch raises half a dozen types
+        return None

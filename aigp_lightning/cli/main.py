@@ -1,0 +1,101 @@
+"""The command line: a table of verbs. A verb's own code is imported when it is called, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+VERBS: dict[str, tuple[str, str]] = {
+    "fit": ("aigp_lightning.cli.training", "train:  fit --config configs/detector.yaml"),
+    "plan": ("aigp_lightning.cli.plan", "what fit with the same options would draw and hand over"),
+    "validate": ("aigp_lightning.cli.training", "metrics of a checkpoint on the validation split"),
+    "test": ("aigp_lightning.cli.training", "metrics of a checkpoint on the test split"),
+    "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
+    "export": ("aigp_lightning.cli.export", "a checkpoint as Ultralytics .pt, ONNX, TorchScript"),
+    "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
+    "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
+    "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
+    "ppo": (
+        "aigp_lightning.cli.ppo",
+        "train, evaluate and export the racing policy:  ppo fit --config configs/policy.yaml",
+    ),
+}
+"""Verb to the module that has its `main(verb, arguments)`, and a line of help."""
+
+HELP = """\
+usage: python -m aigp_lightning VERB [options]
+
+Train racing-drone perception on PyTorch Lightning, in charge of every picture that leaves the machine.
+
+verbs:
+{verbs}
+
+examples:
+  python -m aigp_lightning fit --config configs/detector.yaml --config configs/quick.yaml
+  python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml my/data.yaml --data.batch_size 32
+  python -m aigp_lightning validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt
+  python -m aigp_lightning VERB --help
+"""
+
+
+def help_text() -> str:
+    """What `--help` prints."""
+    width = max(map(len, VERBS))
+    return HELP.format(verbs="\n".join(f"  {verb:<{width}}  {line}" for verb, (_, line) in VERBS.items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        arguments: the words after the program's name; None takes them from the process.
+
+    Returns:
+        The exit status: 0, or 2 when the user's input was wrong, or 1 when something outside failed.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+        return 0
+    if words[0] in ("-V", "--version"):
+        from aigp_lightning import __version__
+
+        print(f"aigp_lightning {__version__}")
+        return 0
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        return _complain(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
+    return _run(verb, rest)
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    from aigp_lightning.run.failures import explained
+
+    try:
+        status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        said = explained(error)
+        if said is None:
+            raise
+        return _complain(str(said), said.status, said.shared)
+    return status or 0
+
+
+def _complain(text: str, status: int = 2, shared: bool = True) -> int:
+    from aigp_lightning.run.processes import first_process, rank
+
+    first = first_process()
+    if first or not shared:  # what all processes of a run say alike, the first says
+        print(f"error: {text}" if first else f"error: process {rank()}: {text}", file=sys.stderr)
+    return status
+
+
+def _nearest(verb: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, VERBS, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,19 @@
+"""The `make-data` verb."""
+
+from __future__ import annotations
+
+from aigp_lightning.cli.parser import parse_options
+from aigp_lightning.data.synthetic import MakeDataOptions, make_data
+
+CONFIGS = {"detect": "detector", "pose": "pose", "obstacle": "obstacle"}
+"""By task, the file in `configs/` that trains on it."""
+
+
+def main(verb: str, arguments: list[str]) -> None:
+    """Make a synthetic data set as the options say."""
+    description = "Write a synthetic data set of racing gates or obstacles, ready for `fit`."
+    example = "make-data --out datasets/gates --train 512 --val 128 --seed 1"
+    options = parse_options(MakeDataOptions, verb, arguments, description, example)
+    made = make_data(options)
+    print(f"made {made}; train on it with")
+    print(f"  python -m aigp_lightning fit --config configs/{CONFIGS[options.task]}.yaml --data.data_yaml {made}")

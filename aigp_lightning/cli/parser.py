@@ -1,0 +1,70 @@
+"""What every parser of ours does: options by their full names only, and errors of a line or two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+Options = TypeVar("Options")
+
+WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
+NOTHING = "Expected a <class 'NoneType'>"
+
+
+class StrictParser:
+    """Goes before a parser of jsonargparse's: no short forms, no list of all the types that were tried.
+
+    Args:
+        *args: the parser's own.
+        **kwargs: the parser's own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong, without the types that were tried."""
+        # The parser of a class within another's raises, and the outer one says it.
+        parser: Any = super()
+        parser.error(shorten_error(message) if getattr(self, "exit_on_error", True) else message, ex)
+        raise AssertionError("jsonargparse has left by now")
+
+
+def shorten_error(message: str) -> str:
+    """Reduce jsonargparse's report of all the types that a nested option might have had to the option and the reason.
+
+    Args:
+        message: what jsonargparse says.
+    """
+    key = re.match(r'Parser key "([\w.]+)":', message)
+    if key is None or "Does not validate" not in message:
+        return message
+    given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
+    option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
+    lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
+    reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
+    where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
+    return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"
+
+
+def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], description: str, example: str) -> Options:
+    """Parse a verb's words into its dataclass; `--help` and mistakes end the program, as argparse does.
+
+    Args:
+        kind: the dataclass; its fields are the options, its docstring their help.
+        verb: the word after the program's name.
+        arguments: the words after that.
+        description: what the verb does.
+        example: a call, without the program's name.
+    """
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog=f"python -m aigp_lightning {verb}",
+        description=description,
+        epilog=f"example: {example}",
+        allow_abbrev=False,
+    )
+    parser.add_class_arguments(kind, as_group=False)
+    return kind(**parser.parse_args(list(arguments)).as_dict())

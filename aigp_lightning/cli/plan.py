@@ -1,0 +1,95 @@
+"""The `plan` verb: `fit`'s arguments, no training."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning_utilities.core.rank_zero import rank_zero_info
+
+from aigp_lightning.callbacks.media_setup import check_images
+from aigp_lightning.cli.training import AigpCLI, run_cli
+from aigp_lightning.loggers.config import arguments_of, is_wandb
+from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
+from aigp_lightning.media.routing import Routing
+from aigp_lightning.media.sinks import WandbSink, sinks_of
+from aigp_lightning.plan.forecast import Forecaster, scratch
+from aigp_lightning.plan.report import as_json, over, show
+
+STDOUT = "-"
+
+
+class PlanCLI(AigpCLI):
+    """`fit` up to the point where it would begin; then the forecast."""
+
+    status = 0
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add `--json` to what `fit` takes."""
+        super().add_arguments_to_parser(parser)
+        parser.add_argument(
+            "--json", nargs="?", const=STDOUT, default=None, metavar="FILE",
+            help="write the plan as JSON to this file; without a file, to the terminal instead of the table",
+        )  # fmt: skip
+
+    def before_instantiate_classes(self) -> None:
+        """Put everything that would be written into a scratch folder; one process draws for all."""
+        config = self.config[self.verb]
+        self._scratch = scratch()
+        config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"
+        self._fill(config, Path(self._scratch.name))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Lightning's trainer with the callbacks of the configuration; loggers are built and not opened."""
+        return LightningCLI.instantiate_trainer(self, **kwargs)
+
+    def before_fit(self) -> None:
+        """Nothing: no logger is opened."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            self._plan()
+        finally:
+            self._scratch.cleanup()
+
+    def _plan(self) -> None:
+        trainer, module, data = self.trainer, self.model, self.datamodule
+        media = self.read_data()
+        data.setup("fit")
+        sinks = sinks_of(trainer.loggers, rank_zero_info)
+        off = os.environ.get("WANDB_MODE") == "disabled"
+        routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
+        check_images(media, data, routing)
+        forecast = Forecaster(trainer, module, data, media, routing).forecast()
+        config = self.config[self.verb]
+        to_wandb = any(isinstance(sink, WandbSink) for sink in routing.sinks)
+        given = config.trainer.logger
+        entries = [arguments_of(one) for one in (given if isinstance(given, list) else [given]) if is_wandb(one)]
+        weights = any(one.get("log_model") for one in entries)
+        channels = side_channels(WandbOptions(**config.wandb.as_dict()), weights) if to_wandb else []
+        self._tell(config.json, forecast, channels, media.max_mb)
+        self.status = int(over(forecast, media.max_mb))
+
+    @staticmethod
+    def _tell(target: str | None, forecast: Any, channels: Any, max_mb: float | None) -> None:
+        text = json.dumps(as_json(forecast, channels, max_mb), indent=2)
+        if target == STDOUT:
+            sys.stdout.write(text + "\n")
+            return
+        if target is not None:
+            Path(target).write_text(text, encoding="utf-8")
+        show(forecast, channels, max_mb)
+
+
+def main(verb: str, arguments: list[str]) -> int:
+    """Say what `fit` with these arguments would draw and hand over.
+
+    Returns:
+        1 if more would leave the machine than `media.max_mb` allows, else 0.
+    """
+    return cast("PlanCLI", run_cli(PlanCLI, "fit", arguments)).status

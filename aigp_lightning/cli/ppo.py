@@ -1,0 +1,150 @@
+"""The `ppo` verb: its own table of verbs, for the policy. Nothing of it logs anywhere but on this machine.
+
+It stands outside `policy/`, whose import registers the environment with Gymnasium: help needs nothing of that.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+PROGRAM = "python -m aigp_lightning ppo"
+VERBS = {
+    "fit": "train a policy with PPO",
+    "evaluate": "success, times, gates and crashes of a policy, with pictures of where it flew",
+    "export": "a policy as ONNX and TorchScript, with its normalisation inside",
+}
+HELP = """\
+usage: {program} VERB [options]
+
+Train a racing policy with stable-baselines3's PPO in any Gymnasium environment. Everything stays on this machine:
+TensorBoard's files, models and pictures go to output/apex_policy, and no W&B is involved.
+
+verbs:
+{verbs}
+
+examples:
+  {program} fit --config configs/policy.yaml
+  {program} fit --config configs/policy.yaml --config configs/policy-quick.yaml --output output/quick
+  {program} fit --resume output/apex_policy --total_timesteps 12000000
+  {program} fit --env.module my_simulator --env.id my/Race-v0 --env.backend subproc --env.n_envs 8
+  {program} evaluate --model output/apex_policy/best
+  {program} export --model output/apex_policy/best
+  {program} VERB --help
+"""
+EXAMPLES = {
+    "fit": "fit --config configs/policy.yaml --ppo.learning_rate '{start: 3e-4, end: 0}' --env.kwargs.track my.yaml",
+    "evaluate": "evaluate --model output/apex_policy/best --episodes 1000",
+    "export": "export --model output/apex_policy/best --format [onnx] --out deploy",
+}
+Options = TypeVar("Options")
+
+
+def main(verb: str, arguments: list[str]) -> int:
+    """Run one of the policy's verbs.
+
+    Args:
+        verb: `ppo`.
+        arguments: the verb of its own and its options.
+
+    Returns:
+        The exit status: 0, 128 + the signal that ended a training.
+
+    Raises:
+        ConfigError: there is no such verb.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        width = max(map(len, VERBS))
+        lines = "\n".join(f"  {name:<{width}}  {line}" for name, line in VERBS.items())
+        print(HELP.format(program=PROGRAM, verbs=lines), end="")
+        return 0
+    run: dict[str, Callable[[list[str]], int]] = {"fit": _fit, "evaluate": _evaluate, "export": _export}
+    if arguments[0] not in run:
+        from difflib import get_close_matches
+
+        from aigp_lightning.errors import ConfigError
+
+        near = get_close_matches(arguments[0], run, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"ppo has no verb {arguments[0]!r}.{meant} `{PROGRAM} --help` lists them.")
+    return run[arguments[0]](arguments[1:])
+
+
+def _fit(arguments: list[str]) -> int:
+    from aigp_lightning.policy.config import PolicyConfig
+
+    config = _of_run(PolicyConfig, "fit", arguments, "resume")
+    from aigp_lightning.policy.train import train
+
+    ended_by = train(config).signal
+    return 0 if ended_by is None else 128 + ended_by
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from aigp_lightning.policy.verb_config import EvaluateConfig
+
+    config = _of_run(EvaluateConfig, "evaluate", arguments, "model")
+    from aigp_lightning.policy.evaluate import evaluate
+
+    evaluate(config)
+    return 0
+
+
+def _export(arguments: list[str]) -> int:
+    from aigp_lightning.policy.verb_config import ExportConfig
+
+    config = parse(ExportConfig, "export", arguments)
+    from aigp_lightning.policy.export import export
+
+    export(config)
+    return 0
+
+
+def _of_run(kind: type[Options], verb: str, arguments: list[str], option: str) -> Options:
+    """Parse; where an option names a run, on top of the run's own configuration."""
+    config = parse(kind, verb, arguments)
+    named = getattr(config, option)
+    if named is None:
+        return config
+    from aigp_lightning.policy.models import find_model, run_of
+
+    run = run_of(find_model(named, f"--{option}"))
+    if run is None:
+        if not any(word.startswith("--config") for word in arguments):
+            print(
+                f"note: no run's config.yaml lies above {named}, so the environment is the default one; --config names "
+                "another",
+                file=sys.stderr,
+            )
+        return config
+    return parse(kind, verb, arguments, str(run / "config.yaml"))
+
+
+def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None = None) -> Options:
+    """Parse words into a dataclass; help and mistakes end the program, as argparse does.
+
+    Args:
+        kind: the dataclass; its fields are the options, its docstring their help.
+        verb: of the policy's.
+        arguments: the words after it.
+        base: a YAML that all others go on top of.
+    """
+    from jsonargparse import ArgumentParser
+
+    from aigp_lightning.cli.parser import StrictParser
+
+    parser_class: Any = type("PolicyParser", (StrictParser, ArgumentParser), {})
+    parser = parser_class(
+        prog=f"{PROGRAM} {verb}",
+        usage=f"{PROGRAM} {verb} [options]",
+        description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
+        epilog=f"example: {EXAMPLES[verb]}",
+        default_config_files=[base] if base else None,
+    )
+    parser.add_argument("--config", action="config", help="a YAML with options; may be repeated, later ones on top")
+    parser.add_class_arguments(kind, as_group=False)
+    parsed = parser.parse_args(arguments)
+    build = getattr(parser, "instantiate", None) or parser.instantiate_classes
+    built = build(parsed).as_dict()
+    return kind(**{key: value for key, value in built.items() if key not in ("config", "__default_config__")})

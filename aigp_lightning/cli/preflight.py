@@ -1,0 +1,70 @@
+"""What is looked at before anything is built: checkpoint, weights, and options that contradict a run of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from aigp_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aigp_lightning.modules.base import BaseModule
+
+
+def task_of(config: Any) -> str:
+    """The task of the configured module: `detect` or `pose`."""
+    from jsonargparse.typing import import_object  # type: ignore[attr-defined]
+
+    model = cast("type[BaseModule]", import_object(config.model.class_path))
+    return model.task
+
+
+def check_checkpoint(config: Any) -> None:
+    """Refuse a `--ckpt_path` that cannot be read, before Lightning tries to.
+
+    Raises:
+        ConfigError: it is no file, or another program's.
+        WeightsError: it cannot be read.
+    """
+    path = config.get("ckpt_path")
+    if path is None or path in ("best", "hpc"):
+        return
+    if path.endswith(".pt"):
+        raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
+    if not Path(path).is_file():
+        raise ConfigError(f"--ckpt_path {path}: there is no such file.")
+    from aigp_lightning.checkpoints.load import read_checkpoint
+
+    read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+
+
+def refuse_partial_epochs(checkpoint: Any) -> None:
+    """A run goes on exactly from an epoch's end, and only from there.
+
+    Raises:
+        ConfigError: checkpoints within an epoch are asked for.
+    """
+    if checkpoint.every_n_train_steps or checkpoint.train_time_interval:
+        raise ConfigError(
+            "--checkpoint.every_n_train_steps and train_time_interval: runs go on from the end of an epoch, so a "
+            "checkpoint within one is not made. For shorter epochs: --trainer.limit_train_batches 0.1, and ten times "
+            "--trainer.max_epochs."
+        )
+
+
+def check_trained(config: Any) -> None:
+    """Refuse to measure a network of random weights.
+
+    Raises:
+        ConfigError: nothing says which weights.
+    """
+    arguments = config.model.init_args
+    if config.get("ckpt_path") is None and "weights" in arguments and arguments.weights is None:
+        raise ConfigError("which model? Give --ckpt_path a checkpoint of ours, or --model.weights an Ultralytics .pt.")
+
+
+def on_gpu(accelerator: Any) -> bool:
+    """Whether training will be on a GPU of NVIDIA's or AMD's."""
+    import torch
+
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()

@@ -1,0 +1,137 @@
+"""The metrics at the end: as a table to read, and as JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+    from aigp_lightning.data.datamodule import YoloDataModule
+    from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.metrics.corner_report import CornerReport
+
+
+MANY = 8
+"""A table with more columns than this has short headings."""
+SHORT = (("mAP50-95", "mAP\n50-95"), ("precision", "P"), ("recall", "R"), ("pose ", "pose\n"))
+BAND_COLUMNS = {
+    "band": "distance",
+    "gates": "gates",
+    "found": "found",
+    "solved": "solved",
+    "error_px_mean": "px\nmean",
+    "error_px_median": "px\nmedian",
+    "position_m_mean": "m\nmean",
+    "position_m_median": "m\nmedian",
+    "rotation_deg_mean": "°\nmean",
+    "rotation_deg_median": "°\nmedian",
+}
+CORNER_COLUMNS = {
+    "name": "keypoint",
+    "error_px_mean": "px\nmean",
+    "error_px_median": "px\nmedian",
+    "visible_accuracy": "visibility\nright",
+}
+
+
+def print_report(model: BaseModule) -> None:
+    """Print the last validation or test: a row a class, and for keypoints their errors.
+
+    Args:
+        model: it holds the table, and its metrics a `CornerReport` where it finds keypoints.
+    """
+    print_table(model.table)
+    if (report := _corner_report(model)) is not None:
+        print_corners(report)
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Print one row a class, `all` first; classes without labels have no row."""
+    if not rows:
+        return
+    shown = rows if len(rows) > 2 else rows[:1]  # noqa: PLR2004  one class says the same twice
+    _print({column: _heading(column, len(rows[0]) > MANY) for column in rows[0]}, shown)
+
+
+def print_corners(report: CornerReport) -> None:
+    """Print the errors of keypoints by distance and by keypoint; nothing where there were no objects.
+
+    Pixels are of the original pictures, metres and degrees are how far off the solved poses are.
+    """
+    if not len(report.rows):
+        return
+    _print(BAND_COLUMNS, report.bands())
+    corners = report.corners()
+    if any(value is not None for row in corners for key, value in row.items() if key != "name"):
+        _print(CORNER_COLUMNS, corners)
+
+
+def _corner_report(model: BaseModule) -> CornerReport | None:
+    return getattr(model.metrics, "report", None)
+
+
+def _heading(column: str, short: bool) -> str:
+    if not short:
+        return column
+    heading = column
+    for long, brief in SHORT:
+        heading = heading.replace(long, brief)
+    return f"box\n{heading}" if (heading != column and not column.startswith("pose")) or column == "mAP50" else heading
+
+
+def _print(headings: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:
+    """Print a table; columns that nothing is known about are left out.
+
+    Args:
+        headings: of columns, by the key of their values; the first column is words.
+        rows: None is an unknown figure.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+
+    console = Console()
+    kept = [key for key in headings if any(row[key] is not None for row in rows)]
+    table = Table()
+    for place, key in enumerate(kept):
+        # Numbers stay whole whatever the width; only names may be broken.
+        table.add_column(headings[key], justify="right" if place else "left", vertical="bottom", no_wrap=place > 0)
+    for row in rows:
+        table.add_row(*(_cell(row[key]) for key in kept))
+    if Measurement.get(console, console.options.update(max_width=10_000), table).maximum > console.width:
+        table.padding = (0, 0, 0, 0)
+    console.print(table, markup=False)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataModule) -> None:
+    """Write the metrics of the last validation or test; errors of keypoints are under `keypoints`.
+
+    Args:
+        path: the file.
+        trainer: it holds the logged metrics.
+        model: it holds the table.
+        data: its image size is written along.
+    """
+    found = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    metrics = {key: None if math.isnan(value) else value for key, value in found.items()}  # JSON knows no NaN
+    content: dict[str, Any] = {
+        "metrics": {key: value for key, value in metrics.items() if not key.startswith(("train/", "lr/"))},
+        "imgsz": data.imgsz,
+        "images": model.table[0]["images"] if model.table else 0,
+        "classes": list(model.table),
+    }
+    if (report := _corner_report(model)) is not None:
+        content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

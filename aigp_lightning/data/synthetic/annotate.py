@@ -1,0 +1,111 @@
+"""Turn a painted scene into label lines.
+
+A gate or obstacle is labelled when at least `MIN_VISIBLE` of it can be seen, and its box is at least `MIN_BOX` pixels
+wide and high. What can be seen is the share of its surface that lies in the picture (counted on the surface, so that a
+thing that reaches behind the camera counts fairly) times the share of its outline that nothing nearer hides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.data.synthetic.geometry import Array, Camera, clipped_contours
+from aigp_lightning.data.synthetic.objects import Body
+from aigp_lightning.data.synthetic.options import CLASSES
+from aigp_lightning.data.synthetic.render import Mask, Picture
+
+MIN_VISIBLE = 0.35
+MIN_BOX = 6.0
+HALF = 0.5
+HIDDEN, VISIBLE = 1, 2
+
+
+def body_box(camera: Camera, body: Body) -> Array | None:
+    """Bound a body's projection within the picture, hidden parts included.
+
+    Args:
+        camera: who looks.
+        body: what to bound.
+
+    Returns:
+        (4,) xyxy pixels, or None where it is not in the picture.
+    """
+    flat = [points for surface in body.surfaces for points in clipped_contours(camera, surface.contours)]
+    if not flat:
+        return None
+    points = np.concatenate(flat)
+    box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+    return np.asarray(box.clip(0, [camera.width, camera.height] * 2))
+
+
+def share_in_picture(camera: Camera, body: Body) -> float:
+    """Tell which share of a body's surface points (from the middle of a surface to its edge) is in the picture."""
+    steps = np.linspace(0.0, 1.0, 8)[:, None, None]
+    samples = []
+    for surface in body.surfaces:
+        outer = surface.contours[0]
+        edge = np.concatenate([outer * (1 - t) + np.roll(outer, -1, axis=0) * t for t in np.linspace(0, 1, 8)[:-1]])
+        inside = outer.mean(axis=0) if len(surface.contours) == 1 else edge * 0.56 + outer.mean(axis=0) * 0.44
+        samples.append((edge + steps * (inside - edge)).reshape(-1, 3))
+    return float(camera.inside(np.concatenate(samples)).mean())
+
+
+def share_unhidden(picture: Picture, index: int) -> float:
+    """Tell which share of a body's outline no nearer body hides."""
+    outline: Mask = picture.outlines[index]
+    total = int(outline.sum())
+    return float((picture.owner[outline] <= index).sum() / total) if total else 0.0
+
+
+def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
+    """Project a gate's corners and tell which are seen.
+
+    Args:
+        picture: the painted scene.
+        camera: who looked.
+        index: the gate's place in the picture's bodies.
+
+    Returns:
+        (4, 3) x, y in pixels and visibility: 2 seen, 1 hidden by something nearer, 0 outside the picture (x = y = 0).
+    """
+    corners = picture.bodies[index].corners
+    assert corners is not None
+    result = np.zeros((4, 3))
+    inside = camera.inside(corners)
+    result[inside, :2] = camera.project(camera.to_camera(corners[inside]))
+    for i in np.flatnonzero(inside):
+        x, y = result[i, :2].astype(int)
+        around = picture.owner[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        result[i, 2] = HIDDEN if (around > index).mean() > HALF else VISIBLE
+    return result
+
+
+def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
+    """Write YOLO label lines of what the task looks for, from far to near.
+
+    Args:
+        picture: the painted scene.
+        camera: who looked.
+        task: `detect`, `pose` or `obstacle`.
+
+    Returns:
+        `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of four corners.
+    """
+    names, size = CLASSES[task], np.array([camera.width, camera.height], dtype=np.float64)
+    lines = []
+    for index, body in enumerate(picture.bodies):
+        if body.kind not in names:
+            continue
+        box = body_box(camera, body)
+        if box is None or min(box[2:] - box[:2]) < MIN_BOX:
+            continue
+        if share_in_picture(camera, body) * share_unhidden(picture, index) < MIN_VISIBLE:
+            continue
+        values: NDArray[np.float64] = np.concatenate([(box[:2] + box[2:]) / 2 / size, (box[2:] - box[:2]) / size])
+        line = " ".join([str(names.index(body.kind)), *(f"{value:.6f}" for value in values)])
+        if task == "pose":
+            points = keypoints(picture, camera, index)
+            line += "".join(f" {x / size[0]:.6f} {y / size[1]:.6f} {int(v)}" for x, y, v in points)
+        lines.append(line)
+    return lines

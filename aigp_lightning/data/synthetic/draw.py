@@ -1,0 +1,61 @@
+"""One picture with its labels, from its seed alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aigp_lightning.data.synthetic.annotate import label_lines
+from aigp_lightning.data.synthetic.backdrop import backdrop
+from aigp_lightning.data.synthetic.effects import encode, expose, ground_shadows
+from aigp_lightning.data.synthetic.options import SPLITS, MakeDataOptions
+from aigp_lightning.data.synthetic.render import Picture, paint
+from aigp_lightning.data.synthetic.scene import Scene, sample_scene
+from aigp_lightning.data.synthetic.textures import chance
+
+TRIES = 20
+
+
+def is_background(index: int, share: float) -> bool:
+    """Spread backgrounds evenly: of any first n pictures, the share that is backgrounds is right to within one."""
+    return int((index + 1) * share + 1e-9) > int(index * share + 1e-9)
+
+
+def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[int, int]) -> tuple[Scene, Picture]:
+    """Draw a scene and paint it.
+
+    Args:
+        rng: source of randomness.
+        task: `detect`, `pose` or `obstacle`.
+        background: leave out what the task labels.
+        size: width and height, pixels.
+
+    Returns:
+        The scene and its picture, without the camera's effects.
+    """
+    scene = sample_scene(rng, task, background, size)
+    image = backdrop(rng, scene.camera, scene.place, scene.ground, scene.light)
+    if scene.place == "field" and chance(rng, 0.7):
+        ground_shadows(image, scene.camera, scene.bodies, scene.ground, scene.light)
+    return scene, paint(image, scene.camera, scene.bodies)
+
+
+def draw(options: MakeDataOptions, split: str, index: int) -> tuple[bytes, list[str]]:
+    """Make one picture; it depends on the seed, the split and the index, and on no other picture.
+
+    Args:
+        options: the data set's options, checked.
+        split: `train`, `val` or `test`.
+        index: the picture's number in its split.
+
+    Returns:
+        JPEG bytes and label lines.
+    """
+    rng = np.random.default_rng([options.seed, SPLITS.index(split), index])
+    background = is_background(index, options.backgrounds)
+    size = (int(options.imgsz[0]), int(options.imgsz[1]))
+    for _ in range(TRIES):
+        scene, picture = compose(rng, options.task, background, size)
+        lines = label_lines(picture, scene.camera, options.task)
+        if lines or background:
+            break
+    return encode(rng, expose(rng, picture.image)), lines

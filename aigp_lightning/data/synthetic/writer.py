@@ -1,0 +1,189 @@
+"""Write a synthetic data set: many processes draw, one folder appears when all of it is there."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from aigp_lightning.data.synthetic.geometry import CORNER_NAMES
+from aigp_lightning.data.synthetic.options import CLASSES, MakeDataOptions
+from aigp_lightning.errors import ConfigError, DataError
+
+HEADER = "# made by aigp_lightning make-data"
+CHUNK = 8
+FEW_JOBS = 4
+"""Up to here, starting processes takes longer than drawing."""
+MOST_WORKERS = 60
+"""Windows waits for at most 63 handles at a time."""
+
+
+def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
+    """Write the data set.
+
+    Args:
+        options: what to write and where.
+        progress: show a progress bar.
+
+    Returns:
+        The path of data.yaml.
+
+    Raises:
+        ConfigError: where an option makes no sense or the folder cannot be written.
+        DataError: where something is in the way, or drawing or writing failed.
+    """
+    options.check()
+    target = Path(options.out).expanduser().absolute()
+    _refuse_taken(target, options.force)
+    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        for split in options.counts():
+            (partial / "images" / split).mkdir(parents=True)
+            (partial / "labels" / split).mkdir(parents=True)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ConfigError(f"make-data: cannot write in {target.parent}: {error}; choose another folder") from error
+    try:
+        with _bar(sum(options.counts().values()), progress) as advance:
+            _draw_all(options, partial, advance)
+        (partial / "data.yaml").write_bytes(data_yaml(options).encode())
+        _put(partial, target, options.force)
+    except OSError as error:
+        raise DataError(f"make-data: cannot write {target}: {error}; nothing was left behind") from error
+    except BrokenProcessPool as error:
+        raise DataError(
+            "make-data: a drawing process died; try workers=1 (it may have run out of memory, or the calling script "
+            'lacks an `if __name__ == "__main__":` guard)'
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target / "data.yaml"
+
+
+def data_yaml(options: MakeDataOptions) -> str:
+    """Write data.yaml's text; it has no `path`, so that its own folder is the root and the set can be moved."""
+    kept = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed")
+    values = ", ".join(f"{name}={_plain(getattr(options, name))}" for name in kept)
+    lines = [f"{HEADER}: {values}", *(f"{split}: images/{split}" for split in options.counts()), "names:"]
+    lines += [f"  {i}: {name}" for i, name in enumerate(CLASSES[options.task])]
+    if options.task == "pose":
+        lines += ["kpt_shape: [4, 3]", "flip_idx: [1, 0, 3, 2]", "flip_idx_vertical: [3, 2, 1, 0]"]
+        lines += ["kpt_names:", f"  0: [{', '.join(CORNER_NAMES)}]"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> str:
+    """Write an option's value; sizes as 640x360."""
+    return "x".join(str(v) for v in value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _refuse_taken(target: Path, force: bool) -> None:
+    """Raise unless the target is free, empty, or a data set of ours that may be replaced."""
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise DataError(f"make-data: {target} is a file; choose another folder with out")
+    if not any(target.iterdir()):
+        return
+    if not force:
+        raise DataError(f"make-data: {target} is there already; set force to replace it, or choose another out")
+    mark = target / "data.yaml"
+    try:
+        ours = mark.read_text(encoding="utf-8").startswith(HEADER)
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if not ours:
+        raise DataError(
+            f"make-data: {target} was not written by make-data, so force does not replace it; "
+            "remove it yourself or choose another out"
+        )
+
+
+def _put(partial: Path, target: Path, force: bool) -> None:
+    """Move the finished folder into place, an older one out of the way first and back if that fails.
+
+    Without `force` there is at most an empty folder in the way: where somebody else was faster, theirs stays.
+    """
+    _refuse_taken(target, force)
+    target = target.resolve()
+    old = partial.with_suffix(".old")
+    if target.exists() and not force:
+        target.rmdir()
+    elif target.exists():
+        target.rename(old)
+    try:
+        partial.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _draw_all(options: MakeDataOptions, folder: Path, advance: Callable[[int], None]) -> None:
+    """Draw every picture into the folder, in this process or in several."""
+    counts = options.counts()
+    jobs = [(split, start, min(start + CHUNK, n)) for split, n in counts.items() for start in range(0, n, CHUNK)]
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    workers = min(options.workers or (cores if len(jobs) > FEW_JOBS else 1), len(jobs), MOST_WORKERS)
+    if workers == 1:
+        import cv2
+
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for job in jobs:
+                advance(draw_chunk(options, folder, *job))
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    # spawned, not forked: the caller may hold threads and locks of torch or OpenCV
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start_worker)
+    try:
+        for done in as_completed([pool.submit(draw_chunk, options, folder, *job) for job in jobs]):
+            advance(done.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def start_worker() -> None:
+    """Prepare a drawing process: one thread, and an interrupt is the parent's to handle."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def draw_chunk(options: MakeDataOptions, folder: Path, split: str, start: int, stop: int) -> int:
+    """Draw and write pictures `start` up to, not including, `stop` of a split; return how many that is."""
+    from aigp_lightning.data.synthetic.draw import draw
+
+    for index in range(start, stop):
+        data, lines = draw(options, split, index)
+        (folder / "images" / split / f"{index:06d}.jpg").write_bytes(data)
+        text = "".join(f"{line}\n" for line in lines)
+        (folder / "labels" / split / f"{index:06d}.txt").write_bytes(text.encode())
+    return stop - start
+
+
+@contextlib.contextmanager
+def _bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress; yields the function that moves it on."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("make-data"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not show) as bar:
+        task = bar.add_task("make-data", total=total)
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+
+        yield advance

@@ -1,0 +1,151 @@
+"""What is in a TensorBoard event file: every picture, and how much else.
+
+TensorBoard's own reader stops at the first damaged record without a word, and its accumulator drops pictures.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from aigp_lightning.logfiles.crc32c import masked_crc32c
+
+HEADER, FOOTER = 12, 4
+LARGEST = 1 << 31
+"""No protobuf message is larger; a length above it is damage."""
+
+
+@dataclass(frozen=True)
+class EventImage:
+    """A picture in an event file.
+
+    Attributes:
+        tag: its name.
+        step: its place on the slider.
+        sha256: of the encoded bytes, hexadecimal.
+        size: of the encoded bytes.
+    """
+
+    tag: str
+    step: int
+    sha256: str
+    size: int
+
+
+@dataclass
+class EventFile:
+    """Contents of an event file.
+
+    Attributes:
+        path: the file.
+        images: every picture, in order.
+        scalars: number of values by tag.
+        points: number of values by tag and step.
+        other: number of anything else, by tag: texts, hyper-parameters, graphs, histograms, audio.
+        damage: what cannot be read, a sentence each.
+    """
+
+    path: Path
+    images: list[EventImage] = field(default_factory=list)
+    scalars: Counter[str] = field(default_factory=Counter)
+    points: Counter[tuple[str, int]] = field(default_factory=Counter)
+    other: Counter[str] = field(default_factory=Counter)
+    damage: list[str] = field(default_factory=list)
+    _plugins: dict[str, str] = field(default_factory=dict)
+
+
+def read_event_file(path: Path) -> EventFile:
+    """Read an event file to its end, damaged records included where they can be made out.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    found = EventFile(path)
+    with path.open("rb") as file:
+        for record in _records(file, found.damage):
+            try:
+                event = Event.FromString(record)
+            except DecodeError:
+                found.damage.append("a record is not an event.")
+                continue
+            for value in event.summary.value:
+                _add(found, value, event.step)
+            for name in ("graph_def", "log_message", "session_log", "tagged_run_metadata", "meta_graph_def"):
+                found.other[name] += event.HasField(name)
+    found.other += Counter()  # drops the zeros
+    return found
+
+
+def event_cut(path: Path) -> int | None:
+    """Where the last record of a file begins if it was cut off; None if the file ends with a whole one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while len(header := file.read(HEADER)) == HEADER:
+            length, check = struct.unpack("<QI", header)
+            if check != masked_crc32c(header[:8]):
+                return None  # damaged, which is something else
+            if at + HEADER + length + FOOTER > size:
+                return at
+            at = file.seek(at + HEADER + length + FOOTER)
+    return at if header else None
+
+
+def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
+    """The TFRecord frame: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C."""
+    while header := file.read(HEADER):
+        at = file.tell() - len(header)
+        if len(header) < HEADER:
+            damage.append(_cut(at))
+            return
+        length, check = struct.unpack("<QI", header)
+        if check != masked_crc32c(header[:8]) or length > LARGEST:
+            damage.append(f"the length of the record at byte {at} is damaged; nothing after it can be read.")
+            return
+        data, footer = file.read(length), file.read(FOOTER)
+        if len(footer) < FOOTER:
+            damage.append(_cut(at))
+            return
+        if struct.unpack("<I", footer)[0] != masked_crc32c(data):
+            damage.append(f"the record at byte {at} ({length} bytes) was changed: its checksum differs.")
+        yield data
+
+
+def _cut(at: int) -> str:
+    return f"it ends within the record at byte {at}: the run was killed while writing it, or the file was cut."
+
+
+def _add(found: EventFile, value: Any, step: int) -> None:
+    tag: str = value.tag
+    plugin = value.metadata.plugin_data.plugin_name or found._plugins.get(tag, "")
+    found._plugins[tag] = plugin
+    what = value.WhichOneof("value")
+    if what == "image":
+        pictures = [value.image.encoded_image_string]
+    elif plugin == "images" and what == "tensor":
+        pictures = list(value.tensor.string_val)[2:]  # after width and height
+    elif what == "simple_value" or plugin == "scalars":
+        found.scalars[tag] += 1
+        found.points[tag, step] += 1
+        return
+    else:
+        found.other[tag] += 1
+        return
+    found.images += [EventImage(tag, step, sha256(picture).hexdigest(), len(picture)) for picture in pictures]

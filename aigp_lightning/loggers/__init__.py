@@ -1,0 +1,1 @@
+"""From the configuration to loggers: what is filled in, and what W&B may see."""

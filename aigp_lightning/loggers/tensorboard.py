@@ -1,0 +1,92 @@
+"""Lightning's TensorBoard logger: a disk that does not take its events ends no run, and no scalar comes twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from aigp_lightning.errors import warn_user
+
+
+class ResilientTensorBoardLogger(TensorBoardLogger):
+    """Write events; what cannot be written is said once, and the next events go to a new file beside the old one.
+
+    TensorBoard's writer is of no use after its thread failed: every later call would fail too. A folder may hold any
+    number of event files, and what is whole in each of them is shown.
+
+    A run that goes on writes no scalar of a step a second time. TensorBoard's own `purge_step` would hide what was
+    written before, by steps; pictures count epochs, and in a run of one batch an epoch they would be hidden too.
+    """
+
+    failed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known: Counter[tuple[str, int]] = Counter()
+        """Scalars that an earlier start of this run has written: they come again, and are passed over."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add scalars."""
+        new = {name: value for name, value in metrics.items() if not self._passed_over(name, step)}
+        if new:
+            with self._fence():
+                super().log_metrics(new, step)
+
+    def _passed_over(self, name: str, step: int | None) -> bool:
+        point = name, 0 if step is None else step
+        if self.known[point] < 1:
+            return False
+        self.known[point] -= 1
+        return True
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """Add hyperparameters."""
+        with self._fence():
+            super().log_hyperparams(*args, **kwargs)
+
+    def save(self) -> None:
+        """Write what waits."""
+        if self._experiment is not None:
+            with self._fence():
+                super().save()
+
+    def finalize(self, status: str) -> None:
+        """Write what waits, and close."""
+        with self._fence():
+            super().finalize(status)
+
+    @contextmanager
+    def _fence(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            cause: BaseException | None = error  # Lightning wraps what goes wrong in a ValueError about the value
+            while cause is not None and not isinstance(cause, OSError):
+                cause = cause.__cause__
+            if cause is None:
+                raise
+            self._experiment = None
+            if not self.failed:
+                warn_user(f"TensorBoard's events could not be written ({cause}); some are lost. Training goes on.")
+            self.failed = True
+
+
+@contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Let TensorBoard's thread fail without a traceback on the terminal: the logger hears of it, and says so."""
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not (isinstance(args.exc_value, OSError) and type(args.thread).__module__.startswith("tensorboard.")):
+            before(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before

@@ -1,0 +1,181 @@
+"""What Weights & Biases gets besides scalars and pictures: the options, and wandb's settings that follow from them."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+@dataclass
+class WandbOptions:
+    """Where at W&B a run goes, and what goes besides scalars and pictures: each channel a switch, private by default.
+
+    Args:
+        project: the project; `{wandb_project}` in the logger's options stands for it.
+        config: the run's options that are numbers, yes or no, or short plain words; never a path, a file's name, this
+            user's or this machine's name.
+        weights: upload the best checkpoint as a model artifact. Two paths go with it: the run folder's, inside the
+            checkpoint, and the folder under your home in which wandb stages uploads. `WANDB_LOG_MODEL=true` asks for
+            it too, `WANDB_LOG_MODEL=all` for every checkpoint that is saved.
+        code: the Python files of this package, and those of yours that were loaded from the folder the run is
+            started in.
+        git: of the repository the run is started in: the remote's address without user and password, the commit, and
+            what differs from it (`diff.patch`; files git doesn't track are not in it).
+        command: the command line as typed, paths included.
+        console: everything the run prints, and warnings, which name paths.
+        system_metrics: load of processor, memory, disk, network and GPU, sampled while the run lasts.
+        requirements: names and versions of all installed Python packages.
+        host: this machine's name on the network.
+        machine: operating system, Python, processors, GPU names.
+        init_timeout: seconds to wait for the server at the start; after that the run is recorded offline.
+        finish_timeout: seconds to wait at the end for what is still to be sent; the rest stays on disk.
+    """
+
+    project: str = "aigp-gate-detector"
+    config: bool = True
+    weights: bool = False
+    code: bool = False
+    git: bool = False
+    command: bool = False
+    console: bool = False
+    system_metrics: bool = False
+    requirements: bool = False
+    host: bool = False
+    machine: bool = False
+    init_timeout: float = 20
+    finish_timeout: float = 120
+
+
+class SideChannel(NamedTuple):
+    """One way in which something other than scalars and pictures could leave.
+
+    Attributes:
+        name: its option in the group `wandb`.
+        on: whether it is asked for.
+        sends: what goes when it is on.
+    """
+
+    name: str
+    on: bool
+    sends: str
+
+
+SENDS = {
+    "config": "options that are numbers, yes or no, or short plain words",
+    "weights": "the best checkpoint, with the paths of the run folder and of wandb's staging folder",
+    "code": "this package's Python files, and yours that were loaded",
+    "git": "remote without user and password, commit, diff.patch",
+    "command": "the command line, paths included",
+    "console": "everything the run prints",
+    "system_metrics": "load of processor, memory, disk, network, GPU",
+    "requirements": "names and versions of the installed packages",
+    "host": "this machine's name",
+    "machine": "operating system, Python, processors, GPU names",
+}
+
+
+def side_channels(options: WandbOptions, log_model: bool | str | None = None) -> list[SideChannel]:
+    """Every channel, for a table.
+
+    Args:
+        options: the group `wandb`.
+        log_model: what will happen to weights: a logger's `log_model` after `resolve_loggers`, which heeds its own
+            option, `WANDB_LOG_MODEL` and whether the run is offline. None: what the group's option says.
+    """
+    on = {name: bool(getattr(options, name)) for name in SENDS}
+    if log_model is not None:
+        on["weights"] = bool(log_model)
+    return [SideChannel(name, on[name], text) for name, text in SENDS.items()]
+
+
+def wandb_settings(options: WandbOptions) -> dict[str, Any]:
+    """Settings of wandb's for the channels that it has a switch of its own for.
+
+    W&B bundles command line, program, folder, user, host, hardware and git into one record, "machine info". That record
+    is never sent: each of these goes, if asked for, on a way of its own (`wandb_run.send_extras`), so that no switch
+    opens two channels. The gate in front of it has to be open for system metrics and for the host's name all the same.
+
+    Returns:
+        Values for `wandb.Settings`; the names with `x_` are wandb's internals, and tests against a server hold them.
+    """
+    return {
+        "x_disable_meta": True,
+        "x_disable_machine_info": not (options.system_metrics or options.host),
+        "x_disable_stats": not options.system_metrics,
+        "host": socket.gethostname() if options.host else "",  # None would be filled in with the name
+        "program": "train",  # else the path of the script
+        "save_code": False,  # None would leave it to a switch of the account's
+        "disable_code": True,
+        "disable_git": True,
+        "disable_job_creation": True,
+        "label_disable": True,  # looks for labels in the script's text
+        "console": "auto" if options.console else "off",
+        "x_save_requirements": options.requirements,
+        "init_timeout": options.init_timeout,
+        "finish_timeout": options.finish_timeout,
+        "finish_timeout_raises": True,
+        "x_transaction_log_flush_interval": 0.1,  # a picture or checkpoint counts once W&B's row of it is on disk
+        "quiet": True,  # among other things, asks the server for the account's name only to print it
+    }
+
+
+# ---- hyper-parameters ------------------------------------------------------------------------------------------------
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
+PLACES = re.compile(r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token)$")
+"""Options with such names hold places or names, never a setting: their words are not sent."""
+ELSEWHERE = {"run", "wandb", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler"}
+"""Groups that say where a run is kept and who sees it, not how it learns."""
+LONGEST = 16
+"""Elements of a list of numbers that is still a setting."""
+
+
+def public_values(options: Mapping[str, Any], private: frozenset[str] | None = None) -> dict[str, Any]:
+    """The part of a configuration that may be shown to others.
+
+    Args:
+        options: a configuration, nested.
+        private: words in lower case that must not appear; None takes this user's and this machine's names.
+
+    Returns:
+        The same nesting with numbers, booleans, None, short lists of these, and plain words. `init_args` is left out
+        as a level. Words that name something that exists here are places and stay.
+    """
+    words = private_words() if private is None else private
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        if key in ELSEWHERE:
+            continue
+        if isinstance(value, Mapping):
+            inner = public_values(value, words)
+            if key == "init_args":
+                found.update(inner)
+            elif inner:
+                found[key] = inner
+        elif _is_public(key, value, words):
+            found[key] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def private_words() -> frozenset[str]:
+    """This user's and this machine's names, in lower case."""
+    names = [socket.gethostname(), Path.home().name]
+    with suppress(KeyError, OSError):  # a container's user without an entry
+        names.append(getpass.getuser())
+    return frozenset(name.lower() for name in names if len(name) > 1)
+
+
+def _is_public(key: str, value: Any, private: frozenset[str]) -> bool:
+    if value is None or isinstance(value, (bool, int, float)):
+        return True
+    if isinstance(value, (list, tuple)):
+        return len(value) <= LONGEST and all(item is None or isinstance(item, (bool, int, float)) for item in value)
+    if not isinstance(value, str) or not WORD.fullmatch(value) or PLACES.search(key):
+        return False
+    return not any(word in value.lower() for word in private) and not Path(value).exists()

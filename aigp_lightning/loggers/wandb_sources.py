@@ -1,0 +1,69 @@
+"""What W&B's side channels send about this machine and this code, gathered here so that each can go alone."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def machine() -> dict[str, Any]:
+    """Operating system, Python, processors and GPUs; no name of a person, a machine or a folder."""
+    found: dict[str, Any] = {
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "architecture": platform.machine(),
+    }
+    query = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")  # torch would open CUDA in this process
+    if shutil.which(query[0]):
+        found["gpus"] = _output(query).decode(errors="replace").splitlines()
+    return found
+
+
+def git_state(folder: Path) -> tuple[str, str]:
+    """Remote without user and password, and commit; empty where there is none."""
+    git = ("git", "-C", str(folder))
+    remote = _output((*git, "config", "--get", "remote.origin.url")).decode(errors="replace").strip()
+    commit = _output((*git, "rev-parse", "--verify", "HEAD")).decode(errors="replace").strip()
+    return without_user(remote), commit
+
+
+def git_patch(folder: Path) -> bytes:
+    """What differs from the commit in the files that git tracks."""
+    return _output(("git", "-C", str(folder), "diff", "HEAD", "--no-ext-diff", "--no-color"))
+
+
+def without_user(address: str) -> str:
+    """A remote's address without who logs in there: `https://me:secret@host/a`, `me@host:a` lose all before @."""
+    if "://" not in address:
+        user, at, rest = address.partition("@")
+        return rest if at and "/" not in user else address
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def code_files() -> dict[str, Path]:
+    """This package's Python files and those loaded from below the current folder, by their relative names."""
+    here = Path.cwd()
+    found = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "")
+        if path.suffix == ".py" and path.is_relative_to(here) and "site-packages" not in path.parts:
+            found.setdefault(path.relative_to(here).as_posix(), path)
+    return found
+
+
+def _output(command: Sequence[str]) -> bytes:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return b""

@@ -1,0 +1,107 @@
+"""Names of boxes: what each says, and where there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.media.plots.text import shortened, text_mask
+
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right, bottom; right and bottom are outside."""
+CAPTION_WEIGHT = 1000
+"""A pixel of the caption is as dear as so many of other tags."""
+READABLE = 0.5
+"""How much of a tag may be hidden by surer ones."""
+COVERED = 0.4
+"""How much of the picture tags may hide."""
+
+
+def tag_mask(name: str, score: float | None, letters: int, room: int) -> NDArray[np.uint8]:
+    """Name and confidence in one line; a name that is too long for the picture is cut, the confidence is not.
+
+    They are drawn apart, since there are few names and few confidences but many pairs of them.
+
+    Args:
+        name: of the class, one line.
+        score: confidence 0…1, or None for ground truth.
+        letters: height of letters, pixels.
+        room: width of the picture, pixels.
+
+    Returns:
+        (rows, columns) ink, 0…255.
+    """
+    plain = name.isascii()
+    if score is None:
+        return text_mask(shortened(name, letters, room, ascii_only=plain), letters, plain)
+    number = text_mask(f"{score:.2f}", letters, plain)
+    word = text_mask(shortened(name, letters, room - number.shape[1], ascii_only=plain), letters, plain)
+    return np.concatenate((word, number), axis=1)
+
+
+def tag_places(
+    sizes: list[tuple[int, int]], boxes: list[list[int]], shape: tuple[int, ...], edge: int, taken: Rectangle
+) -> list[tuple[int, int] | None]:
+    """Put each tag above its box or below it, wherever it meets least of those that are surer.
+
+    In a crowd a tag of which nobody could read more than half is left out, and so are all but the surest when tags
+    hide much of the picture; their boxes are there all the same.
+    Plain numbers instead of arrays: a picture has a handful of boxes, and most tags stay at the first place tried.
+
+    Args:
+        sizes: width and height of the n tags, pixels.
+        boxes: n times xyxy, pixels; the surest last.
+        shape: height and width of the picture, pixels.
+        edge: half the width of the boxes' lines, pixels.
+        taken: where a caption is, which is hidden last of all; xyxy, pixels.
+
+    Returns:
+        Left and top of each, inside the picture; None for those left out.
+    """
+    places: list[tuple[int, int] | None] = [None] * len(sizes)
+    used: list[Rectangle] = []
+    room = COVERED * shape[0] * shape[1]
+    for number in range(len(sizes) - 1, -1, -1):
+        area = sizes[number][0] * sizes[number][1]
+        if used and area > room:
+            continue
+        least = None
+        for spot in _spots(sizes[number], boxes[number], shape, edge, taken[3]):
+            hidden = sum(_common(spot, other) for other in used)
+            cost = hidden + CAPTION_WEIGHT * _common(spot, taken)
+            if least is None or cost < least[0]:
+                least = cost, hidden, spot
+            if not cost:
+                break
+        if least is not None and least[1] <= READABLE * area:
+            room -= area
+            places[number] = least[2][:2]
+            used.append(least[2])
+    return places
+
+
+def _common(one: Rectangle, other: Rectangle) -> int:
+    """Area that two rectangles have in common, pixels."""
+    if one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]:
+        return 0
+    return (min(one[2], other[2]) - max(one[0], other[0])) * (min(one[3], other[3]) - max(one[1], other[1]))
+
+
+def _spots(
+    size: tuple[int, int], box: list[int], shape: tuple[int, ...], edge: int, caption: int
+) -> Iterator[Rectangle]:
+    """Where a tag may be, what is best first.
+
+    Above, flush left; below, flush left; above and below, flush right; just inside the top, below the caption. Where
+    there is no room above the box, or below, it is inside instead.
+    """
+    columns, rows = size
+    inside, floor = box[1] - edge, box[3] + edge + 1
+    above = inside if inside < rows else inside - rows
+    below = floor - rows if floor + rows > shape[0] else floor
+    left, right = box[0] - edge, box[2] + edge + 1 - columns
+    for x, y in ((left, above), (left, below), (right, above), (right, below), (left, max(inside, caption))):
+        x0, y0 = max(min(x, shape[1] - columns), 0), max(min(y, shape[0] - rows), 0)
+        yield x0, y0, x0 + columns, y0 + rows

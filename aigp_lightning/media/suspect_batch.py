@@ -1,0 +1,48 @@
+"""A batch that something is wrong with, kept in the run folder to be looked at."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from aigp_lightning.files import write_atomic
+from aigp_lightning.media.encode import encode
+from aigp_lightning.media.plots.skeleton import edges_of
+from aigp_lightning.media.render_jobs import train_job
+from aigp_lightning.media.snapshot import snapshot_batch
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+    from aigp_lightning.types import DetectionBatch
+
+MOST = 64
+"""Cells of the picture."""
+
+
+def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module: pl.LightningModule) -> None:
+    """Write a training batch as a picture, as tensors and as a list of its images.
+
+    Args:
+        stem: where to, without suffix: `.jpg`, `.pt` (it loads with `weights_only=True`) and `.json` are added.
+        batch: as the network gets it, on any device.
+        facts: plain values to write with it.
+        module: it knows the class names.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    snapshot = snapshot_batch(batch, MOST)()
+    images = [{"im_file": file, "sources": list(s)} for file, s in zip(snapshot.files, snapshot.sources, strict=True)]
+    write_atomic(stem.with_suffix(".json"), json.dumps({**facts, "images": images}, indent=2).encode())
+    tensors = {key: value.cpu() if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+    buffer = io.BytesIO()
+    torch.save({**facts, "batch": tensors}, buffer)
+    write_atomic(stem.with_suffix(".pt"), buffer.getbuffer())
+    names = cast("dict[int, str]", getattr(module, "names", {}))
+    job = train_job(0, lambda: [snapshot], snapshot.sources, names, MOST, edges_of(module))
+    write_atomic(stem.with_suffix(".jpg"), encode(job.draw(frozenset()), ".jpg"))

@@ -1,0 +1,1 @@
+"""Metrics of a validation: boxes, keypoints, confusion matrix, corner errors."""

@@ -1,0 +1,148 @@
+"""The errors of keypoints over a whole split, summed up: for loggers, for tables, and for a plot."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.modules.metrics.gate_camera import GateCamera
+from aigp_lightning.types import CornerErrors, Keypoints
+
+FOUND, WHOLE, DISTANCE, POSITION, ROTATION, HEAD = range(6)
+"""Columns of a row about an object: whether it was found; whether all its keypoints are labelled; how far it is,
+metres; how far off its position is, metres, and its rotation, degrees. Then K errors in pixels, then K times whether
+the visibility is right. What is unknown is NaN."""
+GATE_CORNERS = 4
+FEW = 8
+"""Up to so many keypoints have a figure each among the scalars."""
+UNKNOWN, PARTLY = "distance unknown", "partly in view"
+Rows = NDArray[np.float32]
+Figure = float | None
+
+
+def row_width(count: int) -> int:
+    """Number of columns of a row about an object with `count` keypoints."""
+    return HEAD + 2 * count
+
+
+@dataclass(frozen=True)
+class CornerReport:
+    """Keypoints of a whole split, summed up.
+
+    A mean or median of pixels is over keypoints, one of metres or degrees over gates; both over what was found.
+
+    Attributes:
+        rows: (M, `row_width(K)`) of all batches.
+        keypoints: what the data set says about them.
+        camera: it knows the bands of distance; None where objects have no distance.
+    """
+
+    rows: Rows
+    keypoints: Keypoints
+    camera: GateCamera | None
+
+    @cached_property
+    def _solvable(self) -> bool:
+        return self.camera is not None and self.keypoints.count == GATE_CORNERS
+
+    @cached_property
+    def _pixels(self) -> Rows:
+        return self.rows[:, HEAD : HEAD + self.keypoints.count]
+
+    @cached_property
+    def _right(self) -> Rows:
+        right = self.rows[:, HEAD + self.keypoints.count :]
+        return right if self.keypoints.numbers > len(("x", "y")) else np.full_like(right, np.nan)
+
+    def scalars(self) -> dict[str, float]:
+        """Figures for a logger; those that nothing is known about are left out."""
+        figures = {
+            "corners/error_px_mean": _mean(self._pixels),
+            "corners/error_px_median": _median(self._pixels),
+            "corners/visible_accuracy": _mean(self._right),
+        }
+        if self.keypoints.count <= FEW:
+            names = [re.sub(r"\W+", "_", name) for name in self.keypoints.names]
+            names = names if len(set(names)) == len(names) else list(map(str, range(len(names))))
+            figures |= {f"corners/visible_{name}": _mean(self._right[:, place]) for place, name in enumerate(names)}
+        for key, column in (("position_m", POSITION), ("rotation_deg", ROTATION)):
+            figures[f"gate/{key}_median"] = _median(self.rows[:, column])
+            figures[f"gate/{key}_mean"] = _mean(self.rows[:, column])
+        return {key: value for key, value in figures.items() if value is not None}
+
+    def bands(self) -> list[dict[str, Any]]:
+        """Rows by distance, then objects without one, then `all`; None for what nothing is known about.
+
+        Keys: `band`, `gates`, `found` (share of them), `solved` (share of those found whole that have a pose, since
+        corners in an impossible place have none), then `error_px`, `position_m` and `rotation_deg`, each `_mean` and
+        `_median`.
+        """
+        return [{"band": name, **self._sum_up(chosen)} for name, chosen in self._parts()]
+
+    def _parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        if self._solvable and self.camera is not None:
+            distance, limits = self.rows[:, DISTANCE], np.asarray(self.camera.bands)
+            known, whole = ~np.isnan(distance), self.rows[:, WHOLE] == 1
+            band = np.where(known, np.searchsorted(limits, distance, side="right"), -1)
+            between = [f"{one:g}–{other:g} m" for one, other in zip((0, *limits[:-1]), limits, strict=True)]
+            for number, name in enumerate([*between, f"over {limits[-1]:g} m"]):
+                yield name, band == number
+            for name, chosen in ((PARTLY, ~whole), (UNKNOWN, whole & ~known)):
+                if chosen.any():
+                    yield name, chosen
+        yield "all", np.ones(len(self.rows), np.bool_)
+
+    def _sum_up(self, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        rows, pixels = self.rows[chosen], self._pixels[chosen]
+        posed = rows[(rows[:, FOUND] == 1) & ~np.isnan(rows[:, DISTANCE])]
+        figures: dict[str, Any] = {
+            "gates": len(rows),
+            "found": _mean(rows[:, FOUND]),
+            "solved": _mean((~np.isnan(posed[:, POSITION])).astype(np.float32)),
+        }
+        for key, values in (
+            ("error_px", pixels),
+            ("position_m", rows[:, POSITION]),
+            ("rotation_deg", rows[:, ROTATION]),
+        ):
+            figures |= {f"{key}_mean": _mean(values), f"{key}_median": _median(values)}
+        return figures
+
+    def corners(self) -> list[dict[str, Any]]:
+        """Rows by keypoint: `name`, `error_px_mean`, `error_px_median`, `visible_accuracy` (share, or None)."""
+        return [
+            {
+                "name": name,
+                "error_px_mean": _mean(self._pixels[:, place]),
+                "error_px_median": _median(self._pixels[:, place]),
+                "visible_accuracy": _mean(self._right[:, place]),
+            }
+            for place, name in enumerate(self.keypoints.names)
+        ]
+
+    def errors(self) -> CornerErrors | None:
+        """Error against distance, of the gates that were found and have one; None without any."""
+        known = (self.rows[:, FOUND] == 1) & ~np.isnan(self.rows[:, DISTANCE])
+        if self.camera is None or not known.any():
+            return None
+        return CornerErrors(self.rows[known, DISTANCE], self._pixels[known].mean(1), tuple(self.camera.bands))
+
+
+def _known(values: NDArray[Any], figure: Callable[[NDArray[np.float64]], Any]) -> Figure:
+    known = values[~np.isnan(values)].astype(np.float64)
+    return float(figure(known)) if len(known) else None
+
+
+def _mean(values: NDArray[Any]) -> Figure:
+    return _known(values, lambda known: math.fsum(known.flat) / known.size)  # in whatever order, the same
+
+
+def _median(values: NDArray[Any]) -> Figure:
+    return _known(values, np.median)

@@ -1,0 +1,158 @@
+"""How far off the keypoints of objects are, in pixels of the picture and, for gates, in metres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.modules.metrics.confusion import CONF, pair
+from aigp_lightning.modules.metrics.corner_report import (
+    DISTANCE,
+    FOUND,
+    GATE_CORNERS,
+    HEAD,
+    POSITION,
+    ROTATION,
+    WHOLE,
+    CornerReport,
+    Rows,
+    row_width,
+)
+from aigp_lightning.modules.metrics.gate_camera import GateCamera, degrees_between, solve_gates
+from aigp_lightning.types import PoseBatch, Prediction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["CornerReport", "corner_rows", "row_width"]
+
+VISIBLE = 0.5
+"""A keypoint found with more confidence than this is taken as visible."""
+
+
+def corner_rows(
+    predictions: Sequence[Prediction], batch: PoseBatch, camera: GateCamera | None, count: int = GATE_CORNERS
+) -> Rows:
+    """Hold what was found in a batch against its labels.
+
+    An object is found by the detection that the confusion matrix counts for it: surer than 0.25, overlapping by more
+    than 0.45, the surest first, of any class. Position and rotation are held against the pose of the labelled corners.
+
+    Args:
+        predictions: one an image, in network-input pixels.
+        batch: the labels; a keypoint with visibility 0 is not labelled.
+        camera: what solves gates; None for keypoints that are not the corners of a square.
+        count: keypoints an object, K; an empty batch does not say.
+
+    Returns:
+        (m, `row_width(K)`) one row a labelled object, in the batch's order; see `FOUND` and so on.
+    """
+    if not predictions or not len(batch["keypoints"]):
+        return np.zeros((0, row_width(count)), np.float32)
+    true, image = _labels(batch)
+    found, start = _found(predictions, count)
+    mine = _detections(true.boxes, image, found, start)
+    _undo_letterbox(true.points, image, batch)
+    matched = found.points[np.maximum(mine, 0)] if len(found.points) else np.full_like(true.points, np.nan)
+    matched[mine < 0] = np.nan
+    _undo_letterbox(matched, image, batch)
+
+    labelled = true.points[..., 2] > 0
+    rows = np.full((len(image), row_width(count)), np.nan)
+    rows[:, FOUND], rows[:, WHOLE] = mine >= 0, labelled.all(1)
+    away = np.linalg.norm(matched[..., :2] - true.points[..., :2], axis=2)
+    right = np.where(np.isnan(matched[..., 2]), np.nan, (matched[..., 2] > VISIBLE) == labelled)
+    rows[:, HEAD:] = np.concatenate((np.where(labelled, away, np.nan), right), 1)
+    if camera is not None and count == GATE_CORNERS:
+        rows[:, [DISTANCE, POSITION, ROTATION]] = _off(true.points, matched, labelled, image, batch, camera)
+    return rows.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """Boxes (n, 4) xyxy, scores (n,), and keypoints (n, K, 3); network-input pixels."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    points: NDArray[np.float64]
+
+
+def _labels(batch: PoseBatch) -> tuple[_Objects, NDArray[np.int64]]:
+    """Labelled objects and which image each is in: one copy from the device."""
+    import torch
+
+    from aigp_lightning.modules.metrics.detection import true_boxes
+
+    points = batch["keypoints"]
+    columns = [true_boxes(batch), points.flatten(1), batch["batch_idx"][:, None]]
+    table = _array(torch.cat([column.to(points.device, torch.float32) for column in columns], 1))
+    height, width = batch["img"].shape[2:]
+    pixels = table[:, 4:-1].reshape(len(table), -1, 3).astype(np.float64) * (width, height, 1)
+    return _Objects(table[:, :4], table[:, :0], pixels), table[:, -1].astype(np.int64)
+
+
+def _found(predictions: Sequence[Prediction], count: int) -> tuple[_Objects, NDArray[np.int64]]:
+    """What was found in all images, and where each image's begin and the last one's end: one copy from the device.
+
+    A model without visibility gives NaN for it.
+    """
+    import torch
+
+    start = np.concatenate(([0], np.cumsum([len(one.scores) for one in predictions]))).astype(np.int64)
+    parts: list[Tensor] = []
+    for one in predictions:
+        assert one.keypoints is not None, "a model that finds keypoints says where"
+        parts.append(torch.cat((one.boxes, one.scores[:, None], one.keypoints.flatten(1)), 1))
+    table = _array(torch.cat(parts))
+    given = table[:, 5:].reshape(len(table), count, (table.shape[1] - 5) // count)
+    points = np.full((len(table), count, 3), np.nan)
+    points[..., : given.shape[2]] = given
+    return _Objects(table[:, :4], table[:, 4], points), start
+
+
+def _detections(
+    boxes: NDArray[np.float32], image: NDArray[np.int64], found: _Objects, start: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Row of the detection of each object, (m,); -1 where there is none."""
+    mine = np.full(len(image), -1)
+    for number in np.unique(image[image < len(start) - 1]).tolist():
+        objects = np.flatnonzero(image == number)
+        sure = np.arange(start[number], start[number + 1])
+        sure = sure[found.scores[sure] > CONF]
+        paired, detections = pair(boxes[objects], found.boxes[sure], found.scores[sure])
+        mine[objects[paired]] = sure[detections]
+    return mine
+
+
+def _undo_letterbox(points: NDArray[np.float64], image: NDArray[np.int64], batch: PoseBatch) -> None:
+    """Turn network-input pixels (m, K, 3) into pixels of the originals, in place."""
+    gain = np.array([pair[0][::-1] for pair in batch["ratio_pad"]], np.float64)[image, None]
+    offset = np.array([pair[1] for pair in batch["ratio_pad"]], np.float64)[image, None]
+    points[..., :2] = (points[..., :2] - offset) / gain
+
+
+def _off(
+    true: NDArray[np.float64],
+    matched: NDArray[np.float64],
+    labelled: NDArray[np.bool_],
+    image: NDArray[np.int64],
+    batch: PoseBatch,
+    camera: GateCamera,
+) -> NDArray[np.float64]:
+    """Distance of each gate, and the errors of its position and rotation, (m, 3)."""
+    shapes = np.array(batch["ori_shape"], np.float64)[image]
+    whole = np.asarray(labelled.all(1))
+    corners = np.where(whole[:, None, None], true[..., :2], np.nan)
+    truth = solve_gates(corners, shapes, camera)
+    seen = solve_gates(np.where(truth.solved[:, None, None], matched[..., :2], np.nan), shapes, camera)
+    distance = np.linalg.norm(truth.position, axis=1)
+    position = np.linalg.norm(seen.position - truth.position, axis=1)
+    return np.stack((distance, position, degrees_between(seen.rotation, truth.rotation)), 1)
+
+
+def _array(values: Tensor) -> NDArray[np.float32]:
+    return np.asarray(values.detach().float().cpu().numpy(), np.float32)

@@ -1,0 +1,181 @@
+"""Detection metrics by Ultralytics' definitions, exact on any number of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from aigp_lightning.modules.metrics.confusion import count_confusion
+from aigp_lightning.types import Curves, DetectionBatch, Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aigp_lightning.modules.yolo.bridge import DetMetrics
+
+
+CURVES = ("px", "p_curve", "r_curve", "f1_curve", "prec_values", "ap50")
+"""Ultralytics' names of what `Curves` holds."""
+
+
+class DetectionMetrics(Metric):
+    """Precision, recall, mAP50 and mAP50-95 over a split, each image counted once.
+
+    What it gathers is small (one row a prediction and one a label), so processes exchange the rows themselves and
+    every one of them computes the same figures from all. Rows are put in the order that one process would have them
+    in: of equally confident predictions the first counts first.
+
+    What `compute` found stays until the next one, whatever is reset in between: `curves()`, `table()`, `confusion` and
+    `fitness`.
+
+    Args:
+        names: class names by id.
+
+    Attributes:
+        confusion: int64 (nc + 1, nc + 1) [predicted, true] counts, background last; None before the first `compute`.
+        fitness: what the best weights are chosen by, as Ultralytics'.
+    """
+
+    full_state_update = False
+    columns: tuple[str, ...] = ("precision", "recall", "mAP50", "mAP50-95")
+    """Of `table`, as Ultralytics' metrics give them."""
+    correct: list[Tensor]
+    conf: list[Tensor]
+    pred_cls: list[Tensor]
+    target_cls: list[Tensor]
+    target_img: list[Tensor]
+    place: list[Tensor]
+    images: Tensor
+    matrix: Tensor
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        super().__init__()
+        self.names = dict(names)
+        for state in ("correct", "conf", "pred_cls", "target_cls", "target_img", "place"):
+            self.add_state(state, default=[], dist_reduce_fx="cat")
+        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
+        shape = (len(self.names) + 1,) * 2
+        self.add_state("matrix", default=torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+        self.details: DetMetrics | None = None
+        self.counted = 0
+        self.confusion: NDArray[np.int64] | None = None
+        self.fitness = 0.0
+
+    def update(self, predictions: list[Prediction], batch: DetectionBatch) -> None:
+        """Add a batch.
+
+        Args:
+            predictions: one an image, boxes in network-input pixels, best first.
+            batch: the labels they are held against. An empty batch is welcome: a process that got no image still
+                takes part in the exchange.
+        """
+        targets = true_boxes(batch)
+        places = _places(self._update_count, len(predictions))
+        for index, prediction in enumerate(predictions):
+            self._judge(prediction, batch, batch["batch_idx"] == index, targets)
+            self.place.append(torch.full_like(prediction.labels, places[index]))
+        if not predictions:
+            self._append_nothing()
+        self.images += len(predictions)
+        counts = count_confusion(predictions, targets, batch["cls"], batch["batch_idx"], len(self.names))
+        self.matrix += torch.from_numpy(counts).to(self.device)
+
+    def _judge(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
+        """Add an image.
+
+        Args:
+            prediction: what was found in it.
+            batch: the labels of all its batch's images.
+            mine: (N,) bool, which labels are of this image.
+            targets: (N, 4) xyxy, the labels' boxes, network-input pixels.
+        """
+        from aigp_lightning.modules.yolo.bridge import match_predictions
+
+        labels = batch["cls"][mine]
+        right = match_predictions(prediction.boxes, prediction.labels, targets[mine], labels)
+        self.correct.append(right.to(self.device))
+        self.conf.append(prediction.scores.float())
+        self.pred_cls.append(prediction.labels)
+        self.target_cls.append(labels)
+        self.target_img.append(torch.unique(labels))
+
+    def _append_nothing(self) -> None:
+        whole = {"dtype": torch.int64, "device": self.device}
+        self.correct.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
+        self.conf.append(torch.zeros(0, device=self.device))
+        for state in (self.pred_cls, self.target_cls, self.target_img, self.place):
+            state.append(torch.zeros(0, **whole))  # type: ignore[call-overload]
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`."""
+        from aigp_lightning.modules.yolo.bridge import detection_metrics
+
+        order = np.argsort(_array(self.place), kind="stable")
+        correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._evidence()), None)[:6]
+        self.details = detection_metrics(
+            self.names, correct[order], conf[order], pred_cls[order], target_cls, target_img,
+            None if pose is None else pose[order],
+        )  # fmt: skip
+        self.counted = int(self.images)  # of all processes: outside `compute` the state is this one's alone again
+        self.confusion = self.matrix.cpu().numpy().copy()
+        self.fitness = float(self.details.fitness)
+        return {key: float(value) for key, value in self.details.results_dict.items()}
+
+    def _evidence(self) -> tuple[list[Tensor], ...]:
+        """The states that the metrics are computed from, in the order of `detection_metrics`."""
+        return self.correct, self.conf, self.pred_cls, self.target_cls, self.target_img
+
+    def _measured(self) -> dict[str, Any]:
+        """What has a curve of its own, by the prefix of its files."""
+        return {"": self.details.box} if self.details is not None else {}
+
+    def curves(self) -> list[Curves]:
+        """What `compute` found against confidence and recall; nothing where there were no labels."""
+        details = self.details
+        if details is None or not len(details.ap_class_index):
+            return []
+        names = tuple(self.names[int(index)] for index in details.ap_class_index)
+        return [
+            Curves(prefix, names, *(np.asarray(getattr(of, values), np.float32) for values in CURVES))
+            for prefix, of in self._measured().items()
+        ]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Rows `class, images, instances, precision, recall, mAP50, mAP50-95` after `compute`; the first is `all`."""
+        details = self.details
+        if details is None or details.nt_per_class is None or details.nt_per_image is None:
+            return []
+        keys = self.columns
+        total = {"class": "all", "images": self.counted, "instances": int(details.nt_per_class.sum())}
+        rows: list[dict[str, Any]] = [{**total, **dict(zip(keys, map(float, details.mean_results()), strict=True))}]
+        for row, index in enumerate(details.ap_class_index):
+            figures = map(float, details.class_result(row))
+            counts = {"images": int(details.nt_per_image[index]), "instances": int(details.nt_per_class[index])}
+            rows.append({"class": self.names[int(index)], **counts, **dict(zip(keys, figures, strict=True))})
+        return rows
+
+
+def _places(step: int, images: int) -> list[int]:
+    """Return the places of this process's images among those of all processes, as `EvalBatchSampler` shares them."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if together else 0
+    world = torch.distributed.get_world_size() if together else 1
+    return [(step << 32) + index * world + rank for index in range(images)]
+
+
+def true_boxes(batch: DetectionBatch) -> Tensor:
+    """Labelled boxes of a batch as (N, 4) xyxy in network-input pixels."""
+    height, width = batch["img"].shape[2:]
+    scale = torch.tensor([width, height], device=batch["bboxes"].device, dtype=torch.float32)
+    centre, size = batch["bboxes"][:, :2] * scale, batch["bboxes"][:, 2:] * scale
+    return torch.cat((centre - size / 2, centre + size / 2), dim=1)
+
+
+def _array(state: list[Tensor] | Tensor) -> Any:
+    joined = torch.cat(state) if isinstance(state, list) else state  # torchmetrics hands a tensor after an exchange
+    return joined.cpu().numpy()

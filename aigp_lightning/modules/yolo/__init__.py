@@ -1,0 +1,1 @@
+"""Ultralytics' YOLO: the only room that imports Ultralytics."""

@@ -1,0 +1,235 @@
+"""Parameter groups, optimizer, warm-up and schedule: Ultralytics' recipe, every knob in the open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aigp_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+ADAM_FAMILY = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam")
+KNOWN = (*ADAM_FAMILY, "RMSprop", "SGD", "MuSGD", "auto")
+LONG_RUN = 10_000
+"""Optimizer steps above which `auto` takes MuSGD."""
+
+
+@dataclass
+class OptimConfig:
+    """How the weights are trained.
+
+    Args:
+        name: optimizer: auto, AdamW, SGD, MuSGD, Adam, Adamax, NAdam, RAdam or RMSprop. `auto` takes MuSGD above
+            10,000 steps and AdamW below, and then chooses lr0, momentum and the biases' warm-up itself.
+        lr0: learning rate at the start.
+        lrf: learning rate at the end, as a share of lr0.
+        momentum: momentum of SGD, or beta1 of the Adam family.
+        weight_decay: for a nominal batch; weights only, not norms and biases.
+        warmup_epochs: length of the warm-up, fractions allowed.
+        warmup_momentum: momentum at the start of the warm-up.
+        warmup_bias_lr: learning rate of the biases at the start of the warm-up.
+        cos_lr: cosine schedule instead of linear.
+        nbs: nominal batch: gradients accumulate over round(nbs / batch_size) batches.
+        clip_norm: largest norm of the gradient; 0 for no clipping.
+    """
+
+    name: str = "auto"
+    lr0: float = 0.01
+    lrf: float = 0.01
+    momentum: float = 0.937
+    weight_decay: float = 0.0005
+    warmup_epochs: float = 3.0
+    warmup_momentum: float = 0.8
+    warmup_bias_lr: float = 0.1
+    cos_lr: bool = False
+    nbs: int = 64
+    clip_norm: float = 10.0
+
+
+@dataclass(frozen=True)
+class ResolvedOptimizer:
+    """An optimizer with the settings that `auto` may have changed."""
+
+    name: str
+    lr: float
+    momentum: float
+    warmup_bias_lr: float
+
+
+def resolve_optimizer(config: OptimConfig, nc: int, steps: int) -> ResolvedOptimizer:
+    """Resolve `auto` by the length of the run and the number of classes.
+
+    Args:
+        config: what the user asked for.
+        nc: number of classes.
+        steps: optimizer steps of the whole run at the nominal batch.
+
+    Raises:
+        ConfigError: the name is none that we know.
+    """
+    by_lower = {name.lower(): name for name in KNOWN}
+    if config.name.lower() not in by_lower:
+        raise ConfigError(f"--model.optim.name {config.name}: no such optimizer; known are {', '.join(KNOWN)}.")
+    name = by_lower[config.name.lower()]
+    if name != "auto":
+        return ResolvedOptimizer(name, config.lr0, config.momentum, config.warmup_bias_lr)
+    if steps > LONG_RUN:
+        return ResolvedOptimizer("MuSGD", 0.01, 0.9, 0.0)
+    return ResolvedOptimizer("AdamW", round(0.002 * 5 / (4 + nc), 6), 0.9, 0.0)
+
+
+def _named_parameters(model: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
+    for module_name, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            yield module, f"{module_name}.{name}" if module_name else name, parameter
+
+
+def parameter_groups(model: nn.Module, muon: bool) -> dict[str, list[Any]]:
+    """Sort parameters: `bias` and `bn` (norms) without decay, `weight` with, `muon` matrices and filters."""
+    from torch import nn
+
+    norms = tuple(cls for key, cls in nn.__dict__.items() if "Norm" in key and isinstance(cls, type))
+    groups: dict[str, list[Any]] = {"bias": [], "weight": [], "bn": [], "muon": []}
+    for module, name, parameter in _named_parameters(model):
+        if muon and parameter.ndim in (2, 4):
+            groups["muon"].append(parameter)
+        elif "bias" in name:
+            groups["bias"].append(parameter)
+        elif isinstance(module, norms) or "logit_scale" in name:
+            groups["bn"].append(parameter)
+        else:
+            groups["weight"].append(parameter)
+    return groups
+
+
+def build_optimizer(
+    model: nn.Module, choice: ResolvedOptimizer, decay: float, fast: set[int] | None = None
+) -> Optimizer:
+    """Build the optimizer with Ultralytics' groups, each named by its key `param_group`.
+
+    Args:
+        model: the network.
+        choice: see `resolve_optimizer`.
+        decay: weight decay of the weights.
+        fast: `id`s of parameters that MuSGD trains at three times the rate.
+
+    Returns:
+        An optimizer with the groups weight, bn, bias in this order; MuSGD splits each, and a fourth, in two.
+    """
+    import torch
+
+    settings: dict[str, Any] = {"lr": choice.lr, "momentum": choice.momentum}
+    if choice.name in ADAM_FAMILY:
+        settings = {"lr": choice.lr, "betas": (choice.momentum, 0.999), "weight_decay": 0.0}
+    elif choice.name in ("SGD", "MuSGD"):
+        settings["nesterov"] = True
+    sorted_parameters = parameter_groups(model, muon=choice.name == "MuSGD")
+    order = ["weight", "bn", "bias"] + (["muon"] if choice.name == "MuSGD" else [])
+    groups: list[dict[str, Any]] = []
+    for key in order:
+        group = {**settings, "weight_decay": decay if key in ("weight", "muon") else 0.0, "param_group": key}
+        if key == "muon":
+            group["use_muon"] = True
+        if choice.name != "MuSGD":
+            groups.append({"params": sorted_parameters[key], **group})
+            continue
+        boosted = [p for p in sorted_parameters[key] if id(p) in (fast or set())]
+        others = [p for p in sorted_parameters[key] if id(p) not in (fast or set())]
+        groups += [{"params": boosted, **group, "lr": choice.lr * 3}, {"params": others, **group}]
+    if choice.name == "MuSGD":
+        from aigp_lightning.modules.yolo.bridge import MuSGD
+
+        return cast("Optimizer", MuSGD(params=groups, muon=0.2, sgd=1.0))
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    # One kernel for all: half the time of a step on a CPU. Under mixed precision on a GPU it would take over unscaling.
+    fused = {"fused": True} if on_cpu and choice.name in ("Adam", "AdamW") else {}
+    return cast("Optimizer", getattr(torch.optim, choice.name)(groups, **fused))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rates, momentum and accumulation as closed functions of the iteration.
+
+    Being closed, they need no state in a checkpoint: a resumed run is where it was.
+
+    Args:
+        epochs: length of the run.
+        batches: batches an epoch.
+        warmup: iterations of warm-up.
+        accumulate: batches an optimizer step, after warm-up.
+        lrf, cos: see `OptimConfig`.
+        momentum, warmup_momentum, warmup_bias_lr: see `OptimConfig`.
+    """
+
+    epochs: int
+    batches: int
+    warmup: int
+    accumulate: int
+    lrf: float
+    cos: bool
+    momentum: float
+    warmup_momentum: float
+    warmup_bias_lr: float
+
+    @classmethod
+    def plan(
+        cls, config: OptimConfig, choice: ResolvedOptimizer, epochs: int, batches: int, batch_size: int
+    ) -> Schedule:
+        """Lay out a run of `epochs` × `batches` at a global batch of `batch_size` images."""
+        warmup_epochs = min(config.warmup_epochs, max(epochs - 1, 0))  # the last epoch is always a regular one
+        accumulate = max(round(config.nbs / batch_size), 1)
+        return cls(
+            epochs=epochs,
+            batches=batches,
+            warmup=round(warmup_epochs * batches) if warmup_epochs > 0 else 0,
+            accumulate=min(accumulate, max(batches * epochs, 1)),
+            lrf=config.lrf,
+            cos=config.cos_lr,
+            momentum=config.momentum,
+            warmup_momentum=config.warmup_momentum,
+            warmup_bias_lr=choice.warmup_bias_lr,
+        )
+
+    def factor(self, epoch: int) -> float:
+        """Share of lr0 in this epoch: from 1 to `lrf`, linear or half a cosine."""
+        if self.cos:
+            return max((1 - math.cos(epoch * math.pi / self.epochs)) / 2, 0) * (self.lrf - 1) + 1
+        return max(1 - epoch / self.epochs, 0) * (1 - self.lrf) + self.lrf
+
+    def apply(self, optimizer: Optimizer, epoch: int, batch: int) -> int:
+        """Set this iteration's rates and momentum.
+
+        Returns:
+            Over how many batches to accumulate at this iteration.
+        """
+        iteration, factor = batch + self.batches * epoch, self.factor(epoch)
+        warming = bool(self.warmup) and iteration <= self.warmup
+        share = iteration / self.warmup if warming else 1.0
+        for group in optimizer.param_groups:
+            target = group.setdefault("initial_lr", group["lr"]) * factor
+            if not warming:
+                group["lr"] = target
+                continue
+            start = self.warmup_bias_lr if group.get("param_group") == "bias" else 0.0
+            group["lr"] = start + (target - start) * share
+            if "momentum" in group:
+                group["momentum"] = self.warmup_momentum + (self.momentum - self.warmup_momentum) * share
+        if not warming or iteration == self.warmup:
+            return self.accumulate
+        return max(1, round(1 + (self.accumulate - 1) / self.warmup * iteration))  # in this order ties round as theirs
+
+
+def scaled_decay(config: OptimConfig, batch_size: int) -> float:
+    """Weight decay for this batch: in proportion to the images that one optimizer step really sees."""
+    accumulate = max(round(config.nbs / batch_size), 1)
+    return config.weight_decay * batch_size * accumulate / config.nbs
+
+
+def nominal_steps(images: int, epochs: int, config: OptimConfig, batch_size: int) -> int:
+    """Optimizer steps of a run, by which `auto` chooses."""
+    return math.ceil(images / max(batch_size, config.nbs)) * epochs

@@ -1,0 +1,207 @@
+"""Draws and writes predictions in a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from aigp_lightning.data.images import read_image
+from aigp_lightning.data.labels import printable
+from aigp_lightning.data.video import VideoReader
+from aigp_lightning.errors import DataError, UserError
+from aigp_lightning.media.encode import encode
+from aigp_lightning.media.plots.boxes import draw_boxes
+from aigp_lightning.predictions.formats import Found, json_entry, yolo_lines
+from aigp_lightning.predictions.merge import output_names, part_file
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.sources import SourceDataset, SourceFile
+    from aigp_lightning.media.plots.skeleton import Edges
+    from aigp_lightning.types import Keypoints
+
+WAITING = 64  # images that may wait for the pen before the network waits too
+USUAL_FPS, MOST_FPS = 30.0, 1000.0
+CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+
+
+class PredictionFiles:
+    """The output of one process: a queue, and a thread that draws and writes what is put into it, in order.
+
+    A picture that cannot be drawn is noted and left out; a disk that cannot be written to ends the run.
+
+    Args:
+        folder: where everything goes.
+        rank: number of this process.
+        dataset: the images.
+        names: class names by id.
+        images: draw pictures and videos.
+        txt: write YOLO text files.
+        keypoints: what the module says about its keypoints, where it finds any.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rank: int,
+        dataset: SourceDataset,
+        names: Mapping[int, str],
+        images: bool,
+        txt: bool,
+        keypoints: Keypoints | None = None,
+    ) -> None:
+        self.folder, self.dataset, self.names, self.images, self.txt = folder, dataset, names, images, txt
+        self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
+        self.outputs = output_names(dataset.files)
+        self.failure: UserError | None = None
+        self._part = part_file(folder, rank)
+        self._video: DrawnVideo | None = None
+        self._discard = threading.Event()
+        self._tasks: queue.Queue[tuple[int, Found | None] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
+        self._thread.start()
+
+    def put(self, index: int, found: Found | None) -> None:
+        """Hand over what was found in an image, or None for one that could not be read.
+
+        Raises:
+            UserError: an earlier one could not be written.
+        """
+        if self.failure is not None:
+            raise self.failure
+        self._tasks.put((index, found))
+
+    def close(self, discard: bool = False) -> UserError | None:
+        """Wait until all is written, or stop after the image at hand. A second call does nothing.
+
+        Returns:
+            Why it failed, if it did.
+        """
+        if discard:
+            self._discard.set()
+        if self._thread.is_alive():
+            self._tasks.put(None)
+            self._thread.join()
+        return self.failure
+
+    # ---- in the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._part.open("w", encoding="utf-8") as part:
+                while (task := self._tasks.get()) is not None:
+                    if not self._discard.is_set():
+                        self._one(part, *task)
+            self._close_video()
+        except Exception as error:
+            self.failure = UserError(f"{self.folder}: predictions cannot be written: {error}")
+            while self._tasks.get() is not None:  # nobody may be left waiting for room in the queue
+                pass
+
+    def _one(self, part: TextIO, index: int, found: Found | None) -> None:
+        file, frame = self.dataset.locate(index)
+        line: dict[str, Any] = {"index": index}
+        try:
+            if found is None:
+                raise DataError(self._why(file, frame))
+            line["entry"] = json_entry(found, file.path, frame, self.names, self.keypoints)
+            if self.txt:
+                self._write_txt(file, frame, found)
+            if self.images:
+                self._draw(file, frame, found)
+        except OSError:
+            raise
+        except Exception as error:  # whatever OpenCV throws at a broken picture
+            name = self.dataset.name(index)
+            line["problem"] = str(error) if file.path in str(error) else f"{printable(name)}: {error}"
+        part.write(json.dumps(line, allow_nan=False) + "\n")
+
+    @staticmethod
+    def _why(file: SourceFile, frame: int | None) -> str:
+        """What is wrong with an image that the loader, in another process, could not read."""
+        if frame is not None:
+            return "this frame cannot be decoded"
+        read_image(file.path)
+        return "could not be read just then, though it can now"
+
+    def _target(self, kind: str, name: str) -> Path:
+        path = self.folder / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _write_txt(self, file: SourceFile, frame: int | None, found: Found) -> None:
+        name = self.outputs[file.path] + ("" if frame is None else f"_{frame}")
+        path = self._target("labels", f"{name}.txt")
+        if len(found.boxes):
+            path.write_text(yolo_lines(found, self.keypoints), encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)  # an earlier run's
+
+    def _draw(self, file: SourceFile, frame: int | None, found: Found) -> None:
+        if frame is not None:
+            if self._video is None or self._video.file != file:
+                self._close_video()
+                self._video = DrawnVideo(file, self._target("videos", self.outputs[file.path]))
+            self._video.draw(frame, found, self.names, self.edges)
+            return
+        data = encode(_drawn(read_image(file.path), found, self.names, self.edges), ".jpg")
+        self._target("images", f"{self.outputs[file.path]}.jpg").write_bytes(data)
+
+    def _close_video(self) -> None:
+        if self._video is not None:
+            self._video.close()
+        self._video = None
+
+
+class DrawnVideo:
+    """A copy of a video with boxes on it.
+
+    Args:
+        file: the original.
+        target: file to write, without suffix.
+    """
+
+    def __init__(self, file: SourceFile, target: Path) -> None:
+        import cv2
+
+        self.file, self._reader = file, VideoReader(file.path)
+        self._writer: Any = None
+        fps = file.fps if math.isfinite(file.fps) and 0 < file.fps < MOST_FPS else USUAL_FPS
+        for suffix, codec in CODECS:
+            path = target.parent / f"{target.name}{suffix}"
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, file.shape[::-1])
+            if writer.isOpened():
+                self._writer = writer
+                return
+
+    def draw(self, frame: int, found: Found, names: Mapping[int, str], edges: Edges) -> None:
+        """Add a frame.
+
+        Raises:
+            DataError: it cannot be read, or no video can be written.
+        """
+        import cv2
+
+        if self._writer is None:
+            raise DataError("no drawn video: this OpenCV has no encoder for MP4 or AVI")
+        if (image := self._reader.frame(frame)) is None:
+            raise DataError("this frame cannot be decoded")
+        drawn = cv2.cvtColor(_drawn(image, found, names, edges), cv2.COLOR_RGB2BGR)
+        if drawn.shape[:2] != self.file.shape:  # the encoder drops frames of another size without a word
+            drawn = cv2.resize(drawn, self.file.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        self._writer.write(drawn)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._reader.close()
+        if self._writer is not None:
+            self._writer.release()
+
+
+def _drawn(image: Any, found: Found, names: Mapping[int, str], edges: Edges) -> Any:
+    return draw_boxes(image, found.boxes, found.labels, found.scores, names, found.keypoints, edges)

@@ -1,0 +1,208 @@
+"""Where a run keeps its files: chosen once, on the first process, for all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.files import write_atomic
+
+ENV_FOLDER = "AIGP_RUN_FOLDER"
+"""How the first process tells the ones it starts which folder it chose."""
+ENV_FIRST = "AIGP_FIRST_PROCESS"
+"""… and its own number, so that they see it when it is gone."""
+CONFIG_FILE = "config.yaml"
+RUN_FILE = "run.json"
+"""Who the run is elsewhere: its W&B id, and the cluster's job that started it."""
+JOB = "job"
+RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+"""Set by torchrun and SLURM: how often they have started this run anew."""
+LAST = Path("weights") / "last.ckpt"
+
+
+@dataclass
+class RunConfig:
+    """Where the run keeps its files.
+
+    Args:
+        name: folder of the run, `<root>/<task>/<name>`; a number is added when it exists.
+        root: folder of all runs.
+        exist_ok: write into the folder if it exists, instead of adding a number.
+        resume: whether to go on with the newest run of this name instead of starting one. auto does so when torchrun
+            or SLURM has started the program anew; always also when you have; never leaves it to --ckpt_path.
+        json: also write the final metrics, with `imgsz` and the number of images, to this JSON file.
+    """
+
+    name: str = "gates"
+    root: str = "runs"
+    exist_ok: bool = False
+    resume: Literal["auto", "always", "never"] = "auto"
+    json: str | None = None
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """How a run begins.
+
+    Attributes:
+        folder: where it keeps its files.
+        ckpt: the checkpoint that it goes on from, if there is one.
+        resuming: whether the folder holds what an earlier start of the same run has written. Without a checkpoint the
+            run was stopped before its first one, and trains from the beginning.
+    """
+
+    folder: Path
+    ckpt: str | None
+    resuming: bool
+
+
+def claim_folder(
+    parent: Path, name: str, exist_ok: bool, options: tuple[str, str] = ("--run.name", "--run.root")
+) -> Path:
+    """Make a folder that nobody else has: `name`, else `name-2`, `name-3` and so on.
+
+    Making it is the claim, so two runs started at once get two folders.
+
+    Args:
+        parent: of the folder.
+        name: of the folder.
+        exist_ok: take it if it exists.
+        options: that choose the name and the parent, for errors.
+
+    Raises:
+        ConfigError: the name is no folder name, or nothing can be written there.
+    """
+    if not name or name in (".", "..") or Path(name).name != name:
+        raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True, exist_ok=exist_ok)
+            return folder
+        except FileExistsError:
+            if exist_ok:
+                raise ConfigError(f"{folder} is a file; a run needs a folder. Choose another {options[0]}.") from None
+            number += 1
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make the run folder {folder}: {error.strerror}. {options[1]} chooses."
+            ) from error
+
+
+def find_run(parent: Path, name: str, job: str | None = None) -> Path | None:
+    """The newest folder among the runs of a name; one with a checkpoint before one without.
+
+    Args:
+        parent: folder of all runs of the task.
+        name: the run's; `name-2` and so on are later runs of this name.
+        job: only runs that this job of the cluster's started.
+    """
+    form = re.compile(rf"{re.escape(name)}(-\d+)?")
+    folders = [path for path in parent.iterdir() if form.fullmatch(path.name)] if parent.is_dir() else []
+    runs = [run for run in folders if any((run / file).is_file() for file in (RUN_FILE, CONFIG_FILE, LAST))]
+    if job is not None:
+        runs = [run for run in runs if read_run_file(run).get(JOB) == job]
+    return max(runs, key=_age, default=None)
+
+
+def _age(run: Path) -> tuple[bool, float]:
+    last = run / LAST
+    return last.is_file(), (last if last.is_file() else run).stat().st_mtime
+
+
+def find_last_checkpoint(parent: Path, name: str) -> Path:
+    """The newest `weights/last.ckpt` among the runs of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    run = find_run(parent, name)
+    if run is None or not (run / LAST).is_file():
+        raise ConfigError(
+            f"--ckpt_path last: no run named {name} in {parent} has a {LAST}. Name the checkpoint itself."
+        )
+    return run / LAST
+
+
+def folder_of(ckpt: Path) -> Path | None:
+    """The run folder that a checkpoint lies in, if it lies in one."""
+    return ckpt.parent.parent if ckpt.parent.name == LAST.parent.name else None
+
+
+def restarted() -> bool:
+    """Whether torchrun or SLURM has started this run before."""
+    return any(os.environ.get(name, "0").strip() not in ("", "0") for name in RESTARTS)
+
+
+def job_of_cluster() -> str | None:
+    """What stays the same over the restarts of a run, where there is such a thing."""
+    if slurm := os.environ.get("SLURM_JOB_ID"):
+        return f"slurm-{slurm}"
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # `none` where torchrun was given no --rdzv_id
+    return None if run == "none" else f"torchrun-{run}"
+
+
+def start_run(config: RunConfig, task: str, ckpt: str | None, first: bool) -> RunStart:
+    """Choose the run's folder, and the checkpoint that it goes on from.
+
+    Args:
+        config: what the user asked for.
+        task: `detect` or `pose`; runs are kept apart by it.
+        ckpt: `--ckpt_path`: a file, `last`, or None. A run goes on in the folder that its checkpoint lies in.
+        first: whether this is the process that chooses. The others are told: by the environment when the first one
+            started them, or by `SyncRunFolder` when they were started beside it.
+
+    Raises:
+        ConfigError: `last`, and there is no run of this name.
+    """
+    parent = Path(config.root) / task
+    folder = None
+    if ckpt not in (None, "last"):
+        folder = folder_of(Path(str(ckpt)))
+    elif ckpt == "last" or config.resume == "always" or (config.resume == "auto" and restarted()):
+        told = None if first else os.environ.get(ENV_FOLDER)
+        folder = Path(told) if told else find_run(parent, config.name, job_of_cluster() if restarted() else None)
+        if folder is None and ckpt == "last" and config.resume != "always" and not restarted():
+            find_last_checkpoint(parent, config.name)  # says what is missing
+        ckpt = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
+    resuming = folder is not None
+    if not first:
+        return RunStart(Path(os.environ.get(ENV_FOLDER, folder or parent / config.name)), ckpt, resuming)
+    folder = (folder or claim_folder(parent, config.name, config.exist_ok)).resolve()
+    os.environ[ENV_FOLDER], os.environ[ENV_FIRST] = str(folder), str(os.getpid())
+    return RunStart(folder, ckpt, resuming)
+
+
+def mark_run_folder(folder: Path) -> None:
+    """Note in a new run's folder that it is one, and whose: what is started again finds it by that."""
+    job = job_of_cluster()
+    write_run_file(folder, **({JOB: job} if job else {}))
+
+
+def read_run_file(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; nothing where there is none, or none that can be read."""
+    try:
+        known = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def write_run_file(folder: Path, **values: str) -> None:
+    """Add to `run.json`."""
+    write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode())
+
+
+def remove_unused_run_folder() -> None:
+    """Remove the folder that this process chose if the run never got as far as a result of its own."""
+    folder = Path(os.environ.get(ENV_FOLDER, ""))
+    empty = {CONFIG_FILE, RUN_FILE, "tensorboard", "wandb"}
+    if folder.name and folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
+        shutil.rmtree(folder, ignore_errors=True)

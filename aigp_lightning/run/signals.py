@@ -1,0 +1,84 @@
+"""Signals that end a run: Ctrl-C, SIGTERM of `kill`, docker and SLURM, and the signal by which SLURM announces it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+JOB_ID = "SLURM_JOB_ID"
+
+
+class StoppedBySignal(BaseException):
+    """A signal asked the run to end; not a `KeyboardInterrupt`, for which Lightning would ignore a second Ctrl-C.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+class SignalHandler:
+    """Handles these signals while it is entered, on the main thread.
+
+    The first one raises `StoppedBySignal` where the program is: callbacks finish the pictures in flight and keep the
+    last whole checkpoint. A second one ends the process at once; whatever is on disk is whole at any time.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        """Of the signal that was received; 0 for none."""
+        self._process = os.getpid()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> SignalHandler:
+        self.take_over()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def take_over(self) -> None:
+        """Handle the signals, whoever does so now."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _signals():
+            before = signal.signal(number, self._handle)
+            self._before.setdefault(number, before if before is not None else signal.SIG_DFL)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a loader's process, which has inherited this
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            os._exit(128 + number)
+        if self.number:
+            os._exit(128 + number)
+        self.number = number
+        raise StoppedBySignal(number)
+
+
+def _signals() -> list[int]:
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if JOB_ID in os.environ and hasattr(signal, "SIGUSR1"):
+        numbers.append(signal.SIGUSR1)  # `#SBATCH --signal=USR1@120`
+    return numbers
+
+
+def requeue() -> None:
+    """Have SLURM start this job again, once it has announced its end by SIGUSR1."""
+    job = os.environ[JOB_ID]
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", "") or error
+        print(f"could not requeue SLURM job {job}: {str(why).strip()}", file=sys.stderr)
+    else:
+        print(f"SLURM job {job} is queued again, and goes on then.", file=sys.stderr)

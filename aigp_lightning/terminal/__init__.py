@@ -1,0 +1,1 @@
+"""Parts of live views in the terminal, for training detectors and policies alike."""

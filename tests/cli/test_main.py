@@ -1,0 +1,195 @@
+"""The command line as a user meets it: help at once, mistakes in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import REPO, small
+
+from aigp_lightning.data.datamodule import YoloDataModule
+from aigp_lightning.data.synthetic import MakeDataOptions
+
+HEAVY = ("torch", "lightning", "ultralytics", "albumentations", "cv2", "numpy", "wandb", "jsonargparse")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    return subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment, timeout=120
+    )
+
+
+def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from aigp_lightning.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    )
+    done = python(code)
+    for verb in ("fit", "validate", "test", "predict", "export", "make-data"):
+        assert f"\n  {verb} " in done.stdout
+    assert set(HEAVY) & set(done.stderr.split()) == set()
+
+
+def test_verb_help_stays_off_ultralytics_and_albumentations() -> None:
+    """`fit --help` builds the parser of the whole run without the libraries that only a run needs."""
+    code = (
+        "import sys\nfrom aigp_lightning.cli.main import main\n"
+        "try: main(['fit', '--help'])\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
+    )
+    done = python(code)
+    assert "--data.imgsz" in done.stdout
+    assert "--run.name" in done.stdout
+    assert "--ema.decay" in done.stdout
+    assert {"ultralytics", "albumentations", "cv2", "wandb"} & set(done.stderr.split()) == set()
+
+
+def test_unknown_verb_names_the_nearest(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli("fitt") == 2
+    assert "Did you mean 'fit'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data.imgsz", "100"], "--data.imgsz is 100; it must be a multiple of 32, such as 96"),
+        (["--data.data_yaml", "nowhere/data.yaml"], "nowhere"),
+        (["--ckpt_path", "missing.ckpt"], "--ckpt_path missing.ckpt: there is no such file"),
+        (["--ckpt_path", "last"], "--ckpt_path last: no run named gates"),
+        (["--model.weights", "missing.pt"], "no weights file at missing.pt"),
+        (["--model.optim.name", "Sgdd"], "--model.optim.name Sgdd: no such optimizer"),
+        (["--model.variant", "yolo99x"], "yolo99x"),
+        (["--run.name", "a/b"], "--run.name 'a/b' must be a plain folder name"),
+        (["--data.augment.fliplr", "2"], "fliplr"),
+        (["--trainer.max_epochs", "0"], "--trainer.max_epochs must be 1 or more"),
+    ],
+)
+def test_wrong_values_end_in_one_clear_line(
+    words: list[str],
+    told: str,
+    shapes: Path,
+    tmp_path: Path,
+    run_cli: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_cli("fit", *small(shapes, tmp_path), "--trainer.max_epochs", 1, *words) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert told in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trainer.max_epoch", "3"], "max_epoch"),
+        (["--data.batchsize", "3"], "batchsize"),
+        (["--model.optim.lr", "3"], "lr"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--data.imgsz", "big"], "imgsz"),
+    ],
+)
+def test_typos_in_options_name_the_option(
+    words: list[str], told: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_cli("fit", *words)
+    assert stop.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def yolo_configs() -> list[str]:
+    """All but the policy's: its configurations and tracks are for `ppo`."""
+    files = (REPO / "configs").rglob("*.yaml")
+    return sorted(str(file) for file in files if file.parent.name != "tracks" and not file.name.startswith("policy"))
+
+
+@pytest.mark.parametrize("overlay", yolo_configs())
+def test_every_config_is_accepted(
+    overlay: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each YAML goes through the real parser, on top of the detector's."""
+    with pytest.raises(SystemExit) as stop:
+        run_cli("fit", "--config", REPO / "configs/detector.yaml", "--config", overlay, "--print_config")
+    assert stop.value.code in (0, None)
+    printed = capsys.readouterr().out
+    assert "imgsz:" in printed
+    assert "data_yaml: datasets/" in printed
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_a_training_config_serves_the_other_verbs(
+    verb: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_cli(
+            verb, "--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/quick.yaml", "--print_config"
+        )
+    assert stop.value.code in (0, None)
+    assert "imgsz: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "own"),
+    [
+        ("detector", "detect", "datasets/gates/data.yaml"),
+        ("pose", "pose", "datasets/gate-corners/data.yaml"),
+        ("obstacle", "obstacle", "datasets/obstacles/data.yaml"),
+    ],
+)
+def test_no_two_tasks_share_a_data_set(
+    name: str, task: str, own: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each task's synthetic data has a folder of its own, with the quick overlay too."""
+    for overlays, path in (([], own), (["quick"], f"datasets/quick-{task}/data.yaml")):
+        with pytest.raises(SystemExit):
+            run_cli(
+                "fit",
+                *(w for c in (name, *overlays) for w in ("--config", REPO / f"configs/{c}.yaml")),
+                "--print_config",
+            )
+        config = yaml.safe_load(capsys.readouterr().out)["data"]
+        options = MakeDataOptions(**config["synthetic"])
+        assert options.task == task
+        assert YoloDataModule(config["data_yaml"], synthetic=options).data_yaml == path
+
+
+@pytest.mark.parametrize(("task", "name"), [("detect", "detector"), ("pose", "pose"), ("obstacle", "obstacle")])
+def test_make_data_names_the_config_that_trains_on_it(
+    task: str, name: str, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--out", tmp_path / "x", "--task", task, "--train", 1, "--val", 1, "--test", 0, "--imgsz", "[96, 64]"]
+    assert run_cli("make-data", *words) == 0
+    assert f"fit --config configs/{name}.yaml --data.data_yaml {tmp_path / 'x/data.yaml'}" in capsys.readouterr().out
+    assert (REPO / f"configs/{name}.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model.gains.pos", 3], "error: --model.gains.pos '3': unrecognized arguments: --gains.pos=3"),
+        (["--model.camera.fz", 3], "error: --model.camera.fz '3': Option 'fz' is not accepted"),
+        (["--model.optim.lr0", "much"], "error: --model.optim.lr0 'much': Expected a <class 'float'>. Got value: much"),
+        (["--trainer.max_epoch", 3], "error: unrecognized arguments: --trainer.max_epoch"),
+    ],
+)
+def test_a_misspelt_or_shortened_option_is_one_line(
+    words: list[object], said: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the model's options too, where a short form would be taken for the only option that begins so."""
+    with pytest.raises(SystemExit) as stop:
+        run_cli("fit", "--config", REPO / "configs/pose.yaml", *words)
+    assert stop.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("error", " "))]
+    assert len(errors) == 1 and errors[0].startswith(said)
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+def test_a_model_of_random_weights_is_not_measured(
+    verb: str, shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(verb, "--data.data_yaml", shapes, "--run.root", tmp_path) == 2
+    assert "which model? Give --ckpt_path" in capsys.readouterr().err

@@ -1,0 +1,310 @@
+"""Exported files answer as the module does, open in Ultralytics, and are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ultralytics import YOLO
+
+from aigp_lightning.checkpoints.load import load_module
+from aigp_lightning.deploy import export as export_file
+from aigp_lightning.deploy.export import ExportOptions, export
+from aigp_lightning.errors import ConfigError, UserError, WeightsError
+from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.modules.yolo import bridge
+
+NAMES = {0: "gate", 1: "tree ü"}
+SIZE = 64
+
+
+def shake(network, seed=0):
+    """Weights and statistics as a trained network has them, and classes sure enough to be detected."""
+    random = torch.Generator().manual_seed(seed)
+    for name, value in network.state_dict().items():
+        if name.endswith("running_mean"):
+            value.normal_(0, 0.1, generator=random)
+        elif name.endswith("running_var"):
+            value.uniform_(0.5, 2, generator=random)
+    for branch in network.model[-1].cv3:
+        branch[-1].weight.data.normal_(0, 0.3, generator=random)
+        branch[-1].bias.data[:] = torch.tensor([-1.0, -2.0])
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """A checkpoint as Lightning writes it, in a folder with a space, an apostrophe and an umlaut."""
+    torch.manual_seed(0)
+    module = DetectorModule()
+    module.set_network(module.build_network(NAMES))
+    shake(module.network)
+    content = {"state_dict": module.state_dict(), "epoch": 3}
+    module.on_save_checkpoint(content)
+    folder = tmp_path_factory.mktemp("run") / "it's größer"
+    folder.mkdir()
+    torch.save(content, folder / "best.ckpt")
+    return folder / "best.ckpt"
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
+    out = tmp_path_factory.mktemp("exported") / "a b" / "ü"
+    files = export(ExportOptions(ckpt_path=str(checkpoint), out=str(out), imgsz=SIZE))
+    assert sorted(out.iterdir()) == sorted(files)  # nothing else is left behind
+    return {file.suffix[1:]: file for file in files}
+
+
+@pytest.fixture(scope="module")
+def module(checkpoint) -> DetectorModule:
+    return load_module(checkpoint)
+
+
+def picture(height=SIZE, width=SIZE, count=1) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(7))
+
+
+def raw(module, images) -> torch.Tensor:
+    with torch.no_grad():
+        return module.network(images)[0]
+
+
+def onnx_answer(path, images) -> torch.Tensor:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def torchscript_answer(path, images) -> torch.Tensor:
+    with path.open("rb") as file, torch.no_grad():
+        return torch.jit.load(file)(images)
+
+
+ANSWERS = {"onnx": onnx_answer, "torchscript": torchscript_answer}
+
+
+def test_files_are_named_after_the_checkpoint(exported):
+    assert [(form, file.name) for form, file in exported.items()] == [
+        ("pt", "best.pt"),
+        ("onnx", "best.onnx"),
+        ("torchscript", "best.torchscript"),
+    ]
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_graph_returns_ultralytics_raw_tensor(exported, module, form):
+    """Boxes cxcywh in pixels, then confidences, on a picture that export did not check."""
+    images, expected = picture(), raw(module, picture())
+    found = ANSWERS[form](exported[form], images)
+    assert found.shape == (1, 4 + 2, 8 * 8 + 4 * 4 + 2 * 2)
+    assert expected[:, 4:].max() > 0.3
+    torch.testing.assert_close(found[:, :4], expected[:, :4], atol=1e-3, rtol=0)
+    torch.testing.assert_close(found[:, 4:], expected[:, 4:], atol=1e-5, rtol=0)
+
+
+def test_pt_holds_the_weights_rounded_to_float16(exported, module):
+    theirs, mine = bridge.load_weights(exported["pt"]).state_dict(), module.network.state_dict()
+    assert theirs.keys() == mine.keys()
+    for key, value in mine.items():
+        expected = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(theirs[key], expected), key
+
+
+@pytest.mark.parametrize(("form", "pixels"), [("pt", 0.3), ("onnx", 1e-2), ("torchscript", 1e-2)])
+def test_yolo_opens_and_predicts_as_the_module(exported, module, form, pixels):
+    image = (picture()[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    batch = {"img": torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255}
+    with torch.no_grad():
+        expected = module.predict_batch(batch, 0.25)[0]
+    model = YOLO(exported[form], task=None if form == "pt" else "detect")
+    found = model.predict(bgr, imgsz=SIZE, conf=0.25, iou=0.7, device="cpu", verbose=False)[0]
+    assert found.names == NAMES
+    assert len(expected.boxes) > 3
+    assert found.boxes.cls.int().tolist() == expected.labels.tolist()
+    torch.testing.assert_close(found.boxes.conf, expected.scores, atol=2e-3, rtol=0)
+    inside = expected.boxes.clamp(0, SIZE)  # Ultralytics clips to the picture
+    torch.testing.assert_close(found.boxes.xyxy, inside, atol=pixels, rtol=0)
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_task_is_read_from_the_file(exported, form):
+    """Without a word from the user, Ultralytics finds task, stride and size in the file."""
+    from ultralytics.nn.autobackend import AutoBackend
+
+    backend = AutoBackend(str(exported[form]), device=torch.device("cpu"))
+    assert (backend.task, backend.stride, backend.imgsz, backend.names) == ("detect", 32, [SIZE, SIZE], NAMES)
+    assert (backend.batch, backend.dynamic, backend.end2end) == (1, False, False)
+
+
+def test_metadata(exported):
+    import onnx
+
+    in_onnx = {entry.key: entry.value for entry in onnx.load(exported["onnx"]).metadata_props}
+    with zipfile.ZipFile(exported["torchscript"]) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("extra/config.txt"))
+        in_torchscript = json.loads(archive.read(name))
+    assert in_onnx["names"] == str(NAMES)
+    assert in_torchscript["names"] == {str(key): value for key, value in NAMES.items()}
+    assert (in_onnx["stride"], in_onnx["task"], in_onnx["imgsz"]) == ("32", "detect", "[64, 64]")
+    assert in_torchscript["args"] == {"batch": 1, "dynamic": False, "nms": False}
+
+
+def test_pt_needs_nothing_of_ours(exported):
+    """Every class in the pickle is torch's, Ultralytics' or Python's; a fresh process opens it without us."""
+    roots = {name.split(".")[0] for name in torch.serialization.get_unsafe_globals_in_checkpoint(exported["pt"])}
+    assert roots <= {"torch", "ultralytics", "types", "builtins"}
+    code = (
+        "import sys, numpy; from ultralytics import YOLO; model = YOLO(sys.argv[1]);"
+        "result = model.predict(numpy.zeros((64, 64, 3), 'uint8'), imgsz=64, device='cpu', verbose=False)[0];"
+        "print(result.names, model.task, int(model.model.stride.max()),"
+        " [name for name in sys.modules if name.startswith(('aigp', 'lightning'))])"
+    )
+    environment = {**os.environ, "YOLO_OFFLINE": "true", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, exported["pt"]],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{NAMES} detect 32 []"
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_dynamic_takes_any_shape_and_batch(checkpoint, module, tmp_path, form):
+    options = ExportOptions(ckpt_path=str(checkpoint), out=str(tmp_path), imgsz=SIZE, format=[form], dynamic=True)
+    (file,) = export(options)
+    images = picture(96, 160, count=3)
+    torch.testing.assert_close(ANSWERS[form](file, images), raw(module, images), atol=1e-3, rtol=1e-5)
+
+
+def test_differences_are_printed(checkpoint, tmp_path, capsys):
+    (file,) = export(ExportOptions(ckpt_path=str(checkpoint), out=str(tmp_path), imgsz=SIZE, format=["pt"]))
+    line = capsys.readouterr().out
+    assert line.startswith(str(file))
+    found = re.search(r"from the module rounded to float16: boxes and keypoints (\S+) px, confidences (\S+)\)", line)
+    assert found
+    assert float(found[1]) < 1e-3
+    assert float(found[2]) < 1e-6
+
+
+def test_beyond_tolerance_nothing_is_written(checkpoint, tmp_path):
+    """An earlier file of the name stays as it was."""
+    before = tmp_path / "best.torchscript"
+    before.write_bytes(b"earlier")
+    options = ExportOptions(str(checkpoint), format=["torchscript"], out=str(tmp_path), imgsz=SIZE, tolerance=1e-12)
+    with pytest.raises(WeightsError, match=r"best\.torchscript does not answer as the module does: boxes .* px"):
+        export(options)
+    assert list(tmp_path.iterdir()) == [before]
+    assert before.read_bytes() == b"earlier"
+
+
+def test_not_a_number_is_beyond_any_tolerance(module):
+    broken = picture().fill_(math.nan)
+    options = ExportOptions(imgsz=SIZE)
+    difference = export_file._greatest_difference(
+        lambda images: raw(module, broken), lambda images: raw(module, images), module.network, options
+    )
+    assert not difference.within(1e9, SIZE)
+
+
+def test_from_ultralytics_weights(exported, module, tmp_path, capsys):
+    """The source is not touched, and says so; a copy may go elsewhere."""
+    source = tmp_path / "mine.pt"
+    source.write_bytes(exported["pt"].read_bytes())
+    files = export(ExportOptions(weights=str(source), format=["pt", "torchscript"], imgsz=SIZE))
+    assert files == [tmp_path / "mine.torchscript"]
+    assert "mine.pt  (the source itself" in capsys.readouterr().out
+    assert source.read_bytes() == exported["pt"].read_bytes()
+    torch.testing.assert_close(
+        torchscript_answer(files[0], picture())[:, 4:], raw(module, picture())[:, 4:], atol=2e-3, rtol=0
+    )
+    (copied,) = export(ExportOptions(weights=str(source), format=["pt"], imgsz=SIZE, out=str(tmp_path / "copy")))
+    assert YOLO(copied).names == NAMES
+
+
+def test_class_branch_of_pretrained_weights_survives(tmp_path):
+    """Weights of 80 classes bring a wider class branch, which the description of the checkpoint must know."""
+    source = tmp_path / "coco.pt"
+    bridge.save_pt(source, bridge.build_model("yolo11n", {i: f"class {i}" for i in range(80)}, {}))
+    module = DetectorModule(weights=str(source))
+    network = bridge.build_model("yolo11n", NAMES, {})
+    bridge.transfer_weights(network, bridge.load_weights(source))
+    module.set_network(network)
+    content = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "fine.ckpt")
+    (file,) = export(ExportOptions(str(tmp_path / "fine.ckpt"), format=["pt"], imgsz=SIZE))
+    assert bridge.load_weights(file).model[-1].cv3[0][-1].weight.shape == (2, 80, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--ckpt_path FILE.ckpt .* or --weights FILE.pt"),
+        ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one source"),
+        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "--format engine: known are pt, onnx, torchscript"),
+        ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
+        ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance must be above 0"),
+        ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),
+        ({"weights": "absent.pt"}, "no weights file at absent.pt"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(UserError, match=message):
+        export(ExportOptions(**options))
+
+
+def test_size_must_fit_the_stride(checkpoint):
+    with pytest.raises(ConfigError, match="--imgsz 100 is no multiple of this network's stride 32; try 96"):
+        export(ExportOptions(str(checkpoint), imgsz=100))
+
+
+def test_opset_out_of_range(checkpoint, tmp_path):
+    with pytest.raises(ConfigError, match="cannot export to ONNX with --opset 99"):
+        export(ExportOptions(str(checkpoint), imgsz=SIZE, opset=99, format=["onnx"], out=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_is_a_file(checkpoint, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(ConfigError, match="taken cannot be a folder"):
+        export(ExportOptions(str(checkpoint), imgsz=SIZE, out=str(tmp_path / "taken")))
+
+
+def test_missing_onnx_is_told_before_any_work(monkeypatch):
+    monkeypatch.setattr(export_file, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs onnx and onnxruntime: pip install 'aigp_lightning\[export\]'"):
+        export(ExportOptions("absent.ckpt"))
+
+
+@pytest.mark.parametrize("kind", ["ultralytics", "text", "truncated", "foreign", "state_dict"])
+def test_foreign_checkpoints(checkpoint, exported, tmp_path, kind):
+    path = tmp_path / "other.ckpt"
+    if kind == "ultralytics":
+        path.write_bytes(exported["pt"].read_bytes())
+    elif kind == "text":
+        path.write_text("not a checkpoint")
+    elif kind == "truncated":
+        path.write_bytes(checkpoint.read_bytes()[:100_000])
+    elif kind == "foreign":
+        torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6"}, path)
+    else:
+        torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(WeightsError, match=r"other\.ckpt"):
+        export(ExportOptions(str(path), imgsz=SIZE))
+    assert list(tmp_path.iterdir()) == [path]

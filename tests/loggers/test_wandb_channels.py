@@ -1,0 +1,181 @@
+"""Each W&B side channel sends its own content when it is on, and nobody else's; off is off."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import REPO
+from wandb_standin import WandbStandin, serve
+
+from aigp_lightning.loggers.config import arguments_of, resolve_loggers
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions, public_values, side_channels
+from aigp_lightning.loggers.wandb_sources import without_user
+
+HOST = "host-of-mine"
+PLANTED = {
+    "config": b"0.012345678912",  # long: a short number turns up by chance in W&B's own times
+    "weights": b"THE-WEIGHTS",
+    "code": b"THE-CODE",
+    "git": b"THE-DIRTY-FILE",
+    "command": b"--token=THE-ARGUMENT",
+    "console": b"THE-CONSOLE",
+    "system_metrics": b"system.proc.cpu.threads",
+    "requirements": b"torchmetrics==",
+    "host": HOST.encode(),
+    "machine": platform.release().encode(),
+}
+NEVER = {b"THE-PASSWORD", b"THE-GIT-USER", b"THE-ENVIRONMENT", b"THE-PLACE", f'"{socket.gethostname()}"'.encode()}
+
+FAST = {"dict_kwargs": {"settings": {"x_stats_sampling_interval": 0.5}}}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbStandin]:
+    yield from serve(monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A dirty repository with a module of the user's, and secrets in the environment and the command line."""
+    folder = tmp_path / "THE-PLACE"
+    folder.mkdir()
+    (folder / "mine_of_test.py").write_text("x = 'THE-CODE'\n", encoding="utf-8")
+    (folder / "tracked.txt").write_text("clean\n", encoding="utf-8")
+    remote = "https://THE-GIT-USER:THE-PASSWORD@example.com/team/repo.git"
+    person = ("-c", "user.name=n", "-c", "user.email=e@example.com", "-c", "commit.gpgsign=false")
+    for words in (("init", "-q"), ("remote", "add", "origin", remote), ("add", "."), (*person, "commit", "-qm", "one")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    (folder / "tracked.txt").write_text("THE-DIRTY-FILE\n", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("A_TOKEN", "THE-ENVIRONMENT")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "aigp_lightning", "fit", "--token=THE-ARGUMENT"])
+    monkeypatch.setattr(sys, "argv", ["aigp_lightning", "fit", "--token=THE-ARGUMENT"])
+    monkeypatch.setattr(socket, "gethostname", lambda: HOST)
+    monkeypatch.syspath_prepend(str(folder))
+    import_module("mine_of_test")
+    yield folder
+    del sys.modules["mine_of_test"]
+
+
+def train(folder: Path, options: WandbOptions, **more: Any) -> None:
+    """What the command line does about W&B, around a row of figures and a checkpoint."""
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    entry = {"class_path": "lightning.pytorch.loggers.WandbLogger", **more}
+    entry["init_args"] = {"project": "p", "name": "n", "save_dir": str(folder)}
+    flushed = resolve_loggers(entry, folder, options)
+    trainer = Trainer(
+        logger=ResilientWandbLogger(**arguments_of(flushed)), default_root_dir=folder, accelerator="cpu",
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    config = {"model": {"init_args": {"lr0": 0.012345678912}}, "data": {"data_yaml": str(folder / "data.yaml")}}
+    open_wandb(trainer, flushed, options, config)
+    print("THE-CONSOLE")
+    trainer.logger.log_metrics({"a": 1.5}, step=3)
+    checkpoint = ModelCheckpoint(dirpath=folder)
+    checkpoint.best_model_path = str(folder / "best.ckpt")
+    (folder / "best.ckpt").write_bytes(b"THE-WEIGHTS")
+    trainer.logger.after_save_checkpoint(checkpoint)
+    trainer.logger.finalize("success")
+    if options.system_metrics:
+        time.sleep(4)  # wandb samples every half second, once its own process has come to it
+    finish_wandb()
+
+
+def found(server: WandbStandin) -> set[str]:
+    text = server.texts()
+    assert server.unknown == []
+    assert {secret for secret in NEVER if secret in text} == set()
+    return {name for name, planted in PLANTED.items() if planted in text}
+
+
+@pytest.mark.parametrize("channel", list(SENDS))
+def test_a_channel_sends_its_own_content_alone(channel: str, server: WandbStandin, place: Path, tmp_path: Path) -> None:
+    train(tmp_path, WandbOptions(**{"config": False, channel: True}), **FAST)
+    assert found(server) == {channel}
+    assert server.history[0]["a"] == 1.5
+    if channel == "git":
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        run = next(iter(server.runs.values()))
+        assert (run["repo"], run["commit"]) == ("https://example.com/team/repo.git", commit)
+
+
+def test_with_all_channels_off_only_the_figures_leave(server: WandbStandin, place: Path, tmp_path: Path) -> None:
+    train(tmp_path, WandbOptions(config=False))
+    assert found(server) == set()
+    assert set(server.files) == {"config.yaml", "wandb-summary.json"}
+    assert set(server.config) == {"_wandb"}
+    assert {row.pop("a") for row in server.history} == {1.5}
+
+
+def test_all_channels_together(server: WandbStandin, place: Path, tmp_path: Path) -> None:
+    train(tmp_path, WandbOptions(**dict.fromkeys(SENDS, True)), **FAST)
+    assert found(server) == set(SENDS)
+    assert server.files["artifact/model.ckpt"] == b"THE-WEIGHTS"
+    assert server.files["code/mine_of_test.py"] == b"x = 'THE-CODE'\n"
+    source = (REPO / "aigp_lightning" / "types.py").read_bytes()
+    assert server.files["code/aigp_lightning/types.py"] == source
+    assert b"+THE-DIRTY-FILE" in server.files["diff.patch"]
+    assert b"THE-CONSOLE" in server.files["output.log"]
+    assert server.config["command"].endswith("fit --token=THE-ARGUMENT")
+
+
+def test_the_users_own_settings_win(server: WandbStandin, place: Path, tmp_path: Path) -> None:
+    train(tmp_path, WandbOptions(config=False), dict_kwargs={"settings": {"console": "wrap"}})
+    assert found(server) == {"console"}
+
+
+def test_every_channel_has_a_row_and_its_switch() -> None:
+    switches = {field.name for field in fields(WandbOptions) if isinstance(field.default, bool)}
+    assert switches == set(SENDS)
+    rows = side_channels(WandbOptions(git=True), log_model="all")
+    assert {row.name for row in rows if row.on} == {"config", "git", "weights"}
+    assert {row.name for row in side_channels(WandbOptions()) if row.on} == {"config"}
+    assert not any(row.on for row in side_channels(WandbOptions(config=False, weights=True), log_model=False))
+
+
+def test_config_holds_settings_and_no_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    options = {
+        "model": {
+            "class_path": "a.b.C",
+            "init_args": {"variant": "yolo11n", "weights": "mine", "optim": {"lr0": 0.01}},
+        },
+        "data": {"data_yaml": "gates", "imgsz": [640, 360], "single_cls": True, "seed": None, "extra": [{"a": 1}]},
+        "trainer": {"precision": "16-mixed", "logger": {"x": 1}, "devices": "auto", "note": "a b", "log": "C:x"},
+        "words": {"a": "alice-2", "b": "here", "c": "x" * 33, "d": "dir/x", "e": "dir\\x", "f": "best.pt", "g": "ok"},
+        **{"run": {"name": "n"}, "ckpt_path": "last", "media": {"private": ["a"]}},
+    }
+    assert public_values(options, frozenset({"alice"})) == {
+        "model": {"variant": "yolo11n", "optim": {"lr0": 0.01}},
+        "data": {"imgsz": [640, 360], "single_cls": True, "seed": None},
+        "trainer": {"precision": "16-mixed", "devices": "auto"},
+        "words": {"g": "ok"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "bare"),
+    [
+        ("https://me:secret@example.com:8443/a/b.git", "https://example.com:8443/a/b.git"),
+        ("ssh://me@example.com/a.git", "ssh://example.com/a.git"),
+        ("me@example.com:a/b.git", "example.com:a/b.git"),
+        ("https://example.com/a@b.git", "https://example.com/a@b.git"),
+        ("", ""),
+    ],
+)
+def test_a_remote_loses_its_user(address: str, bare: str) -> None:
+    assert without_user(address) == bare

@@ -1,0 +1,61 @@
+"""Routes, and when validation pictures are due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pytest
+
+from aigp_lightning.media.routing import CLOSING, KINDS, Routes, Routing, closing_kinds, validation_epochs
+
+
+@dataclass
+class Taker:
+    name: str
+    destination: str
+    remote: bool
+
+    def send(self, pictures: object, epoch: int, step: int) -> None:
+        raise NotImplementedError
+
+
+def test_every_kind_has_a_route() -> None:
+    assert {field.name for field in fields(Routes)} == {"everything", *KINDS}
+    assert Routes().to("val_pred") == {"file", "tensorboard", "wandb", "other"}
+
+
+def test_who_gets_what() -> None:
+    routes = Routes(everything=["tensorboard"], train_batch=[], curves=["wandb"], val_pred=["file"], results=["other"])
+    routing = Routing(routes, [Taker("tensorboard", "tensorboard", False), Taker("wandb", "wandb", True)])
+    takers = {kind: [sink.name for sink in routing.takers(kind)] for kind in KINDS}
+    assert takers == {
+        "train_batch": [], "labels": ["tensorboard"], "labels_correlogram": ["tensorboard"],
+        "val_labels": ["tensorboard"], "val_pred": [], "curves": ["wandb"], "confusion_matrix": ["tensorboard"],
+        "corner_error": ["tensorboard"], "results": [],
+    }  # fmt: skip
+    assert [kind for kind in KINDS if not routing.wanted(kind)] == ["train_batch", "results"]
+    assert [kind for kind in KINDS if routing.remote_takers(kind)] == ["curves"]
+
+
+def test_only_modules_that_say_so_have_corner_errors() -> None:
+    class Gates:
+        closing_kinds = ("corner_error",)
+
+    assert closing_kinds(object()) == ("curves", "confusion_matrix", "results")
+    assert closing_kinds(Gates()) == CLOSING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epochs"),
+    [
+        ((0, 6, 1, 1), [0, 1, 2, 3, 4, 5]),
+        ((0, 6, None, 1), [0, 1, 2, 3, 4, 5]),
+        ((0, 6, 1, 3), [2, 5]),
+        ((0, 7, 2, 3), [5]),
+        ((4, 6, 1, 1), [4, 5]),
+        ((6, 6, 1, 1), []),
+        ((0, 6, 1, 0), []),
+    ],
+)
+def test_validation_epochs(arguments: tuple[int, int, int | None, int], epochs: list[int]) -> None:
+    assert validation_epochs(*arguments) == epochs

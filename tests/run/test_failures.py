@@ -1,0 +1,92 @@
+"""What is said of exceptions that end a run; the runs themselves are in `test_faults.py`."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from aigp_lightning.cli.main import _complain
+from aigp_lightning.errors import ConfigError, RunError
+from aigp_lightning.run.failures import explained
+from aigp_lightning.run.folder import ENV_FOLDER
+
+WORKER = "DataLoader worker (pid 7) is killed by signal: "
+
+
+def system(number: int, file: str | None = None) -> OSError:
+    return OSError(number, os.strerror(number), file)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (system(errno.ENOSPC), ["the disk is full (", " MB are free)", "free some space"]),
+        (system(errno.EDQUOT, "a.ckpt"), ["your share of the disk is used up while writing a.ckpt"]),
+        (system(errno.EFBIG, "a.ckpt"), ["a file reached the largest size allowed", "ulimit -f"]),
+        (system(errno.EROFS, "a.csv"), [f"a.csv: {os.strerror(errno.EROFS)}", "--run.root"]),
+        (system(errno.EACCES, "a.csv"), [f"a.csv: {os.strerror(errno.EACCES)}", "who owns the folder"]),
+        (system(errno.ESTALE, "a.png"), [f"a.png: {os.strerror(errno.ESTALE)}", "network share"]),
+        (system(errno.EMFILE), ["too many open files", "ulimit -n", "--data.workers"]),
+        (system(errno.ENOMEM), ["the machine's memory is full", "--data.workers"]),
+        (system(errno.ENOENT, "{folder}/results.csv"), ["the run folder", "was deleted or moved"]),
+        (MemoryError(), ["the machine's memory is full. Fewer --data.workers"]),
+        (RuntimeError(f"{WORKER}Killed. "), ["was killed", "memory ran out", "--data.workers"]),
+        (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), ["was killed", "memory ran out"]),
+        (RuntimeError(f"{WORKER}Bus error. It is possible that"), ["no shared memory", "--shm-size"]),
+        (RuntimeError("unable to write to file </torch_1_2>: No space left on device (28)"), ["no shared memory"]),
+        (RuntimeError(f"{WORKER}Segmentation fault. "), ["ended by itself", "--data.workers 0 shows why"]),
+        (RuntimeError("CUDA error: out of memory"), ["the GPU's memory is full", "--data.batch_size"]),
+    ],
+)
+def test_one_line_with_the_cause_and_what_to_do(
+    error: Exception, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("gone" if isinstance(error, OSError) and error.errno == errno.ENOENT else "")
+    monkeypatch.setenv(ENV_FOLDER, str(folder))
+    if isinstance(error, OSError) and error.filename:
+        error.filename = error.filename.format(folder=folder)
+    said = explained(error)
+    assert isinstance(said, RunError)
+    assert said.status == 1
+    assert [word for word in words if word not in str(said)] == [], str(said)
+    assert "\n" not in str(said)
+    if "memory" in str(said):
+        assert "Then go on" not in str(said), "there is no checkpoint"
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "last.ckpt").touch()
+        assert f"Then go on with --ckpt_path {tmp_path / 'weights' / 'last.ckpt'}." in str(explained(error))
+
+
+def test_ours_is_found_behind_others() -> None:
+    mine = ConfigError("--data.imgsz is 100")
+    outer = ValueError("Parser key")
+    outer.__cause__ = TypeError("in between")
+    outer.__cause__.__cause__ = mine
+    assert explained(outer) is mine
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape"), system(errno.ENOENT, "x"), KeyError("x"), OSError("x")])
+def test_what_nobody_foresaw_keeps_its_traceback(error: Exception) -> None:
+    assert explained(error) is None
+
+
+@pytest.mark.parametrize(
+    ("rank", "shared", "line"),
+    [
+        (None, True, "error: it\n"),
+        ("1", True, ""),
+        ("1", False, "error: process 1: it\n"),
+        ("0", False, "error: it\n"),
+    ],
+)
+def test_what_all_processes_say_is_said_once(
+    rank: str | None, shared: bool, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lightning_utilities.core.rank_zero import rank_zero_only
+
+    monkeypatch.setattr(rank_zero_only, "rank", 0 if rank is None else int(rank), raising=False)
+    assert _complain("it", 1, shared) == 1
+    assert capsys.readouterr().err == line

@@ -1,0 +1,133 @@
+"""What a kill leaves is put in order, and what a logger has is not handed over again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from audit_run import EPOCHS, Builder, draw
+
+from aigp_lightning.audit.check import audit
+from aigp_lightning.logfiles.wandb_run import last_row, read_wandb_run, wandb_folders
+from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
+from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.run.recovery import FOUND, known_rows, known_scalars, repair_run_folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run with TensorBoard and W&B, finished."""
+    run = tmp_path_factory.mktemp("left") / "run"
+    builder = Builder(run)
+    for epoch in range(EPOCHS):
+        builder.epoch(epoch)
+    builder.wandb.log({"train/box_loss": 0.5, "epoch": 1, "trainer/global_step": 5})
+    builder.close()
+    yield run
+
+
+@pytest.fixture
+def run(built: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(built, tmp_path / "run", symlinks=True)
+
+
+def test_a_whole_run_is_left_alone(run: Path) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    repair_run_folder(run)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("lost", [1, 9, 100, 900])
+def test_cut_off_files_end_with_a_whole_record(lost: int, run: Path) -> None:
+    """However much of the last record was written."""
+    events, (place,) = next((run / "tensorboard").iterdir()), wandb_folders(run)
+    for path in (events, read_wandb_run(place).file):
+        path.write_bytes(path.read_bytes()[:-lost])
+    rows = read_wandb_run(place).history
+    damaged = [finding.destination for finding in audit(run).findings if finding.what == "damaged"]
+    assert "tensorboard" in damaged
+    repair_run_folder(run)
+    assert [finding for finding in audit(run).findings if finding.what == "damaged"] == []
+    assert read_wandb_run(place).history == rows
+    size = read_wandb_run(place).file.stat().st_size
+    repair_run_folder(run)
+    assert read_wandb_run(place).file.stat().st_size == size
+
+
+def test_half_written_files_are_removed(run: Path) -> None:
+    kept = {path for path in run.rglob("*") if path.is_file()}
+    half = (".val_batch0_pred.jpg.part", "masked/.x.jpg.part", "results.tmp", "weights/.last.ckpt.77")
+    for name in half:
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_bytes(b"half")
+    repair_run_folder(run)
+    assert {path for path in run.rglob("*") if path.is_file()} == kept
+
+
+def test_a_picture_that_was_handed_over_before_its_line_gets_one(run: Path) -> None:
+    """The ledger ends before the last epoch's lines of both loggers."""
+    path = run / "media.jsonl"
+    rows = path.read_bytes().splitlines(keepends=True)
+    whole = read_ledger(path)
+    lost = [line for line in whole if line.epoch == EPOCHS - 1 and line.outcome == "sent"]
+    first = min(line.number for line in lost)
+    kept = rows[: first - 1]
+    path.write_bytes(b"".join(kept))
+    assert not audit(run).clean
+    repair_run_folder(run)
+    after = read_ledger(path)
+    assert after.problems == []
+    found = [line for line in after if line.reason == FOUND]
+    noted = {(line.key, line.destination, line.sha256) for line in found}
+    written = {line.key for line in after if line.epoch == EPOCHS - 1 and line.outcome == "written"}
+    assert noted == {(x.key, x.destination, x.sha256) for x in lost if x.key in written}
+    assert {line.file for line in found if line.destination == "wandb"} <= {
+        "val_batch0_labels.jpg",
+        "masked/val_batch0_pred.jpg",
+    }
+    repair_run_folder(run)
+    assert len(read_ledger(path)) == len(after)
+
+
+def test_a_file_that_no_row_names_leaves_an_offline_folder(run: Path) -> None:
+    (place,) = wandb_folders(run)
+    lonely = draw(place / "files" / "media" / "images" / "val_batch0_pred_9_0123456789abcdef0123.jpg", 5)
+    assert not audit(run).clean
+    repair_run_folder(run)
+    assert not lonely.exists()
+    assert audit(run).clean
+
+
+def test_a_wandb_folder_in_which_nothing_is_goes(run: Path) -> None:
+    (place,) = wandb_folders(run)
+    empty = place.with_name("offline-run-20990101_000000-abcdefgh")
+    empty.mkdir()
+    (empty / "run-abcdefgh.wandb").write_bytes(next(place.glob("*.wandb")).read_bytes()[:7])
+    repair_run_folder(run)
+    assert wandb_folders(run) == [place]
+
+
+def test_what_the_loggers_have(run: Path) -> None:
+    scalars = known_scalars(run / "tensorboard")
+    assert scalars == {("metrics/mAP50(B)", epoch): 1 for epoch in range(EPOCHS)}
+    assert known_rows(run)[frozenset({"train/box_loss", "epoch"}), 5] == 1
+    (place,) = wandb_folders(run)
+    assert last_row(place) == len(read_wandb_run(place).history) - 1
+    assert last_row(place.with_name("none")) == -1
+
+
+def test_a_scalar_is_written_once(tmp_path: Path) -> None:
+    first = ResilientTensorBoardLogger(tmp_path, name="", version="")
+    for _ in range(2):  # Lightning logs `epoch` with every row, several times a step
+        first.log_metrics({"epoch": 0.0}, 3)
+    first.log_metrics({"loss": 1.0}, 3)
+    first.finalize("success")
+    again = ResilientTensorBoardLogger(tmp_path, name="", version="")
+    again.known = known_scalars(tmp_path)
+    for _ in range(2):
+        again.log_metrics({"epoch": 0.0, "loss": 1.0}, 3)
+    again.log_metrics({"loss": 2.0}, 4)
+    again.finalize("success")
+    assert known_scalars(tmp_path) == {("epoch", 3): 2, ("loss", 3): 2, ("loss", 4): 1}

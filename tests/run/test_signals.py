@@ -1,0 +1,106 @@
+"""Signals end a run once politely, and then at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aigp_lightning.run.signals import SignalHandler, StoppedBySignal, requeue
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    """Status of a forked process that does this; 0 if it comes to its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_raises_where_the_program_is(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with SignalHandler() as stopper:
+        with pytest.raises(StoppedBySignal, match=number.name) as raised:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        assert stopper.number == raised.value.number == number
+    assert signal.getsignal(number) is before
+
+
+def test_the_second_ends_the_process_at_once() -> None:
+    def twice() -> None:
+        with SignalHandler():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except StoppedBySignal:
+                os.kill(os.getpid(), signal.SIGINT)
+                os._exit(7)
+
+    assert in_a_child(twice) == 128 + signal.SIGINT
+
+
+def test_a_loaders_process_is_ended_as_ever() -> None:
+    """It inherits the handlers of the process that forked it: no exception of ours is printed there."""
+
+    def ctrl_c() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            os._exit(9)
+
+    with SignalHandler() as stopper:
+        assert in_a_child(ctrl_c) == 9
+        assert in_a_child(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 128 + signal.SIGTERM
+        assert stopper.number == 0
+
+
+def test_handlers_of_others_are_replaced_and_come_back() -> None:
+    with SignalHandler() as stopper:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Lightning registers its own when training begins
+        stopper.take_over()
+        with pytest.raises(StoppedBySignal):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_on_another_thread_nothing_is_handled() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def enter() -> None:
+        with SignalHandler():
+            assert signal.getsignal(signal.SIGTERM) is before
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_job_that_slurm_announces_the_end_of_is_queued_again(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "scontrol"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho no such job >&2\nexit {status}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    with SignalHandler(), pytest.raises(StoppedBySignal, match="SIGUSR1"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(10)
+    requeue()
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+    told = capsys.readouterr().err
+    assert ("is queued again" if not status else "could not requeue SLURM job 77: no such job") in told
