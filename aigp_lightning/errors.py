@@ -50,3 +50,16 @@ class RunError(UserError):
     def __init__(self, text: str, shared: bool = False) -> None:
         super().__init__(text)
         self.shared = shared
+
+
+def first_line(error: object) -> str:
+    r"""Reduce an exception, or what it says, to one line.
+
+    Example:
+        >>> first_line(ValueError("cut off\nand more"))
+        'cut off'
+        >>> first_line(KeyError())
+        'KeyError'
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -6,7 +6,7 @@ Nothing here imports torch or NumPy at run time, so that every room can import i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,3 +145,87 @@ class CornerErrors:
     distance: NDArray[np.float32]
     error: NDArray[np.float32]
     bands: tuple[float, ...]
+
+
+# ---- what callbacks ask of a module, a datamodule, metrics and loggers -----------------------------------------------
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A module that finds objects, of whatever family.
+
+    Attributes:
+        names: class names by id.
+    """
+
+    names: dict[int, str]
+
+    def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
+        """Find the objects in each image, above a confidence."""
+
+    def match(self, prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
+        """Assign predictions to labelled boxes; returns bool (n, 10), True if right at IoU 0.5, 0.55, … 0.95."""
+
+
+@runtime_checkable
+class CurveMetrics(Protocol):
+    """Metrics of a validation that have curves.
+
+    Attributes:
+        fitness: of the validation just done, higher is better.
+        confusion: (c + 1, c + 1) counts, predicted by true class; None without any.
+    """
+
+    fitness: float
+    confusion: Any
+
+    def curves(self) -> list[Curves]:
+        """Return the curves of the validation just done, one entry for each set."""
+
+
+@runtime_checkable
+class CornerMetrics(Protocol):
+    """Metrics of a validation that judge corners."""
+
+    def corner_errors(self) -> CornerErrors | None:
+        """Return the corner errors of the validation just done; None without a camera."""
+
+
+@runtime_checkable
+class HasLabelTable(Protocol):
+    """A datamodule that knows all labels of a split."""
+
+    def label_table(self, split: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return class ids (N,) and boxes (N, 4), cxcywh as fractions of the image."""
+
+
+@runtime_checkable
+class HasPictures(Protocol):
+    """A datamodule that gives the images of a split one by one, as the network sees them."""
+
+    def pictures(self, split: str, batches: int | None = None) -> Any:
+        """Return the images of the first batches: `files`, and items with `image`, `bboxes`, `cls`, `keypoints`."""
+
+
+@runtime_checkable
+class HasImageFiles(Protocol):
+    """A datamodule that knows the image files of a split."""
+
+    def image_files(self, split: str) -> list[str]:
+        """Return the paths of a split's images."""
+
+
+@runtime_checkable
+class ClosesMosaic(Protocol):
+    """A datamodule whose mosaic augmentation can be switched off for the last epochs."""
+
+    def close_mosaic(self) -> None:
+        """Train on single images from the next epoch on."""
+
+
+@runtime_checkable
+class Flushes(Protocol):
+    """A logger or callback that hands something over beside the training thread."""
+
+    def flushed(self) -> bool:
+        """Return whether everything that it was given has arrived."""

@@ -1,0 +1,26 @@
+"""What is known of a run before anything of it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aigp_lightning.run.signals import SignalHandler
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run's folder, the checkpoint that it resumes from, and its stop signal.
+
+    Attributes:
+        folder: where the run keeps its files.
+        checkpoint: path of the checkpoint that it resumes from; None where it begins.
+        resuming: whether the folder holds what an earlier start of the same run has written. Without a checkpoint the
+            run was stopped before its first one, and trains from the beginning.
+        signals: handles Ctrl-C, SIGTERM and SLURM's signal.
+    """
+
+    folder: Path
+    checkpoint: str | None
+    resuming: bool
+    signals: SignalHandler
