@@ -47,7 +47,7 @@ class DetectorModule(BaseModule):
         freeze: freeze this many layers, counted from the input.
         conf: lowest confidence that validation keeps, 0…1.
         predict_conf: lowest confidence that `predict` keeps, 0…1.
-        iou: overlap above which nmsion drops the weaker of two boxes, 0…1.
+        iou: overlap above which suppression drops the weaker of two boxes, 0…1.
         max_det: most boxes kept an image.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
@@ -186,7 +186,7 @@ class DetectorModule(BaseModule):
         return self._predictions(rows)
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
-        """What nmsion left, (n, 6 + extra) an image, in our shape."""
+        """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""
         return [Prediction(row[:, :4].float(), row[:, 4].float(), row[:, 5].long()) for row in rows]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
