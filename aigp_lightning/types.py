@@ -229,3 +229,11 @@ class Flushes(Protocol):
 
     def flushed(self) -> bool:
         """Return whether everything that it was given has arrived."""
+
+
+@runtime_checkable
+class ReportsPictures(Protocol):
+    """A callback that draws pictures and counts them."""
+
+    def status(self) -> Any:
+        """Return counts `drawn`, `sent`, `withheld`, `failed`, `pending` and `megabytes`; None before the run."""

@@ -1,4 +1,4 @@
-"""What a training run shows: a live view on a terminal, a line now and then elsewhere. Nothing is sent anywhere."""
+"""Progress of a training: a live view on a terminal, a line every half minute elsewhere. Nothing is sent anywhere."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from rich import get_console
 
-from aigp_lightning.callbacks.pace import Tracker
+from aigp_lightning.callbacks.progress_tracker import ProgressTracker
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.terminal.screen import Screen
 from aigp_lightning.terminal.view import View, duration, pictures_line
+from aigp_lightning.types import ReportsPictures
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
     from rich.console import Console
 
 READ_EVERY = 1.0
-"""Seconds between two looks at numbers that are on a GPU, for which one waits."""
+"""Seconds between two reads of losses from a GPU, each of which waits for the device."""
 MEMORY_EVERY = 5.0
+"""Seconds between two readings of the memory in use, at least."""
 
 
 def progress_callback(wanted: bool | None, others: Iterable[Callback]) -> Callback | None:
-    """Choose what shows the progress of `fit`.
+    """Return the callback that shows the progress of `fit` here.
 
     Args:
         wanted: the trainer's `enable_progress_bar`; None leaves it to the terminal.
-        others: the user's callbacks; a progress bar among them is left alone.
+        others: the user's callbacks; a progress bar among them is kept instead.
 
     Returns:
         The callback to add; None when there is a bar already.
@@ -42,15 +44,15 @@ def progress_callback(wanted: bool | None, others: Iterable[Callback]) -> Callba
     return Dashboard() if terminal and wanted is not False else PlainProgress()
 
 
-class Dashboard(Tracker, ProgressBar):
-    """Show epochs, batches, losses, metrics with their best, speed, memory and pictures while training.
+class Dashboard(ProgressTracker, ProgressBar):
+    """A live view of epochs, batches, losses, metrics with their best values, speed, memory and pictures.
 
-    The view is drawn by a thread of its own, which is also the one that waits for numbers on a GPU; what others print
-    appears above it. Metrics and their best come from the run's `Results` callback.
+    A thread of its own draws the view and waits for losses on a GPU; what is printed meanwhile appears above it.
+    Metrics and their best values come from the run's `Results` callback.
 
     Args:
-        rate: views a second, at most 4.
-        console: where to; the terminal by default.
+        rate: redraws a second, at most 4.
+        console: to draw on; the terminal by default.
     """
 
     def __init__(self, rate: float = 2.0, console: Console | None = None) -> None:
@@ -63,33 +65,33 @@ class Dashboard(Tracker, ProgressBar):
         self._read_at = float("-inf")
         self._memory = _Memory()
 
-    # ---- Lightning's switch -----------------------------------------------------------------------------------------
+    # ---- Lightning's progress-bar switch ----------------------------------------------------------------------------
 
     def enable(self) -> None:
-        """Show it, from the next start on."""
+        """Show the view, from the next start on."""
         self.enabled = True
 
     def disable(self) -> None:
-        """Stop showing it."""
+        """Stop showing the view."""
         self.enabled = False
         self._close()
 
-    # ---- when -------------------------------------------------------------------------------------------------------
+    # ---- Lightning's hooks ------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the view up."""
+        """Open the view."""
         super().on_train_start(trainer, pl_module)
         self._open()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the epoch's means."""
+        """Start the epoch's mean losses anew."""
         self._sums = ((), None, 0)
         super().on_train_epoch_start(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Add the losses, where they are: nothing is read."""
+        """Add the losses to the epoch's sums on their device, without waiting for it."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self._screen is None or not isinstance(outputs, dict):
             return
@@ -99,17 +101,17 @@ class Dashboard(Tracker, ProgressBar):
         self._sums = tuple(items), values if total is None else total + values, steps + 1
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Outside `fit`, put a bar up."""
+        """Open the view with a bar alone, outside `fit`."""
         super().on_validation_start(trainer, pl_module)
         if trainer.state.fn == "validate":
             self._open()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take the view down: what it showed was printed, epoch by epoch."""
+        """Close the view; what it showed was printed, epoch by epoch."""
         self._close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Close the view, so that the error stands on a usable terminal."""
         self._close()
 
     def _open(self) -> None:
@@ -121,17 +123,17 @@ class Dashboard(Tracker, ProgressBar):
             self._screen.close()
             self._screen = None
 
-    # ---- what -------------------------------------------------------------------------------------------------------
+    # ---- the view ---------------------------------------------------------------------------------------------------
 
     def view(self) -> View:
-        """Gather what is shown now."""
+        """Return what is to be shown now."""
         val = self.val_batch, self.val_batches
         if self.trainer.state.fn != "fit":
             return View(val=val)
-        results = next((each for each in self._others() if isinstance(each, Results)), None)
+        results = next((each for each in self._callbacks() if isinstance(each, Results)), None)
         return View(
             epoch=self.epoch, epochs=self.epochs, batch=self.batch, batches=self.batches,
-            val=val if self.validating else None, speed=self.pace.speed, left=self.left,
+            val=val if self.validating else None, speed=self.pace.speed, left=self.time_left,
             elapsed=results.seconds if results is not None else self.pace.elapsed,
             losses=self._loss_rows(results), metrics=_metric_rows(results),
             footer=[*_rates(self.trainer), *self._memory.read(self.trainer.strategy.root_device)],
@@ -145,18 +147,18 @@ class Dashboard(Tracker, ProgressBar):
             self._losses = dict(zip(names, (value / steps for value in total.tolist()), strict=True))
             self._read_at = now
         last = results.last if results is not None else {}
-        return {_short(name): (value, last.get(f"val/{name}")) for name, value in self._losses.items()}
+        return {_short_loss_name(name): (value, last.get(f"val/{name}")) for name, value in self._losses.items()}
 
     def _pictures(self) -> str | None:
-        told = (each.status() for each in self._others() if callable(getattr(each, "status", None)))
-        return pictures_line(next((status for status in told if status is not None), None))
+        reports = (each.status() for each in self._callbacks() if isinstance(each, ReportsPictures))
+        return pictures_line(next((report for report in reports if report is not None), None))
 
-    def _others(self) -> list[Any]:
+    def _callbacks(self) -> list[Any]:
         return cast("list[Any]", self.trainer.callbacks)  # type: ignore[attr-defined]
 
 
-class PlainProgress(Tracker):
-    """Print a line now and then within long epochs, where no live view can be.
+class PlainProgress(ProgressTracker):
+    """A line every `every` seconds within long epochs, where no live view can be shown.
 
     Args:
         every: seconds between two lines.
@@ -168,12 +170,12 @@ class PlainProgress(Tracker):
         self._printed_at = time.monotonic()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Wait anew: the epoch before has just printed its line."""
+        """Restart the interval: the epoch before has just printed its line."""
         super().on_train_epoch_start(trainer, pl_module)
         self._printed_at = time.monotonic()
 
     def tick(self) -> None:
-        """Print, when it is time."""
+        """Print a line if `every` seconds have passed since the last one."""
         now = time.monotonic()
         if not self.active or now - self._printed_at < self.every:
             return
@@ -184,41 +186,41 @@ class PlainProgress(Tracker):
         parts = [f"epoch {self.epoch}" + (f"/{self.epochs}" if self.epochs else "")]
         parts.append(f"{label} {done}" + (f"/{of}" if of else ""))
         parts += [f"{self.pace.speed:.3g} images/s"] if self.pace.speed else []
-        left = self.left
+        left = self.time_left
         parts += [f"eta {duration(left)}"] if left is not None else []
         print("  ".join(parts), flush=True)
 
 
 class _Memory:
-    """Memory in use, looked up now and then: for many loaders it takes long, so then less often."""
+    """Memory in use, cached for some seconds: reading it for many loader processes is slow."""
 
     def __init__(self) -> None:
-        self._told: list[str] = []
+        self._lines: list[str] = []
         self._next = float("-inf")
 
     def read(self, device: torch.device) -> list[str]:
-        """Return what this process and its loaders hold, and the most that was ever reserved on its GPU."""
+        """Return the memory of this process and its loaders, and the peak reserved on its GPU, in words."""
         began = time.monotonic()
         if began >= self._next:
-            self._told = [f"memory {_held_memory() / 1e9:.2f} GB"]
+            self._lines = [f"memory {_memory_in_use() / 1e9:.2f} GB"]
             if device.type == "cuda":
-                self._told.append(f"GPU memory {torch.cuda.max_memory_reserved(device) / 1e9:.2f} GB")
+                self._lines.append(f"GPU memory {torch.cuda.max_memory_reserved(device) / 1e9:.2f} GB")
             ended = time.monotonic()
             self._next = ended + max(MEMORY_EVERY, 100 * (ended - began))
-        return self._told
+        return self._lines
 
 
-def _held_memory() -> int:
-    """Bytes of this process and its children; on Linux, where they share most of it, shared pages count once."""
+def _memory_in_use() -> int:
+    """Return the bytes that this process and its children hold; shared pages count once on Linux."""
     import psutil  # type: ignore[import-untyped]
 
-    process, held = psutil.Process(), 0
+    process, total = psutil.Process(), 0
     for each in (process, *process.children()):
         try:
-            held += each.memory_full_info().pss if psutil.LINUX else each.memory_info().rss
+            total += each.memory_full_info().pss if psutil.LINUX else each.memory_info().rss
         except psutil.Error:  # it has just ended
             continue
-    return held
+    return total
 
 
 def _rates(trainer: pl.Trainer) -> list[str]:
@@ -231,14 +233,14 @@ def _metric_rows(results: Results | None) -> dict[str, tuple[float, float, int]]
         return {}
     last, best = results.last, results.best  # the training thread may replace the first meanwhile
     names = [key for key in last if key.startswith("metrics/") and key in best]
-    shown = _without_common_mark([key.removeprefix("metrics/") for key in names])
+    shown = _without_box_suffix([key.removeprefix("metrics/") for key in names])
     return {short: (last[key], *best[key]) for short, key in zip(shown, names, strict=True)}
 
 
-def _without_common_mark(names: Sequence[str]) -> list[str]:
-    """Drop the `(B)` of boxes where there is nothing but boxes."""
+def _without_box_suffix(names: Sequence[str]) -> list[str]:
+    """Return the names without the `(B)` of boxes, if all are of boxes."""
     return [name.removesuffix("(B)") for name in names] if all(name.endswith("(B)") for name in names) else [*names]
 
 
-def _short(loss: str) -> str:
+def _short_loss_name(loss: str) -> str:
     return loss.removesuffix("_loss")

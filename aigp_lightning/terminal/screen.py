@@ -1,4 +1,4 @@
-"""The live part of a terminal, and what others print meanwhile."""
+"""A live view at the bottom of a terminal; what is printed meanwhile appears above it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.live import Live
 
 
 class Screen:
-    """Keeps a view up at the bottom of the terminal, from construction until `close` or the end of the process.
+    """A view at the bottom of the terminal, from construction until `close` or the end of the process.
 
     A thread redraws it. What is printed or logged meanwhile appears above it.
 
     Args:
-        console: the terminal.
-        view: gathers what is shown; called by the thread.
-        rate: times a second.
+        console: of the terminal.
+        view: returns what is shown; called by the thread.
+        rate: redraws a second.
     """
 
     def __init__(self, console: Console, view: Callable[[], RenderableType], rate: float) -> None:
@@ -32,15 +32,15 @@ class Screen:
             console=console, get_renderable=self._draw, refresh_per_second=rate, transient=True,
             redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
         )  # fmt: skip
-        sys.stdout = cast("TextIO", _Above(console, sys.stdout))
-        if sys.stderr.isatty():  # a file that errors go to gets them still
-            sys.stderr = cast("TextIO", _Above(console, sys.stderr))
+        sys.stdout = cast("TextIO", _StreamAboveView(console, sys.stdout))
+        if sys.stderr.isatty():  # where errors go to a file, they still do
+            sys.stderr = cast("TextIO", _StreamAboveView(console, sys.stderr))
         self._handlers = _redirect_handlers(dict(zip(self._streams, (sys.stdout, sys.stderr), strict=True)))
         atexit.register(self.close)
         self._live.start(refresh=True)
 
     def close(self) -> None:
-        """Take the view down; give cursor, streams and log handlers back."""
+        """Remove the view, and restore cursor, streams and log handlers."""
         atexit.unregister(self.close)
         try:
             for stream in (sys.stdout, sys.stderr):
@@ -58,8 +58,8 @@ class Screen:
             return f"dashboard: {type(error).__name__}: {error}"
 
 
-class _Above(FileProxy):
-    """Prints above the live view. A loader process that inherited it writes straight to the terminal."""
+class _StreamAboveView(FileProxy):
+    """A stream that prints above the live view; in a forked process it writes straight to the terminal."""
 
     def __init__(self, console: Console, file: TextIO) -> None:
         super().__init__(console, file)
@@ -79,7 +79,14 @@ class _Above(FileProxy):
 
 
 def _redirect_handlers(streams: dict[Any, Any]) -> list[tuple[logging.StreamHandler[Any], Any]]:
-    """Let log handlers that hold one of these streams write to its substitute; returns what to undo."""
+    """Make log handlers of these streams write to their substitutes.
+
+    Args:
+        streams: the substitute of each stream.
+
+    Returns:
+        The handlers that were changed, with the stream that each had before.
+    """
     loggers = [logging.root, *logging.Logger.manager.loggerDict.values()]
     handlers = {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
     changed = []

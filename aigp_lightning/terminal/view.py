@@ -1,4 +1,4 @@
-"""How the dashboard looks: numbers in, lines of text out; no trainer, no clock."""
+"""The dashboard's view: numbers in, lines of text out; no trainer, no clock."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 WIDE = 84
-"""Columns from which losses and metrics stand side by side."""
+"""Width in columns from which losses and metrics stand side by side."""
 WIDEST = 120
-"""Columns that are used at most."""
+"""Columns used at most."""
 LABEL, COUNT, NOTE = 7, 10, 16
 MARGIN = 1
 
 
 @dataclass
 class View:
-    """What is shown.
+    """The state of a training as the dashboard shows it, a renderable of Rich.
 
     Args:
-        epoch: from 1; None shows the validation's bar alone.
+        epoch: from 1; None shows the bar of a validation alone.
         epochs: of the run; None when it has no set end.
-        batch: of the training epoch, those that are done.
-        batches: of the training epoch; None when not known.
-        val: batches done and of the validation that runs now; None when none does.
+        batch: training batches of the epoch that are done.
+        batches: training batches of the epoch; None when not known.
+        val: batches done and all batches of the running validation; None when none runs.
         speed: training images a second.
         elapsed: seconds.
         left: seconds to the end of the run.
@@ -52,7 +52,7 @@ class View:
     pictures: str | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw, in the width and the characters that the terminal has."""
+        """Yield the lines, in the width and the characters that the terminal has."""
         width = options.max_width
         plain = options.ascii_only or options.legacy_windows
         for line in self._lines(min(width, WIDEST) - 2 * MARGIN, plain):
@@ -82,7 +82,17 @@ class View:
 def bar_line(
     label: str, at: int, of: int | None, note: str, width: int, plain: bool, done: float | None = None
 ) -> Text:
-    """Draw a label, a count, a bar with its percentage, and a note, as wide as asked for."""
+    """Draw a progress bar as one line of text.
+
+    Args:
+        label: in front.
+        at: steps done.
+        of: all steps; None when not known, which leaves the bar out.
+        note: behind the bar.
+        width: of the line, columns.
+        plain: without box-drawing characters.
+        done: steps done for the bar, where they are not `at`.
+    """
     line = Text(f"{label:<{LABEL}}", style="dim")
     line = Text().append_text(line).append(f"{at}/{of}" if of else str(at)).append(" ")
     line.pad_right(max(0, LABEL + COUNT - len(line)))
@@ -111,8 +121,8 @@ def _metric_table(metrics: Mapping[str, tuple[float, float, int]], epoch: int) -
     rows = [Text(f"{'metric':<14}{'last':>8}{'best':>9}{'epoch':>7}", style="dim")]
     for name, (last, best, when) in metrics.items():
         row = Text(f"{name[:13]:<14}{number(last):>8}")
-        fresh = when >= epoch - 1  # of this epoch or of the one before, whose validation is the last
-        rows.append(row.append(f"{number(best):>9}", style="green" if fresh else "").append(f"{when:>7}", style="dim"))
+        is_new = when >= epoch - 1  # of this epoch or of the one before, whose validation is the last
+        rows.append(row.append(f"{number(best):>9}", style="green" if is_new else "").append(f"{when:>7}", style="dim"))
     return rows if metrics else []
 
 
@@ -133,7 +143,7 @@ def _tables(left: list[Text], right: list[Text], width: int) -> Iterator[Text]:
 
 
 def fill(items: Sequence[str], width: int) -> Iterator[Text]:
-    """Yield lines of as many items as fit."""
+    """Yield the items in lines of as many as fit the width."""
     line = ""
     for item in items:
         if line and len(line) + 3 + len(item) > width:
@@ -145,14 +155,24 @@ def fill(items: Sequence[str], width: int) -> Iterator[Text]:
 
 
 def number(value: float | None) -> str:
-    """Return three decimals; more digits where they would hide the value; a dash for none."""
+    """Format a value with three decimals, very small and large ones in scientific notation, None as a dash.
+
+    Example:
+        >>> number(0.1234), number(1e-5), number(None)
+        ('0.123', '1.00e-05', '-')
+    """
     if value is None:
         return "-"
     return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 10000 else f"{value:.2e}"  # noqa: PLR2004
 
 
 def duration(seconds: float) -> str:
-    """Return the two largest units: 42 s, 12 min 5 s, 3 h 12 min, 2 d 3 h."""
+    """Format seconds in the two largest units.
+
+    Example:
+        >>> duration(42), duration(725), duration(11_520)
+        ('42 s', '12 min 5 s', '3 h 12 min')
+    """
     total = round(seconds)
     for size, unit, small, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if total >= size:
@@ -161,7 +181,7 @@ def duration(seconds: float) -> str:
 
 
 def pictures_line(status: Any) -> str | None:
-    """Say how many pictures were drawn and what became of them.
+    """Format how many pictures were drawn, sent, withheld and failed; None without a status.
 
     Args:
         status: has `drawn`, `sent`, `withheld`, `failed`, `pending` and `megabytes`; None for no line.

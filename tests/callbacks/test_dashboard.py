@@ -26,8 +26,8 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from aigp_lightning.callbacks.dashboard import Dashboard, PlainProgress, progress_callback
-from aigp_lightning.callbacks.pace import Pace
 from aigp_lightning.callbacks.results import Results
+from aigp_lightning.terminal.pace import Pace
 from aigp_lightning.terminal.view import View, duration, pictures_line
 
 MAPS = [0.25, 0.75, 0.5]
@@ -307,12 +307,14 @@ def test_pace_counts_validation_in_and_the_first_epoch_out() -> None:
     now = 100.0
     pace = Pace(clock=lambda: now)
     pace.start_epoch(first=True)
-    assert pace.left(10, 2) is None
+    assert pace.time_left(10, 2) is None
     for _ in range(10):  # the first batch after 21 s, then one a second
         now += 1.0 if pace._first else 21.0
         pace.step(8)
     assert pace.speed == pytest.approx(8.0)
-    assert pace.left(10, 2) == pytest.approx(20.0), "two more epochs of ten batches at one a second; this one is over"
+    assert pace.time_left(10, 2) == pytest.approx(20.0), (
+        "two more epochs of ten batches at one a second; this one is over"
+    )
     for _ in range(2):
         now += 5.0  # validation
         pace.start_epoch(first=False)
@@ -320,9 +322,9 @@ def test_pace_counts_validation_in_and_the_first_epoch_out() -> None:
         for _ in range(10):
             now += 1.0
             pace.step(8)
-    assert pace.left(10, 3) == pytest.approx(5.0 + 3 * 15.0), "epochs of 15 s, of which this has trained 10"
+    assert pace.time_left(10, 3) == pytest.approx(5.0 + 3 * 15.0), "epochs of 15 s, of which this has trained 10"
     now += 30.0
-    assert pace.left(10, 0) == 0.0
+    assert pace.time_left(10, 0) == 0.0
 
 
 VIEW = View(
