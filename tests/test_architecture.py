@@ -72,7 +72,7 @@ def test_the_policy_stays_by_itself(file: str) -> None:
     """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
     assert roots(REPO / file).isdisjoint({"lightning", "lightning_utilities", "wandb", "torchvision", "albumentations"})
     ours = {name.split(".", 1)[1] for name in imports(REPO / file) if name.startswith("aigp_lightning.")}
-    shared = {"errors", "cli.parser", "run.folder", "terminal.screen", "terminal.view"}
+    shared = {"errors", "files", "cli.parser", "run.folder", "terminal.screen", "terminal.view"}
     assert {name for name in ours if not name.startswith("policy")} <= shared
     assert not file.startswith("aigp_lightning/policy/env/") or all(
         name.startswith(("policy.env", "errors")) for name in ours

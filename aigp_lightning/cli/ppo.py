@@ -107,9 +107,9 @@ def _of_run(kind: type[Options], verb: str, arguments: list[str], option: str) -
     named = getattr(config, option)
     if named is None:
         return config
-    from aigp_lightning.policy.models import find_model, run_of
+    from aigp_lightning.policy.models import find_model, find_run
 
-    run = run_of(find_model(named, f"--{option}"))
+    run = find_run(find_model(named, f"--{option}"))
     if run is None:
         if not any(word.startswith("--config") for word in arguments):
             print(

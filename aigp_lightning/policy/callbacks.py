@@ -1,4 +1,4 @@
-"""WHEN a training evaluates, saves and stops."""
+"""Callbacks of stable-baselines3 that decide when a training evaluates, saves and stops."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -17,10 +18,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EveryNTimesteps
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
+from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.config import EarlyStop, EvalConfig
 from aigp_lightning.policy.episodes import Summary, run_episodes, summarize
-from aigp_lightning.policy.models import BEST, CHECKPOINTS, Policy, about, save_model
-from aigp_lightning.policy.progress import Stopwatch, race_figures
+from aigp_lightning.policy.models import BEST, CHECKPOINTS, Policy, read_about, save_model
+from aigp_lightning.policy.progress import Stopwatch, race_scalars
 from aigp_lightning.policy.view import describe
 
 EVALUATIONS = "evaluations.csv"
@@ -28,13 +30,13 @@ COLUMNS = ("steps", "best", "success", "success_low", "success_high", "race_seco
            "reward", "length")  # fmt: skip
 
 
-def every(steps: int, callback: BaseCallback, since: int) -> EveryNTimesteps:
-    """Call back every so many environment steps (SB3's own frequencies count calls).
+def every_n_steps(steps: int, callback: BaseCallback, since: int) -> EveryNTimesteps:
+    """Wrap a callback so that it is called every `steps` environment steps (SB3's own frequencies count calls).
 
     Args:
-        steps: how many.
-        callback: its `on_step` is called.
-        since: steps that the training has already.
+        steps: environment steps between two calls.
+        callback: to call.
+        since: steps that the training has done already, when resumed.
     """
     timer = EveryNTimesteps(steps, callback)
     timer.last_time_trigger = since
@@ -42,97 +44,113 @@ def every(steps: int, callback: BaseCallback, since: int) -> EveryNTimesteps:
 
 
 class Evaluation(BaseCallback):
-    """Judges the policy, keeps the best model, and says when it is good enough.
+    """A callback that evaluates the policy, saves the best model and stops the training when it is good enough.
 
-    Best is who succeeds most often; of those, the fastest; where the environment reports neither, the highest return.
+    The best model succeeds most often; of equal ones the fastest is best; where the environment reports neither success
+    nor time, the one with the highest return.
 
     Args:
-        env: what it is judged on.
-        options: how many episodes, which starts.
-        early: when it is good enough.
+        env: environments to evaluate on.
+        options: number of episodes, and seed of their starts.
+        early: success rate at which the training may stop.
         folder: of the run.
-        watch: is told what an evaluation took; None for none.
-        stop: whether someone wants the training to stop.
+        stopwatch: returns the training's stopwatch, from which evaluations are excluded.
+        stop: True if the training is to stop; an evaluation is then broken off.
+
+    Attributes:
+        last: step and summary of the last evaluation; None before the first.
+        best: step and summary of the best one.
     """
 
     def __init__(
-        self, env: VecMonitor, options: EvalConfig, early: EarlyStop, folder: Path, watch: Callable[[], Stopwatch],
+        self, env: VecMonitor, options: EvalConfig, early: EarlyStop, folder: Path, stopwatch: Callable[[], Stopwatch],
         stop: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__()
         self.env, self.options, self.early, self.folder = env, options, early, folder
-        self._watch, self._stop = watch, stop
+        self._stopwatch, self._stop = stopwatch, stop
         self.last: tuple[int, Summary] | None = None
         self.best: tuple[int, Summary] | None = None
         self._in_a_row = 0
 
     @property
-    def satisfied(self) -> bool:
-        """Whether enough evaluations in a row were good enough."""
+    def good_enough(self) -> bool:
+        """True if as many evaluations in a row as asked for reached the success rate of `early_stop`."""
         return self.early.success is not None and self._in_a_row >= self.early.evaluations
 
-    def recall(self, steps: int) -> None:
-        """Take up the evaluations of a run that goes on.
+    def restore(self, steps: int) -> None:
+        """Restore the best evaluation and the table of evaluations of a resumed run.
 
         Args:
-            steps: that the model has; what comes after is forgotten.
+            steps: that the model has; later evaluations are dropped.
         """
-        noted = about(self.folder / BEST)
-        if "evaluation" in noted and noted["steps"] <= steps:
-            self.best = noted["steps"], Summary(**noted["evaluation"])
+        about = read_about(self.folder / BEST)
+        if "evaluation" in about and about["steps"] <= steps:
+            self.best = about["steps"], Summary(**about["evaluation"])
         file = self.folder / EVALUATIONS
         if file.is_file():
             with file.open(newline="", encoding="utf-8") as old:
                 rows = [row for row in csv.DictReader(old) if int(row["steps"]) <= steps]
-            _write_rows(file, "w", rows)
+            write_atomic(file, _csv_text(rows, header=True).encode("utf-8"))
 
     def _on_step(self) -> bool:
         self.evaluate()
-        return not self.satisfied
+        return not self.good_enough
 
     def evaluate(self) -> None:
-        """Play the episodes; log, note and print what they come to; save the model if it is the best."""
+        """Run the episodes; log, print and append their summary to the table; save the model if it is the best."""
         began = time.monotonic()
         model = cast("PPO", self.model)
         self.env.seed(self.options.seed)
         policy = Policy(model, cast("VecNormalize", model.get_vec_normalize_env()))
-        played = run_episodes(policy, self.env, self.options.n_episodes, stop=self._stop)
-        if len(played) == self.options.n_episodes:  # else it was broken off
-            self._note(summarize(played))
-        self._watch().aside(time.monotonic() - began)
+        episodes = run_episodes(policy, self.env, self.options.n_episodes, stop=self._stop)
+        if len(episodes) == self.options.n_episodes:  # else it was broken off
+            self._record(summarize(episodes))
+        self._stopwatch().exclude(time.monotonic() - began)
 
-    def _note(self, found: Summary) -> None:
-        self.last = self.model.num_timesteps, found
-        better = self.best is None or found.score > self.best[1].score
+    def _record(self, summary: Summary) -> None:
+        self.last = self.model.num_timesteps, summary
+        better = self.best is None or summary.score > self.best[1].score
         if better:
             self.best = self.last
-            save_model(cast("PPO", self.model), self.folder / BEST, {"evaluation": asdict(found)})
-        enough = self.early.success is not None and (found.success or 0.0) >= self.early.success
+            save_model(cast("PPO", self.model), self.folder / BEST, {"evaluation": asdict(summary)})
+        enough = self.early.success is not None and (summary.success or 0.0) >= self.early.success
         self._in_a_row = self._in_a_row + 1 if enough else 0
-        scalars = {"mean_reward": found.reward, "mean_ep_length": found.length, **race_figures(found)}
+        scalars = {"mean_reward": summary.reward, "mean_ep_length": summary.length, **race_scalars(summary)}
         for key, value in scalars.items():
             self.logger.record(f"eval/{key}", value)
         self.logger.dump(self.model.num_timesteps)
-        _write_rows(self.folder / EVALUATIONS, "a", [self._row(found, better)])
-        print(f"evaluation at {self.last[0]:,} steps: {describe(found)}{'  (best)' if better else ''}", flush=True)
+        self._append(self._row(summary, better))
+        print(f"evaluation at {self.last[0]:,} steps: {describe(summary)}{'  (best)' if better else ''}", flush=True)
 
-    def _row(self, found: Summary, better: bool) -> dict[str, Any]:
-        low, high = found.interval or (None, None)
-        row = {**asdict(found), "steps": self.model.num_timesteps, "best": int(better), "pass_rate": found.pass_rate}
+    def _append(self, row: dict[str, Any]) -> None:
+        file = self.folder / EVALUATIONS
+        text = _csv_text([row], header=not file.is_file())
+        with file.open("a", newline="", encoding="utf-8") as target:
+            target.write(text)
+
+    def _row(self, summary: Summary, better: bool) -> dict[str, Any]:
+        low, high = summary.interval or (None, None)
+        row = {
+            **asdict(summary),
+            "steps": self.model.num_timesteps,
+            "best": int(better),
+            "pass_rate": summary.pass_rate,
+        }
         return {key: row.get(key) for key in COLUMNS} | {"success_low": low, "success_high": high}
 
 
-def _write_rows(file: Path, mode: str, rows: list[dict[str, Any]]) -> None:
-    new = mode == "w" or not file.is_file()
-    with file.open(mode, newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+def _csv_text(rows: list[dict[str, Any]], header: bool) -> str:
+    target = StringIO(newline="")
+    writer = csv.DictWriter(target, COLUMNS)
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return target.getvalue()
 
 
 class Checkpoints(BaseCallback):
-    """Saves a model beside those before it.
+    """A callback that saves the model under its number of steps, beside earlier checkpoints.
 
     Args:
         folder: of the run.
@@ -147,44 +165,45 @@ class Checkpoints(BaseCallback):
         return True
 
 
-class Interrupt(AbstractContextManager["Interrupt"]):
-    """Ctrl-C and SIGTERM end the training after the step that runs; a second Ctrl-C ends it at once.
+class StopHandler(AbstractContextManager["StopHandler"]):
+    """A handler of Ctrl-C and SIGTERM: the first asks the training to stop after its step, a second ends it at once.
 
-    `signal` is what came; None while nothing has.
+    Attributes:
+        signal: number of the signal that was received; None before one is.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> StopHandler:
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
-                self._before[number] = signal.signal(number, self._came)
-            except ValueError:  # not the main thread: whoever started the thread has the signals
+                self._previous[number] = signal.signal(number, self._handle)
+            except ValueError:  # signals can be handled in the main thread alone
                 break
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def came(self) -> bool:
-        """Whether one has come."""
+    def requested(self) -> bool:
+        """True if a signal was received."""
         return self.signal is not None
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
         print("stopping after this step, then saving; once more: at once, without saving", file=sys.stderr, flush=True)
 
 
-class StopWhen(BaseCallback):
-    """Ends the training when someone wants it to.
+class StopOnRequest(BaseCallback):
+    """A callback that ends the training on request.
 
     Args:
-        stop: whether someone does.
+        stop: True if the training is to stop; called after every step.
     """
 
     def __init__(self, stop: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Options of the policy phase: dataclasses that are the command line, the YAML and what Python callers fill in."""
+"""Options of the policy's training as dataclasses, for the command line, YAML files and Python alike."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EnvConfig:
 
 @dataclass
 class EvalConfig:
-    """What a policy is judged on.
+    """Evaluations of the policy.
 
     Args:
         kwargs: in place of those of `env.kwargs` that have the same name, e.g. --eval_env.kwargs.start_noise 0.5.
@@ -95,10 +95,10 @@ class PolicyConfig:
     progress: bool = True
 
     def check(self) -> None:
-        """Refuse values that no training could have, nor what is made of its options.
+        """Check the values of the options.
 
         Raises:
-            ConfigError: the first of them, by the name of its option.
+            ConfigError: a value is out of range; the message names the first such option.
         """
         counts = {
             "env.n_envs": self.env.n_envs, "eval_env.n_episodes": self.eval_env.n_episodes,
@@ -107,27 +107,27 @@ class PolicyConfig:
         counts |= {f"ppo.{name}": getattr(self.ppo, name) for name in ("n_steps", "n_epochs", "torch_threads")}
         counts |= {"eval_env.n_envs": self.eval_env.n_envs or 1, "ppo.stats_window": self.ppo.stats_window}
         for name, value in counts.items():
-            _need(value >= 1, name, value, "must be 1 or more")
+            _require(value >= 1, name, value, "must be 1 or more")
         for name in ("eval_freq", "save_freq"):
-            _need(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 or more")
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 or more")
         for each in fields(self.ppo):
             if each.name in RATIOS:
                 value = getattr(self.ppo, each.name)
-                _need(0 <= value <= 1, f"ppo.{each.name}", value, "must lie in 0…1")
+                _require(0 <= value <= 1, f"ppo.{each.name}", value, "must lie in 0…1")
         wanted = self.early_stop.success
-        _need(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
+        _require(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
 
     def check_batch(self) -> None:
-        """Refuse a batch that a rollout cannot fill.
+        """Check that a rollout can fill a batch.
 
         Raises:
-            ConfigError: it is too large, or one sample.
+            ConfigError: the batch is larger than a rollout, or one sample.
         """
         samples = self.ppo.n_steps * self.env.n_envs
         what = f"must be 2 or more, and no more than n_steps × n_envs = {samples}"
-        _need(2 <= self.ppo.batch_size <= samples, "ppo.batch_size", self.ppo.batch_size, what)  # noqa: PLR2004
+        _require(2 <= self.ppo.batch_size <= samples, "ppo.batch_size", self.ppo.batch_size, what)  # noqa: PLR2004
 
 
-def _need(holds: bool, option: str, value: Any, what: str) -> None:
+def _require(holds: bool, option: str, value: Any, what: str) -> None:
     if not holds:
         raise ConfigError(f"--{option} is {value}; it {what}.")

@@ -1,4 +1,4 @@
-"""What a policy's training shows: a live view on a terminal, a line now and then elsewhere. Nothing is sent."""
+"""Progress of a policy's training: a live view on a terminal, a line every ten seconds elsewhere. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -19,75 +19,75 @@ if TYPE_CHECKING:
 
     from aigp_lightning.policy.callbacks import Evaluation
     from aigp_lightning.policy.config import PolicyConfig
-    from aigp_lightning.policy.progress import Figures, LastValues
+    from aigp_lightning.policy.progress import LastScalars, TrainingStats
 
 RATE = 4.0
-"""Views a second at most."""
+"""Redraws a second at most."""
 EVERY = 10.0
-"""Seconds between two lines where there is no live view."""
+"""Seconds between two lines without a live view."""
 
 
 def progress_callback(
     config: PolicyConfig,
-    figures: Figures,
+    stats: TrainingStats,
     evaluation: Evaluation,
-    values: LastValues,
+    scalars: LastScalars,
     folder: Path,
     console: Console | None = None,
 ) -> Dashboard | PlainLines:
-    """Choose what shows the progress.
+    """Return the callback that shows the progress here.
 
     Args:
-        config: says whether a live view is wanted.
-        figures: follow the training.
-        evaluation: knows the last and the best.
-        values: SB3's last scalars.
+        config: of the training; `progress` allows a live view.
+        stats: of the training.
+        evaluation: holds the last and the best evaluation.
+        scalars: the last values that SB3 logged.
         folder: of the run.
-        console: a terminal; the process's own, if it has one, when not given.
+        console: a terminal; by default the process's own, if it has one.
     """
     terminal = console is not None or (sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"))
     if not (terminal and config.progress):
-        return PlainLines(config, figures)
-    return Dashboard(config, figures, evaluation, values, folder, console)
+        return PlainLines(config, stats)
+    return Dashboard(config, stats, evaluation, scalars, folder, console)
 
 
 class Dashboard(BaseCallback):
-    """A live view, drawn by a thread of its own from numbers that the training leaves.
+    """A live view of the training, drawn by a thread of its own.
 
     Args:
         config: of the training.
-        figures: follow it.
-        evaluation: knows the last and the best.
-        values: SB3's last scalars.
+        stats: of the training.
+        evaluation: holds the last and the best evaluation.
+        scalars: the last values that SB3 logged.
         folder: of the run.
-        console: a terminal; the process's own when not given.
-        rate: views a second, at most 4.
+        console: a terminal; the process's own by default.
+        rate: redraws a second, at most 4.
     """
 
     def __init__(
-        self, config: PolicyConfig, figures: Figures, evaluation: Evaluation, values: LastValues, folder: Path,
+        self, config: PolicyConfig, stats: TrainingStats, evaluation: Evaluation, scalars: LastScalars, folder: Path,
         console: Console | None = None, rate: float = 2.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.config, self.figures, self.evaluation, self.values = config, figures, evaluation, values
+        self.config, self.stats, self.evaluation, self.scalars = config, stats, evaluation, scalars
         self.folder, self.rate = folder, min(rate, RATE)
         self._console = console
         self._screen: Screen | None = None
 
     def view(self) -> PolicyView:
-        """Gather what is shown now."""
-        figures = self.figures
+        """Return what is to be shown now."""
+        stats = self.stats
         return PolicyView(
-            steps=min(figures.num_timesteps, self.config.total_timesteps), total=self.config.total_timesteps,
-            elapsed=figures.watch.elapsed, left=figures.left(self.config.total_timesteps), speed=figures.speed,
-            shares=figures.watch.shares, episodes=figures.episodes, summary=figures.summary,
-            history={key: list(values) for key, values in figures.history.items()}, best_lap=figures.best_lap,
-            learning=self.values.values, last=self.evaluation.last, best=self.evaluation.best,
+            steps=min(stats.num_timesteps, self.config.total_timesteps), total=self.config.total_timesteps,
+            elapsed=stats.stopwatch.elapsed, left=stats.time_left(self.config.total_timesteps), speed=stats.speed,
+            shares=stats.stopwatch.shares, episodes=stats.episodes, summary=stats.summary,
+            history={key: list(values) for key, values in stats.history.items()}, best_lap=stats.best_lap,
+            learning=self.scalars.values, last=self.evaluation.last, best=self.evaluation.best,
             output=str(self.folder),
         )  # fmt: skip
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Close the view."""
         if self._screen is not None:
             self._screen.close()
             self._screen = None
@@ -102,35 +102,35 @@ class Dashboard(BaseCallback):
 
 
 class PlainLines(BaseCallback):
-    """A line now and then.
+    """A line every `every` seconds.
 
     Args:
         config: of the training.
-        figures: follow it.
+        stats: of the training.
         every: seconds between two lines.
     """
 
-    def __init__(self, config: PolicyConfig, figures: Figures, every: float = EVERY) -> None:
+    def __init__(self, config: PolicyConfig, stats: TrainingStats, every: float = EVERY) -> None:
         super().__init__()
-        self.config, self.figures, self.every = config, figures, every
-        self._told_at = time.monotonic()
+        self.config, self.stats, self.every = config, stats, every
+        self._printed_at = time.monotonic()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no view to close."""
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         now = time.monotonic()
-        if now - self._told_at < self.every:
+        if now - self._printed_at < self.every:
             return
-        self._told_at = now
-        found, left = self.figures.summary, self.figures.left(self.config.total_timesteps)
+        self._printed_at = now
+        summary, left = self.stats.summary, self.stats.time_left(self.config.total_timesteps)
         parts = [f"steps {self.num_timesteps:,}/{self.config.total_timesteps:,}"]
-        parts += [f"{self.figures.speed:,.0f} steps/s"] if self.figures.speed else []
-        parts += [f"return {number(found.reward)}", f"length {found.length:.0f}"] if found.episodes else []
-        parts += [f"success {found.success:.1%}"] if found.success is not None else []
-        parts += [f"gates {found.pass_rate:.1%}"] if found.pass_rate is not None else []
+        parts += [f"{self.stats.speed:,.0f} steps/s"] if self.stats.speed else []
+        parts += [f"return {number(summary.reward)}", f"length {summary.length:.0f}"] if summary.episodes else []
+        parts += [f"success {summary.success:.1%}"] if summary.success is not None else []
+        parts += [f"gates {summary.pass_rate:.1%}"] if summary.pass_rate is not None else []
         parts += [f"eta {duration(left)}"] if left is not None else []
         print("  ".join(parts), flush=True)

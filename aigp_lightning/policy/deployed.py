@@ -1,4 +1,4 @@
-"""A policy as one PyTorch module, with what stable-baselines3 does around its network."""
+"""A policy as one PyTorch module, normalisation and action bounds included."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aigp_lightning.policy.models import Policy
 
 
 class DeployedPolicy(nn.Module):
-    """Observations as the environment gives them, (n, …), to actions within the bounds, (n, …).
+    """A module from raw observations, (n, …), to actions within their bounds, (n, …).
 
     Args:
-        policy: normalisation statistics and network.
+        policy: its network and normalisation statistics are used.
     """
 
     mean: Tensor
@@ -41,7 +41,14 @@ class DeployedPolicy(nn.Module):
             self.register_buffer("high", torch.as_tensor(space.high))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """What SB3's `predict` does, in PyTorch: normalise, the likeliest action, into its bounds."""
+        """Return the most probable actions, normalised and clipped as SB3's `predict` does it.
+
+        Args:
+            observations: as the environment returns them, (n, …).
+
+        Returns:
+            Actions, (n, …).
+        """
         if self.normalizes:
             normal = (observations - self.mean) / self.deviation
             observations = normal.clamp(-self.clip, self.clip)

@@ -1,4 +1,4 @@
-"""Whether an environment fits stable-baselines3's PPO; one that does not is refused, with the reason."""
+"""Checks that an environment works with stable-baselines3's PPO; one that does not is refused with the reason."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.vec_env import VecEnv
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, first_line
 
 ACTIONS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def check_spaces(observation: spaces.Space[Any], action: spaces.Space[Any], name: str) -> None:
-    """Refuse spaces that SB3's PPO has no network for.
+    """Check that SB3's PPO has a network for the spaces.
+
+    Args:
+        observation: space of the observations.
+        action: space of the actions.
+        name: of the environment, for the messages.
 
     Raises:
-        ConfigError: which, and what would do.
+        ConfigError: a space is not supported; the message names those that are.
     """
     parts = observation.spaces.values() if isinstance(observation, spaces.Dict) else [observation]
     if not all(_fits(part) for part in parts):
@@ -47,29 +52,29 @@ def _fits(space: spaces.Space[Any]) -> bool:
 
 
 def check_single(env: gymnasium.Env[Any, Any], name: str) -> None:
-    """Have SB3's own checker look at a single environment, which is closed by it.
+    """Run SB3's own checker on a single environment, and close it.
 
     Raises:
-        ConfigError: what it finds.
+        ConfigError: the checker found a mistake.
     """
     try:
         check_spaces(env.observation_space, env.action_space, name)
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             check_env(env, warn=True, skip_render_check=True)
     except (AssertionError, ValueError) as error:
         raise ConfigError(f"{name} does not fit stable-baselines3: {first_line(error)}") from error
     finally:
         env.close()
-    for each in dict.fromkeys(str(one.message) for one in told if issubclass(one.category, UserWarning)):
+    for each in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)):
         print(f"note on {name}: {first_line(each)}", file=sys.stderr)
 
 
 def check_step(env: VecEnv, name: str) -> None:
-    """Hold what a vector environment returns against what it says it returns.
+    """Step a vector environment once, and check what it returns against its declared spaces.
 
     Raises:
-        ConfigError: what does not agree.
+        ConfigError: a shape, a type or a value does not agree.
     """
     observations = env.reset()
     actions = np.stack([env.action_space.sample() for _ in range(env.num_envs)])
@@ -95,8 +100,3 @@ def _check_observations(given: Any, env: VecEnv, what: str) -> None:
             raise ConfigError(f"{what} {key} are {values.dtype}, not {part.dtype}.")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ConfigError(f"{what} {key} are not all finite.")
-
-
-def first_line(error: object) -> str:
-    """The first line of what an error says; its name when it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

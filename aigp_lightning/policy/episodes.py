@@ -1,4 +1,4 @@
-"""Playing whole episodes, and what they come to: success with its interval, times, gates, causes."""
+"""Runs whole episodes and summarizes them: success rate with its interval, times, gates, causes of their ends."""
 
 from __future__ import annotations
 
@@ -19,44 +19,54 @@ def run_episodes(
     predict: Callable[[Any], np.ndarray],
     env: VecEnv,
     n_episodes: int,
-    watch: Callable[[np.ndarray], None] | None = None,
+    on_step: Callable[[np.ndarray], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> list[dict[str, Any]]:
-    """Play a number of episodes, exactly.
+    """Run exactly `n_episodes` episodes.
 
-    Each environment plays its share and what comes after is not counted: taking the first that end would prefer short
-    ones (stable-baselines3's issue 402).
+    Each environment runs its share, and its further episodes are not counted: counting those that end first would
+    prefer short ones (stable-baselines3's issue 402).
 
     Args:
-        predict: observations of all environments to actions.
+        predict: maps observations of all environments to actions.
         env: made by `make_env`; it is reset.
-        n_episodes: how many.
-        watch: called after the reset and after every step with the number of episodes each environment has finished,
+        n_episodes: number of episodes.
+        on_step: called after the reset and after every step with the number of episodes each environment has finished,
             (num_envs,).
-        stop: asked after every step; when true, the episodes played so far are returned.
+        stop: called after every step; if it returns True, the episodes completed so far are returned.
 
     Returns:
         The info of each episode's last step, with `episode` (`r` return, `l` length), `env` and `number`.
     """
     shares = (n_episodes + np.arange(env.num_envs)) // env.num_envs
     counts = np.zeros(env.num_envs, dtype=int)
-    played: list[dict[str, Any]] = []
+    episodes: list[dict[str, Any]] = []
     observations = env.reset()
-    if watch:
-        watch(counts)
+    if on_step:
+        on_step(counts)
     while (counts < shares).any() and not (stop is not None and stop()):
         observations, _, done, infos = env.step(predict(observations))
         for i in np.flatnonzero(done & (counts < shares)):
             info = {key: value for key, value in infos[i].items() if key != "terminal_observation"}
-            played.append({**info, "env": int(i), "number": int(counts[i])})
+            episodes.append({**info, "env": int(i), "number": int(counts[i])})
         counts += done
-        if watch:
-            watch(counts)
-    return played
+        if on_step:
+            on_step(counts)
+    return episodes
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a rate (Wilson 1927): sensible at 0 and 1 too, where others shrink to a point."""
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a rate (Wilson 1927), which does not shrink to a point at 0 and 1.
+
+    Args:
+        successes: number of successful trials.
+        trials: number of trials; 0 gives (0, 1).
+
+    Example:
+        >>> low, high = wilson_interval(9, 10)
+        >>> round(low, 3), round(high, 3)
+        (0.596, 0.982)
+    """
     if trials == 0:
         return 0.0, 1.0
     rate, spread = successes / trials, Z95**2 / trials
@@ -67,23 +77,23 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a number of episodes come to. None where the environment says nothing about it.
+    """The summary of a number of episodes; a value that the environment does not report is None.
 
     Args:
-        episodes: how many.
+        episodes: number of episodes.
         reward: mean return.
         reward_std: its standard deviation.
         length: mean number of steps.
         success: share that succeeded.
         interval: of the success rate, 95 %.
-        race_seconds: mean of those that succeeded.
+        race_seconds: mean time of those that succeeded.
         race_steps: mean length of those that succeeded.
         best_lap: shortest, seconds.
         mean_lap: mean of the episodes' best laps, seconds.
         gates: mean number of gates passed.
-        gate_rates: passes in attempts, by gate of the track; None for one that was never attempted.
+        gate_rates: share of attempts that passed, by gate of the track; None for a gate never attempted.
         gate_attempts: attempts by gate.
-        causes: how many episodes ended by what.
+        causes: number of episodes by cause of their end, most frequent first.
     """
 
     episodes: int = 0
@@ -103,13 +113,13 @@ class Summary:
 
     @property
     def score(self) -> tuple[float, float, float]:
-        """What the better of two policies has more of: success, then speed, then reward."""
+        """Sort key, greater for the better policy: success rate, then speed, then return."""
         time = self.race_seconds if self.race_seconds is not None else self.race_steps
         return self.success or 0.0, -math.inf if time is None else -time, self.reward
 
     @property
     def pass_rate(self) -> float | None:
-        """Passes in attempts, all gates together."""
+        """Share of attempts that passed, over all gates; None without an attempt."""
         attempts = sum(self.gate_attempts)
         if not attempts:
             return None
@@ -117,37 +127,37 @@ class Summary:
         return sum((rate or 0.0) * count for rate, count in rates) / attempts
 
 
-def summarize(played: Sequence[dict[str, Any]]) -> Summary:
-    """Sum up episodes.
+def summarize(episodes: Sequence[dict[str, Any]]) -> Summary:
+    """Summarize episodes.
 
     Args:
-        played: infos of last steps, as `run_episodes` returns them.
+        episodes: infos of last steps, as `run_episodes` returns them.
     """
-    if not played:
+    if not episodes:
         return Summary()
-    rewards, lengths = (np.array([float(info["episode"][key]) for info in played]) for key in "rl")
-    known = [info for info in played if "is_success" in info]
+    rewards, lengths = (np.array([float(info["episode"][key]) for info in episodes]) for key in "rl")
+    known = [info for info in episodes if "is_success" in info]
     won = [info for info in known if info["is_success"]]
-    laps = _values(played, "best_lap")
-    attempts, passes = _counts(played, "gate_attempts"), _counts(played, "gate_passes")
+    laps = _values(episodes, "best_lap")
+    attempts, passes = _counts(episodes, "gate_attempts"), _counts(episodes, "gate_passes")
     return Summary(
-        episodes=len(played),
+        episodes=len(episodes),
         reward=float(rewards.mean()), reward_std=float(rewards.std()), length=float(lengths.mean()),
         success=len(won) / len(known) if known else None,
-        interval=wilson(len(won), len(known)) if known else None,
+        interval=wilson_interval(len(won), len(known)) if known else None,
         race_seconds=_mean(_values(won, "race_seconds")),
         race_steps=_mean([float(info["episode"]["l"]) for info in won]),
         best_lap=min(laps, default=None), mean_lap=_mean(laps),
-        gates=_mean(_values(played, "gates_passed")),
+        gates=_mean(_values(episodes, "gates_passed")),
         gate_rates=[float(p / a) if a else None for p, a in zip(passes, attempts, strict=True)],
         gate_attempts=[int(count) for count in attempts],
-        causes=dict(Counter(str(info["cause"]) for info in played if "cause" in info).most_common()),
+        causes=dict(Counter(str(info["cause"]) for info in episodes if "cause" in info).most_common()),
     )  # fmt: skip
 
 
-def _values(played: Sequence[dict[str, Any]], key: str) -> list[float]:
-    """Values that are numbers; a lap that was never flown is none."""
-    found = (float(info[key]) for info in played if info.get(key) is not None)
+def _values(episodes: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """Return the finite values of a key; the best lap of an episode without one is NaN and left out."""
+    found = (float(info[key]) for info in episodes if info.get(key) is not None)
     return [value for value in found if math.isfinite(value)]
 
 
@@ -155,9 +165,9 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _counts(played: Sequence[dict[str, Any]], key: str) -> np.ndarray:
-    """Sum of counts by gate; tracks may have different numbers of gates."""
-    rows = [np.asarray(info[key], dtype=int) for info in played if key in info]
+def _counts(episodes: Sequence[dict[str, Any]], key: str) -> np.ndarray:
+    """Return the sum of counts by gate; tracks may have different numbers of gates."""
+    rows = [np.asarray(info[key], dtype=int) for info in episodes if key in info]
     total = np.zeros(max(map(len, rows), default=0), dtype=int)
     for row in rows:
         total[: len(row)] += row

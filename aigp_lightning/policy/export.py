@@ -1,6 +1,6 @@
-"""`ppo export`: a policy as ONNX and TorchScript, from observations as the environment gives them to actions in bounds.
+"""`ppo export`: a policy as ONNX and TorchScript, from raw observations to actions within their bounds.
 
-Every file is read back and held against the policy on random observations before it takes its place.
+Every file is read back and compared with the policy on random observations before it takes its place.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.policy.deployed import DeployedPolicy
-from aigp_lightning.policy.env_checks import first_line
-from aigp_lightning.policy.models import Policy, about, find_model, load_policy
+from aigp_lightning.policy.models import Policy, find_model, load_policy, read_about
 from aigp_lightning.policy.verb_config import ExportConfig
 
 FORMATS = ("onnx", "torchscript")
-FAR = 20.0
-"""Deviations that a random observation may be from the mean: beyond what normalisation clips, too."""
-Answer = Callable[[np.ndarray], np.ndarray]
+MAX_DEVIATIONS = 20.0
+"""Standard deviations by which a random observation may differ from the mean, more than normalisation clips at."""
+Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def export(config: ExportConfig) -> list[Path]:
-    """Write the files that the options ask for, each checked, and written whole or not at all.
+    """Export a policy in the formats asked for; each file is checked and moved into place atomically.
+
+    Args:
+        config: model, formats, folder.
+
 
     Returns:
         The files written, in the order of `config.format`.
@@ -69,39 +72,39 @@ def _check(config: ExportConfig) -> None:
 
 
 def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportConfig) -> Path:
-    """Write one file under a passing name, check it, and only then give it its place."""
+    """Write one file under a temporary name, check it, and move it into place."""
     makers = {"onnx": _make_onnx, "torchscript": _make_torchscript}
-    passing = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     module = DeployedPolicy(policy).eval().requires_grad_(False)
     try:
-        with warnings.catch_warnings(), torch.no_grad():  # on tracing and its future; what was traced is checked
+        with warnings.catch_warnings(), torch.no_grad():  # about tracing; the result is checked
             warnings.simplefilter("ignore")
-            answer = makers[form](passing, module, _metadata(policy, source), config.opset)
-        difference = _difference(answer, policy, config.samples)
+            exported = makers[form](temporary, module, _metadata(policy, source), config.opset)
+        difference = _difference(exported, policy, config.samples)
         if not difference <= config.tolerance:  # a NaN is not
             raise WeightsError(
                 f"{path.name} does not answer as the policy does: greatest difference {difference:.2g} of the actions' "
                 f"range, --tolerance {config.tolerance:g}. It was removed."
             )
-        os.replace(passing, path)
+        os.replace(temporary, path)
     finally:
-        passing.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     size = path.stat().st_size / 1e3
     print(f"{path}  ({size:.0f} kB; greatest difference from the policy: {difference:.2g} of the actions' range)")
     return path
 
 
 def _metadata(policy: Policy, source: Path) -> dict[str, str]:
-    """What whoever loads the file needs to know, as text."""
+    """Return the description of the policy that is stored in the file."""
     observation, action = policy.model.observation_space, policy.model.action_space
-    told = {"observation": str(observation), "action": str(action), "model": source.name}
-    return told | {"steps": str(about(source).get("steps", "")), "normalization": "inside"}
+    described = {"observation": str(observation), "action": str(action), "model": source.name}
+    return described | {"steps": str(read_about(source).get("steps", "")), "normalization": "inside"}
 
 
-def _make_torchscript(path: Path, module: DeployedPolicy, metadata: dict[str, str], opset: int) -> Answer:
+def _make_torchscript(path: Path, module: DeployedPolicy, metadata: dict[str, str], opset: int) -> Predict:
     example = torch.zeros(2, *module.observation_shape)
     jit = cast("Any", torch.jit)
-    traced = jit.freeze(jit.trace(module, example, check_trace=False))  # without the value's network
+    traced = jit.freeze(jit.trace(module, example, check_trace=False))  # drops the value network
     buffer = io.BytesIO()  # torch's own writer cannot open every path on Windows
     jit.save(traced, buffer, _extra_files={"config.txt": json.dumps(metadata)})
     path.write_bytes(buffer.getvalue())
@@ -109,7 +112,7 @@ def _make_torchscript(path: Path, module: DeployedPolicy, metadata: dict[str, st
     return lambda observations: cast("np.ndarray", reread(torch.from_numpy(observations)).numpy())
 
 
-def _make_onnx(path: Path, module: DeployedPolicy, metadata: dict[str, str], opset: int) -> Answer:
+def _make_onnx(path: Path, module: DeployedPolicy, metadata: dict[str, str], opset: int) -> Predict:
     import onnx
     import onnxruntime
 
@@ -132,30 +135,30 @@ def _make_onnx(path: Path, module: DeployedPolicy, metadata: dict[str, str], ops
     return lambda observations: cast("np.ndarray", session.run(None, {"observation": observations})[0])
 
 
-def _difference(answer: Answer, policy: Policy, samples: int) -> float:
-    """Greatest difference of actions, as a share of their range; of choices, the share that is another."""
+def _difference(predict: Predict, policy: Policy, samples: int) -> float:
+    """Return the greatest difference of actions as a share of their range, or the share of choices that differ."""
     observations = _observations(policy, samples)
-    wanted = policy(observations)
-    found = [answer(observations), np.concatenate([answer(one[None]) for one in observations[:8]])]
-    return max(_gap(each, wanted[: len(each)], policy.model.action_space) for each in found)
+    expected = policy(observations)
+    results = [predict(observations), np.concatenate([predict(one[None]) for one in observations[:8]])]
+    return max(_gap(actions, expected[: len(actions)], policy.model.action_space) for actions in results)
 
 
-def _gap(found: np.ndarray, wanted: np.ndarray, space: spaces.Space[Any]) -> float:
-    if found.shape != wanted.shape:
+def _gap(actual: np.ndarray, expected: np.ndarray, space: spaces.Space[Any]) -> float:
+    if actual.shape != expected.shape:
         return float("inf")
     if isinstance(space, spaces.Box):
-        return float((np.abs(found - wanted) / (space.high - space.low)).max())
-    return float((found != wanted).mean())
+        return float((np.abs(actual - expected) / (space.high - space.low)).max())
+    return float((actual != expected).mean())
 
 
 def _observations(policy: Policy, samples: int) -> np.ndarray:
-    """Random observations, from usual ones to such as normalisation clips; within the space's bounds."""
+    """Return random observations within the space's bounds, from usual ones to some that normalisation clips."""
     random, space = np.random.default_rng(0), cast("spaces.Box", policy.model.observation_space)
     statistics: Any = policy.statistics
     if not statistics.norm_obs:
         space.seed(0)
         return np.stack([space.sample() for _ in range(samples)]).astype(np.float32)
-    spread = random.uniform(0, FAR / 4, (samples, *(1 for _ in space.shape)))
+    spread = random.uniform(0, MAX_DEVIATIONS / 4, (samples, *(1 for _ in space.shape)))
     noise = spread * random.normal(size=(samples, *space.shape))
     drawn = statistics.obs_rms.mean + np.sqrt(statistics.obs_rms.var) * noise
     clipped: np.ndarray = np.clip(drawn, space.low, space.high).astype(np.float32)

@@ -1,4 +1,4 @@
-"""SB3's PPO from our options: a new one, or one that goes on."""
+"""stable-baselines3's PPO made from the options, new or resumed."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from aigp_lightning.policy.ppo_config import Linear, NormalizeConfig
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "silu": torch.nn.SiLU}
 
 
-def build(config: PolicyConfig, env: VecMonitor) -> PPO:
-    """A new model, its environments normalised.
+def build_model(config: PolicyConfig, env: VecMonitor) -> PPO:
+    """Build a new model, its environments wrapped for normalisation.
 
     Raises:
         ConfigError: the observations cannot be normalised.
     """
-    wrapped = normalized(env, config.normalize, config.ppo.gamma)
+    wrapped = wrap_normalize(env, config.normalize, config.ppo.gamma)
     options = hyperparameters(config)
-    name = config.ppo.policy if config.ppo.policy != "auto" else _policy_for(wrapped.observation_space)
+    name = config.ppo.policy if config.ppo.policy != "auto" else _policy_name(wrapped.observation_space)
     return PPO(name, wrapped, device=config.ppo.device, verbose=0, seed=config.seed, **options)
 
 
 def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
-    """The model of a folder with its optimizer and statistics; PPO's options are the configuration's.
+    """Load a model with its optimizer and statistics; PPO's options are taken from the configuration.
 
     Raises:
-        ConfigError: it has all its steps already.
-        WeightsError: it cannot be read, or is of other spaces or layers.
+        ConfigError: the model has `total_timesteps` already.
+        WeightsError: the model cannot be read, or has other spaces or layers.
     """
     options = hyperparameters(config)
     options["_stats_window_size"] = options.pop("stats_window_size")
@@ -48,7 +48,7 @@ def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
             f"--resume {folder}: this model has {model.num_timesteps:,} steps already; raise --total_timesteps, "
             f"which is {config.total_timesteps:,}."
         )
-    model.set_random_seed(config.seed + model.num_timesteps)  # else it would draw what it drew at its beginning
+    model.set_random_seed(config.seed + model.num_timesteps)  # else it would repeat the random numbers of its beginning
     print(
         f"going on with {folder} at {model.num_timesteps:,} steps. Weights, optimizer and normalisation go on as they "
         "were; episodes start anew and random numbers are others, so it is not the run that was never stopped, bit by "
@@ -58,7 +58,7 @@ def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
 
 
 def hyperparameters(config: PolicyConfig) -> dict[str, Any]:
-    """SB3's names and values."""
+    """Return the options under SB3's names and with its values."""
     ppo = config.ppo
     same = ("n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "clip_range_vf", "ent_coef", "vf_coef",
             "max_grad_norm", "target_kl")  # fmt: skip
@@ -76,11 +76,16 @@ def hyperparameters(config: PolicyConfig) -> dict[str, Any]:
     }
 
 
-def normalized(env: VecMonitor, options: NormalizeConfig, gamma: float) -> VecNormalize:
-    """Wrap environments so that observations and rewards are on a common scale.
+def wrap_normalize(env: VecMonitor, options: NormalizeConfig, gamma: float) -> VecNormalize:
+    """Wrap environments in SB3's running normalisation of observations and rewards.
+
+    Args:
+        env: to wrap.
+        options: what is normalised, and limits.
+        gamma: discount of the returns that rewards are scaled by.
 
     Raises:
-        ConfigError: these observations cannot be.
+        ConfigError: these observations cannot be normalised.
     """
     space = env.observation_space
     parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
@@ -99,7 +104,7 @@ def _schedule(value: float | Linear) -> float | LinearSchedule:
     return LinearSchedule(value.start, value.end, value.until) if isinstance(value, Linear) else value
 
 
-def _policy_for(space: spaces.Space[Any]) -> str:
+def _policy_name(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
     return "CnnPolicy" if is_image_space(space) else "MlpPolicy"

@@ -1,4 +1,4 @@
-"""From a Gymnasium id to what stable-baselines3 steps; one that does not fit is refused, with the reason."""
+"""Makes the environments that stable-baselines3 steps from a Gymnasium id."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import Error as GymnasiumError
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, first_line
 from aigp_lightning.policy.config import EnvConfig, EvalConfig
-from aigp_lightning.policy.env_checks import check_single, check_spaces, check_step, first_line
+from aigp_lightning.policy.env_checks import check_single, check_spaces, check_step
 from aigp_lightning.policy.vec_adapter import VectorEnvAdapter
 
-NEAR = 3
-WRONG_WORDS = ("unexpected keyword argument", "required positional argument", "required keyword-only argument")
+SUGGESTIONS = 3
+WRONG_ARGUMENTS = ("unexpected keyword argument", "required positional argument", "required keyword-only argument")
 
 
 def make_env(config: EnvConfig, check: bool = True) -> VecMonitor:
-    """Make the environments, and see whether they fit.
+    """Make the environments, and check that they fit stable-baselines3.
 
     Args:
-        config: which, how many, how.
-        check: also step once, and have SB3's checker look at one of single environments.
+        config: id, number, backend and options.
+        check: also step once, and run SB3's checker on one of single environments.
 
     Returns:
-        SB3's view of them, which notes each episode's return and length.
+        The environments as SB3 steps them, with return and length of each episode.
 
     Raises:
         ConfigError: the module cannot be imported, there is no such id, its options are others, or SB3 cannot use it.
     """
     spec = find_spec(config)
-    make: dict[str, Callable[[EnvConfig, EnvSpec, bool], VecEnv]] = {
-        "native": _native,
-        "dummy": _single,
-        "subproc": _single,
+    makers: dict[str, Callable[[EnvConfig, EnvSpec, bool], VecEnv]] = {
+        "native": _make_vector,
+        "dummy": _make_singles,
+        "subproc": _make_singles,
     }
-    env = make[config.backend](config, spec, check)
+    env = makers[config.backend](config, spec, check)
     try:
         check_spaces(env.observation_space, env.action_space, config.id)
         if check and config.backend == "native":
@@ -54,17 +54,17 @@ def make_env(config: EnvConfig, check: bool = True) -> VecMonitor:
     return VecMonitor(env)
 
 
-def for_evaluation(env: EnvConfig, evaluation: EvalConfig) -> EnvConfig:
-    """The environment a policy is judged on: as in training, but for what `eval_env` says."""
+def evaluation_env_config(env: EnvConfig, evaluation: EvalConfig) -> EnvConfig:
+    """Return the configuration of the evaluation environments: that of training, with the changes of `eval_env`."""
     count = min(evaluation.n_envs or env.n_envs, evaluation.n_episodes)
     return replace(env, kwargs={**env.kwargs, **evaluation.kwargs}, n_envs=count)
 
 
 def find_spec(config: EnvConfig) -> EnvSpec:
-    """Import the module, and look the id up.
+    """Import the module that registers an environment, and return the environment's specification.
 
     Raises:
-        ConfigError: one of the two is not there.
+        ConfigError: the module or the id does not exist.
     """
     if config.module:
         try:
@@ -77,7 +77,7 @@ def find_spec(config: EnvConfig) -> EnvSpec:
     try:
         return gymnasium.spec(config.id)
     except GymnasiumError as error:
-        near = get_close_matches(config.id, gymnasium.registry, n=NEAR, cutoff=0.5)
+        near = get_close_matches(config.id, gymnasium.registry, n=SUGGESTIONS, cutoff=0.5)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ConfigError(
             f"--env.id {config.id}: no such environment is registered.{meant} --env.module names the module that "
@@ -85,13 +85,13 @@ def find_spec(config: EnvConfig) -> EnvSpec:
         ) from error
 
 
-def _native(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
+def _make_vector(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
     if spec.vector_entry_point is None:
         raise ConfigError(
             f"--env.id {config.id} has no vector version of its own. Use --env.backend dummy (one after the other in "
             "this process) or subproc (a process each), and fewer --env.n_envs."
         )
-    env = _called(
+    env = _call_factory(
         config,
         lambda: gymnasium.make_vec(
             config.id, num_envs=config.n_envs, vectorization_mode="vector_entry_point", **config.kwargs
@@ -100,17 +100,17 @@ def _native(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
     return VectorEnvAdapter(env)
 
 
-def _single(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
+def _make_singles(config: EnvConfig, spec: EnvSpec, check: bool) -> VecEnv:
     if spec.entry_point is None:
         raise ConfigError(f"--env.id {config.id} exists as a vector environment only: use --env.backend native.")
     if check:
-        check_single(_Maker(config)(), config.id)
-    make = _Maker(config)
+        check_single(_EnvFactory(config)(), config.id)
+    make = _EnvFactory(config)
     return DummyVecEnv([make] * config.n_envs) if config.backend == "dummy" else SubprocVecEnv([make] * config.n_envs)
 
 
-class _Maker:
-    """Makes one environment, in a process of its own too."""
+class _EnvFactory:
+    """A factory of one environment, callable in another process."""
 
     def __init__(self, config: EnvConfig) -> None:
         self.config, self.process = config, os.getpid()
@@ -119,19 +119,19 @@ class _Maker:
         if os.getpid() != self.process:  # Ctrl-C goes to all processes of a terminal; only the first decides
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             find_spec(self.config)  # this process has imported nothing yet
-        env: gymnasium.Env[Any, Any] = _called(
+        env: gymnasium.Env[Any, Any] = _call_factory(
             self.config, lambda: gymnasium.make(self.config.id, **self.config.kwargs)
         )
         return env
 
 
-def _called(config: EnvConfig, make: Callable[[], Any]) -> Any:
-    """Call what makes an environment; options it does not have, and packages it misses, are the user's to see to."""
+def _call_factory(config: EnvConfig, make: Callable[[], Any]) -> Any:
+    """Call an environment's factory; report unknown options and missing packages as the user's errors."""
     try:
         return make()
     except GymnasiumError as error:
         raise ConfigError(f"--env.id {config.id} cannot be made: {first_line(error)}") from error
     except TypeError as error:
-        if not any(words in str(error) for words in WRONG_WORDS):
+        if not any(words in str(error) for words in WRONG_ARGUMENTS):
             raise
         raise ConfigError(f"--env.kwargs do not fit {config.id}: {first_line(error)}") from error

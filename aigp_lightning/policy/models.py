@@ -1,4 +1,4 @@
-"""A model on disk: a folder with SB3's zip, the statistics its observations were normalised with, and what it is."""
+"""Models on disk: a folder with SB3's zip, the statistics of the normalisation, and a description (`about.json`)."""
 
 from __future__ import annotations
 
@@ -14,66 +14,74 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from aigp_lightning.errors import ConfigError, WeightsError
-from aigp_lightning.policy.env_checks import first_line
+from aigp_lightning.errors import ConfigError, WeightsError, first_line
 
 MODEL_FILE = "model.zip"
 STATISTICS_FILE = "vecnormalize.pkl"
 ABOUT_FILE = "about.json"
 CONFIG_FILE = "config.yaml"
 LAST, BEST, CHECKPOINTS = "last", "best", "checkpoints"
-BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError)
-"""What SB3 and pickle raise for files that are cut off or not theirs."""
+LOAD_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+"""Errors that SB3 and pickle raise for files that are cut off or of another format."""
 
 
 class Policy:
     """A trained policy that takes observations as the environment gives them.
 
     Args:
-        model: SB3's.
-        statistics: what its observations are normalised with.
+        model: of stable-baselines3.
+        statistics: running means and variances that its observations are normalised with.
     """
 
     def __init__(self, model: PPO, statistics: VecNormalize) -> None:
         self.model, self.statistics = model, statistics
 
     def __call__(self, observations: Any) -> np.ndarray:
-        """The likeliest actions, (num_envs, …), within the bounds."""
+        """Return the most probable actions, (num_envs, …), within their bounds."""
         normal: Any = self.statistics.normalize_obs(observations)
         return self.model.predict(normal, deterministic=True)[0]
 
 
 def save_model(model: PPO, folder: Path, about: Mapping[str, Any]) -> None:
-    """Save a model and its statistics, whole or not at all: the one before stays until the new one is complete.
+    """Save a model and its statistics atomically: the previous one stays until the new one is complete.
 
     Args:
         model: its environment is a `VecNormalize`.
         folder: of this one model.
-        about: plain values that say what it is; `steps` is added.
+        about: plain values that describe it; `steps` is added.
     """
-    passing, before = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (passing, before):
+    temporary, previous = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    for leftover in (temporary, previous):
         shutil.rmtree(leftover, ignore_errors=True)
-    passing.mkdir(parents=True)
-    model.save(passing / MODEL_FILE)
-    cast("VecNormalize", model.get_vec_normalize_env()).save(str(passing / STATISTICS_FILE))
+    temporary.mkdir(parents=True)
+    model.save(temporary / MODEL_FILE)
+    cast("VecNormalize", model.get_vec_normalize_env()).save(str(temporary / STATISTICS_FILE))
     content = json.dumps({"steps": model.num_timesteps, **about}, indent=2)
-    (passing / ABOUT_FILE).write_text(content, encoding="utf-8")
+    (temporary / ABOUT_FILE).write_text(content, encoding="utf-8")
     if folder.exists():
-        folder.rename(before)
-    passing.rename(folder)
-    shutil.rmtree(before, ignore_errors=True)
+        folder.rename(previous)
+    temporary.rename(folder)
+    shutil.rmtree(previous, ignore_errors=True)
 
 
 def find_model(path: str, option: str) -> Path:
-    """The folder of a model.
+    """Return the folder of a model.
 
     Args:
-        path: that folder, the `model.zip` in it, or a run's folder, of which the last model is taken.
-        option: named in the error.
+        path: that folder, the `model.zip` in it, or a run's folder for its last model.
+        option: that named the path, for the error message.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no model.
     """
     given = Path(path)
     for folder in (given, given / LAST, given.parent if given.name == MODEL_FILE else given):
@@ -85,14 +93,14 @@ def find_model(path: str, option: str) -> Path:
     )
 
 
-def run_of(folder: Path) -> Path | None:
-    """The run that a model's folder belongs to; None when it lies elsewhere."""
+def find_run(folder: Path) -> Path | None:
+    """Return the folder of the run that a model belongs to; None when it lies in none."""
     parents = (folder.parent, folder.parent.parent)
     return next((parent for parent in parents if (parent / CONFIG_FILE).is_file()), None)
 
 
-def about(folder: Path) -> dict[str, Any]:
-    """What was noted with a model; nothing when there is none."""
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return the description saved with a model; empty when there is none."""
     file = folder / ABOUT_FILE
     return cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
@@ -112,15 +120,15 @@ def load_model(folder: Path, env: VecEnv | None, device: str, **changed: Any) ->
     Args:
         folder: of the model.
         env: to train on; None for use alone.
-        device: where to.
-        **changed: hyperparameters that take the place of those saved.
+        device: to load it to.
+        **changed: hyperparameters in place of the saved ones.
 
     Raises:
         WeightsError: the file is cut off, not SB3's, or of other spaces or layers.
     """
     try:
         return PPO.load(folder / MODEL_FILE, env=env, device=device, **changed)
-    except BROKEN as error:
+    except LOAD_ERRORS as error:
         if "policy kwargs" in str(error):
             raise WeightsError(
                 f"{folder / MODEL_FILE} has other layers than --ppo.net_arch, activation, log_std_init and ortho_init "
@@ -140,6 +148,6 @@ def load_statistics(folder: Path, env: VecEnv | None) -> VecNormalize:
         statistics = cast("VecNormalize", pickle.loads(file.read_bytes()))
         if env is not None:
             statistics.set_venv(env)
-    except (*BROKEN, AssertionError, AttributeError, ImportError) as error:
+    except (*LOAD_ERRORS, AssertionError, AttributeError, ImportError) as error:
         raise WeightsError(f"{file} cannot be used: {first_line(error)}") from error
     return statistics

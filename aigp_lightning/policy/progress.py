@@ -1,4 +1,4 @@
-"""What a training does meanwhile: the last episodes, and where its time goes."""
+"""Statistics of a running training: the last episodes, speed, and the shares of rollouts and updates in its time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from stable_baselines3.common.logger import KVWriter
 from aigp_lightning.policy.episodes import Summary, summarize
 
 HISTORY = 240
-"""Updates that the dashboard's curves remember."""
+"""Updates that the dashboard's curves show at most."""
 PLAIN_TYPES = (int, float, np.floating, np.integer)
 
 
 class Stopwatch:
-    """Splits a training's time into rollouts (policy and environments), updates, and everything else.
+    """A stopwatch that splits a training's time into rollouts (policy and environments), updates, and everything else.
 
     Args:
-        clock: seconds from any start; tests bring their own.
+        clock: returns seconds; tests bring their own.
+
+    Attributes:
+        seconds: of all rollouts and all updates.
+        last: seconds of the last rollout and the last update.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began = clock()
-        self._mark: tuple[str, float] | None = None
-        self._aside = 0.0
+        self._running: tuple[str, float] | None = None
+        self._excluded = 0.0
         self.seconds = {"rollout": 0.0, "update": 0.0}
         self.last = {"rollout": 0.0, "update": 0.0}
 
@@ -39,36 +43,53 @@ class Stopwatch:
         return self._clock() - self._began
 
     def start(self, part: str | None) -> None:
-        """What ran until now is over; `part` runs, None for something else."""
-        now = self._clock()
-        if self._mark is not None:
-            name, since = self._mark
-            self.last[name] = max(0.0, now - since - self._aside)
-            self.seconds[name] += self.last[name]
-        self._mark, self._aside = (part, now) if part else None, 0.0
+        """End the running part and start another.
 
-    def aside(self, seconds: float) -> None:
-        """So much of the running part was something else: an evaluation, a file."""
-        self._aside += seconds
+        Args:
+            part: `rollout` or `update`; None for neither.
+        """
+        now = self._clock()
+        if self._running is not None:
+            name, since = self._running
+            self.last[name] = max(0.0, now - since - self._excluded)
+            self.seconds[name] += self.last[name]
+        self._running, self._excluded = (part, now) if part else None, 0.0
+
+    def exclude(self, seconds: float) -> None:
+        """Exclude time from the running part: an evaluation within a rollout, for instance.
+
+        Args:
+            seconds: to exclude.
+        """
+        self._excluded += seconds
 
     @property
     def shares(self) -> tuple[float, float] | None:
-        """Of the time of training, what rollouts and updates took; None before the first update."""
+        """Shares of rollouts and updates in the time of training; None before the first update."""
         total = sum(self.seconds.values())
         return (self.seconds["rollout"] / total, self.seconds["update"] / total) if self.seconds["update"] else None
 
 
-class Figures(BaseCallback):
-    """Follows the training: the last episodes, speed, what goes to TensorBoard of the race.
+class TrainingStats(BaseCallback):
+    """A callback that gathers the statistics of a training, and logs those of the race.
 
     Args:
-        window: episodes that are summed up.
+        window: last episodes that are summarized.
+
+    Attributes:
+        stopwatch: of rollouts and updates.
+        last_episodes: infos of the last episodes' last steps.
+        episodes: number of episodes that have ended.
+        summary: of the last episodes.
+        history: values by name, one an update.
+        best_lap: of the training, s; None without one.
+        speed: environment steps a second in the last rollout and update; None before.
     """
 
     def __init__(self, window: int) -> None:
         super().__init__()
-        self.watch = Stopwatch()
-        self.played: deque[dict[str, Any]] = deque(maxlen=window)
+        self.stopwatch = Stopwatch()
+        self.last_episodes: deque[dict[str, Any]] = deque(maxlen=window)
         self.episodes = 0
         self.summary = Summary()
         self.history: dict[str, deque[float]] = {key: deque(maxlen=HISTORY) for key in ("return", "length", "success")}
@@ -77,12 +98,12 @@ class Figures(BaseCallback):
         self._rollout_began_at = self._began_at = 0
 
     def _on_training_start(self) -> None:
-        self.watch = Stopwatch()
+        self.stopwatch = Stopwatch()
         self._began_at = self._rollout_began_at = self.num_timesteps = self.model.num_timesteps
 
     def _on_rollout_start(self) -> None:
-        self.watch.start("rollout")
-        cycle = sum(self.watch.last.values())
+        self.stopwatch.start("rollout")
+        cycle = sum(self.stopwatch.last.values())
         if self.num_timesteps > self._rollout_began_at and cycle:
             self.speed = (self.num_timesteps - self._rollout_began_at) / cycle
         self._rollout_began_at = self.num_timesteps
@@ -90,58 +111,65 @@ class Figures(BaseCallback):
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         for i in np.flatnonzero(self.locals["dones"]):
-            self.played.append({key: value for key, value in infos[i].items() if key != "terminal_observation"})
+            self.last_episodes.append({key: value for key, value in infos[i].items() if key != "terminal_observation"})
             self.episodes += 1
         return True
 
     def _on_rollout_end(self) -> None:
-        self.watch.start("update")
-        self.summary = now = summarize(list(self.played))
+        self.stopwatch.start("update")
+        self.summary = now = summarize(list(self.last_episodes))
         if now.episodes:
             for key, value in (("return", now.reward), ("length", now.length), ("success", now.success)):
                 if value is not None:
                     self.history[key].append(value)
         if now.best_lap is not None:
             self.best_lap = min(now.best_lap, self.best_lap or now.best_lap)
-        for key, value in race_figures(now).items():
+        for key, value in race_scalars(now).items():
             self.logger.record(f"race/{key}", value)
-        for part, seconds in self.watch.last.items():
+        for part, seconds in self.stopwatch.last.items():
             self.logger.record(f"time/{part}_seconds", seconds)
 
     def _on_training_end(self) -> None:
-        self.watch.start(None)
+        self.stopwatch.start(None)
 
-    def left(self, total: int) -> float | None:
-        """Seconds to the end of the training, evaluations included; None before the first rollout.
+    def time_left(self, total: int) -> float | None:
+        """Estimate the seconds to the end of the training, evaluations included.
 
         Args:
             total: environment steps of the whole training.
+
+        Returns:
+            Seconds; None before the first rollout.
         """
         done = self.num_timesteps - self._began_at
-        return max(0, total - self.num_timesteps) * self.watch.elapsed / done if done > 0 else None
+        return max(0, total - self.num_timesteps) * self.stopwatch.elapsed / done if done > 0 else None
 
 
-def race_figures(summary: Summary) -> dict[str, float]:
-    """What an environment says beside return and length, as scalars by name."""
-    found = {
+def race_scalars(summary: Summary) -> dict[str, float]:
+    """Return what an environment reports beside return and length, as scalars by name."""
+    scalars = {
         "success_rate": summary.success, "pass_rate": summary.pass_rate, "gates_passed": summary.gates,
         "race_seconds": summary.race_seconds, "best_lap": summary.best_lap, "mean_lap": summary.mean_lap,
     }  # fmt: skip
-    found |= {f"pass_rate_gate_{gate:02d}": rate for gate, rate in enumerate(summary.gate_rates)}
-    found |= {f"cause_{cause}": count / summary.episodes for cause, count in summary.causes.items()}
-    return {key: value for key, value in found.items() if value is not None}
+    scalars |= {f"pass_rate_gate_{gate:02d}": rate for gate, rate in enumerate(summary.gate_rates)}
+    scalars |= {f"cause_{cause}": count / summary.episodes for cause, count in summary.causes.items()}
+    return {key: value for key, value in scalars.items() if value is not None}
 
 
-class LastValues(KVWriter):
-    """One of SB3's log outputs: keeps the last value of everything, for the dashboard."""
+class LastScalars(KVWriter):
+    """A log output of SB3 that keeps the last value of every scalar, for the dashboard.
+
+    Attributes:
+        values: by name.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
-        """Take what is logged."""
-        found = {key: float(value) for key, value in key_values.items() if isinstance(value, PLAIN_TYPES)}
-        self.values = {**self.values, **found}
+        """Keep the numbers among the logged values."""
+        numbers = {key: float(value) for key, value in key_values.items() if isinstance(value, PLAIN_TYPES)}
+        self.values = {**self.values, **numbers}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no file to close."""

@@ -1,9 +1,10 @@
-"""Where the drones flew: recorded while a policy is judged, written as a table."""
+"""Paths of the drones: recorded while a policy is evaluated, written as a table."""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.vec_adapter import VectorEnvAdapter
 
 COLUMNS = ("env", "step", "seconds", "x", "y", "z", "vx", "vy", "vz", "gate")
 Floats = NDArray[np.float64]
 
 
-class Moving(Protocol):
-    """What an environment's `state` must have for its paths to be drawn; `gate`, (n,), if there are gates."""
+class MovingState(Protocol):
+    """The `state` of an environment whose paths can be recorded; `gate`, (n,), is optional."""
 
     position: Any
     """(n, 3), m: north, east, down."""
@@ -28,14 +30,14 @@ class Moving(Protocol):
 
 @dataclass
 class Path3D:
-    """One episode's path.
+    """The path of one episode.
 
     Args:
-        env: that flew it.
+        env: index of the environment.
         gates: corners of the gates, (G, 4, 3), m.
         rows: (steps, 7): position, velocity, next gate (-1: not known).
-        cause: of its end; empty where the environment says none.
-        success: whether it succeeded; None where the environment doesn't say.
+        cause: of its end; empty where the environment reports none.
+        success: True if it succeeded; None where the environment does not report it.
     """
 
     env: int
@@ -51,11 +53,16 @@ class Path3D:
 
 
 class Recorder:
-    """Records the first episodes of the first environments; give `look` to `run_episodes`.
+    """A recorder of the first episode of each of the first environments; `record` is the `on_step` of `run_episodes`.
 
     Args:
         env: made by `make_env`.
-        count: how many paths.
+        count: number of paths.
+
+    Attributes:
+        count: paths that can be recorded; 0 where the environment has no `state` with positions.
+        hz: steps a second; None where the environment does not report it.
+        paths: recorded so far.
     """
 
     def __init__(self, env: VecEnv, count: int) -> None:
@@ -65,8 +72,8 @@ class Recorder:
         self.hz = self._rate()
         self.paths: list[Path3D] = []
 
-    def look(self, finished: NDArray[np.int_]) -> None:
-        """Note where everything is.
+    def record(self, finished: NDArray[np.int_]) -> None:
+        """Append the present positions to the paths of episodes that still run.
 
         Args:
             finished: episodes that each environment has finished, (num_envs,).
@@ -81,22 +88,26 @@ class Recorder:
             for path in flying:
                 path.rows.append(now[path.env])
 
-    def close(self, played: list[dict[str, Any]]) -> None:
-        """Take the ends from the episodes' infos."""
-        ends = {info["env"]: info for info in played if info["number"] == 0}
+    def finish(self, episodes: list[dict[str, Any]]) -> None:
+        """Add cause and success to the paths.
+
+        Args:
+            episodes: infos of last steps, as `run_episodes` returns them.
+        """
+        ends = {info["env"]: info for info in episodes if info["number"] == 0}
         for path in self.paths:
             info = ends.get(path.env, {})
             path.cause = str(info.get("cause", ""))
             path.success = bool(info["is_success"]) if "is_success" in info else None
 
-    def _states(self) -> list[Moving]:
-        """One state of all environments, or one of each."""
+    def _states(self) -> list[MovingState]:
+        """Return one state of all environments together, or one of each."""
         if isinstance(self._base, VectorEnvAdapter):
-            return [cast("Moving", self._base.get_attr("state")[0])]
-        return cast("list[Moving]", self._base.get_attr("state"))
+            return [cast("MovingState", self._base.get_attr("state")[0])]
+        return cast("list[MovingState]", self._base.get_attr("state"))
 
     def _rows(self) -> Floats:
-        """(num_envs, 7) now."""
+        """Return positions, velocities and next gates now, (num_envs, 7)."""
         states = self._states()
         where = [np.concatenate([np.reshape(getattr(state, key), (-1, 3)) for state in states]) for key in
                  ("position", "velocity")]  # fmt: skip
@@ -104,7 +115,7 @@ class Recorder:
         return np.column_stack([*where, np.concatenate(gates)]).astype(np.float64)
 
     def _gates(self, env: int) -> Floats:
-        """Corners of an environment's gates, (G, 4, 3); none where it has no `track` like ours."""
+        """Return the corners of an environment's gates, (G, 4, 3); none where it has no `track` with corners."""
         if not self._base.has_attr("track"):
             return np.zeros((0, 4, 3))
         tracks = self._base.get_attr("track")
@@ -117,7 +128,7 @@ class Recorder:
         return frames
 
     def _rate(self) -> float | None:
-        """Steps a second; None when the environment doesn't say."""
+        """Return the steps a second; None when the environment does not report them."""
         found = self._base.get_attr("metadata")[0] if self._base.has_attr("metadata") else {}
         return found.get("render_fps")
 
@@ -127,14 +138,15 @@ def write_paths(file: Path, paths: list[Path3D], hz: float | None) -> None:
 
     Args:
         file: CSV.
-        paths: what was recorded.
+        paths: of a `Recorder`.
         hz: steps a second; None leaves seconds empty.
     """
-    with file.open("w", newline="", encoding="utf-8") as target:
-        writer = csv.writer(target)
-        writer.writerow(COLUMNS)
-        for path in paths:
-            for step, row in enumerate(path.table):
-                seconds = "" if hz is None else f"{step / hz:.4f}"
-                gate = "" if row[6] < 0 else int(row[6])
-                writer.writerow([path.env, step, seconds, *(f"{value:.4f}" for value in row[:6]), gate])
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for path in paths:
+        for step, row in enumerate(path.table):
+            seconds = "" if hz is None else f"{step / hz:.4f}"
+            gate = "" if row[6] < 0 else int(row[6])
+            writer.writerow([path.env, step, seconds, *(f"{value:.4f}" for value in row[:6]), gate])
+    write_atomic(file, text.getvalue().encode("utf-8"))

@@ -10,7 +10,7 @@ from aigp_lightning.policy.config import PolicyConfig
 
 @dataclass
 class EvaluateConfig(PolicyConfig):
-    """A policy on trial. The options of a training are there too; a run's own are taken when `model` lies in it.
+    """Options of an evaluation: those of a training, by default the run's own that `model` lies in, and these.
 
     Args:
         model: a model's folder, e.g. output/apex_policy/best; of a run's folder, the last one is taken.
@@ -31,7 +31,7 @@ class EvaluateConfig(PolicyConfig):
 
 @dataclass
 class ExportConfig:
-    """What to export, and how.
+    """Options of an export.
 
     Args:
         model: a model's folder, e.g. output/apex_policy/best; of a run's folder, the last one is taken.

@@ -1,4 +1,4 @@
-"""How a policy's training looks: numbers in, lines of text out; no model, no clock."""
+"""The view of a policy's training: numbers in, lines of text out; no model, no clock."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 
 LABEL = 12
 CURVE = 30
-"""Columns of a curve."""
+"""Columns of a curve at most."""
 BAR = 24
-"""Columns of a whole bar."""
+"""Columns of a bar of 100 %."""
 BLOCKS, MARKS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
-"""Heights of a curve, where the terminal has them and where not."""
+"""Characters of a curve from low to high, on terminals with block characters and without."""
 GATES = 40
 """Gates whose pass rates are shown at most."""
 LEARNING = {
     "train/approx_kl": "KL", "train/clip_fraction": "clip fraction", "train/entropy": "entropy",
     "train/explained_variance": "explained variance", "train/std": "std", "train/learning_rate": "learning rate",
 }  # fmt: skip
-"""SB3's names of what an update says, and ours."""
+"""SB3's names of an update's scalars, and the names that are shown."""
 
 
 @dataclass
 class PolicyView:
-    """What is shown; rows that there are no values for are left out.
+    """The state of a training as the dashboard shows it, a renderable of Rich; rows without values are left out.
 
     Args:
         steps: environment steps done.
         total: of the whole training.
         elapsed: seconds.
         left: seconds; None when not known.
-        speed: environment steps a second, evaluations aside.
-        shares: of training's time, what rollouts and updates take.
-        episodes: ended so far.
-        summary: of the last ones.
+        speed: environment steps a second, without evaluations.
+        shares: of rollouts and updates in the time of training.
+        episodes: number of episodes that have ended.
+        summary: of the last episodes.
         history: by `return`, `length` and `success`, one value an update.
         best_lap: of the training, seconds.
         learning: SB3's scalars by name.
-        last: the last evaluation's step and result.
-        best: the best one's.
-        output: where the files are.
+        last: step and summary of the last evaluation.
+        best: step and summary of the best evaluation.
+        output: folder of the run.
     """
 
     steps: int
@@ -68,7 +68,7 @@ class PolicyView:
     output: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Draw, in the width and the characters that the terminal has."""
+        """Yield the lines, in the width and the characters that the terminal has."""
         plain = options.ascii_only or options.legacy_windows
         for line in self._lines(min(options.max_width, WIDEST) - 2 * MARGIN, plain):
             line.no_wrap, line.overflow = True, "crop"
@@ -81,22 +81,21 @@ class PolicyView:
         yield Text()
         yield from self._curves(width, plain)
         yield from self._race(width, plain)
-        told = [f"{name} {number(value)}" for key, name in LEARNING.items() if (value := self._learnt(key)) is not None]
-        if told:
-            yield from fill(told, width)
-        for label, found in (("last", self.last), ("best", self.best)):
-            if found is not None:
-                yield _row(f"{label} eval", f"{found[0]:,} steps: {describe(found[1])}")
+        values = [(name, self._learning_value(key)) for key, name in LEARNING.items()]
+        yield from fill([f"{name} {number(value)}" for name, value in values if value is not None], width)
+        for label, evaluation in (("last", self.last), ("best", self.best)):
+            if evaluation is not None:
+                yield _row(f"{label} eval", f"{evaluation[0]:,} steps: {describe(evaluation[1])}")
         if self.output:
             yield Text(self.output, style="dim")
 
     def _speed(self) -> list[str]:
-        told = [f"{self.speed:,.0f} steps/s"] if self.speed else []
+        parts = [f"{self.speed:,.0f} steps/s"] if self.speed else []
         if self.shares is not None:
-            told.append("rollout {:.0%}, update {:.0%}".format(*self.shares))
-        return [*told, f"{self.episodes:,} episodes", f"{duration(self.elapsed)} elapsed"]
+            parts.append("rollout {:.0%}, update {:.0%}".format(*self.shares))
+        return [*parts, f"{self.episodes:,} episodes", f"{duration(self.elapsed)} elapsed"]
 
-    def _learnt(self, key: str) -> float | None:
+    def _learning_value(self, key: str) -> float | None:
         if key == "train/entropy":  # SB3 logs its negative, as a loss
             loss = self.learning.get("train/entropy_loss")
             return None if loss is None else -loss
@@ -109,20 +108,21 @@ class PolicyView:
                 yield _row(name, f"{number(values[-1]):>10}  ").append(curve(values, room, plain), style="cyan")
 
     def _race(self, width: int, plain: bool) -> Iterator[Text]:
-        found = self.summary
-        if found.pass_rate is not None:
-            yield _row("gates", f"{found.pass_rate:.3f} of the attempts passed; by gate:")
+        summary = self.summary
+        if summary.pass_rate is not None:
+            yield _row("gates", f"{summary.pass_rate:.3f} of the attempts passed; by gate:")
             rates = [
-                f"{gate} {'-' if rate is None else f'{rate:.2f}'}" for gate, rate in enumerate(found.gate_rates[:GATES])
+                f"{gate} {'-' if rate is None else f'{rate:.2f}'}"
+                for gate, rate in enumerate(summary.gate_rates[:GATES])
             ]
             for line in fill(rates, width - LABEL):
                 yield Text(" " * LABEL).append_text(line)
         times = [f"best lap {self.best_lap:.2f} s"] if self.best_lap is not None else []
-        times += [f"race {found.race_seconds:.2f} s"] if found.race_seconds is not None else []
+        times += [f"race {summary.race_seconds:.2f} s"] if summary.race_seconds is not None else []
         if times:
             yield _row("times", ", ".join(times))
-        for place, (cause, count) in enumerate(found.causes.items()):
-            share = count / found.episodes
+        for place, (cause, count) in enumerate(summary.causes.items()):
+            share = count / summary.episodes
             row = _row("" if place else "ended by", f"{cause:<12}")
             style = "green" if cause == "finish" else "red"
             yield row.append(("=" if plain else "━") * round(share * BAR), style=style).append(f" {share:.0%}")
@@ -130,12 +130,16 @@ class PolicyView:
 
 
 def curve(values: Sequence[float], width: int, plain: bool) -> str:
-    """A line of blocks as high as the values, lowest to highest; means where there are more values than columns.
+    """Draw values as a line of characters from low to high; means where there are more values than columns.
 
     Args:
         values: over time.
         width: columns at most.
         plain: without block characters.
+
+    Example:
+        >>> curve([0, 1, 2, 3], width=4, plain=True)
+        '_:=#'
     """
     heights, count = MARKS if plain else BLOCKS, min(width, len(values))
     edges = [place * len(values) // count for place in range(count + 1)] if count else []
@@ -145,15 +149,15 @@ def curve(values: Sequence[float], width: int, plain: bool) -> str:
     return "".join(heights[round((mean - low) * scale)] for mean in means)
 
 
-def describe(found: Summary) -> str:
-    """An evaluation in a line."""
+def describe(summary: Summary) -> str:
+    """Return an evaluation in a line of text."""
     parts = []
-    if found.success is not None and found.interval is not None:
-        parts.append("success {:.1%} (95 %: {:.1%} to {:.1%})".format(found.success, *found.interval))
-    parts += [f"race {found.race_seconds:.2f} s"] if found.race_seconds is not None else []
-    parts += [f"best lap {found.best_lap:.2f} s"] if found.best_lap is not None else []
-    parts += [f"gates {found.pass_rate:.1%}"] if found.pass_rate is not None else []
-    return ", ".join([*parts, f"return {number(found.reward)}", f"{found.episodes} episodes"])
+    if summary.success is not None and summary.interval is not None:
+        parts.append("success {:.1%} (95 %: {:.1%} to {:.1%})".format(summary.success, *summary.interval))
+    parts += [f"race {summary.race_seconds:.2f} s"] if summary.race_seconds is not None else []
+    parts += [f"best lap {summary.best_lap:.2f} s"] if summary.best_lap is not None else []
+    parts += [f"gates {summary.pass_rate:.1%}"] if summary.pass_rate is not None else []
+    return ", ".join([*parts, f"return {number(summary.reward)}", f"{summary.episodes} episodes"])
 
 
 def _row(label: str, text: str) -> Text:

@@ -116,16 +116,16 @@ def ppo_share(updates: int) -> tuple[float, float]:
     """Share of PPO's processor time that stepping takes, and environment steps for each second of processor time."""
     from aigp_lightning.cli.ppo import parse
     from aigp_lightning.policy.config import PolicyConfig
-    from aigp_lightning.policy.learner import build
+    from aigp_lightning.policy.learner import build_model
     from aigp_lightning.policy.make_env import make_env
-    from aigp_lightning.policy.train import threads
+    from aigp_lightning.policy.train import torch_threads
 
     if TIMED not in gymnasium.registry:
         gymnasium.register(TIMED, entry_point=GateRaceEnv, vector_entry_point=TimedRace)
     config = parse(PolicyConfig, "fit", ["--config", str(REPO / "configs" / "policy.yaml"), "--env.id", TIMED])
-    with threads(1):
+    with torch_threads(1):
         env = make_env(config.env)
-        model = build(config, env)
+        model = build_model(config, env)
         samples = config.ppo.n_steps * config.env.n_envs
         model.learn(samples)  # warm up
         TimedRace.seconds, began = 0.0, time.process_time()

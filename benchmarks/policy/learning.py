@@ -101,7 +101,7 @@ def fit(task: Task, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def learn(task: Task, seed: int, folder: Path) -> dict[str, Any]:
-    """Train and judge one seed; returns what came of it."""
+    """Train one seed and evaluate it; return the result."""
     trained = cached(folder / "trained.json", lambda: fit(task, seed, folder))
     run, verdict = folder / "run", folder / "verdict"
     options = ["--model", str(run / "best"), "--episodes", str(EPISODES), "--starts", str(STARTS)]

@@ -26,9 +26,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
 from aigp_lightning.cli.ppo import parse
 from aigp_lightning.policy.config import PolicyConfig
-from aigp_lightning.policy.learner import build
+from aigp_lightning.policy.learner import build_model
 from aigp_lightning.policy.make_env import make_env
-from aigp_lightning.policy.train import threads
+from aigp_lightning.policy.train import torch_threads
 
 TARGET = 1 / 3
 PARTS = ("environments", "wrappers", "policy and buffer", "update")
@@ -78,8 +78,8 @@ def measure(config: PolicyConfig, updates: int) -> dict[str, float]:
     """
     monitored = make_env(config.env)
     inner = Clock(monitored.venv)
-    with threads(config.ppo.torch_threads):
-        model = build(config, VecMonitor(inner))
+    with torch_threads(config.ppo.torch_threads):
+        model = build_model(config, VecMonitor(inner))
         outer = Clock(model.env)
         model.env = outer
         clocks = Updates(inner, outer)

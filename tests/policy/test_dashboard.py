@@ -13,7 +13,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import BaseCallback
 
 from aigp_lightning.policy.dashboard import Dashboard, PlainLines, progress_callback
-from aigp_lightning.policy.progress import Figures, LastValues
+from aigp_lightning.policy.progress import LastScalars, TrainingStats
 from aigp_lightning.policy.train import train
 
 
@@ -56,9 +56,9 @@ def test_a_terminal_gets_a_live_view(tmp_path: Path) -> None:
 
 def test_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = small_config(tmp_path / "run", total_timesteps=512)
-    figures = Figures(10)
-    lines = PlainLines(config, figures, every=0)
-    train(config, [figures, lines])
+    stats = TrainingStats(10)
+    lines = PlainLines(config, stats, every=0)
+    train(config, [stats, lines])
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("steps ")]
     assert [line.split("  ")[0] for line in said] == ["steps 256/512", "steps 512/512"]
     assert all("return" in line and "length" in line and "success" in line for line in said)
@@ -67,7 +67,7 @@ def test_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.Capture
 
 def test_who_shows_what(tmp_path: Path) -> None:
     config, console = small_config(tmp_path), Console(file=io.StringIO(), force_terminal=True)
-    others = Figures(10), None, LastValues(), tmp_path
+    others = TrainingStats(10), None, LastScalars(), tmp_path
     assert isinstance(progress_callback(config, *others), PlainLines), "pytest's output is no terminal"
     assert isinstance(progress_callback(config, *others, console=console), Dashboard)
     config.progress = False

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aigp_lightning.policy.episodes import run_episodes, summarize, wilson
+from aigp_lightning.policy.episodes import run_episodes, summarize, wilson_interval
 
 
 class Clockwork:
@@ -61,7 +61,7 @@ def test_it_stops_when_asked() -> None:
     ],
 )
 def test_wilsons_interval_is_the_books(successes: int, trials: int, low: float, high: float) -> None:
-    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
 
 
 def episode(reward: float, length: int, **info: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_a_summary_is_what_the_episodes_say() -> None:
         ]
     )  # fmt: skip
     assert (found.episodes, found.reward, found.length, found.success) == (4, 4.5, 62.5, 0.5)
-    assert found.interval == wilson(2, 4)
+    assert found.interval == wilson_interval(2, 4)
     assert (found.race_seconds, found.race_steps) == (7.0, 95.0), "of those that succeeded"
     assert (found.best_lap, found.mean_lap, found.gates) == (2.5, 3.25, 2.25)
     assert found.gate_attempts == [6, 5, 0]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigp_lightning.policy.episodes import wilson
+from aigp_lightning.policy.episodes import wilson_interval
 
 
 def table(file: Path) -> list[dict[str, str]]:
@@ -39,7 +39,7 @@ def test_the_follower_is_a_baseline(followed: Path) -> None:
     assert found["episodes"] == len(episodes) == 6
     finished = [row for row in episodes if row["is_success"] == "True"]
     assert found["success"] == len(finished) / 6 > 0.5
-    assert found["interval"] == pytest.approx(wilson(len(finished), 6))
+    assert found["interval"] == pytest.approx(wilson_interval(len(finished), 6))
     assert found["race_seconds"] == pytest.approx(np.mean([float(row["race_seconds"]) for row in finished]))
     assert found["best_lap"] == pytest.approx(min(float(row["best_lap"]) for row in finished))
     assert found["causes"] == Counter(row["cause"] for row in episodes)

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.config import EnvConfig, EvalConfig
-from aigp_lightning.policy.make_env import for_evaluation, make_env
+from aigp_lightning.policy.make_env import evaluation_env_config, make_env
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 
@@ -67,7 +67,7 @@ def test_a_teams_module_lies_beside_the_command(
 
 def test_the_judge_has_its_own_options_on_top() -> None:
     env = EnvConfig(None, "x", "dummy", 8, {"track": "circuit", "loop": True})
-    judge = for_evaluation(env, EvalConfig({"loop": False, "laps": 3}, n_episodes=100))
-    assert judge == EnvConfig(None, "x", "dummy", 8, {"track": "circuit", "loop": False, "laps": 3})
-    assert for_evaluation(env, EvalConfig(n_episodes=5)).n_envs == 5
-    assert for_evaluation(env, EvalConfig(n_episodes=50, n_envs=32)).n_envs == 32
+    eval_env = evaluation_env_config(env, EvalConfig({"loop": False, "laps": 3}, n_episodes=100))
+    assert eval_env == EnvConfig(None, "x", "dummy", 8, {"track": "circuit", "loop": False, "laps": 3})
+    assert evaluation_env_config(env, EvalConfig(n_episodes=5)).n_envs == 5
+    assert evaluation_env_config(env, EvalConfig(n_episodes=50, n_envs=32)).n_envs == 32

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from aigp_lightning.policy.episodes import Summary
-from aigp_lightning.policy.progress import LastValues, Stopwatch, race_figures
+from aigp_lightning.policy.progress import LastScalars, Stopwatch, race_scalars
 from aigp_lightning.policy.view import PolicyView, curve, describe
 
 
@@ -19,7 +19,7 @@ def test_rollouts_updates_and_evaluations_are_kept_apart() -> None:
     for _ in range(2):
         watch.start("rollout")
         now += 5
-        watch.aside(2)  # an evaluation
+        watch.exclude(2)  # an evaluation
         watch.start("update")
         now += 9
     watch.start(None)
@@ -32,15 +32,15 @@ def test_rollouts_updates_and_evaluations_are_kept_apart() -> None:
 
 def test_what_an_environment_reports_is_logged_by_name() -> None:
     found = Summary(4, 1.0, 0.5, 9.0, 0.5, (0.1, 0.9), 7.0, 70.0, 3.0, 3.5, 2.0, [0.5, None], [4, 0], {"frame": 3})
-    assert race_figures(found) == {
+    assert race_scalars(found) == {
         "success_rate": 0.5, "pass_rate": 0.5, "gates_passed": 2.0, "race_seconds": 7.0, "best_lap": 3.0,
         "mean_lap": 3.5, "pass_rate_gate_00": 0.5, "cause_frame": 0.75,
     }  # fmt: skip
-    assert race_figures(Summary(4, 1.0, 0.5, 9.0)) == {}
+    assert race_scalars(Summary(4, 1.0, 0.5, 9.0)) == {}
 
 
 def test_the_last_value_of_everything_is_kept() -> None:
-    kept = LastValues()
+    kept = LastScalars()
     kept.write({"train/std": 1.0, "note": "text"}, {}, 1)
     kept.write({"train/std": 0.5, "time/fps": 7}, {}, 2)
     assert kept.values == {"train/std": 0.5, "time/fps": 7.0}

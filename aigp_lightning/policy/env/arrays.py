@@ -1,4 +1,4 @@
-"""Names for the arrays of this room, and the precision of all of them."""
+"""Types and precision of the environment's arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = slice(None)
 
 
 def norm(vector: Floats) -> Floats:
-    """Length of vectors.
+    """Return the length of vectors.
 
     Args:
         vector: (3, …).

@@ -1,4 +1,4 @@
-"""What the drone's camera has in view: 640×360 pixels, f = 320 pixels, tilted up by 20 degrees.
+"""The view of the drone's camera: 640×360 pixels, f = 320 pixels, tilted up by 20 degrees.
 
 That is 90 by 58.7 degrees; upwards it reaches to 49.4 degrees above body-forward, downwards to 9.4 below it.
 """
@@ -11,12 +11,12 @@ from aigp_lightning.policy.env.arrays import FLOAT, Bools, Floats, norm
 
 TILT = np.deg2rad(20.0)
 COS, SIN = FLOAT(np.cos(TILT)), FLOAT(np.sin(TILT))
-HALF_WIDTH, HALF_HEIGHT = 320 / 320, 180 / 320  # half the picture in focal lengths
+HALF_WIDTH, HALF_HEIGHT = 320 / 320, 180 / 320  # half the image in focal lengths
 NEAREST = 0.1  # m
 
 
 def in_view(points: Floats) -> Bools:
-    """Which points are in the picture.
+    """Return a mask of the points that are in the image.
 
     Args:
         points: body frame, (3, …), m.
@@ -32,7 +32,7 @@ def in_view(points: Floats) -> Bools:
 
 
 def off_axis(point: Floats) -> Floats:
-    """Angle between the camera's axis and a point, rad.
+    """Return the angle between the camera's axis and a point, rad.
 
     Args:
         point: body frame, (3, n), m.

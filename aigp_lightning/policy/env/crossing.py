@@ -1,7 +1,7 @@
-"""Did the drone fly through a gate, into its frame, or past it?
+"""Tests for flying through a gate, into its frame, or past it.
 
-Decided by the path from one control step to the next, a straight line, never by where the drone happens to be. The
-airframe counts as its radius: the opening shrinks by it, the frame grows by it.
+They use the straight path from one control step to the next, not positions alone. The airframe is a ball: the opening
+shrinks by its radius, the frame grows by it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,22 @@ BLOCKED = OUTER / 2 + RADIUS  # m from the axis that the frame reaches to
 REACH = float(np.hypot(BLOCKED * np.sqrt(2), DEPTH / 2))  # m from a gate's centre beyond which its frame can't be hit
 
 
-def to_gate(offset: Floats, cos: Floats, sin: Floats) -> Floats:
-    """World offsets from a gate's centre in the gate's frame: along the flight, right, down. (3, …)."""
+def to_gate_frame(offset: Floats, cos: Floats, sin: Floats) -> Floats:
+    """Rotate offsets from a gate's centre into the gate's frame.
+
+    Args:
+        offset: in the world, (3, …), m.
+        cos: cosine of the gate's yaw, (…).
+        sin: its sine, (…).
+
+    Returns:
+        Along the flight, right, down, (3, …), m.
+    """
     return np.stack([offset[0] * cos + offset[1] * sin, offset[1] * cos - offset[0] * sin, offset[2]])
 
 
-def crosses(before: Floats, after: Floats) -> tuple[Bools, Bools, Floats]:
-    """Does the path cross a gate's plane in the direction of flight?
+def crosses_gate(before: Floats, after: Floats) -> tuple[Bools, Bools, Floats]:
+    """Return masks of paths that cross a gate's plane in the direction of flight, through the gate or past it.
 
     Args:
         before: start of the path in the gate's frame, (3, n), m.
@@ -31,7 +40,7 @@ def crosses(before: Floats, after: Floats) -> tuple[Bools, Bools, Floats]:
     Returns:
         passes: through the opening, the airframe clear of the frame; (n,).
         misses: beside the frame; (n,).
-        share: how much of the path lies before the plane, from 0 to 1; (n,), meaningful where it crosses.
+        share: of the path that lies before the plane, from 0 to 1; (n,), valid where it crosses.
     """
     forward = (before[0] < 0) & (after[0] >= 0)
     share = np.where(forward, before[0] / np.minimum(before[0] - after[0], FLOAT(-1e-9)), FLOAT(0))
@@ -41,7 +50,7 @@ def crosses(before: Floats, after: Floats) -> tuple[Bools, Bools, Floats]:
 
 
 def hits_frame(before: Floats, after: Floats) -> Bools:
-    """Does the path touch a gate's frame?
+    """Return a mask of paths that touch a gate's frame.
 
     The gate's box is convex, and so is its opening: where the path is within the box, it stays clear of the frame if
     and only if it enters and leaves within the opening.
@@ -65,8 +74,8 @@ def hits_frame(before: Floats, after: Floats) -> Bools:
     return hit
 
 
-def frames_hit(gates: Gates, before: Floats, after: Floats) -> Bools:
-    """Does the path touch the frame of any gate of the track, be it its turn or not?
+def hits_any_frame(gates: Gates, before: Floats, after: Floats) -> Bools:
+    """Return a mask of paths that touch the frame of any gate of the track, the next one or another.
 
     Args:
         gates: of all environments.
@@ -85,10 +94,10 @@ def frames_hit(gates: Gates, before: Floats, after: Floats) -> Bools:
     if len(env):
         real = gate < gates.count[env]
         gate, env = gate[real], env[real]
-        hit[env[_pairs(gates, gate, env, before, after)]] = True
+        hit[env[_hits_frame_of(gates, gate, env, before, after)]] = True
     return hit
 
 
-def _pairs(gates: Gates, gate: Ints, env: Ints, before: Floats, after: Floats) -> Bools:
+def _hits_frame_of(gates: Gates, gate: Ints, env: Ints, before: Floats, after: Floats) -> Bools:
     centre, cos, sin = gates.centre[:, gate, env], gates.cos[gate, env], gates.sin[gate, env]
-    return hits_frame(*(to_gate(end[:, env] - centre, cos, sin) for end in (before, after)))
+    return hits_frame(*(to_gate_frame(end[:, env] - centre, cos, sin) for end in (before, after)))

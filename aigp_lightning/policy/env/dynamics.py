@@ -1,4 +1,4 @@
-"""The quadrotor: a rigid body that follows thrust and body rates with a lag."""
+"""The quadrotor: a rigid body that follows commanded thrust and body rates with a lag."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.env.arrays import FLOAT, Floats, Ints, Rows
-from aigp_lightning.policy.env.rotation import orthonormal, to_body, to_world, turn
+from aigp_lightning.policy.env.rotation import orthonormal, rotate, to_body, to_world
 from aigp_lightning.policy.env.streams import Streams
 
 GRAVITY = 9.81  # m/s²
@@ -18,7 +18,7 @@ AXES = 3
 
 @dataclass(frozen=True)
 class Vehicle:
-    """What a quadrotor can do. Mass is not needed: thrust and drag are per unit of it.
+    """Parameters of a quadrotor. Thrust and drag are per unit of mass, so that mass is not needed.
 
     The figures are a competing team's measurements in the competition's simulator (thrust, drag, delay), and a rate
     controller as in TU Delft's racing policies (lags).
@@ -40,7 +40,7 @@ class Vehicle:
     delay: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_thrust < 1.5 * GRAVITY:  # else `thrust_of` would fall near 1
+        if self.max_thrust < 1.5 * GRAVITY:  # else `action_to_thrust` would fall near 1
             raise ConfigError(f"vehicle.max_thrust is {self.max_thrust} m/s²: give at least {1.5 * GRAVITY:.1f}")
         if min(self.thrust_lag, self.rate_lag) < 0 or self.delay < 0:
             raise ConfigError("vehicle.thrust_lag, rate_lag and delay can't be negative")
@@ -50,14 +50,14 @@ class Vehicle:
 
 @dataclass(frozen=True)
 class Randomize:
-    """How much vehicles differ, drawn anew for each episode. 0.1 means a factor between 0.9 and 1.1.
+    """Ranges of the vehicles' random parameters, drawn for each episode. 0.1 means a factor between 0.9 and 1.1.
 
     Attributes:
         thrust: of the thrust that a command gives.
         rates: of the rates that a command gives, each axis its own.
         drag: of the drag, each axis its own.
         lag: of both lags.
-        delay: up to so many steps of physics more.
+        delay: largest number of further steps of physics.
     """
 
     thrust: float = 0.0
@@ -80,9 +80,9 @@ class Quadrotors:
     v̇ = g·e₃ + R·(−c·e₃ − k∘v_b∘|v_b|),  Ṙ = R·[ω]ₓ,  ċ = (c_cmd − c)/τ_c,  ω̇ = (ω_cmd − ω)/τ_ω.
 
     Attributes:
-        n: how many.
-        vehicle: what they have in common.
-        randomize: how they differ.
+        n: number of quadrotors.
+        vehicle: common parameters.
+        randomize: ranges of the random parameters.
         position, velocity: (3, n), m and m/s, world.
         attitude: (3, 3, n), body to world.
         rates: (3, n), rad/s, body.
@@ -101,11 +101,16 @@ class Quadrotors:
         self.delay: Ints = np.full(n, self.vehicle.delay, np.int64)
         self._drag = np.repeat(np.array(self.vehicle.drag, FLOAT)[:, None], n, axis=1)
         self._thrust_gain, self._rate_gain = np.ones(n, FLOAT), np.ones((3, n), FLOAT)
-        self._thrust_share = np.full(n, share(self.vehicle.thrust_lag), FLOAT)
-        self._rate_share = np.full(n, share(self.vehicle.rate_lag), FLOAT)
+        self._thrust_share = np.full(n, step_fraction(self.vehicle.thrust_lag), FLOAT)
+        self._rate_share = np.full(n, step_fraction(self.vehicle.rate_lag), FLOAT)
 
-    def redraw(self, streams: Streams, rows: Rows) -> None:
-        """Give the vehicles of new episodes their own parameters."""
+    def randomize_parameters(self, streams: Streams, rows: Rows) -> None:
+        """Draw the parameters of vehicles for new episodes.
+
+        Args:
+            streams: random numbers.
+            rows: environments whose episodes begin.
+        """
         spread, vehicle = self.randomize, self.vehicle
         if spread == Randomize():
             return
@@ -113,15 +118,15 @@ class Quadrotors:
         self._thrust_gain[rows] = 1 + spread.thrust * draws[0]
         self._rate_gain[:, rows] = 1 + spread.rates * draws[1:4]
         self._drag[:, rows] = np.array(vehicle.drag, FLOAT)[:, None] * (1 + spread.drag * draws[4:7])
-        self._thrust_share[rows] = share(vehicle.thrust_lag * (1 + spread.lag * draws[7]))
-        self._rate_share[rows] = share(vehicle.rate_lag * (1 + spread.lag * draws[8]))
+        self._thrust_share[rows] = step_fraction(vehicle.thrust_lag * (1 + spread.lag * draws[7]))
+        self._rate_share[rows] = step_fraction(vehicle.rate_lag * (1 + spread.lag * draws[8]))
         self.delay[rows] = vehicle.delay + streams.integers(0, spread.delay + 1, rows)
 
     def place(self, rows: Rows, position: Floats, velocity: Floats, attitude: Floats) -> None:
-        """Put vehicles somewhere, with hovering thrust and no rates.
+        """Place vehicles, with hovering thrust and no rates.
 
         Args:
-            rows: which, m of them.
+            rows: environments, m of them.
             position: (3, m), m.
             velocity: (3, m), m/s.
             attitude: (3, 3, m).
@@ -129,32 +134,32 @@ class Quadrotors:
         self.position[:, rows], self.velocity[:, rows], self.attitude[:, :, rows] = position, velocity, attitude
         self.rates[:, rows], self.thrust[rows] = 0, GRAVITY
 
-    def command(self, action: Floats) -> Floats:
-        """What an action asks for.
+    def scale_action(self, action: Floats) -> Floats:
+        """Convert actions to commands.
 
         Args:
-            action: (4, n) in [-1, 1]: thrust (see `thrust_of`); three body rates as shares of the largest.
+            action: (4, n) in [-1, 1]: thrust (see `action_to_thrust`); three body rates as shares of the largest.
 
         Returns:
             (4, n): thrust in m/s² and rates in rad/s.
         """
-        thrust = thrust_of(action[0], self.vehicle.max_thrust)
+        thrust = action_to_thrust(action[0], self.vehicle.max_thrust)
         rates = action[1:] * np.array(self.vehicle.max_rates, FLOAT)[:, None]
         return np.concatenate([(thrust * self._thrust_gain)[None], rates * self._rate_gain])
 
     def step(self, command: Floats) -> None:
         """Fly one step of physics, semi-implicit: rates, then attitude, then velocity, then position.
 
-        Each moves with the mean of the others before and after the step, which is exact for constant acceleration; the
-        lags are followed exactly.
+        Each is integrated with the mean of the others before and after the step, which is exact for constant
+        acceleration; the lags are integrated exactly.
 
         Args:
-            command: (4, n) as `command` returns it.
+            command: (4, n) as `scale_action` returns it.
         """
         dt, half = FLOAT(1 / PHYSICS_HZ), FLOAT(0.5 / PHYSICS_HZ)
         thrust = self.thrust + (command[0] - self.thrust) * self._thrust_share
         rates = self.rates + (command[1:] - self.rates) * self._rate_share
-        attitude = turn(self.attitude, (self.rates + rates) * half)
+        attitude = rotate(self.attitude, (self.rates + rates) * half)
         middle = (self.attitude + attitude) * FLOAT(0.5)
         body = to_body(middle, self.velocity)
         force = -self._drag * body * np.abs(body)
@@ -164,13 +169,13 @@ class Quadrotors:
         self.position = self.position + (self.velocity + velocity) * half
         self.velocity, self.attitude, self.rates, self.thrust = velocity, attitude, rates, thrust
 
-    def settle(self) -> None:
-        """Take rounding errors out of the attitudes."""
+    def orthonormalize(self) -> None:
+        """Remove accumulated rounding errors from the attitudes."""
         self.attitude = orthonormal(self.attitude)
 
 
-def thrust_of(action: Floats, max_thrust: float) -> Floats:
-    """Thrust that an action stands for: -1 none, 0 hovering, 1 the largest.
+def action_to_thrust(action: Floats, max_thrust: float) -> Floats:
+    """Convert the thrust component of an action: -1 gives no thrust, 0 hovering, 1 the largest.
 
     g·(1 + a) + (max − 2g)·max(a, 0)². A straight line from hovering to the largest would be four times as steep as the
     one below it: noise of the action, as exploration makes it, would lift the drone, and a policy that has learnt with
@@ -179,14 +184,22 @@ def thrust_of(action: Floats, max_thrust: float) -> Floats:
     Args:
         action: in [-1, 1], (n,).
         max_thrust: m/s².
+
+    Returns:
+        (n,), m/s².
     """
     up = np.maximum(action, 0)
     thrust: Floats = FLOAT(GRAVITY) * (1 + action) + FLOAT(max_thrust - 2 * GRAVITY) * up * up
     return thrust
 
 
-def action_of(thrust: Floats, max_thrust: float) -> Floats:
-    """The inverse of `thrust_of`, clipped to [-1, 1]."""
+def thrust_to_action(thrust: Floats, max_thrust: float) -> Floats:
+    """Invert `action_to_thrust`; the result is clipped to [-1, 1].
+
+    Args:
+        thrust: (n,), m/s².
+        max_thrust: m/s².
+    """
     extra = np.clip(thrust, 0, FLOAT(max_thrust)) / FLOAT(GRAVITY) - 1
     bend = FLOAT(max_thrust / GRAVITY - 2)
     up = 2 * extra / (1 + np.sqrt(np.maximum(1 + 4 * bend * np.maximum(extra, 0), 0)))
@@ -194,11 +207,11 @@ def action_of(thrust: Floats, max_thrust: float) -> Floats:
     return np.clip(action, -1, 1)
 
 
-def share(lag: float | Floats) -> Floats:
-    """How much of the way to its command a first-order lag goes within one step of physics.
+def step_fraction(lag: float | Floats) -> Floats:
+    """Return the fraction of the way to its command that a first-order lag covers in one step of physics.
 
     Args:
-        lag: time constant, s; 0 follows at once.
+        lag: time constant, s; 0 gives 1.
     """
     lag = np.asarray(lag, np.float64)
     return np.where(lag > 0, -np.expm1(-1 / (PHYSICS_HZ * np.maximum(lag, 1e-6))), 1.0).astype(FLOAT)

@@ -1,4 +1,4 @@
-"""The race as Gymnasium knows environments: one, or a vector of them."""
+"""The race as Gymnasium environments: a single one and a vector of them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ ACTIONS = Box(-1.0, 1.0, (4,), np.float32)
 _LIMIT = LIMIT.astype(np.float32)
 
 
-def _public(observation: Floats) -> Array:
-    """(37, n) to (n, 37), within the bounds of the space."""
+def _to_public(observation: Floats) -> Array:
+    """Transpose observations (37, n) to (n, 37), clipped to the bounds of the space."""
     public: Array = np.clip(observation.T, -_LIMIT, _LIMIT, dtype=np.float32, order="C")
     return public
 
 
 class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
-    """Many races at once; finished ones begin anew in the same step (`AutoresetMode.SAME_STEP`).
+    """Many races at once; finished ones are reset in the same step (`AutoresetMode.SAME_STEP`).
 
     The last observation and info of an episode are in `infos["final_obs"]` and `infos["final_info"]`, arrays over all
     environments, with the masks `_final_obs`, `_final_info`. Other infos are empty. Environment `i` of `reset(seed=s)`
     flies as a `GateRaceEnv` with `reset(seed=s + i)`.
 
     Args:
-        num_envs: how many.
-        options: as `RaceOptions`.
+        num_envs: number of races.
+        options: fields of `RaceOptions`.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  as in Gymnasium
@@ -54,11 +54,11 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin everywhere.
+        """Reset all races.
 
         Args:
             seed: environment `i` gets `seed + i`, or the i-th of a list.
-            options: none are known.
+            options: not used.
         """
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
@@ -70,7 +70,7 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
             self.race.seed(np.array(chosen, np.uint64))
         self._seeded = True
         self.race.reset()
-        return _public(self.race.observe()), {}
+        return _to_public(self.race.observe()), {}
 
     def step(self, actions: Array) -> tuple[Array, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Fly one control step.
@@ -82,7 +82,7 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
             Observations (n, 37), rewards, terminated, truncated (n,), infos.
         """
         reward, terminated, truncated = self.race.step(np.asarray(actions).T)
-        observation = _public(self.race.observe())
+        observation = _to_public(self.race.observe())
         done = terminated | truncated
         infos: dict[str, Any] = {}
         if done.any():
@@ -90,11 +90,11 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
             infos = {"final_obs": observation.copy(), "_final_obs": done, "_final_info": done.copy()}
             infos["final_info"] = self._final_info(rows, done)
             self.race.reset(rows)
-            observation[rows] = _public(self.race.observe(rows))
+            observation[rows] = _to_public(self.race.observe(rows))
         return observation, reward.astype(np.float32, copy=False), terminated, truncated, infos
 
     def _final_info(self, rows: NDArray[np.int64], done: NDArray[np.bool_]) -> dict[str, Any]:
-        """Infos of episodes that are over, spread out over all environments, with Gymnasium's masks."""
+        """Return the infos of ended episodes as arrays over all environments, with Gymnasium's masks."""
         final: dict[str, Any] = {}
         for key, values in self.race.info(rows).items():
             array = np.zeros((self.num_envs, *values.shape[1:]), values.dtype)
@@ -104,20 +104,20 @@ class GateRaceVectorEnv(VectorEnv[Array, Array, NDArray[Any]]):
 
     @property
     def state(self) -> State:
-        """Where everything is, in the world."""
+        """True positions, velocities and attitudes in the world."""
         return self.race.state
 
     @property
     def track(self) -> Gates:
-        """Every environment's gates."""
+        """Gates of every environment."""
         return self.race.gates
 
 
 class GateRaceEnv(gymnasium.Env[Array, Array]):
-    """One race.
+    """A single race.
 
     Args:
-        options: as `RaceOptions`.
+        options: fields of `RaceOptions`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  as in Gymnasium
@@ -131,37 +131,44 @@ class GateRaceEnv(gymnasium.Env[Array, Array]):
         self._seeded = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode.
+        """Start an episode.
 
         Args:
-            seed: starts its random numbers anew; without one they go on.
-            options: none are known.
+            seed: of the random numbers; without one their sequence continues.
+            options: not used.
         """
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             self.race.seed(np.array([self.np_random.integers(0, 2**63) if seed is None else seed], np.uint64))
         self._seeded = True
         self.race.reset()
-        return _public(self.race.observe())[0], {}
+        return _to_public(self.race.observe())[0], {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Fly one control step with an action, (4,) in [-1, 1]."""
+        """Fly one control step.
+
+        Args:
+            action: (4,) in [-1, 1].
+
+        Returns:
+            Observation (37,), reward, terminated, truncated, info.
+        """
         reward, terminated, truncated = self.race.step(np.asarray(action)[:, None])
         over = bool(terminated[0] or truncated[0])
         info = {key: _plain(values[0]) for key, values in self.race.info(slice(None)).items()} if over else {}
-        return _public(self.race.observe())[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
+        return _to_public(self.race.observe())[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
     @property
     def state(self) -> State:
-        """Where it is, in the world."""
+        """True position, velocity and attitude in the world."""
         return self.race.state
 
     @property
     def track(self) -> Gates:
-        """Its gates."""
+        """Gates of the race."""
         return self.race.gates
 
 
 def _plain(value: Any) -> Any:
-    """A Python scalar, or an array as it is."""
+    """Return a NumPy scalar as a Python one, an array as it is."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""What the policy sees: 37 numbers in the body frame, nothing of where on earth it is or where north is.
+"""The policy's observation: 37 numbers in the body frame, without position in the world or heading.
 
 | numbers | what |
 |---|---|
@@ -9,8 +9,8 @@
 | 21–32 | those of the gate behind it |
 | 33–36 | last action |
 
-With a camera, corners are seen where the picture has all four of them. Those of a gate out of sight are what the drone
-knows from its last sight and its own motion since, `lost` says how; those of a gate never seen are zeros.
+With a camera, the corners of a gate are seen when all four are in the image. Those of a gate out of view are estimated
+from their last measurement, as `lost` says; those of a gate never seen are zeros.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOST = ("predict", "hold", "zero")
 
 @dataclass(frozen=True)
 class Noise:
-    """What is wrong with the observation.
+    """Errors of the observation: noise, limits of the camera, delay.
 
     Attributes:
         velocity: standard deviation, m/s.
@@ -42,14 +42,14 @@ class Noise:
         rates: rad/s.
         corner: of each corner's coordinates, m for each metre of distance.
         range: of a gate's distance, as a share of it, the same for its four corners.
-        camera: whether corners come from the camera alone, or else always.
-        frame_every: steps from one picture to the next: 2 are 30 Hz at 60 Hz control.
+        camera: True if corners are seen by the camera alone; False if always.
+        frame_every: steps from one image to the next: 2 are 30 Hz at 60 Hz control.
         max_distance: m, beyond which no gate is recognised.
-        dropout: share of pictures in which a near gate isn't recognised. It grows linearly from half `max_distance`
+        dropout: share of images in which a near gate isn't recognised. It grows linearly from half `max_distance`
             on, to all of them at `max_distance`.
-        lost: corners of a gate out of sight: `predict` moves the last sight by the measured velocity and rates,
-            `hold` keeps it, `zero` forgets it.
-        delay: steps by which all but the last action is late.
+        lost: corners of a gate out of view: `predict` moves the last measurement by the measured velocity and rates,
+            `hold` keeps it, `zero` gives zeros.
+        delay: steps by which all but the last action is delayed.
     """
 
     velocity: float = 0.0
@@ -76,15 +76,15 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """The truth in the body frame, for m environments.
+class Truth:
+    """The true state in the body frame, for m environments.
 
     Attributes:
         velocity, gravity, rates: (3, m).
-        corners: of the next gate and the one behind it, (3, 8, m), m.
+        corners: of the next gate and the one after it, (3, 8, m), m.
         action: the last one, (4, m).
         step: of the episode, (m,).
-        switched: whether the next gate has just become another one, (m,).
+        switched: True where the last gate was passed in this step, (m,).
     """
 
     velocity: Floats
@@ -97,53 +97,53 @@ class Sight:
 
 
 class Observer:
-    """Turns truth into observations of `n` environments, and remembers what each one has seen.
+    """A sensor model: observations of `n` environments from their true states, with memory of the gates seen.
 
     Args:
         n: environments.
-        noise: what is wrong.
+        noise: errors of the observations.
         dt: time between observations, s.
     """
 
     def __init__(self, n: int, noise: Noise, dt: float) -> None:
         self.noise, self._dt = noise, FLOAT(dt)
         self._known, self._ever = np.zeros((3, 8, n), FLOAT), np.zeros((2, n), np.bool_)
-        self._late = np.zeros((noise.delay + 1, ACTION.start, n), FLOAT)
+        self._queue = np.zeros((noise.delay + 1, ACTION.start, n), FLOAT)
         self._exact = noise == Noise(delay=noise.delay)
 
-    def forget(self, rows: Rows) -> None:
-        """New episodes have seen nothing."""
+    def reset(self, rows: Rows) -> None:
+        """Forget what was seen in the environments `rows`, for new episodes."""
         self._known[..., rows], self._ever[:, rows] = 0, False
 
-    def observe(self, sight: Sight, streams: Streams, rows: Rows = ALL) -> Floats:
-        """Observations.
+    def observe(self, truth: Truth, streams: Streams, rows: Rows = ALL) -> Floats:
+        """Return observations, and update what is known of the gates: call it once a step.
 
         Args:
-            sight: the truth, of m environments.
-            streams: for the noise.
-            rows: which environments.
+            truth: the true state of m environments.
+            streams: random numbers for the noise.
+            rows: those environments.
 
         Returns:
             (37, m).
         """
-        own = np.concatenate([sight.velocity, sight.gravity, sight.rates])
-        corners = sight.corners
+        own = np.concatenate([truth.velocity, truth.gravity, truth.rates])
+        corners = truth.corners
         if not self._exact:
             own = own + self._deviations() * streams.normal(9, rows)
-            corners = self._corners(sight, own, streams, rows)
+            corners = self._corners(truth, own, streams, rows)
         seen = np.concatenate([own, corners.transpose(1, 0, 2).reshape(24, -1)])
         if self.noise.delay:
-            seen = self._delayed(seen, sight, rows)
-        return np.concatenate([seen, sight.action])
+            seen = self._delayed(seen, truth, rows)
+        return np.concatenate([seen, truth.action])
 
     def _deviations(self) -> Floats:
         noise = self.noise
         return np.repeat(np.array([noise.velocity, noise.gravity, noise.rates], FLOAT), 3)[:, None]
 
-    def _corners(self, sight: Sight, own: Floats, streams: Streams, rows: Rows) -> Floats:
-        """What is known of the corners, (3, 8, m)."""
-        noise, m = self.noise, sight.step.shape[0]
-        pairs = sight.corners.reshape(3, 2, 4, m)
+    def _corners(self, truth: Truth, own: Floats, streams: Streams, rows: Rows) -> Floats:
+        """Return the measured or remembered corners, (3, 8, m)."""
+        noise, m = self.noise, truth.step.shape[0]
+        pairs = truth.corners.reshape(3, 2, 4, m)
         distance = norm(pairs.mean(axis=2))
         measured = pairs
         if noise.corner or noise.range:
@@ -152,46 +152,46 @@ class Observer:
             measured = measured + FLOAT(noise.corner) * draws[:24].reshape(3, 2, 4, m) * distance[:, None]
         if not noise.camera and not noise.dropout:
             return measured.reshape(3, 8, m)
-        recognised = self._recognised(pairs, distance, sight, streams, rows)
-        known, ever = self._remembered(sight, own, rows)
+        recognised = self._recognised(pairs, distance, truth, streams, rows)
+        known, ever = self._remembered(truth, own, rows)
         known = np.where(recognised[:, None], measured, known.reshape(3, 2, 4, m)).reshape(3, 8, m)
         self._known[..., rows], self._ever[:, rows] = known, ever | recognised
         return known
 
-    def _recognised(self, pairs: Floats, distance: Floats, sight: Sight, streams: Streams, rows: Rows) -> Bools:
-        """Which of the two gates this step's picture shows, (2, m)."""
+    def _recognised(self, pairs: Floats, distance: Floats, truth: Truth, streams: Streams, rows: Rows) -> Bools:
+        """Return a mask of the gates, next and after it, that are recognised in this step, (2, m)."""
         noise = self.noise
         far = np.clip(2 * distance / FLOAT(noise.max_distance) - 1, 0, 1) if noise.camera else FLOAT(0)
         recognised = streams.uniform(2, rows) >= 1 - (1 - FLOAT(noise.dropout)) * (1 - far)
         if noise.camera:
-            picture = sight.step % noise.frame_every == 0
-            recognised &= picture & in_view(pairs).all(axis=1)
+            new_image = truth.step % noise.frame_every == 0
+            recognised &= new_image & in_view(pairs).all(axis=1)
         seen: Bools = recognised
         return seen
 
-    def _remembered(self, sight: Sight, own: Floats, rows: Rows) -> tuple[Floats, Bools]:
-        """Corners as last known, moved to now, (3, 8, m), and which gates have ever been seen, (2, m)."""
+    def _remembered(self, truth: Truth, own: Floats, rows: Rows) -> tuple[Floats, Bools]:
+        """Return the last known corners moved to now, (3, 8, m), and a mask of gates ever seen, (2, m)."""
         known, ever = self._known[..., rows], self._ever[:, rows]
         shifted = np.concatenate([known[:, 4:], np.zeros_like(known[:, 4:])], axis=1)
-        known = np.where(sight.switched, shifted, known)
-        ever = np.where(sight.switched, np.stack([ever[1], np.zeros_like(ever[1])]), ever)
+        known = np.where(truth.switched, shifted, known)
+        ever = np.where(truth.switched, np.stack([ever[1], np.zeros_like(ever[1])]), ever)
         if self.noise.lost == "zero":
             return np.zeros_like(known), ever
         if self.noise.lost == "predict":
             known = known - self._dt * (own[:3, None] + _cross(own[6:9, None], known))
         return known * np.repeat(ever, 4, axis=0), ever
 
-    def _delayed(self, seen: Floats, sight: Sight, rows: Rows) -> Floats:
-        """What was seen `delay` steps ago; at an episode's beginning its first sight."""
-        queue = np.concatenate([seen[None], self._late[:-1, :, rows]])
-        queue = np.where(sight.step == 0, seen[None], queue)
-        self._late[..., rows] = queue
+    def _delayed(self, seen: Floats, truth: Truth, rows: Rows) -> Floats:
+        """Return what was seen `delay` steps ago; at the beginning of an episode the first observation."""
+        queue = np.concatenate([seen[None], self._queue[:-1, :, rows]])
+        queue = np.where(truth.step == 0, seen[None], queue)
+        self._queue[..., rows] = queue
         oldest: Floats = queue[-1]
         return oldest
 
 
 def _cross(one: Floats, other: Floats) -> Floats:
-    """Cross product over the first axis."""
+    """Return the cross product over the first axis."""
     return np.stack(
         [
             one[1] * other[2] - one[2] * other[1],

@@ -1,4 +1,4 @@
-"""The environment's options, as they come from keywords or YAML."""
+"""Options of the environment, from keywords or YAML."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Group = TypeVar("Group", Vehicle, Randomize, Noise, RewardWeights)
 
 @dataclass(frozen=True)
 class RaceOptions:
-    """Everything about a race that can be chosen.
+    """Options of a race.
 
     Attributes:
         track: `circuit`, `sprint`, `random`, or a YAML file.
-        loop: fly on after the last lap until time is over; for training. An open course ends by truncation then.
+        loop: continue after the last lap until the time limit; for training. An open course then ends by truncation.
         laps: of a closed track.
         control_hz: actions a second, a divisor of 120.
-        max_seconds: after which an episode is truncated.
-        gate_seconds: after which a gate not passed ends the episode.
-        end_on_miss: whether flying past a gate's frame ends the episode.
+        max_seconds: time limit, at which an episode is truncated.
+        gate_seconds: time limit for passing a gate, at which the episode ends.
+        end_on_miss: True if flying past a gate's frame ends the episode.
         start: `line`, or `random`: half of the episodes start on the line, the others before any gate, in flight.
-        start_noise: how far the start is perturbed: each coordinate by up to so many m, velocity by as many m/s,
+        start_noise: perturbation of the start: each coordinate by up to so many m, velocity by as many m/s,
             roll, pitch and yaw by 0.2 rad for each of them.
-        noise, vehicle, randomize, reward: see there.
+        noise, vehicle, randomize, reward: see `Noise`, `Vehicle`, `Randomize`, `RewardWeights`.
     """
 
     track: str = "circuit"
@@ -67,7 +67,7 @@ def race_options(
     reward: Mapping[str, Any] | RewardWeights | None = None,
     **values: Any,
 ) -> RaceOptions:
-    """Options from keywords; groups may be mappings, `randomize` one number for thrust, rates, drag and lag.
+    """Return the options given by keywords; groups may be mappings, `randomize` one number for all but delay.
 
     Raises:
         ConfigError: an option is unknown or its value is wrong.

@@ -1,4 +1,4 @@
-"""The race: `n` drones, each on its own track, one call a step for all of them."""
+"""The race: `n` drones, each on its own track, stepped together."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Ints, Rows, norm
-from aigp_lightning.policy.env.crossing import crosses, frames_hit, to_gate
+from aigp_lightning.policy.env.crossing import crosses_gate, hits_any_frame, to_gate_frame
 from aigp_lightning.policy.env.dynamics import PHYSICS_HZ, Quadrotors
-from aigp_lightning.policy.env.observation import Observer, Sight
+from aigp_lightning.policy.env.observation import Observer, Truth
 from aigp_lightning.policy.env.options import RaceOptions
-from aigp_lightning.policy.env.reward import Moment, reward
+from aigp_lightning.policy.env.reward import Transition, reward
 from aigp_lightning.policy.env.rotation import points_to_body, to_body
 from aigp_lightning.policy.env.score import CODE, Score
-from aigp_lightning.policy.env.starts import start
+from aigp_lightning.policy.env.starts import place_at_start
 from aigp_lightning.policy.env.streams import Streams
 from aigp_lightning.policy.env.track import RADIUS, Gates
 from aigp_lightning.policy.env.track_file import find_track
@@ -24,7 +24,7 @@ from aigp_lightning.policy.env.track_file import find_track
 
 @dataclass(frozen=True)
 class State:
-    """The truth, for trajectories and for followers that may cheat.
+    """The true state, for trajectories and for the hand-written follower.
 
     Attributes:
         position, velocity: (n, 3), m and m/s, world.
@@ -41,14 +41,14 @@ class State:
 
 
 class Race:
-    """All environments at once. Callers reset the environments that are over, see `gym_env.py`.
+    """All environments at once. Callers reset those whose episode has ended, see `gym_env.py`.
 
     Args:
         n: environments.
         options: of the race.
 
     Attributes:
-        drones, gates, streams, score: what it is made of.
+        drones, gates, streams, score: its parts.
         gate: the gate to fly to, (n,).
         step_count: steps of the episode, (n,).
     """
@@ -74,30 +74,32 @@ class Race:
         self._corners = np.zeros((3, 8, n), FLOAT)
 
     def seed(self, seeds: NDArray[np.uint64]) -> None:
-        """Start all random streams anew from `seeds`, (n,)."""
+        """Seed the random numbers of all environments with `seeds`, (n,)."""
         self.streams.seed(seeds)
 
     def reset(self, rows: Rows = ALL) -> None:
-        """Begin new episodes in the environments `rows`."""
+        """Start new episodes in the environments `rows`."""
         options = self.options
-        self.gates.redraw(self.streams, rows)
-        self.drones.redraw(self.streams, rows)
-        first = start(self.drones, self.gates, self.streams, rows, options.start_noise, options.start == "random")
+        self.gates.draw_tracks(self.streams, rows)
+        self.drones.randomize_parameters(self.streams, rows)
+        first = place_at_start(
+            self.drones, self.gates, self.streams, rows, options.start_noise, options.start == "random"
+        )
         self.gate[rows], self.step_count[rows], self._gate_step[rows] = first, 0, 0
         self._actions[..., rows], self._switched[rows] = 0, False
         count = self.gates.count[rows]
-        self.score.begin(rows, count * options.laps if self.gates.closed else count - first)
-        self._observer.forget(rows)
-        self._aim(self._envs[rows])
+        self.score.reset(rows, count * options.laps if self.gates.closed else count - first)
+        self._observer.reset(rows)
+        self._update_targets(self._envs[rows])
 
     def step(self, action: Floats) -> tuple[Floats, Bools, Bools]:
-        """Fly one control step everywhere.
+        """Fly one control step in all environments.
 
         Args:
             action: (4, n) in [-1, 1], clipped.
 
         Returns:
-            Rewards, which episodes terminated, which were truncated; (n,) each. Look at `observe` and `score` next.
+            Rewards, masks of terminated and of truncated episodes; (n,) each.
         """
         last = self._actions[0]
         self._actions = np.concatenate([np.clip(action, -1, 1).astype(FLOAT)[None], self._actions[:-1]])
@@ -120,14 +122,14 @@ class Race:
         self.score.count_end(cause > 0, target, cause)
         body = to_body(self.drones.attitude, self._centre - after)
         action, rates = self._actions[0], self.drones.rates
-        moment = Moment(distance, moved, body, rates, action, last, passed, finished, crashed, self.dt)
-        return reward(moment, self.options.reward), terminated, truncated
+        transition = Transition(distance, moved, body, rates, action, last, passed, finished, crashed, self.dt)
+        return reward(transition, self.options.reward), terminated, truncated
 
     def observe(self, rows: Rows = ALL) -> Floats:
-        """Observations of the environments `rows` now, (37, m). Moves on what they remember: once a step."""
+        """Return observations of the environments `rows`, (37, m). Updates their memory: call it once a step."""
         drones = self.drones
         attitude = drones.attitude[..., rows]
-        sight = Sight(
+        truth = Truth(
             velocity=to_body(attitude, drones.velocity[:, rows]),
             gravity=attitude[2],
             rates=drones.rates[:, rows],
@@ -136,15 +138,15 @@ class Race:
             step=self.step_count[rows],
             switched=self._switched[rows],
         )
-        return self._observer.observe(sight, self.streams, rows)
+        return self._observer.observe(truth, self.streams, rows)
 
     def info(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """What an episode's last info says, for the environments `rows`."""
+        """Return the last info of an episode, for the environments `rows`."""
         return self.score.info(rows, self.gate[rows])
 
     @property
     def state(self) -> State:
-        """Copies of positions, velocities, attitudes, rates and next gates."""
+        """Copies of the true positions, velocities, attitudes, rates and next gates."""
         drones = self.drones
         return State(
             position=drones.position.T.copy(),
@@ -155,20 +157,23 @@ class Race:
         )
 
     def _fly(self) -> None:
-        """One control step of physics; commands take effect `delay` steps of physics after they were given."""
+        """Integrate one control step; commands take effect `delay` steps of physics after they were given."""
         delay = self.drones.delay
         for substep in range(self._substeps):
             back = np.maximum(-(-(delay - substep) // self._substeps), 0)
             action = self._actions[back, :, self._envs].T if back.any() else self._actions[0]
-            self.drones.step(self.drones.command(action))
-        self.drones.settle()
+            self.drones.step(self.drones.scale_action(action))
+        self.drones.orthonormalize()
 
     def _crossings(self, before: Floats, after: Floats) -> tuple[Bools, Bools, Floats]:
-        ends = (to_gate(end - self._centre, self._cos, self._sin) for end in (before, after))
-        return crosses(*ends)
+        ends = (to_gate_frame(end - self._centre, self._cos, self._sin) for end in (before, after))
+        return crosses_gate(*ends)
 
     def _causes(self, before: Floats, after: Floats, missed: Bools) -> Ints:
-        """Why episodes end here and now, codes; 0 where they don't. The first that applies counts."""
+        """Return the codes of the causes that end episodes in this step, (n,); 0 where none does.
+
+        Where several apply, the one assigned last below counts.
+        """
         options = self.options
         cause: Ints = np.zeros(self.n, np.int64)
         cause[(self.step_count - self._gate_step) * self.dt >= options.gate_seconds] = CODE["timeout"]
@@ -176,12 +181,20 @@ class Race:
         if options.end_on_miss:
             cause[missed] = CODE["miss"]
         cause[after[2] > FLOAT(-RADIUS)] = CODE["ground"]
-        cause[frames_hit(self.gates, before, after)] = CODE["frame"]
+        cause[hits_any_frame(self.gates, before, after)] = CODE["frame"]
         self.score.time[:] = self.step_count * FLOAT(self.dt)
         return cause
 
     def _pass(self, passed: Bools, share: Floats) -> Bools:
-        """Count gates passed and aim at the next ones. Returns which courses were finished by it, (n,)."""
+        """Count gates passed, and switch to the next ones.
+
+        Args:
+            passed: mask of environments, (n,).
+            share: of the step's path before the gate, (n,).
+
+        Returns:
+            Mask of the courses that were finished by it, (n,).
+        """
         finished = np.zeros(self.n, np.bool_)
         self._switched = passed
         envs = np.flatnonzero(passed)
@@ -195,15 +208,15 @@ class Race:
             over[:] = False
         finished[envs[over]] = True
         self.score.time[envs[over]] = when[over]
-        self.gate[envs] = self.gates.following(gate, envs)
+        self.gate[envs] = self.gates.index_after(gate, envs)
         self._gate_step[envs] = self.step_count[envs]
-        self._aim(envs)
+        self._update_targets(envs)
         return finished
 
-    def _aim(self, envs: Ints) -> None:
-        """Gather what is needed of the next gates."""
+    def _update_targets(self, envs: Ints) -> None:
+        """Gather centre, yaw and corners of the next gates in the environments `envs`."""
         gates, gate = self.gates, self.gate[envs]
         self._centre[:, envs] = gates.centre[:, gate, envs]
         self._cos[envs], self._sin[envs] = gates.cos[gate, envs], gates.sin[gate, envs]
         self._corners[:, :4, envs] = gates.corners[:, :, gate, envs]
-        self._corners[:, 4:, envs] = gates.corners[:, :, gates.following(gate, envs), envs]
+        self._corners[:, 4:, envs] = gates.corners[:, :, gates.index_after(gate, envs), envs]

@@ -1,4 +1,4 @@
-"""What a step is worth.
+"""Rewards of a step.
 
 Sources:
 
@@ -28,8 +28,8 @@ class RewardWeights:
 
     Attributes:
         progress: for each metre nearer to the gate.
-        speed_limit: m/s towards the gate that are paid for; faster is allowed. Without a limit a policy goes on to get
-            faster when it flies well, and pays with crashes; see `benchmarks/policy/RESULTS.md`.
+        speed_limit: m/s towards the gate up to which progress is rewarded; faster is allowed. Without a limit a policy
+            that flies well keeps getting faster, and crashes more; see `benchmarks/policy/RESULTS.md`.
         gate: for each gate passed.
         finish: for the whole course.
         perception: for a gate in the middle of the camera's view, each step.
@@ -59,22 +59,22 @@ class RewardWeights:
 
 
 def progress(before: Floats, after: Floats, most: float = np.inf) -> Floats:
-    """Metres nearer to the gate's centre (Swift; Song 2023).
+    """Return the metres gained towards the gate's centre (Swift; Song 2023).
 
-    An undiscounted difference: a drone that comes and goes gains nothing. With the discount in it, standing far away
-    would be paid for (potential-based shaping needs bounded potentials).
+    The difference is undiscounted: a drone that flies to and fro gains nothing. A discounted one would reward standing
+    far away (potential-based shaping needs bounded potentials).
 
     Args:
         before: distance to the gate before the step, (n,), m.
         after: distance to the same gate after it, (n,), m.
-        most: that a step is paid for, m. What is lost counts in full, so that coming and going still gains nothing.
+        most: gain that is rewarded at most, m. Losses count in full, so that flying to and fro still gains nothing.
     """
     nearer: Floats = np.minimum(before - after, FLOAT(most))
     return nearer
 
 
 def perception(gate: Floats, sharpness: float) -> Floats:
-    """exp(−λ₃·δ⁴) with δ the angle between the camera's axis and the gate (Swift).
+    """Return exp(−λ₃·δ⁴) with δ the angle between the camera's axis and the gate (Swift).
 
     Args:
         gate: centre of the next gate in the body frame, (3, n), m.
@@ -87,28 +87,28 @@ def perception(gate: Floats, sharpness: float) -> Floats:
 
 
 def smoothness(action: Floats, last: Floats) -> Floats:
-    """‖aₜ − aₜ₋₁‖² (Swift), for actions (4, n)."""
+    """Return ‖aₜ − aₜ₋₁‖² (Swift), for actions (4, n)."""
     change = action - last
     rough: Floats = (change * change).sum(axis=0)
     return rough
 
 
 def rate(rates: Floats) -> Floats:
-    """‖ω‖, the drone's own rates, (3, n) rad/s (Song 2023; TU Delft). Swift takes the commanded ones."""
+    """Return ‖ω‖ of the drone's true rates, (3, n) rad/s (Song 2023; TU Delft). Swift takes the commanded ones."""
     speed: Floats = np.sqrt((rates * rates).sum(axis=0))
     return speed
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What rewards are made of.
+class Transition:
+    """One step of `n` environments, as far as rewards depend on it.
 
     Attributes:
         before, after: distances to the gate that was flown to, (n,), m.
         gate: centre of the gate to fly to now, body frame, (3, n), m.
         rates: (3, n), rad/s.
         action, last: this step's action and the one before, (4, n).
-        passed, finished, crashed: (n,).
+        passed, finished, crashed: masks, (n,).
         dt: length of the step, s.
     """
 
@@ -124,14 +124,14 @@ class Moment:
     dt: float
 
 
-def reward(moment: Moment, weights: RewardWeights) -> Floats:
-    """Sum of the terms, (n,)."""
-    total: Floats = weights.progress * progress(moment.before, moment.after, weights.speed_limit * moment.dt)
+def reward(step: Transition, weights: RewardWeights) -> Floats:
+    """Return the sum of all terms, (n,)."""
+    total: Floats = weights.progress * progress(step.before, step.after, weights.speed_limit * step.dt)
     if weights.perception:
-        total = total + weights.perception * perception(moment.gate, weights.perception_sharpness)
+        total = total + weights.perception * perception(step.gate, weights.perception_sharpness)
     if weights.rates:
-        total = total - weights.rates * rate(moment.rates)
+        total = total - weights.rates * rate(step.rates)
     if weights.smooth:
-        total = total - weights.smooth * smoothness(moment.action, moment.last)
-    total = total + weights.gate * moment.passed + weights.finish * moment.finished - weights.crash * moment.crashed
+        total = total - weights.smooth * smoothness(step.action, step.last)
+    total = total + weights.gate * step.passed + weights.finish * step.finished - weights.crash * step.crashed
     return total

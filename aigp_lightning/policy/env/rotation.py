@@ -10,29 +10,29 @@ NEXT, AFTER = np.array([1, 2, 0]), np.array([2, 0, 1])  # indices of a cross pro
 
 
 def to_world(rotation: Floats, vector: Floats) -> Floats:
-    """R·x for (3, 3, n) and (3, n)."""
+    """Return R·x for (3, 3, n) and (3, n)."""
     turned: Floats = (rotation * vector[None]).sum(axis=1)
     return turned
 
 
 def to_body(rotation: Floats, vector: Floats) -> Floats:
-    """Rᵀ·x for (3, 3, n) and (3, n)."""
+    """Return Rᵀ·x for (3, 3, n) and (3, n)."""
     turned: Floats = (rotation * vector[:, None]).sum(axis=0)
     return turned
 
 
 def points_to_body(rotation: Floats, points: Floats) -> Floats:
-    """Rᵀ·x for (3, 3, n) and k points each, (3, k, n)."""
+    """Return Rᵀ·x for (3, 3, n) and k points each, (3, k, n)."""
     turned: Floats = (
         rotation[0][:, None] * points[0] + rotation[1][:, None] * points[1] + rotation[2][:, None] * points[2]
     )
     return turned
 
 
-def turn(rotation: Floats, angle: Floats) -> Floats:
-    """Turn bodies by `angle` about their own axes, by the Cayley map: orthogonal up to rounding, no sine or cosine.
+def rotate(rotation: Floats, angle: Floats) -> Floats:
+    """Rotate bodies by `angle` about their own axes, by the Cayley map: orthogonal up to rounding, no sine or cosine.
 
-    R·(I + 2/(1 + wᵀw)·([w]ₓ + [w]ₓ²)) with w half the angle. The angle that it turns by is 2·atan(‖angle‖/2), which
+    R·(I + 2/(1 + wᵀw)·([w]ₓ + [w]ₓ²)) with w half the angle. The resulting angle is 2·atan(‖angle‖/2), which
     differs from ‖angle‖ by ‖angle‖³/12: a third of a degree for 25° in one step.
 
     Args:
@@ -52,7 +52,7 @@ def turn(rotation: Floats, angle: Floats) -> Floats:
 
 
 def from_euler(roll: Floats, pitch: Floats, yaw: Floats) -> Floats:
-    """Attitude from roll, pitch and yaw (rad, each (n,)): yaw first, then pitch, then roll."""
+    """Return the attitude of roll, pitch and yaw (rad, each (n,)): yaw first, then pitch, then roll."""
     cr, sr, cp, sp, cy, sy = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
     rotation: Floats = np.array(
         [
@@ -66,7 +66,7 @@ def from_euler(roll: Floats, pitch: Floats, yaw: Floats) -> Floats:
 
 
 def orthonormal(rotation: Floats) -> Floats:
-    """One Newton step towards the nearest rotation, R·(3·I − RᵀR)/2: takes out what rounding has added up."""
+    """Return one Newton step towards the nearest rotation, R·(3·I − RᵀR)/2, which removes rounding errors."""
     gram = (rotation[:, :, None] * rotation[:, None]).sum(axis=0)
     fixed: Floats = rotation * FLOAT(1.5) - (rotation[:, :, None] * gram[None]).sum(axis=1) * FLOAT(0.5)
     return fixed

@@ -1,4 +1,4 @@
-"""How an episode went: what its last info says."""
+"""Results of episodes, reported in their last info."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NAMES = np.array(CAUSES)
 
 
 class Score:
-    """Counts for `n` environments.
+    """Gates, times and causes of the running episodes of `n` environments.
 
     Attributes:
         passed: gates passed in this episode, (n,).
         total: gates to pass, (n,).
-        cause: why the episode ended, codes of `CAUSES`, (n,).
+        cause: of the episode's end, codes of `CAUSES`, (n,).
         time: since the start, (n,), s; at the end the time of the last gate or of what ended it.
     """
 
@@ -32,8 +32,13 @@ class Score:
         self._lap_started, self._best_lap = np.zeros(n, FLOAT), np.full(n, np.nan, FLOAT)
         self._attempts, self._passes = np.zeros((max_gates, n), np.int64), np.zeros((max_gates, n), np.int64)
 
-    def begin(self, rows: Rows, total: Ints) -> None:
-        """New episodes."""
+    def reset(self, rows: Rows, total: Ints) -> None:
+        """Start counting new episodes.
+
+        Args:
+            rows: environments, m of them.
+            total: gates to pass, (m,).
+        """
         for counter in (self.passed, self.cause, self.time, self._lap_started):
             counter[rows] = 0
         self.total[rows] = total
@@ -42,33 +47,39 @@ class Score:
         self._passes[:, rows] = 0
 
     def count_pass(self, envs: Ints, gate: Ints, when: Floats, lap_gates: Ints) -> None:
-        """Gates were passed.
+        """Count gates passed.
 
         Args:
-            envs: in which environments, (k,).
-            gate: which gates, (k,).
+            envs: environments, (k,).
+            gate: indices of the gates, (k,).
             when: time since the start, (k,), s.
             lap_gates: gates of a lap, (k,).
         """
         self.passed[envs] += 1
         self._attempts[gate, envs] += 1
         self._passes[gate, envs] += 1
-        home = self.passed[envs] % lap_gates == 0
-        envs, when = envs[home], when[home]
+        lap_done = self.passed[envs] % lap_gates == 0
+        envs, when = envs[lap_done], when[lap_done]
         self._best_lap[envs] = np.fmin(self._best_lap[envs], when - self._lap_started[envs])
         self._lap_started[envs] = when
 
     def count_end(self, ended: Bools, gate: Ints, cause: Ints) -> None:
-        """Episodes ended, for `cause` (n,), on the way to `gate` (n,). A gate that ended one was an attempt."""
+        """Note the ends of episodes; a gate that ended one counts as attempted.
+
+        Args:
+            ended: mask, (n,).
+            gate: flown to, (n,).
+            cause: codes of `CAUSES`, (n,).
+        """
         self.cause[ended] = cause[ended]
         failed = np.flatnonzero(ended & (cause != CODE["finish"]) & (cause != CODE["time_limit"]))
         self._attempts[gate[failed], failed] += 1
 
     def info(self, rows: Rows, gate: Ints) -> dict[str, NDArray[Any]]:
-        """The last info of episodes, an array over the environments `rows` for each key.
+        """Return the last info of episodes, an array over environments for each key.
 
         Args:
-            rows: which, m of them.
+            rows: environments, m of them.
             gate: the gate flown to at the end, (m,).
         """
         passed, total = self.passed[rows], self.total[rows]

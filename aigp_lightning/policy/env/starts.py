@@ -1,4 +1,4 @@
-"""Where and how an episode begins."""
+"""Starts of episodes: on the line, or in flight between two gates."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ TILT = 0.3  # rad
 LOWEST = 0.5  # m above the ground
 
 
-def start(drones: Quadrotors, gates: Gates, streams: Streams, rows: Rows, noise: float, in_flight: bool) -> Ints:
-    """Put drones at their starts.
+def place_at_start(
+    drones: Quadrotors, gates: Gates, streams: Streams, rows: Rows, noise: float, in_flight: bool
+) -> Ints:
+    """Place drones at their starts.
 
     Args:
         drones: those of all environments.
         gates: their tracks.
         streams: their random numbers.
-        rows: which environments begin anew, m of them.
-        noise: how far starts on the line are perturbed, m.
-        in_flight: whether half of them start on the way to any gate.
+        rows: environments whose episodes begin, m of them.
+        noise: largest perturbation of starts on the line, m.
+        in_flight: True if half of them start on the way to a random gate.
 
     Returns:
         The gate to fly to first, (m,).
@@ -52,7 +54,7 @@ def start(drones: Quadrotors, gates: Gates, streams: Streams, rows: Rows, noise:
 
 
 def _on_the_way(gates: Gates, streams: Streams, rows: Rows) -> tuple[Ints, Floats, Floats, Floats]:
-    """First gate, position, velocity and Euler angles for starts between two gates. Gate 0 has none before it."""
+    """Return first gate, position, velocity and Euler angles of starts between two gates; gate 0 has none before it."""
     gate = streams.integers(0, gates.count[rows], rows)
     envs = np.arange(gates.n)[rows]
     here, there = gates.centre[:, np.maximum(gate - 1, 0), envs], gates.centre[:, gate, envs]

@@ -1,7 +1,7 @@
 """Random numbers: a stream of its own for each environment, drawn for many at once.
 
 NumPy's generators hold one state each, so that a stream per environment would need a Python loop, and one stream for
-all would make an environment's luck depend on its neighbours. A counter-based generator (Salmon et al., *Parallel
+all would make an environment's numbers depend on its neighbours. A counter-based generator (Salmon et al., *Parallel
 random numbers: as easy as 1, 2, 3*, SC 2011) has no state but a key and a position: number `i` of stream `k` is a
 function of both. Here that function is SplitMix64's output (Steele, Lea and Flood, *Fast splittable pseudorandom
 number generators*, OOPSLA 2014), whose state after `i` steps is `key + i·GOLDEN`.
@@ -19,7 +19,7 @@ UNIT = 2.0**-24  # the upper 24 bits become a float32 without rounding
 
 
 def mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's output function: every input bit changes every output bit with probability about one half."""
+    """Apply SplitMix64's output function: an input bit changes each output bit with a probability of about one half."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: NDArray[np.uint64] = bits ^ (bits >> np.uint64(31))
@@ -27,14 +27,14 @@ def mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class Streams:
-    """One stream of random numbers for each of `n` environments."""
+    """Random numbers for `n` environments, a stream each."""
 
     def __init__(self, n: int) -> None:
         self._key = np.zeros(n, np.uint64)
         self._position = np.zeros(n, np.uint64)
 
     def seed(self, seeds: NDArray[np.uint64]) -> None:
-        """Start all streams anew.
+        """Restart all streams.
 
         Args:
             seeds: (n,), one for each environment.
@@ -47,7 +47,7 @@ class Streams:
 
         Args:
             k: numbers for each environment.
-            rows: which environments; only their streams move on.
+            rows: environments; only their streams advance.
 
         Returns:
             (k, m) for the m environments selected.
@@ -76,7 +76,7 @@ class Streams:
         Args:
             low: smallest.
             high: one more than the largest, for all or (m,) for each environment.
-            rows: which environments.
+            rows: environments, m of them.
 
         Returns:
             (m,).

@@ -1,4 +1,4 @@
-"""Tracks: where the gates of each environment are."""
+"""Tracks: positions and directions of the gates of each environment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RUN_OUT = 12.0  # m behind the last gate of an open course: where the policy see
 
 @dataclass(frozen=True)
 class Layout:
-    """Tracks as they are drawn or read, m of them; a single one stands for all.
+    """Gates and starts of m tracks, drawn or read; a single track stands for all environments.
 
     Attributes:
         centre: centres of the gates, (3, G, m), m.
         yaw: direction of flight through each gate, (G, m), rad. Gates stand upright.
-        count: gates of each track, (m,); what comes behind in `centre` and `yaw` is not read.
+        count: gates of each track, (m,); further entries of `centre` and `yaw` are not used.
         start: (3, m), m.
         start_yaw: (m,), rad.
     """
@@ -37,23 +37,23 @@ class Layout:
     start_yaw: Floats
 
 
-class Source(Protocol):
-    """Where tracks come from."""
+class TrackSource(Protocol):
+    """A source of tracks: a fixed one, or random ones."""
 
     @property
     def max_gates(self) -> int:
-        """Most gates that a track has."""
+        """Largest number of gates of a track."""
 
     @property
     def closed(self) -> bool:
-        """Whether the first gate follows the last one."""
+        """True if the first gate follows the last one."""
 
     @property
     def fixed(self) -> bool:
-        """Whether it is the same track in every episode, drawn once."""
+        """True if it is the same track in every episode."""
 
     def draw(self, streams: Streams, rows: Rows) -> Layout:
-        """Tracks for the environments `rows`."""
+        """Return tracks for the environments `rows`."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ class FixedTrack:
         return int(self.layout.count[0])
 
     def draw(self, streams: Streams, rows: Rows) -> Layout:
-        """The track."""
+        """Return the track."""
         return self.layout
 
 
 def bisectors(points: Floats, closed: bool) -> Floats:
-    """Directions of gates that were given none: halfway between the edge to a gate and the edge from it.
+    """Return the default directions of gates: halfway between the edge to a gate and the edge from it.
 
     Args:
         points: start and gates, (3, 1 + G, …).
-        closed: whether the last gate leads to the first.
+        closed: True if the last gate leads to the first.
 
     Returns:
         (G, …), rad. The first gate of a closed track is entered from the last one, not from the start.
@@ -105,11 +105,11 @@ class Gates:
         corners: inner corners, (3, 4, G, n): top-left, top-right, bottom-right, bottom-left in the direction of flight.
         count: (n,).
         start, start_yaw: (3, n), (n,).
-        low, high: the box that may be flown in, (3, n) each.
-        closed: whether the first gate follows the last one.
+        low, high: corners of the box that may be flown in, (3, n) each.
+        closed: True if the first gate follows the last one.
     """
 
-    def __init__(self, n: int, source: Source) -> None:
+    def __init__(self, n: int, source: TrackSource) -> None:
         self.n, self.source, self.closed, self.max_gates = n, source, source.closed, source.max_gates
         slots = self.max_gates + 1  # one for the run-out behind the last gate
         self.centre, self.corners = np.zeros((3, slots, n), FLOAT), np.zeros((3, 4, slots, n), FLOAT)
@@ -120,8 +120,8 @@ class Gates:
         if source.fixed:
             self._put(source.draw(Streams(n), ALL), ALL)
 
-    def redraw(self, streams: Streams, rows: Rows) -> None:
-        """New tracks for the environments `rows`, where they are not the same ever after."""
+    def draw_tracks(self, streams: Streams, rows: Rows) -> None:
+        """Draw new tracks for the environments `rows`, unless the track is fixed."""
         if not self.source.fixed:
             self._put(self.source.draw(streams, rows), rows)
 
@@ -143,10 +143,10 @@ class Gates:
         self.low[:, rows] = points.min(axis=1) - FLOAT(MARGIN)
         self.high[:, rows] = points.max(axis=1) + FLOAT(MARGIN)
 
-    def following(self, gate: Ints, rows: Rows) -> Ints:
-        """The gate behind `gate` on the track; behind the last of an open course its run-out."""
-        following: Ints = gate + 1
-        return following % self.count[rows] if self.closed else np.minimum(following, self.count[rows])
+    def index_after(self, gate: Ints, rows: Rows) -> Ints:
+        """Return the index of the gate after `gate`; after the last one of an open course, that of its run-out."""
+        after: Ints = gate + 1
+        return after % self.count[rows] if self.closed else np.minimum(after, self.count[rows])
 
     @staticmethod
     def _corners(centre: Floats, cos: Floats, sin: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Reads tracks from YAML, and knows the built-in ones."""
+"""Tracks from YAML files, and the built-in ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.env.arrays import FLOAT
-from aigp_lightning.policy.env.track import OUTER, FixedTrack, Layout, Source, bisectors
+from aigp_lightning.policy.env.track import OUTER, FixedTrack, Layout, TrackSource, bisectors
+from aigp_lightning.policy.env.track_random import RandomTracks
 
 BEFORE_START = 10.0  # m before the first gate: where a track starts that doesn't say
 CLOSEST = 3.0  # m between gates that follow each other
@@ -49,14 +50,12 @@ BUILT_IN: dict[str, dict[str, Any]] = {
 }
 
 
-def find_track(name: str) -> Source:
-    """The track called `name`: a built-in one, `random`, or a YAML file.
+def find_track(name: str) -> TrackSource:
+    """Return the track called `name`: a built-in one, `random`, or a YAML file.
 
     Raises:
-        ConfigError: there is none, or the file is wrong.
+        ConfigError: there is no such track, or the file is wrong.
     """
-    from aigp_lightning.policy.env.track_random import RandomTracks
-
     if name == "random":
         return RandomTracks()
     if name in BUILT_IN:
@@ -67,10 +66,10 @@ def find_track(name: str) -> Source:
 
 
 def read_track(file: Path) -> FixedTrack:
-    """A track from a YAML file.
+    """Read a track from a YAML file.
 
     Raises:
-        ConfigError: the file can't be read, or what it says is no track; the message names the file and the place.
+        ConfigError: the file can't be read, or describes no track; the message names the file and the place.
     """
     import yaml
 
@@ -86,14 +85,18 @@ def read_track(file: Path) -> FixedTrack:
 
 
 def parse_track(data: object, name: str) -> FixedTrack:
-    """A track from what a YAML says: `gates`, and where wanted `closed`, `start`.
+    """Build a track from the contents of a YAML file: `gates`, and optionally `closed` and `start`.
 
     Positions are north, east, down in metres, so that heights are negative; yaw is in degrees, clockwise from north
     as seen from above. A gate without `yaw` looks halfway between the edges to and from it. A track without `start`
     starts 10 m before its first gate.
 
+    Args:
+        data: as parsed.
+        name: of the track, for the messages.
+
     Raises:
-        ConfigError: it is no track.
+        ConfigError: it describes no track.
     """
     top = _keys(data, f"track {name}", {"gates"}, {"closed", "start", "name"})
     closed = top.get("closed", False)
@@ -103,20 +106,20 @@ def parse_track(data: object, name: str) -> FixedTrack:
     least = 3 if closed else 1
     if not isinstance(entries, list) or len(entries) < least:
         raise ConfigError(f"track {name}: gates must be a list of at least {least} gates")
-    where = [f"track {name}: gate {index}" for index in range(len(entries))]
-    gates = [_keys(entry, place, {"position"}, {"yaw"}) for entry, place in zip(entries, where, strict=True)]
-    centres = [_position(gate["position"], place) for gate, place in zip(gates, where, strict=True)]
-    for centre, place in zip(centres, where, strict=True):
+    places = [f"track {name}: gate {index}" for index in range(len(entries))]
+    gates = [_keys(entry, place, {"position"}, {"yaw"}) for entry, place in zip(entries, places, strict=True)]
+    centres = [_position(gate["position"], place) for gate, place in zip(gates, places, strict=True)]
+    for centre, place in zip(centres, places, strict=True):
         if -centre[2] < OUTER / 2:
             raise ConfigError(
                 f"{place}: its centre is {-centre[2]:g} m above the ground, so the frame of {OUTER} m would be in it; "
                 f"position is north, east, down: give a third number of {-OUTER / 2:g} or less"
             )
-    _spacing(centres, closed, where)
-    first = _yaw(gates[0], where[0])
+    _spacing(centres, closed, places)
+    first = _yaw(gates[0], places[0])
     start, start_yaw = _start(top.get("start"), f"track {name}: start", centres, first)
     points = np.array([start, *centres], np.float64).T
-    yaws = [_yaw(gate, place) for gate, place in zip(gates, where, strict=True)]
+    yaws = [_yaw(gate, place) for gate, place in zip(gates, places, strict=True)]
     between = bisectors(points, closed)
     yaw = np.array([auto if own is None else own for own, auto in zip(yaws, between, strict=True)])
     layout = Layout(
@@ -132,7 +135,7 @@ def parse_track(data: object, name: str) -> FixedTrack:
 def _start(
     entry: object, place: str, centres: list[tuple[float, ...]], first_yaw: float | None
 ) -> tuple[tuple[float, ...], float]:
-    """Position and yaw (rad) of the start."""
+    """Return position and yaw (rad) of the start."""
     north, east, down = centres[0]
     if entry is None:
         towards = (centres[1][0] - north, centres[1][1] - east) if len(centres) > 1 else (1.0, 0.0)
@@ -181,9 +184,9 @@ def _yaw(entry: Mapping[str, Any], place: str) -> float | None:
     return math.radians(value)
 
 
-def _spacing(centres: list[tuple[float, ...]], closed: bool, where: list[str]) -> None:
+def _spacing(centres: list[tuple[float, ...]], closed: bool, places: list[str]) -> None:
     pairs = list(zip(range(len(centres)), range(1, len(centres)), strict=False))
     for one, other in pairs + [(len(centres) - 1, 0)] * closed:
         apart = math.dist(centres[one], centres[other])
         if apart < CLOSEST:
-            raise ConfigError(f"{where[other]}: only {apart:.2f} m from gate {one}; at least {CLOSEST} m are needed")
+            raise ConfigError(f"{places[other]}: only {apart:.2f} m from gate {one}; at least {CLOSEST} m are needed")

@@ -1,4 +1,4 @@
-"""Generated tracks: another course for every episode."""
+"""Generated tracks: a new course for every episode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RandomTracks:
         max_turn: rad.
         low, high: heights of the gates, m.
         climb: largest difference in height from one gate to the next, m.
-        closed, fixed: what they are not.
+        closed, fixed: always False.
     """
 
     min_gates: int = 6
@@ -39,7 +39,7 @@ class RandomTracks:
     fixed: bool = False
 
     def draw(self, streams: Streams, rows: Rows) -> Layout:
-        """New tracks: a random walk whose steps keep away from what is there already."""
+        """Return new tracks: random walks whose steps keep clear of earlier gates."""
         count = streams.integers(self.min_gates, self.max_gates + 1, rows)
         draws = streams.uniform(2, rows)
         heading, height = draws[0] * FLOAT(2 * np.pi), FLOAT(self.low) + draws[1] * FLOAT(2)
@@ -57,7 +57,7 @@ class RandomTracks:
         )
 
     def _next(self, streams: Streams, rows: Rows, path: Floats, heading: Floats) -> tuple[Floats, Floats]:
-        """The first proposal with enough clearance, else the one with most; and the heading towards it."""
+        """Return the first proposal with enough clearance, else the one with most, and the heading towards it."""
         m = heading.shape[0]
         draws = streams.uniform(3 * PROPOSALS, rows).reshape(3, PROPOSALS, m)
         here = path[:, -1]
@@ -76,11 +76,11 @@ class RandomTracks:
 
 
 def _clearance(here: Floats, places: Floats, earlier: Floats) -> Floats:
-    """How near edges come to earlier points, seen from above.
+    """Return the distances of edges from earlier points, seen from above.
 
     Args:
-        here: where the edges begin, (3, m), m.
-        places: where they end, (3, k, m), m.
+        here: begin of the edges, (3, m), m.
+        places: ends of the edges, (3, k, m), m.
         earlier: points, (3, j, m), m.
 
     Returns:

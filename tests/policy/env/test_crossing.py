@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aigp_lightning.policy.env.crossing import BLOCKED, CLEAR, crosses, frames_hit, hits_frame, to_gate
+from aigp_lightning.policy.env.crossing import BLOCKED, CLEAR, crosses_gate, hits_any_frame, hits_frame, to_gate_frame
 from aigp_lightning.policy.env.streams import Streams
 from aigp_lightning.policy.env.track import Gates
 from aigp_lightning.policy.env.track_file import parse_track
@@ -19,7 +19,7 @@ def column(point: Point) -> np.ndarray:
 
 def look(before: Point, after: Point) -> tuple[bool, bool, bool]:
     """Passes, misses, hits the frame."""
-    passes, misses, _ = crosses(column(before), column(after))
+    passes, misses, _ = crosses_gate(column(before), column(after))
     return bool(passes[0]), bool(misses[0]), bool(hits_frame(column(before), column(after))[0])
 
 
@@ -85,18 +85,18 @@ def test_frames_against_points_along_the_path() -> None:
 
 
 def test_share_of_the_step() -> None:
-    assert crosses(column((-0.1, 0, 0)), column((0.3, 0, 0)))[2][0] == pytest.approx(0.25)
+    assert crosses_gate(column((-0.1, 0, 0)), column((0.3, 0, 0)))[2][0] == pytest.approx(0.25)
 
 
 def gates(*entries: dict[str, object]) -> Gates:
     made = Gates(1, parse_track({"gates": list(entries)}, "test"))
-    made.redraw(Streams(1), slice(None))
+    made.draw_tracks(Streams(1), slice(None))
     return made
 
 
 def test_gate_frame() -> None:
     """A gate looking east: north of it is left of it."""
-    turned = to_gate(column((2, 3, -1)), np.cos(np.pi / 2), np.sin(np.pi / 2))
+    turned = to_gate_frame(column((2, 3, -1)), np.cos(np.pi / 2), np.sin(np.pi / 2))
     assert turned[:, 0] == pytest.approx([3, -2, -1], abs=1e-6)
 
 
@@ -108,4 +108,4 @@ def test_every_gate_of_the_track_can_be_hit() -> None:
         ((20, 1, -3), (20, -1, -3), False),  # through its opening
         ((14, 0, -3), (15, 0, -3), False),
     ]:
-        assert frames_hit(track, column(start), column(end))[0] == hit
+        assert hits_any_frame(track, column(start), column(end))[0] == hit

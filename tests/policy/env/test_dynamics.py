@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.policy.env.dynamics import GRAVITY, PHYSICS_HZ, Quadrotors, Randomize, Vehicle, action_of, thrust_of
-from aigp_lightning.policy.env.rotation import from_euler, turn
+from aigp_lightning.policy.env.dynamics import (
+    GRAVITY,
+    PHYSICS_HZ,
+    Quadrotors,
+    Randomize,
+    Vehicle,
+    action_to_thrust,
+    thrust_to_action,
+)
+from aigp_lightning.policy.env.rotation import from_euler, rotate
 from aigp_lightning.policy.env.streams import Streams
 
 NO_DRAG = Vehicle(drag=(0.0, 0.0, 0.0), thrust_lag=0.0, rate_lag=0.0)
@@ -76,7 +84,7 @@ def test_attitudes_stay_rotations() -> None:
     drones = Quadrotors(8, INSTANT)
     for _ in range(2000):
         drones.step(np.concatenate([np.full((1, 8), 15.0), generator.uniform(-6, 6, (3, 8))]).astype(np.float32))
-        drones.settle()
+        drones.orthonormalize()
     gram = np.einsum("jin,jkn->nik", drones.attitude, drones.attitude)
     assert np.abs(gram - np.eye(3)).max() < 1e-6
     assert np.linalg.det(drones.attitude.transpose(2, 0, 1)) == pytest.approx(np.ones(8), abs=1e-6)
@@ -84,7 +92,7 @@ def test_attitudes_stay_rotations() -> None:
 
 def test_cayley_turn_is_the_closed_form() -> None:
     half = 0.2
-    turned = turn(np.eye(3, dtype=np.float32)[:, :, None], np.array([[0], [0], [2 * half]], np.float32))[:, :, 0]
+    turned = rotate(np.eye(3, dtype=np.float32)[:, :, None], np.array([[0], [0], [2 * half]], np.float32))[:, :, 0]
     angle = 2 * np.arctan(half)
     assert turned == pytest.approx(
         np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]), abs=1e-6
@@ -140,17 +148,17 @@ def test_a_second_of_flight_against_runge_kutta() -> None:
 
 def test_thrust_of_an_action() -> None:
     actions = np.array([-1, -0.5, 0, 0.5, 1], np.float32)
-    thrust = thrust_of(actions, 51.7)
+    thrust = action_to_thrust(actions, 51.7)
     assert thrust == pytest.approx([0, GRAVITY / 2, GRAVITY, 1.5 * GRAVITY + (51.7 - 2 * GRAVITY) / 4, 51.7], rel=1e-5)
-    assert action_of(thrust, 51.7) == pytest.approx(actions, abs=1e-6)
+    assert thrust_to_action(thrust, 51.7) == pytest.approx(actions, abs=1e-6)
 
 
 def test_random_vehicles_stay_within_their_spread() -> None:
     streams, n = Streams(4000), 4000
     streams.seed(np.arange(n, dtype=np.uint64))
     drones = Quadrotors(n, Vehicle(), Randomize(thrust=0.1, rates=0.2, drag=0.3, delay=2))
-    drones.redraw(streams, slice(None))
-    command = drones.command(np.ones((4, n), np.float32))
+    drones.randomize_parameters(streams, slice(None))
+    command = drones.scale_action(np.ones((4, n), np.float32))
     gain = command[0] / 51.7
     assert 0.9 <= gain.min() < 0.91
     assert 1.09 < gain.max() <= 1.1

@@ -7,7 +7,7 @@ import pytest
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.env.camera import in_view, off_axis
-from aigp_lightning.policy.env.observation import SIZE, Noise, Observer, Sight
+from aigp_lightning.policy.env.observation import SIZE, Noise, Observer, Truth
 from aigp_lightning.policy.env.options import race_options
 from aigp_lightning.policy.env.race import Race
 from aigp_lightning.policy.env.rotation import from_euler
@@ -59,7 +59,7 @@ def test_nothing_of_position_or_heading_is_seen() -> None:
         points = getattr(other.gates, name)
         moved = np.tensordot(spin, points, axes=1) + shift.reshape(3, *[1] * (points.ndim - 1))
         getattr(other.gates, name)[:] = moved
-    other._aim(np.array([0]))
+    other._update_targets(np.array([0]))
     attitude = from_euler(angle(0.2), angle(-0.3), angle(0.7))
     position, velocity = np.array([3.0, 4.0, -2.5]), np.array([5.0, 1.0, -0.5])
     race.drones.place(ALL, position[:, None], velocity[:, None], attitude)
@@ -98,11 +98,11 @@ def test_view_to_the_sides() -> None:
         assert off_axis(point[:, None].astype(np.float32))[0] == pytest.approx(abs(side), abs=1e-3)
 
 
-def sight(corners: np.ndarray, step: int = 0, switched: bool = False, velocity: float = 0.0) -> Sight:
+def sight(corners: np.ndarray, step: int = 0, switched: bool = False, velocity: float = 0.0) -> Truth:
     n = corners.shape[-1]
     moving = np.zeros((3, n), np.float32)
     moving[0] = velocity
-    return Sight(
+    return Truth(
         velocity=moving,
         gravity=np.repeat(np.array([[0], [0], [1]], np.float32), n, axis=1),
         rates=np.zeros((3, n), np.float32),

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.policy.env.reward import Moment, RewardWeights, reward
+from aigp_lightning.policy.env.reward import RewardWeights, Transition, reward
 
 NOTHING = RewardWeights(progress=0, gate=0, finish=0, perception=0, rates=0, smooth=0, crash=0)
 
 TERMS = ("progress", "gate", "finish", "perception", "rates", "smooth", "crash")
 
 
-def moment(**values: object) -> Moment:
+def moment(**values: object) -> Transition:
     column = np.zeros((4, 1), np.float32)
-    base = Moment(
+    base = Transition(
         before=np.array([5.0]),
         after=np.array([4.8]),
         gate=np.array([[1.0], [0.0], [0.0]]),

@@ -21,7 +21,7 @@ def build(source: object, n: int = 1) -> Gates:
     streams = Streams(n)
     streams.seed(np.arange(n, dtype=np.uint64))
     gates = Gates(n, source)
-    gates.redraw(streams, slice(None))
+    gates.draw_tracks(streams, slice(None))
     return gates
 
 
@@ -33,7 +33,7 @@ def test_circuit_is_the_lap_it_says() -> None:
     edges = np.linalg.norm(np.diff(loop, axis=1), axis=0)
     assert 9 < edges.min() < edges.max() < 20
     assert edges.sum() == pytest.approx(105, abs=1.5)
-    assert gates.following(np.array([6]), slice(None)).tolist() == [0]
+    assert gates.index_after(np.array([6]), slice(None)).tolist() == [0]
 
 
 def test_corners_go_round_from_the_top_left() -> None:
@@ -49,7 +49,7 @@ def test_corners_go_round_from_the_top_left() -> None:
 def test_an_open_course_has_a_gate_to_look_at_behind_the_last_one() -> None:
     gates = build(parse_track({"gates": [GATE, {"position": [15, 0, -2], "yaw": 0}]}, "t"))
     assert not gates.closed
-    assert gates.following(np.array([1]), slice(None)).tolist() == [2]
+    assert gates.index_after(np.array([1]), slice(None)).tolist() == [2]
     assert gates.centre[:, 2, 0] == pytest.approx([15 + RUN_OUT, 0, -2])
 
 
