@@ -1,1 +1,1 @@
-"""What a finished run drew and handed over, read back from the files themselves and held against the ledger."""
+"""The audit of a finished run: its pictures, read back from files and loggers, compared with the ledger."""

@@ -1,4 +1,4 @@
-"""The audit of a run: ledger, files and loggers held against each other."""
+"""The audit of a run: ledger, files and loggers compared with each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
 PICTURES = (".jpg", ".jpeg", ".png")
 MASKED = "masked/"
 HISTORY = re.compile(r"history/epoch(\d+)/(.+)")
-MARKS = (LEDGER_FILE, "config.yaml", "results.csv")
+RUN_FILES = (LEDGER_FILE, "config.yaml", "results.csv")
 
 
 def audit(run: Path) -> Audit:
@@ -27,13 +27,16 @@ def audit(run: Path) -> Audit:
     Args:
         run: its folder.
 
+    Returns:
+        Numbers by destination, and every difference.
+
     Raises:
         DataError: there is no such run.
     """
     path = run / LEDGER_FILE
     if not run.is_dir():
         raise DataError(f"{run}: there is no such folder. `audit` takes a run's, such as runs/detect/gates.")
-    if not any((run / mark).exists() for mark in MARKS) and not wandb_folders(run) and not event_files(run):
+    if not any((run / name).exists() for name in RUN_FILES) and not wandb_folders(run) and not event_files(run):
         raise DataError(f"{run} is not a run's folder: it has no {LEDGER_FILE}, no config.yaml and no logger's files.")
     result = Audit(run, None)
     lines: Sequence[Line] = ()
@@ -42,7 +45,7 @@ def audit(run: Path) -> Audit:
         result.findings += [Finding("chain", "ledger", LEDGER_FILE, problem) for problem in lines.problems]
     else:
         result.notes.append(f"This run has no {LEDGER_FILE}: pictures were switched off, or the ledger was removed.")
-    _count(result, lines)
+    _count_lines(result, lines)
     _check_files(result, lines)
     check_tensorboard(result, lines)
     check_wandb(result, lines)
@@ -51,7 +54,7 @@ def audit(run: Path) -> Audit:
     return result
 
 
-def _count(result: Audit, lines: Sequence[Line]) -> None:
+def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
     result.tally("file").scalars = ", ".join(_csv_rows(result.run))
     for line in lines:
         tally = result.tally(line.destination)
@@ -72,10 +75,10 @@ def _csv_rows(run: Path) -> Iterator[str]:
 
 
 def _check_files(result: Audit, lines: Sequence[Line]) -> None:
-    """Every picture in the run folder is one of the ledger's, and the ledger's are there."""
+    """Compare the pictures in the run folder with the ledger, both ways."""
     on_disk = {path.relative_to(result.run).as_posix(): path for path in _pictures(result.run)}
-    due = _due(lines, on_disk)
-    for file, line in due.items():
+    expected = _expected_files(lines, on_disk)
+    for file, line in expected.items():
         path = on_disk.get(file, result.run / file)
         if not path.is_file():
             message = f"it was written in epoch {line.epoch} (line {line.number}) and is not there any more."
@@ -83,10 +86,10 @@ def _check_files(result: Audit, lines: Sequence[Line]) -> None:
         elif (digest := digest_of(path)) != line.sha256:
             message = f"it was changed: {_digests(digest, line)}."
             result.findings.append(Finding("changed", "file", file, message, line.epoch, line.number))
-    for file in sorted(set(on_disk) - set(due)):
+    for file in sorted(set(on_disk) - set(expected)):
         message = "the ledger does not know this picture."
         result.findings.append(Finding("unlisted", "file", file, message))
-    result.findings += _not_the_files(lines)
+    result.findings += _find_other_bytes(lines)
     result.tally("file").found = len(on_disk)
 
 
@@ -97,21 +100,21 @@ def _pictures(run: Path) -> Iterator[Path]:
                 yield path
 
 
-def _due(lines: Sequence[Line], on_disk: dict[str, Path]) -> dict[str, Line]:
-    """What each file must be: the last line that wrote it; and each epoch's copy, where copies were kept."""
-    due: dict[str, Line] = {}
+def _expected_files(lines: Sequence[Line], on_disk: dict[str, Path]) -> dict[str, Line]:
+    """Return for each file the last line that wrote it; and for each epoch's copy its line, where copies were kept."""
+    expected: dict[str, Line] = {}
     kept = sorted({int(match[1]) for file in on_disk if (match := HISTORY.fullmatch(file))})
     for line in lines:
         if line.file.startswith(MASKED) or (line.destination == "file" and line.outcome == "written"):
-            due[line.file] = line
+            expected[line.file] = line
             copy = f"history/epoch{line.epoch:04d}/{line.file}"
             if line.destination == "file" and kept and kept[0] <= line.epoch <= kept[-1]:
-                due[copy] = line
-    return due
+                expected[copy] = line
+    return expected
 
 
-def _not_the_files(lines: Sequence[Line]) -> Iterator[Finding]:
-    """Pictures a logger got that were never the file they are said to be."""
+def _find_other_bytes(lines: Sequence[Line]) -> Iterator[Finding]:
+    """Find pictures sent to a logger whose bytes were never those of their file."""
     written = {(line.file, line.sha256) for line in lines if line.destination == "file" and line.outcome == "written"}
     for line in lines:
         if line.outcome == "sent" and not line.file.startswith(MASKED) and (line.file, line.sha256) not in written:
@@ -124,5 +127,5 @@ def _digests(digest: str, line: Line) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""TensorBoard's event files against the ledger."""
+"""Comparison of TensorBoard's event files with the ledger."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aigp_lightning.audit.compare import compare
-from aigp_lightning.audit.findings import Audit, Finding, Handed
+from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.logfiles.event_file import read_event_file
 from aigp_lightning.media.ledger import Line
 
@@ -24,25 +24,32 @@ def event_files(run: Path) -> list[Path]:
 
 
 def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:
-    """Add what the event files show to an audit."""
+    """Add the numbers and differences of the event files to an audit.
+
+    Args:
+        result: the audit.
+        lines: of the ledger.
+    """
     paths = event_files(result.run)
     if not paths and not any(line.destination == NAME for line in lines):
         return
-    handed: list[Handed] = []
+    pictures: list[LoggedPicture] = []
     scalars: Counter[str] = Counter()
     other: Counter[str] = Counter()
     for path in paths:
         name = path.relative_to(result.run).as_posix()
-        found = read_event_file(path)
-        result.findings += [Finding("damaged", NAME, name, text) for text in found.damage]
-        handed += [Handed(image.tag, image.step, image.sha256, image.size, name, "event") for image in found.images]
-        scalars, other = scalars + found.scalars, other + found.other
+        content = read_event_file(path)
+        result.findings += [Finding("damaged", NAME, name, text) for text in content.damage]
+        pictures += [
+            LoggedPicture(image.tag, image.step, image.sha256, image.size, name, "event") for image in content.images
+        ]
+        scalars, other = scalars + content.scalars, other + content.other
     tally = result.tally(NAME)
-    tally.found = len(handed)
+    tally.found = len(pictures)
     tally.scalars = f"{sum(scalars.values())} values of {len(scalars)} scalars"
     if other:
         result.notes.append(f"TensorBoard's event files also have: {', '.join(sorted(other))}.")
-    findings, lost = compare(NAME, lines, handed)
+    findings, lost = compare(NAME, lines, pictures)
     where = "none of the event files has it" if paths else "this folder has no event files"
     for line in lost:
         message = f"epoch {line.epoch} was sent (line {line.number}), but {where}."

@@ -1,4 +1,4 @@
-"""W&B's run files and its mirror of uploaded files against the ledger."""
+"""Comparison of W&B's run files and its local mirror of uploaded files with the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from aigp_lightning.audit.compare import compare
-from aigp_lightning.audit.findings import Audit, Finding, Handed
+from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.audit.side_channels import side_channels
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run, wandb_folders
 from aigp_lightning.media.ledger import Line
@@ -19,18 +19,23 @@ LISTED, UNLISTED = "listed for upload", "not listed for upload"
 
 
 def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
-    """Add what W&B's folders show to an audit."""
+    """Add the numbers and differences of W&B's folders to an audit.
+
+    Args:
+        result: the audit.
+        lines: of the ledger.
+    """
     runs = [read_wandb_run(folder) for folder in wandb_folders(result.run)]
     if not runs and not any(line.destination == NAME for line in lines):
         return
-    named: list[Handed] = []
-    orphans: list[Handed] = []
+    named: list[LoggedPicture] = []
+    orphans: list[LoggedPicture] = []
     for run in runs:
         name = _name(result.run, run.file)
         result.findings += [Finding("damaged", NAME, name, text) for text in run.damage]
         if not run.ended and not run.damage:
             result.notes.append(f"{name} has no end: the run was killed, or still runs.")
-        rows, rest = _handed(result, run)
+        rows, rest = _pictures(result, run)
         named, orphans = named + rows, orphans + rest
     tally = result.tally(NAME)
     tally.found = len(named) + len(orphans)
@@ -40,16 +45,16 @@ def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
     result.side_channels = side_channels(runs) if runs else []
 
 
-def _handed(result: Audit, run: WandbRun) -> tuple[list[Handed], list[Handed]]:
-    """What rows name, and media files in the mirror that no row names."""
+def _pictures(result: Audit, run: WandbRun) -> tuple[list[LoggedPicture], list[LoggedPicture]]:
+    """Return the pictures that rows name, and the media files in the mirror that no row names."""
     mirror = {path: run.mirror / path for path in run.mirrored() if path.startswith(MEDIA)}
     rows = [_row(result, run, media, mirror.get(media.path)) for media in run.media]
     rest = sorted(set(mirror) - {media.path for media in run.media})
     return rows, [_orphan(result.run, mirror[path], path, path in run.files) for path in rest]
 
 
-def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None) -> Handed:
-    """A row's picture; its bytes in the mirror are checked against the row on the way."""
+def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None) -> LoggedPicture:
+    """Return the picture of a row; add a finding if its bytes in the mirror are not the row's."""
     file = _name(result.run, run.mirror / media.path)
     digest, size = media.sha256, media.size
     if path is None:
@@ -57,46 +62,50 @@ def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None) -> 
         result.findings.append(Finding("missing", NAME, file, message, media.epoch))
     else:
         data = path.read_bytes()
-        there = sha256(data).hexdigest()
-        if digest and there != digest:
-            message = f"it was changed: SHA-256 {there[:12]}… in W&B's folder, {digest[:12]}… in row {media.row}."
+        found = sha256(data).hexdigest()
+        if digest and found != digest:
+            message = f"it was changed: SHA-256 {found[:12]}… in W&B's folder, {digest[:12]}… in row {media.row}."
             result.findings.append(Finding("changed", NAME, file, message, media.epoch))
-        digest, size = digest or there, size or len(data)
-    return Handed(media.key, media.epoch, digest, size, file, f"row {media.row}")
+        digest, size = digest or found, size or len(data)
+    return LoggedPicture(media.key, media.epoch, digest, size, file, f"row {media.row}")
 
 
-def _orphan(run: Path, path: Path, relative: str, listed: bool) -> Handed:
+def _orphan(run: Path, path: Path, relative: str, listed: bool) -> LoggedPicture:
     match = MIRRORED.fullmatch(relative)
     data = path.read_bytes()
     key = match["key"] if match else relative
-    return Handed(key, None, sha256(data).hexdigest(), len(data), _name(run, path), LISTED if listed else UNLISTED)
+    return LoggedPicture(
+        key, None, sha256(data).hexdigest(), len(data), _name(run, path), LISTED if listed else UNLISTED
+    )
 
 
-def _without_row(lines: Sequence[Line], lost: Sequence[Line], orphans: list[Handed], folders: bool) -> list[Finding]:
-    """Lines without a row, and files without one: often the same pictures."""
+def _without_row(
+    lines: Sequence[Line], lost: Sequence[Line], orphans: list[LoggedPicture], folders: bool
+) -> list[Finding]:
+    """Return findings about lines without a row and files without one, paired where they are the same picture."""
     findings: list[Finding] = []
-    left = list(orphans)
+    unpaired = list(orphans)
     for line in lost:
-        there = next((one for one in left if (one.key, one.sha256) == (line.key, line.sha256)), None)
-        if there is not None:
-            left.remove(there)
-            message = (
-                f"{line.file} of epoch {line.epoch} (line {line.number}) is there, {there.place}, but no row names it."
-            )
-            findings.append(Finding("misfiled", NAME, there.file, message, line.epoch, line.number))
+        picture = next((one for one in unpaired if (one.key, one.sha256) == (line.key, line.sha256)), None)
+        if picture is not None:
+            unpaired.remove(picture)
+            which = f"{line.file} of epoch {line.epoch} (line {line.number})"
+            message = f"{which} is there, {picture.place}, but no row names it."
+            findings.append(Finding("misfiled", NAME, picture.file, message, line.epoch, line.number))
         else:
             where = "W&B has neither a row nor a file of it" if folders else "this folder has no W&B run"
             message = f"epoch {line.epoch} was sent (line {line.number}), but {where}."
             findings.append(Finding("missing", NAME, line.file, message, line.epoch, line.number))
     denied = {(x.key, x.sha256): x for x in lines if x.destination == NAME and x.outcome in ("withheld", "failed")}
-    for there in left:
-        no = denied.get((there.key, there.sha256))
-        if no is not None:
-            message = f"line {no.number} says {no.outcome} ({no.reason}), but W&B's folder has it, {there.place}."
-            findings.append(Finding("contrary", NAME, there.file, message, no.epoch, no.number))
+    for picture in unpaired:
+        denial = denied.get((picture.key, picture.sha256))
+        if denial is not None:
+            said = f"line {denial.number} says {denial.outcome} ({denial.reason})"
+            message = f"{said}, but W&B's folder has it, {picture.place}."
+            findings.append(Finding("contrary", NAME, picture.file, message, denial.epoch, denial.number))
         else:
-            message = f"no row and no line of the ledger names it; it is {there.place} ({there.size / 1e6:.2f} MB)."
-            findings.append(Finding("unlisted", NAME, there.file, message))
+            message = f"no row and no line of the ledger names it; it is {picture.place} ({picture.size / 1e6:.2f} MB)."
+            findings.append(Finding("unlisted", NAME, picture.file, message))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""The result of an audit, as plain data."""
+"""Results of an audit, as plain data."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from aigp_lightning.media.ledger import Line
 
-What = Literal["chain", "changed", "missing", "unlisted", "contrary", "misfiled", "damaged"]
-MEANING: dict[What, str] = {
+FindingKind = Literal["chain", "changed", "missing", "unlisted", "contrary", "misfiled", "damaged"]
+MEANING: dict[FindingKind, str] = {
     "contrary": "handed over although the ledger says it was not",
     "unlisted": "there, or handed over, but not in the ledger",
     "changed": "other bytes than the ledger says",
@@ -27,14 +27,14 @@ class Finding:
 
     Attributes:
         what: one of `MEANING`.
-        destination: where: `ledger`, `file`, `tensorboard`, `wandb`.
-        file: what it is about, relative to the run folder.
+        destination: one of `ledger`, `file`, `tensorboard`, `wandb`.
+        file: concerned, relative to the run folder.
         message: a sentence.
-        epoch: from 0, where it is about one.
-        line: of the ledger, from 1, where there is one.
+        epoch: concerned, from 0; None for no particular one.
+        line: of the ledger, from 1; None for no particular one.
     """
 
-    what: What
+    what: FindingKind
     destination: str
     file: str
     message: str
@@ -43,12 +43,12 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Handed:
-    """A picture as a logger has it.
+class LoggedPicture:
+    """A picture as it was found with a logger.
 
     Attributes:
-        key: its name there.
-        epoch: what it is filed under; None where it says none.
+        key: the logger's name for it.
+        epoch: that it is filed under; None where it says none.
         sha256: of its bytes.
         size: bytes.
         file: where it is, relative to the run folder.
@@ -73,8 +73,8 @@ class Tally:
         withheld: pictures it did not get, for privacy or budget.
         failed: pictures that could not be drawn or handed over.
         bytes: of those written or sent.
-        found: pictures that are really there; None where nobody here can look.
-        scalars: what is there beside pictures, in words.
+        found: pictures that were found there; None where it cannot be read back here.
+        scalars: contents beside pictures, in words.
     """
 
     destination: str
@@ -88,13 +88,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class SideChannel:
-    """Something beside scalars and pictures that a logger may hand over.
+    """A kind of data beside scalars and pictures that a logger may send.
 
     Attributes:
-        name: what.
-        handed: whether it was.
-        detail: what exactly, or how much.
-        bytes: of files.
+        name: of the kind.
+        handed: True if such data were handed to the logger.
+        detail: names or amounts.
+        bytes: of its files.
     """
 
     name: str
@@ -105,14 +105,14 @@ class SideChannel:
 
 @dataclass
 class Audit:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
         run: the run folder.
         ledger: the ledger's lines; None if the run has none.
         tallies: by destination.
         findings: every difference.
-        notes: what the reader should know, without being a difference.
+        notes: remarks that are no differences.
         side_channels: of W&B; empty if the run has no W&B folder.
     """
 
@@ -125,15 +125,15 @@ class Audit:
 
     @property
     def clean(self) -> bool:
-        """Whether everything matches."""
+        """True if everything matches."""
         return not self.findings
 
     def tally(self, destination: str) -> Tally:
-        """The numbers of a destination, made on demand."""
+        """Return the numbers of a destination, which are created on the first call."""
         return self.tallies.setdefault(destination, Tally(destination))
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the ledger's lines, for JSON."""
+        """Return everything but the ledger's lines, for JSON."""
         return {
             "run": str(self.run),
             "ledger_lines": None if self.ledger is None else len(self.ledger),

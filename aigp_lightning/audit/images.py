@@ -1,4 +1,4 @@
-"""Which pictures show a given image, and where they went."""
+"""Search of the ledger for the pictures that show a given image."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger import Line
 
 SHOWN = 5
+"""Candidates that an error names at most."""
 
 
 @dataclass(frozen=True)
 class Appearances:
-    """Where an image appears.
+    """The appearances of an image in the pictures of a run.
 
     Attributes:
-        image: as asked for.
-        source: as the ledger has it; empty if it doesn't.
-        matched: how the two were matched.
-        lines: the ledger's lines of every picture that shows it; where it is masked, it is not shown.
+        image: path asked for.
+        source: path in the ledger; empty if it is not there.
+        matched: how the two were matched, in words.
+        lines: of the ledger about every picture that shows it; masked images are not shown.
     """
 
     image: str
@@ -31,15 +32,21 @@ class Appearances:
     lines: Sequence[Line]
 
     @property
-    def left(self) -> bool:
-        """Whether a logger got a picture with it."""
+    def was_sent(self) -> bool:
+        """True if a logger got a picture that shows it."""
         return any(line.outcome == "sent" for line in self.lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the appearances for JSON."""
         names = ("epoch", "step", "kind", "file", "sha256", "destination", "outcome", "reason", "number")
         rows = [{name: value for name, value in asdict(line).items() if name in names} for line in self.lines]
-        return {"image": self.image, "source": self.source, "matched": self.matched, "left": self.left, "rows": rows}
+        return {
+            "image": self.image,
+            "source": self.source,
+            "matched": self.matched,
+            "left": self.was_sent,
+            "rows": rows,
+        }
 
 
 def find_image(lines: Sequence[Line], image: str) -> Appearances:
@@ -47,11 +54,13 @@ def find_image(lines: Sequence[Line], image: str) -> Appearances:
 
     Args:
         lines: of the ledger.
-        image: its path as the ledger has it, any path that leads to the same file, or the end of its path if only one
-            image ends so.
+        image: its path as the ledger has it, any path to the same file, or the end of its path if that is unique.
+
+    Returns:
+        The lines of those pictures; none if there is no such image.
 
     Raises:
-        DataError: several images end so.
+        DataError: the paths of several images end so.
     """
     sources = {source for line in lines for source in line.sources}
     matches, how = _match(sources, image)
@@ -74,6 +83,6 @@ def _match(sources: Collection[str], image: str) -> tuple[set[str], str]:
 
 
 def _same_file(sources: Collection[str], image: str) -> set[str]:
-    """Sources that are the same file, links followed."""
+    """Return the sources that are the same file as an image, links followed."""
     wanted = os.path.normcase(os.path.realpath(image))
     return {source for source in sources if os.path.normcase(os.path.realpath(source)) == wanted}

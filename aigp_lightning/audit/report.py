@@ -1,4 +1,4 @@
-"""An audit, to read."""
+"""The printed report of an audit."""
 
 from __future__ import annotations
 
@@ -14,46 +14,53 @@ if TYPE_CHECKING:
     from aigp_lightning.audit.images import Appearances
 
 LISTED = 12
-"""Parts of a side channel that the table names."""
+"""Parts of a side channel that the table names at most."""
 SHOWN = 25
-"""Findings of one sort that are printed; JSON has all."""
+"""Findings of one kind that are printed at most; JSON has all."""
 
 
 def print_audit(audit: Audit) -> None:
-    """Print what an audit found: numbers, side channels, differences."""
+    """Print the numbers, side channels and differences of an audit."""
     from rich.console import Console
 
     console = Console()
-    _say(console, f"audit of {audit.run}")
+    _print_line(console, f"audit of {audit.run}")
     _print_tallies(console, audit)
     if audit.side_channels:
         _print_side_channels(console, audit)
     for note in audit.notes:
-        _say(console, f"note: {note}")
+        _print_line(console, f"note: {note}")
     _print_findings(console, audit)
 
 
 def print_appearances(found: Appearances, audit: Audit) -> None:
-    """Print where an image appears."""
+    """Print the pictures that show an image.
+
+    Args:
+        found: those pictures.
+        audit: of the same run.
+    """
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     if not found.lines:
-        _say(console, f"{found.image}: nowhere. No picture in this run's ledger shows it.")
+        _print_line(console, f"{found.image}: nowhere. No picture in this run's ledger shows it.")
     else:
-        _say(console, f"{found.image}: {found.source}, found {found.matched}")
+        _print_line(console, f"{found.image}: {found.source}, found {found.matched}")
         table = Table("epoch", "picture", "destination", "outcome")
         for line in found.lines:
             table.add_row(
                 *map(_cell, (str(line.epoch), line.file, line.destination, _outcome(line.outcome, line.reason)))
             )
         console.print(table)
-        _say(console, "Loggers got pictures with it." if found.left else "It is only in files: no logger got it.")
+        _print_line(
+            console, "Loggers got pictures with it." if found.was_sent else "It is only in files: no logger got it."
+        )
     if audit.clean:
-        _say(console, "The ledger matches files and loggers.")
+        _print_line(console, "The ledger matches files and loggers.")
     else:
-        _say(console, f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
+        _print_line(console, f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
 
 
 def _outcome(outcome: str, reason: str) -> str:
@@ -85,7 +92,7 @@ def _print_side_channels(console: Console, audit: Audit) -> None:
 
 
 def _short(detail: str) -> str:
-    """The beginning of a long list; the JSON has all of it."""
+    """Shorten a long list to its beginning; the JSON has all of it."""
     parts = detail.split(", ")
     return detail if len(parts) <= LISTED else f"{', '.join(parts[:LISTED])} and {len(parts) - LISTED} more"
 
@@ -93,39 +100,39 @@ def _short(detail: str) -> str:
 def _print_findings(console: Console, audit: Audit) -> None:
     if audit.clean:
         lines = "no ledger, and no pictures" if audit.ledger is None else f"{len(audit.ledger)} lines of the ledger"
-        _say(console, f"everything matches: {lines}.")
+        _print_line(console, f"everything matches: {lines}.")
         return
     number = len(audit.findings)
-    _say(console, f"{number} differences:" if number > 1 else "1 difference:")
+    _print_line(console, f"{number} differences:" if number > 1 else "1 difference:")
     count: Counter[str] = Counter()
     order = list(MEANING)
     for finding in sorted(audit.findings, key=lambda finding: order.index(finding.what)):
         if not count[finding.what]:
-            _say(console, f"{finding.what}: {MEANING[finding.what]}")
+            _print_line(console, f"{finding.what}: {MEANING[finding.what]}")
         count[finding.what] += 1
         if count[finding.what] <= SHOWN:
-            _say(console, _sentence(finding))
+            _print_line(console, _sentence(finding))
     for what, all_of_it in count.items():
         if all_of_it > SHOWN:
-            _say(console, f"… and {all_of_it - SHOWN} more of {what!r}: --json lists all.")
+            _print_line(console, f"… and {all_of_it - SHOWN} more of {what!r}: --json lists all.")
 
 
 def _sentence(finding: Finding) -> str:
     return f"  {finding.destination:<11} {finding.file}: {finding.message}"
 
 
-def _say(console: Console, text: str) -> None:
-    """Print as it is, in one line however long: names of files must stay whole."""
+def _print_line(console: Console, text: str) -> None:
+    """Print a text unchanged in one line, however long, so that file names are not broken."""
     console.print(_printable(text), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _cell(text: str) -> Text:
-    """A cell of a table as it is: brackets in a file's name are no markup."""
+    """Return a table cell whose text is not read as markup, as brackets in a file's name would be."""
     from rich.text import Text
 
     return Text(_printable(text), overflow="fold")
 
 
 def _printable(text: str) -> str:
-    """Text of the files that are audited: escapes for what is not valid Unicode or would steer the terminal."""
+    """Escape what is not valid Unicode or would control the terminal in text from the audited files."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,7 +1,7 @@
-"""What else W&B was handed: everything that is neither a scalar nor a picture.
+"""Side channels of W&B: data that are neither scalars nor pictures.
 
-Names are those of the `wandb` options where there is one. What lies in W&B's folder or run file counts as handed over:
-an offline run is there to be synced.
+Their names are those of the `wandb` options where there is one. Everything in W&B's folder or run file counts as sent,
+since an offline run can be synced later.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ HIDDEN = ("", "redacted")
 COMMAND = ("args", "program", "code_path", "code_path_local", "executable", "root")
 PERSON = ("username", "email")
 NAMED = (*COMMAND, *PERSON, "host", "git", "writer_id", "started_at")
-OURS = ("command", "machine")
-"""Channels that this project's own logger puts into the run's config, since W&B would send them only in a bundle."""
+OWN_KEYS = ("command", "machine")
+"""Channels that this project's own logger puts into the run's config, since W&B sends them only together."""
 FILES = {
     "weights": r".*\.(ckpt|pt|pth|onnx|safetensors|torchscript)",
     "code": r"code/.*|.*\.(py|ipynb)",
@@ -29,32 +29,32 @@ FILES = {
     "config": r"config\.yaml",
     "event files": r".*tfevents.*",
 }
-"""Which of W&B's files belong to which channel."""
+"""Patterns of W&B's files, by channel."""
 DERIVED = ("wandb-summary.json",)
 PLAIN = ("header", "footer", "final", "summary", "telemetry", "metric", "request", "header", "tbrecord")
-"""Kinds of records without anything that is not told of elsewhere."""
+"""Kinds of records whose contents are reported elsewhere, or empty."""
 
 
 def side_channels(runs: Sequence[WandbRun]) -> list[SideChannel]:
-    """What W&B was handed beside scalars and pictures, over all starts of a run.
+    """List the data sent to W&B beside scalars and pictures, over all starts of a run.
 
     Args:
-        runs: every W&B folder of it.
+        runs: the contents of each of its W&B folders.
     """
     records: dict[str, Callable[[WandbRun], Iterable[str]]] = {
         "weights": _artifacts,
         "code": lambda run: (),
         "patch": lambda run: (),
         "git": _git,
-        "command": lambda run: [*_fields(run.environment, COMMAND), *_fields(run.config, OURS[:1])],
+        "command": lambda run: [*_fields(run.environment, COMMAND), *_fields(run.config, OWN_KEYS[:1])],
         "console": lambda run: [f"{run.console} pieces of output"] if run.console else (),
         "system_metrics": lambda run: [f"{run.stats} samples"] if run.stats else (),
         "requirements": lambda run: (),
         "host": _host,
         "user": lambda run: _fields(run.environment, PERSON),
-        "machine": lambda run: [*sorted(set(run.environment) - set(NAMED)), *_keys(run.config.get(OURS[1], {}))],
+        "machine": lambda run: [*sorted(set(run.environment) - set(NAMED)), *_keys(run.config.get(OWN_KEYS[1], {}))],
         "metadata": lambda run: (),
-        "config": lambda run: _keys({key: value for key, value in run.config.items() if key not in OURS}),
+        "config": lambda run: _keys({key: value for key, value in run.config.items() if key not in OWN_KEYS}),
         "event files": lambda run: ["TensorBoard sync"] if run.others["tbrecord"] else (),
         "other records": lambda run: [f"{count} {name}" for name, count in run.others.items() if name not in PLAIN],
     }
@@ -70,7 +70,7 @@ def side_channels(runs: Sequence[WandbRun]) -> list[SideChannel]:
 
 
 def _files(runs: Sequence[WandbRun]) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Names and bytes of files that are no media, by channel."""
+    """Return names and bytes of the files that are no media, by channel."""
     names: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     for run in runs:

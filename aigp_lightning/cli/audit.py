@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 
 from aigp_lightning.errors import DataError
+from aigp_lightning.files import write_atomic
 
 
 def main(verb: str, arguments: list[str]) -> int:
     """Audit a run.
+
+    Args:
+        verb: `audit`.
+        arguments: the words after it.
 
     Returns:
         1 if there are differences, else 0.
@@ -41,7 +46,8 @@ def main(verb: str, arguments: list[str]) -> int:
         else:
             print_audit(result)
         if options.json:
-            _write(Path(options.json), json.dumps(content, indent=2, ensure_ascii=False))
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            write_atomic(Path(options.json), text.encode("utf-8", errors="backslashreplace"))
     return int(not result.clean)
 
 
@@ -57,8 +63,3 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - prints that alone")
     parser.add_argument("--image", metavar="PATH", help="list every picture that shows this image, and where it went")
     return parser
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")

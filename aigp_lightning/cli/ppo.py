@@ -1,6 +1,6 @@
-"""The `ppo` verb: its own table of verbs, for the policy. Nothing of it logs anywhere but on this machine.
+"""The `ppo` verb: the policy's own table of verbs. Everything is logged on this machine alone.
 
-It stands outside `policy/`, whose import registers the environment with Gymnasium: help needs nothing of that.
+It stands outside `policy/`, whose import registers the environment with Gymnasium, which help does not need.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(verb: str, arguments: list[str]) -> int:
 
     Args:
         verb: `ppo`.
-        arguments: the verb of its own and its options.
+        arguments: a verb of `VERBS` and its options.
 
     Returns:
         The exit status: 0, 128 + the signal that ended a training.
@@ -59,22 +59,22 @@ def main(verb: str, arguments: list[str]) -> int:
         lines = "\n".join(f"  {name:<{width}}  {line}" for name, line in VERBS.items())
         print(HELP.format(program=PROGRAM, verbs=lines), end="")
         return 0
-    run: dict[str, Callable[[list[str]], int]] = {"fit": _fit, "evaluate": _evaluate, "export": _export}
-    if arguments[0] not in run:
+    verbs: dict[str, Callable[[list[str]], int]] = {"fit": _fit, "evaluate": _evaluate, "export": _export}
+    if arguments[0] not in verbs:
         from difflib import get_close_matches
 
         from aigp_lightning.errors import ConfigError
 
-        near = get_close_matches(arguments[0], run, n=1)
+        near = get_close_matches(arguments[0], verbs, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"ppo has no verb {arguments[0]!r}.{meant} `{PROGRAM} --help` lists them.")
-    return run[arguments[0]](arguments[1:])
+    return verbs[arguments[0]](arguments[1:])
 
 
 def _fit(arguments: list[str]) -> int:
     from aigp_lightning.policy.config import PolicyConfig
 
-    config = _of_run(PolicyConfig, "fit", arguments, "resume")
+    config = _parse_with_run_config(PolicyConfig, "fit", arguments, "resume")
     from aigp_lightning.policy.train import train
 
     ended_by = train(config).signal
@@ -84,7 +84,7 @@ def _fit(arguments: list[str]) -> int:
 def _evaluate(arguments: list[str]) -> int:
     from aigp_lightning.policy.verb_config import EvaluateConfig
 
-    config = _of_run(EvaluateConfig, "evaluate", arguments, "model")
+    config = _parse_with_run_config(EvaluateConfig, "evaluate", arguments, "model")
     from aigp_lightning.policy.evaluate import evaluate
 
     evaluate(config)
@@ -101,19 +101,19 @@ def _export(arguments: list[str]) -> int:
     return 0
 
 
-def _of_run(kind: type[Options], verb: str, arguments: list[str], option: str) -> Options:
-    """Parse; where an option names a run, on top of the run's own configuration."""
+def _parse_with_run_config(kind: type[Options], verb: str, arguments: list[str], option: str) -> Options:
+    """Parse the options; if one of them names a run's model, on top of that run's configuration."""
     config = parse(kind, verb, arguments)
-    named = getattr(config, option)
-    if named is None:
+    model = getattr(config, option)
+    if model is None:
         return config
     from aigp_lightning.policy.models import find_model, find_run
 
-    run = find_run(find_model(named, f"--{option}"))
+    run = find_run(find_model(model, f"--{option}"))
     if run is None:
         if not any(word.startswith("--config") for word in arguments):
             print(
-                f"note: no run's config.yaml lies above {named}, so the environment is the default one; --config names "
+                f"note: no run's config.yaml lies above {model}, so the environment is the default one; --config names "
                 "another",
                 file=sys.stderr,
             )
@@ -122,13 +122,13 @@ def _of_run(kind: type[Options], verb: str, arguments: list[str], option: str) -
 
 
 def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None = None) -> Options:
-    """Parse words into a dataclass; help and mistakes end the program, as argparse does.
+    """Parse the options of a verb into a dataclass; help and mistakes end the program, as in argparse.
 
     Args:
         kind: the dataclass; its fields are the options, its docstring their help.
-        verb: of the policy's.
+        verb: one of `VERBS`.
         arguments: the words after it.
-        base: a YAML that all others go on top of.
+        base: a YAML file that other options override.
     """
     from jsonargparse import ArgumentParser
 

@@ -117,7 +117,7 @@ def test_an_image_by_any_path_that_leads_to_it(tmp_path: Path) -> None:
     for asked in ("one/a.jpg", str(tmp_path / "one" / "a.jpg"), "two/../one/a.jpg"):
         found = find_image(lines, asked)
         assert (found.source, [line.key for line in found.lines]) == ("one/a.jpg", ["p0"])
-        assert not found.left
+        assert not found.was_sent
     with pytest.raises(DataError, match="2 images are named so"):
         find_image(lines, "a.jpg")
     if sys.platform != "win32":
