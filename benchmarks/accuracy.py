@@ -151,7 +151,7 @@ def synthetic_once(folder: Path, args: argparse.Namespace) -> Path:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=tuple(TASKS), default="detect", help="what is trained")
     parser.add_argument("--data", type=Path, action="append", help="a data.yaml; may repeat; else a synthetic set")

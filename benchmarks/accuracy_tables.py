@@ -1,4 +1,4 @@
-"""What `accuracy.py` can compare, and how it tells what came of it: verdicts and Markdown tables."""
+"""Tasks that `accuracy.py` compares, and the verdicts and Markdown tables of its results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SETTINGS = ("epochs", "imgsz", "batch", "nbs", "warmup_epochs", "close_mosaic", 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained, and how it is scored.
+    """A task: its models, its data and its scores.
 
     Attributes:
         model: the model's name, without `.yaml`.
@@ -37,25 +37,25 @@ TASKS = {
 
 
 def keys(task: str) -> list[tuple[str, str]]:
-    """Names of mAP50 and mAP50-95 of everything that the task measures."""
+    """Names of the task's mAP50 and mAP50-95."""
     return [(f"mAP50{ending}", f"mAP50-95{ending}") for ending in TASKS[task].measured]
 
 
 def fits(found: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether a run was made under these settings; runs from before there was a choice of task are of detect."""
+    """True if a run was made under these settings; runs without a task, of an earlier version, are of detect."""
     known = {"task": "detect", **found}
     return all(key in known and known[key] == value for key, value in settings.items())
 
 
 def select(runs: list[dict[str, Any]], shown: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Runs of one data set under one setting, by side, in the order of the seeds."""
+    """Return the runs of one data set under one setting, by side, in the order of the seeds."""
     same = {key: value for key, value in shown.items() if key != "seeds"}
     chosen = [r for r in runs if r["seed"] in shown["seeds"] and fits(r, same)]
     return {side: sorted((r for r in chosen if r["side"] == side), key=lambda r: r["seed"]) for side in SIDES}
 
 
 def verdict(runs: dict[str, list[dict[str, Any]]], key: str) -> dict[str, Any]:
-    """Whether ours is no lower than theirs within the spread of the seeds.
+    """Judge if ours is no lower than theirs within the spread of the seeds.
 
     The spread is the larger of the two sides' standard deviations over the seeds (0 with one seed).
 

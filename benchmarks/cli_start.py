@@ -1,4 +1,4 @@
-"""How soon the command line answers: our `--help` and `fit --help` against an empty LightningCLI's `fit --help`.
+"""Start-up time of the command line: our `--help` and `fit --help` against an empty LightningCLI's `fit --help`.
 
 Every call is a fresh process, in alternating order. The empty one is three lines: an import, and `LightningCLI()` with
 nothing configured, which takes any model and any data module by class path. Nothing is asserted. The targets: `--help`
@@ -25,7 +25,7 @@ HEAVY = ("torch", "lightning", "ultralytics", "cv2", "albumentations", "jsonargp
 
 
 def imported(command: list[str], env: dict[str, str]) -> list[str]:
-    """Which of the heavy packages a call imports, by Python's own list of import times."""
+    """Return the heavy packages that a call imports, by Python's own list of import times."""
     done = subprocess.run(
         [command[0], "-X", "importtime", *command[1:]], env=env, capture_output=True, text=True, check=True
     )

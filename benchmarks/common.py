@@ -1,11 +1,14 @@
-"""What the benchmarks share: a quiet reference, data sets both sides can read, fresh processes, the machine's line."""
+"""Shared parts of the benchmarks: a quiet reference, data sets both sides can read, fresh processes, results."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,12 @@ if str(REPO) not in sys.path:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(threads: int | None = None, device: str = "cpu") -> str:
-    """One line to put a figure into context: figures of different lines are not to be compared."""
+    """Return the machine in a line, printed above figures: those of different lines are not to be compared."""
     import platform
 
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "ultralytics"))
@@ -31,7 +34,7 @@ def machine(threads: int | None = None, device: str = "cpu") -> str:
 
 
 def environment(folder: Path, threads: int | None = None) -> dict[str, str]:
-    """Variables for a child process: off the network, settings of Ultralytics in `folder` instead of the home folder.
+    """Return the environment of a child process: off the network, Ultralytics' settings in `folder`, not at home.
 
     Args:
         folder: a temporary one.
@@ -80,21 +83,67 @@ def run(command: list[str], env: dict[str, str], log: Path) -> None:
         raise SystemExit(f"failed: {' '.join(command)}\n(whole output: {log})")
 
 
-def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path, name: str) -> Any:
-    """Run `script --worker FILE` in a fresh process; the file holds `spec`, and gets the result in its place.
+def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path, name: str, processes: int = 1) -> Any:
+    """Run `script --worker FILE` in fresh processes; the file holds `spec`, and gets the result in its place.
+
+    Args:
+        script: a benchmark that calls `run_benchmark`.
+        spec: what it is to do.
+        env: environment of the processes.
+        folder: for the file and the processes' output.
+        name: of the file, without its ending.
+        processes: started by torchrun where there are several.
 
     Returns:
-        What the worker wrote.
+        The result of the first process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.json"
     write_json(file, spec)
-    run([sys.executable, script, "--worker", str(file)], env, folder / f"{name}.log")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), script, "--worker", str(file)]
+    run(command, env, folder / f"{name}.log")
     return json.loads(file.read_text(encoding="utf-8"))["result"]
 
 
+def add_result_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `run_benchmark` needs."""
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+
+
+def run_benchmark(
+    args: argparse.Namespace,
+    work: Callable[[dict[str, Any]], Any],
+    measure: Callable[[argparse.Namespace, Path], dict[str, Any]],
+    print_table: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Measure, print and write; or, in a process that `worker` started, do its part.
+
+    Args:
+        args: with the options of `add_result_options`.
+        work: does the part of a worker, and returns its result; None in all but the first of several processes.
+        measure: starts the workers, with a temporary folder, and returns the results.
+        print_table: prints the results.
+
+    Returns:
+        The results; empty in a worker.
+    """
+    if args.worker:
+        done = work(json.loads(args.worker.read_text(encoding="utf-8")))
+        if done is not None:
+            write_json(args.worker, {"result": done})
+        return {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
+        result = measure(args, Path(temp))
+    print_table(result)
+    if args.json:
+        write_json(args.json, result)
+    return result
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write whole or not at all, so that an interrupted run can be resumed."""
+    """Write JSON atomically, so that an interrupted benchmark can be resumed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")

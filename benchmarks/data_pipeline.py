@@ -50,7 +50,7 @@ TILES = 4
 
 
 class Decodes:
-    """Counts calls of `cv2.imdecode`, which both sides read files with."""
+    """A counter of calls of `cv2.imdecode`, which both sides read files with."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -115,7 +115,7 @@ def repeat(images: Path, folder: Path, number: int) -> None:
 
 
 def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
-    """Batches of our data path, without end."""
+    """Yield batches of our data path, without end."""
     config = AugmentConfig()
     dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch)
     sampler = TrainBatchSampler(len(records), batch, 0, 0, 1, 0, config.mosaic)
@@ -129,7 +129,7 @@ def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: i
 
 
 def their_batches(folder: Path, imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
-    """Batches of Ultralytics' YOLODataset with its default settings, without end."""
+    """Yield batches of Ultralytics' YOLODataset with its default settings, without end."""
     config = get_cfg(overrides={"imgsz": imgsz, "task": "detect"})
     data = {"names": {i: str(i) for i in range(100)}, "nc": 100, "channels": 3}
     dataset = build_yolo_dataset(config, str(folder / "images" / "train"), batch, data, mode="train")
@@ -141,7 +141,7 @@ def their_batches(folder: Path, imgsz: int, batch: int) -> Iterator[dict[str, An
 
 
 def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, float]:
-    """Milliseconds a sample of every stage of ours, means; `collate` is of a whole batch, divided."""
+    """Return the mean milliseconds a sample of every stage of ours; `collate` is a batch's, divided."""
     spent: dict[str, float] = {}
 
     def clock(name: str, start: float) -> float:

@@ -1,8 +1,8 @@
-"""What the pictures of a run cost: the quick recipe with three validation mosaics every epoch, against none at all.
+"""The cost of a run's pictures: the quick recipe with three validation mosaics every epoch, against none at all.
 
 Both sides are whole `fit` commands in fresh processes, one at a time and in alternating order, from the same data set,
 which is made beforehand: start-up, training, validation, checkpoints, TensorBoard, and all pictures drawn, encoded,
-written and handed over before the process ends. The sides differ in `--media.routes.everything` alone.
+written and sent before the process ends. The sides differ in `--media.routes.everything` alone.
 
 Whole runs differ by more than pictures cost on a machine that others use too. So the threads that draw and that write
 TensorBoard's file are measured as well: their processor seconds, as a share of the run's wall time, are what they could
@@ -14,21 +14,19 @@ at most have held it up if nothing ran beside anything. Target: at most 2 %, and
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import REPO, cores, environment, machine, synthetic, worker, write_json
+from common import REPO, add_result_options, cores, environment, machine, run_benchmark, synthetic, worker
 
 SIDES = {"pictures": "[file,tensorboard]", "none": "[]"}
 
 
 def fit(spec: dict[str, Any]) -> dict[str, Any]:
-    """Run `fit` in this process; returns wall and processor seconds, and those of the pictures' threads."""
+    """Run `fit` in this process; return wall and processor seconds, and those of the pictures' threads."""
     start = time.perf_counter()
     from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
@@ -57,7 +55,7 @@ def fit(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def timed(side: str, args: argparse.Namespace, data: Path, env: dict[str, str], folder: Path, number: int) -> Any:
-    """Run `fit` once in a fresh process; adds how many lines the run's ledger has."""
+    """Run `fit` once in a fresh process; add the number of the ledger's lines."""
     configs, name = REPO / "configs", f"{side}-{number}"
     words = ["fit", "--config", configs / "detector.yaml", "--config", configs / "quick.yaml", "--run.name", name]
     words += ["--data.data_yaml", data, "--run.root", folder, "--trainer.max_epochs", args.epochs]
@@ -111,7 +109,7 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a data.yaml; without it a synthetic set is made in a temp folder")
     parser.add_argument("--images", type=int, default=384, help="training pictures of the synthetic set")
@@ -119,23 +117,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores(), help="of PyTorch")
     parser.add_argument("--options", default="", help="further options of both runs, e.g. '--data.imgsz 64'")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    add_result_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and print."""
-    args = parse()
-    if args.worker is not None:
-        spec = json.loads(args.worker.read_text(encoding="utf-8"))
-        write_json(args.worker, {"result": fit(spec)})
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        result = measure(args, Path(folder))
-    print_table(result)
-    if args.json:
-        write_json(args.json, result)
+    run_benchmark(parse(), fit, measure, print_table)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,29 @@ ours uses `--workers`. Ultralytics may choose its fastest kernels (deterministic
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from common import absolute_yaml, cores, environment, machine, quiet_reference, synthetic, worker, write_json
+from common import (
+    absolute_yaml,
+    add_result_options,
+    cores,
+    environment,
+    machine,
+    quiet_reference,
+    run_benchmark,
+    synthetic,
+    worker,
+)
 
 SIDES = ("ours", "ultralytics")
 
 
 class Clock:
-    """Seconds of every epoch: by the clock, and of processor time in this process and its loader's workers."""
+    """A stopwatch of epochs: wall seconds, and processor seconds of this process and its loader's workers."""
 
     def __init__(self, device: str) -> None:
         self.gpu, self._start, self._busy = device != "cpu", 0.0, 0.0
@@ -45,11 +53,11 @@ class Clock:
         return time.perf_counter(), sum(sum(process.cpu_times()[:2]) for process in family)
 
     def start(self, *_: Any) -> None:
-        """An epoch begins."""
+        """Start timing an epoch."""
         self._start, self._busy = self._now()
 
     def stop(self, *_: Any) -> None:
-        """An epoch ends."""
+        """Note the time of the epoch."""
         now, busy = self._now()
         self.seconds.append(now - self._start)
         self.cpu_seconds.append(busy - self._busy)
@@ -115,6 +123,11 @@ def train_theirs(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def train(spec: dict[str, Any]) -> dict[str, Any]:
+    """Train the side that `spec` names."""
+    return train_ours(spec) if spec["side"] == "ours" else train_theirs(spec)
+
+
 def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run both sides `--rounds` times.
 
@@ -174,7 +187,7 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a data.yaml; without it a synthetic set is made in a temp folder")
     parser.add_argument("--images", type=int, default=192, help="training pictures of the synthetic set")
@@ -192,8 +205,7 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="let Ultralytics take the threads that it chooses on a CPU: cores - 1",
     )
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    add_result_options(parser)
     args = parser.parse_args()
     if args.worker is None and args.epochs <= args.warmup:
         parser.error("--epochs must be more than --warmup")
@@ -202,17 +214,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Compare, print, write."""
-    args = parse()
-    if args.worker:
-        spec = json.loads(args.worker.read_text(encoding="utf-8"))
-        train = train_ours if spec["side"] == "ours" else train_theirs
-        write_json(args.worker, {"result": train(spec)})
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
-        result = compare(args, Path(temp))
-    print_table(result)
-    if args.json:
-        write_json(args.json, result)
+    run_benchmark(parse(), train, compare, print_table)
 
 
 if __name__ == "__main__":

@@ -14,23 +14,21 @@ step of a curve. `--batch 2` shows that.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from case import IMGSZ, build
-from common import environment, machine, run, write_json
+from common import add_result_options, environment, machine, run_benchmark, worker
 
 TOLERANCE = 1e-5
 """Largest difference that counts as rounding: a convolution rounds differently for batches of another size."""
 
 
-def validate(spec: dict[str, Any]) -> dict[str, Any]:
-    """Validate in this process and those beside it; returns every figure that a validation has."""
+def validate(spec: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """Validate in this process and those beside it; return every figure of the validation in the first one."""
     import lightning.pytorch as pl
 
     from aigp_lightning.data.datamodule import YoloDataModule
@@ -47,11 +45,11 @@ def validate(spec: dict[str, Any]) -> dict[str, Any]:
     data = YoloDataModule(spec["data"], imgsz=IMGSZ, batch_size=spec["batch"], workers=0)
     trainer.validate(module, data, verbose=False)
     logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
-    return {"first": trainer.is_global_zero, "figures": figures(module, logged)}
+    return figures(module, logged) if trainer.is_global_zero else None
 
 
 def figures(module: Any, logged: dict[str, float]) -> dict[str, dict[str, Any]]:
-    """Everything that was found, by group and name; values are numbers or lists of them."""
+    """Return the figures of a validation by group and name; values are numbers or lists of them."""
     metrics = module.metrics
     report = metrics.report
 
@@ -81,7 +79,7 @@ def figures(module: Any, logged: dict[str, float]) -> dict[str, dict[str, Any]]:
 
 
 def difference(one: Any, other: Any) -> float:
-    """Largest difference of two figures, as a share of those above 1; infinite where one has more numbers."""
+    """Return the largest difference of two figures, relative for those above 1; infinite if one has more numbers."""
     ours, theirs = (value if isinstance(value, list) else [value] for value in (one, other))
     if len(ours) != len(theirs):
         return float("inf")
@@ -89,18 +87,14 @@ def difference(one: Any, other: Any) -> float:
 
 
 def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Validate on every number of processes; returns figures of the first, and differences of the others to it."""
+    """Validate on every number of processes; return figures of the first, and differences of the others."""
     weights, data = build(folder, args.images, 2 * args.batch)
     spec = {"weights": str(weights), "data": str(data), "folder": str(folder), "batch": args.batch}
     env = environment(folder / "settings", 1)
     found = {}
     for processes in args.processes:
-        file = folder / f"{processes}.json"
-        write_json(file, {**spec, "processes": processes})
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        command = [sys.executable, *(launcher if processes > 1 else []), __file__, "--worker", str(file)]
-        run(command, env, folder / f"{processes}.log")
-        found[processes] = json.loads(file.read_text(encoding="utf-8"))["figures"]
+        part = {**spec, "processes": processes}
+        found[processes] = worker(__file__, part, env, folder, str(processes), processes)
     base = found[args.processes[0]]
     differences = {
         group: {
@@ -132,42 +126,31 @@ def print_table(result: dict[str, Any]) -> None:
         key = next(iter(values), "-")
         shown = values.get(key, "-")
         shown = f"{len(shown)} numbers" if isinstance(shown, list) else f"{shown:.6g}"
-        print(f"| {group} | {count} | {key}: {shown} | " + " | ".join(_said(rows[n]) for n in others) + " |")
+        print(f"| {group} | {count} | {key}: {shown} | " + " | ".join(_format(rows[n]) for n in others) + " |")
     worst = max(value for rows in result["differences"].values() for value in rows.values())
     print(f"\nlargest difference: {worst:.2g} (rounding is up to {TOLERANCE:g})")
 
 
-def _said(value: float) -> str:
+def _format(value: float) -> str:
     return "identical" if value == 0 else f"{value:.1e}"
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--processes", type=int, nargs="+", default=[1, 2, 3], help="the first is what others are held against"
     )
     parser.add_argument("--images", type=int, default=37, help="pictures that are validated")
     parser.add_argument("--batch", type=int, default=6, help="--data.batch_size; validation takes twice as many")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    add_result_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Compare, print, write; the exit status is 1 if anything differs by more than rounding."""
-    args = parse()
-    if args.worker:
-        done = validate(json.loads(args.worker.read_text(encoding="utf-8")))
-        if done["first"]:
-            write_json(args.worker, done)
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
-        result = compare(args, Path(temp))
-    print_table(result)
-    if args.json:
-        write_json(args.json, result)
-    worst = max((value for rows in result["differences"].values() for value in rows.values()), default=0.0)
+    result = run_benchmark(parse(), validate, compare, print_table)
+    worst = max((value for rows in result.get("differences", {}).values() for value in rows.values()), default=0.0)
     sys.exit(int(worst > TOLERANCE))
 
 

@@ -11,20 +11,18 @@ start to end, on the first process, after the gradients of the last step were ex
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from common import cores, environment, machine, run, synthetic, write_json
+from common import add_result_options, cores, environment, machine, run_benchmark, synthetic, worker
 
 
-def train(spec: dict[str, Any]) -> dict[str, Any]:
-    """Train in this process and those beside it; returns the seconds of every epoch."""
+def train(spec: dict[str, Any]) -> dict[str, Any] | None:
+    """Train in this process and those beside it; return the seconds of every epoch in the first one."""
     import lightning.pytorch as pl
     import torch
 
@@ -55,23 +53,19 @@ def train(spec: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     data = YoloDataModule(spec["data"], imgsz=spec["imgsz"], batch_size=spec["batch"] * n, workers=spec["workers"])
     trainer.fit(DetectorModule(variant=spec["variant"]), datamodule=data)
-    return {"first": trainer.is_global_zero, "seconds": seconds, "images": data.train_images}
+    return {"seconds": seconds, "images": data.train_images} if trainer.is_global_zero else None
 
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Train on every number of processes; returns images a second of each."""
+    """Train on every number of processes; return images a second of each."""
     data = args.data or synthetic(folder / "gates", args.images, 1, tuple(args.picture))
     keys = ("imgsz", "batch", "epochs", "workers", "device", "variant", "sync_batchnorm")
     spec = {**{key: getattr(args, key) for key in keys}, "data": str(data), "folder": str(folder / "runs")}
     rates: dict[int, list[float]] = {}
     for processes in args.processes:
         threads = max(cores() // processes, 1)
-        file = folder / f"{processes}.json"
-        write_json(file, {**spec, "processes": processes})
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        command = [sys.executable, *(launcher if processes > 1 else []), __file__, "--worker", str(file)]
-        run(command, environment(folder / "settings", threads), folder / f"{processes}.log")
-        done = json.loads(file.read_text(encoding="utf-8"))
+        env = environment(folder / "settings", threads)
+        done = worker(__file__, {**spec, "processes": processes}, env, folder, str(processes), processes)
         rates[processes] = [done["images"] / seconds for seconds in done["seconds"][args.warmup :]]
         print(f"{processes} processes: {median(rates[processes]):.1f} images/s", flush=True)
     first = args.processes[0]
@@ -107,7 +101,7 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--processes", type=int, nargs="+", help="numbers of processes; efficiency is against the first"
@@ -125,8 +119,7 @@ def parse() -> argparse.Namespace:
         "--workers", type=int, default=8, help="loaders of each process, at most its share of the cores"
     )
     parser.add_argument("--sync-batchnorm", action="store_true", help="batch norms over all processes (GPUs only)")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    add_result_options(parser)
     args = parser.parse_args()
     if args.worker is None:
         import torch
@@ -142,17 +135,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Measure, print, write."""
-    args = parse()
-    if args.worker:
-        done = train(json.loads(args.worker.read_text(encoding="utf-8")))
-        if done["first"]:
-            write_json(args.worker, done)
-        return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
-        result = measure(args, Path(temp))
-    print_table(result)
-    if args.json:
-        write_json(args.json, result)
+    run_benchmark(parse(), train, measure, print_table)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What goes wrong, done to real runs."""
+"""Faults injected into real runs."""

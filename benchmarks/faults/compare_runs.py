@@ -1,4 +1,4 @@
-"""Whether two runs ended alike: weights, rows, ledger, event files, W&B, files."""
+"""Comparison of two runs' results: weights, rows, ledger, event files, W&B, files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 6
 
 
 def differences(straight: Path, stopped: Path, name: str) -> list[str]:
-    """What a run that was stopped lacks, or has twice, a sentence each.
+    """List what a stopped and resumed run lacks or has twice, a sentence each.
 
     Args:
         straight: folder of the runs of the one that never stopped.
@@ -58,7 +58,7 @@ def _weights(ours: Path, theirs: Path) -> list[str]:
 
 
 def _state(checkpoint: dict[str, Any], callback: str) -> Any:
-    """A callback's state, without the folder, and without the score that Lightning keeps to show and never reads."""
+    """Return a callback's state without its folder, and without a score that Lightning never reads back."""
     states = [state for key, state in checkpoint["callbacks"].items() if key.startswith(callback)]
     return [{key: value for key, value in state.items() if not _is_left_out(key)} for state in states]
 
@@ -68,7 +68,7 @@ def _is_left_out(key: str) -> bool:
 
 
 def _unequal(one: Any, two: Any, where: str) -> Iterator[str]:
-    """Names of values that are not equal bit for bit."""
+    """Return the names of values that are not equal bit for bit."""
     import torch
 
     if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
@@ -91,7 +91,7 @@ def _results(run: Path) -> Iterator[Hashable]:
 
 
 def _ledger(run: Path) -> Iterator[Hashable]:
-    """A line for each picture, epoch and destination."""
+    """Return an entry for each picture, epoch and destination."""
     from aigp_lightning.media.ledger import read_ledger
 
     for line in read_ledger(run / "media.jsonl"):
@@ -99,7 +99,7 @@ def _ledger(run: Path) -> Iterator[Hashable]:
 
 
 def _tensorboard(run: Path) -> Iterator[Hashable]:
-    """What TensorBoard itself shows."""
+    """Return what TensorBoard itself shows."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
@@ -111,7 +111,7 @@ def _tensorboard(run: Path) -> Iterator[Hashable]:
 
 
 def _wandb(run: Path) -> Iterator[Hashable]:
-    """Rows of all its folders together, as they are synced."""
+    """Return the rows of all W&B folders together, as they are synced."""
     from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 
     for folder in wandb_folders(run):
@@ -124,7 +124,7 @@ def _wandb(run: Path) -> Iterator[Hashable]:
 
 
 def _files(run: Path) -> Iterator[Hashable]:
-    """Every file, half-written ones included; pictures by their bytes."""
+    """Return every file, half-written ones included; pictures by their bytes."""
     for path in sorted(path for path in run.rglob("*") if path.is_file()):
         name = path.relative_to(run).as_posix()
         if not name.startswith(("wandb/", "tensorboard/events")):
@@ -138,7 +138,7 @@ def _audit(run: Path) -> list[str]:
 
 
 def _identity(run: Path) -> list[str]:
-    """One W&B run over all starts."""
+    """Check that all starts belong to one W&B run."""
     from aigp_lightning.logfiles.wandb_run import wandb_folders
 
     runs = {folder.name.rpartition("-")[2] for folder in wandb_folders(run)}

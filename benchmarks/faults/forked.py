@@ -44,7 +44,7 @@ class Forked:
         self.opened = pipe.with_suffix(".opened")
 
     def poll(self) -> int | None:
-        """The exit status, if it has ended; minus the signal's number if one has ended it."""
+        """Return the exit status, if the process has ended; minus the signal's number if one has ended it."""
         if self._writing is not None and (self.opened.exists() or not self._process.is_alive()):
             os.close(self._writing)
             self._writing = None

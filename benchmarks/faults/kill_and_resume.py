@@ -44,7 +44,7 @@ TOO_LATE = "too late"
 
 @dataclass(frozen=True)
 class Point:
-    """Where to kill.
+    """A point at which a run is killed.
 
     Attributes:
         phase: of `PHASES`.
@@ -188,7 +188,7 @@ def one_run(
 
 
 def choose(chance: random.Random, torchrun: bool = False) -> Point:
-    """A random point."""
+    """Return a random point."""
     phase = chance.choices(PHASES, (3, 4, 4, 5, 3, 2, 1))[0]
     skip = chance.randrange(3) if phase in ("batch", "validation", "epoch end", "next epoch") else 0
     delay = chance.uniform(0, 6 if phase == "start" else 0.25)
@@ -232,7 +232,7 @@ def hit(start: Start, point: Point, row: Row) -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there."""
+    """True if the process exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -241,7 +241,7 @@ def alive(pid: int) -> bool:
 
 
 def judged(start: Start, point: Point) -> str:
-    """The exit status in words."""
+    """Return the exit status in words."""
     status, expected = start.process.returncode, STATUS.get(point.sign)
     if expected is None:
         return "killed" if status == -9 else f"unexpected status {status}"
@@ -305,7 +305,7 @@ def finish(start: Start, killed: bool = False) -> str:
 
 
 def table(rows: list[Row]) -> str:
-    """The kills as Markdown."""
+    """Return the kills as a Markdown table."""
     lines = ["| run | goes on by | signal | at | what came of it |", "|---|---|---|---|---|"]
     lines += [f"| {row.run} | {row.way} | {row.point.sign} | {row.reached} | {row.status} |" for row in rows]
     return "\n".join(lines)

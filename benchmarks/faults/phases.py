@@ -12,7 +12,7 @@ class Phases(pl.Callback):
     """Print a line when a phase begins: its name, the epoch, the process."""
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """In the middle of training."""
+        """Mark the middle of training."""
         if batch_idx == 1:
             self._say("batch", trainer)
 
@@ -21,7 +21,7 @@ class Phases(pl.Callback):
         self._say("validation" if trainer.state.fn == "fit" else "best", trainer)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Checkpoints are about to be written."""
+        """Mark the moment before checkpoints are written."""
         self._say("epoch end", trainer)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:

@@ -1,4 +1,4 @@
-"""How far is a second of flight from the exact one? Against classical Runge-Kutta in double precision.
+"""Integration error after a second of flight, against classical Runge-Kutta in double precision.
 
 Random flights: speeds to 8 m/s, tilts to 0.4 rad, ten random commands in the second (thrust 2 to 30 m/s², rates to
 3 rad/s). Also what single precision costs: the same flights, stepped from arrays in double precision.
@@ -43,7 +43,7 @@ def change(state: dict[str, np.ndarray], command: np.ndarray, vehicle: Vehicle) 
 
 
 def exact(state: dict[str, np.ndarray], command: np.ndarray, vehicle: Vehicle, seconds: float) -> dict[str, np.ndarray]:
-    """The state `seconds` later, by steps of a millisecond."""
+    """Return the state `seconds` later, by steps of a millisecond."""
     step = 1e-3
 
     def ahead(slope: dict[str, np.ndarray], part: float) -> dict[str, np.ndarray]:
@@ -59,7 +59,7 @@ def exact(state: dict[str, np.ndarray], command: np.ndarray, vehicle: Vehicle, s
 
 
 def fly(n: int, precision: type) -> tuple[np.ndarray, float]:
-    """Errors of the position after a second, (n,), m, and the processor time of the environment's steps, s."""
+    """Return the position errors after a second, (n,), m, and the processor time of the environment's steps, s."""
     generator, vehicle = np.random.default_rng(0), Vehicle()
     drones = Quadrotors(n, vehicle)
     angles = generator.uniform(-0.4, 0.4, (3, n)).astype(np.float32)

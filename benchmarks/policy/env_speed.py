@@ -1,4 +1,4 @@
-"""How fast does the gate race step? Ratios within one run, in processor time, so that a busy machine matters little.
+"""Speed of the gate race's steps: ratios within one run, in processor time, so that a busy machine matters little.
 
 - 256 races in one vector environment against 256 copies of the single one, stepped one by one: at least 40×.
 - The same against PyFlyt's `QuadX-Gates-v3`, the one installable environment with gates, in one process: at least
@@ -41,7 +41,7 @@ class TimedRace(GateRaceVectorEnv):
     seconds = 0.0
 
     def step(self, actions: Any) -> Any:
-        """Step, and note the processor time of it."""
+        """Step, and add its processor time."""
         began = time.process_time()
         stepped = super().step(actions)
         TimedRace.seconds += time.process_time() - began
@@ -136,7 +136,7 @@ def ppo_share(updates: int) -> tuple[float, float]:
 
 
 def line(name: str, speed: float, spread: list[float], ratio: float | None, target: float | None) -> str:
-    """A line of the table."""
+    """Return a row of the table."""
     verdict = "" if ratio is None or target is None else f"{ratio:,.0f}× (target {target:,}×)"
     return f"| {name} | {speed:,.0f} ({min(spread):,.0f}–{max(spread):,.0f}) | {verdict} |"
 

@@ -36,7 +36,7 @@ STARTS = 77_000  # seed of the starts that the table is about; evaluations durin
 
 @dataclass(frozen=True)
 class Task:
-    """What is learnt.
+    """A task to learn.
 
     Args:
         title: heading of its table.
@@ -113,7 +113,7 @@ def learn(task: Task, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def follow(task: Task, folder: Path) -> dict[str, Any]:
-    """The hand-written follower on the same episodes. It knows the true state, so noise doesn't matter to it."""
+    """Evaluate the hand-written follower on the same episodes; it uses the true state, so noise does not affect it."""
     verdict = folder / "follower"
     options = [*task.options, "--policy", "follower", "--episodes", str(EPISODES)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def follow(task: Task, folder: Path) -> dict[str, Any]:
 
 
 def cached(file: Path, make: Any) -> dict[str, Any]:
-    """What `file` says, or what `make` returns, which is written to it."""
+    """Return the contents of `file`; if there is none, write it with the result of `make`."""
     if not file.is_file():
         write_json(file, make())
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def cached(file: Path, make: Any) -> dict[str, Any]:
 
 
 def row(name: str, found: dict[str, Any]) -> str:
-    """A line of the table."""
+    """Return a row of the table."""
     low, high = found["interval"]
     causes = ", ".join(f"{cause} {count}" for cause, count in found["causes"].items())
     steps = f"{found['steps'] / 1e6:.2f}M" if found.get("steps") else "-"

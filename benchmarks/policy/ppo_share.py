@@ -1,4 +1,4 @@
-"""Where does PPO's training time go? Environments, SB3's wrappers, the policy's choices, the update.
+"""Shares of PPO's training time: environments, SB3's wrappers, the policy's choices, the update.
 
 `ppo fit` with `configs/policy.yaml`, without evaluations, for a number of updates; the first is left out, since caches
 and the allocator fill in it. Clocks sit around the environments' own step and around the step of the whole stack
@@ -35,7 +35,7 @@ PARTS = ("environments", "wrappers", "policy and buffer", "update")
 
 
 class Clock(VecEnvWrapper):
-    """Times the steps of what it wraps."""
+    """A wrapper that times the steps of environments."""
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
@@ -46,7 +46,7 @@ class Clock(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> Any:
-        """Step, timed."""
+        """Step, and add the time it takes."""
         began = time.process_time()
         found = self.venv.step_wait()
         self.seconds += time.process_time() - began
@@ -54,7 +54,7 @@ class Clock(VecEnvWrapper):
 
 
 class Updates(BaseCallback):
-    """Notes the clocks when a rollout begins and when it ends."""
+    """A callback that reads the clocks at the begin and the end of rollouts."""
 
     def __init__(self, inner: Clock, outer: Clock) -> None:
         super().__init__()
