@@ -137,7 +137,7 @@ def compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
 
 
 def synthetic_once(folder: Path, args: argparse.Namespace) -> Path:
-    """The synthetic set of an earlier call, or a new one.
+    """Return the synthetic set of an earlier call, or make a new one.
 
     Raises:
         SystemExit: the earlier call's has another number of pictures.

@@ -37,7 +37,7 @@ TASKS = {
 
 
 def keys(task: str) -> list[tuple[str, str]]:
-    """Names of the task's mAP50 and mAP50-95."""
+    """Return the names of the task's mAP50 and mAP50-95."""
     return [(f"mAP50{ending}", f"mAP50-95{ending}") for ending in TASKS[task].measured]
 
 

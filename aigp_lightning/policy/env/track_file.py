@@ -17,6 +17,7 @@ from aigp_lightning.policy.env.track_random import RandomTracks
 BEFORE_START = 10.0  # m before the first gate: where a track starts that doesn't say
 CLOSEST = 3.0  # m between gates that follow each other
 NUMBERS = 3
+START_HEIGHT = 0.3  # m
 
 BUILT_IN: dict[str, dict[str, Any]] = {
     # A lap of about 105 m: edges of 9 to 19 m, turns to 67 degrees, one of them against the others.
@@ -108,14 +109,8 @@ def parse_track(data: object, name: str) -> FixedTrack:
         raise ConfigError(f"track {name}: gates must be a list of at least {least} gates")
     places = [f"track {name}: gate {index}" for index in range(len(entries))]
     gates = [_keys(entry, place, {"position"}, {"yaw"}) for entry, place in zip(entries, places, strict=True)]
-    centres = [_position(gate["position"], place) for gate, place in zip(gates, places, strict=True)]
-    for centre, place in zip(centres, places, strict=True):
-        if -centre[2] < OUTER / 2:
-            raise ConfigError(
-                f"{place}: its centre is {-centre[2]:g} m above the ground, so the frame of {OUTER} m would be in it; "
-                f"position is north, east, down: give a third number of {-OUTER / 2:g} or less"
-            )
-    _spacing(centres, closed, places)
+    centres = [_centre(gate["position"], place) for gate, place in zip(gates, places, strict=True)]
+    _check_spacing(centres, closed, places)
     first = _yaw(gates[0], places[0])
     start, start_yaw = _start(top.get("start"), f"track {name}: start", centres, first)
     points = np.array([start, *centres], np.float64).T
@@ -143,13 +138,10 @@ def _start(
         return (north - BEFORE_START * math.cos(yaw), east - BEFORE_START * math.sin(yaw), down), yaw
     start = _keys(entry, place, {"position"}, {"yaw"})
     position = _position(start["position"], place)
-    if position[2] > -RADIUS_OFF_GROUND:
-        raise ConfigError(f"{place}: a flight starts at least {RADIUS_OFF_GROUND} m above the ground")
+    if position[2] > -START_HEIGHT:
+        raise ConfigError(f"{place}: a flight starts at least {START_HEIGHT} m above the ground")
     own = _yaw(start, place)
     return position, own if own is not None else math.atan2(east - position[1], north - position[0])
-
-
-RADIUS_OFF_GROUND = 0.3  # m
 
 
 def _keys(entry: object, place: str, needed: set[str], allowed: set[str]) -> Mapping[str, Any]:
@@ -175,6 +167,17 @@ def _position(value: object, place: str) -> tuple[float, ...]:
     return tuple(float(number) for number in value)
 
 
+def _centre(value: object, place: str) -> tuple[float, ...]:
+    """Return the centre of a gate whose frame is above the ground."""
+    centre = _position(value, place)
+    if -centre[2] < OUTER / 2:
+        raise ConfigError(
+            f"{place}: its centre is {-centre[2]:g} m above the ground, so the frame of {OUTER} m would be in it; "
+            f"position is north, east, down: give a third number of {-OUTER / 2:g} or less"
+        )
+    return centre
+
+
 def _yaw(entry: Mapping[str, Any], place: str) -> float | None:
     value = entry.get("yaw")
     if value is None:
@@ -184,7 +187,7 @@ def _yaw(entry: Mapping[str, Any], place: str) -> float | None:
     return math.radians(value)
 
 
-def _spacing(centres: list[tuple[float, ...]], closed: bool, places: list[str]) -> None:
+def _check_spacing(centres: list[tuple[float, ...]], closed: bool, places: list[str]) -> None:
     pairs = list(zip(range(len(centres)), range(1, len(centres)), strict=False))
     for one, other in pairs + [(len(centres) - 1, 0)] * closed:
         apart = math.dist(centres[one], centres[other])
