@@ -6,7 +6,7 @@ DetectionTrainer or PoseTrainer, every run in a fresh process. Both get the same
 batch, warm-up and last epochs without mosaic; optimizer auto, augmentations at their (common) defaults, no early
 stopping. One judge for both: Ultralytics' validator on each side's `best.pt` (averaged weights of the best epoch),
 rectangular batches. Boxes and keypoints get a table and a verdict each. A run whose result is in the JSON already is
-not repeated, so an interrupted comparison goes on where it was.
+not repeated, so an interrupted comparison continues where it was.
 
     python benchmarks/accuracy.py --data datasets/gates/data.yaml --epochs 30 --json accuracy.json
     python benchmarks/accuracy.py --task pose --images 192 --imgsz 160 --epochs 12 --batch 8 --nbs 8 --json pose.json

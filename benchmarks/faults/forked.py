@@ -59,7 +59,7 @@ class Forked:
         """Wait for its end.
 
         Raises:
-            TimeoutExpired: it goes on.
+            TimeoutExpired: it still runs.
         """
         self.poll()
         self._process.join(timeout)

@@ -2,7 +2,7 @@
 
 Small runs of the gate detector with TensorBoard and W&B (offline), by the command line. Each is stopped several times:
 by SIGKILL of the process alone or of its whole group, by SIGTERM, or by Ctrl-C, during start, training, validation, the
-writing of checkpoints, the closing pictures. It goes on by `--ckpt_path last`, by itself as SLURM starts it again, or
+writing of checkpoints, the closing pictures. It is resumed by `--ckpt_path last`, by itself as SLURM starts it again, or
 under torchrun. At its end weights, `results.csv`, ledger, TensorBoard, W&B and the files must be those of the run that
 never stopped, and `audit` clean. Prints a table and what was lost; the exit status is 1 if anything was.
 """
@@ -11,28 +11,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import queue
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import REPO, environment, machine, synthetic
+from common import environment, machine, synthetic
 
 from faults.compare_runs import differences
-from faults.forked import Forked
+from faults.starts import LIMIT, NAME, Start, alive, finish, launch
 
-EPOCHS = 5
-LIMIT = 600
-"""Seconds after which a run counts as hung."""
-NAME = "run"
 PHASES = ("start", "batch", "validation", "epoch end", "next epoch", "closing", "best")
 """`epoch end`: checkpoints are written; `next epoch`: they are moved into place; `best`: the run is over and the best
 epoch is being validated."""
@@ -70,35 +63,13 @@ class Row:
     status: str = ""
 
 
-@dataclass
-class Start:
-    """One start of the program: its output, read beside it."""
-
-    process: subprocess.Popen[str] | Forked
-    lines: list[str] = field(default_factory=list)
-    marks: queue.Queue[tuple[str, int, int] | None] = field(default_factory=queue.Queue)
-
-    def __post_init__(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            self.process.poll()  # lets go of what was held for it
-            if line.startswith("phase:"):
-                name, epoch, pid = line[6:].strip().split(",")
-                self.marks.put((name, int(epoch), int(pid)))
-        self.marks.put(None)
-
-
 def main() -> int:
     """Run the benchmark; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="how many in all")
     parser.add_argument("--per-run", type=int, default=4, help="kills of one run at most")
     parser.add_argument("--seed", type=int, default=0, help="of the points")
-    parser.add_argument("--way", choices=WAYS, help="how every run goes on; default: in turn")
+    parser.add_argument("--way", choices=WAYS, help="how every run is resumed; default: in turn")
     parser.add_argument(
         "--folder", type=Path, help="where to; default: a temporary folder, removed when nothing is lost"
     )
@@ -231,15 +202,6 @@ def hit(start: Start, point: Point, row: Row) -> bool:
     return True
 
 
-def alive(pid: int) -> bool:
-    """True if the process exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def judged(start: Start, point: Point) -> str:
     """Return the exit status in words."""
     status, expected = start.process.returncode, STATUS.get(point.sign)
@@ -254,59 +216,9 @@ def judged(start: Start, point: Point) -> str:
     return f"unexpected status {status}: {''.join(start.lines[-12:])}"
 
 
-def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0, fork: bool = False) -> Start:
-    """Start the program, for the first time or again."""
-    words = [
-        *("fit", "--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/logger/both.yaml"),
-        *("--data.synthetic", "null", "--data.data_yaml", data, "--data.imgsz", 64, "--data.batch_size", 8),
-        *("--data.workers", 1, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-        *("--trainer.max_epochs", EPOCHS, "--model.optim.nbs", 32, "--model.optim.warmup_epochs", 2),
-        *("--close_mosaic.epochs", 2, "--ema.tau", 20, "--checkpoint.monitor", "val/cls_loss"),
-        *("--checkpoint.mode", "max", "--media.max_images", 4, "--media.val_batches", 2),
-        *("--run.name", NAME, "--run.root", root, "--trainer.callbacks+", "faults.phases.Phases"),
-    ]
-    head: list[object] = [sys.executable]
-    variables = {**environment(root.parent / "settings", 1), "WANDB_MODE": "offline"}
-    variables["PYTHONPATH"] = os.pathsep.join([str(REPO / "benchmarks"), variables["PYTHONPATH"]])
-    for name in ("AIGP_RUN_FOLDER", "SLURM_JOB_ID", "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"):
-        variables.pop(name, None)
-    if way == "slurm":
-        variables |= {"SLURM_JOB_ID": "77", "SLURM_RESTART_COUNT": "0" if first else "1"}
-    elif way == "torchrun":
-        head += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 1, "--max_restarts", restarts]
-    elif not first:
-        words += ["--ckpt_path", "last"] if (root / "detect" / NAME / "run.json").is_file() else []
-    if fork and way != "torchrun":
-        pipe = root.with_name(f"{root.name}-{time.monotonic_ns()}.pipe")
-        return Start(Forked([str(word) for word in words], variables, pipe))
-    process = subprocess.Popen(
-        [*map(str, head), "-m", "aigp_lightning", *map(str, words)],
-        env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    return Start(process)
-
-
-def finish(start: Start, killed: bool = False) -> str:
-    """Wait for the end; returns the output.
-
-    Raises:
-        SystemExit: it failed, or hangs.
-    """
-    try:
-        status = start.process.wait(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        os.killpg(start.process.pid, signal.SIGKILL)
-        raise SystemExit("hung:\n" + "".join(start.lines[-40:])) from None
-    time.sleep(0 if killed else 0.1)
-    text = "".join(start.lines)
-    if status and not killed:
-        raise SystemExit(f"failed with {status}:\n{''.join(start.lines[-40:])}")
-    return text
-
-
 def table(rows: list[Row]) -> str:
     """Return the kills as a Markdown table."""
-    lines = ["| run | goes on by | signal | at | what came of it |", "|---|---|---|---|---|"]
+    lines = ["| run | resumed by | signal | at | what came of it |", "|---|---|---|---|---|"]
     lines += [f"| {row.run} | {row.way} | {row.point.sign} | {row.reached} | {row.status} |" for row in rows]
     return "\n".join(lines)
 
