@@ -2,7 +2,7 @@
 
 Small runs of the gate detector with TensorBoard and W&B (offline), by the command line. Each is stopped several times:
 by SIGKILL of the process alone or of its whole group, by SIGTERM, or by Ctrl-C, during start, training, validation, the
-writing of checkpoints, the closing pictures. It is resumed by `--ckpt_path last`, by itself as SLURM starts it again, or
+writing of checkpoints, closing pictures. It is resumed by `--ckpt_path last`, by itself as SLURM starts it again, or
 under torchrun. At its end weights, `results.csv`, ledger, TensorBoard, W&B and the files must be those of the run that
 never stopped, and `audit` clean. Prints a table and what was lost; the exit status is 1 if anything was.
 """
