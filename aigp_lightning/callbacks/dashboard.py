@@ -14,6 +14,7 @@ from rich import get_console
 
 from aigp_lightning.callbacks.progress_tracker import ProgressTracker
 from aigp_lightning.callbacks.results import Results
+from aigp_lightning.terminal.memory import MemoryUse
 from aigp_lightning.terminal.screen import Screen
 from aigp_lightning.terminal.view import View, duration, pictures_line
 from aigp_lightning.types import ReportsPictures
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 READ_EVERY = 1.0
 """Seconds between two reads of losses from a GPU, each of which waits for the device."""
-MEMORY_EVERY = 5.0
-"""Seconds between two readings of the memory in use, at least."""
 
 
 def progress_callback(wanted: bool | None, others: Iterable[Callback]) -> Callback | None:
@@ -37,6 +36,10 @@ def progress_callback(wanted: bool | None, others: Iterable[Callback]) -> Callba
 
     Returns:
         The callback to add; None when there is a bar already.
+
+    Example:
+        >>> type(progress_callback(wanted=False, others=[])).__name__
+        'PlainProgress'
     """
     if wanted is not False and any(isinstance(callback, ProgressBar) for callback in others):
         return None
@@ -53,6 +56,10 @@ class Dashboard(ProgressTracker, ProgressBar):
     Args:
         rate: redraws a second, at most 4.
         console: to draw on; the terminal by default.
+
+    Example:
+        >>> Dashboard(rate=1.0).rate  # Trainer(callbacks=[Results(), Dashboard(rate=1.0)])
+        1.0
     """
 
     def __init__(self, rate: float = 2.0, console: Console | None = None) -> None:
@@ -63,7 +70,7 @@ class Dashboard(ProgressTracker, ProgressBar):
         self._sums: tuple[tuple[str, ...], torch.Tensor | None, int] = ((), None, 0)
         self._losses: dict[str, float] = {}
         self._read_at = float("-inf")
-        self._memory = _Memory()
+        self._memory = MemoryUse()
 
     # ---- Lightning's progress-bar switch ----------------------------------------------------------------------------
 
@@ -162,6 +169,10 @@ class PlainProgress(ProgressTracker):
 
     Args:
         every: seconds between two lines.
+
+    Example:
+        >>> PlainProgress(every=60.0).every  # Trainer(callbacks=[PlainProgress(every=60.0)])
+        60.0
     """
 
     def __init__(self, every: float = 30.0) -> None:
@@ -189,38 +200,6 @@ class PlainProgress(ProgressTracker):
         left = self.time_left
         parts += [f"eta {duration(left)}"] if left is not None else []
         print("  ".join(parts), flush=True)
-
-
-class _Memory:
-    """Memory in use, cached for some seconds: reading it for many loader processes is slow."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._next = float("-inf")
-
-    def read(self, device: torch.device) -> list[str]:
-        """Return the memory of this process and its loaders, and the peak reserved on its GPU, in words."""
-        began = time.monotonic()
-        if began >= self._next:
-            self._lines = [f"memory {_memory_in_use() / 1e9:.2f} GB"]
-            if device.type == "cuda":
-                self._lines.append(f"GPU memory {torch.cuda.max_memory_reserved(device) / 1e9:.2f} GB")
-            ended = time.monotonic()
-            self._next = ended + max(MEMORY_EVERY, 100 * (ended - began))
-        return self._lines
-
-
-def _memory_in_use() -> int:
-    """Return the bytes that this process and its children hold; shared pages count once on Linux."""
-    import psutil  # type: ignore[import-untyped]
-
-    process, total = psutil.Process(), 0
-    for each in (process, *process.children()):
-        try:
-            total += each.memory_full_info().pss if psutil.LINUX else each.memory_info().rss
-        except psutil.Error:  # it has just ended
-            continue
-    return total
 
 
 def _rates(trainer: pl.Trainer) -> list[str]:

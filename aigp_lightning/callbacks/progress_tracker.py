@@ -26,6 +26,13 @@ class ProgressTracker(Callback):
         batches: training batches of an epoch; None when not known.
         val_batch: validation batches that are done.
         val_batches: of a validation; None when not known.
+
+    Example:
+        >>> class Dots(ProgressTracker):
+        ...     def tick(self) -> None:
+        ...         print(".", end="")
+        >>> Dots().tick()
+        .
     """
 
     def __init__(self) -> None:

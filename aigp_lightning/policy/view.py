@@ -139,7 +139,7 @@ def curve(values: Sequence[float], width: int, plain: bool) -> str:
 
     Example:
         >>> curve([0, 1, 2, 3], width=4, plain=True)
-        '_:=#'
+        '_:+#'
     """
     heights, count = MARKS if plain else BLOCKS, min(width, len(values))
     edges = [place * len(values) // count for place in range(count + 1)] if count else []
