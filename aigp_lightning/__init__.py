@@ -2,13 +2,20 @@
 
 import os
 
-# Ultralytics and Albumentations look for updates over the network when they are imported, and read these switches at
-# that moment. This file runs before either can be, so nothing here ever asks. A user's own value wins.
+from aigp_lightning.caches import redirect_caches
+
+# Ultralytics and Albumentations look for updates over the network when they are imported, and ONNX Runtime (since 1.29)
+# reports its use to Microsoft; they read these switches at that moment. This file runs before any of them can be
+# imported, so nothing here ever asks. A user's own value wins.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # PyTorch's idle CPU threads spin while they wait for one another. Where anything else runs on the same cores they take
 # each other's time, and a step takes ten times as long; sleeping threads share. Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Nothing of theirs goes into the home folder. They read where to write when they are imported.
+redirect_caches()
 
 __version__ = "0.1.0"

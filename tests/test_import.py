@@ -9,7 +9,9 @@ import sys
 
 from helpers import REPO
 
-SWITCHES = {"YOLO_OFFLINE": "true", "NO_ALBUMENTATIONS_UPDATE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+SWITCHES = {
+    "YOLO_OFFLINE": "true", "NO_ALBUMENTATIONS_UPDATE": "1", "ORT_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "PASSIVE",
+}  # fmt: skip
 SHOW = f"import json, os, aigp_lightning; print(json.dumps([os.environ.get(name) for name in {list(SWITCHES)}]))"
 
 
@@ -25,5 +27,6 @@ def test_switches_are_set_at_import() -> None:
 
 
 def test_the_users_own_values_win() -> None:
-    given = {"YOLO_OFFLINE": "false", "NO_ALBUMENTATIONS_UPDATE": "0", "OMP_WAIT_POLICY": "ACTIVE"}
+    values = ("false", "0", "0", "ACTIVE")
+    given = dict(zip(SWITCHES, values, strict=True))
     assert switches(**given) == list(given.values())

@@ -1,4 +1,4 @@
-"""A whole training run, TensorBoard and loader workers included, never asks for the network."""
+"""A whole training run and its export, TensorBoard and loader workers included, never ask for the network."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ def traced(shapes: Path, tmp_path_factory: pytest.TempPathFactory, request: pyte
     """A run with pictures for TensorBoard and for W&B, which is offline or switched off."""
     folder = tmp_path_factory.mktemp("network")
     environment = {name: value for name, value in os.environ.items() if name not in ("YOLO_OFFLINE", "WANDB_MODE")}
-    environment.pop("NO_ALBUMENTATIONS_UPDATE", None)  # the package itself sees to these two
+    environment.pop("NO_ALBUMENTATIONS_UPDATE", None)
+    environment.pop("ORT_DISABLE_TELEMETRY", None)  # the package itself sees to these three
     environment.update(request.param)
     configs = ["--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml"]
     tiny = ["--data.imgsz", 32, "--data.workers", 1, "--trainer.max_epochs", 1]
-    return run_watched(["fit", *configs, *small(shapes, folder), *tiny], folder, environment)
+    export = ["export", "--ckpt_path", folder / "detect" / "gates" / "weights" / "best.ckpt", "--imgsz", 32]
+    return run_watched(["fit", *configs, *small(shapes, folder), *tiny], folder, environment, export)
 
 
 def test_outside_sees_what_it_must() -> None:
@@ -40,7 +42,7 @@ def test_outside_sees_what_it_must() -> None:
 def test_the_run_was_a_whole_one(traced: Traced) -> None:
     assert traced.status == 0, traced.output
     run = traced.folder / "detect" / "gates"
-    assert (run / "weights" / "best.pt").is_file()
+    assert (run / "weights" / "best.pt").is_file() and (run / "weights" / "best.onnx").is_file()
     assert list((run / "tensorboard").glob("events.out.tfevents.*"))
     assert (run / "val_batch0_pred.jpg").is_file()
 
