@@ -168,6 +168,19 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class WantsKeypoints(Protocol):
+    """A module that says whether it learns keypoints.
+
+    Attributes:
+        wants_keypoints: True if batches must have `keypoints`.
+    """
+
+    @property
+    def wants_keypoints(self) -> bool:
+        """True if batches must have `keypoints`."""
+
+
+@runtime_checkable
 class CurveMetrics(Protocol):
     """Metrics of a validation that have curves.
 

@@ -41,8 +41,9 @@ from aigp_lightning.data.collate import collate
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.images import label_path, read_image
+from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.samplers import TrainBatchSampler
-from aigp_lightning.data.scan import ImageRecord, scan_split
+from aigp_lightning.data.scan import scan_split
 
 SHAPES = ((720, 1280), (480, 640))
 BATCH = 16

@@ -15,7 +15,11 @@ THREADS = 8
 
 
 def main(verb: str, arguments: list[str]) -> int:
-    """Check a data set.
+    """Check a data set without training.
+
+    Args:
+        verb: the word that stands on the command line.
+        arguments: the words after it.
 
     Returns:
         1 if anything is wrong with it, else 0.
@@ -33,7 +37,7 @@ def main(verb: str, arguments: list[str]) -> int:
 
 
 def _check(spec: DataSpec, split: str, strict: bool) -> int:
-    """Print what is wrong with one split, and return how much that is."""
+    """Print the problems of one split, and return their number."""
     from aigp_lightning.data.lint import lint
     from aigp_lightning.data.scan import scan_split
 

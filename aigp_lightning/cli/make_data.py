@@ -10,7 +10,16 @@ CONFIGS = {"detect": "detector", "pose": "pose", "obstacle": "obstacle"}
 
 
 def main(verb: str, arguments: list[str]) -> None:
-    """Make a synthetic data set as the options say."""
+    """Make a synthetic data set, and print how to train on it.
+
+    Args:
+        verb: the word that stands on the command line.
+        arguments: the words after it.
+
+    Raises:
+        ConfigError: an option makes no sense, or the folder cannot be written.
+        DataError: something is in the way, or drawing failed.
+    """
     description = "Write a synthetic data set of racing gates or obstacles, ready for `fit`."
     example = "make-data --out datasets/gates --train 512 --val 128 --seed 1"
     options = parse_options(MakeDataOptions, verb, arguments, description, example)

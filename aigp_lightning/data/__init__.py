@@ -1,1 +1,1 @@
-"""WHAT the model sees: data sets, samples, augmentation, loaders."""
+"""Data sets, labels, samples, augmentation and loaders: everything between a folder of images and a batch."""

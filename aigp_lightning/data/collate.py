@@ -1,4 +1,4 @@
-"""Samples to a batch, and batches to whoever asks for them."""
+"""Collation of samples to a batch, and the loader that yields the batches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
 from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.errors import UserError
 
@@ -36,17 +37,17 @@ class LazyLoader(DataLoader[Any]):
         try:
             yield from super().__iter__()
         except UserError as error:
-            raise type(error)(own_words(error)) from None
+            raise type(error)(original_message(error)) from None
 
 
-def own_words(error: Exception) -> str:
-    """The text of an error, also of one that torch brought from a worker: there its last line holds it."""
+def original_message(error: Exception) -> str:
+    """Return the text of an error, also of one that torch re-raised from a worker, which wraps it in a traceback."""
     kind = type(error)
     return str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
 
 
 def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
-    """Stack samples; labels become fractions of the network input.
+    """Stack samples to a batch; labels become fractions of the network input.
 
     The pixels stay as they lie in memory, height × width × channel, and are only called (B, 3, H, W): the layout that
     `channels_last` networks want, without a copy.
@@ -54,6 +55,14 @@ def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
     Args:
         found: samples of one shape; none at all gives an empty batch. Images that could not be read are named between
             them, and then in the batch as `lost`, which the datamodule takes out.
+
+    Example:
+        >>> from aigp_lightning.data.dataset import unlabelled
+        >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (32, 64), ((1.0, 1.0), (0.0, 0.0)))
+        >>> item["bboxes"], item["cls"] = np.array([[0, 0, 32, 16]], np.float32), np.array([0])
+        >>> batch = collate([item, item])
+        >>> batch["img"].shape, batch["bboxes"][0].tolist(), batch["batch_idx"].tolist()
+        (torch.Size([2, 3, 32, 64]), [0.25, 0.25, 0.5, 0.5], [0, 1])
     """
     lost = [each for each in found if isinstance(each, Lost)]
     batch = _collated([each for each in found if not isinstance(each, Lost)])
@@ -68,9 +77,7 @@ def _collated(items: Sequence[Item]) -> DetectionBatch:
     pixels = torch.from_numpy(np.stack([item["image"] for item in items])).permute(0, 3, 1, 2)
     height, width = pixels.shape[2:]
     corners = np.concatenate([item["bboxes"] for item in items]).astype(np.float32, copy=False)
-    low, high = corners[:, :2], corners[:, 2:]
-    size = np.array([width, height], dtype=np.float32)
-    bboxes = np.concatenate(((low + high) / 2 / size, (high - low) / size), axis=1)
+    bboxes = to_fractions(xyxy_to_xywh(corners), (height, width))
     batch = _batch(pixels, items, bboxes)
     if items[0]["keypoints"] is not None:
         points = np.concatenate([item["keypoints"] for item in items])  # type: ignore[misc]

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.data.keypoint_yaml import read_keypoints
-from aigp_lightning.data.labels import printable
-from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, MAX_YAML_BYTES, is_name, quoted, regular_file_size
+from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_name, quoted
+from aigp_lightning.data.yaml_document import Document
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
 
 SPLITS = ("train", "val", "test")
-MAX_MESSAGE = 400
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class DataSpec:
         names: class id to name, ids 0 to nc - 1 in order.
         splits: `train`, `val`, `test` to their sources: absolute folders, globs, images or .txt lists. Symbolic links
             are kept as written, since labels are found from the path as written.
-        keypoints: what it says about keypoints; None where it has none.
+        keypoints: number, names and mirror orders of its keypoints; None where it has none.
     """
 
     file: Path
@@ -48,71 +47,8 @@ class DataSpec:
         return len(self.names)
 
 
-class Document:
-    """A parsed YAML that knows on which line each top-level key stands, to say so in errors."""
-
-    def __init__(self, file: Path) -> None:
-        import yaml
-
-        self.file = file
-        self.lines: dict[str, int] = {}
-        try:
-            regular_file_size(file, MAX_YAML_BYTES)
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise self._fault(None, f"not UTF-8 text ({error.reason}); save it as UTF-8") from error
-        except OSError as error:
-            raise self._fault(None, f"cannot be read ({error.strerror}); check the path and its permissions") from error
-        except ValueError as error:
-            raise self._fault(None, f"{error}; long lists of images go into a .txt file") from error
-        try:
-            loader = yaml.SafeLoader(text)
-            node = loader.get_single_node()
-            values = loader.construct_document(node) if node is not None else None
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else None
-            raise self._fault(line, f"not valid YAML: {error.problem or error.context}; mend that line") from error
-        except Exception as error:  # PyYAML's own: anything that a wrong value or too deep a nesting makes of it
-            why = (
-                str(error).partition("\n")[0] if isinstance(error, yaml.YAMLError | ValueError | RecursionError) else ""
-            )
-            raise self._fault(None, f"not valid YAML: {why or 'a value does not fit its tag'}") from error
-        if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
-            raise self._fault(None, "not a data set description; it needs the keys train, val and names")
-        self.values: dict[Any, Any] = values
-        self._find_lines(node)
-
-    def _fault(self, line: int | None, text: str) -> DataError:
-        where = printable(str(self.file)) if line is None else f"{printable(str(self.file))}:{line}"
-        text = printable(text)
-        return DataError(f"{where}: {text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + '…'}")
-
-    def _find_lines(self, node: Any) -> None:
-        """Note the line of every key; a key given twice is an error, since YAML would silently take the last."""
-        for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in self.lines:
-                raise self._fault(line, f"'{name:.80}' is also on line {self.lines[name]}; keep one of the two")
-            self.lines[name] = line
-            if name == "names" and isinstance(value.value, list) and value.id == "mapping":
-                seen: dict[str, int] = {}
-                for class_id, _ in value.value:
-                    at = class_id.start_mark.line + 1
-                    if str(class_id.value) in seen:
-                        raise self._fault(
-                            at,
-                            f"class {class_id.value!s:.80} is also on line {seen[str(class_id.value)]}; "
-                            "give every class its own id",
-                        )
-                    seen[str(class_id.value)] = at
-
-    def error(self, key: str, text: str) -> DataError:
-        """An error about one key, with its line where it is there."""
-        return self._fault(self.lines.get(key), text)
-
-
 def read_data_yaml(path: str | Path) -> DataSpec:
-    """Read and check a data set description. Nothing is downloaded and no code in it is run.
+    r"""Read and check a data set description. Nothing is downloaded and no code in it is run.
 
     Args:
         path: the YAML, or a folder with a `data.yaml`.
@@ -122,6 +58,14 @@ def read_data_yaml(path: str | Path) -> DataSpec:
 
     Raises:
         DataError: the file is missing, is not YAML, or one of its values is wrong.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "data.yaml"
+        >>> _ = file.write_text("train: images/train\nval: images/val\nnames: [gate]\n")
+        >>> spec = read_data_yaml(file)
+        >>> spec.names, spec.nc, Path(spec.splits["val"][0]).relative_to(file.parent).as_posix()
+        ({0: 'gate'}, 1, 'images/val')
     """
     file = Path(os.path.abspath(os.path.expanduser(path)))
     if os.path.isdir(file):
@@ -141,7 +85,7 @@ def read_data_yaml(path: str | Path) -> DataSpec:
 
 
 def _sources(doc: Document, split: str) -> list[str]:
-    """The sources of one split as written."""
+    """Return the sources of one split as they are written."""
     key = "validation" if split == "val" and "val" not in doc.values and "validation" in doc.values else split
     value = doc.values.get(key)
     if value is None or value in ("", []):
@@ -157,7 +101,7 @@ def _sources(doc: Document, split: str) -> list[str]:
 
 
 def _root(doc: Document, sources: list[str]) -> Path:
-    """The folder relative sources start from.
+    """Find the folder that relative sources start from.
 
     Ultralytics takes a relative `path` from the working directory, or else from its own folder of data sets. Here the
     place of the YAML comes first, so that a set can be used from anywhere; the others follow if the pictures are there.
@@ -174,7 +118,7 @@ def _root(doc: Document, sources: list[str]) -> Path:
 
 
 def _absolute(root: Path, source: str) -> str:
-    """A source as an absolute path, links unresolved.
+    """Make a source an absolute path, links unresolved.
 
     A leading `../` that leads nowhere is dropped, as Ultralytics does for sets exported with `../train/images`.
     """
@@ -189,12 +133,12 @@ def _absolute(root: Path, source: str) -> str:
 
 
 def _exists(path: str) -> bool:
-    """Whether a path, or anything a glob stands for, is there."""
+    """True if a path, or anything a glob stands for, is there."""
     return os.path.exists(path) or (glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None)
 
 
 def _count(doc: Document) -> int | None:
-    """`nc`, where it is given."""
+    """Return `nc`, or None where it is not given."""
     nc = doc.values.get("nc")
     if nc is None:
         return None
@@ -211,7 +155,7 @@ def _count(doc: Document) -> int | None:
 
 
 def _names(doc: Document) -> dict[int, str]:
-    """Class names by id, checked against `nc`."""
+    """Return class names by id, checked against `nc`."""
     names, nc = doc.values.get("names"), _count(doc)
     if names is None:
         if nc is None:
@@ -241,7 +185,7 @@ def _names(doc: Document) -> dict[int, str]:
 
 
 def _class_id(key: Any) -> int:
-    """A key under `names` as a whole number; text is read as YAML would.
+    """Read a key under `names` as a whole number; text is read as YAML would.
 
     Raises:
         TypeError, ValueError, OverflowError: it is none.
@@ -252,4 +196,5 @@ def _class_id(key: Any) -> int:
 
 
 def _text(name: str | float) -> str:
+    """Return a class name as text, also one that YAML reads as a number."""
     return name if isinstance(name, str) else quoted(name, MAX_NAME)

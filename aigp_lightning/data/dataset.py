@@ -1,4 +1,4 @@
-"""Image and labels to one sample: what a loader's worker does."""
+"""Datasets that make samples from images and labels, in a loader's worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
+from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
 from aigp_lightning.errors import DataError, RunError
@@ -16,7 +17,7 @@ from aigp_lightning.types import RatioPad
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
     from aigp_lightning.data.augment.pipeline import TrainPipeline
-    from aigp_lightning.data.scan import ImageRecord
+    from aigp_lightning.data.records import ImageRecord
 
 
 TRIES = 20
@@ -44,22 +45,25 @@ class Item(TypedDict):
     sources: tuple[str, ...]
 
 
-def to_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Boxes and keypoints of a record in pixels of an image of this size.
+def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Convert a record's labels to pixels of an image of this size.
+
+    Args:
+        record: labels as fractions of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
 
     Returns:
         (n, 4) xyxy float32, and (n, K, 3) float32 or None.
     """
-    centre, half = record.bboxes[:, :2], record.bboxes[:, 2:] / 2
-    scale = np.array([width, height, width, height], dtype=np.float32)
-    bboxes = np.concatenate((centre - half, centre + half), axis=1) * scale
+    bboxes = to_pixels(xywh_to_xyxy(record.bboxes), (height, width))
     if record.keypoints is None:
         return bboxes, None
     return bboxes, record.keypoints * np.array([width, height, 1], dtype=np.float32)
 
 
 class TrainDataset:
-    """Augmented samples, made as a `TrainRequest` says.
+    """Augmented samples, each made as a `TrainRequest` asks.
 
     Args:
         records: images and labels of the split.
@@ -70,27 +74,27 @@ class TrainDataset:
 
     def __init__(self, records: Sequence[ImageRecord], imgsz: int, pipeline: TrainPipeline, batch_size: int) -> None:
         self.records, self.imgsz, self.pipeline = records, imgsz, pipeline
-        self.room = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
+        self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
         self.buffer: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.records)
 
     def image(self, index: int) -> np.ndarray:
-        """(h, w, 3) uint8 RGB with its long side at `imgsz`, decoded or from the buffer. Not to be written to."""
+        """Return a buffered image, (h, w, 3) uint8 RGB with its long side at `imgsz`; not to be written to."""
         from aigp_lightning.data.augment.letterbox import resize_long_side
         from aigp_lightning.data.images import read_image
 
         if index not in self.buffer:
             self.buffer[index] = resize_long_side(read_image(self.records[index].im_file), self.imgsz)
-            if len(self.buffer) > self.room:
+            if len(self.buffer) > self.capacity:
                 self.buffer.popitem(last=False)
         return self.buffer[index]
 
     def sample(self, index: int) -> Sample:
-        """An image before augmentation, with its labels in pixels."""
+        """Return an image before augmentation, with its labels in pixels."""
         record, image = self.records[index], self.image(index)
-        bboxes, keypoints = to_pixels(record, *image.shape[:2])
+        bboxes, keypoints = labels_in_pixels(record, *image.shape[:2])
         return {
             "image": image,
             "bboxes": bboxes,
@@ -100,11 +104,15 @@ class TrainDataset:
         }
 
     def __getitem__(self, request: TrainRequest) -> Item:
-        """Make one sample; an image that cannot be read is replaced without a word."""
+        """Make one sample; an image that cannot be read is replaced silently.
+
+        Raises:
+            RunError: no image can be read.
+        """
         return self._make(request, [])
 
     def __getitems__(self, requests: Sequence[TrainRequest]) -> list[Item | Lost]:
-        """Make the samples of a batch, and name the images that were to be in it and cannot be read."""
+        """Make the samples of a batch, and append the images that should be in it and cannot be read."""
         lost: list[Lost] = []
         return [*[self._make(request, lost) for request in requests], *lost]
 
@@ -146,7 +154,7 @@ class TrainDataset:
 
 
 class EvalDataset:
-    """Letterboxed samples, made as an `EvalRequest` says.
+    """Letterboxed samples, each made as an `EvalRequest` asks.
 
     Args:
         records: images and labels of the split.
@@ -160,7 +168,7 @@ class EvalDataset:
         return len(self.records)
 
     def __getitems__(self, requests: Sequence[EvalRequest]) -> list[Item | Lost]:
-        """Make the samples of a batch; an image that cannot be read is named in its place."""
+        """Make the samples of a batch; a `Lost` stands in the place of an image that cannot be read."""
         items: list[Item | Lost] = []
         for request in requests:
             try:
@@ -180,7 +188,7 @@ class EvalDataset:
         record = self.records[request.index]
         item = letterboxed(read_image(record.im_file), record.im_file, self.imgsz, request.shape)
         (gain_h, gain_w), (left, top) = item["ratio_pad"]
-        bboxes, keypoints = to_pixels(record, *item["ori_shape"])
+        bboxes, keypoints = labels_in_pixels(record, *item["ori_shape"])
         gain, pad = np.array([gain_w, gain_h], dtype=np.float32), np.array([left, top], dtype=np.float32)
         item["bboxes"], item["cls"] = bboxes * np.tile(gain, 2) + np.tile(pad, 2), record.cls
         if keypoints is not None:
@@ -198,6 +206,11 @@ def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, i
         im_file: its name, carried along.
         imgsz: length of the long side, pixels.
         shape: (height, width) of the network input, pixels.
+
+    Example:
+        >>> item = letterboxed(np.zeros((360, 640, 3), np.uint8), "000.jpg", 640, (384, 640))
+        >>> item["image"].shape, item["ratio_pad"]
+        ((384, 640, 3), ((1.0, 1.0), (0.0, 12.0)))
     """
     from aigp_lightning.data.augment.letterbox import letterbox, resize_long_side
 
@@ -209,7 +222,7 @@ def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, i
 
 
 def unlabelled(image: np.ndarray, im_file: str, ori_shape: tuple[int, int], ratio_pad: RatioPad) -> Item:
-    """An item without labels, of a letterboxed (H, W, 3) image; see `Item` for the rest."""
+    """Make an item without labels from a letterboxed (H, W, 3) image; see `Item` for the rest."""
     return {
         "image": image,
         "bboxes": np.zeros((0, 4), dtype=np.float32),

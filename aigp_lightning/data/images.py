@@ -1,24 +1,18 @@
-"""Finds the images of a split, their label files, and decodes images."""
+"""Images of a data set: their names, their label files, and their pixels."""
 
 from __future__ import annotations
 
-import glob
 import os
 import struct
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from aigp_lightning.data.labels import Problem, printable
-from aigp_lightning.data.limits import MAX_PROBLEMS
+from aigp_lightning.data.problems import printable
 from aigp_lightning.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
-
-    from aigp_lightning.data.data_yaml import DataSpec
 
 IMAGE_SUFFIXES = frozenset(  # what Ultralytics reads
     (".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
@@ -27,57 +21,23 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "JPEG2000", "AVIF", "HEI
 PIL_SUFFIXES = (".avif", ".heic", ".heif")  # OpenCV cannot read these, or does not turn them upright
 
 
-def list_images(spec: DataSpec, split: str) -> list[str]:
-    """Find the images of a split in the order Ultralytics has them: sorted as text.
-
-    Args:
-        spec: data set.
-        split: `train`, `val` or `test`.
-
-    Returns:
-        Absolute paths, symbolic links unresolved. An image that is listed twice comes twice.
-
-    Raises:
-        DataError: the split is not in the data set, a source is missing, or there is no image in any of them.
-    """
-    return find_images(spec, split)[0]
-
-
-def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
-    """Do as `list_images` does, and also return the lines of lists that name no image.
-
-    Args:
-        spec: data set.
-        split: `train`, `val` or `test`.
-
-    Returns:
-        Images and problems.
-
-    Raises:
-        DataError: as `list_images`.
-    """
-    if not (sources := spec.splits.get(split)):
-        raise DataError(f"{spec.file}: no '{split}' split; add '{split}:' with a folder of images")
-    found: list[str] = []
-    problems: list[Problem] = []
-    for source in sources:
-        found += _expand(source, spec, split, problems)
-    if not found:
-        looked = ", ".join(printable(s) for s in sources[:5])
-        raise DataError(
-            f"{spec.file}: the '{split}' split has no images; looked in {looked} for {' '.join(sorted(IMAGE_SUFFIXES))}"
-        )
-    return sorted(found), problems
+def is_image(path: str) -> bool:
+    """True if the name ends like an image's."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def label_path(im_file: str) -> str:
-    """The label file of an image: the last `images` folder becomes `labels`, the suffix `.txt`.
+    """Return the label file of an image: the last `images` folder becomes `labels`, the suffix `.txt`.
 
     Args:
         im_file: path of the image as written; symbolic links are not resolved.
 
     Returns:
-        Where the label file would be.
+        Path of the label file, which need not exist.
+
+    Example:
+        >>> label_path("/data/images/train/000.jpg")
+        '/data/labels/train/000.txt'
     """
     stem = im_file.rpartition(".")[0]
     head, found, tail = (os.sep + stem).rpartition(f"{os.sep}images{os.sep}")
@@ -97,6 +57,16 @@ def read_image(path: str) -> NDArray[np.uint8]:
 
     Raises:
         DataError: the file cannot be read or decoded.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> import numpy as np
+        >>> file = f"{tempfile.mkdtemp()}/red.png"
+        >>> cv2.imwrite(file, np.full((2, 3, 3), (0, 0, 255), np.uint8))  # OpenCV's own order is BGR
+        True
+        >>> read_image(file).shape, read_image(file)[0, 0].tolist()
+        ((2, 3, 3), [255, 0, 0])
     """
     import cv2
     import numpy as np
@@ -167,86 +137,3 @@ def _read_with_pil(path: str) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
         raise DataError(f"{printable(path)}: cannot be decoded ({error}); replace or remove it") from error
-
-
-def _is_image(path: str) -> bool:
-    """Whether the name ends like an image's."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
-
-
-def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem]) -> Iterable[str]:
-    """All images one source stands for."""
-    if os.path.isdir(source):
-        return _walk(source)
-    if os.path.isfile(source):
-        return [source] if _is_image(source) else _read_list(source, spec, problems)
-    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
-    if not matches:
-        what = "nothing matches" if glob.has_magic(source) else "there is no"
-        raise DataError(
-            f"{spec.file}: '{split}': {what} {printable(source)}; relative paths start at {spec.root}, mend "
-            f"'{split}' or 'path'"
-        )
-    chosen = [m for m in matches if os.path.isdir(m) or _is_image(m) or m.lower().endswith(".txt")]
-    inside = "**" in source  # `**` names every folder as well as what is in it, so folders are not opened again
-    return [
-        image
-        for match in chosen
-        if not (inside and os.path.isdir(match))
-        for image in _expand(match, spec, split, problems)
-    ]
-
-
-def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Images below a folder, links followed unless they lead back up, hidden names left out."""
-    above = (*above, os.path.realpath(folder))
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(f"{printable(folder)}: cannot be listed: {error.strerror}") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if os.path.isdir(entry.path):  # unlike the entry's own, never an error
-            if not (entry.is_symlink() and os.path.realpath(entry.path) in above):
-                yield from _walk(entry.path, above)
-        elif _is_image(entry.name):
-            yield entry.path
-
-
-def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
-    """Images named in a text file, one on each line."""
-    try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{printable(file)}: neither an image nor a UTF-8 list of images, one on each line") from error
-    except OSError as error:
-        raise DataError(f"{printable(file)}: cannot be read: {error.strerror}") from error
-    found, wrong = [], 0
-    for number, line in enumerate((raw.strip() for raw in lines), 1):
-        if not line:
-            continue
-        if _is_image(line) and "\0" not in line:
-            found.append(_place(line, os.path.dirname(file), str(spec.root)))
-        else:
-            wrong += 1
-            if wrong <= MAX_PROBLEMS:
-                text = f"{line[:80]!r} does not end like an image's name, left out"
-                problems.append(Problem(file, number, "not an image", text, False))
-    if wrong > MAX_PROBLEMS:
-        text = f"{wrong - MAX_PROBLEMS} more lines do not end like an image's name"
-        problems.append(Problem(file, None, "not an image", text, False))
-    return found
-
-
-def _place(line: str, folder: str, root: str) -> str:
-    """Where a line of a list points: `./` means the list's folder; else there, the root or the working directory."""
-    line = line.replace("/", os.sep)
-    if os.path.isabs(line):
-        return line
-    if line.startswith(f".{os.sep}"):
-        return os.path.join(folder, line[2:])
-    places = [os.path.join(base, line) for base in (folder, root, os.getcwd())]
-    if os.sep == "/" and "\\" in line:  # a list written on Windows
-        places += [p.replace("\\", "/") for p in places]
-    return next((p for p in places if os.path.exists(p)), places[0])

@@ -1,4 +1,4 @@
-"""What keypoints of a whole data set are held against: each other, their boxes, the mirror orders. Arrays only."""
+"""Checks of a data set's keypoints against each other, their boxes and the mirror orders, on arrays only."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ Mask = NDArray[np.bool_]
 
 
 def _cross(a: Points, b: Points) -> Points:
+    """Compute the cross products of (…, 2) vectors."""
     return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
 
 
 def thin(rings: Points) -> Mask:
-    """Which rings are too small or too flat to tell anything.
+    """Tell which rings are too small or too flat to be judged.
 
     Args:
         rings: (n, 4, 2) pixels.
@@ -43,7 +44,7 @@ def thin(rings: Points) -> Mask:
 
 
 def crossed(rings: Points) -> Mask:
-    """Which rings are bow ties: two opposite edges cut through each other.
+    """Tell which rings are bow ties: two opposite edges cut through each other.
 
     Args:
         rings: (n, 4, 2) pixels.
@@ -61,19 +62,24 @@ def crossed(rings: Points) -> Mask:
 
 
 def clockwise(rings: Points) -> Mask:
-    """Which rings run clockwise as seen in the picture, by the shoelace formula with y down.
+    """Tell which rings run clockwise as seen in the picture, by the shoelace formula with y down.
 
     Args:
         rings: (n, 4, 2) pixels.
 
     Returns:
         (n,) bool.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+        >>> clockwise(np.stack([square, square[::-1]])).tolist()
+        [True, False]
     """
     return np.asarray(_cross(rings, np.roll(rings, -1, 1)).sum(1) > 0)
 
 
 def first_corners(rings: Points) -> tuple[Mask, Points]:
-    """Which rings start at another corner than nearly all others.
+    """Tell which rings start at another corner than nearly all others.
 
     Args:
         rings: (n, 4, 2) pixels, all running the same way.
@@ -96,7 +102,7 @@ def first_corners(rings: Points) -> tuple[Mask, Points]:
 
 
 def layout(points: Points, boxes: Points) -> Points:
-    """Mean place of each keypoint in its box.
+    """Compute the mean place of each keypoint in its box.
 
     Args:
         points: (n, K, 2) pixels, all of them labelled; n > 0.
@@ -137,7 +143,7 @@ def mirror_that_fits(places: Points, axis: int, given: Sequence[int] | None) -> 
 
 
 def outside_box(points: Points, visible: Mask, boxes: Points) -> Points:
-    """How far visible keypoints lie outside the boxes of their objects.
+    """Measure how far visible keypoints lie outside the boxes of their objects.
 
     Args:
         points: (n, K, 2) pixels.

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.boxes import xywh_to_xyxy
 from aigp_lightning.data.keypoint_checks import layout
 from aigp_lightning.types import Keypoints
 
 if TYPE_CHECKING:
-    from aigp_lightning.data.scan import ImageRecord
+    from aigp_lightning.data.records import ImageRecord
 
 FEW = 5
 """Objects with all their keypoints labelled that it takes to tell a mirror order from the labels."""
@@ -26,7 +27,7 @@ class KeypointTable:
 
     Attributes:
         records: images without the second of two that are listed twice.
-        keypoints: what the data set says.
+        keypoints: number and names of an object's keypoints.
     """
 
     records: Sequence[ImageRecord]
@@ -46,8 +47,7 @@ class KeypointTable:
     def boxes(self) -> NDArray[np.float64]:
         """(n, 4) xyxy, pixels."""
         boxes = np.concatenate([np.zeros((0, 4)), *(record.bboxes for record in self.records)])
-        centre, half = boxes[:, :2] * self.size, boxes[:, 2:] * self.size / 2
-        return np.concatenate((centre - half, centre + half), 1)
+        return xywh_to_xyxy(boxes * np.tile(self.size, (1, 2)))
 
     @cached_property
     def labels(self) -> NDArray[np.float64]:
@@ -61,28 +61,28 @@ class KeypointTable:
         return np.asarray(self.labels[..., :2] * self.size[:, None])
 
     @cached_property
-    def whole(self) -> NDArray[np.bool_]:
-        """(n,) whether all keypoints are labelled, hidden ones too."""
+    def complete(self) -> NDArray[np.bool_]:
+        """(n,) True where all keypoints are labelled, hidden ones too."""
         return np.asarray((self.labels[..., 2] > 0).all(1))
 
     @cached_property
     def layout(self) -> NDArray[np.float64] | None:
         """(K, 2) mean place in the box of each keypoint, or None where too few objects have them all."""
-        return layout(self.points[self.whole], self.boxes[self.whole]) if self.whole.sum() >= FEW else None
+        return layout(self.points[self.complete], self.boxes[self.complete]) if self.complete.sum() >= FEW else None
 
     def row(self, index: int) -> NDArray[np.float32]:
-        """One object's box and x and y of its keypoints, as its record has them."""
+        """Return one object's box, and x and y of its keypoints, as its record has them."""
         record = self.records[self.image[index]]
         at = index - int(np.searchsorted(self.image, self.image[index]))
         assert record.keypoints is not None
         return np.concatenate((record.bboxes[at], record.keypoints[at, :, :2].ravel()))
 
 
-def gather(records: Sequence[ImageRecord], keypoints: Keypoints) -> KeypointTable:
-    """Take every image once.
+def keypoint_table(records: Sequence[ImageRecord], keypoints: Keypoints) -> KeypointTable:
+    """Make the table of a split, with every image once.
 
     Args:
         records: of a scan with keypoints.
-        keypoints: what the data set says.
+        keypoints: number and names of an object's keypoints.
     """
     return KeypointTable(list({record.im_file: record for record in records}.values()), keypoints)

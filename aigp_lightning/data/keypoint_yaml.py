@@ -1,4 +1,4 @@
-"""What a `data.yaml` says about keypoints: their number, names, mirror orders, tolerances, and lines between them."""
+"""Reads the keys of a `data.yaml` about keypoints: number, names, mirror orders, tolerances, and lines between them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
 
     Raises:
         DataError: a key is not what it has to be, or does not fit `kpt_shape`.
+
+    Example:
+        >>> values = {"kpt_shape": [4, 3], "flip_idx": [1, 0, 3, 2]}
+        >>> keypoints = read_keypoints(values, fault=lambda key, text: DataError(text))
+        >>> keypoints.count, keypoints.flip_idx_vertical
+        (4, (3, 2, 1, 0))
     """
     shape = _shape(values, fault)
     if shape is None:
@@ -52,13 +58,13 @@ def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
 
 
 def default_edges(count: int) -> tuple[tuple[int, int], ...]:
-    """Lines between so many keypoints where nobody said: round four corners, COCO's person, else none."""
+    """Return the lines between so many keypoints where none are given: round four corners, COCO's person, else none."""
     ring = tuple((place, (place + 1) % RING) for place in range(RING))
     return ring if count == RING else PERSON if count == PERSON_JOINTS else ()
 
 
 def _other_mirror(flip: tuple[int, ...] | None, edges: tuple[tuple[int, int], ...]) -> tuple[int, ...] | None:
-    """The upside-down order of four corners that go round, from their left-right order.
+    """Derive the upside-down order of four corners that go round from their left-right order.
 
     One mirror after the other is half a turn, which takes every corner to the one across. A mirror order of a ring
     counts backwards: place and keypoint add up to the same, round the ring.
@@ -71,7 +77,7 @@ def _other_mirror(flip: tuple[int, ...] | None, edges: tuple[tuple[int, int], ..
 
 
 def _integers(values: Mapping[Any, Any], key: str, fault: Fault) -> tuple[int, ...] | None:
-    """A list of whole numbers, or None where the key is missing."""
+    """Read a list of whole numbers, or None where the key is missing."""
     value = values.get(key)
     if value is None:
         return None
@@ -81,7 +87,7 @@ def _integers(values: Mapping[Any, Any], key: str, fault: Fault) -> tuple[int, .
 
 
 def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
-    """Number of keypoints and numbers for each."""
+    """Read the number of keypoints and of numbers for each."""
     match _integers(values, "kpt_shape", fault):
         case None:
             return None
@@ -94,7 +100,7 @@ def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
 
 
 def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) -> tuple[int, ...] | None:
-    """A mirror order: each keypoint once, and the same again when mirrored twice."""
+    """Read a mirror order: each keypoint once, and unchanged when mirrored twice."""
     flip = _integers(values, key, fault)
     if not flip:
         return None
@@ -113,7 +119,7 @@ def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) 
 
 
 def _names(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[str, ...] | None:
-    """Keypoint names, from a list or, as Ultralytics writes them, from the first class of a mapping."""
+    """Read keypoint names, from a list or, as Ultralytics writes them, from the first class of a mapping."""
     value = values.get("kpt_names")
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)
@@ -127,7 +133,7 @@ def _names(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[str, ..
 
 
 def _sigmas(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[float, ...] | None:
-    """Tolerances, under Ultralytics' name for them."""
+    """Read the keypoints' tolerances (COCO's OKS sigmas)."""
     key = "kpt_oks_sigmas"
     value = values.get(key)
     if value is None:
@@ -139,7 +145,7 @@ def _sigmas(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[float,
 
 
 def _edges(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:
-    """Lines between keypoints: as `skeleton` says, else round four corners, or COCO's person."""
+    """Read the lines between keypoints: as `skeleton` says, else round four corners, or COCO's person."""
     value = values.get("skeleton")
     if value is None:
         return default_edges(count)

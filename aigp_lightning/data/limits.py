@@ -1,4 +1,4 @@
-"""How large the files of a data set may be, and how their contents are quoted: they may come from anywhere."""
+"""Limits on the files of a data set, and quotes of their contents: they may come from anywhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPR.maxlevel = 2  # aliases in a YAML can make a value of a few bytes as long 
 
 
 def regular_file_size(path: str | os.PathLike[str], most: int | None = None) -> int:
-    """Size of a file in bytes, found without opening it: a pipe would never let go.
+    """Return the size of a file in bytes without opening it, since a pipe would block.
 
     Args:
         path: the file; links are followed.
@@ -44,7 +44,12 @@ def regular_file_size(path: str | os.PathLike[str], most: int | None = None) -> 
 
 
 def quoted(value: Any, most: int = 80) -> str:
-    """A value as Python writes it, on one line and cut, however long, deep or large it is."""
+    """Write a value as Python does, on one line and cut, however long, deep or large it is.
+
+    Example:
+        >>> quoted("x" * 100, most=10)
+        "'xxxxxxxx…"
+    """
     try:
         text = _REPR.repr(value)
     except ValueError:  # a whole number of over 4300 digits
@@ -53,7 +58,7 @@ def quoted(value: Any, most: int = 80) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether the text may name a class or a keypoint: short, and without characters that steer a terminal."""
+    """True if the text may name a class or a keypoint: short, and without characters that steer a terminal."""
     return len(text) <= MAX_NAME and not any(
         ord(c) < ord(" ") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text
     )

@@ -1,4 +1,4 @@
-"""Looks for keypoint labels that can be read and yet make no sense: a corner order that differs, a wrong mirror order.
+"""Finds keypoint labels that can be read and yet make no sense: a corner order that differs, a wrong mirror order.
 
 Nothing is set aside for it. A label file that cannot be read is another matter: see `labels` and `scan`.
 """
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data import keypoint_checks as checks
 from aigp_lightning.data.images import label_path
-from aigp_lightning.data.keypoint_table import KeypointTable, gather
-from aigp_lightning.data.labels import BOX_COLUMNS, MAX_VISIBILITY, Problem, printable
-from aigp_lightning.data.scan import problem_lines
+from aigp_lightning.data.keypoint_table import KeypointTable, keypoint_table
+from aigp_lightning.data.label_values import BOX_COLUMNS, MAX_VISIBILITY
+from aigp_lightning.data.problems import Problem, printable, problem_lines
 from aigp_lightning.types import Keypoints
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
-    from aigp_lightning.data.scan import ImageRecord
+    from aigp_lightning.data.records import ImageRecord
 
 SIDEWAYS = 0.4
 """Of a unit vector: from here on it is called top or bottom, left or right."""
@@ -33,10 +33,10 @@ Finding = tuple[int, str, str]
 
 @dataclass
 class LintResult:
-    """What a linter found in one split.
+    """The outcome of a check of one split's keypoints.
 
     Attributes:
-        split: which split.
+        split: name of the split.
         objects: labelled objects in it.
         problems: by kind, each with its file and line; none is fatal.
     """
@@ -46,7 +46,7 @@ class LintResult:
     problems: list[Problem]
 
     def summary(self) -> str:
-        """How much was looked at, then for every kind of problem how many, and the first few with file and line."""
+        """Tell how many objects were checked, then for every kind of problem how many, and the first few."""
         if not self.problems:
             return f"{self.split} keypoints: {self.objects} objects, no problems"
         count = len(self.problems)
@@ -62,46 +62,57 @@ def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough
         records: its images, scanned with keypoints.
         spec: the data set.
         thorough: also name objects without a single labelled keypoint, which many data sets have on purpose.
+
+    Example:
+        >>> import tempfile
+        >>> from aigp_lightning.data.data_yaml import read_data_yaml
+        >>> from aigp_lightning.data.scan import scan_split
+        >>> from aigp_lightning.data.synthetic import MakeDataOptions, make_data
+        >>> options = MakeDataOptions(tempfile.mkdtemp(), "pose", train=4, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> spec = read_data_yaml(make_data(options, progress=False))
+        >>> scan = scan_split(spec, "train", pose=True, progress=False)
+        >>> lint("train", scan.records, spec).problems
+        []
     """
     assert spec.keypoints is not None
-    objects = gather(records, spec.keypoints)
+    objects = keypoint_table(records, spec.keypoints)
     findings = [*_rings(objects), *_outside(objects)]
     if thorough:
         none = np.flatnonzero((objects.labels[..., 2] == 0).all(1))
         findings += [(i, "no keypoint", "not one keypoint of this object is labelled") for i in none.tolist()]
     general = [*_no_ring(objects, spec), *_mirrors(objects, spec)]
-    return LintResult(split, len(objects.image), [*general, *_place(findings, objects)])
+    return LintResult(split, len(objects.image), [*general, *_located(findings, objects)])
 
 
 def propose_mirror(records: Sequence[ImageRecord], keypoints: Keypoints, axis: int) -> tuple[int, ...] | None:
-    """The mirror order that the labels themselves suggest, if they clearly do.
+    """Propose the mirror order that the labels themselves suggest, if they clearly do.
 
     Args:
         records: of a scan with keypoints.
-        keypoints: what the data set says.
+        keypoints: number and names of an object's keypoints.
         axis: 0 for left-right, 1 for upside-down.
     """
-    places = gather(records, keypoints).layout
+    places = keypoint_table(records, keypoints).layout
     return None if places is None else checks.mirror_that_fits(places, axis, None)
 
 
 def _goes_round(keypoints: Keypoints) -> bool:
-    """Whether the keypoints are four corners in order."""
+    """True if the keypoints are four corners in order."""
     ring = {frozenset((place, (place + 1) % 4)) for place in range(4)}
     return keypoints.count == len(ring) and {frozenset(edge) for edge in keypoints.edges} == ring
 
 
 def _crossings(objects: KeypointTable) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Objects with four labelled corners that are not seen from the edge, and which of them are bow ties."""
+    """Return the objects with four labelled corners not seen from the edge, and True for those that are bow ties."""
     if not _goes_round(objects.keypoints):
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
-    index = np.flatnonzero(objects.whole)
+    index = np.flatnonzero(objects.complete)
     index = index[~checks.thin(objects.points[index])]
     return index, checks.crossed(objects.points[index])
 
 
 def _no_ring(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
-    """Tell that most objects are bow ties: then the order is the data set's, and not a slip."""
+    """Report that most objects are bow ties: then the order is the data set's, and not a slip."""
     index, crossed = _crossings(objects)
     if 2 * crossed.sum() > len(index):
         text = (
@@ -112,7 +123,7 @@ def _no_ring(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
 
 
 def _rings(objects: KeypointTable) -> Iterator[Finding]:
-    """Four corners that go round otherwise than most."""
+    """Find objects whose four corners go round otherwise than most."""
     index, crossed = _crossings(objects)
     if 2 * crossed.sum() > len(index):
         return
@@ -134,13 +145,13 @@ def _rings(objects: KeypointTable) -> Iterator[Finding]:
 
 
 def _side(direction: NDArray[np.float64]) -> str:
-    """A direction, x and y of a unit vector, in words."""
+    """Write a direction, x and y of a unit vector, in words."""
     words = [(("top", "bottom"), direction[1]), (("left", "right"), direction[0])]
     return " ".join(pair[int(far > 0)] for pair, far in words if abs(far) > SIDEWAYS)
 
 
 def _outside(objects: KeypointTable) -> Iterator[Finding]:
-    """Visible keypoints outside of their object's box."""
+    """Find visible keypoints outside of their object's box."""
     seen = objects.labels[..., 2] >= (MAX_VISIBILITY if objects.keypoints.numbers > 2 else 1)  # noqa: PLR2004
     distance = checks.outside_box(objects.points, seen, objects.boxes)
     for i in np.flatnonzero(distance.any(1)).tolist():
@@ -152,7 +163,7 @@ def _outside(objects: KeypointTable) -> Iterator[Finding]:
 
 
 def _mirrors(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
-    """Mirror orders that do not fit the labels."""
+    """Find mirror orders that do not fit the labels."""
     keypoints, places = objects.keypoints, objects.layout
     for axis, given in enumerate((keypoints.flip_idx, keypoints.flip_idx_vertical)):
         if given is None or places is None:
@@ -168,14 +179,14 @@ def _mirrors(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
 
 
 def _yaml_line(spec: DataSpec, key: str) -> int | None:
-    """Where a key stands in data.yaml."""
-    from aigp_lightning.data.data_yaml import Document
+    """Return the line of a key in data.yaml, or None."""
+    from aigp_lightning.data.yaml_document import Document
 
     return Document(spec.file).lines.get(key)
 
 
-def _place(findings: Sequence[Finding], objects: KeypointTable) -> list[Problem]:
-    """Give findings their files and lines, which are read again for it; each file once."""
+def _located(findings: Sequence[Finding], objects: KeypointTable) -> list[Problem]:
+    """Make problems of findings, with their files and lines, for which each file is read once more."""
     places: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
     problems = []
     for index, kind, text in findings:
@@ -190,7 +201,7 @@ def _place(findings: Sequence[Finding], objects: KeypointTable) -> list[Problem]
 
 
 def label_rows(file: str, keypoints: Keypoints) -> list[tuple[int, NDArray[np.float32]]]:
-    """Line numbers of a label file with its boxes and its keypoints' x and y; lines that are neither are left out."""
+    """Read the lines of a label file that hold a box and keypoints: their numbers, boxes, and keypoints' x and y."""
     try:
         lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from aigp_lightning.data.labels import printable
+from aigp_lightning.data.problems import printable
 from aigp_lightning.errors import RunError, warn_user
 
 LIST = "lost_files.txt"
-SAID = 5
+WARNED = 5
 """Files that are named on the terminal; the list has all."""
-WHAT = {
+CONSEQUENCE = {
     "train": "another takes its place",
     "val": "the metrics are of the others",
     "test": "the metrics are of the others",
@@ -19,11 +19,11 @@ WHAT = {
 
 
 class Lost(NamedTuple):
-    """An image that could not be read: what a loader's worker puts beside the samples of its batch.
+    """An image that could not be read, as a loader's worker puts it beside the samples of its batch.
 
     Attributes:
         im_file: the image, as the scan found it.
-        why: what is wrong with it.
+        why: the reason.
     """
 
     im_file: str
@@ -31,13 +31,19 @@ class Lost(NamedTuple):
 
 
 class LostFiles:
-    """Counts, names and lists the images of a split that a run has lost, and ends it when they become too many.
+    """The images of a split that a run has lost: counted, listed, and the end of the run when they are too many.
 
     Args:
-        split: which.
-        images: how many it has.
+        split: name of the split.
+        images: number of its images.
         limit: share of them that may be lost; at least one may, unless it is 0.
-        folder: where `lost_files.txt` goes.
+        folder: the run folder, which gets a `lost_files.txt`.
+
+    Example:
+        >>> import tempfile
+        >>> lost = LostFiles("train", images=100, limit=0.02, folder=Path(tempfile.mkdtemp()))
+        >>> lost.allowed
+        2
     """
 
     def __init__(self, split: str, images: int, limit: float, folder: Path) -> None:
@@ -46,11 +52,14 @@ class LostFiles:
         self.allowed = max(1, int(limit * images)) if limit > 0 else 0
         self.files: dict[str, str] = {}
 
-    def take(self, lost: list[Lost]) -> None:
-        """Note what a batch lost.
+    def add(self, lost: list[Lost]) -> None:
+        """Note the images that a batch lost, warn of the first few and list all.
+
+        Args:
+            lost: the images, some of which may be noted already.
 
         Raises:
-            RunError: these were too many.
+            RunError: more are lost than the run allows.
         """
         new = {each.im_file: each.why for each in map(Lost._make, lost) if each.im_file not in self.files}
         if not new:
@@ -58,10 +67,10 @@ class LostFiles:
         self.files |= new
         self._list(new)
         for number, why in enumerate(new.values(), len(self.files) - len(new) + 1):
-            if number <= SAID:
-                where = f"; {self.folder / LIST} has all" if number == SAID else ""
+            if number <= WARNED:
+                where = f"; {self.folder / LIST} has all" if number == WARNED else ""
                 warn_user(
-                    f"{printable(why)}. It was there at the start. Set aside, {WHAT[self.split]} "
+                    f"{printable(why)}. It was there at the start. Set aside, {CONSEQUENCE[self.split]} "
                     f"({number} of {self.images} {self.split} images so far{where}).",
                     everywhere=True,
                 )
@@ -74,6 +83,7 @@ class LostFiles:
             )
 
     def _list(self, new: dict[str, str]) -> None:
+        """Append to the list in the run folder; a list that cannot be written is a warning."""
         text = "".join(f"{self.split} {printable(why)}\n" for why in new.values())
         try:
             with (self.folder / LIST).open("a", encoding="utf-8", errors="backslashreplace") as file:

@@ -1,4 +1,4 @@
-"""The images of a split as the network sees them, for whoever wants to look at them."""
+"""The images of a split as the network sees them, by number."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
 
 class EvalPictures:
-    """Evaluation samples by their place in the order in which a loader gives them, over all processes.
+    """Evaluation samples by their place in the loader's order, over all processes.
 
     Args:
-        dataset: it makes the samples.
-        batches: of a single process, so that it has all groups whole.
+        dataset: makes the samples.
+        batches: the batches of a single process, so that no group of images is split.
         limit: only so many batches; None: all.
+
+    Attributes:
+        files: path of every image, in order.
     """
 
     def __init__(self, dataset: EvalDataset, batches: EvalBatchSampler, limit: int | None = None) -> None:
@@ -29,5 +32,9 @@ class EvalPictures:
         return len(self.files)
 
     def __getitem__(self, place: int) -> Item:
-        """The sample at this place, read and letterboxed now."""
+        """Read and letterbox the sample at this place.
+
+        Raises:
+            DataError: the image cannot be read.
+        """
         return self._dataset[self._requests[place]]

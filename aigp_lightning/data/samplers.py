@@ -1,4 +1,4 @@
-"""Which image goes where, when, and with what random seed.
+"""Batch samplers: the images of each batch, and the random seed of each sample.
 
 Everything that chance decides about a sample is drawn here, in the main process, and travels to the worker in a
 request. A sample therefore depends on the seed, the epoch and its place in it, and on nothing that a worker remembers:
@@ -59,10 +59,17 @@ class TrainBatchSampler:
         images: number of training images.
         batch_size: images a batch, in this process.
         seed: of order and augmentation.
-        rank: this process.
+        rank: number of this process.
         world_size: number of processes; each gets as many images, the last ones repeated if need be.
         workers: worker processes of the loader.
         mosaic: chance of a mosaic, 0…1.
+
+    Example:
+        >>> batches = TrainBatchSampler(5, batch_size=2, seed=0, rank=0, world_size=1, workers=0, mosaic=0.0)
+        >>> [len(batch) for batch in batches]
+        [2, 2, 1]
+        >>> sorted(request.index for batch in batches for request in batch)
+        [0, 1, 2, 3, 4]
     """
 
     def __init__(
@@ -75,17 +82,18 @@ class TrainBatchSampler:
 
     @property
     def sampler(self) -> TrainBatchSampler:
-        """Itself: Lightning looks for `batch_sampler.sampler.set_epoch`."""
+        """This sampler: Lightning looks for `batch_sampler.sampler.set_epoch`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration is of."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return math.ceil(math.ceil(self.images / self.world_size) / self.batch_size)
 
     def _share(self) -> np.ndarray:
+        """Return the images of this process in this epoch's order."""
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.images)
         share = math.ceil(self.images / self.world_size)
         return np.resize(order, share * self.world_size)[self.rank :: self.world_size]
@@ -102,6 +110,7 @@ class TrainBatchSampler:
             yield self._requests(batch, np.array(pool), random)
 
     def _requests(self, batch: list[int], pool: np.ndarray, random: np.random.Generator) -> list[TrainRequest]:
+        """Draw seeds and mosaic partners for the images of a batch."""
         seeds = random.integers(2**32, size=len(batch)).tolist()
         partners = random.choice(pool, size=(len(batch), 3)).tolist()
         wanted = random.random(len(batch)) < (self.mosaic if self.mosaic_open else 0.0)
@@ -112,7 +121,7 @@ class TrainBatchSampler:
 
 
 class EvalBatchSampler:
-    """Every image exactly once, on any number of processes.
+    """Batches of `EvalRequest` that hold every image exactly once, on any number of processes.
 
     Images are put into groups (one batch of a single process); every process takes its share of every group. The
     letterbox of an image depends on its group alone, so metrics are the same for any number of processes, and every
@@ -124,7 +133,15 @@ class EvalBatchSampler:
         imgsz: network input, pixels.
         stride: sides are multiples of it.
         rect: letterbox each group to its own rectangle instead of a square.
-        rank, world_size: this process, and how many there are.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Example:
+        >>> batches = EvalBatchSampler([(480, 640)] * 3, group=2, imgsz=640)
+        >>> [[request.index for request in batch] for batch in batches]
+        [[0, 1], [2]]
+        >>> next(iter(batches))[0].shape
+        (512, 672)
     """
 
     def __init__(
@@ -155,7 +172,7 @@ class EvalBatchSampler:
 
 
 def _rectangle(aspect: np.ndarray, imgsz: int, stride: int) -> tuple[int, int]:
-    """(height, width) that holds all these aspect ratios, with half a stride to spare, as Ultralytics validates."""
+    """Return (height, width) for all these aspect ratios, with half a stride to spare, as Ultralytics validates."""
     low, high = aspect.min(), aspect.max()
     sides = np.array([high, 1.0] if high < 1 else [1.0, 1 / low] if low > 1 else [1.0, 1.0])
     height, width = (np.ceil(sides * imgsz / stride + 0.5).astype(int) * stride).tolist()

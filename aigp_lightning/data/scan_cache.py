@@ -1,4 +1,4 @@
-"""What a scan found as columns, and the file that keeps them until the data set changes.
+"""The outcome of a scan as columns, and the file that keeps them until the data set changes.
 
 One flat array for each quantity instead of one for each image: 100,000 images load in a second. The file is a NumPy
 archive read without pickle, since a data set may come from anywhere and unpickling runs code.
@@ -6,11 +6,10 @@ archive read without pickle, since a data set may come from anywhere and unpickl
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.labels import TOLERANCE, Problem
+from aigp_lightning.data.label_values import TOLERANCE
+from aigp_lightning.data.problems import Problem
+from aigp_lightning.files import write_atomic
 
 VERSION = 2  # raise it whenever the rules for images or labels change
 CHUNK = 1000
@@ -50,7 +51,7 @@ class Columns:
 
 
 def fingerprint(settings: Sequence[object], images: Sequence[str], labels: Sequence[str], workers: int) -> str:
-    """Hash of everything a scan depends on: settings, and name, size and time of change of every file.
+    """Hash everything a scan depends on: settings, and name, size and time of change of every file.
 
     Args:
         settings: whatever else changes the outcome; must have a stable `repr`.
@@ -70,7 +71,7 @@ def fingerprint(settings: Sequence[object], images: Sequence[str], labels: Seque
 
 
 def _stamps(files: Sequence[str]) -> bytes:
-    """Name, size and time of change of some files."""
+    """Return name, size and time of change of some files."""
     stamps = []
     for file in files:
         try:
@@ -82,7 +83,7 @@ def _stamps(files: Sequence[str]) -> bytes:
 
 
 def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns | None:
-    """Read a cache, if it is there, whole, and about these very files.
+    """Read a cache, if it is there, undamaged, and about these very files.
 
     Args:
         file: cache file.
@@ -103,21 +104,25 @@ def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns |
             listed = json.loads(bytes(data["problems"]).decode("utf-8", "surrogatepass"))
         problems = [Problem(*_checked(row)) for row in listed]
         columns = Columns(**{"keypoints": None, **arrays}, problems=problems)
-        return columns if _whole(columns, n, nc, kpt) else None
+        return columns if _is_consistent(columns, n, nc, kpt) else None
     except Exception:  # a missing or damaged file fails in many ways, and all of them mean: scan again
         return None
 
 
 def _checked(row: Any) -> tuple[str, int | None, str, str, bool]:
-    """One stored problem, if its parts have the right types."""
+    """Return the parts of a stored problem, if they have the right types.
+
+    Raises:
+        TypeError: they have not.
+    """
     file, line, kind, text, fatal = row
     if not (all(isinstance(v, str) for v in (file, kind, text)) and isinstance(line, int | None)):
         raise TypeError("damaged problem list")
     return file, line, kind, text, bool(fatal)
 
 
-def _whole(columns: Columns, n: int, nc: int, kpt: int | None) -> bool:
-    """Whether the columns fit each other and hold possible values."""
+def _is_consistent(columns: Columns, n: int, nc: int, kpt: int | None) -> bool:
+    """True if the columns fit each other and hold possible values."""
     c, m = columns, len(columns.cls)
     wanted: list[tuple[NDArray[Any], tuple[int, ...], type]] = [
         (c.usable, (n,), np.bool_),
@@ -141,13 +146,15 @@ def save(file: Path, digest: str, columns: Columns) -> bool:
     """Write a cache so that a reader sees the old or the new one, never a part.
 
     Args:
-        file: where to write; its folder must exist.
-        digest: fingerprint of what was scanned.
-        columns: what was found.
+        file: the cache file; its folder must exist, since a data set gets no folder that it did not have.
+        digest: fingerprint of the files and settings that were scanned.
+        columns: outcome of the scan.
 
     Returns:
-        Whether it could be written.
+        True if it could be written.
     """
+    if not file.parent.is_dir():
+        return False
     rows = [[p.file, p.line, p.kind, p.text, p.fatal] for p in columns.problems]
     arrays = {
         "digest": np.frombuffer(digest.encode("ascii"), np.uint8),
@@ -155,17 +162,12 @@ def save(file: Path, digest: str, columns: Columns) -> bool:
         **{name: getattr(columns, name) for name in ("usable", "shape", "count", "cls", "bboxes")},
         **({} if columns.keypoints is None else {"keypoints": columns.keypoints}),
     }
-    temporary = None
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, **arrays)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
-        if os.name == "posix":  # mkstemp keeps others out, but data sets are shared
-            os.chmod(temporary, file.parent.stat().st_mode & 0o666)
-        os.replace(temporary, file)
+        write_atomic(file, archive.getbuffer(), sync=False)
+        if os.name == "posix":  # data sets are shared: who may write into the folder may write the cache
+            file.chmod(file.parent.stat().st_mode & 0o666)
     except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         return False
     return True

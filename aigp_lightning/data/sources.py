@@ -1,28 +1,26 @@
-"""What `predict` looks at: pictures, folders, globs and videos, as one indexed set."""
+"""Sources of `predict`: pictures, folders, globs and videos, as one indexed data set."""
 
 from __future__ import annotations
 
 import glob
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate, chain, groupby
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.augment.letterbox import input_shape, letterbox
+from aigp_lightning.data.dataset import Item, unlabelled
 from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
-from aigp_lightning.data.labels import printable
+from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from aigp_lightning.errors import DataError
 
-if TYPE_CHECKING:
-    from aigp_lightning.data.dataset import Item
-
-STRIDE = 32
 SHOWN = 5
 
 
@@ -69,7 +67,7 @@ class SourceDataset:
         return file, index - self.starts[place] if file.frames else None
 
     def name(self, index: int) -> str:
-        """`im_file` of an image: the picture's path, or `path#frame`."""
+        """Return the `im_file` of an image: the picture's path, or `path#frame`."""
         file, frame = self.locate(index)
         return file.path if frame is None else f"{file.path}#{frame}"
 
@@ -93,7 +91,7 @@ class SourceDataset:
         return _fitted(image, self.name(index), self.imgsz, file.shape)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
-        """Do a batch at once, leaving out what cannot be decoded: one bad picture is no reason to end a run."""
+        """Decode and letterbox a batch, without images that cannot be decoded: one is no reason to end a run."""
         items = []
         for index in indices:
             try:
@@ -101,37 +99,6 @@ class SourceDataset:
             except DataError:
                 continue
         return items
-
-
-class PredictBatchSampler:
-    """Every image exactly once, in order, on any number of processes.
-
-    The images of a batch have one shape after letterboxing. A video goes to one process whole, which can then write
-    the drawn video by itself. Every process makes the same number of steps: the last ones may be empty.
-
-    Args:
-        dataset: what to predict.
-        batch_size: most images a batch, in one process.
-        rank, world_size: this process, and how many there are.
-    """
-
-    def __init__(self, dataset: SourceDataset, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        units = list(_units(dataset, batch_size))
-        loads = [0] * world_size
-        mine: list[range] = []
-        for unit in sorted(units, key=len, reverse=True):  # the longest video first evens the load out best
-            least = loads.index(min(loads))
-            loads[least] += len(unit)
-            if least == rank:
-                mine += unit
-        self.batches = [list(batch) for batch in sorted(mine, key=lambda batch: batch.start)]
-        self.batches += [[] for _ in range(max(loads) - len(self.batches))]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
 
 
 def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
@@ -148,6 +115,16 @@ def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
 
     Raises:
         DataError: a source is missing or holds no picture or video, or not one of them can be read.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> folder = tempfile.mkdtemp()
+        >>> cv2.imwrite(f"{folder}/000.png", np.zeros((36, 64, 3), np.uint8))
+        True
+        >>> dataset = open_sources(folder, imgsz=64)
+        >>> len(dataset), dataset[0]["image"].shape
+        (1, (64, 64, 3))
     """
     sources = [source] if isinstance(source, str) else list(source)
     if not sources or not all(sources):
@@ -166,27 +143,9 @@ def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
     return SourceDataset(files, imgsz, unreadable)
 
 
-def input_shape(shape: tuple[int, int], imgsz: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Size of an image in the network's input, and of that input, by the rule of Ultralytics' predictor.
-
-    Args:
-        shape: height and width of the image, pixels.
-        imgsz: length of the input's long side, pixels; a multiple of 32.
-
-    Returns:
-        (height, width) of the resized image, and of the smallest rectangle around it with sides divisible by 32.
-    """
-    gain = imgsz / max(shape)
-    height, width = max(round(shape[0] * gain), 1), max(round(shape[1] * gain), 1)
-    return (height, width), (-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE)
-
-
 def _fitted(image: NDArray[np.uint8], im_file: str, imgsz: int, expected: tuple[int, int]) -> Item:
     """Letterbox one (H, W, 3) RGB image into the rectangle that was planned for its `expected` height and width."""
     import cv2
-
-    from aigp_lightning.data.augment.letterbox import letterbox
-    from aigp_lightning.data.dataset import unlabelled
 
     height, width = image.shape[:2]
     inner, outer = input_shape(expected, imgsz)
@@ -199,31 +158,13 @@ def _fitted(image: NDArray[np.uint8], im_file: str, imgsz: int, expected: tuple[
     return unlabelled(done, im_file, (height, width), (gains, (float(left), float(top))))
 
 
-def _units(dataset: SourceDataset, batch_size: int) -> Iterator[list[range]]:
-    """Batches that must stay together in one process: all of a video's, or a single one of pictures."""
-
-    def kind(place: int) -> tuple[object, ...]:
-        file = dataset.files[place]
-        return (place,) if file.frames else input_shape(file.shape, dataset.imgsz)[1]
-
-    def chop(start: int, stop: int) -> list[range]:
-        return [range(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
-
-    for _, run in groupby(range(len(dataset.files)), kind):
-        places = list(run)
-        batches = chop(dataset.starts[places[0]], dataset.starts[places[-1] + 1])
-        if dataset.files[places[0]].frames:
-            yield batches
-        else:
-            yield from ([batch] for batch in batches)
-
-
 def _known(path: str) -> bool:
+    """True if the name ends like a picture's or a video's."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _expand(source: str) -> Iterable[str]:
-    """Pictures and videos that one source names, sorted."""
+    """Find the pictures and videos that one source names, sorted."""
     what = f"pictures ({' '.join(sorted(IMAGE_SUFFIXES))}) and videos ({' '.join(sorted(VIDEO_SUFFIXES))}) are read"
     name = printable(source)
     if os.path.isdir(source):

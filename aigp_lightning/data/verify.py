@@ -1,4 +1,4 @@
-"""Tells whether an image is whole, and its shape, without decoding it where that can be avoided."""
+"""Checks that an image is complete, and finds its shape, without decoding it where that can be avoided."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 from typing import Any, BinaryIO
 
 from aigp_lightning.data.images import open_image, read_image
-from aigp_lightning.data.labels import Problem
 from aigp_lightning.data.limits import MAX_PIXELS, regular_file_size
-from aigp_lightning.errors import DataError
+from aigp_lightning.data.problems import Problem
+from aigp_lightning.errors import DataError, first_line
 
 MIN_SIDE = 10  # pixels, as Ultralytics
 TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -16,7 +16,7 @@ ORIENTATION = 274
 
 
 def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # noqa: PLR0911  one return for each thing that can be wrong
-    """Find an image's shape, reading no more of it than it takes to know that it is whole.
+    """Find an image's shape, reading no more of it than it takes to know that it is complete.
 
     Args:
         file: image file; never changed.
@@ -51,7 +51,7 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
     except FileNotFoundError:
         return bad("missing image", "there is no such file; a link may lead nowhere")
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
-        text = str(error) or type(error).__name__
+        text = first_line(error)
         return bad("truncated image" if "truncated" in text.lower() else "unreadable image", text)
     return (shape[0], shape[1]), None
 
@@ -72,7 +72,7 @@ def _verify(image: Any, stream: BinaryIO) -> None:
 
 
 def _is_turned(image: Any) -> bool:
-    """Whether EXIF swaps width and height; XMP is not asked, since OpenCV does not either."""
+    """True if EXIF swaps width and height; XMP is not read, since OpenCV does not either."""
     from PIL import Image
 
     if image.format == "TIFF":

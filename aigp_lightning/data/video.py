@@ -1,4 +1,4 @@
-"""Videos: how long they are, and their frames by number."""
+"""Videos: their lengths, and their frames by number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COUNTED = frozenset((".avi", ".m4v", ".mov", ".mp4"))  # their headers tell the 
 
 
 class VideoReader:
-    """Reads frames by number; fast where the numbers rise. The file is opened by whoever reads first.
+    """A video's frames by number, fast where the numbers rise; the file is opened at the first read.
 
     Args:
         path: video file.
@@ -28,6 +28,7 @@ class VideoReader:
         self._end: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the open file, so that a worker opens its own."""
         return {"path": self.path, "_capture": None, "_next": 0, "_end": None}
 
     def frame(self, number: int) -> NDArray[np.uint8] | None:
@@ -58,14 +59,14 @@ class VideoReader:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; the next read opens it again."""
         if self._capture is not None:
             self._capture.release()
         self._capture, self._next, self._end = None, 0, None
 
 
 def probe(path: str) -> tuple[tuple[int, int], int, float] | None:
-    """Look at a video.
+    """Find a video's size, length and speed.
 
     Args:
         path: video file.
@@ -90,7 +91,7 @@ def probe(path: str) -> tuple[tuple[int, int], int, float] | None:
 
 
 def _count_frames(path: str) -> int:
-    """Number of frames, by decoding them all."""
+    """Count the frames by decoding them all."""
     import cv2
 
     capture = cv2.VideoCapture(path)

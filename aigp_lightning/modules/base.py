@@ -97,6 +97,11 @@ class BaseModule(pl.LightningModule):
             data: the datamodule, its data set read.
         """
 
+    @property
+    def wants_keypoints(self) -> bool:
+        """True if batches must have `keypoints`."""
+        return False
+
     def build_metrics(self) -> DetectionMetrics:
         """What a validation counts."""
         from aigp_lightning.modules.metrics.detection import DetectionMetrics

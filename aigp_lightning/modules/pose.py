@@ -56,6 +56,11 @@ class PoseModule(DetectorModule):
         super().__init__(variant=variant, gains=gains, **options)
         self.camera = camera
 
+    @property
+    def wants_keypoints(self) -> bool:
+        """True if batches must have `keypoints`."""
+        return True
+
     def setup_from_data(self, data: Any) -> None:
         """Learn the data set's keypoints.
 

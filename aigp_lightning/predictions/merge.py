@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.data.labels import printable
+from aigp_lightning.data.problems import printable
 
 if TYPE_CHECKING:
     from aigp_lightning.data.sources import SourceFile

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from aigp_lightning.data.images import read_image
-from aigp_lightning.data.labels import printable
+from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError, UserError
 from aigp_lightning.media.encode import encode

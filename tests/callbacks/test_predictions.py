@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from aigp_lightning.callbacks.predictions import PredictionWriter
 from aigp_lightning.data.collate import collate
-from aigp_lightning.data.sources import PredictBatchSampler, SourceFile, open_sources
+from aigp_lightning.data.predict_batches import PredictBatchSampler
+from aigp_lightning.data.sources import SourceFile, open_sources
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.media.plots.boxes import class_colour
 from aigp_lightning.predictions.merge import output_names

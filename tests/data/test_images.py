@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from aigp_lightning.data.data_yaml import DataSpec
-from aigp_lightning.data.images import find_images, label_path, list_images, read_image
+from aigp_lightning.data.images import label_path, read_image
+from aigp_lightning.data.listing import find_images, list_images
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
 

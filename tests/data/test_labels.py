@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aigp_lightning.data.labels import Problem, parse_label_file
+from aigp_lightning.data.labels import parse_label_file
+from aigp_lightning.data.problems import Problem
 
 BOX = "0 0.5 0.5 0.2 0.1"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from aigp_lightning.data.data_yaml import read_data_yaml
-from aigp_lightning.data.images import find_images
 from aigp_lightning.data.labels import parse_label_file
 from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, MAX_YAML_BYTES, is_name, quoted
+from aigp_lightning.data.listing import find_images
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
 

@@ -15,7 +15,8 @@ from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.keypoint_checks import clockwise, crossed, first_corners, mirror_that_fits, outside_box, thin
 from aigp_lightning.data.lint import LintResult, lint
-from aigp_lightning.data.scan import ImageRecord, scan_split
+from aigp_lightning.data.records import ImageRecord
+from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 from aigp_lightning.errors import DataError
 
@@ -282,11 +283,11 @@ def test_distance_out_of_the_box() -> None:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., YoloDataModule]:
     """Make a data module for a pose model, as a run in the folder `run` has it."""
 
-    def make(spec: DataSpec, task: str = "pose", **options: bool) -> YoloDataModule:
+    def make(spec: DataSpec, wants_keypoints: bool = True, **options: bool) -> YoloDataModule:
         data = YoloDataModule(str(spec.file), imgsz=64, batch_size=2, workers=0, **options)  # type: ignore[arg-type]
         data.trainer = SimpleNamespace(  # type: ignore[assignment]
             world_size=1, local_rank=0, global_rank=0, default_root_dir=str(tmp_path / "run"),
-            state=SimpleNamespace(fn=None), lightning_module=SimpleNamespace(task=task),
+            state=SimpleNamespace(fn=None), lightning_module=SimpleNamespace(wants_keypoints=wants_keypoints),
         )  # fmt: skip
         return data
 
@@ -315,7 +316,7 @@ def test_a_run_tells_and_keeps_what_was_found(
     ]  # fmt: skip
     caplog.clear()
     with caplog.at_level("INFO"):
-        module(spec, task="detect").prepare_data()
+        module(spec, wants_keypoints=False).prepare_data()
     assert "corner order" not in caplog.text
 
 
@@ -323,4 +324,4 @@ def test_strict_makes_it_an_error(tmp_path: Path, module: Callable[..., YoloData
     spec = write_set(tmp_path / "set", lambda gate, ring: ring[[0, 3, 2, 1]] if gate == 13 else ring)
     with pytest.raises(DataError, match=r"(?s)strict is set and 'train' .*06\.txt:3 corner order: corners run counter"):
         module(spec, strict=True).prepare_data()
-    module(spec, task="detect", strict=True).prepare_data()
+    module(spec, wants_keypoints=False, strict=True).prepare_data()

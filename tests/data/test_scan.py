@@ -12,7 +12,8 @@ from PIL import Image
 
 from aigp_lightning.data import scan_cache
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
-from aigp_lightning.data.scan import ScanResult, scan_split
+from aigp_lightning.data.records import ScanResult
+from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 
 BOX = "0 0.5 0.5 0.2 0.1\n"

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from aigp_lightning.data.augment.letterbox import input_shape
 from aigp_lightning.data.collate import collate
-from aigp_lightning.data.sources import PredictBatchSampler, SourceDataset, SourceFile, input_shape, open_sources
+from aigp_lightning.data.predict_batches import PredictBatchSampler
+from aigp_lightning.data.sources import SourceDataset, SourceFile, open_sources
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError
 

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.data.labels import TOLERANCE, Labels, Problem, parse_label_file
+from aigp_lightning.data.label_values import TOLERANCE
+from aigp_lightning.data.labels import Labels, parse_label_file
+from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, UserError, WeightsError
 
 SETTINGS = (  # classes, keypoints, one class, boxes only
@@ -110,7 +112,7 @@ def _picture() -> bytes:
 def data_yaml(data: bytes, folder: Path) -> str:
     """Read, or refused in one line that begins with the file; listing its images likewise."""
     from aigp_lightning.data.data_yaml import read_data_yaml
-    from aigp_lightning.data.images import list_images
+    from aigp_lightning.data.listing import list_images
 
     (folder / "images").mkdir(exist_ok=True)
     file = folder / "data.yaml"

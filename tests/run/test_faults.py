@@ -279,9 +279,9 @@ def test_a_data_set_that_is_gone(
 def test_too_many_lost_files(limit: float, allowed: int, tmp_path: Path) -> None:
     files = LostFiles("train", 40, limit, tmp_path)
     for number in range(allowed):
-        files.take([Lost(f"{number}.png", f"{number}.png: gone")] * 2)
+        files.add([Lost(f"{number}.png", f"{number}.png: gone")] * 2)
     with pytest.raises(RunError, match=rf"{allowed + 1} of 40 train images .* the last: x\.png: gone\. .*lost_limit"):
-        files.take([Lost("0.png", "0.png: gone"), Lost("x.png", "x.png: gone")][not allowed :])
+        files.add([Lost("0.png", "0.png: gone"), Lost("x.png", "x.png: gone")][not allowed :])
     assert (tmp_path / "lost_files.txt").read_text().splitlines()[-1] == "train x.png: gone"
 
 

@@ -17,7 +17,7 @@ FLOOR = -0.4998
 
 
 class RandomHSV(A.ImageOnlyTransform):  # type: ignore[misc,unused-ignore]
-    """Shift the hue, scale saturation and brightness, by gains drawn uniformly.
+    """A random shift of hue and change of saturation and brightness, by gains drawn uniformly.
 
     The formula is a look-up table in Ultralytics: hue `(x + 180 r) mod 180`, the others `x (1 + r)`, clipped, all
     rounded down. The same is done on separate planes by additions and multiplications, which OpenCV and NumPy
@@ -28,6 +28,11 @@ class RandomHSV(A.ImageOnlyTransform):  # type: ignore[misc,unused-ignore]
         hsv_s: Largest relative change of saturation.
         hsv_v: Largest relative change of brightness.
         p: Probability.
+
+    Example:
+        >>> image = np.full((2, 2, 3), (200, 100, 50), np.uint8)
+        >>> RandomHSV(hsv_h=0, hsv_s=0, hsv_v=0.5)(image=image)["image"].shape
+        (2, 2, 3)
     """
 
     def __init__(self, hsv_h: float = 0.015, hsv_s: float = 0.7, hsv_v: float = 0.4, p: float = 1.0) -> None:
@@ -68,11 +73,17 @@ class RandomHSV(A.ImageOnlyTransform):  # type: ignore[misc,unused-ignore]
 
 
 def shift_hue(hue: np.ndarray, steps: int) -> None:
-    """Add to hues, round the circle.
+    """Add to hues, round the circle, in place.
 
     Args:
         hue: (H, W) uint8 in 0…179, changed in place.
         steps: Half degrees, 0…179.
+
+    Example:
+        >>> hue = np.array([[0, 90, 170]], np.uint8)
+        >>> shift_hue(hue, 20)
+        >>> hue.tolist()
+        [[20, 110, 10]]
     """
     if steps == 0:
         return

@@ -1,4 +1,4 @@
-"""What the user may choose about augmentation. Plain data: the command line is made from these fields."""
+"""The user's choice of augmentation, as plain data: the command line's options are made from these fields."""
 
 from __future__ import annotations
 

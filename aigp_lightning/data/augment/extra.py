@@ -1,4 +1,4 @@
-"""The user's own Albumentations transforms: found by class path, tried once, run with boxes and keypoints."""
+"""The user's own Albumentations transforms: imported by class path, tried once, run with boxes and keypoints."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def as_spec(item: TransformSpec | dict[str, Any]) -> TransformSpec:
 
     Raises:
         ConfigError: it is not a mapping of `class_path` and `init_args`.
+
+    Example:
+        >>> as_spec({"class_path": "albumentations.MotionBlur", "init_args": {"p": 0.1}})
+        TransformSpec(class_path='albumentations.MotionBlur', init_args={'p': 0.1})
     """
     if isinstance(item, TransformSpec):
         return item
@@ -46,7 +50,7 @@ def build_transform(spec: TransformSpec) -> Transform:
     """Make a transform from its class path and arguments.
 
     Args:
-        spec: The user's words.
+        spec: Class path and arguments.
 
     Raises:
         ConfigError: The class is not there, is no Albumentations transform, or refuses its arguments.
@@ -82,14 +86,14 @@ def _resolve(value: Any) -> Any:
 
 
 def _leaves(transform: Transform) -> list[A.BasicTransform]:
-    """The transforms inside a composition, at any depth."""
+    """Return the transforms inside a composition, at any depth."""
     if isinstance(transform, A.BaseCompose):
         return [leaf for child in transform.transforms for leaf in _leaves(child)]
     return [transform]
 
 
 class UserTransforms:
-    """Runs the user's transforms in order; boxes and keypoints follow where one of them is spatial.
+    """The user's transforms in order; boxes and keypoints follow where one of them is spatial.
 
     Args:
         transforms: Albumentations transforms.
@@ -146,7 +150,7 @@ class UserTransforms:
         return {**data, "image": result["image"], "instances": self._follow(instances, points, result)}
 
     def blame(self, error: BaseException) -> str:
-        """Names of the transforms that were at work when an error was raised: the innermost, else all.
+        """Name the transforms that raised an error: the innermost that was running, else all.
 
         Args:
             error: raised by `__call__`.
@@ -160,7 +164,7 @@ class UserTransforms:
         return ", ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in names)
 
     def _follow(self, instances: Instances, points: np.ndarray, result: dict[str, Any]) -> Instances:
-        """Labels after Albumentations moved them; keypoints that it lost are invisible."""
+        """Return the labels as Albumentations moved them; keypoints that it lost are invisible."""
         rows = np.asarray(result["row"], dtype=np.int64)
         bboxes = np.asarray(result["bboxes"], dtype=np.float32).reshape(-1, 4)[:, :4]
         keypoints = instances.keypoints
@@ -178,7 +182,7 @@ class UserTransforms:
         return Instances(bboxes, instances.cls[rows], keypoints).clipped(width, height)
 
     def _mirror_order(self, anchors: np.ndarray) -> list[int] | None:
-        """Permutation of the keypoints where the image was mirrored, told by three of its corners."""
+        """Return the keypoints' permutation if the image was mirrored, as three of its corners show, else None."""
         x_axis, y_axis = anchors[1] - anchors[0], anchors[2] - anchors[0]
         if x_axis[0] * y_axis[1] - x_axis[1] * y_axis[0] >= 0:
             return None
@@ -191,10 +195,10 @@ def check_extras(
     imgsz: int,
     permutations: tuple[Sequence[int] | None, Sequence[int] | None] | None = None,
 ) -> None:
-    """Build and try the user's transforms, so that a mistake is told at the start and not by a worker.
+    """Build and try the user's transforms, so that a mistake is reported at the start and not by a worker.
 
     Args:
-        specs: The user's words.
+        specs: Class paths and arguments.
         imgsz: Side of the images they will get, pixels.
         permutations: Of the keypoints, left-right and upside-down; None where there are no keypoints.
 

@@ -1,4 +1,4 @@
-"""Mirror images with boxes and keypoints; keypoints change their names with their sides."""
+"""Flips of images with boxes and keypoints; a mirrored keypoint takes the index of its mirror image."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ class Flip(A.DualTransform):  # type: ignore[misc,unused-ignore]
         axis: 0 for left-right, 1 for upside-down.
         permutation: (K,) the keypoint that takes each place; needed where there are keypoints.
         p: Probability.
+
+    Example:
+        >>> labels = Instances(np.array([[0, 0, 10, 20]], np.float32), np.zeros(1, np.int64), None)
+        >>> flipped = Flip(axis=0, p=1.0)(image=np.zeros((64, 64, 3), np.uint8), instances=labels)
+        >>> flipped["instances"].bboxes.tolist()
+        [[54.0, 0.0, 64.0, 20.0]]
     """
 
     def __init__(self, axis: int = 0, permutation: Sequence[int] | None = None, p: float = 0.5) -> None:
@@ -28,7 +34,7 @@ class Flip(A.DualTransform):  # type: ignore[misc,unused-ignore]
 
     @property
     def targets(self) -> dict[str, Callable[..., Any]]:
-        """What this transform changes."""
+        """The method for each key of a sample that this transform changes."""
         return {"image": self.apply, "instances": self.apply_to_instances}
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ MIN_AREA_LEFT = 0.1
 
 @dataclass
 class Instances:
-    """The labels of one sample.
+    """Labels of one sample.
 
     Args:
         bboxes: (n, 4) float32 xyxy, pixels.
@@ -28,8 +28,8 @@ class Instances:
     cls: np.ndarray
     keypoints: np.ndarray | None
 
-    def take(self, rows: np.ndarray) -> Instances:
-        """Select instances.
+    def select(self, rows: np.ndarray) -> Instances:
+        """Return some of the instances.
 
         Args:
             rows: (n,) bool, or (m,) indices.
@@ -72,7 +72,7 @@ class Instances:
         return Instances(bboxes, self.cls, keypoints)
 
     def flipped(self, length: int, axis: int, permutation: Sequence[int] | None) -> Instances:
-        """Mirror, and give every keypoint the name of its mirror image.
+        """Mirror, and give every keypoint the index of its mirror image.
 
         Args:
             length: Image width (axis 0) or height (axis 1), pixels.
@@ -92,7 +92,7 @@ class Instances:
 
 
 def require_permutation(permutation: Sequence[int] | None, axis: int) -> list[int]:
-    """Refuse to mirror keypoints whose mirror names are unknown.
+    """Return the permutation as a list, or refuse to mirror keypoints without one.
 
     Args:
         permutation: (K,) or None.
@@ -135,12 +135,12 @@ def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) 
 
 
 def areas(bboxes: np.ndarray) -> np.ndarray:
-    """Areas of (n, 4) xyxy boxes, pixels squared."""
+    """Compute the areas of (n, 4) xyxy boxes, pixels squared."""
     return np.asarray((bboxes[:, 2] - bboxes[:, 0]) * (bboxes[:, 3] - bboxes[:, 1]))
 
 
 def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float) -> np.ndarray:
-    """Which boxes are still recognisable after a warp and a clip; thresholds as in Ultralytics.
+    """Tell which boxes are still recognisable after a warp and a clip; thresholds as in Ultralytics.
 
     Args:
         before: (n, 4) xyxy, pixels before the warp.

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+STRIDE = 32
+
 
 def load_size(shape: tuple[int, int], imgsz: int) -> tuple[int, int]:
-    """Size of an image once its long side is `imgsz`; the short side is rounded up.
+    """Return the size of an image once its long side is `imgsz`; the short side is rounded up.
 
     Args:
         shape: Height and width, pixels.
@@ -16,11 +18,34 @@ def load_size(shape: tuple[int, int], imgsz: int) -> tuple[int, int]:
 
     Returns:
         Height and width, pixels.
+
+    Example:
+        >>> load_size((1080, 1920), 640)
+        (360, 640)
     """
     ratio = imgsz / max(shape)
     if ratio == 1:
         return shape
     return min(math.ceil(shape[0] * ratio), imgsz), min(math.ceil(shape[1] * ratio), imgsz)
+
+
+def input_shape(shape: tuple[int, int], imgsz: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the size of an image in the network's input, and of that input, by the rule of Ultralytics' predictor.
+
+    Args:
+        shape: height and width of the image, pixels.
+        imgsz: length of the input's long side, pixels; a multiple of 32.
+
+    Returns:
+        (height, width) of the resized image, and of the smallest rectangle around it with sides divisible by 32.
+
+    Example:
+        >>> input_shape((1080, 1920), 640)
+        ((360, 640), (384, 640))
+    """
+    gain = imgsz / max(shape)
+    height, width = max(round(shape[0] * gain), 1), max(round(shape[1] * gain), 1)
+    return (height, width), (-(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE)
 
 
 def resize_long_side(image: np.ndarray, imgsz: int) -> np.ndarray:
@@ -32,6 +57,10 @@ def resize_long_side(image: np.ndarray, imgsz: int) -> np.ndarray:
 
     Returns:
         (h, w, 3) uint8; the very same array where its long side is `imgsz` already.
+
+    Example:
+        >>> resize_long_side(np.zeros((1080, 1920, 3), np.uint8), 640).shape
+        (360, 640, 3)
     """
     import cv2
 
@@ -50,11 +79,16 @@ def letterbox(
     Args:
         image: (H, W, 3) uint8.
         new_shape: Height and width of the result, pixels.
-        scaleup: Whether an image smaller than the shape may be enlarged.
+        scaleup: Enlarge an image that is smaller than the shape, too.
         value: Grey level of the padding.
 
     Returns:
         The (h, w, 3) image, the gains (height, width), and the padding (left, top) in pixels.
+
+    Example:
+        >>> image, gains, padding = letterbox(np.zeros((360, 640, 3), np.uint8), (384, 320))
+        >>> image.shape, gains, padding
+        ((384, 320, 3), (0.5, 0.5), (0, 102))
     """
     import cv2
 

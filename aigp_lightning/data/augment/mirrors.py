@@ -1,4 +1,4 @@
-"""Which flips a pose data set allows: a mirrored corner needs the name of its mirror image."""
+"""Flips that a pose data set allows: a mirrored corner needs the index of its mirror image."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Fits = Callable[[int], "Sequence[int] | None"]
 
 
 def allowed_flips(config: AugmentConfig, keypoints: Keypoints, data_yaml: Path, fits: Fits) -> AugmentConfig:
-    """Leave out the left-right flip where nobody said how it renames keypoints, as Ultralytics does, and say so.
+    """Leave out the left-right flip where no `flip_idx` is given, as Ultralytics does, and warn of it.
 
     The upside-down flip is off by default: who asks for it without a permutation gets an error.
 
     Args:
         config: the user's choice, left as it is.
-        keypoints: what the data set says.
-        data_yaml: the file that would have to say more.
+        keypoints: of the data set, with its mirror orders.
+        data_yaml: the file that lacks a mirror order.
         fits: finds a permutation to propose.
 
     Raises:
@@ -43,7 +43,7 @@ def allowed_flips(config: AugmentConfig, keypoints: Keypoints, data_yaml: Path, 
 
 
 def _line(key: str, count: int, permutation: Sequence[int] | None) -> str:
-    """What to write into data.yaml."""
+    """Write the line that data.yaml lacks."""
     if permutation is not None:
         return f"'{key}: {list(permutation)}', which fits its labels"
     return f"'{key}: […]' with, for each of the {count} keypoints, the one that takes its place in the mirror"

@@ -1,8 +1,7 @@
 """Mosaic and random affine in one: every tile is warped once, straight to its place in the output.
 
-The usual way pastes four images on a canvas of twice the size and warps that. The canvas is only thought of here: its
-pixels would be touched twice, and most of them thrown away. Warping goes through four channels, since OpenCV's
-vectorised kernel takes those three times as fast as three; the values are the same.
+The usual way pastes four images on a canvas of twice the size and warps that. The canvas is only imagined here: its
+pixels would be touched twice, and most of them thrown away.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from aigp_lightning.data.augment.instances import Instances, areas, concatenate, worth_keeping
+from aigp_lightning.data.augment.tiles import Tile, lay_tiles, warp_tile
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
@@ -25,105 +25,17 @@ TILES = 4
 
 
 class Geometry(NamedTuple):
-    """One draw.
+    """A mosaic centre and an affine map, as drawn for one sample.
 
     Attributes:
         centre: x and y on the canvas where the four tiles meet, whole pixels; None without mosaic.
         matrix: (2, 3) float64, canvas pixels to output pixels.
-        gain: The scale in it.
+        gain: The scale in the matrix.
     """
 
     centre: tuple[int, int] | None
     matrix: np.ndarray
     gain: float
-
-
-class Tile(NamedTuple):
-    """One image's place on the canvas.
-
-    Attributes:
-        image: (h, w, 3) uint8.
-        rect: x1, y1, x2, y2 of the part that lies on the canvas, pixels of `image`.
-        offset: x and y from image pixels to canvas pixels.
-        seams: Whether a tile drawn later begins at its right edge, and at its bottom edge.
-    """
-
-    image: np.ndarray
-    rect: tuple[int, int, int, int]
-    offset: tuple[int, int]
-    seams: tuple[bool, bool]
-
-
-def lay_tiles(images: Sequence[np.ndarray], centre: tuple[int, int], canvas: int) -> list[Tile]:
-    """Place four images around a point: top left, top right, bottom left, bottom right.
-
-    Args:
-        images: Four (h, w, 3) arrays.
-        centre: x and y of the point, canvas pixels.
-        canvas: Side of the canvas, pixels; what reaches beyond it is cut.
-    """
-    tiles = []
-    for index, image in enumerate(images):
-        height, width = image.shape[:2]
-        right, bottom = index % 2, index // 2
-        dx, dy = centre[0] - (0 if right else width), centre[1] - (0 if bottom else height)
-        rect = (max(-dx, 0), max(-dy, 0), min(width, canvas - dx), min(height, canvas - dy))
-        tiles.append(Tile(image, rect, (dx, dy), (not right, not bottom)))
-    return tiles
-
-
-def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:
-    """Warp one tile into the output, blending its edge over what lies there.
-
-    Args:
-        tile: The tile.
-        matrix: (2, 3) canvas pixels to output pixels.
-        out: (H, W, 4) uint8, written in place; the fourth channel means nothing.
-        scratch: uint8 memory for four channels of the tile and one more row and column.
-    """
-    height, width = out.shape[:2]
-    to_out = matrix.copy()
-    to_out[:, 2] += matrix[:, :2] @ tile.offset
-    # Only source pixels that the output can see, and two more for the interpolation.
-    x1, y1, x2, y2 = _hull(cv2.invertAffineTransform(to_out), (0, 0, width - 1, height - 1))
-    left, top = max(tile.rect[0], math.floor(x1) - 2), max(tile.rect[1], math.floor(y1) - 2)
-    right, bottom = min(tile.rect[2], math.ceil(x2) + 3), min(tile.rect[3], math.ceil(y2) + 3)
-    if left >= right or top >= bottom:
-        return
-    # Where a later tile joins, one repeated row or column lets that tile's edge blend with this one, not with grey.
-    pad_x, pad_y = (int(seam) for seam in tile.seams)
-    shape = (bottom - top + pad_y, right - left + pad_x, 4)
-    source = scratch[: math.prod(shape)].reshape(shape)
-    cv2.cvtColor(tile.image[top:bottom, left:right], cv2.COLOR_RGB2RGBA, dst=source[: bottom - top, : right - left])
-    if pad_x:
-        source[:, shape[1] - 1] = source[:, shape[1] - 2]
-    if pad_y:
-        source[shape[0] - 1] = source[shape[0] - 2]
-    to_out[:, 2] += to_out[:, :2] @ (left, top)
-    u1, v1, u2, v2 = _hull(to_out, (-1, -1, shape[1], shape[0]))
-    first_x, first_y = max(math.floor(u1), 0), max(math.floor(v1), 0)
-    last_x, last_y = min(math.ceil(u2) + 1, width), min(math.ceil(v2) + 1, height)
-    if first_x >= last_x or first_y >= last_y:
-        return
-    to_out[:, 2] -= (first_x, first_y)
-    cv2.warpAffine(
-        source,
-        to_out,
-        (last_x - first_x, last_y - first_y),
-        dst=out[first_y:last_y, first_x:last_x],
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_TRANSPARENT,
-    )
-
-
-def _hull(matrix: np.ndarray, rect: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """Bounds x1, y1, x2, y2 of a rectangle's image under an affine map."""
-    xx, xy, shift_x, yx, yy, shift_y = (float(value) for value in matrix.flat)
-    x1, y1, x2, y2 = rect
-    corners = ((x1, y1), (x1, y2), (x2, y1), (x2, y2))
-    xs = [xx * x + xy * y + shift_x for x, y in corners]
-    ys = [yx * x + yy * y + shift_y for x, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
@@ -138,6 +50,14 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         scale: The gain is uniform in 1 - scale to 1 + scale.
         shear: Shear per axis is uniform in plus or minus this, degrees.
         p: Probability; anything under 1 leaves images that are not of the output's size.
+
+    Example:
+        >>> labels = Instances(np.array([[0, 0, 32, 32]], np.float32), np.zeros(1, np.int64), None)
+        >>> centred = MosaicAffine(64, translate=0, scale=0)(
+        ...     image=np.zeros((32, 32, 3), np.uint8), instances=labels, partners=()
+        ... )
+        >>> centred["image"].shape, centred["instances"].bboxes.tolist()
+        ((64, 64, 3), [[16.0, 16.0, 48.0, 48.0]])
     """
 
     def __init__(
@@ -162,7 +82,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
 
     @property
     def targets(self) -> dict[str, Callable[..., Any]]:
-        """What this transform changes."""
+        """The method for each key of a sample that this transform changes."""
         return {"image": self.apply, "instances": self.apply_to_instances}
 
     def draw(self, shape: tuple[int, int], mosaic: bool) -> Geometry:
@@ -170,7 +90,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
 
         Args:
             shape: Height and width of the image, pixels; the canvas where there is no mosaic.
-            mosaic: Whether there are partners.
+            mosaic: There are partners.
         """
         rng = self.py_random
         centre = None
@@ -193,7 +113,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw, and lay the tiles on the canvas.
+        """Draw the geometry, and lay the tiles on the canvas.
 
         Args:
             params: Albumentations' own.
@@ -230,7 +150,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
     def apply_to_instances(
         self, instances: Instances, geometry: Geometry, tiles: list[Tile], partners: Sequence[Sample], **params: Any
     ) -> Instances:
-        """Move boxes and keypoints with the pixels, and drop what is no longer to be seen.
+        """Move boxes and keypoints with the pixels, and drop those that are no longer visible.
 
         Args:
             instances: Labels of the first image.
@@ -248,6 +168,6 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         if geometry.centre is not None:
             instances = concatenate(labels, [tile.offset for tile in tiles])
             instances = instances.clipped(2 * self.imgsz, 2 * self.imgsz)
-            instances = instances.take(areas(instances.bboxes) > 0)
+            instances = instances.select(areas(instances.bboxes) > 0)
         after = instances.moved(geometry.matrix).clipped(self.imgsz, self.imgsz)
-        return after.take(worth_keeping(instances.bboxes, after.bboxes, geometry.gain))
+        return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain))

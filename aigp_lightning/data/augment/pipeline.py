@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aigp_lightning.errors import ConfigError, UserError
+from aigp_lightning.errors import ConfigError, UserError, first_line
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TrainPipeline:
-    """From an image with its mosaic partners to one augmented sample, by the seed alone.
+    """The augmentations that make a training sample from an image and its mosaic partners, by the seed alone.
 
     The transforms are Albumentations' and are called one after the other: `A.Compose` checks and converts every label
     before and after, which costs more than the transforms need. The user's spatial transforms do go through it.
@@ -27,11 +27,25 @@ class TrainPipeline:
         config: Strengths and probabilities.
         flip_idx: (K,) keypoint permutation of a left-right mirror; None where there are no keypoints.
         flip_idx_vertical: (K,) keypoint permutation of an upside-down mirror; never derived from the other one.
-        keypoints: Whether samples have keypoints though there is no permutation.
+        keypoints: Samples have keypoints even if there is no permutation.
 
     Raises:
         ConfigError: A value is out of range, a transform of the user's cannot be built or used, or keypoints would be
             flipped upside down with no permutation for that.
+
+    Example:
+        >>> from aigp_lightning.data.augment import AugmentConfig
+        >>> sample = {
+        ...     "image": np.zeros((48, 64, 3), np.uint8),
+        ...     "bboxes": np.array([[0, 0, 32, 24]], np.float32),
+        ...     "cls": np.zeros(1, np.int64),
+        ...     "keypoints": None,
+        ...     "im_file": "000.jpg",
+        ... }
+        >>> pipeline = TrainPipeline(64, AugmentConfig())
+        >>> augmented = pipeline(sample, partners=[sample] * 3, seed=1)
+        >>> augmented["image"].shape, len(augmented["bboxes"]) == len(augmented["cls"])
+        ((64, 64, 3), True)
     """
 
     def __init__(
@@ -59,12 +73,12 @@ class TrainPipeline:
             check_extras([as_spec(item) for item in config.extra], imgsz, permutations)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the built transforms behind: a worker makes its own, with its own scratch memory."""
+        """Return the state without the built transforms: a worker builds its own, with its own scratch memory."""
         return {**self.__dict__, "_built": None}
 
     @property
     def transforms(self) -> list[Transform]:
-        """Every transform that can change an image, in order."""
+        """The transforms that can change an image, in order."""
         before, extra, flips = self._build()
         return [*before, *(extra.transforms if extra else ()), *flips]
 
@@ -108,19 +122,19 @@ class TrainPipeline:
         }
 
     def _run_extra(self, extra: UserTransforms, data: dict[str, Any], im_file: str) -> dict[str, Any]:
+        """Run the user's transforms; an error of theirs names the transform and the image."""
         try:
             return extra(**data)
         except UserError:
             raise
         except Exception as error:  # whatever the user's code raises
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConfigError(
-                f"augment.extra: {extra.blame(error)} fails on {im_file}: {type(error).__name__}: {reason}. "
+                f"augment.extra: {extra.blame(error)} fails on {im_file}: {type(error).__name__}: {first_line(error)}. "
                 "Mend the transform, or take it out of augment.extra."
             ) from error
 
     def _check_flips(self) -> None:
-        """Refuse to mirror keypoints without knowing their mirror names."""
+        """Refuse flips of keypoints that have no permutation."""
         from aigp_lightning.data.augment.instances import require_permutation
 
         if self.config.fliplr > 0:
@@ -160,13 +174,17 @@ class TrainPipeline:
 
 
 def check_config(config: AugmentConfig) -> None:
-    """Refuse values that no augmentation can mean.
+    """Refuse values that are out of range.
 
     Args:
-        config: The user's values.
+        config: Strengths and probabilities.
 
     Raises:
         ConfigError: A probability or a range is out of bounds.
+
+    Example:
+        >>> from aigp_lightning.data.augment import AugmentConfig
+        >>> check_config(AugmentConfig(mosaic=0.5))
     """
     limits = dict.fromkeys(("mosaic", "fliplr", "flipud", "blur", "median_blur", "to_gray", "clahe"), 1.0)
     limits.update(degrees=180.0, shear=89.0, translate=1.0, scale=0.99, hsv_h=1.0, hsv_s=1.0, hsv_v=1.0)

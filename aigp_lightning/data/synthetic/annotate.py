@@ -8,8 +8,8 @@ thing that reaches behind the camera counts fairly) times the share of its outli
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
 from aigp_lightning.data.synthetic.geometry import Array, Camera, clipped_contours
 from aigp_lightning.data.synthetic.objects import Body
 from aigp_lightning.data.synthetic.options import CLASSES
@@ -40,7 +40,7 @@ def body_box(camera: Camera, body: Body) -> Array | None:
 
 
 def share_in_picture(camera: Camera, body: Body) -> float:
-    """Tell which share of a body's surface points (from the middle of a surface to its edge) is in the picture."""
+    """Compute the share of a body's surface points (from a surface's middle to its edge) that is in the picture."""
     steps = np.linspace(0.0, 1.0, 8)[:, None, None]
     samples = []
     for surface in body.surfaces:
@@ -52,14 +52,14 @@ def share_in_picture(camera: Camera, body: Body) -> float:
 
 
 def share_unhidden(picture: Picture, index: int) -> float:
-    """Tell which share of a body's outline no nearer body hides."""
+    """Compute the share of a body's outline that no nearer body hides."""
     outline: Mask = picture.outlines[index]
     total = int(outline.sum())
     return float((picture.owner[outline] <= index).sum() / total) if total else 0.0
 
 
 def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
-    """Project a gate's corners and tell which are seen.
+    """Project a gate's corners, with the visibility of each.
 
     Args:
         picture: the painted scene.
@@ -82,7 +82,7 @@ def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
 
 
 def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
-    """Write YOLO label lines of what the task looks for, from far to near.
+    """Write YOLO label lines of the objects that the task labels, from far to near.
 
     Args:
         picture: the painted scene.
@@ -102,7 +102,7 @@ def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
             continue
         if share_in_picture(camera, body) * share_unhidden(picture, index) < MIN_VISIBLE:
             continue
-        values: NDArray[np.float64] = np.concatenate([(box[:2] + box[2:]) / 2 / size, (box[2:] - box[:2]) / size])
+        values = to_fractions(xyxy_to_xywh(box[None]), (camera.height, camera.width))[0]
         line = " ".join([str(names.index(body.kind)), *(f"{value:.6f}" for value in values)])
         if task == "pose":
             points = keypoints(picture, camera, index)

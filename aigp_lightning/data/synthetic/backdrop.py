@@ -1,4 +1,4 @@
-"""What stands behind everything: an open field, a hall, or no place at all."""
+"""Backgrounds of scenes: an open field, a hall, or no place at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REACH = 45.0
 
 
 def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float, light: Array) -> Pixels:
-    """Paint the place.
+    """Paint the background of a scene.
 
     Args:
         rng: source of randomness.
@@ -36,7 +36,7 @@ def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float
 
 
 def _down(camera: Camera) -> Array:
-    """Tell how far each pixel's ray, of unit depth, points down; (height, width), smoothly varying, so a plane."""
+    """Compute how far each pixel's ray, of unit depth, points down, (height, width); it varies as a plane does."""
     u = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
     v = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
     ax, ay, az = camera.axes[:, 2]

@@ -77,7 +77,7 @@ class Camera:
         return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1.0]])
 
     def planes(self, margin: float = 0.0) -> Array:
-        """Bounds of what is seen.
+        """Return the planes that bound the camera's view.
 
         Args:
             margin: how far beyond the picture's edge to reach, pixels.
@@ -98,12 +98,12 @@ class Camera:
         return np.asarray(points[:, :2] * (self.focal / points[:, 2:]) + (self.width / 2, self.height / 2))
 
     def inside(self, points: Array) -> NDArray[np.bool_]:
-        """Tell which world points (n, 3) fall into the picture, (n,)."""
+        """Tell which world points (n, 3) fall into the picture; (n,) bool."""
         planes = self.planes()
         return np.asarray((self.to_camera(points) @ planes[:, :3].T + planes[:, 3] >= 0).all(axis=1))
 
     def ray(self, u: float, v: float) -> Array:
-        """Unit vector (3,) in the world through the pixel position (u, v)."""
+        """Return the unit vector (3,) in the world through the pixel position (u, v)."""
         direction = np.array([(u - self.width / 2) / self.focal, (v - self.height / 2) / self.focal, 1.0])
         return np.asarray(self.axes.T @ (direction / np.linalg.norm(direction)))
 
@@ -154,7 +154,7 @@ def clipped_contours(camera: Camera, contours: Sequence[Array], margin: float = 
 
 @dataclass(frozen=True)
 class Gate:
-    """Where a gate is.
+    """Place and attitude of a gate.
 
     Args:
         centre: (3,) middle of the frame's volume, world.
@@ -170,16 +170,16 @@ class Gate:
         return cls(np.asarray(centre, dtype=np.float64), rotation(yaw, pitch, roll) @ BODY_TO_CAMERA.T)
 
     def seen_from_front(self) -> bool:
-        """Tell whether the camera, at the origin, is on the front's side."""
+        """True if the camera, at the origin, is on the front's side."""
         return bool(-self.centre @ self.axes[:, 2] < 0)
 
     def square(self, side: float, z: float) -> Array:
-        """Corners (4, 3) in the world of a square of this side at depth z of the gate's own frame."""
+        """Return the corners (4, 3) in the world of a square of this side at depth z of the gate's own frame."""
         flat = np.column_stack([SQUARE * (side / 2), np.full(4, z)])
         return np.asarray(self.centre + flat @ self.axes.T)
 
     def inner_corners(self, camera: Camera) -> Array:
-        """Keypoints of the gate: the inner corners of the face that looks towards the camera.
+        """Return the keypoints of the gate: the inner corners of the face that looks towards the camera.
 
         The rule: the order is top-left, top-right, bottom-right, bottom-left as seen from the camera's side, so it
         always runs clockwise in the picture. A gate seen from its front and less than 45° askew keeps the order of

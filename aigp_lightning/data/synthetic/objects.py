@@ -63,12 +63,17 @@ class Body:
 
 
 def quad(origin: Array, across: Array, down: Array) -> Array:
-    """Corners (4, 3) of the parallelogram that two edges (3,) span from its first corner (3,)."""
+    """Return the corners (4, 3) of the parallelogram that two edges (3,) span from its first corner (3,)."""
     return np.stack([origin, origin + across, origin + across + down, origin + down])
 
 
 def lit(normal: Array, light: Array) -> float:
-    """Lambert's cosine law over an ambient share; normal and light are unit vectors, light points at the source."""
+    """Compute brightness by Lambert's cosine law over an ambient share.
+
+    Args:
+        normal: (3,) unit vector.
+        light: (3,) unit vector towards the source.
+    """
     return AMBIENT + (1 - AMBIENT) * max(0.0, float(normal @ light))
 
 

@@ -1,4 +1,4 @@
-"""What a user may choose about a synthetic data set, and what each task labels."""
+"""Options of a synthetic data set, and the classes of each task."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class MakeDataOptions:
     force: bool = False
 
     def counts(self) -> dict[str, int]:
-        """Pictures by split, the empty splits left out."""
+        """Return the number of pictures by split, the empty splits left out."""
         return {split: n for split in SPLITS if (n := int(getattr(self, split))) > 0}
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Paint a scene from far to near, and keep what each thing covers."""
+"""Paints a scene from far to near, and keeps the pixels that each body covers."""
 
 from __future__ import annotations
 

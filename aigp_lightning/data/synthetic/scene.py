@@ -1,4 +1,4 @@
-"""Draw what is where: the camera's attitude, gates, obstacles, clutter and light of one picture."""
+"""Samples a scene: the camera's attitude, gates, obstacles, clutter and light of one picture."""
 
 from __future__ import annotations
 

@@ -84,12 +84,12 @@ def mix(share: NDArray[np.float32], low: Color, high: Color) -> Pixels:
 
 @dataclass(frozen=True)
 class Paint:
-    """How a gate is painted.
+    """Paint of a gate.
 
     Args:
         face: (FACE, FACE, 3) texture of the front and back; its middle is never seen.
         wall: colour of the outer and inner walls.
-        glow: whether the frame gives light.
+        glow: the frame gives light.
     """
 
     face: Pixels

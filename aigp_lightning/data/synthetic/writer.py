@@ -1,4 +1,4 @@
-"""Write a synthetic data set: many processes draw, one folder appears when all of it is there."""
+"""Writes a synthetic data set: many processes draw, and the folder appears when all of it is there."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MOST_WORKERS = 60
 
 
 def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
-    """Write the data set.
+    """Draw and write a synthetic data set.
 
     Args:
-        options: what to write and where.
+        options: task, numbers of pictures, and the folder to write.
         progress: show a progress bar.
 
     Returns:
@@ -38,6 +38,13 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
     Raises:
         ConfigError: where an option makes no sense or the folder cannot be written.
         DataError: where something is in the way, or drawing or writing failed.
+
+    Example:
+        >>> import tempfile
+        >>> options = MakeDataOptions(f"{tempfile.mkdtemp()}/gates", train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> file = make_data(options, progress=False)
+        >>> sorted(path.name for path in file.parent.rglob("*.jpg"))
+        ['000000.jpg', '000000.jpg', '000001.jpg']
     """
     options.check()
     target = Path(options.out).expanduser().absolute()

@@ -20,8 +20,8 @@ from aigp_lightning.data.augment.pipeline import TrainPipeline
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.dataset import EvalDataset
 from aigp_lightning.data.labels import parse_label_file
+from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.samplers import EvalRequest
-from aigp_lightning.data.scan import ImageRecord
 from aigp_lightning.errors import ConfigError
 
 SIZE = 256

@@ -1,0 +1,147 @@
+"""Finds the images of a split: in folders, by globs and in lists."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
+from aigp_lightning.data.limits import MAX_PROBLEMS
+from aigp_lightning.data.problems import Problem, printable
+from aigp_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.data_yaml import DataSpec
+
+
+def list_images(spec: DataSpec, split: str) -> list[str]:
+    """Find the images of a split in the order Ultralytics has them: sorted as text.
+
+    Args:
+        spec: data set.
+        split: `train`, `val` or `test`.
+
+    Returns:
+        Absolute paths, symbolic links unresolved. An image that is listed twice comes twice.
+
+    Raises:
+        DataError: the split is not in the data set, a source is missing, or there is no image in any of them.
+
+    Example:
+        >>> import tempfile
+        >>> from aigp_lightning.data.data_yaml import read_data_yaml
+        >>> from aigp_lightning.data.synthetic import MakeDataOptions, make_data
+        >>> options = MakeDataOptions(tempfile.mkdtemp(), train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> spec = read_data_yaml(make_data(options, progress=False))
+        >>> [Path(file).name for file in list_images(spec, "train")]
+        ['000000.jpg', '000001.jpg']
+    """
+    return find_images(spec, split)[0]
+
+
+def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
+    """Find the images of a split, as `list_images` does, and the lines of lists that name no image.
+
+    Args:
+        spec: data set.
+        split: `train`, `val` or `test`.
+
+    Returns:
+        Images and problems.
+
+    Raises:
+        DataError: as `list_images`.
+    """
+    if not (sources := spec.splits.get(split)):
+        raise DataError(f"{spec.file}: no '{split}' split; add '{split}:' with a folder of images")
+    found: list[str] = []
+    problems: list[Problem] = []
+    for source in sources:
+        found += _expand(source, spec, split, problems)
+    if not found:
+        looked = ", ".join(printable(s) for s in sources[:5])
+        raise DataError(
+            f"{spec.file}: the '{split}' split has no images; looked in {looked} for {' '.join(sorted(IMAGE_SUFFIXES))}"
+        )
+    return sorted(found), problems
+
+
+def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem]) -> Iterable[str]:
+    """Return all images that one source stands for; add wrong lines of lists to the problems."""
+    if os.path.isdir(source):
+        return _walk(source)
+    if os.path.isfile(source):
+        return [source] if is_image(source) else _read_list(source, spec, problems)
+    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
+    if not matches:
+        what = "nothing matches" if glob.has_magic(source) else "there is no"
+        raise DataError(
+            f"{spec.file}: '{split}': {what} {printable(source)}; relative paths start at {spec.root}, mend "
+            f"'{split}' or 'path'"
+        )
+    chosen = [m for m in matches if os.path.isdir(m) or is_image(m) or m.lower().endswith(".txt")]
+    inside = "**" in source  # `**` names every folder as well as what is in it, so folders are not opened again
+    return [
+        image
+        for match in chosen
+        if not (inside and os.path.isdir(match))
+        for image in _expand(match, spec, split, problems)
+    ]
+
+
+def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the images below a folder, links followed unless they lead back up, hidden names left out."""
+    above = (*above, os.path.realpath(folder))
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{printable(folder)}: cannot be listed: {error.strerror}") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if os.path.isdir(entry.path):  # unlike the entry's own, never an error
+            if not (entry.is_symlink() and os.path.realpath(entry.path) in above):
+                yield from _walk(entry.path, above)
+        elif is_image(entry.name):
+            yield entry.path
+
+
+def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
+    """Read the images named in a text file, one on each line; add other lines to the problems."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{printable(file)}: neither an image nor a UTF-8 list of images, one on each line") from error
+    except OSError as error:
+        raise DataError(f"{printable(file)}: cannot be read: {error.strerror}") from error
+    found, wrong = [], 0
+    for number, line in enumerate((raw.strip() for raw in lines), 1):
+        if not line:
+            continue
+        if is_image(line) and "\0" not in line:
+            found.append(_resolve(line, os.path.dirname(file), str(spec.root)))
+        else:
+            wrong += 1
+            if wrong <= MAX_PROBLEMS:
+                text = f"{line[:80]!r} does not end like an image's name, left out"
+                problems.append(Problem(file, number, "not an image", text, False))
+    if wrong > MAX_PROBLEMS:
+        text = f"{wrong - MAX_PROBLEMS} more lines do not end like an image's name"
+        problems.append(Problem(file, None, "not an image", text, False))
+    return found
+
+
+def _resolve(line: str, folder: str, root: str) -> str:
+    """Resolve a line of a list: `./` means the list's folder; else there, the root or the working directory."""
+    line = line.replace("/", os.sep)
+    if os.path.isabs(line):
+        return line
+    if line.startswith(f".{os.sep}"):
+        return os.path.join(folder, line[2:])
+    places = [os.path.join(base, line) for base in (folder, root, os.getcwd())]
+    if os.sep == "/" and "\\" in line:  # a list written on Windows
+        places += [p.replace("\\", "/") for p in places]
+    return next((p for p in places if os.path.exists(p)), places[0])

@@ -1,0 +1,61 @@
+"""Loaders of batches, and the number of their worker processes."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from aigp_lightning.data.collate import LazyLoader, collate
+from aigp_lightning.data.dataset import init_worker
+
+
+def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memory: bool = False) -> DataLoader[Any]:
+    """Make a loader whose workers stay alive from epoch to epoch.
+
+    Args:
+        dataset: makes the samples of a batch.
+        batches: a batch sampler.
+        workers: worker processes; never more than there are batches.
+        seed: of torch's generator in the workers.
+        pin_memory: batches go to a GPU.
+    """
+    import cv2
+
+    workers = min(workers, len(batches))
+    if workers:
+        # OpenCV's threads do not survive a fork, and a worker that then asks for fewer of them waits forever.
+        cv2.setNumThreads(1)
+    return LazyLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=init_worker,
+        # Of its own: starting workers must not move the generator that the model may draw from.
+        generator=torch.Generator().manual_seed(seed),
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+    )
+
+
+def worker_count(wanted: int, processes: int) -> int:
+    """Bound the worker processes of one training process by its share of the cores.
+
+    Args:
+        wanted: how many the user asks for.
+        processes: training processes on this machine.
+
+    Example:
+        >>> worker_count(0, processes=1), worker_count(1, processes=1)
+        (0, 1)
+    """
+    bound = min(int(os.environ.get("SLURM_CPUS_PER_TASK", "0")), cores())  # SLURM may have shared them out already
+    return min(wanted, max(cores() // max(processes, 1), bound, 1))
+
+
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,122 @@
+"""Steps before the first batch: make a data set that is missing, and tell what is wrong with one that is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning_utilities.core.rank_zero import rank_zero_info
+
+from aigp_lightning.data.lint import lint
+from aigp_lightning.data.synthetic.options import MakeDataOptions
+from aigp_lightning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.records import ScanResult
+
+TASK = "{task}"
+"""In the path of a `data.yaml`: one overlay serves several tasks, each with its own synthetic data set."""
+STRIDE = 32
+"""Sides of the network's input are multiples of it, pixels."""
+PROBLEMS_FILE = "data_problems_{}.txt"
+
+
+def check_options(imgsz: int, batch_size: int, workers: int, lost_limit: float) -> None:
+    """Refuse sizes and shares that no run can have.
+
+    Args:
+        imgsz: side of the network's input, pixels.
+        batch_size: images a step.
+        workers: processes that load images.
+        lost_limit: share of the images that may be lost.
+
+    Raises:
+        ConfigError: naming the option and what it may be.
+    """
+    if imgsz < STRIDE or imgsz % STRIDE:
+        near = max(round(imgsz / STRIDE), 1) * STRIDE
+        raise ConfigError(f"--data.imgsz is {imgsz}; it must be a multiple of {STRIDE}, such as {near}.")
+    if batch_size < 1 or workers < 0:
+        raise ConfigError(f"--data.batch_size {batch_size} --data.workers {workers}: at least 1 and 0.")
+    if not 0 <= lost_limit <= 1:
+        raise ConfigError(f"--data.lost_limit {lost_limit}: a share of the images, from 0 to 1.")
+
+
+def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
+    """Put the task of the synthetic data set into the path of its `data.yaml`.
+
+    Args:
+        data_yaml: path, maybe with `{task}` in it.
+        synthetic: the data set to make.
+
+    Raises:
+        ConfigError: the path has `{task}`, and there is no synthetic data set.
+
+    Example:
+        >>> resolve_path("datasets/{task}/data.yaml", MakeDataOptions(task="pose"))
+        'datasets/pose/data.yaml'
+    """
+    if TASK not in data_yaml:
+        return data_yaml
+    if synthetic is None:
+        raise ConfigError(
+            f"--data.data_yaml is {data_yaml}, where {TASK} stands for --data.synthetic.task, and there is no "
+            "--data.synthetic. Name your own data.yaml, after every --config."
+        )
+    return data_yaml.replace(TASK, synthetic.task)
+
+
+def make_missing(data_yaml: str, synthetic: MakeDataOptions, progress: bool) -> None:
+    """Make a synthetic data set whose `data.yaml` is not there yet.
+
+    Args:
+        data_yaml: where it will be.
+        synthetic: the data set; its `out` is replaced.
+        progress: show a progress bar.
+
+    Raises:
+        ConfigError: an option is wrong, or the data set's own name for the file is another.
+        DataError: it cannot be written.
+    """
+    from aigp_lightning.data.synthetic import make_data
+
+    options = replace(synthetic, out=str(Path(data_yaml).parent))
+    rank_zero_info(f"{data_yaml} is not there: making {options.train + options.val + options.test} pictures")
+    try:
+        made = make_data(options, progress=progress)
+    except DataError:
+        if Path(data_yaml).exists():  # complete, by another run or by a machine that shares this disk
+            return
+        raise
+    if made.resolve() != Path(data_yaml).resolve():
+        raise ConfigError(f"--data.data_yaml is {data_yaml}, but make-data writes {made}; name that file.")
+
+
+def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool, strict: bool) -> None:
+    """Print a scan's summary, and write its problems to a file in the run folder.
+
+    Args:
+        scan: outcome of the split's scan.
+        spec: the data set.
+        folder: the run folder.
+        pose: keypoints are wanted, and so are checked too.
+        strict: keypoints that make no sense are an error.
+
+    Raises:
+        DataError: `strict` is set, and some keypoints make no sense.
+    """
+    rank_zero_info(scan.summary())
+    linted = lint(scan.split, scan.records, spec) if pose else None
+    odd = linted.problems if linted is not None else []
+    if scan.problems or odd:
+        scan.write_problems(folder / PROBLEMS_FILE.format(scan.split), odd)
+    if linted is None or not odd:
+        return
+    if strict:
+        raise DataError(
+            f"{spec.file}: strict is set and '{scan.split}' has keypoints that make no sense; mend them\n"
+            f"{linted.summary()}"
+        )
+    rank_zero_info(linted.summary())

@@ -1,0 +1,72 @@
+"""The samples of a split: augmented ones to train on, letterboxed ones to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.augment.mirrors import allowed_flips
+from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.data.dataset import EvalDataset, TrainDataset
+from aigp_lightning.data.lint import propose_mirror
+from aigp_lightning.data.preparation import STRIDE
+from aigp_lightning.data.samplers import EvalBatchSampler
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.records import ImageRecord
+
+EvalSet = tuple[EvalDataset, EvalBatchSampler]
+"""Samples, and their batches."""
+
+Mirrors = tuple["tuple[int, ...] | None", "tuple[int, ...] | None"]
+"""The keypoint that takes each place, mirrored left to right and upside down."""
+
+
+def training_set(
+    records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig, *, imgsz: int, batch_size: int, pose: bool
+) -> TrainDataset:
+    """Build the training samples.
+
+    Args:
+        records: images and labels.
+        spec: the data set.
+        augment: the user's choice of augmentation.
+        imgsz: side of the network's input, pixels.
+        batch_size: images a batch, in this process.
+        pose: keypoints are wanted.
+
+    Raises:
+        ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
+    """
+    config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
+    pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
+    return TrainDataset(records, imgsz, pipeline, batch_size)
+
+
+def evaluation_set(
+    records: Sequence[ImageRecord], imgsz: int, batch_size: int, rect: bool, *, rank: int = 0, world_size: int = 1
+) -> EvalSet:
+    """Build the samples of validation or test, and their batches.
+
+    Args:
+        records: images and labels.
+        imgsz: length of the network input's long side, pixels.
+        batch_size: training images a step, over all processes; evaluation takes twice as many.
+        rect: letterbox each batch to its own rectangle instead of a square.
+        rank: number of this process.
+        world_size: number of processes.
+    """
+    shapes = [record.shape for record in records]
+    group = 2 * batch_size  # no gradients to keep: twice the images fit
+    return EvalDataset(records, imgsz), EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
+
+
+def _mirrored(records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig) -> tuple[AugmentConfig, Mirrors]:
+    """Return the augmentation without flips that the data set does not allow, and its mirror orders."""
+    keypoints = spec.keypoints
+    if keypoints is None:
+        return augment, (None, None)
+    config = allowed_flips(augment, keypoints, spec.file, lambda axis: propose_mirror(records, keypoints, axis))
+    return config, (keypoints.flip_idx, keypoints.flip_idx_vertical)
