@@ -168,23 +168,21 @@ def widest(texts: Sequence[str], points: float) -> float:
 
 @lru_cache(maxsize=8192)
 def text_width(text: str, points: float) -> float:
-    """Return the width of a line of letters of this height, pixels."""
-    font = _font()
-    font.set_size(points, DPI)
-    font.set_text(text)
-    return float(font.get_width_height()[0]) / 64
+    """Return the width of a line of letters of this height, pixels, as Matplotlib draws it."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer: Any = RendererAgg(1, 1, DPI)  # type: ignore[no-untyped-call]
+    return float(renderer.get_text_width_height_descent(text, FontProperties(size=points), ismath=False)[0])
 
 
 @lru_cache(maxsize=4096)
 def _has_glyph(letter: str) -> bool:
-    return bool(_font().get_char_index(ord(letter)))
-
-
-def _font() -> Any:
-    """Return DejaVu Sans, which comes with Matplotlib and is what it writes with; one object for each thread."""
+    """True if DejaVu Sans, which comes with Matplotlib and is what it writes with, has this letter."""
     from pathlib import Path
 
     import matplotlib
     from matplotlib.font_manager import get_font
 
-    return get_font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"))
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return bool(get_font(str(file)).get_char_index(ord(letter)))

@@ -20,8 +20,10 @@ from aigp_lightning.media.plots.charts import (
     new_figure,
     pixels,
     told_apart,
+    unit,
     widest,
 )
+from aigp_lightning.media.plots.text import text_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +36,6 @@ SIDE = 1080
 NAME_ROOM = 400
 """Most pixels of a class's name beside the matrix."""
 MOST_ROWS = 1000
-DARK = 0.55
-"""On cells of a darker share of the scale than this, numbers are white."""
 
 
 def draw_confusion(matrix: NDArray[Any], names: Mapping[int, str], normalize: bool) -> NDArray[np.uint8]:
@@ -111,9 +111,10 @@ def _numbers(axes: Axes, values: NDArray[Any], norm: Any, normalize: bool, cell:
     longest = max((text for row in texts for text in row), key=len)
     sizes = (NORMAL + 2, NORMAL, 9, 8, 7, 6, 5.5)
     points = next((size for size in sizes if widest([longest], size) <= cell - 3), 5)
-    dark = np.asarray(norm(values)) > DARK
+    colours = np.round(count_colours()(norm(values))[..., :3] * 255).astype(int).tolist()
     for row, column in np.argwhere(values > (0.005 if normalize else 0)).tolist():
-        ink = "white" if dark[row, column] else "black"
+        red, green, blue = colours[row][column]
+        ink = unit(text_colour((red, green, blue)))
         axes.text(column, row, texts[row][column], fontsize=points, color=ink, ha="center", va="center")
 
 
