@@ -80,7 +80,12 @@ def add_axes(
 
 
 def pixels(figure: Figure) -> NDArray[np.uint8]:
-    """Draw a figure that `new_figure` made: (H, W, 3) uint8 RGB."""
+    """Draw a figure that `new_figure` made: (H, W, 3) uint8 RGB.
+
+    Example:
+        >>> pixels(new_figure(320, 200)).shape
+        (200, 320, 3)
+    """
     canvas: Any = figure.canvas
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

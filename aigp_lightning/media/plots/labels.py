@@ -1,4 +1,4 @@
-"""The labels of a data set, their classes, sizes and places, as pictures: arrays in, picture out."""
+"""The labels of a data set as pictures: their classes, sizes and places."""
 
 from __future__ import annotations
 
@@ -77,9 +77,8 @@ def labels_figure(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, s
     _heat_map(sizes, counts(bboxes[:, 3], bboxes[:, 2], BINS))
     for axes in (centres, sizes):
         axes.set(xticks=QUARTERS, yticks=QUARTERS)
-    areas = add_axes(
-        figure, (right, lower, SIDE, SIDE), "sizes: square root of the area", ("fraction of the image's side", "")
-    )
+    words = "sizes: square root of the area", ("fraction of the image's side", "")
+    areas = add_axes(figure, (right, lower, SIDE, SIDE), *words)
     _histogram(areas, np.sqrt(bboxes[:, 2] * bboxes[:, 3]), BINS)
     areas.set_xticks(QUARTERS)
     return figure
