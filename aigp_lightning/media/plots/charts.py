@@ -112,7 +112,9 @@ def count_colours() -> Any:
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256)), "counts").with_extremes(bad="white")
+    colours = ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256)), "counts").with_extremes(bad="white")
+    colours(0.0)  # fills its table, which it does on first use, when threads may share it
+    return colours
 
 
 def number(value: float) -> str:

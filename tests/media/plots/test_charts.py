@@ -53,7 +53,7 @@ def test_threads_draw_the_same_pictures_as_one_alone() -> None:
     """The ledger compares bytes: the same data are the same pixels, whoever draws beside."""
     alone = [draw() for draw in charts()]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda draw: draw(), charts() * 3))
+        together = list(pool.map(lambda draw: draw(), charts() * 2))
     for number, picture in enumerate(together):
         assert picture.dtype == np.uint8
         assert picture.flags.c_contiguous
