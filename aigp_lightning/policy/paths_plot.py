@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.trajectories import Floats, Path3D
 
 if TYPE_CHECKING:
@@ -128,7 +130,9 @@ def _speed_scale(figure: Figure, panels: list[Any], speeds: Normalize) -> None:
 
 
 def _write(file: Path, figure: Figure) -> None:
-    figure.savefig(file)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomic(file, buffer.getbuffer(), sync=False)
 
 
 def _readable(text: str) -> str:
