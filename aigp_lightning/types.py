@@ -205,6 +205,17 @@ class CornerMetrics(Protocol):
 
 
 @runtime_checkable
+class HasKeypoints(Protocol):
+    """A module that may find keypoints.
+
+    Attributes:
+        keypoints: what the data set says about them; None where it has none.
+    """
+
+    keypoints: Keypoints | None
+
+
+@runtime_checkable
 class HasLabelTable(Protocol):
     """A datamodule that knows all labels of a split."""
 

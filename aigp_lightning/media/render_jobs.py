@@ -170,7 +170,7 @@ def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[Job]:
     """`confusion_matrix.png` and `confusion_matrix_normalized.png`; (nc + 1, nc + 1) counts [predicted, true]."""
 
     def draw(normalize: bool) -> NDArray[np.uint8]:
-        from aigp_lightning.media.plots.curves import draw_confusion
+        from aigp_lightning.media.plots.confusion import draw_confusion
 
         return draw_confusion(matrix, names, normalize)
 

@@ -1,20 +1,21 @@
-"""Paths as pictures: from above, and in three dimensions. Matplotlib's renderer draws; no window, nothing global."""
+"""Paths as pictures: from above, and in three dimensions. Neither pyplot nor any setting of Matplotlib's is touched."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.trajectories import Floats, Path3D
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
 
 PANELS = 9
 """Tracks that are drawn at most, where every path has its own."""
@@ -24,6 +25,8 @@ DPI = 110
 COLOURS = "viridis"
 FRAME = "#d2491a"
 LOST = "#c01818"
+NO_GLYPH = "\u25a1"
+"""A box instead of a letter that Matplotlib's font lacks."""
 
 
 def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
@@ -33,8 +36,18 @@ def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
         file: PNG.
         paths: of any number of tracks; one panel a track.
         title: over it.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    figure, panels, speeds = _figure(paths, title, {})
+    _write(file, above_figure(paths, title))
+
+
+def above_figure(paths: Sequence[Path3D], title: str) -> Figure:
+    """Build the figure of `draw_above`: axes a track, in each a line collection a path, a line a gate."""
+    from matplotlib.collections import LineCollection
+
+    figure, panels, speeds = _panels(paths, title, "compressed", {})
     for axes, group in panels:
         for place, corners in enumerate(group[0].gates):
             axes.plot(corners[:2, 1], corners[:2, 0], color=FRAME, linewidth=3, solid_capstyle="butt")
@@ -45,11 +58,13 @@ def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
             if path.success is False:
                 end = _on_map(path.table[-1, :3])
                 axes.plot(*end, "x", color=LOST)
-                axes.annotate(path.cause, end, color=LOST, xytext=(4, -10), textcoords="offset points")
+                axes.annotate(_readable(path.cause), end, color=LOST, xytext=(4, -10), textcoords="offset points",
+                              parse_math=False)  # fmt: skip
         axes.set(xlabel="east, m", ylabel="north, m", aspect="equal")
         axes.autoscale_view()
         axes.grid(alpha=0.3)
-    _save(figure, file, panels, speeds)
+    _speed_scale(figure, [axes for axes, _ in panels], speeds)
+    return figure
 
 
 def draw_3d(file: Path, paths: Sequence[Path3D], title: str) -> None:
@@ -59,8 +74,18 @@ def draw_3d(file: Path, paths: Sequence[Path3D], title: str) -> None:
         file: PNG.
         paths: of any number of tracks; one panel a track.
         title: over it.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    figure, panels, speeds = _figure(paths, title, {"projection": "3d"})
+    _write(file, space_figure(paths, title))
+
+
+def space_figure(paths: Sequence[Path3D], title: str) -> Figure:
+    """Build the figure of `draw_3d`: axes a track, in each the gates as polygons and a line collection a path."""
+    from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
+
+    figure, panels, speeds = _panels(paths, title, "constrained", {"projection": "3d"})
     for axes, group in panels:
         frames = [_upwards(corners) for corners in group[0].gates]
         axes.add_collection3d(Poly3DCollection(frames, facecolors="none", edgecolors=FRAME, linewidths=2))
@@ -75,33 +100,52 @@ def draw_3d(file: Path, paths: Sequence[Path3D], title: str) -> None:
         axes.set(xlabel="north, m", ylabel="east, m", zlabel="height, m")
         axes.locator_params(axis="z", nbins=3)
         axes.set_box_aspect(np.maximum([*(high - low)[:2], high[2] - min(0, low[2])], 1.0))
-    _save(figure, file, panels, speeds)
+    _speed_scale(figure, [axes for axes, _ in panels], speeds)
+    return figure
 
 
-def _figure(
-    paths: Sequence[Path3D], title: str, options: dict[str, Any]
+def _panels(
+    paths: Sequence[Path3D], title: str, layout: Any, options: dict[str, Any]
 ) -> tuple[Figure, list[tuple[Any, list[Path3D]]], Normalize]:
-    """A page with a panel a track, and the scale of speeds."""
+    """Make a page with a panel a track, and the scale of speeds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
     groups = _by_track(paths)[:PANELS]
     columns = math.ceil(math.sqrt(len(groups)))
     rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(WIDTH * columns + 1, HEIGHT * rows), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH * columns + 1, HEIGHT * rows), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
-    figure.suptitle(title)
+    figure.suptitle(_readable(title), parse_math=False)
     axes = [figure.add_subplot(rows, columns, place + 1, **options) for place in range(len(groups))]
     fastest = max(float(np.linalg.norm(path.table[:, 3:6], axis=1).max(initial=1.0)) for path in paths)
     return figure, list(zip(axes, groups, strict=True)), Normalize(0, fastest)
 
 
-def _save(figure: Figure, file: Path, panels: Sequence[tuple[Any, Any]], speeds: Normalize) -> None:
+def _speed_scale(figure: Figure, panels: list[Any], speeds: Normalize) -> None:
     from matplotlib.cm import ScalarMappable
 
-    scale = ScalarMappable(speeds, COLOURS)
-    figure.colorbar(scale, ax=[axes for axes, _ in panels], label="speed, m/s", shrink=0.6, pad=0.08)
-    figure.savefig(file)
+    figure.colorbar(ScalarMappable(speeds, COLOURS), ax=panels, label="speed, m/s", shrink=0.6, pad=0.08)
+
+
+def _write(file: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomic(file, buffer.getbuffer(), sync=False)
+
+
+def _readable(text: str) -> str:
+    """Return a text with a box for each letter that Matplotlib's own font lacks, which would be a warning."""
+    import matplotlib
+    from matplotlib.font_manager import get_font
+
+    font = get_font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"))
+    return "".join(letter if font.get_char_index(ord(letter)) else NO_GLYPH for letter in " ".join(text.split()))
 
 
 def _by_track(paths: Sequence[Path3D]) -> list[list[Path3D]]:
+    """Group paths by their gates, in the order in which these come."""
     groups: list[list[Path3D]] = []
     for path in paths:
         same = next((group for group in groups if np.array_equal(group[0].gates, path.gates)), None)
@@ -113,16 +157,16 @@ def _by_track(paths: Sequence[Path3D]) -> list[list[Path3D]]:
 
 
 def _line(points: Floats, path: Path3D) -> tuple[Floats, Floats]:
-    """Pieces of a line, (steps - 1, 2, axes), and the speeds on them, m/s."""
+    """Return the pieces of a line, (steps - 1, 2, axes), and the speeds on them, m/s."""
     speeds: Floats = np.linalg.norm(path.table[1:, 3:6], axis=1)
     return np.stack([points[:-1], points[1:]], axis=1), speeds
 
 
 def _on_map(points: Floats) -> Floats:
-    """East and north, (…, 2)."""
+    """Return east and north, (…, 2)."""
     return points[..., [1, 0]]
 
 
 def _upwards(points: Floats) -> Floats:
-    """Height instead of z, which points down."""
+    """Return points with their height instead of z, which points down."""
     return points * [1.0, 1.0, -1.0]

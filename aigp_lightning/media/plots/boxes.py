@@ -15,12 +15,12 @@ from aigp_lightning.media.plots.text import inks, one_line, put, text_colour
 
 
 def line_width(height: int, width: int) -> int:
-    """Width of a box's line that shows at this size of picture, pixels."""
+    """Return the width of a box's line that shows at this size of picture, pixels."""
     return max(round((height + width) / 600), 1)
 
 
 def text_size(height: int, width: int) -> int:
-    """Height of letters that can be read at this size of picture, pixels."""
+    """Return the height of letters that can be read at this size of picture, pixels."""
     return max(round((height + width) / 100), 11)
 
 
@@ -46,6 +46,12 @@ def draw_boxes(
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
+
+    Example:
+        >>> picture = np.zeros((64, 64, 3), np.uint8)
+        >>> drawn = draw_boxes(picture, np.array([[8, 20, 40, 50]]), np.array([0]), None, {0: "gate"})
+        >>> tuple(drawn[35, 8].tolist()) == class_colour(0)
+        True
     """
     canvas: NDArray[np.uint8] = np.ascontiguousarray(image).copy()
     shape = canvas.shape[:2]
@@ -54,17 +60,10 @@ def draw_boxes(
 
 
 def paint(
-    canvas: NDArray[np.uint8],
-    boxes: NDArray[Any],
-    labels: NDArray[Any],
-    scores: NDArray[Any] | None,
-    names: Mapping[int, str],
-    keypoints: NDArray[Any] | None,
-    line: int,
-    letters: int,
-    taken: tuple[int, int] = (0, 0),
-    edges: Edges = (),
-) -> None:
+    canvas: NDArray[np.uint8], boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None,
+    names: Mapping[int, str], keypoints: NDArray[Any] | None, line: int, letters: int,
+    taken: tuple[int, int] = (0, 0), edges: Edges = (),
+) -> None:  # fmt: skip
     """Draw into a picture: all outlines, then all keypoints, then all names, so that no line crosses a name.
 
     A box without area, without a finite place or outside the picture is left out.
@@ -81,8 +80,6 @@ def paint(
         taken: rows and columns of the top left corner that names keep out of.
         edges: pairs of keypoints that are joined.
     """
-    import cv2
-
     rows = _visible(boxes, canvas.shape)
     if scores is not None:
         rows = rows[np.argsort(-np.asarray(scores, np.float64)[rows], kind="stable")[::-1]]
@@ -90,11 +87,7 @@ def paint(
     low, high = -line - 1, max(canvas.shape[:2]) + line
     corners = np.round(np.asarray(boxes).reshape(-1, 4)[rows]).clip(low, high).astype(np.int64).tolist()
     classes = np.asarray(labels)[rows].astype(np.int64).tolist()
-    for (left, top, right, bottom), label in zip(corners, classes, strict=True):
-        colour = class_colour(label)
-        if line > 1:  # a rim, so that a dark line shows on a dark picture and a bright one on a bright
-            cv2.rectangle(canvas, (left, top), (right, bottom), text_colour(colour), line + 2)
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line)
+    _outlines(canvas, corners, classes, line)
     if keypoints is not None:
         sides = np.asarray(boxes).reshape(-1, 4)[rows]
         sizes = (sides[:, 2:] - sides[:, :2]).max(1, initial=0)
@@ -102,6 +95,25 @@ def paint(
         corners = _around(corners, cover, letters)
     sure = [None] * len(classes) if scores is None else np.asarray(scores)[rows].tolist()
     words = [one_line(names.get(label, str(label))) for label in classes]
+    _names(canvas, words, sure, classes, corners, line, letters, taken)
+
+
+def _outlines(canvas: NDArray[np.uint8], corners: list[list[int]], classes: list[int], line: int) -> None:
+    """Draw boxes, (n, 4) xyxy in pixels, in their classes' colours, the last on top."""
+    import cv2
+
+    for (left, top, right, bottom), label in zip(corners, classes, strict=True):
+        colour = class_colour(label)
+        if line > 1:  # a rim, so that a dark line shows on a dark picture and a bright one on a bright
+            cv2.rectangle(canvas, (left, top), (right, bottom), text_colour(colour), line + 2)
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, line)
+
+
+def _names(
+    canvas: NDArray[np.uint8], words: list[str], sure: list[float] | list[None], classes: list[int],
+    corners: list[list[int]], line: int, letters: int, taken: tuple[int, int],
+) -> None:  # fmt: skip
+    """Write each box's name and confidence where there is room for it; see `paint`."""
     tags = [tag_mask(word, score, letters, canvas.shape[1]) for word, score in zip(words, sure, strict=True)]
     sizes = [(tag.shape[1], tag.shape[0]) for tag in tags]
     places = tag_places(sizes, corners, canvas.shape, line // 2, (0, 0, taken[1], taken[0]))
@@ -112,7 +124,7 @@ def paint(
 
 
 def _around(corners: list[list[int]], cover: NDArray[np.int64], letters: int) -> list[list[int]]:
-    """Boxes with the numbers that stand out of them, by a little at most, so that a name hides none of these."""
+    """Return boxes with the numbers that stand out of them, by a little at most, so that a name hides none."""
     boxes = np.array(corners, np.int64).reshape(-1, 4)
     low = np.minimum(boxes[:, :2], np.maximum(cover[:, :2], boxes[:, :2] - letters))
     high = np.maximum(boxes[:, 2:], np.minimum(cover[:, 2:], boxes[:, 2:] + letters))
@@ -121,7 +133,7 @@ def _around(corners: list[list[int]], cover: NDArray[np.int64], letters: int) ->
 
 
 def _visible(boxes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Which boxes can be drawn: finite, with an area, and not outside the picture.
+    """Find the boxes that can be drawn: finite, with an area, and not outside the picture.
 
     Args:
         boxes: (n, 4) xyxy, pixels.

@@ -1,34 +1,51 @@
-"""What the labels of a data set look like: classes, sizes, places. Arrays in, picture out."""
+"""The labels of a data set as pictures: their classes, sizes and places."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.media.plots.figure import EDGE, NORMAL, SMALL, Frame, Page, extent, notice, steps, told_apart
-from aigp_lightning.media.plots.palette import class_colour, density, heat
+from aigp_lightning.boxes import xywh_to_xyxy
+from aigp_lightning.media.plots.charts import (
+    EDGE,
+    INK,
+    NORMAL,
+    SMALL,
+    add_axes,
+    count_colours,
+    new_figure,
+    notice,
+    pixels,
+    told_apart,
+    unit,
+    widest,
+)
+from aigp_lightning.media.plots.palette import class_colour
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BARS = 40
 """More classes than this are summed up in one bar."""
-NAME_ROOM = 300
+NAME_ROOM = 320
 """Most pixels of a class's name beside its bar."""
 BINS = 64
 OVERLAID = 500
 """Boxes drawn over each other."""
 SIDE = 384
 """Of the square plots, pixels."""
-SMALL_BINS = 48
-CELL = 5
-"""Pixels a bin in the correlogram."""
+PAIR_BINS, PAIR_SIDE, PAIR_GAP = 48, 240, 20
+"""Of the correlogram's plots; pixels."""
 NONE = "no labels: every image is background"
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def draw_labels(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str]) -> NDArray[np.uint8]:
-    """Class histogram, some boxes over each other, their centres and their sizes.
+    """Draw a class histogram, some boxes over each other, their centres and their sizes.
 
     Args:
         cls: (N,) class ids.
@@ -37,116 +54,147 @@ def draw_labels(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Example:
+        >>> draw_labels(np.array([0]), np.array([[0.5, 0.5, 0.2, 0.1]]), {0: "gate"}).shape
+        (1050, 1650, 3)
     """
+    return pixels(labels_figure(cls, bboxes, names))
+
+
+def labels_figure(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str]) -> Figure:
+    """Build the figure of `draw_labels`: axes of the classes, the overlaid boxes, the centres, the sizes, the areas."""
     if not len(cls):
         return notice(NONE)
-    page = Page(1650, 1050)
-    _bars(page, np.asarray(cls).astype(np.int64), names)
+    figure = new_figure(1650, 1050)
     left, right, upper, lower = 725, 1225, 50, 560
-    overlay = Frame(left, upper, SIDE, SIDE)
-    page.image(overlay, _overlay(cls, bboxes))
-    page.axes(overlay, "boxes, their centres on one point")
-    centres = Frame(right, upper, SIDE, SIDE, y=(1, 0))  # as in the image, y grows downwards
-    page.image(centres, density(_counts(bboxes[:, 1], bboxes[:, 0])))
-    page.axes(centres, "centres", ("x", "y"), (QUARTERS, QUARTERS), grid=False)
-    sizes = Frame(left, lower, SIDE, SIDE)
-    page.image(sizes, density(_counts(bboxes[:, 3], bboxes[:, 2])[::-1]))
-    page.axes(sizes, "sizes", ("width", "height"), (QUARTERS, QUARTERS), grid=False)
-    _sides(page, bboxes, (right, lower))
-    return page.pixels()
+    _bars(figure, np.asarray(cls).astype(np.int64), names)
+    _overlay(add_axes(figure, (left, upper, SIDE, SIDE), "boxes, their centres on one point"), cls, bboxes)
+    centres = add_axes(figure, (right, upper, SIDE, SIDE), "centres", ("x", "y"))
+    _heat_map(centres, counts(bboxes[:, 1], bboxes[:, 0], BINS))
+    centres.invert_yaxis()  # as in the image, y grows downwards
+    sizes = add_axes(figure, (left, lower, SIDE, SIDE), "sizes", ("width", "height"))
+    _heat_map(sizes, counts(bboxes[:, 3], bboxes[:, 2], BINS))
+    for axes in (centres, sizes):
+        axes.set(xticks=QUARTERS, yticks=QUARTERS)
+    words = "sizes: square root of the area", ("fraction of the image's side", "")
+    areas = add_axes(figure, (right, lower, SIDE, SIDE), *words)
+    _histogram(areas, np.sqrt(bboxes[:, 2] * bboxes[:, 3]), BINS)
+    areas.set_xticks(QUARTERS)
+    return figure
 
 
 def draw_correlogram(bboxes: NDArray[Any]) -> NDArray[np.uint8]:
-    """Centre and size of the boxes, each against each, and each alone on the diagonal.
+    """Draw centre and size of the boxes, each against each, and each alone on the diagonal.
 
     Args:
         bboxes: (N, 4) cxcywh, fractions of the image.
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Example:
+        >>> draw_correlogram(np.array([[0.5, 0.5, 0.2, 0.1]])).shape
+        (1130, 1130, 3)
     """
+    return pixels(correlogram_figure(bboxes))
+
+
+def correlogram_figure(bboxes: NDArray[Any]) -> Figure:
+    """Build the figure of `draw_correlogram`: the lower triangle's axes, row by row."""
     if not len(bboxes):
         return notice(NONE)
-    names, side, ticks = ("x", "y", "width", "height"), SMALL_BINS * CELL, (0, 0.5, 1)
-    page = Page(4 * (side + 20) + 90, 4 * (side + 20) + 90)
+    names, step = ("x", "y", "width", "height"), PAIR_SIDE + PAIR_GAP
+    figure = new_figure(4 * step + 90, 4 * step + 90)
     for row in range(4):
         for column in range(row + 1):
-            frame = Frame(85 + column * (side + 20), 20 + row * (side + 20), side, side)
-            if row == column:
-                _histogram(page, frame, np.histogram(bboxes[:, row], SMALL_BINS, (0, 1))[0])
-            else:
-                page.image(frame, density(_counts(bboxes[:, row], bboxes[:, column], SMALL_BINS)[::-1]))
             last, first = row == len(names) - 1, column == 0 and row > 0
-            labels = (names[column] if last else "", names[row] if first else "")
-            page.axes(frame, "", labels, (ticks if last else (), ticks if first else ()), grid=False)
-    return page.pixels()
+            words = (names[column] if last else "", names[row] if first else "")
+            axes = add_axes(figure, (85 + column * step, 20 + row * step, PAIR_SIDE, PAIR_SIDE), "", words)
+            if row == column:
+                _histogram(axes, bboxes[:, row], PAIR_BINS)
+            else:
+                _heat_map(axes, counts(bboxes[:, row], bboxes[:, column], PAIR_BINS))
+            axes.set(xticks=(0, 0.5, 1) if last else (), yticks=(0, 0.5, 1) if first else ())
+    return figure
 
 
-def _counts(down: NDArray[Any], across: NDArray[Any], bins: int = BINS) -> NDArray[np.float64]:
-    """How many objects are where, (bins, bins): half a million cost no more ink than ten."""
+def counts(down: NDArray[Any], across: NDArray[Any], bins: int) -> NDArray[np.float64]:
+    """Count the objects in each bin of two values, (bins, bins): half a million cost no more ink than ten.
+
+    Args:
+        down: (N,) 0…1, by row; what is beyond goes to the last bin.
+        across: (N,) 0…1, by column.
+        bins: along each side.
+    """
     # A whole number a pair: four times faster than NumPy's own for two dimensions.
     rows, columns = (np.clip((values * bins).astype(np.int64), 0, bins - 1) for values in (down, across))
     return np.bincount(rows * bins + columns, minlength=bins * bins).reshape(bins, bins).astype(np.float64)
 
 
-def _histogram(page: Page, frame: Frame, counts: NDArray[Any]) -> None:
-    """Fill a frame with bars; the highest nearly reaches its top."""
-    heights = counts / max(counts.max(), 1) * (frame.height - 6)
-    picture = np.arange(frame.height)[::-1, None] < heights[np.arange(frame.width) * len(counts) // frame.width]
-    page.image(frame, np.where(picture[..., None], heat(0.7), np.uint8(255)))
+def _heat_map(axes: Axes, values: NDArray[Any]) -> None:
+    """Show counts over 0…1 by their root, so that what is rare shows too; the first row is at the bottom."""
+    from matplotlib.colors import PowerNorm
+
+    norm = PowerNorm(0.5, 0, max(float(values.max()), 1.0))
+    axes.imshow(
+        np.ma.masked_equal(values, 0), count_colours(), norm, aspect="auto", interpolation="nearest", origin="lower",
+        extent=(0, 1, 0, 1),
+    )  # fmt: skip
 
 
-def _sides(page: Page, bboxes: NDArray[Any], corner: tuple[int, int]) -> None:
-    counts = np.histogram(np.sqrt(bboxes[:, 2] * bboxes[:, 3]), BINS, (0, 1))[0]
-    frame = Frame(*corner, SIDE, SIDE, y=(0, float(counts.max()) * SIDE / (SIDE - 6)))
-    _histogram(page, frame, counts)
-    ticks = (QUARTERS, steps(*frame.y, 4))
-    page.axes(frame, "sizes: square root of the area", ("fraction of the image's side", ""), ticks, grid=False)
+def _histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
+    """Fill the area under the counts of values in 0…1."""
+    heights, edges = np.histogram(values, bins, (0, 1))
+    axes.stairs(heights, edges, fill=True, color=count_colours()(0.7))
+    axes.set(xlim=(0, 1), ylim=(0, 1.02 * max(int(heights.max()), 1)))
 
 
-def _bars(page: Page, cls: NDArray[np.int64], names: Mapping[int, str]) -> None:
-    """One bar a class; of many classes the most frequent, and one bar for the rest."""
-    ids, counts = _counted(cls, names)
+def _bars(figure: Figure, cls: NDArray[np.int64], names: Mapping[int, str]) -> None:
+    """Draw one bar a class; of many classes the most frequent, and one bar for the rest."""
+    ids, numbers = _counted(cls, names)
     labels = [names.get(index, str(index)) for index in ids.tolist()]
-    colours = [class_colour(index) for index in ids.tolist()]
+    colours: list[Any] = [unit(class_colour(index)) for index in ids.tolist()]
     if len(ids) > BARS:
-        order = np.argsort(-counts, kind="stable")[: BARS - 1].tolist()
+        order = np.argsort(-numbers, kind="stable")[: BARS - 1].tolist()
         labels = [*(labels[row] for row in order), f"{len(ids) - len(order)} others"]
         colours = [*(colours[row] for row in order), EDGE]
-        counts = np.append(counts[order], len(cls) - counts[order].sum())
-    letters = SMALL if len(counts) > 20 else NORMAL  # noqa: PLR2004
-    labels = told_apart(labels, letters, NAME_ROOM)
-    numbers = [f"{count:,}" for count in counts.tolist()]
-    left = 25 + round(extent(labels, letters))
-    frame = Frame(left, 50, round(625 - extent(numbers, letters)) - left, 960, (0, float(max(counts.max(), 1))))
-    step = min(frame.height / len(counts), 90)
-    page.text(left - 5, 46, f"{len(cls):,} objects, {len(ids)} class{'es' * (len(ids) > 1)}", NORMAL, ("low", "high"))
-    page.fill(left - 2, 50, left, 50 + step * len(counts), EDGE)
-    for row, end in enumerate(frame.across(counts).tolist()):
-        middle = 50 + (row + 0.5) * step
-        page.fill(left, middle - 0.36 * step, end, middle + 0.36 * step, colours[row])
-        page.text(left - 8, middle, labels[row], letters, ("high", "middle"))
-        page.text(end + 5, middle, numbers[row], letters)
+        numbers = np.append(numbers[order], len(cls) - numbers[order].sum())
+    points = SMALL if len(numbers) > 20 else NORMAL  # noqa: PLR2004
+    labels = told_apart(labels, points, NAME_ROOM)
+    written = [f"{count:,}" for count in numbers.tolist()]
+    left = 30 + round(widest(labels, points))
+    width, height = 625 - round(widest(written, points)) - left, round(min(960, 90 * len(numbers)))
+    title = f"{len(cls):,} objects, {len(ids)} class{'es' * (len(ids) > 1)}"
+    axes = add_axes(figure, (left, 50, width, height), title)
+    rows, most = np.arange(len(numbers)), max(int(numbers.max()), 1)
+    axes.barh(rows, numbers, 0.72, color=colours)
+    for row, (count, text) in enumerate(zip(numbers.tolist(), written, strict=True)):
+        axes.text(count + 5 * most / width, row, text, fontsize=points, color=INK, va="center")
+    axes.set(xlim=(0, most), ylim=(len(numbers) - 0.5, -0.5), xticks=())
+    axes.set_yticks(rows, labels, fontsize=points, parse_math=False)
+    axes.tick_params(length=0, pad=6)
+    axes.spines["bottom"].set_visible(False)
 
 
 def _counted(cls: NDArray[np.int64], names: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Class ids, also those that no object has, and how many objects each has."""
-    found, counts = np.unique(cls, return_counts=True)
+    """Return class ids, also those that no object has, and how many objects each has."""
+    found, numbers = np.unique(cls, return_counts=True)
     ids = np.union1d(found, np.fromiter(names, np.int64, len(names)))
     every = np.zeros(len(ids), np.int64)
-    every[np.searchsorted(ids, found)] = counts
+    every[np.searchsorted(ids, found)] = numbers
     return ids, every
 
 
-def _overlay(cls: NDArray[Any], bboxes: NDArray[Any]) -> NDArray[np.uint8]:
-    """A sample of the boxes around one point, the large ones behind; (SIDE, SIDE, 3) uint8 RGB."""
-    import cv2
+def _overlay(axes: Axes, cls: NDArray[Any], bboxes: NDArray[Any]) -> None:
+    """Draw a sample of the boxes around one point, the large ones behind."""
+    from matplotlib.collections import PolyCollection
 
     rows = np.unique(np.linspace(0, len(cls) - 1, OVERLAID).astype(np.int64))
     rows = rows[np.argsort(-bboxes[rows, 2] * bboxes[rows, 3], kind="stable")]
-    canvas: NDArray[np.uint8] = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    half, centre = np.clip(bboxes[rows, 2:], 0, 1) * (SIDE - 1) / 2, (SIDE - 1) / 2
-    for label, (x, y) in zip(np.asarray(cls)[rows].tolist(), half.tolist(), strict=True):
-        low, high = (round(centre - x), round(centre - y)), (round(centre + x), round(centre + y))
-        cv2.rectangle(canvas, low, high, class_colour(int(label)), 1)
-    return canvas
+    centred = np.concatenate((np.full((len(rows), 2), 0.5), np.clip(bboxes[rows, 2:], 0, 1)), axis=1)
+    corners = xywh_to_xyxy(centred)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+    colours = [unit(class_colour(int(label))) for label in np.asarray(cls)[rows].tolist()]
+    outlines = PolyCollection(list(corners), facecolors="none", edgecolors=colours, linewidths=0.6, antialiaseds=False)
+    axes.add_collection(outlines, autolim=False)
+    axes.set(xlim=(0, 1), ylim=(1, 0), xticks=(), yticks=())

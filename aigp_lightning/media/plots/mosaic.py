@@ -62,7 +62,7 @@ class Cell:
 
 
 def letter_size(height: int, width: int, boxes: int) -> int:
-    """Height of letters that suits an image within a mosaic, which is looked at as a whole.
+    """Return the height of letters that suits an image within a mosaic, which is looked at as a whole.
 
     Args:
         height: of the image, pixels.
@@ -95,6 +95,11 @@ def draw_mosaic(
 
     Raises:
         ValueError: there are no cells, or no cell has a masked position.
+
+    Example:
+        >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]))
+        >>> draw_mosaic([cell] * 3, {0: "gate"}).shape
+        (128, 192, 3)
     """
     if not cells:
         raise ValueError("a mosaic has at least one image")
@@ -141,7 +146,7 @@ def _copy(image: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
 
 
 def _caption(text: str, height: int, width: int) -> NDArray[np.uint8]:
-    """A file's name, smaller than the class names, its end if it is long; (0, 0) without one."""
+    """Return a file's name as ink, smaller than the class names, its end if it is long; (0, 0) without one."""
     text = one_line(text)
     if not text:
         return np.zeros((0, 0), np.uint8)

@@ -1,20 +1,36 @@
-"""How a run went: a small plot for every column of `results.csv`. Rows in, picture out."""
+"""A run's losses and metrics as a picture: a small plot for every column of `results.csv`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.media.plots.figure import NORMAL, SMALL, Frame, Page, notice, shown, steps, told_apart
+from aigp_lightning.media.plots.charts import (
+    FAINT,
+    INK,
+    NORMAL,
+    SMALL,
+    add_axes,
+    new_figure,
+    notice,
+    pixels,
+    shown,
+    told_apart,
+    unit,
+)
 from aigp_lightning.media.plots.palette import STYLES, line_colour
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NOT_PLOTTED = ("epoch", "time")
 RATES = "lr/"
 ERRORS = ("corners/", "gate/")
-"""What only gate keypoints have: errors in pixels, metres and degrees."""
+"""Of gate keypoints only: errors in pixels, metres and degrees."""
 MOST_COLUMNS = 6
 WIDTH, HEIGHT = 200, 200
 GAP = (100, 85)
@@ -27,14 +43,23 @@ MARKED = 40
 
 
 def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]:
-    """Training above, validation below: losses, metrics, and the learning rates in one plot; see `arrange`.
+    """Draw training above, validation below: losses, metrics, and the learning rates in one plot; see `arrange`.
 
     Args:
         rows: one an epoch, as `csv.DictReader` reads them; a value may be missing or empty.
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Example:
+        >>> draw_results([{"epoch": "1", "train/loss": "2"}, {"epoch": "2", "train/loss": "1"}]).shape
+        (315, 330, 3)
     """
+    return pixels(results_figure(rows))
+
+
+def results_figure(rows: Sequence[Mapping[str, str | float]]) -> Figure:
+    """Build the figure of `draw_results`: axes in the order of `arrange`, a column's values and their smoothing."""
     table = {key: _column(rows, key) for key in dict.fromkeys(key for row in rows for key in row if key)}
     table = {key: values for key, values in table.items() if np.isfinite(values).any()}
     parts = arrange([key for key in table if key not in NOT_PLOTTED])
@@ -43,23 +68,30 @@ def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]
     epochs = table.get("epoch", np.arange(1.0, len(rows) + 1))
     wide = max(-(-len(part) // -(-len(part) // MOST_COLUMNS)) for part in parts)
     lines = [part[start : start + wide] for part in parts for start in range(0, len(part), wide)]
-    page = Page(wide * (WIDTH + GAP[0]) + 30, len(lines) * (HEIGHT + GAP[1]) + 30)
+    figure = new_figure(wide * (WIDTH + GAP[0]) + 30, len(lines) * (HEIGHT + GAP[1]) + 30)
     for down, line in enumerate(lines):
         for across, keys in enumerate(line):
             corner = (GAP[0] - 20 + across * (WIDTH + GAP[0]), 45 + down * (HEIGHT + GAP[1]))
-            _plot(page, corner, epochs, {key: table[key] for key in keys})
-    page.text(page.width - 15, page.height - 8, "x: epoch, dotted: smoothed", SMALL, ("high", "high"))
-    return page.pixels()
+            title = told_apart([keys[0] if len(keys) == 1 else "learning rates"], NORMAL, TITLE_ROOM)[0]
+            axes = add_axes(figure, (*corner, WIDTH, HEIGHT), title)
+            _plot(axes, epochs, {key: table[key] for key in keys})
+    right, bottom = 1 - 15 / figure.bbox.width, 8 / figure.bbox.height
+    figure.text(right, bottom, "x: epoch, dotted: smoothed", fontsize=SMALL, color=INK, ha="right")
+    return figure
 
 
 def arrange(keys: Sequence[str]) -> list[list[tuple[str, ...]]]:
-    """Which columns are plotted, plot by plot, in the parts of the page that begin a line of their own.
+    """Return the columns that are plotted, plot by plot, in the parts of the page that begin a line of their own.
 
     A detector has two: training, and validation with half of the metrics each. Where there are more metrics (boxes and
     keypoints) or errors of gates, each set has a line of its own, so that what belongs together is side by side.
 
     Args:
         keys: columns.
+
+    Example:
+        >>> arrange(["train/box_loss", "metrics/mAP50(B)", "val/box_loss", "lr/pg0", "lr/pg1"])
+        [[('train/box_loss',), ('metrics/mAP50(B)',), ('lr/pg0', 'lr/pg1')], [('val/box_loss',)]]
     """
     train: list[tuple[str, ...]] = [(key,) for key in keys if key.startswith("train/")]
     val: list[tuple[str, ...]] = [(key,) for key in keys if key.startswith("val/")]
@@ -80,7 +112,7 @@ def arrange(keys: Sequence[str]) -> list[list[tuple[str, ...]]]:
 
 
 def _column(rows: Sequence[Mapping[str, str | float]], key: str) -> NDArray[np.float64]:
-    """A column's numbers; NaN where there is none."""
+    """Return a column's numbers; NaN where there is none."""
     return np.array([_value(row.get(key)) for row in rows], np.float64)
 
 
@@ -92,27 +124,31 @@ def _value(text: str | float | None) -> float:
     return value if np.isfinite(value) else float("nan")
 
 
-def _plot(page: Page, corner: tuple[int, int], epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) -> None:
-    shown_values = np.concatenate([values[np.isfinite(values)] for values in series.values()])
-    frame = Frame(*corner, WIDTH, HEIGHT, _range(epochs[np.isfinite(epochs)], 0.03), _range(shown_values, 0.05))
-    ticks = [value for value in steps(*frame.x, 4) if value == round(value)]
-    title = next(iter(series)) if len(series) == 1 else "learning rates"
-    page.axes(frame, told_apart([title], NORMAL, TITLE_ROOM)[0], ("", ""), (ticks, steps(*frame.y, 4)))
+def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) -> None:
+    """Plot one column with its smoothing, or several without."""
+    from matplotlib.ticker import MaxNLocator
+
+    every = np.concatenate([values[np.isfinite(values)] for values in series.values()])
+    axes.set(xlim=_range(epochs[np.isfinite(epochs)], 0.03), ylim=_range(every, 0.05))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+    axes.grid(color=FAINT)
+    alone = len(series) == 1
     for row, (key, values) in enumerate(series.items()):
-        if len(series) > 1 and row < len(STYLES):
-            place = (frame.left + frame.width - 5, frame.top + 12 + 20 * row)
-            page.text(*place, shown(key.removeprefix(RATES), 12), SMALL, ("high", "middle"), line_colour(row))
+        colour = unit(line_colour(4 if alone else row))
+        if not alone and row < len(STYLES):
+            axes.text(0.98, 0.95 - 0.1 * row, shown(key.removeprefix(RATES), 12), transform=axes.transAxes,
+                      fontsize=SMALL, color=colour, ha="right", va="center", parse_math=False)  # fmt: skip
         known = np.isfinite(values) & np.isfinite(epochs)
         x, y = epochs[known], values[known]
-        colour = line_colour(4 if len(series) == 1 else row)
-        dots = {"marker": "o", "markersize": 2.5} if len(x) <= MARKED else {}
-        page.line(frame, x, y, colour, 2, linestyle=STYLES[row % 4] if len(series) > 1 else "-", **dots)
-        if len(series) == 1 and len(x) > 2:  # noqa: PLR2004
-            page.line(frame, x, gaussian(y), line_colour(5), 3.5, linestyle=STYLES[3])
+        style = "-" if alone else STYLES[row % 4]
+        dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if len(x) <= MARKED else {}
+        axes.plot(x, y, color=colour, linewidth=1.3, linestyle=style, clip_on=False, **dots)
+        if alone and len(x) > 2:  # noqa: PLR2004
+            axes.plot(x, gaussian(y), color=unit(line_colour(5)), linewidth=2, linestyle=STYLES[3])
 
 
 def _range(values: NDArray[Any], margin: float) -> tuple[float, float]:
-    """From the least to the greatest, and a margin."""
+    """Return the least and the greatest value with a margin, a share of what is between them."""
     if not len(values):
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
@@ -121,7 +157,7 @@ def _range(values: NDArray[Any], margin: float) -> tuple[float, float]:
 
 
 def gaussian(values: NDArray[Any], sigma: float = SIGMA) -> NDArray[np.float64]:
-    """Mean weighted by the normal distribution of the distance; at the ends over what there is.
+    """Return the mean weighted by the normal distribution of the distance; at the ends over what there is.
 
     Args:
         values: (n,) finite.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.media.plots.palette import class_colour
 from aigp_lightning.media.plots.text import Colour, text_colour, text_mask
+from aigp_lightning.types import HasKeypoints
 
 Edges = Sequence[tuple[int, int]]
 MIN_POINT = 0.25
@@ -41,9 +42,8 @@ def draw_keypoints(
 ) -> NDArray[np.int64]:
     """Draw the keypoints of several objects, the last on top, and all numbers above them.
 
-    A keypoint has a dot in the colour of its place, so that a wrong order shows; a label that is there but hidden has a
-    ring. Dots and numbers are those of keypoints inside the picture; an edge may lead out of it. Small objects have
-    small dots, and no numbers where these would hide them.
+    A keypoint has a dot in the colour of its place, so that a wrong order shows, or a ring if its label says hidden.
+    Dots and numbers are inside the picture; an edge may lead out of it. Numbers that would hide an object are left out.
 
     Args:
         canvas: (H, W, 3) uint8 RGB, drawn into; may be a view, and nothing around it is touched.
@@ -73,7 +73,7 @@ def draw_keypoints(
 
 
 def _nearest(places: NDArray[np.float64], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance of each keypoint to the next one shown of the same object, (n, K), pixels."""
+    """Return the distance of each keypoint to the next one shown of the same object, (n, K), pixels."""
     apart = np.linalg.norm(places[:, :, None] - places[:, None], axis=3)
     apart[~(shown[:, :, None] & shown[:, None])] = np.inf
     apart[:, range(places.shape[1]), range(places.shape[1])] = np.inf
@@ -84,7 +84,7 @@ def _edges(
     canvas: NDArray[np.uint8], places: NDArray[np.float64], shown: NDArray[np.bool_], edges: Edges, line: int,
     radii: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """White lines over black ones, object by object; the smallest objects would be lost under the black."""
+    """Draw white lines over black ones, object by object; the smallest objects would be lost under the black."""
     import cv2
 
     pairs = np.array([pair for pair in edges if max(pair) < places.shape[1]], np.int64).reshape(-1, 2)
@@ -102,7 +102,7 @@ def _dots(
     canvas: NDArray[np.uint8], places: NDArray[np.float64], inside: NDArray[np.bool_], hollow: NDArray[np.bool_],
     radius: int,
 ) -> None:  # fmt: skip
-    """Dots and rings of one object."""
+    """Draw the dots and rings of one object."""
     import cv2
 
     for number in np.flatnonzero(inside).tolist():
@@ -150,7 +150,7 @@ def _numbers(
 
 @lru_cache(maxsize=1024)
 def _glyph(number: int, letters: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A number with a rim around it: how much of the picture is kept, 0…1, and how much white is added, 0…255."""
+    """Return a number with a rim: how much of the picture is kept, 0…1, and how much white is added, 0…255."""
     import cv2
 
     mask = text_mask(str(number), letters, True)
@@ -165,7 +165,13 @@ def _glyph(number: int, letters: int) -> tuple[NDArray[np.float32], NDArray[np.f
     return keep, white
 
 
-def edges_of(module: Any) -> tuple[tuple[int, int], ...]:
-    """Pairs of keypoints that pictures join; none for a module without keypoints."""
-    edges: tuple[tuple[int, int], ...] = getattr(getattr(module, "keypoints", None), "edges", ())
-    return edges
+def edges_of(module: object) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of keypoints that pictures join; none for a module without keypoints.
+
+    Example:
+        >>> edges_of("no module")
+        ()
+    """
+    if isinstance(module, HasKeypoints) and module.keypoints is not None:
+        return module.keypoints.edges
+    return ()

@@ -1,4 +1,4 @@
-"""Names of boxes: what each says, and where there is room for it."""
+"""Names of boxes: their letters, and places with room for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COVERED = 0.4
 
 
 def tag_mask(name: str, score: float | None, letters: int, room: int) -> NDArray[np.uint8]:
-    """Name and confidence in one line; a name that is too long for the picture is cut, the confidence is not.
+    """Return name and confidence as ink in one line; a name too long for the picture is cut, the confidence not.
 
     They are drawn apart, since there are few names and few confidences but many pairs of them.
 
@@ -83,7 +83,7 @@ def tag_places(
 
 
 def _common(one: Rectangle, other: Rectangle) -> int:
-    """Area that two rectangles have in common, pixels."""
+    """Return the area that two rectangles have in common, pixels."""
     if one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]:
         return 0
     return (min(one[2], other[2]) - max(one[0], other[0])) * (min(one[3], other[3]) - max(one[1], other[1]))
@@ -92,7 +92,7 @@ def _common(one: Rectangle, other: Rectangle) -> int:
 def _spots(
     size: tuple[int, int], box: list[int], shape: tuple[int, ...], edge: int, caption: int
 ) -> Iterator[Rectangle]:
-    """Where a tag may be, what is best first.
+    """Yield the places where a tag may be, what is best first.
 
     Above, flush left; below, flush left; above and below, flush right; just inside the top, below the caption. Where
     there is no room above the box, or below, it is inside instead.

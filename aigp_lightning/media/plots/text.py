@@ -14,7 +14,7 @@ Colour = tuple[int, int, int]
 
 @lru_cache(maxsize=256)
 def text_colour(background: Colour) -> Colour:
-    """Black or white, whichever has the greater contrast (WCAG 2.1, relative luminance).
+    """Return black or white, whichever has the greater contrast (WCAG 2.1, relative luminance).
 
     Args:
         background: Red, green, blue, 0…255.
@@ -29,7 +29,7 @@ def text_colour(background: Colour) -> Colour:
 
 @lru_cache(maxsize=64)
 def inks(paper: Colour, ink: Colour) -> NDArray[np.uint8]:
-    """Colours from paper to ink, (256, 3): what a mask's values look like."""
+    """Return the colours from paper to ink, (256, 3), one for each value of a mask."""
     part = np.arange(256, dtype=np.float32)[:, None] / 255
     mixed = np.array(paper, np.float32) * (1 - part) + np.array(ink, np.float32) * part
     return np.round(mixed).astype(np.uint8)
@@ -52,7 +52,7 @@ def put(
 
 
 def one_line(text: str) -> str:
-    """A name as it can be written: line breaks become spaces, and bytes that are no text question marks."""
+    """Return a name as it can be written: line breaks become spaces, and bytes that are no text question marks."""
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
@@ -82,7 +82,7 @@ def shortened(text: str, letters: int, room: int, keep_end: bool = False, ascii_
 
 @lru_cache(maxsize=8192)
 def text_mask(text: str, letters: int, ascii_only: bool) -> NDArray[np.uint8]:
-    """How much of each pixel is ink, 0…255, (rows, columns): one line with a margin around it.
+    """Write one line with a margin around it: how much of each pixel is ink, 0…255, (rows, columns).
 
     Args:
         text: one line.
@@ -112,7 +112,7 @@ def _pillow_mask(text: str, letters: int, ascii_only: bool) -> NDArray[np.uint8]
 
 
 def _universal_mask(text: str, letters: int) -> NDArray[np.uint8]:
-    """As `text_mask`, in the font that OpenCV 5 carries within itself: nearly any script."""
+    """Write as `text_mask` does, in the font that OpenCV 5 carries within itself: nearly any script."""
     import cv2
 
     face, margin = _face(threading.get_ident()), max(letters // 6, 1)
@@ -124,7 +124,7 @@ def _universal_mask(text: str, letters: int) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def _face(thread: int) -> Any:
-    """OpenCV's font, one for each thread; it takes long to unpack."""
+    """Return OpenCV's font, one for each thread; it takes long to unpack."""
     import cv2
 
     return cv2.FontFace("uni")
@@ -132,7 +132,7 @@ def _face(thread: int) -> Any:
 
 @lru_cache(maxsize=16)
 def _font(letters: int, ascii_only: bool) -> Any:
-    """Pillow's built-in font, which has nothing but ASCII; for other letters the one that comes with Matplotlib."""
+    """Return Pillow's built-in font, which has nothing but ASCII; for other letters the one in Matplotlib."""
     from importlib.util import find_spec
     from pathlib import Path
 

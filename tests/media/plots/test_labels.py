@@ -3,154 +3,229 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from chart_texts import assert_white_border, labels, notice_of, overlapping
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
 
 from aigp_lightning.media.plots import labels as module
-from aigp_lightning.media.plots.boxes import class_colour
-from aigp_lightning.media.plots.figure import EDGE
-from aigp_lightning.media.plots.labels import draw_correlogram, draw_labels
+from aigp_lightning.media.plots.charts import EDGE, unit
+from aigp_lightning.media.plots.labels import (
+    correlogram_figure,
+    counts,
+    draw_correlogram,
+    draw_labels,
+    labels_figure,
+)
+from aigp_lightning.media.plots.palette import class_colour
 
 NAMES = {0: "gate", 1: "pole", 2: "net"}
-BARS = slice(0, 640)  # columns of the page
 
 
 def boxes(count: int, x: float = 0.5, y: float = 0.5, width: float = 0.2, height: float = 0.1) -> np.ndarray:
     return np.tile(np.array([x, y, width, height], np.float32), (count, 1))
 
 
-def pixels_of(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """Rows and columns, (n, 2), of this very colour."""
-    return np.argwhere((picture == colour).all(-1))
+def bars(figure: Figure) -> list[tuple[str, float, str, str]]:
+    """Each bar from the top: its class, its length, its colour, the number beside it."""
+    axes = figure.axes[0]
+    rows = zip(labels(axes, "y"), axes.patches, axes.texts, strict=True)
+    assert axes.yaxis.get_inverted()
+    return [(name, bar.get_width(), to_hex(bar.get_facecolor()), text.get_text()) for name, bar, text in rows]  # type: ignore[attr-defined]
 
 
-def darkest(picture: np.ndarray) -> np.ndarray:
-    """Middle of the darkest pixels, (row, column), as fractions."""
-    light = picture.astype(int).sum(-1)
-    return (np.argwhere(light == light.min()).mean(0) + 0.5) / light.shape
-
-
-def square(picture: np.ndarray, left: int, top: int) -> np.ndarray:
-    """One of the four square plots, without its edges."""
-    side = module.SIDE
-    return picture[top + 3 : top + side - 3, left + 3 : left + side - 3]
+def colour(index: int) -> str:
+    return to_hex(unit(class_colour(index)))
 
 
 def test_bars_are_as_long_as_their_counts() -> None:
-    cls = np.repeat([0, 1, 2], [30, 60, 15])
-    drawn = draw_labels(cls, boxes(105), NAMES)[:, BARS]
-    lengths = []
-    for index in range(3):
-        found = pixels_of(drawn, class_colour(index))
-        lengths.append(np.ptp(found[:, 1]) + 1)
-        assert found[:, 0].min() > 50 + 90 * index  # one below the other, in the order of their ids
-        assert found[:, 0].max() < 50 + 90 * (index + 1)
-    np.testing.assert_allclose(np.array(lengths) / lengths[1], [0.5, 1, 0.25], atol=0.01)
+    """One below the other in the order of their ids, each in its class's colour, its number beside it."""
+    figure = labels_figure(np.repeat([0, 1, 2], [30, 1600, 15]), boxes(1645), NAMES)
+    assert bars(figure) == [
+        ("gate", 30, colour(0), "30"), ("pole", 1600, colour(1), "1,600"), ("net", 15, colour(2), "15"),
+    ]  # fmt: skip
+    axes = figure.axes[0]
+    assert axes.get_xlim() == (0, 1600)
+    assert axes.get_title(loc="left") == "1,645 objects, 3 classes"
+
+
+def test_bars_are_drawn_where_they_are_said_to_be() -> None:
+    drawn = draw_labels(np.repeat([0, 1, 2], [30, 60, 15]), boxes(105), NAMES)[:, :640]
+    found = [np.argwhere((drawn == class_colour(index)).all(-1)) for index in range(3)]
+    lengths = np.array([np.ptp(pixels[:, 1]) + 1 for pixels in found])
+    np.testing.assert_allclose(lengths / lengths[1], [0.5, 1, 0.25], atol=0.01)
+    np.testing.assert_allclose([pixels[:, 0].mean() for pixels in found], [94.5, 184.5, 274.5], atol=1)
 
 
 def test_a_class_without_objects_and_one_without_a_name_have_their_rows() -> None:
-    some = draw_labels(np.array([1, 7]), boxes(2), NAMES)[:, BARS]
-    rows = [pixels_of(some, class_colour(index)) for index in (0, 1, 2, 7)]
-    assert [len(found) > 0 for found in rows] == [False, True, False, True]
-    assert rows[1][:, 0].min() > 50 + 90  # below the row of class 0
-    assert rows[3][:, 0].min() > 50 + 3 * 90
+    assert bars(labels_figure(np.array([1, 7]), boxes(2), NAMES)) == [
+        ("gate", 0, colour(0), "0"), ("pole", 1, colour(1), "1"), ("net", 0, colour(2), "0"), ("7", 1, colour(7), "1"),
+    ]  # fmt: skip
 
 
 def test_many_classes_are_summed_up_in_a_last_bar() -> None:
     """Of 60 classes the 39 most frequent have a bar each; the other 21 are as one, as long as their sum says."""
-    counts = np.r_[np.full(39, 10), np.full(21, 2)]
-    drawn = draw_labels(np.repeat(np.arange(60), counts), boxes(counts.sum()), {})[:, BARS]
-    others = int((drawn[998] == EDGE).all(-1).sum()) - 2  # the axis is of this colour too
-    first = pixels_of(drawn[:70], class_colour(0))
-    assert (np.ptp(first[:, 1]) + 1) / others == pytest.approx(10 / 42, abs=0.01)
+    numbers = np.r_[np.full(21, 2), np.full(38, 10), 11]
+    found = bars(labels_figure(np.repeat(np.arange(60), numbers), boxes(numbers.sum()), {}))
+    assert found[0] == ("59", 11, colour(59), "11")
+    assert [bar[0] for bar in found[1:-1]] == [str(index) for index in range(21, 59)]
+    assert found[-1] == ("21 others", 42, EDGE, "42")
+    assert len(found) == 40
+
+
+def test_heat_maps_count_the_labels_where_they_are() -> None:
+    """Centres with y downwards as in an image, sizes with height upwards."""
+    many, few = boxes(50, 0.8, 0.1, 0.3, 0.6), boxes(5, 0.2, 0.7, 0.9, 0.1)
+    figure = labels_figure(np.zeros(55, int), np.concatenate((many, few)), NAMES)
+    _, _, centres, sizes, _ = figure.axes
+    for axes, places in ((centres, ((0.8, 0.1), (0.2, 0.7))), (sizes, ((0.3, 0.6), (0.9, 0.1)))):
+        image = axes.images[0]
+        values = np.ma.filled(image.get_array(), 0)
+        expected = np.zeros((module.BINS, module.BINS))
+        for (x, y), number in zip(places, (50, 5), strict=True):
+            expected[int(np.float32(y) * module.BINS), int(np.float32(x) * module.BINS)] = number
+        np.testing.assert_array_equal(values, expected)
+        assert tuple(image.get_extent()) == (0, 1, 0, 1)
+        assert image.origin == "lower"
+        assert image.norm(50) == 1  # type: ignore[operator]
+        assert image.norm(5) == pytest.approx(np.sqrt(0.1))  # type: ignore[operator]
+    assert centres.yaxis.get_inverted() and not sizes.yaxis.get_inverted()
+    assert [axes.get_title(loc="left") for axes in figure.axes[1:4]] == [
+        "boxes, their centres on one point", "centres", "sizes",
+    ]  # fmt: skip
+    assert (sizes.get_xlabel(), sizes.get_ylabel()) == ("width", "height")
 
 
 def test_heat_maps_are_darkest_where_the_labels_are() -> None:
-    """Centres with y downwards as in an image, sizes with height upwards."""
+    """The same on the page's pixels: white without labels, light where they are rare."""
     many, few = boxes(50, 0.8, 0.1, 0.3, 0.6), boxes(5, 0.2, 0.7, 0.9, 0.1)
-    drawn = draw_labels(np.zeros(55, int), np.concatenate((many, few)), NAMES)
-    np.testing.assert_allclose(darkest(square(drawn, 1225, 50)), [0.1, 0.8], atol=0.02)
-    np.testing.assert_allclose(darkest(square(drawn, 725, 560)), [1 - 0.6, 0.3], atol=0.02)
-    centres = square(drawn, 1225, 50).astype(int).sum(-1)
-    rare, common = (centres[row - 9 : row + 9, column - 9 : column + 9].min() for row, column in ((265, 76), (38, 302)))
-    assert 765 > rare > common
-    assert centres[5, 5] == 765
+    drawn = draw_labels(np.zeros(55, int), np.concatenate((many, few)), NAMES).astype(int).sum(-1)
+    side = module.SIDE
+    for left, top, dark, rare in ((1225, 50, (0.8, 0.1), (0.2, 0.7)), (725, 560, (0.3, 1 - 0.6), (0.9, 1 - 0.1))):
+        plot = drawn[top + 3 : top + side - 3, left + 3 : left + side - 3]
+        at = [
+            plot[int(y * side) - 6 : int(y * side) + 4, int(x * side) - 6 : int(x * side) + 4] for x, y in (dark, rare)
+        ]
+        assert at[0].min() == plot.min() < at[1].min() < 765
+        assert np.median(plot) == 765
+
+
+def test_counts_are_numpy_s() -> None:
+    values = np.random.default_rng(0).random((2, 1000))
+    np.testing.assert_array_equal(counts(*values, 8), np.histogram2d(*values, 8, ((0, 1), (0, 1)))[0])
+    assert counts(np.array([1.0, 1.2]), np.array([0.0, -0.1]), 4)[3, 0] == 2
+
+
+def test_square_roots_of_areas_are_counted() -> None:
+    areas = labels_figure(np.zeros(6, int), np.concatenate((boxes(4, width=0.4, height=0.1), boxes(2))), NAMES).axes[4]
+    steps = areas.patches[0].get_data()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(steps.edges, np.linspace(0, 1, module.BINS + 1))
+    assert np.flatnonzero(steps.values).tolist() == [int(np.sqrt(0.02) * 64), int(np.sqrt(0.04) * 64)]
+    assert steps.values[np.flatnonzero(steps.values)].tolist() == [2, 4]
 
 
 def test_overlaid_boxes_have_their_size_and_colour() -> None:
-    drawn = square(draw_labels(np.array([1]), boxes(1, 0.9, 0.9, 0.5, 0.25), NAMES), 725, 50)
-    found = pixels_of(drawn, class_colour(1))
-    np.testing.assert_allclose(np.ptp(found, 0) / module.SIDE, [0.25, 0.5], atol=0.005)
-    np.testing.assert_allclose(found.min(0) + found.max(0), np.array(drawn.shape[:2]) - 1, atol=2)  # in the middle
+    figure = labels_figure(np.array([1, 0]), np.concatenate((boxes(1, 0.9, 0.9, 0.5, 0.25), boxes(1))), NAMES)
+    outlines = figure.axes[1].collections[0]
+    corners = np.array([path.vertices for path in outlines.get_paths()])
+    np.testing.assert_allclose(corners.min(1), [[0.25, 0.375], [0.4, 0.45]], atol=1e-6)
+    np.testing.assert_allclose(corners.max(1), [[0.75, 0.625], [0.6, 0.55]], atol=1e-6)
+    np.testing.assert_allclose(outlines.get_edgecolor()[:, :3], [unit(class_colour(1)), unit(class_colour(0))])
+    assert not len(outlines.get_facecolor())
+
+
+def test_the_overlay_is_a_sample_with_the_large_boxes_behind() -> None:
+    sizes = np.random.default_rng(0).random((5000, 2))
+    figure = labels_figure(np.zeros(5000, int), np.concatenate((np.full((5000, 2), 0.5), sizes), 1), NAMES)
+    corners = np.array([path.vertices for path in figure.axes[1].collections[0].get_paths()])
+    areas = (corners.max(1) - corners.min(1)).prod(1)
+    assert len(areas) == module.OVERLAID
+    assert (np.diff(areas) <= 1e-9).all()
 
 
 def test_correlogram_pairs_columns_across_with_rows_up() -> None:
-    drawn = draw_correlogram(np.concatenate((boxes(50, 0.8, 0.1, 0.3, 0.6), boxes(2, 0.2, 0.7, 0.9, 0.2))))
-    values, side = (0.8, 0.1, 0.3, 0.6), module.SMALL_BINS * module.CELL
+    values = (0.8, 0.1, 0.3, 0.6)
+    figure = correlogram_figure(np.concatenate((boxes(50, *values), boxes(2, 0.2, 0.7, 0.9, 0.2))))
+    axes = iter(figure.axes)
+    bins = [int(np.float32(value) * module.PAIR_BINS) for value in values]
     for row in range(4):
         for column in range(row):
-            left, top = 85 + column * (side + 20), 20 + row * (side + 20)
-            panel = drawn[top + 3 : top + side - 3, left + 3 : left + side - 3]
-            np.testing.assert_allclose(darkest(panel), [1 - values[row], values[column]], atol=0.025)
-        left = top = 20 + row * (side + 20)
-        bars = (drawn[top + 5 : top + side - 3, left + 68 : left + 65 + side - 3] < 200).any(-1)
-        assert bars.sum(0).argmax() / side == pytest.approx(values[row] - 0.01, abs=0.03)  # the highest bar
-    upper = drawn[20 : 20 + side, 85 + side + 20 :]
-    assert (upper == 255).all()
+            image = next(axes).images[0]
+            found = np.ma.filled(image.get_array(), 0)
+            assert np.unravel_index(found.argmax(), found.shape) == (bins[row], bins[column])
+            assert (found.max(), found.sum()) == (50, 52)
+            assert image.origin == "lower"
+        steps = next(axes).patches[0].get_data()  # type: ignore[attr-defined]
+        assert (int(steps.values.argmax()), steps.values.max(), steps.values.sum()) == (bins[row], 50, 52)
+    assert [axes.get_xlabel() for axes in figure.axes[6:]] == ["x", "y", "width", "height"]
+    assert [figure.axes[place].get_ylabel() for place in (1, 3, 6)] == ["y", "width", "height"]
+
+
+def test_correlogram_s_plots_lie_in_the_lower_triangle() -> None:
+    drawn = draw_correlogram(boxes(50, 0.8, 0.1, 0.3, 0.6))
+    side, step = module.PAIR_SIDE, module.PAIR_SIDE + module.PAIR_GAP
+    assert drawn.shape == (4 * step + 90, 4 * step + 90, 3)
+    assert (drawn[20 : 20 + side, 85 + step - 5 :] == 255).all()
+    for row in range(4):
+        for column in range(row + 1):
+            left, top = 85 + column * step, 20 + row * step
+            assert (drawn[top + 3 : top + side - 3, left + 3 : left + side - 3] < 200).any()
 
 
 def test_no_labels_is_a_picture_that_says_so() -> None:
-    for drawn in (draw_labels(np.zeros(0, int), boxes(0), NAMES), draw_correlogram(boxes(0))):
-        assert drawn.dtype == np.uint8
-        assert drawn.ndim == 3
-        ink = np.argwhere((drawn < 128).all(-1))
-        assert len(ink) > 300
-        np.testing.assert_allclose(ink.mean(0), np.array(drawn.shape[:2]) / 2, rtol=0.1)
+    for figure in (labels_figure(np.zeros(0, int), boxes(0), NAMES), correlogram_figure(boxes(0))):
+        assert notice_of(figure) == "no labels: every image is background"
 
 
 def test_half_a_million_labels_take_no_longer_than_a_glance() -> None:
+    """Beyond what a few labels take."""
     random = np.random.default_rng(0)
     cls, cxcywh = random.integers(0, 80, 500_000), random.random((500_000, 4), np.float32)
-    draw_labels(cls[:10], cxcywh[:10], NAMES)
-    before = time.process_time()
-    draw_labels(cls, cxcywh, {})
-    draw_correlogram(cxcywh)
-    assert time.process_time() - before < 1.5
+
+    def seconds(number: int) -> float:
+        before = time.process_time()
+        draw_labels(cls[:number], cxcywh[:number], {})
+        draw_correlogram(cxcywh[:number])
+        return time.process_time() - before
+
+    seconds(10)
+    assert seconds(500_000) - seconds(5000) < 1.5
 
 
-def test_names_of_any_script_and_length_fit(capfd: pytest.CaptureFixture[str]) -> None:
-    """Two names that differ only in the middle's script give two pictures, and nothing is written to the terminal."""
-    cls = np.array([0, 1])
-    one = draw_labels(cls, boxes(2), {0: "大门", 1: "x" * 300 + "$end$_1"})
-    two = draw_labels(cls, boxes(2), {0: "大口", 1: "x" * 300 + "$end$_2"})
-    assert one.shape == two.shape == (1050, 1650, 3)
-    assert (one[50:140, :400] != two[50:140, :400]).any()
-    assert (one[140:230, :400] != two[140:230, :400]).any()
-    assert (one[:, :3] == 255).all()  # no name runs over the page's edge
+ODD = {0: "大门", 1: "x" * 300 + "$end$_1", 2: "$x_1$", 3: "_hidden"}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ODD,
+        {place: f"inflatable_start_arch_with_banner_{place:02d}" for place in range(12)},
+        {place: f"{'x' * 90}_{place:02d}" for place in range(40)},
+        {place: f"{'大门入口处的红色充气拱门' * 3}_{place:02d}" for place in range(12)},
+    ],
+)
+def test_names_of_any_script_and_length_leave_room_for_bars(
+    names: dict[int, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No name runs over the page's edge, into its bar or into another; no two are alike; the terminal stays empty."""
+    figure = labels_figure(np.repeat(np.arange(len(names)), 20), boxes(20 * len(names)), names)
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    words = axes.get_yticklabels()
+    assert len({word.get_text() for word in words}) == len(names)
+    if names is ODD:
+        assert [word.get_text() for word in words][::2] == ["0: □□", "$x_1$"]
+    assert axes.bbox.width > 200
+    assert max(word.get_window_extent().x1 for word in words) < axes.bbox.x0 - 2
+    assert max(text.get_window_extent().x1 for text in axes.texts) < figure.axes[1].bbox.x0 - 40
+    assert overlapping(figure, words) == []
+    assert_white_border(np.asarray(figure.canvas.buffer_rgba())[..., :3])  # type: ignore[attr-defined]
     assert capfd.readouterr() == ("", "")
 
 
-def test_threads_draw_the_same_pictures() -> None:
-    random = np.random.default_rng(1)
-    sets = [(random.integers(0, 30, 200), random.random((200, 4), np.float32)) for _ in range(8)]
-    one_by_one = [draw_labels(*labels, NAMES) for labels in sets]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda labels: draw_labels(*labels, NAMES), sets))
-    for one, other in zip(one_by_one, together, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("name", ["inflatable_start_arch_with_banner", "x" * 90, "大门入口处的红色充气拱门" * 3])
-def test_long_names_leave_room_for_bars(name: str) -> None:
-    """Nothing is cut at the page's edge, names end before the bars, and bars are long enough to compare."""
-    names = {place: f"{name}_{place:02d}" for place in range(12)}
-    drawn = draw_labels(np.repeat(np.arange(12), 20), boxes(240), names)
-    assert (drawn[:, :5] == 255).all()
-    bars = np.array([pixels_of(drawn[:, BARS], class_colour(place))[:, 1] for place in range(7)], dtype=object)
-    start = min(int(columns.min()) for columns in bars)
-    assert min(int(np.ptp(columns)) for columns in bars) > 200
-    words = (drawn[60:-40, :start] < 128).all(2)
-    assert words.sum() > 1000
-    assert not words[:, start - 6 : start - 2].any()
+def test_histograms_are_blue() -> None:
+    red, green, blue = to_rgb(labels_figure(np.array([0]), boxes(1), NAMES).axes[4].patches[0].get_facecolor()[:3])
+    assert blue > green > red

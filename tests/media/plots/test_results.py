@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from chart_texts import assert_white_border, labels, notice_of
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from aigp_lightning.media.plots import results as module
-from aigp_lightning.media.plots.palette import line_colour
-from aigp_lightning.media.plots.results import arrange, draw_results, gaussian
+from aigp_lightning.media.plots.charts import unit
+from aigp_lightning.media.plots.palette import STYLES, line_colour
+from aigp_lightning.media.plots.results import arrange, draw_results, gaussian, results_figure
 
 LOSSES = ("box_loss", "cls_loss", "dfl_loss")
 METRICS = ("metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metrics/mAP50-95(B)")
 KEYS = (*(f"train/{key}" for key in LOSSES), *METRICS, *(f"val/{key}" for key in LOSSES), "lr/pg0", "lr/pg1")
-BLUE = line_colour(4)
+BLUE = unit(line_colour(4))
 
 
 def rows(epochs: int, **columns: object) -> list[dict[str, str]]:
@@ -33,16 +37,22 @@ def rows(epochs: int, **columns: object) -> list[dict[str, str]]:
     return list(csv.DictReader(file))
 
 
-def plot(picture: np.ndarray, down: int, across: int) -> np.ndarray:
-    """The inside of one plot."""
-    left = module.GAP[0] - 20 + across * (module.WIDTH + module.GAP[0])
-    top = 45 + down * (module.HEIGHT + module.GAP[1])
-    return picture[top : top + module.HEIGHT, left : left + module.WIDTH]
+def plot(figure: Figure, title: str) -> Axes:
+    """The only plot with this title."""
+    (found,) = [axes for axes in figure.axes if axes.get_title(loc="left") == title]
+    return found
 
 
-def place(picture: np.ndarray) -> np.ndarray:
-    """Rows and columns of the raw line, (n, 2)."""
-    return np.argwhere(np.abs(picture.astype(int) - BLUE).max(-1) < 10)
+def points(axes: Axes, line: int = 0) -> list[list[float]]:
+    """Epochs and values of one of a plot's lines."""
+    return np.asarray(axes.lines[line].get_xydata()).tolist()
+
+
+def corner(figure: Figure, axes: Axes) -> tuple[int, int]:
+    """Which line of the page and which place in it a plot has."""
+    left, top = axes.bbox.x0, figure.bbox.height - axes.bbox.y1
+    return (round((top - 45) / (module.HEIGHT + module.GAP[1])),
+            round((left - module.GAP[0] + 20) / (module.WIDTH + module.GAP[0])))  # fmt: skip
 
 
 def test_training_is_above_validation() -> None:
@@ -72,82 +82,134 @@ def test_boxes_keypoints_and_corners_have_lines_of_their_own() -> None:
 
 
 def test_a_pose_run_is_plotted_whole() -> None:
-    """Every column has its line in its plot; titles run neither into each other nor over the edge."""
+    """Every column has its line in its plot, at its place; titles run neither into each other nor over the edge."""
     table = [
         {"epoch": epoch + 1, **{key: (number + 1) / (epoch + 1) for number, key in enumerate(POSE_KEYS)}}
         for epoch in range(5)
     ]
+    figure = results_figure(table)
     drawn = draw_results(table)
     assert drawn.shape == (5 * (module.HEIGHT + module.GAP[1]) + 30, 6 * (module.WIDTH + module.GAP[0]) + 30, 3)
-    for down, across in ((0, 5), (1, 5), (2, 4), (3, 4), (4, 5)):
-        for column in range(across):
-            assert len(place(plot(drawn, down, column))) > 40
-        assert not len(place(plot(drawn, down, across))) if down else True
-    titles = (drawn[45 + 4 * (module.HEIGHT + module.GAP[1]) - 26 :][:24] < 128).all(2).any(0)
-    for column in range(1, 5):
-        start = module.GAP[0] - 20 + column * (module.WIDTH + module.GAP[0]) - 3
-        assert not titles[start - 8 : start].any()
+    parts = arrange(POSE_KEYS)
+    keys = {(down, across): plot for down, part in enumerate(parts) for across, plot in enumerate(part)}
+    assert [corner(figure, axes) for axes in figure.axes] == list(keys)
+    for axes, columns in zip(figure.axes, keys.values(), strict=True):
+        assert axes.get_title(loc="left") == (columns[0] if len(columns) == 1 else "learning rates")
+        for row, key in enumerate(columns):
+            assert points(axes, row) == [[entry["epoch"], entry[key]] for entry in table]
+    assert_titles_apart(figure)
+    assert_white_border(drawn)
+
+
+def assert_titles_apart(figure: Figure) -> None:
+    """Each title ends before the next one's plot begins, or before the page's edge."""
+    figure.canvas.draw()
+    boxes = [axes._left_title.get_window_extent() for axes in figure.axes]  # type: ignore[attr-defined]
+    for axes, box in zip(figure.axes, boxes, strict=True):
+        assert box.x0 == pytest.approx(axes.bbox.x0, abs=3)
+        assert box.x1 < figure.bbox.width - 8
+        assert not any(box.overlaps(other) for other in boxes if other is not box)
+        assert all(box.x1 < other.bbox.x0 - 8 for other in figure.axes if other.bbox.x0 > axes.bbox.x0)
 
 
 def test_titles_end_before_the_page_s_edge() -> None:
-    """In the last column too, however long the keypoints' names are."""
+    """In the last column too, however long the keypoints' names are; both of a name's ends are shown."""
     keys = [
         f"corners/visible_the_{corner}_corner_of_the_gate" for corner in ("upper_left", "lower_left", "lower_right")
     ]
-    drawn = draw_results([{"epoch": 1, **dict.fromkeys(keys, 0.5)}, {"epoch": 2, **dict.fromkeys(keys, 0.7)}])
-    assert (drawn[:, -8:] == 255).all()
-    gap = module.GAP[0] - 20 + module.WIDTH + module.GAP[0] - 3
-    assert not (drawn[18:42, gap - 8 : gap] < 128).any()
-    assert (drawn[18:42, -250:] < 128).all(2).sum() > 200
+    table = [{"epoch": 1, **dict.fromkeys(keys, 0.5)}, {"epoch": 2, **dict.fromkeys(keys, 0.7)}]
+    figure = results_figure(table)
+    assert_titles_apart(figure)
+    assert (draw_results(table)[:, -8:] == 255).all()
+    for axes in figure.axes:
+        assert axes.get_title(loc="left").startswith("corners/")
+        assert axes.get_title(loc="left").endswith("of_the_gate"[-8:])
 
 
 def test_line_goes_through_the_values() -> None:
-    """The range is 0…10, and a margin of a twentieth; the line turns at the middle epoch."""
-    found = place(plot(draw_results(rows(3, **{"train/box_loss": [0, 10, 5]})), 0, 0))
-    height = (module.HEIGHT - 1) / 1.1
+    """The range is 0…10, and a margin of a twentieth."""
+    axes = plot(results_figure(rows(3, **{"train/box_loss": [0, 10, 5]})), "train/box_loss")
+    assert points(axes) == [[1, 0], [2, 10], [3, 5]]
+    assert axes.get_ylim() == pytest.approx((-0.5, 10.5))
+    assert axes.get_xlim() == pytest.approx((0.94, 3.06))
+    assert to_rgb(axes.lines[0].get_color()) == BLUE
+    assert labels(axes, "x") == ["1", "2", "3"]
+
+
+def test_the_line_is_drawn_where_its_values_are() -> None:
+    """On the pixels: the highest point at the middle epoch, the lowest at the first."""
+    table = rows(3, **{"train/box_loss": [0, 10, 5]})
+    left, top = module.GAP[0] - 20, 45
+    inside = draw_results(table)[top - 4 : top + module.HEIGHT + 4, left - 4 : left + module.WIDTH + 4].astype(int)
+    found = np.argwhere(np.abs(inside - line_colour(4)).max(-1) < 10) - 4
     highest, lowest = found[found[:, 0].argmin()], found[found[:, 0].argmax()]
     assert highest[1] == pytest.approx(module.WIDTH / 2, abs=5)
     assert lowest[1] < 0.1 * module.WIDTH
-    assert lowest[0] - highest[0] == pytest.approx(height, abs=12)  # and the dots
-    last = found[found[:, 1] > 0.96 * module.WIDTH]
-    assert last[:, 0].mean() == pytest.approx(module.HEIGHT / 2, abs=4)
+    assert lowest[0] - highest[0] == pytest.approx((module.HEIGHT - 1) / 1.1, abs=12)  # and the dots
 
 
 def test_one_epoch_is_a_dot() -> None:
-    for cell in ((0, 0), (1, 4)):
-        found = place(plot(draw_results(rows(1)), *cell))
-        assert 9 <= len(found) <= 60
-        np.testing.assert_allclose(found.mean(0), [module.HEIGHT / 2, module.WIDTH / 2], atol=2)
+    figure = results_figure(rows(1))
+    for axes in figure.axes:
+        assert all(line.get_marker() == "o" and len(line.get_xdata()) == 1 for line in axes.lines)
+        assert np.mean(axes.get_xlim()) == pytest.approx(1)
+        assert np.mean(axes.get_ylim()) == pytest.approx(np.mean([line.get_ydata() for line in axes.lines]))
+    drawn = draw_results(rows(1)).astype(int)
+    dot = np.argwhere(
+        np.abs(drawn[45:, module.GAP[0] - 20 :][: module.HEIGHT, : module.WIDTH] - line_colour(4)).max(-1) < 10
+    )
+    assert 9 <= len(dot) <= 60
+    np.testing.assert_allclose(dot.mean(0), [module.HEIGHT / 2, module.WIDTH / 2], atol=2)
+
+
+def test_dots_are_left_out_of_long_runs() -> None:
+    for epochs, marker in ((40, "o"), (41, "None")):
+        assert {str(line.get_marker()) for axes in results_figure(rows(epochs)).axes for line in axes.lines} <= {
+            marker, "None",
+        }  # fmt: skip
 
 
 def test_missing_values_and_columns_of_a_resumed_run() -> None:
     """Epochs without validation, a column that came later, a value that is no number: the rest is drawn."""
     table = rows(6, **{"val/box_loss": ["", 4, "", 2, "nan", "inf"], "train/new_loss": ["", "", "", 3, 2, 1]})
     table[0] = {key: value for key, value in table[0].items() if not key.startswith("lr/")}
-    drawn = draw_results(table)
-    assert drawn.shape[1] == 5 * (module.WIDTH + module.GAP[0]) + 30
-    new = place(plot(drawn, 0, 3))
-    assert new[:, 1].min() > 0.5 * module.WIDTH  # from the fourth epoch on
-    assert new[:, 1].max() > 0.9 * module.WIDTH
+    figure = results_figure(table)
+    assert figure.bbox.width == 5 * (module.WIDTH + module.GAP[0]) + 30
+    assert points(plot(figure, "val/box_loss")) == [[2, 4], [4, 2]]
+    new = plot(figure, "train/new_loss")
+    assert points(new) == [[4, 3], [5, 2], [6, 1]]
+    assert new.get_xlim() == pytest.approx((0.85, 6.15)), "all plots have all epochs"
+    assert [point[0] for point in points(plot(figure, "learning rates"))] == [2, 3, 4, 5, 6]
 
 
 def test_empty_columns_and_the_clock_are_not_plotted() -> None:
-    full = draw_results([{"epoch": 1, "time": 5, "train/a": 1, "train/b": 2}])
-    less = draw_results([{"epoch": 1, "time": 5, "train/a": 1, "train/b": ""}])
-    assert (full.shape[1] - 30, less.shape[1] - 30) == (600, 300)
+    full = results_figure([{"epoch": 1, "time": 5, "train/a": 1, "train/b": 2}])
+    less = results_figure([{"epoch": 1, "time": 5, "train/a": 1, "train/b": ""}])
+    assert [[axes.get_title(loc="left") for axes in figure.axes] for figure in (full, less)] == [
+        ["train/a", "train/b"], ["train/a"],
+    ]  # fmt: skip
+    assert (full.bbox.width - 30, less.bbox.width - 30) == (600, 300)
 
 
 @pytest.mark.parametrize("table", [[], [{}], [{"epoch": "1", "time": "2"}], [{"epoch": "1", "train/loss": ""}]])
 def test_nothing_to_plot_is_a_picture_that_says_so(table: list[dict[str, str]]) -> None:
-    drawn = draw_results(table)
-    assert drawn.dtype == np.uint8
-    assert (drawn < 128).all(-1).sum() > 100
+    assert notice_of(results_figure(table)) == "no results yet"
+    assert draw_results(table).dtype == np.uint8
 
 
 def test_a_surplus_cell_of_a_broken_row_is_ignored() -> None:
     """`csv.DictReader` keeps what a row has too much under None."""
     table: list[dict] = [{"epoch": "1", "train/loss": "1", None: ["7"]}, {"epoch": "2", "train/loss": None}]
-    assert len(place(plot(draw_results(table), 0, 0))) > 5
+    (axes,) = results_figure(table).axes
+    assert points(axes) == [[1, 1]]
+
+
+def test_learning_rates_share_a_plot_and_have_names_in_their_colours() -> None:
+    axes = plot(results_figure(rows(3)), "learning rates")
+    assert [text.get_text() for text in axes.texts] == ["pg0", "pg1"]
+    for row, (line, text) in enumerate(zip(axes.lines, axes.texts, strict=True)):
+        assert to_rgb(line.get_color()) == to_rgb(text.get_color()) == unit(line_colour(row))
+    assert len({str(line._dash_pattern) for line in axes.lines}) == 2
 
 
 def test_smoothing_is_the_normal_distribution() -> None:
@@ -162,17 +224,16 @@ def test_smoothing_is_the_normal_distribution() -> None:
 
 
 def test_smoothed_line_is_dotted_and_lies_between() -> None:
-    values = [0, 10] * 20
-    drawn = plot(draw_results(rows(40, **{"train/box_loss": values})), 0, 0)
-    dots = np.argwhere(np.abs(drawn.astype(int) - line_colour(5)).max(-1) < 10)
-    assert len(dots) > 50
-    np.testing.assert_allclose(dots[:, 0], module.HEIGHT / 2, atol=0.1 * module.HEIGHT)
-    assert len(np.unique(dots[:, 1])) < 0.8 * module.WIDTH
+    values = [0.0, 10.0] * 20
+    raw, smoothed = plot(results_figure(rows(40, **{"train/box_loss": values})), "train/box_loss").lines
+    np.testing.assert_array_equal(raw.get_ydata(), values)
+    np.testing.assert_array_equal(smoothed.get_ydata(), gaussian(np.array(values)))
+    np.testing.assert_array_equal(smoothed.get_xdata(), np.arange(1, 41))
+    assert np.abs(np.asarray(smoothed.get_ydata()) - 5).max() < 1
+    assert to_rgb(smoothed.get_color()) == unit(line_colour(5))
+    assert smoothed._unscaled_dash_pattern[1] == STYLES[3][1]
+    assert raw.get_linestyle() == "-"
 
 
-def test_threads_draw_the_same_pictures() -> None:
-    tables = [rows(count) for count in (1, 2, 10, 50)]
-    one_by_one = [draw_results(table) for table in tables]
-    with ThreadPoolExecutor(4) as pool:
-        for one, other in zip(one_by_one, pool.map(draw_results, tables), strict=True):
-            np.testing.assert_array_equal(one, other)
+def test_two_epochs_are_not_smoothed() -> None:
+    assert len(plot(results_figure(rows(2)), "train/box_loss").lines) == 1
