@@ -181,6 +181,20 @@ class WantsKeypoints(Protocol):
 
 
 @runtime_checkable
+class HasClassNames(Protocol):
+    """A module that names its classes by id."""
+
+    names: dict[int, str]
+
+
+@runtime_checkable
+class HasClosingKinds(Protocol):
+    """A module with kinds of picture of its own, drawn when training ends."""
+
+    closing_kinds: tuple[str, ...]
+
+
+@runtime_checkable
 class CurveMetrics(Protocol):
     """Metrics of a validation that have curves.
 

@@ -1,4 +1,4 @@
-"""When predictions are written: batch by batch, and put together at the end."""
+"""When predictions are written: batch by batch, and merged at the end."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from aigp_lightning.data.sources import SourceDataset
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.types import Keypoints
+from aigp_lightning.media.detections import in_original
+from aigp_lightning.media.module_facts import class_names, keypoints_of
+from aigp_lightning.predictions.merge import finish
+from aigp_lightning.predictions.writer import PredictionFiles
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from aigp_lightning.data.sources import SourceDataset
-    from aigp_lightning.predictions.writer import PredictionFiles
     from aigp_lightning.types import DetectionBatch, Prediction
 
 FOLDER = "predictions"
@@ -33,6 +35,11 @@ class PredictionWriter(BasePredictionWriter):
         save_images: draw pictures and videos.
         save_txt: write YOLO text files.
         save_json: write the JSON.
+
+    Example:
+        >>> writer = PredictionWriter(save_txt=False)  # Trainer(callbacks=[writer]).predict(module, data)
+        >>> writer.save_images, writer.save_txt
+        (True, False)
     """
 
     def __init__(self, save_images: bool = True, save_txt: bool = True, save_json: bool = True) -> None:
@@ -47,17 +54,12 @@ class PredictionWriter(BasePredictionWriter):
         Raises:
             ConfigError: the images are not those of `open_sources`.
         """
-        from aigp_lightning.data.sources import SourceDataset
-        from aigp_lightning.predictions.writer import PredictionFiles
-
         dataset = getattr(trainer.predict_dataloaders, "dataset", None)
         if not isinstance(dataset, SourceDataset):
             raise ConfigError("PredictionWriter draws the images that --data.source names; this loader has others.")
         self._dataset = dataset
-        names = {int(key): str(name) for key, name in dict(getattr(pl_module, "names", {})).items()}
-        rank, folder = trainer.global_rank, self._folder(trainer)
-        told = getattr(pl_module, "keypoints", None)
-        keypoints = told if isinstance(told, Keypoints) else None
+        names = {int(key): str(name) for key, name in class_names(pl_module).items()}
+        rank, folder, keypoints = trainer.global_rank, self._folder(trainer), keypoints_of(pl_module)
         self._files = PredictionFiles(folder, rank, dataset, names, self.save_images, self.save_txt, keypoints)
 
     def write_on_batch_end(
@@ -70,9 +72,7 @@ class PredictionWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Hand a batch to the thread, with the images that the loader had to leave out."""
-        from aigp_lightning.predictions.formats import in_original
-
+        """Queue a batch for the thread, with the images that the loader had to leave out."""
         assert self._files is not None and self._dataset is not None
         rows = zip(batch["im_file"], prediction or (), batch["ori_shape"], batch["ratio_pad"], strict=True)
         found = {name: in_original(one, shape, ratio_pad) for name, one, shape, ratio_pad in rows}
@@ -80,13 +80,11 @@ class PredictionWriter(BasePredictionWriter):
             self._files.put(index, found.get(self._dataset.name(index)))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Wait for the thread, then put the processes' parts together.
+        """Wait for the thread, then merge the processes' parts.
 
         Raises:
             UserError: the files could not be written.
         """
-        from aigp_lightning.predictions.merge import finish
-
         assert self._files is not None and self._dataset is not None
         failure = self._files.close()
         trainer.strategy.barrier("predictions written")  # also with a failure: the others wait here

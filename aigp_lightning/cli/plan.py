@@ -1,4 +1,4 @@
-"""The `plan` verb: `fit`'s arguments, no training."""
+"""The `plan` verb: takes the arguments of `fit` and trains nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from aigp_lightning.callbacks.media_setup import check_images
 from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
@@ -49,7 +48,7 @@ class PlanCLI(AigpCLI):
         return LightningCLI.instantiate_trainer(self, **kwargs)
 
     def before_fit(self) -> None:
-        """Nothing: no logger is opened."""
+        """Open no logger."""
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
@@ -64,7 +63,7 @@ class PlanCLI(AigpCLI):
         sinks = sinks_of(trainer.loggers, rank_zero_info)
         off = os.environ.get("WANDB_MODE") == "disabled"
         routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
-        check_images(media, data, routing)
+        media.check_data(data, routing=routing)
         forecast = Forecaster(trainer, module, data, media, routing).forecast()
         config = self.config[self.verb]
         to_wandb = any(isinstance(sink, WandbSink) for sink in routing.sinks)
@@ -87,7 +86,7 @@ class PlanCLI(AigpCLI):
 
 
 def main(verb: str, arguments: list[str]) -> int:
-    """Say what `fit` with these arguments would draw and hand over.
+    """Forecast what `fit` with these arguments would draw and deliver.
 
     Returns:
         1 if more would leave the machine than `media.max_mb` allows, else 0.

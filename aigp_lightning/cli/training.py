@@ -25,7 +25,6 @@ from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProces
 from aigp_lightning.callbacks.ignore_worker_death import IgnoreWorkerDeath
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
-from aigp_lightning.callbacks.media_setup import check_images
 from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
@@ -41,8 +40,6 @@ from aigp_lightning.loggers.config import resolve_loggers, trim_settings
 from aigp_lightning.loggers.tensorboard import quiet_writer
 from aigp_lightning.loggers.wandb import finish_wandb, open_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions
-from aigp_lightning.media.routing import Routing
-from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.failures import out_of_gpu_memory
@@ -146,10 +143,12 @@ class AigpCLI(LightningCLI):
 
             parser.add_lightning_class_args(PredictionWriter, "output")
         for group, (callback, defaults) in FIT_CALLBACKS.items():
+            skip: set[str | int] = {"resuming"} if callback is Media else set()  # the run folder's to say, no option
             if self.verb == "fit":
-                parser.add_lightning_class_args(callback, group)
+                parser.callback_keys.append(group)
+                parser.add_class_arguments(callback, group, fail_untyped=False, sub_configs=True, skip=skip)
             else:  # a training run's YAML serves the other verbs too; what only training needs is read and left alone
-                parser.add_class_arguments(callback, group, instantiate=False)
+                parser.add_class_arguments(callback, group, instantiate=False, skip=skip)
             parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
 
     # ---- before anything is built -----------------------------------------------------------------------------------
@@ -248,7 +247,7 @@ class AigpCLI(LightningCLI):
                 recover_run(self.trainer, self.config[self.verb].ckpt_path)
             media = self.read_data()
             if self.datamodule.failure is None:  # else `setup` tells all processes
-                check_images(media, self.datamodule, Routing(media.routes, sinks_of(self.trainer.loggers)))
+                media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
         open_wandb(self.trainer, config.trainer.logger, WandbOptions(**config.wandb.as_dict()), config.as_dict())
 

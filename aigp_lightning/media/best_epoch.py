@@ -1,4 +1,4 @@
-"""Curves and confusion matrix of the best epoch, kept until they are drawn when training ends."""
+"""Keeps the figures of the best epoch (curves, confusion matrix, corner errors) until they are drawn at the end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aigp_lightning.media.render_jobs import confusion_jobs, corner_error_job, curve_jobs
-from aigp_lightning.types import CornerErrors, Curves
+from aigp_lightning.types import CornerErrors, CornerMetrics, CurveMetrics, Curves
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from aigp_lightning.media.jobs import Job
+    from aigp_lightning.media.types import RenderJob
 
 
 class BestEpochFigures:
-    """What the best validation of a run showed. Epochs are compared as for `best.ckpt`: the first of equals wins."""
+    """Figures of a run's best validation. Epochs are compared as for `best.ckpt`: the first of equals wins.
+
+    Example:
+        >>> class Metrics:
+        ...     def __init__(self, fitness, found):
+        ...         self.fitness, self.confusion = fitness, np.full((2, 2), found)
+        ...     def curves(self):
+        ...         return []
+        >>> best = BestEpochFigures()
+        >>> for fitness, found in ((0.1, 3), (0.4, 7), (0.2, 5)):
+        ...     best.update([Metrics(fitness, found)])
+        >>> best.fitness, int(best.confusion[0, 0]), [job.name for job in best.jobs({0: "gate"})]
+        (0.4, 7, ['confusion_matrix.png', 'confusion_matrix_normalized.png'])
+    """
 
     def __init__(self) -> None:
         self.fitness = float("-inf")
@@ -25,19 +38,20 @@ class BestEpochFigures:
         self.confusion: Any = None
         self.corners: CornerErrors | None = None
 
-    def look(self, metrics: Any) -> None:
+    def update(self, parts: Iterable[object]) -> None:
         """Keep a validation's figures if it was the best so far.
 
         Args:
-            metrics: the module's, with `fitness`, `curves()` and `confusion`; others are passed over. Where corners are
-                judged it has `corner_errors()` as well.
+            parts: a module's children; of these, `CurveMetrics` have figures, and corner errors if they are
+                `CornerMetrics` as well.
         """
-        if hasattr(metrics, "curves") and metrics.fitness > self.fitness:
+        metrics = next((part for part in parts if isinstance(part, CurveMetrics)), None)
+        if metrics is not None and metrics.fitness > self.fitness:
             self.fitness, self.curves, self.confusion = metrics.fitness, metrics.curves(), metrics.confusion
-            self.corners = metrics.corner_errors() if hasattr(metrics, "corner_errors") else None
+            self.corners = metrics.corner_errors() if isinstance(metrics, CornerMetrics) else None
 
-    def jobs(self, names: Mapping[int, str], kinds: Collection[str] = ()) -> list[Job]:
-        """What to draw.
+    def jobs(self, names: Mapping[int, str], kinds: Collection[str] = ()) -> list[RenderJob]:
+        """List what to draw when training ends.
 
         Args:
             names: class names by id.
@@ -52,7 +66,7 @@ class BestEpochFigures:
         return jobs if corners is None else [*jobs, corner_error_job(corners)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, which a checkpoint may hold."""
+        """Return the figures as tensors and plain values, which a checkpoint may hold."""
         import torch
 
         return {
@@ -63,11 +77,11 @@ class BestEpochFigures:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the figures from a checkpoint."""
         self.fitness = state["fitness"]
         self.curves = [Curves(**_arrays(one)) for one in state["curves"]]
         self.confusion = _array(state["confusion"])
-        corners = state.get("corners")  # a run begun by an earlier version has none
+        corners = state.get("corners")  # checkpoints of earlier versions have none
         self.corners = None if corners is None else CornerErrors(**_arrays(corners))
 
 
@@ -86,4 +100,6 @@ def _tensor(value: Any) -> Any:
 
 
 def _array(value: Any) -> Any:
-    return value.cpu().numpy() if hasattr(value, "cpu") else value
+    import torch
+
+    return value.cpu().numpy() if isinstance(value, torch.Tensor) else value

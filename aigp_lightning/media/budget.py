@@ -1,4 +1,4 @@
-"""How much may go to remote destinations, and what is given up first."""
+"""The limit of what may go to remote destinations, and the order in which pictures are given up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ class Budget:
     Args:
         megabytes: the limit, 10⁶ bytes, over all remote destinations and over resumed runs; None: no limit.
         sent: bytes that went there before, when a run is resumed.
-        say: told once of every step down.
+        say: called once for every step down.
+
+    Example:
+        >>> said = []
+        >>> budget = Budget(6, sent=0, say=said.append)
+        >>> budget.allocate([1_000_000] * 4, epochs=3)  # four mosaics an epoch would be 12 MB
+        >>> budget.mosaics
+        2
+        >>> said[0][:72]
+        'media.max_mb is 6 and 0.0 MB are sent: 2 of 4 validation mosaics an epoc'
     """
 
     def __init__(self, megabytes: float | None, sent: int, say: Callable[[str], None]) -> None:
@@ -31,9 +40,13 @@ class Budget:
         self._reserve = 0
         self._told: set[str] = set()
 
-    def reserve_for(self, takers: Mapping[str, int]) -> None:
-        """Keep room for the closing pictures: for each kind, so many remote destinations get it."""
-        self._reserve = sum(RESERVE[kind] * count for kind, count in takers.items())
+    def reserve_for(self, recipients: Mapping[str, int]) -> None:
+        """Keep room for the closing pictures.
+
+        Args:
+            recipients: for each closing kind, the number of remote destinations that get it.
+        """
+        self._reserve = sum(RESERVE[kind] * count for kind, count in recipients.items())
 
     def allocate(self, sizes: Sequence[int], epochs: int) -> None:
         """Decide how many validation mosaics may still go in each of the epochs to come.
@@ -57,7 +70,7 @@ class Budget:
             self._tell("no more mosaics go to remote destinations, only the curves when training ends")
 
     def admits(self, kind: str, size: int) -> bool:
-        """Whether a picture of so many bytes may still go."""
+        """True if a picture of so many bytes may still go."""
         if self.limit is None:
             return True
         closing = kind in CLOSING

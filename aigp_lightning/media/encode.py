@@ -1,4 +1,4 @@
-"""Pictures as bytes of a file, and a file's size in pixels."""
+"""Encodes pictures as JPEG or PNG, and reads a file's size in pixels."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def encode(image: NDArray[np.uint8], suffix: str) -> bytes:
 
     Raises:
         ValueError: the suffix is another, the array is no picture, or the picture is too large for the format.
+
+    Example:
+        >>> picture_size(encode(np.zeros((40, 60, 3), np.uint8), ".jpg"))
+        (60, 40)
     """
     import cv2
 
@@ -58,7 +62,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
         data: the file's bytes.
 
     Returns:
-        Width and height, pixels, as stored: a camera's note in the file to turn the picture is not heeded.
+        Width and height, pixels, as stored: a camera's note in the file to turn the picture is ignored.
 
     Raises:
         ValueError: it is neither, or it ends or breaks off before its size.

@@ -1,4 +1,4 @@
-"""Images named by a user: private ones, or ones to show."""
+"""Patterns by which a user names images: private ones, or ones to show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIST_SUFFIXES = (".txt", ".lst")
 
 
 class ImagePatterns:
-    """Tells images by their path.
+    """Patterns that are held against the paths of images.
 
     Args:
         patterns: globs (`*` crosses folders), paths of images or folders, or list files (`.txt`) with one of these a
@@ -25,6 +25,11 @@ class ImagePatterns:
 
     Raises:
         ConfigError: a list file cannot be read, or what was meant as a list is none.
+
+    Example:
+        >>> private = ImagePatterns(["garage/*", "secret.jpg"], "--media.private")
+        >>> "/data/garage/a.jpg" in private, "/data/street/a.jpg" in private
+        (True, False)
     """
 
     def __init__(self, patterns: str | Sequence[str] | None, option: str) -> None:
@@ -41,7 +46,7 @@ class ImagePatterns:
         return bool(self.patterns)
 
     def __contains__(self, image: object) -> bool:
-        """Whether an image, by its path, is one of them."""
+        """True if an image, by its path, is one of them."""
         path = str(image)
         if path not in self._known:
             forms = {_posix(os.path.abspath(path)), _posix(os.path.realpath(path))}
@@ -51,11 +56,11 @@ class ImagePatterns:
         return self._known[path]
 
     def any(self, images: Iterable[str]) -> bool:
-        """Whether one of these is."""
+        """True if one of these images is one of them."""
         return any(image in self for image in images)
 
     def unused(self) -> list[str]:
-        """Patterns that fitted none of the images asked about so far: perhaps a typing error."""
+        """List the patterns that fitted none of the images asked about so far: perhaps a typing error."""
         return [pattern for pattern in self.patterns if pattern not in self._used]
 
 
@@ -65,7 +70,7 @@ def _expand(entry: str, option: str) -> list[str]:
     try:
         lines = Path(entry).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
         raise ConfigError(f"{option} {entry}: the list cannot be read: {reason}.") from error
     return [stripped for line in lines if (stripped := line.split("#")[0].strip())]
 
@@ -75,7 +80,7 @@ def _posix(path: str) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Match a path that fits the pattern, or lies below it."""
+    """Compile a pattern; it matches a path that fits it or lies below what fits."""
     rooted = os.path.isabs(pattern)
     text = _posix(os.path.normpath(pattern) if rooted else pattern.removeprefix("./")).rstrip("/")
     tail = translate(text)

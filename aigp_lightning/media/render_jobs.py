@@ -1,17 +1,19 @@
-"""What each kind of picture is made of: data in, jobs out. Nothing is drawn here, only said how."""
+"""Builds the render jobs of each kind of picture: data in, jobs out. Nothing is drawn before `RenderJob.draw`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.media.jobs import Job
+from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
+from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.media.plots.mosaic import Cell, draw_mosaic
+from aigp_lightning.media.types import BatchSnapshot, RenderJob
 
 if TYPE_CHECKING:
     from aigp_lightning.media.plots.skeleton import Edges
@@ -22,72 +24,35 @@ Which = Literal["PR", "F1", "P", "R"]
 CURVES: tuple[Which, ...] = ("PR", "F1", "P", "R")
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a model found in one image; arrays as in `Prediction`, on the CPU."""
+def snapshot_cells(snapshot: BatchSnapshot, limit: int) -> list[Cell]:
+    """Return the first images of a batch as cells with their ground truth.
 
-    boxes: NDArray[Any]
-    scores: NDArray[Any]
-    labels: NDArray[Any]
-    keypoints: NDArray[Any] | None = None
-
-
-NOTHING = Seen(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-
-
-@dataclass(frozen=True)
-class BatchSnapshot:
-    """A training batch as the network got it, copied.
-
-    Attributes:
-        images: (B, H, W, 3) uint8 RGB.
-        bboxes: (N, 4) cxcywh as fractions.
-        cls: (N,) class ids.
-        batch_idx: (N,) which image a box belongs to.
-        keypoints: (N, K, 3) x and y as fractions, visibility; or None.
-        files: (B,) name of every image.
-        sources: (B,) every image whose pixels are in it.
+    Args:
+        snapshot: the batch.
+        limit: most cells.
     """
-
-    images: NDArray[np.uint8]
-    bboxes: NDArray[Any]
-    cls: NDArray[Any]
-    batch_idx: NDArray[Any]
-    keypoints: NDArray[Any] | None
-    files: list[str]
-    sources: list[tuple[str, ...]]
-
-    def cells(self, limit: int) -> list[Cell]:
-        """The first images with their ground truth."""
-        height, width = self.images.shape[1:3]
-        size = np.array([width, height], np.float32)
-        corners = np.concatenate((_low(self.bboxes), _high(self.bboxes)), 1) * np.tile(size, 2)
-        points = None if self.keypoints is None else self.keypoints * np.array([*size, 1], np.float32)
-        cells = []
-        for row, image in enumerate(self.images[:limit]):
-            mine = self.batch_idx == row
-            own = None if points is None else points[mine]
-            cells.append(Cell(image, corners[mine], self.cls[mine], None, own, Path(self.files[row]).name))
-        return cells
-
-
-def _low(boxes: NDArray[Any]) -> NDArray[Any]:
-    return boxes[:, :2] - boxes[:, 2:] / 2
-
-
-def _high(boxes: NDArray[Any]) -> NDArray[Any]:
-    return boxes[:, :2] + boxes[:, 2:] / 2
+    height, width = snapshot.images.shape[1:3]
+    corners = to_pixels(xywh_to_xyxy(snapshot.bboxes), (height, width))
+    points = None
+    if snapshot.keypoints is not None:
+        points = snapshot.keypoints * np.array([width, height, 1], np.float32)
+    cells = []
+    for row, image in enumerate(snapshot.images[:limit]):
+        mine = snapshot.batch_idx == row
+        own = None if points is None else points[mine]
+        cells.append(Cell(image, corners[mine], snapshot.cls[mine], None, own, Path(snapshot.files[row]).name))
+    return cells
 
 
 def train_job(
-    number: int, snapshots: Callable[[], Sequence[BatchSnapshot]], sources: Sequence[tuple[str, ...]], names: Names,
+    number: int, shares: Sequence[Callable[[], BatchSnapshot]], sources: Sequence[tuple[str, ...]], names: Names,
     limit: int, edges: Edges = (),
-) -> Job:  # fmt: skip
-    """`train_batch<number>.jpg`.
+) -> RenderJob:  # fmt: skip
+    """Build the job for `train_batch<number>.jpg`: training images as the network gets them, with ground truth.
 
     Args:
         number: of the batch, from 0.
-        snapshots: gives the batch, each process's share; called in the drawing thread.
+        shares: each gives one process's share of the batch; called in the drawing thread.
         sources: for every image of the batch, those whose pixels are in it.
         names: class names by id.
         limit: most cells.
@@ -95,14 +60,24 @@ def train_job(
     """
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
-        cells = [cell for share in snapshots() for cell in share.cells(limit)][:limit]
+        cells = [cell for share in shares for cell in snapshot_cells(share(), limit)][:limit]
         return draw_mosaic(cells, names, masked, edges)
 
-    return Job("train_batch", f"train_batch{number}.jpg", draw, tuple(sources[:limit]), number)
+    return RenderJob("train_batch", f"train_batch{number}.jpg", draw, tuple(sources[:limit]), number)
 
 
-def label_jobs(cls: NDArray[Any], bboxes: NDArray[Any], names: Names) -> list[Job]:
-    """`labels.jpg` and `labels_correlogram.jpg`; (N,) class ids and (N, 4) cxcywh as fractions."""
+def label_jobs(cls: NDArray[Any], bboxes: NDArray[Any], names: Names) -> list[RenderJob]:
+    """Build the jobs for `labels.jpg` and `labels_correlogram.jpg`.
+
+    Args:
+        cls: (N,) class ids of all labels.
+        bboxes: (N, 4) cxcywh as fractions of their images.
+        names: class names by id.
+
+    Example:
+        >>> [job.name for job in label_jobs(np.array([0]), np.array([[0.5, 0.5, 0.2, 0.2]]), {0: "gate"})]
+        ['labels.jpg', 'labels_correlogram.jpg']
+    """
 
     def statistics(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.labels import draw_labels
@@ -115,16 +90,16 @@ def label_jobs(cls: NDArray[Any], bboxes: NDArray[Any], names: Names) -> list[Jo
         return draw_correlogram(bboxes)
 
     return [
-        Job("labels", "labels.jpg", statistics),
-        Job("labels_correlogram", "labels_correlogram.jpg", correlogram),
+        RenderJob("labels", "labels.jpg", statistics),
+        RenderJob("labels_correlogram", "labels_correlogram.jpg", correlogram),
     ]
 
 
 def val_jobs(
-    mosaic: int, files: Sequence[str], truth: Callable[[], Sequence[Cell]], found: Sequence[Seen], names: Names,
-    edges: Edges = (),
-) -> list[Job]:  # fmt: skip
-    """`val_batch<mosaic>_labels.jpg` and `val_batch<mosaic>_pred.jpg`.
+    mosaic: int, files: Sequence[str], truth: Callable[[], Sequence[Cell]], found: Sequence[ImageDetections],
+    names: Names, edges: Edges = (),
+) -> list[RenderJob]:  # fmt: skip
+    """Build the jobs for `val_batch<mosaic>_labels.jpg` and `val_batch<mosaic>_pred.jpg`.
 
     Args:
         mosaic: number of the mosaic, from 0.
@@ -140,21 +115,23 @@ def val_jobs(
 
     def predictions(masked: frozenset[int]) -> NDArray[np.uint8]:
         cells = [
-            replace(cell, boxes=seen.boxes, labels=seen.labels, scores=seen.scores, keypoints=seen.keypoints)
-            for cell, seen in zip(truth(), found, strict=True)
+            replace(cell, boxes=one.boxes, labels=one.labels, scores=one.scores, keypoints=one.keypoints)
+            for cell, one in zip(truth(), found, strict=True)
         ]
         return draw_mosaic(cells, names, masked, edges)
 
     sources = tuple((file,) for file in files)
     return [
-        Job("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, fixed="\n".join(files)),
-        Job("val_pred", f"val_batch{mosaic}_pred.jpg", predictions, sources, mosaic),
+        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key="\n".join(files)),
+        RenderJob("val_pred", f"val_batch{mosaic}_pred.jpg", predictions, sources, mosaic),
     ]
 
 
-def curve_jobs(curves: Iterable[Curves]) -> list[Job]:
-    """`PR_curve.png` and its like."""
-    return [Job("curves", f"{one.prefix}{which}_curve.png", _curve(one, which)) for one in curves for which in CURVES]
+def curve_jobs(curves: Iterable[Curves]) -> list[RenderJob]:
+    """Build the jobs for `PR_curve.png`, `F1_curve.png`, `P_curve.png` and `R_curve.png` of each set of curves."""
+    return [
+        RenderJob("curves", f"{one.prefix}{which}_curve.png", _curve(one, which)) for one in curves for which in CURVES
+    ]
 
 
 def _curve(curves: Curves, which: Which) -> Callable[[frozenset[int]], NDArray[np.uint8]]:
@@ -166,8 +143,13 @@ def _curve(curves: Curves, which: Which) -> Callable[[frozenset[int]], NDArray[n
     return draw
 
 
-def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[Job]:
-    """`confusion_matrix.png` and `confusion_matrix_normalized.png`; (nc + 1, nc + 1) counts [predicted, true]."""
+def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[RenderJob]:
+    """Build the jobs for `confusion_matrix.png` and `confusion_matrix_normalized.png`.
+
+    Args:
+        matrix: (nc + 1, nc + 1) counts [predicted, true], background last.
+        names: class names by id.
+    """
 
     def draw(normalize: bool) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.confusion import draw_confusion
@@ -175,28 +157,32 @@ def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[Job]:
         return draw_confusion(matrix, names, normalize)
 
     return [
-        Job("confusion_matrix", "confusion_matrix.png", lambda masked: draw(False)),
-        Job("confusion_matrix", "confusion_matrix_normalized.png", lambda masked: draw(True)),
+        RenderJob("confusion_matrix", "confusion_matrix.png", lambda masked: draw(False)),
+        RenderJob("confusion_matrix", "confusion_matrix_normalized.png", lambda masked: draw(True)),
     ]
 
 
-def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> Job:
-    """`results.png`, of the rows of `results.csv`."""
+def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
+    """Build the job for `results.png`.
+
+    Args:
+        rows: gives the rows of `results.csv`; called in the drawing thread.
+    """
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.results import draw_results
 
         return draw_results(rows())
 
-    return Job("results", "results.png", draw)
+    return RenderJob("results", "results.png", draw)
 
 
-def corner_error_job(errors: CornerErrors) -> Job:
-    """`corner_error.png`."""
+def corner_error_job(errors: CornerErrors) -> RenderJob:
+    """Build the job for `corner_error.png`."""
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.corner_error import draw_corner_error
 
         return draw_corner_error(errors)
 
-    return Job("corner_error", "corner_error.png", draw)
+    return RenderJob("corner_error", "corner_error.png", draw)

@@ -1,9 +1,9 @@
-"""Which kinds of picture there are, and who may get them."""
+"""The kinds of picture, and the destinations that each is routed to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from aigp_lightning.media.sinks import Sink
@@ -22,20 +22,20 @@ KINDS = (
     "results",
 )
 PER_EPOCH = ("val_labels", "val_pred")
-"""What is drawn after every validation."""
+"""Kinds that are drawn after every validation."""
 CLOSING = ("curves", "confusion_matrix", "corner_error", "results")
-"""What is drawn once, when training ends."""
+"""Kinds that are drawn once, when training ends."""
 OF_SOME = ("corner_error",)
-"""What only those modules have that name it in their `closing_kinds`."""
+"""Kinds of only those modules that name them in their `closing_kinds`."""
 
 
-def _everybody() -> list[Destination]:
+def _all_destinations() -> list[Destination]:
     return list(DESTINATIONS)
 
 
 @dataclass
 class Routes:
-    """Who gets which kind of picture.
+    """The destinations of each kind of picture.
 
     A list of destinations: `file` (the run folder), `tensorboard`, `wandb`, `other` (any other Lightning logger that
     takes pictures). A logger gets a picture only if it is configured, too; what it gets is the file in the run folder,
@@ -54,7 +54,7 @@ class Routes:
         results: losses and metrics over all epochs, results.png
     """
 
-    everything: list[Destination] = field(default_factory=_everybody)
+    everything: list[Destination] = field(default_factory=_all_destinations)
     train_batch: list[Destination] | None = None
     labels: list[Destination] | None = None
     labels_correlogram: list[Destination] | None = None
@@ -65,51 +65,58 @@ class Routes:
     corner_error: list[Destination] | None = None
     results: list[Destination] | None = None
 
-    def to(self, kind: str) -> frozenset[str]:
-        """Destinations of a kind."""
+    def destinations(self, kind: str) -> frozenset[str]:
+        """Return the destinations of a kind.
+
+        Example:
+            >>> sorted(Routes(everything=["file", "wandb"], curves=["file"]).destinations("curves"))
+            ['file']
+        """
         own: list[Destination] | None = getattr(self, kind)
         return frozenset(self.everything if own is None else own)
 
 
 @dataclass
 class Routing:
-    """The routes, and the loggers that are there.
+    """The routes, applied to the loggers that a run has.
 
     Args:
-        routes: who may get which.
+        routes: the destinations of each kind.
         sinks: the loggers that take pictures.
+
+    Example:
+        >>> Routing(Routes(val_pred=["wandb"]), sinks=[]).wanted("val_pred")  # for W&B alone, which is not there
+        False
     """
 
     routes: Routes
     sinks: list[Sink]
 
-    def takers(self, kind: str) -> list[Sink]:
-        """The loggers that get pictures of this kind."""
-        return [sink for sink in self.sinks if sink.destination in self.routes.to(kind)]
+    def recipients(self, kind: str) -> list[Sink]:
+        """Return the loggers that get pictures of this kind."""
+        return [sink for sink in self.sinks if sink.destination in self.routes.destinations(kind)]
 
     def wanted(self, kind: str) -> bool:
-        """Whether anybody gets pictures of this kind: the run folder, or a logger that is there."""
-        return "file" in self.routes.to(kind) or bool(self.takers(kind))
+        """True if the run folder or a logger that is there gets pictures of this kind."""
+        return "file" in self.routes.destinations(kind) or bool(self.recipients(kind))
 
-    def remote_takers(self, kind: str) -> int:
-        """How many remote destinations get pictures of this kind."""
-        return sum(sink.remote for sink in self.takers(kind))
-
-
-def closing_kinds(module: Any) -> tuple[str, ...]:
-    """What is drawn when training ends, of this module."""
-    own = getattr(module, "closing_kinds", ())
-    return tuple(kind for kind in CLOSING if kind not in OF_SOME or kind in own)
+    def remote_recipients(self, kind: str) -> int:
+        """Count the remote destinations that get pictures of this kind."""
+        return sum(sink.remote for sink in self.recipients(kind))
 
 
 def validation_epochs(start: int, stop: int, check_every: int | None, every: int) -> list[int]:
-    """Epochs, from 0, after which validation pictures are due.
+    """List the epochs, from 0, after which validation pictures are due.
 
     Args:
         start: first epoch to come.
         stop: length of the run in epochs.
         check_every: the trainer validates after every so many epochs; None counts as 1.
         every: pictures are drawn after every so many epochs, where there is a validation; 0 never.
+
+    Example:
+        >>> validation_epochs(0, 7, check_every=2, every=3)
+        [5]
     """
     if every < 1:
         return []

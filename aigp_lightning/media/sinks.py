@@ -1,4 +1,4 @@
-"""Where pictures go: the only file that knows W&B and TensorBoard.
+"""How each kind of logger takes pictures; the only file here that knows W&B and TensorBoard.
 
 A logger gets the very bytes of a file that is in the run folder. Nothing here draws, encodes or decides.
 """
@@ -7,41 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import singledispatch
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.media.encode import picture_size
+from aigp_lightning.types import Flushes
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.types import RenderedImage
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture that lies in the run folder.
-
-    Attributes:
-        key: what a logger calls it: the stem of the contract's file name.
-        path: the file.
-        data: its bytes.
-    """
-
-    key: str
-    path: Path
-    data: bytes
-
-
 class Sink(Protocol):
-    """Somebody who takes pictures.
+    """A logger as a destination of pictures.
 
     Attributes:
-        name: how the ledger calls it.
-        destination: how the routes call it.
+        name: its name in the ledger.
+        destination: its name in the routes.
         remote: whether what it takes leaves this machine, now or when it is synced.
     """
 
@@ -49,18 +36,26 @@ class Sink(Protocol):
     destination: str
     remote: bool
 
-    def send(self, pictures: Sequence[Picture], epoch: int, step: int) -> None:
-        """Hand pictures over; whatever is raised is the caller's to report."""
+    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
+        """Give pictures to the logger; what is raised is the caller's to report."""
+
+
+@runtime_checkable
+class LogsImages(Protocol):
+    """A logger with Lightning's customary method for images."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        """Log images under a key."""
 
 
 @singledispatch
 def sink_of(logger: Logger) -> Sink | None:
-    """How a logger takes pictures; None if it doesn't.
+    """Find the sink for a logger; None if it takes no pictures.
 
     Args:
         logger: any of Lightning's; classes derived from W&B's or TensorBoard's count as these.
     """
-    return OtherSink(logger) if callable(getattr(logger, "log_image", None)) else None
+    return OtherSink(logger) if isinstance(logger, LogsImages) else None
 
 
 @sink_of.register(CSVLogger)
@@ -80,7 +75,17 @@ def _(logger: WandbLogger) -> Sink | None:
 
 
 def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text: None) -> list[Sink]:
-    """The loggers that take pictures; a logger unknown here that takes none is told of, once."""
+    """Find the sinks of those loggers that take pictures, and say which unknown ones take none.
+
+    Args:
+        loggers: a run's.
+        say: called once for each logger that gets scalars only, though it is none of those known for that.
+
+    Example:
+        >>> from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+        >>> [sink.name for sink in sinks_of([CSVLogger("logs"), TensorBoardLogger("logs")])]
+        ['tensorboard']
+    """
     sinks: list[Sink] = []
     for logger in loggers:
         if (sink := sink_of(logger)) is not None:
@@ -90,8 +95,18 @@ def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text
     return sinks
 
 
+def recording_sinks(loggers: Iterable[Logger], say: Callable[[str], None]) -> list[Sink]:
+    """Find the sinks as `sinks_of` does, without those that drop what they are given; opens W&B's run.
+
+    Args:
+        loggers: a run's.
+        say: see `sinks_of`.
+    """
+    return [sink for sink in sinks_of(loggers, say) if not isinstance(sink, WandbSink) or sink.records]
+
+
 class TensorBoardSink:
-    """Encoded images go into the event file as they are; the slider's step is the epoch."""
+    """TensorBoard: encoded images go into the event file as they are; the slider's step is the epoch."""
 
     name = destination = "tensorboard"
 
@@ -99,22 +114,20 @@ class TensorBoardSink:
         self.logger = logger
         self.remote = "://" in str(logger.save_dir)  # a bucket
 
-    def send(self, pictures: Sequence[Picture], epoch: int, step: int) -> None:
+    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
         """Write image summaries."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         writer = self.logger.experiment._get_file_writer()
-        for picture in pictures:
-            width, height = picture_size(picture.data)
-            image = Summary.Image(
-                encoded_image_string=picture.data, width=width, height=height, colorspace=3
-            )  # fmt: skip
-            writer.add_summary(Summary(value=[Summary.Value(tag=picture.key, image=image)]), epoch)
+        for image in images:
+            width, height = picture_size(image.data)
+            encoded = Summary.Image(encoded_image_string=image.data, width=width, height=height, colorspace=3)
+            writer.add_summary(Summary(value=[Summary.Value(tag=image.key, image=encoded)]), epoch)
         self.logger.experiment.flush()  # what the ledger calls sent is in the file, should the run be killed now
 
 
 class WandbSink:
-    """Files go into W&B's media folder as they are, all of one moment in one row that says its epoch.
+    """W&B: files go into its media folder as they are, all of one moment in one row that says its epoch.
 
     Never with `step=`: a step behind the run's own drops the row and uploads the file all the same.
     """
@@ -126,23 +139,22 @@ class WandbSink:
         self.logger = logger
 
     @property
-    def discards(self) -> bool:
-        """Whether W&B is switched off (`WANDB_MODE=disabled`) and throws away what it is given."""
-        return bool(getattr(self.logger.experiment, "disabled", False))
+    def records(self) -> bool:
+        """False if W&B is switched off (`WANDB_MODE=disabled`) and drops what it is given. Opens the W&B run."""
+        return not self.logger.experiment.disabled
 
-    def send(self, pictures: Sequence[Picture], epoch: int, step: int) -> None:
+    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
         """Log one row."""
         import wandb
 
-        row: dict[str, Any] = {picture.key: wandb.Image(str(picture.path)) for picture in pictures}
+        row: dict[str, Any] = {image.key: wandb.Image(str(image.path)) for image in images}
         self.logger.experiment.log({**row, "epoch": epoch, "trainer/global_step": step})
         self._wait()
 
     def _wait(self) -> None:
         """Wait until the row is on disk: what the ledger calls sent must be there, should the run be killed now."""
-        flushed = getattr(self.logger, "flushed", None)
         limit = time.monotonic() + WAIT
-        while flushed is not None and not flushed() and time.monotonic() < limit:
+        while isinstance(self.logger, Flushes) and not self.logger.flushed() and time.monotonic() < limit:
             time.sleep(0.02)
 
 
@@ -152,11 +164,11 @@ class OtherSink:
     destination = "other"
     remote = True  # nobody here knows where it keeps them
 
-    def __init__(self, logger: Logger) -> None:
-        self.logger: Any = logger
+    def __init__(self, logger: LogsImages) -> None:
+        self.logger = logger
         self.name = f"other:{type(logger).__name__}"
 
-    def send(self, pictures: Sequence[Picture], epoch: int, step: int) -> None:
-        """Hand over the files' paths."""
-        for picture in pictures:
-            self.logger.log_image(key=picture.key, images=[str(picture.path)], step=epoch)
+    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
+        """Pass on the files' paths."""
+        for image in images:
+            self.logger.log_image(key=image.key, images=[str(image.path)], step=epoch)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from aigp_lightning.media.render_jobs import BatchSnapshot
+from aigp_lightning.media.types import BatchSnapshot
 
 if TYPE_CHECKING:
     from aigp_lightning.types import DetectionBatch
@@ -25,6 +25,13 @@ def to_host(tensors: dict[str, Tensor]) -> Callable[[], dict[str, Tensor]]:
 
     Returns:
         A function that gives the copies.
+
+    Example:
+        >>> weights = torch.ones(2)
+        >>> copies = to_host({"weights": weights})
+        >>> weights += 1
+        >>> copies()["weights"].tolist()
+        [1.0, 1.0]
     """
     if not any(tensor.is_cuda for tensor in tensors.values()):
         copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
@@ -51,7 +58,14 @@ def snapshot_batch(batch: DetectionBatch, limit: int) -> Callable[[], BatchSnaps
         limit: most images.
 
     Returns:
-        A function that gives the copy; to be called once the step goes on.
+        A function that gives the copy; to be called once the step is under way.
+
+    Example:
+        >>> batch = {"img": torch.ones(2, 3, 4, 6), "bboxes": torch.zeros(0, 4), "cls": torch.zeros(0),
+        ...          "batch_idx": torch.zeros(0), "im_file": ["a.jpg", "b.jpg"], "sources": [("a.jpg",), ("b.jpg",)]}
+        >>> snapshot = snapshot_batch(batch, limit=1)()
+        >>> snapshot.images.shape, int(snapshot.images.max()), snapshot.files
+        ((1, 4, 6, 3), 255, ['a.jpg'])
     """
     mine = batch["img"][:limit]
     labels: dict[str, Any] = {key: value for key, value in batch.items() if key in LABELS}

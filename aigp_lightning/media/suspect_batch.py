@@ -1,30 +1,27 @@
-"""A batch that something is wrong with, kept in the run folder to be looked at."""
+"""Writes a batch that something is wrong with to the run folder, to be looked at."""
 
 from __future__ import annotations
 
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
-from aigp_lightning.media.plots.skeleton import edges_of
+from aigp_lightning.media.module_facts import class_names, keypoint_edges
 from aigp_lightning.media.render_jobs import train_job
 from aigp_lightning.media.snapshot import snapshot_batch
 
 if TYPE_CHECKING:
-    import lightning.pytorch as pl
-
     from aigp_lightning.types import DetectionBatch
 
-MOST = 64
-"""Cells of the picture."""
+MOST_CELLS = 64
 
 
-def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module: pl.LightningModule) -> None:
+def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module: object) -> None:
     """Write a training batch as a picture, as tensors and as a list of its images.
 
     Args:
@@ -36,13 +33,13 @@ def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module:
     Raises:
         OSError: nothing can be written there.
     """
-    snapshot = snapshot_batch(batch, MOST)()
+    snapshot = snapshot_batch(batch, MOST_CELLS)()
     images = [{"im_file": file, "sources": list(s)} for file, s in zip(snapshot.files, snapshot.sources, strict=True)]
     write_atomic(stem.with_suffix(".json"), json.dumps({**facts, "images": images}, indent=2).encode())
     tensors = {key: value.cpu() if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     buffer = io.BytesIO()
     torch.save({**facts, "batch": tensors}, buffer)
     write_atomic(stem.with_suffix(".pt"), buffer.getbuffer())
-    names = cast("dict[int, str]", getattr(module, "names", {}))
-    job = train_job(0, lambda: [snapshot], snapshot.sources, names, MOST, edges_of(module))
+    names, edges = class_names(module), keypoint_edges(module)
+    job = train_job(0, [lambda: snapshot], snapshot.sources, names, MOST_CELLS, edges)
     write_atomic(stem.with_suffix(".jpg"), encode(job.draw(frozenset()), ".jpg"))

@@ -1,24 +1,26 @@
-"""Which validation images are shown, and what the model found in them."""
+"""Selects the validation images that are shown, and keeps what the model found in them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.plots.mosaic import Cell
-from aigp_lightning.media.render_jobs import NOTHING, Seen, val_jobs
+from aigp_lightning.media.render_jobs import val_jobs
+from aigp_lightning.types import Detector, HasPictures, Prediction
 
 if TYPE_CHECKING:
-    from aigp_lightning.data.pictures import EvalPictures
-    from aigp_lightning.media.jobs import Job
     from aigp_lightning.media.plots.skeleton import Edges
-    from aigp_lightning.types import DetectionBatch, Prediction
+    from aigp_lightning.media.types import RenderJob
+    from aigp_lightning.types import DetectionBatch
 
 Select = Literal["first", "spread", "files", "worst", "worst_each"]
 GREY = 114
@@ -26,8 +28,21 @@ CACHE_BYTES = 512 * 2**20
 """Memory that letterboxed images may keep, so that pictures of the same images are not read every epoch."""
 
 
+class SplitImages(Protocol):
+    """The images of a split one by one, as `HasPictures.pictures` gives them.
+
+    Attributes:
+        files: (n,) path of every image, in the loader's order.
+    """
+
+    files: list[str]
+
+    def __getitem__(self, place: int) -> Any:
+        """Read an image: `image`, `bboxes` xyxy in its pixels, `cls`, `keypoints`."""
+
+
 class ValImageSelection:
-    """Chooses validation images, collects what was found in them, and says what to draw.
+    """Selects validation images, collects what was found in them, and lists what to draw.
 
     Args:
         select: first, spread, files, worst (of the first validation, kept from then on) or worst_each.
@@ -35,7 +50,15 @@ class ValImageSelection:
         mosaics: most mosaics.
         per_mosaic: most images in one.
         conf: predictions below this confidence are not shown.
-        say: told what the user should know.
+        say: called with what the user should know.
+
+    Example:
+        >>> selection = ValImageSelection("spread", None, mosaics=1, per_mosaic=3, conf=0.25, say=print)
+        >>> class Split:
+        ...     files = [f"{number}.jpg" for number in range(9)]
+        >>> selection.open(Split())
+        >>> selection.chunks()
+        [['0.jpg', '4.jpg', '8.jpg']]
     """
 
     def __init__(
@@ -45,17 +68,20 @@ class ValImageSelection:
         self.select, self.patterns = select, ImagePatterns(files, "--media.val_files")
         self.mosaics, self.per_mosaic, self.conf, self.say = mosaics, per_mosaic, conf, say
         self.shown: list[str] | None = None
-        self.found: dict[str, Seen] = {}
+        self.found: dict[str, ImageDetections] = {}
         self.scores: dict[str, float] = {}
-        self._pictures: EvalPictures | None = None
+        self._pictures: SplitImages | None = None
         self._places: dict[str, int] = {}
         self._cells: dict[str, Cell] = {}
         self._room = CACHE_BYTES
 
-    # ---- choosing ---------------------------------------------------------------------------------------------------
+    # ---- selecting --------------------------------------------------------------------------------------------------
 
-    def open(self, pictures: EvalPictures) -> None:
-        """Take the split's images; choose now where that does not depend on what the model finds.
+    def open(self, pictures: SplitImages) -> None:
+        """Select from a split's images, unless that depends on what the model finds.
+
+        Args:
+            pictures: the split's images.
 
         Raises:
             ConfigError: the named files are not in the validation split.
@@ -79,19 +105,14 @@ class ValImageSelection:
             )
         if not self.select.startswith("worst"):
             self.shown = files[:most]
-        elif self.shown is not None:  # chosen before this run was resumed
+        elif self.shown is not None:  # selected before this run was resumed
             self.shown = [file for file in self.shown if file in self._places]
 
-    def forget(self) -> None:
-        """A run begins: its images may be others than an earlier one's. What a checkpoint said is shown stays."""
+    def reset(self) -> None:
+        """Prepare for a run, whose images may be others than an earlier one's; a checkpoint's selection stays."""
         self._pictures, self._places, self._cells, self._room = None, {}, {}, CACHE_BYTES
 
-    @property
-    def opened(self) -> bool:
-        """Whether `open` was called."""
-        return self._pictures is not None
-
-    def _choose_worst(self) -> None:
+    def _select_worst(self) -> None:
         if self.select == "worst_each" or (self.select == "worst" and self.shown is None):
             order = sorted(self.scores, key=lambda file: (self.scores[file], self._places[file]))
             self.shown = order[: self.mosaics * self.per_mosaic]
@@ -100,49 +121,74 @@ class ValImageSelection:
 
     # ---- collecting -------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """A validation begins."""
-        self.found, self.scores = {}, {}
+    def start(self, data: object, module: object, batches: int) -> str:
+        """Begin a validation: select from its images the first time, and drop what an earlier one found.
 
-    def collect(self, predictions: Sequence[Prediction], batch: DetectionBatch) -> None:
-        """Keep what was found in the images that are shown, or in all while it is not known which."""
+        Args:
+            data: the datamodule.
+            module: the module that is validated.
+            batches: of the validation.
+
+        Returns:
+            Why there can be no pictures; empty if all is there.
+
+        Raises:
+            ConfigError: the named files are not in the validation split.
+        """
+        if not isinstance(data, HasPictures):
+            return "the datamodule has no `pictures`, which gives images by their place"
+        if self.select.startswith("worst") and not isinstance(module, Detector):
+            return "the module has no `match`, which says for val_select=worst what is right"
+        if self._pictures is None:
+            self.open(data.pictures("val", batches))
+        self.found, self.scores = {}, {}
+        return ""
+
+    def collect(self, predictions: Sequence[Prediction], batch: DetectionBatch, module: object) -> None:
+        """Keep what was found in the images that are shown, or in all while they are not selected yet.
+
+        Args:
+            predictions: one an image.
+            batch: the images and their labels.
+            module: a `Detector`, whose `match` says what is right, where images are selected by that.
+        """
         judged = self.select == "worst_each" or self.shown is None
         wanted = None if judged else set(self.shown or ())
         for row, (file, prediction) in enumerate(zip(batch["im_file"], predictions, strict=True)):
             if wanted is None or file in wanted:
-                self.found[file] = _seen(prediction, self.conf)
-                if judged:
-                    self.scores[file] = image_f1(self.found[file], batch, row)
+                self.found[file] = above_confidence(prediction, self.conf)
+                if judged and isinstance(module, Detector):
+                    self.scores[file] = image_f1(self.found[file], batch, row, module)
 
-    def merge(self, shares: Sequence[tuple[dict[str, Seen], dict[str, float]]]) -> None:
-        """Put the processes' shares together."""
+    def merge(self, shares: Sequence[tuple[dict[str, ImageDetections], dict[str, float]]]) -> None:
+        """Merge the processes' shares, and select the worst images where they are asked for."""
         for found, scores in shares:
             self.found.update(found)
             self.scores.update(scores)
-        self._choose_worst()
+        self._select_worst()
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
 
-    def jobs(self, names: Mapping[int, str], edges: Edges = ()) -> list[Job]:
-        """What to draw of the validation just done.
+    def jobs(self, names: Mapping[int, str], edges: Edges = ()) -> list[RenderJob]:
+        """List what to draw of the validation just done.
 
         Args:
             names: class names by id.
             edges: pairs of keypoints that are joined.
         """
-        jobs: list[Job] = []
+        jobs: list[RenderJob] = []
         for mosaic, files in enumerate(self.chunks()):
             found = [self.found.get(file, NOTHING) for file in files]
             jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges)
         return jobs
 
     def chunks(self) -> list[list[str]]:
-        """The images of each mosaic; before it is known which are shown, as many of the first."""
+        """Return the images of each mosaic; as long as none are selected, as many of the first."""
         shown = self.shown if self.shown is not None else list(self._places)[: self.mosaics * self.per_mosaic]
         return [shown[start : start + self.per_mosaic] for start in range(0, len(shown), self.per_mosaic)]
 
     def loader(self, files: Sequence[str]) -> Callable[[], list[Cell]]:
-        """A function that reads these images with their labels; called in the drawing thread."""
+        """Return a function that reads these images with their labels; it is called in the drawing thread."""
         return lambda: [self._cell(file) for file in files]
 
     def _cell(self, file: str) -> Cell:
@@ -162,37 +208,23 @@ class ValImageSelection:
         return cell
 
 
-def _seen(prediction: Prediction, conf: float) -> Seen:
-    sure = prediction.scores >= conf
-    points = prediction.keypoints
-
-    def host(tensor: Any) -> Any:
-        return tensor[sure].detach().float().cpu().numpy()
-
-    return Seen(
-        host(prediction.boxes),
-        host(prediction.scores),
-        host(prediction.labels).astype(np.int64),
-        None if points is None else host(points),
-    )
-
-
-def image_f1(seen: Seen, batch: DetectionBatch, row: int) -> float:
-    """How well an image was understood: F1 of the boxes shown, at IoU 0.5, 0…1; 1 for nothing where nothing is.
+def image_f1(found: ImageDetections, batch: DetectionBatch, row: int, detector: Detector) -> float:
+    """Score what was found in an image: F1 at IoU 0.5, 0…1; 1 for nothing where nothing is.
 
     Args:
-        seen: what was found.
+        found: the boxes that are shown.
         batch: it holds the labels.
         row: the image in the batch.
+        detector: says which boxes are right.
     """
     import torch
 
-    from aigp_lightning.modules.metrics.detection import true_boxes
-    from aigp_lightning.modules.yolo.bridge import match_predictions
-
+    height, width = batch["img"].shape[2:]
     mine = batch["batch_idx"] == row
-    labels, truth = batch["cls"][mine].cpu(), true_boxes(batch)[mine].cpu()
-    if not len(labels) and not len(seen.boxes):
+    labels = batch["cls"][mine].cpu()
+    truth = xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))[mine].cpu()
+    if not len(labels) and not len(found.boxes):
         return 1.0
-    right = match_predictions(torch.from_numpy(seen.boxes), torch.from_numpy(seen.labels), truth, labels)
-    return 2 * float(right[:, 0].sum()) / (len(labels) + len(seen.boxes))
+    prediction = Prediction(*(torch.from_numpy(part) for part in (found.boxes, found.scores, found.labels)))
+    right = detector.match(prediction, truth, labels)
+    return 2 * float(right[:, 0].sum()) / (len(labels) + len(found.boxes))

@@ -1,9 +1,9 @@
-"""Every picture of a run to come, drawn once from real data: how many, how large, to whom."""
+"""Draws every picture of a run to come once, from real data, and counts how many go where and how large they are."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,11 +12,10 @@ import numpy as np
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.media.budget import Budget
-from aigp_lightning.media.encode import encode, picture_size
-from aigp_lightning.media.jobs import Job
-from aigp_lightning.media.plots.skeleton import edges_of
+from aigp_lightning.media.detections import ImageDetections
+from aigp_lightning.media.encode import picture_size
+from aigp_lightning.media.module_facts import closing_kinds, keypoint_edges
 from aigp_lightning.media.render_jobs import (
-    Seen,
     confusion_jobs,
     corner_error_job,
     curve_jobs,
@@ -25,7 +24,8 @@ from aigp_lightning.media.render_jobs import (
     train_job,
     val_jobs,
 )
-from aigp_lightning.media.routing import CLOSING, PER_EPOCH, Routing, closing_kinds, validation_epochs
+from aigp_lightning.media.renderer import Renderer
+from aigp_lightning.media.routing import CLOSING, PER_EPOCH, Routing, validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
 from aigp_lightning.plan.stand_ins import example_corner_errors, example_curves, example_matrix, example_rows
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from aigp_lightning.callbacks.media import Media
+    from aigp_lightning.media.types import RenderJob
     from aigp_lightning.modules.base import BaseModule
 
 CONFIDENT = 0.9
@@ -40,7 +41,7 @@ CONFIDENT = 0.9
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file of the run folder, and what becomes of it.
+    """A file that the run will draw, and the loggers that will get it.
 
     Attributes:
         file: its name.
@@ -67,7 +68,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Total:
-    """What one destination gets in the whole run.
+    """The pictures that one destination gets in the whole run.
 
     Attributes:
         name: as in the ledger; `file` is the run folder.
@@ -89,7 +90,7 @@ class Forecast:
     Attributes:
         files: every file.
         epochs: epochs after which validation pictures are drawn, from 0.
-        routing: who gets which.
+        routing: who gets which kind.
         withheld: what the budget would hold back, in words.
     """
 
@@ -99,7 +100,7 @@ class Forecast:
     withheld: list[str] = field(default_factory=list)
 
     def totals(self) -> list[Total]:
-        """What the run folder and every logger get, before the budget."""
+        """Sum up what the run folder and every logger get, before the budget."""
         totals = [Total("file", False, sum(f.count for f in self.files), sum(f.count * f.bytes for f in self.files))]
         for sink in self.routing.sinks:
             mine = [f for f in self.files if sink.name in f.destinations and (f.remote_bytes or not sink.remote)]
@@ -109,7 +110,7 @@ class Forecast:
 
     @property
     def remote_bytes(self) -> int:
-        """What would leave the machine without a budget."""
+        """Bytes that would leave the machine without a budget."""
         return sum(total.bytes for total in self.totals() if total.remote)
 
 
@@ -124,17 +125,18 @@ class Forecaster:
         module: it is not built.
         data: the datamodule.
         media: the run's callback.
-        routing: who would get which.
+        routing: who would get which kind.
     """
 
     def __init__(self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing) -> None:
         self.trainer, self.module, self.data, self.media, self.routing = trainer, module, data, media, routing
         self.names = dict(data.names)
         module.setup_from_data(data)
-        self.edges = edges_of(module)
+        self.edges = keypoint_edges(module)
+        self.renderer = Renderer(Path(), routing, media.private, media.private_action == "withhold")
 
     def forecast(self) -> Forecast:
-        """Draw, weigh and count."""
+        """Draw every picture once, weigh it and count how often it comes."""
         limits = self.trainer.max_epochs or 0, self.trainer.check_val_every_n_epoch, self.media.val_every_n_epochs
         batches = _limited(self.trainer.limit_val_batches, len(self.data.val_dataloader()))
         epochs = validation_epochs(0, *limits) if batches else []
@@ -148,7 +150,7 @@ class Forecaster:
 
     # ---- the run's pictures -----------------------------------------------------------------------------------------
 
-    def _at_start(self) -> Iterator[Job]:
+    def _at_start(self) -> Iterator[RenderJob]:
         cls, bboxes = self.data.label_table("train")
         yield from label_jobs(cls, bboxes, self.names)
         if not self.routing.wanted("train_batch") or not self.media.train_batches:
@@ -160,20 +162,22 @@ class Forecaster:
         count = min(self.media.train_batches, _limited(self.trainer.limit_train_batches, len(loader)))
         for number, batch in zip(range(count), loader, strict=False):
             snapshot = snapshot_batch(self.module.on_after_batch_transfer(batch, 0), self.media.max_images)
-            yield train_job(number, _listed(snapshot), batch["sources"], self.names, self.media.max_images, self.edges)
+            yield train_job(number, [snapshot], batch["sources"], self.names, self.media.max_images, self.edges)
 
-    def _validation(self, batches: int) -> Iterator[Job]:
+    def _validation(self, batches: int) -> Iterator[RenderJob]:
         val = self.media.val
         val.open(self.data.pictures("val", batches))
         for mosaic, files in enumerate(val.chunks()):
             cells = val.loader(files)()
             found = [
-                Seen(cell.boxes, np.full(len(cell.boxes), CONFIDENT, np.float32), cell.labels, cell.keypoints)
+                ImageDetections(
+                    cell.boxes, np.full(len(cell.boxes), CONFIDENT, np.float32), cell.labels, cell.keypoints
+                )
                 for cell in cells
             ]
             yield from val_jobs(mosaic, files, lambda cells=cells: cells, found, self.names, self.edges)  # type: ignore[misc]
 
-    def _closing(self, validated: bool) -> Iterator[Job]:
+    def _closing(self, validated: bool) -> Iterator[RenderJob]:
         cls, _ = self.data.label_table("val")
         corners = "corner_error" in self.module.closing_kinds
         if validated:
@@ -187,34 +191,31 @@ class Forecaster:
 
     # ---- weighing ---------------------------------------------------------------------------------------------------
 
-    def _weigh(self, jobs: Iterable[Job], count: int) -> Iterator[PlannedFile]:
+    def _weigh(self, jobs: Iterable[RenderJob], count: int) -> Iterator[PlannedFile]:
         for job in jobs:
             if not self.routing.wanted(job.kind):
                 continue
-            data = encode(job.draw(frozenset()), Path(job.name).suffix)
-            private = self.media.private
-            hidden = job.private_cells(private)
-            remote = len(data)
-            if hidden and self.routing.remote_takers(job.kind):
-                withheld = self.media.private_action == "withhold"
-                remote = 0 if withheld else len(encode(job.draw(hidden), Path(job.name).suffix))
-            takers = tuple(sink.name for sink in self.routing.takers(job.kind))
-            secret = sum(image in private for image in job.sources())
-            yield PlannedFile(job.name, job.kind, count, *picture_size(data), len(data), remote, secret, takers)
+            image = self.renderer.render(job)
+            masked = image.variant(remote=True)
+            remote = 0 if masked.reason else len(masked.data)
+            recipients = tuple(sink.name for sink in self.routing.recipients(job.kind))
+            private = sum(source in self.media.private for source in job.sources())
+            size = *picture_size(image.data), len(image.data), remote
+            yield PlannedFile(job.name, job.kind, count, *size, private, recipients)
 
     def _budget(self, forecast: Forecast) -> list[str]:
-        """What the run's own budget would say."""
+        """Return what the run's own budget would say."""
         said: list[str] = []
         budget = Budget(self.media.max_mb, 0, said.append)
-        budget.reserve_for({kind: self.routing.remote_takers(kind) for kind in closing_kinds(self.module)})
+        budget.reserve_for({kind: self.routing.remote_recipients(kind) for kind in closing_kinds(self.module)})
         mosaics: dict[str, int] = {}
         for file in forecast.files:
-            takers = self.routing.remote_takers(file.kind)
+            recipients = self.routing.remote_recipients(file.kind)
             if file.kind in PER_EPOCH:
                 mosaic = file.file.split("_")[1]
-                mosaics[mosaic] = mosaics.get(mosaic, 0) + takers * file.remote_bytes
+                mosaics[mosaic] = mosaics.get(mosaic, 0) + recipients * file.remote_bytes
             elif file.kind not in CLOSING:
-                for _ in range(takers):
+                for _ in range(recipients):
                     budget.sent += file.remote_bytes * budget.admits(file.kind, file.remote_bytes)
         if any(mosaics.values()):
             budget.allocate(list(mosaics.values()), len(forecast.epochs))
@@ -222,16 +223,12 @@ class Forecaster:
 
 
 def _limited(limit: float | None, batches: int) -> int:
-    """How many batches Lightning's `limit_*_batches` leaves: a number, or a share of them."""
+    """Count the batches that Lightning's `limit_*_batches` leaves; it is a number, or a share of them."""
     if limit is None:
         return batches
     return min(limit, batches) if isinstance(limit, int) else int(limit * batches)
 
 
-def _listed(snapshot: Callable[[], Any]) -> Callable[[], Sequence[Any]]:
-    return lambda: [snapshot()]
-
-
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for what planning writes."""
+    """Make a folder for what planning writes; it goes when its context ends."""
     return tempfile.TemporaryDirectory(prefix="aigp-plan-", ignore_cleanup_errors=True)

@@ -1,4 +1,4 @@
-"""A forecast as a table to read and as JSON for scripts."""
+"""Prints a forecast as tables, and turns it into JSON for scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEGA = 1e6
 
 
 def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> dict[str, Any]:
-    """Plain values: every file, every destination, every side channel."""
+    """Turn a forecast into plain values: every file, every destination, every side channel."""
     return {
         "files": [asdict(file) for file in forecast.files],
         "validations": list(forecast.epochs),
@@ -31,7 +31,7 @@ def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float |
 
 
 def over(forecast: Forecast, max_mb: float | None) -> bool:
-    """Whether more would leave the machine than allowed."""
+    """True if more would leave the machine than allowed."""
     return max_mb is not None and forecast.remote_bytes > max_mb * MEGA
 
 

@@ -1,4 +1,4 @@
-"""Curves, matrices and results of the usual shape, to weigh pictures that only a finished run could draw."""
+"""Makes curves, matrices and results of the usual shape, to weigh pictures that only a finished run could draw."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CORNERS = (
 
 
 def example_curves(prefix: str, names: Mapping[int, str], cls: NDArray[Any]) -> Curves:
-    """Curves of a half-trained model for the classes that have labels.
+    """Make curves of a half-trained model for the classes that have labels.
 
     Args:
         prefix: of the files.
@@ -40,7 +40,7 @@ def example_curves(prefix: str, names: Mapping[int, str], cls: NDArray[Any]) -> 
 
 
 def example_matrix(names: Mapping[int, str], cls: NDArray[Any]) -> NDArray[np.int64]:
-    """(nc + 1, nc + 1) counts [predicted, true]: of every class most found, some missed."""
+    """Make (nc + 1, nc + 1) counts [predicted, true]: of every class most found, some missed."""
     classes = len(names)
     counts = np.bincount(cls.astype(int), minlength=classes)[:classes]
     matrix = np.zeros((classes + 1, classes + 1), np.int64)
@@ -51,7 +51,7 @@ def example_matrix(names: Mapping[int, str], cls: NDArray[Any]) -> NDArray[np.in
 
 
 def example_corner_errors(gates: int) -> CornerErrors:
-    """Errors of a half-trained model for so many gates: most near, the near ones less precise in pixels."""
+    """Make errors of a half-trained model for so many gates: most near, the near ones less precise in pixels."""
     random = np.random.default_rng(0)
     distance = random.uniform(1.5**0.5, 30**0.5, gates) ** 2
     error = random.lognormal(np.log(1 + 12 / distance), 0.6)
@@ -61,7 +61,7 @@ def example_corner_errors(gates: int) -> CornerErrors:
 def example_rows(
     losses: Sequence[str], prefixes: Sequence[str], epochs: int, corners: bool = False
 ) -> list[dict[str, Any]]:
-    """Rows of `results.csv` for a run of so many epochs; with `corners` their errors too."""
+    """Make rows of `results.csv` for a run of so many epochs; with `corners` their errors too."""
     kinds = [{"Pose": "P", "Box": "B", "": "B"}[prefix] for prefix in prefixes]
     metrics = [f"metrics/{name}({kind})" for kind in kinds for name in ("precision", "recall", "mAP50", "mAP50-95")]
     random = np.random.default_rng(0)

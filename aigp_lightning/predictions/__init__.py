@@ -1,1 +1,1 @@
-"""What `predict` writes: pictures, videos, text and JSON."""
+"""The files that `predict` writes: pictures, videos, text and JSON."""

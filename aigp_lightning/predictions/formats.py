@@ -1,75 +1,40 @@
-"""What was found in an image, in the image's own pixels: as YOLO text and as JSON."""
+"""Writes what was found in an image, in the image's own pixels, as YOLO text and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
+
 if TYPE_CHECKING:
-    from aigp_lightning.types import Keypoints, Prediction, RatioPad
+    from aigp_lightning.media.detections import ImageDetections
+    from aigp_lightning.types import Keypoints
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found in one image.
-
-    Attributes:
-        boxes: (n, 4) float32 xyxy, pixels, inside the image.
-        scores: (n,) float32 confidence.
-        labels: (n,) int64 class ids.
-        keypoints: (n, K, 3) float32 x, y in pixels and confidence; may lie outside the image. Or None.
-        shape: height and width of the image, pixels.
-    """
-
-    boxes: NDArray[Any]
-    scores: NDArray[Any]
-    labels: NDArray[Any]
-    keypoints: NDArray[Any] | None
-    shape: tuple[int, int]
-
-
-def in_original(prediction: Prediction, shape: tuple[int, int], ratio_pad: RatioPad) -> Found:
-    """Undo the letterbox.
+def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None) -> str:
+    """Write the lines that Ultralytics' `save_txt` writes with `save_conf`; keypoints are not clipped to the picture.
 
     Args:
-        prediction: in network-input pixels.
-        shape: height and width of the original, pixels.
-        ratio_pad: how it was letterboxed.
-    """
-    (gain_h, gain_w), pad = ratio_pad
-    gain, offset = np.array([gain_w, gain_h], np.float32), np.array(pad, np.float32)
-    boxes = (_array(prediction.boxes).reshape(-1, 4) - np.tile(offset, 2)) / np.tile(gain, 2)
-    boxes = np.clip(boxes, 0, np.array([shape[1], shape[0]] * 2, np.float32))
-    keypoints = None
-    if prediction.keypoints is not None:
-        points = _array(prediction.keypoints)
-        # Not clipped: half a gate's corner belongs where it is, not on the picture's edge.
-        keypoints = np.concatenate(((points[..., :2] - offset) / gain, points[..., 2:]), axis=-1)
-    labels = prediction.labels.detach().cpu().numpy().astype(np.int64)
-    return Found(boxes, _array(prediction.scores), labels, keypoints, shape)
-
-
-def _array(values: Any) -> NDArray[np.float32]:
-    return np.asarray(values.detach().float().cpu().numpy(), np.float32)
-
-
-def yolo_lines(found: Found, keypoints: Keypoints | None = None) -> str:
-    """Write as Ultralytics' `save_txt` does with `save_conf`; keypoints are not clipped to the picture.
-
-    Args:
-        found: what was found.
+        found: what was found, in an image of known shape.
         keypoints: what the module says about them; without visibility there, none is written.
 
     Returns:
         A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image.
+
+    Example:
+        >>> from aigp_lightning.media.detections import ImageDetections
+        >>> found = ImageDetections(np.array([[0, 0, 50, 80.0]]), np.array([0.5]), np.array([1]), shape=(80, 100))
+        >>> yolo_lines(found).split()
+        ['1', '0.25', '0.5', '0.5', '1', '0.5']
     """
-    size = np.array([found.shape[1], found.shape[0]], np.float64)
-    low, high = found.boxes[:, :2], found.boxes[:, 2:]
-    columns = [found.labels[:, None], (low + high) / 2 / size, (high - low) / size]
+    height, width = _shape(found)
+    size = np.array([width, height], np.float64)
+    boxes = to_fractions(xyxy_to_xywh(found.boxes).astype(np.float64), (height, width))
+    columns = [found.labels[:, None], boxes]
     if (points := _points(found, keypoints)) is not None:
         scale = np.array([*size, 1])[: points.shape[2]]
         columns.append((points / scale).reshape(len(points), -1))
@@ -77,20 +42,20 @@ def yolo_lines(found: Found, keypoints: Keypoints | None = None) -> str:
     return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in rows.tolist())
 
 
-def _points(found: Found, keypoints: Keypoints | None) -> NDArray[Any] | None:
-    """Keypoints with as many numbers as the module finds for each: a model without visibility has no confidence."""
+def _points(found: ImageDetections, keypoints: Keypoints | None) -> NDArray[Any] | None:
+    """Return keypoints with as many numbers as the module finds for each: without visibility no confidence."""
     if found.keypoints is None or keypoints is None:
         return found.keypoints
     return found.keypoints[..., : keypoints.numbers]
 
 
 def json_entry(
-    found: Found, file: str, frame: int | None, names: Mapping[int, str], keypoints: Keypoints | None = None
+    found: ImageDetections, file: str, frame: int | None, names: Mapping[int, str], keypoints: Keypoints | None = None
 ) -> dict[str, Any]:
-    """One image's entry in `predictions.json`: pixels to 0.001, confidence to 0.00001.
+    """Build one image's entry in `predictions.json`: pixels to 0.001, confidence to 0.00001.
 
     Args:
-        found: what was found.
+        found: what was found, in an image of known shape.
         file: the picture or video.
         frame: of the video, from 0; None for a picture.
         names: class names by id.
@@ -108,7 +73,8 @@ def json_entry(
         for detection, points in zip(detections, _rounded(where, 3), strict=True):
             detection["keypoints"] = points
     place: dict[str, Any] = {"file": file} if frame is None else {"file": file, "frame": frame}
-    place |= {"height": found.shape[0], "width": found.shape[1]}
+    height, width = _shape(found)
+    place |= {"height": height, "width": width}
     if keypoints is not None:
         place["keypoint_names"] = list(keypoints.names)
     return {**place, "detections": detections}
@@ -117,3 +83,8 @@ def json_entry(
 def _rounded(values: NDArray[Any], digits: int) -> list[Any]:
     rounded: list[Any] = values.astype(np.float64).round(digits).tolist()
     return rounded
+
+
+def _shape(found: ImageDetections) -> tuple[int, int]:
+    assert found.shape is not None, "what is written is in pixels of an image of known size"
+    return found.shape

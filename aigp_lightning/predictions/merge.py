@@ -1,4 +1,4 @@
-"""Names of the output files, and one JSON from the parts of several processes."""
+"""Names the output files, and merges the parts of several processes into one JSON."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
 
     Returns:
         Names without suffix, by path; `/` between folders.
+
+    Example:
+        >>> from aigp_lightning.data.sources import SourceFile
+        >>> output_names([SourceFile("/in/left/a.png", (9, 9), 0), SourceFile("/in/right/a.png", (9, 9), 0)])
+        {'/in/left/a.png': 'left/a', '/in/right/a.png': 'right/a'}
     """
     paths = [os.path.abspath(file.path) for file in files]
     names = [Path(path).stem for path in paths]
@@ -54,12 +59,12 @@ def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
 
 
 def part_file(folder: Path, rank: int) -> Path:
-    """Where a process notes what it found until all are done."""
+    """Return the file in which a process keeps what it found until all are done."""
     return folder / f"predictions.rank{rank}.jsonl"
 
 
 def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_json: bool) -> None:
-    """Merge the processes' parts into `predictions.json`, list what could not be read, and say so in a line.
+    """Merge the processes' parts into `predictions.json`, list what could not be read, and print a summary.
 
     Args:
         folder: of the predictions.

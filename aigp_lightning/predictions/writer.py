@@ -1,4 +1,4 @@
-"""Draws and writes predictions in a thread of its own."""
+"""Draws and writes predictions in a thread of its own: pictures, videos, text and lines for the JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from aigp_lightning.data.images import read_image
 from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError, UserError
+from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.media.plots.boxes import draw_boxes
-from aigp_lightning.predictions.formats import Found, json_entry, yolo_lines
+from aigp_lightning.predictions.formats import json_entry, yolo_lines
 from aigp_lightning.predictions.merge import output_names, part_file
 
 if TYPE_CHECKING:
     from aigp_lightning.data.sources import SourceDataset, SourceFile
+    from aigp_lightning.media.detections import ImageDetections
     from aigp_lightning.media.plots.skeleton import Edges
     from aigp_lightning.types import Keypoints
 
-WAITING = 64  # images that may wait for the pen before the network waits too
+QUEUE_SIZE = 64  # images that may wait to be drawn before the network waits too
 USUAL_FPS, MOST_FPS = 30.0, 1000.0
 CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
 
@@ -61,12 +63,12 @@ class PredictionFiles:
         self._part = part_file(folder, rank)
         self._video: DrawnVideo | None = None
         self._discard = threading.Event()
-        self._tasks: queue.Queue[tuple[int, Found | None] | None] = queue.Queue(WAITING)
+        self._tasks: queue.Queue[tuple[int, ImageDetections | None] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
         self._thread.start()
 
-    def put(self, index: int, found: Found | None) -> None:
-        """Hand over what was found in an image, or None for one that could not be read.
+    def put(self, index: int, found: ImageDetections | None) -> None:
+        """Queue what was found in an image, or None for one that could not be read.
 
         Raises:
             UserError: an earlier one could not be written.
@@ -76,7 +78,7 @@ class PredictionFiles:
         self._tasks.put((index, found))
 
     def close(self, discard: bool = False) -> UserError | None:
-        """Wait until all is written, or stop after the image at hand. A second call does nothing.
+        """Wait until all is written, or stop after the image in work. A second call does nothing.
 
         Returns:
             Why it failed, if it did.
@@ -103,7 +105,7 @@ class PredictionFiles:
             while self._tasks.get() is not None:  # nobody may be left waiting for room in the queue
                 pass
 
-    def _one(self, part: TextIO, index: int, found: Found | None) -> None:
+    def _one(self, part: TextIO, index: int, found: ImageDetections | None) -> None:
         file, frame = self.dataset.locate(index)
         line: dict[str, Any] = {"index": index}
         try:
@@ -123,7 +125,7 @@ class PredictionFiles:
 
     @staticmethod
     def _why(file: SourceFile, frame: int | None) -> str:
-        """What is wrong with an image that the loader, in another process, could not read."""
+        """Say what is wrong with an image that the loader, in another process, could not read."""
         if frame is not None:
             return "this frame cannot be decoded"
         read_image(file.path)
@@ -134,15 +136,15 @@ class PredictionFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _write_txt(self, file: SourceFile, frame: int | None, found: Found) -> None:
+    def _write_txt(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
         name = self.outputs[file.path] + ("" if frame is None else f"_{frame}")
         path = self._target("labels", f"{name}.txt")
         if len(found.boxes):
-            path.write_text(yolo_lines(found, self.keypoints), encoding="utf-8")
+            write_atomic(path, yolo_lines(found, self.keypoints).encode(), sync=False)
         else:
             path.unlink(missing_ok=True)  # an earlier run's
 
-    def _draw(self, file: SourceFile, frame: int | None, found: Found) -> None:
+    def _draw(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
         if frame is not None:
             if self._video is None or self._video.file != file:
                 self._close_video()
@@ -150,7 +152,7 @@ class PredictionFiles:
             self._video.draw(frame, found, self.names, self.edges)
             return
         data = encode(_drawn(read_image(file.path), found, self.names, self.edges), ".jpg")
-        self._target("images", f"{self.outputs[file.path]}.jpg").write_bytes(data)
+        write_atomic(self._target("images", f"{self.outputs[file.path]}.jpg"), data, sync=False)
 
     def _close_video(self) -> None:
         if self._video is not None:
@@ -179,7 +181,7 @@ class DrawnVideo:
                 self._writer = writer
                 return
 
-    def draw(self, frame: int, found: Found, names: Mapping[int, str], edges: Edges) -> None:
+    def draw(self, frame: int, found: ImageDetections, names: Mapping[int, str], edges: Edges) -> None:
         """Add a frame.
 
         Raises:
@@ -203,5 +205,5 @@ class DrawnVideo:
             self._writer.release()
 
 
-def _drawn(image: Any, found: Found, names: Mapping[int, str], edges: Edges) -> Any:
+def _drawn(image: Any, found: ImageDetections, names: Mapping[int, str], edges: Edges) -> Any:
     return draw_boxes(image, found.boxes, found.labels, found.scores, names, found.keypoints, edges)

@@ -143,7 +143,7 @@ def test_the_train_mosaic_shows_the_pixels_of_the_batch(shapes: Path, tmp_path: 
     assert on_device["img"].dtype == torch.float32
     snapshot = snapshot_batch(on_device, 4)
     names = {0: "square", 1: "disc"}
-    drawn = train_job(0, lambda: [snapshot()], batch["sources"], names, 4).draw(frozenset())
+    drawn = train_job(0, [snapshot], batch["sources"], names, 4).draw(frozenset())
     assert drawn.shape == (192, 192, 3)
     for cell in range(4):
         place = drawn[cell // 2 * 96 : cell // 2 * 96 + 96, cell % 2 * 96 : cell % 2 * 96 + 96]
@@ -259,15 +259,15 @@ def test_which_images_are_shown(train: Callable[..., Path], tmp_path: Path) -> N
 def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """`train` uses one folder several times; each time its ledger begins anew."""
     if "train" in request.fixturenames:
-        from aigp_lightning.callbacks import media_setup as media
+        from aigp_lightning.media import pipeline
 
-        opened = media.Ledger
+        opened = pipeline.Ledger
 
         def anew(path: Path, resuming: bool) -> object:
             path.unlink(missing_ok=True)
             return opened(path, resuming)
 
-        monkeypatch.setattr(media, "Ledger", anew)
+        monkeypatch.setattr(pipeline, "Ledger", anew)
 
 
 def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
@@ -278,36 +278,39 @@ def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
 
 
 def test_image_score() -> None:
-    from aigp_lightning.media.render_jobs import NOTHING, Seen
+    from aigp_lightning.media.detections import NOTHING, ImageDetections
     from aigp_lightning.media.val_selection import image_f1
+    from aigp_lightning.modules.detector import DetectorModule
 
     batch = {
         "img": torch.zeros(3, 3, 100, 100), "batch_idx": torch.tensor([0, 0]), "cls": torch.tensor([0, 1]),
         "bboxes": torch.tensor([[0.2, 0.2, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2]]),
     }  # fmt: skip
-    found = Seen(
+    found = ImageDetections(
         np.array([[10, 10, 30, 30], [60, 60, 80, 80], [0, 50, 20, 70]], np.float32), np.array([0.9, 0.8, 0.7]),
         np.array([0, 0, 1]),
     )  # fmt: skip
-    assert image_f1(found, batch, 0) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 0) == 0  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 1) == 1  # type: ignore[arg-type]
-    assert image_f1(found, batch, 1) == 0  # type: ignore[arg-type]
+    module = DetectorModule()
+    assert image_f1(found, batch, 0, module) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
+    assert image_f1(NOTHING, batch, 0, module) == 0  # type: ignore[arg-type]
+    assert image_f1(NOTHING, batch, 1, module) == 1  # type: ignore[arg-type]
+    assert image_f1(found, batch, 1, module) == 0  # type: ignore[arg-type]
 
 
 def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -> None:
     """What a mosaic shows is what the saved model finds in the image, at its place in the cell."""
-    from aigp_lightning.media import val_selection as val_pictures
+    from aigp_lightning.media.detections import ImageDetections
+    from aigp_lightning.media.val_selection import ValImageSelection
 
-    seen: dict[str, val_pictures.Seen] = {}
-    original = val_pictures.ValImageSelection.merge
+    seen: dict[str, ImageDetections] = {}
+    original = ValImageSelection.merge
 
-    def remember(self: val_pictures.ValImageSelection, shares: object) -> None:
+    def remember(self: ValImageSelection, shares: object) -> None:
         original(self, shares)  # type: ignore[arg-type]
         seen.update(self.found)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(val_pictures.ValImageSelection, "merge", remember)
+        patch.setattr(ValImageSelection, "merge", remember)
         run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1)
     from aigp_lightning.checkpoints.load import load_module
     from aigp_lightning.data.datamodule import YoloDataModule
@@ -409,7 +412,7 @@ def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:
         metrics = Metrics(fitness)
         metrics.confusion = np.full((3, 3), fitness)
         matrices.setdefault(fitness, metrics.confusion)
-        best.look(metrics)
+        best.update([metrics])
     assert best.fitness == 0.4
     assert best.confusion is matrices[0.4]
     again = BestEpochFigures()
@@ -430,7 +433,7 @@ def test_corner_errors_are_of_the_best_epoch_and_survive_a_checkpoint(tmp_path: 
 
     best, errors = BestEpochFigures(), CornerErrors(np.float32([3, 12]), np.float32([1.5, 2.25]), (5.0, 10.0))
     for fitness, found in ((0.1, None), (0.4, errors), (0.2, None)):
-        best.look(metrics(fitness, found))
+        best.update([metrics(fitness, found)])
     torch.save(best.state_dict(), tmp_path / "state.pt")
     again = BestEpochFigures()
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
@@ -451,7 +454,7 @@ def test_without_a_gate_found_the_picture_says_so() -> None:
 
     best = BestEpochFigures()
     assert best.jobs({}, ("corner_error",)) == [], "no validation yet"
-    best.look(SimpleNamespace(fitness=0.0, curves=list, confusion=None, corner_errors=lambda: None))
+    best.update([SimpleNamespace(fitness=0.0, curves=list, confusion=None, corner_errors=lambda: None)])
     assert best.jobs({}) == []
     (job,) = best.jobs({}, ("corner_error",))
     assert (job.kind, job.name) == ("corner_error", "corner_error.png")

@@ -140,7 +140,7 @@ def test_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("size", [(300, 400), (301, 743), (1017, 500), (200, 310)])
 def test_letterbox_is_undone(size: tuple[int, int], tmp_path: Path) -> None:
     """Boxes put through the letterbox by hand return to where they were."""
-    from aigp_lightning.predictions.formats import in_original
+    from aigp_lightning.media.detections import in_original
 
     item = open_sources(paint(tmp_path / "a.png", True, *size), 320)[0]
     inner = [round(side * 320 / max(size)) for side in size]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from aigp_lightning.media.routing import CLOSING, KINDS, Routes, Routing, closing_kinds, validation_epochs
+from aigp_lightning.media.module_facts import class_names, closing_kinds, keypoint_edges
+from aigp_lightning.media.routing import CLOSING, KINDS, Routes, Routing, validation_epochs
 
 
 @dataclass
-class Taker:
+class Recipient:
     name: str
     destination: str
     remote: bool
@@ -21,20 +22,20 @@ class Taker:
 
 def test_every_kind_has_a_route() -> None:
     assert {field.name for field in fields(Routes)} == {"everything", *KINDS}
-    assert Routes().to("val_pred") == {"file", "tensorboard", "wandb", "other"}
+    assert Routes().destinations("val_pred") == {"file", "tensorboard", "wandb", "other"}
 
 
-def test_who_gets_what() -> None:
+def test_recipients_of_each_kind() -> None:
     routes = Routes(everything=["tensorboard"], train_batch=[], curves=["wandb"], val_pred=["file"], results=["other"])
-    routing = Routing(routes, [Taker("tensorboard", "tensorboard", False), Taker("wandb", "wandb", True)])
-    takers = {kind: [sink.name for sink in routing.takers(kind)] for kind in KINDS}
-    assert takers == {
+    routing = Routing(routes, [Recipient("tensorboard", "tensorboard", False), Recipient("wandb", "wandb", True)])
+    recipients = {kind: [sink.name for sink in routing.recipients(kind)] for kind in KINDS}
+    assert recipients == {
         "train_batch": [], "labels": ["tensorboard"], "labels_correlogram": ["tensorboard"],
         "val_labels": ["tensorboard"], "val_pred": [], "curves": ["wandb"], "confusion_matrix": ["tensorboard"],
         "corner_error": ["tensorboard"], "results": [],
     }  # fmt: skip
     assert [kind for kind in KINDS if not routing.wanted(kind)] == ["train_batch", "results"]
-    assert [kind for kind in KINDS if routing.remote_takers(kind)] == ["curves"]
+    assert [kind for kind in KINDS if routing.remote_recipients(kind)] == ["curves"]
 
 
 def test_only_modules_that_say_so_have_corner_errors() -> None:
@@ -43,6 +44,23 @@ def test_only_modules_that_say_so_have_corner_errors() -> None:
 
     assert closing_kinds(object()) == ("curves", "confusion_matrix", "results")
     assert closing_kinds(Gates()) == CLOSING
+
+
+def test_a_module_s_names_and_edges() -> None:
+    from aigp_lightning.types import Keypoints
+
+    class Module:
+        def __init__(self) -> None:
+            self.names = {0: "gate"}
+
+        keypoints = Keypoints(2, 3, ("nose", "tail"), edges=((0, 1),))
+
+    assert (class_names(Module()), keypoint_edges(Module())) == ({0: "gate"}, ((0, 1),))
+
+    class Plain:
+        keypoints = True  # something else of that name
+
+    assert (class_names(Plain()), keypoint_edges(Plain())) == ({}, ())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""The thread that draws and hands over, with real files, a real ledger and real TensorBoard event files."""
+"""The thread that renders and delivers, with real files, a real ledger and real TensorBoard event files."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.jobs import Group, Job
 from aigp_lightning.media.ledger import Ledger, read_ledger
+from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import Routes, Routing
-from aigp_lightning.media.sinks import Picture, sinks_of
+from aigp_lightning.media.sinks import sinks_of
+from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
 from aigp_lightning.media.worker import RenderWorker
 
 GREY = np.full((40, 60, 3), 90, np.uint8)
@@ -32,10 +34,10 @@ class Shelf:
         self.name, self.destination, self.remote, self.broken = name, name.split(":", maxsplit=1)[0], remote, False
         self.got: list[tuple[str, bytes, int, int]] = []
 
-    def send(self, pictures: Sequence[Picture], epoch: int, step: int) -> None:
+    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
         if self.broken:
             raise ConnectionError("nobody there\nat all")
-        self.got += [(picture.key, picture.path.read_bytes(), epoch, step) for picture in pictures]
+        self.got += [(image.key, image.path.read_bytes(), epoch, step) for image in images]
 
 
 def picture(masked: frozenset[int]) -> NDArray[np.uint8]:
@@ -46,20 +48,19 @@ def picture(masked: frozenset[int]) -> NDArray[np.uint8]:
     return canvas
 
 
-def job(name: str = "val_batch0_pred.png", kind: str = "val_pred", **more: Any) -> Job:
-    return Job(kind, name, more.pop("draw", picture), more.pop("cells", (("a.jpg",), ("b.jpg", "c.jpg"))), **more)
+def job(name: str = "val_batch0_pred.png", kind: str = "val_pred", **more: Any) -> RenderJob:
+    return RenderJob(kind, name, more.pop("draw", picture), more.pop("cells", (("a.jpg",), ("b.jpg", "c.jpg"))), **more)
 
 
 @pytest.fixture
 def render_worker(tmp_path: Path) -> Callable[..., RenderWorker]:
     def make(sinks: list[Any], routes: Routes | None = None, private: str | None = None, megabytes: float | None = None,
-             **more: Any) -> RenderWorker:  # fmt: skip
+             withhold: bool = False, keep_history: bool = False) -> RenderWorker:  # fmt: skip
         said: list[str] = []
-        delivery = Delivery(
-            tmp_path, Ledger(tmp_path / "media.jsonl"), Routing(routes or Routes(), sinks),
-            Budget(megabytes, 0, said.append), said.append,
-        )  # fmt: skip
-        return RenderWorker(tmp_path, delivery, ImagePatterns(private, "--media.private"), **more)
+        routing, ledger = Routing(routes or Routes(), sinks), Ledger(tmp_path / "media.jsonl")
+        budget = Budget(megabytes, 0, said.append)
+        renderer = Renderer(tmp_path, routing, ImagePatterns(private, "--media.private"), withhold)
+        return RenderWorker(renderer, Delivery(tmp_path, ledger, routing, budget, said.append, keep_history))
 
     return make
 
@@ -73,7 +74,7 @@ def lines(folder: Path) -> list[tuple[str, str, str, int]]:
 def test_file_ledger_and_logger_have_the_same_bytes(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> None:
     shelf = Shelf()
     mine = render_worker([shelf])
-    mine.put(Group([job()], epoch=3, step=17))
+    mine.put(RenderGroup([job()], epoch=3, step=17))
     mine.close()
     data = (tmp_path / "val_batch0_pred.png").read_bytes()
     assert shelf.got == [("val_batch0_pred", data, 3, 17)]
@@ -96,7 +97,7 @@ def test_nothing_asked_for_nothing_drawn(render_worker: Callable[..., RenderWork
         raise AssertionError("drawn")
 
     mine = render_worker([Shelf("tensorboard", False)], Routes(val_pred=["wandb"]))
-    mine.put(Group([job(draw=never)], 0, 0))
+    mine.put(RenderGroup([job(draw=never)], 0, 0))
     mine.close()
     assert lines(tmp_path) == []
     assert mine.status.failed == 0
@@ -105,7 +106,7 @@ def test_nothing_asked_for_nothing_drawn(render_worker: Callable[..., RenderWork
 def test_a_private_cell_is_masked_in_what_leaves(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> None:
     far, near = Shelf("wandb"), Shelf("tensorboard", remote=False)
     mine = render_worker([near, far], private="c.jpg")
-    mine.put(Group([job(), job("train_batch0.png", "train_batch", cells=(("a.jpg",), ("b.jpg",)))], 0, 0))
+    mine.put(RenderGroup([job(), job("train_batch0.png", "train_batch", cells=(("a.jpg",), ("b.jpg",)))], 0, 0))
     mine.close()
     shown = cv2.imread(str(tmp_path / "val_batch0_pred.png"))
     masked = cv2.imread(str(tmp_path / "masked" / "val_batch0_pred.png"))
@@ -124,7 +125,7 @@ def test_a_private_cell_is_masked_in_what_leaves(render_worker: Callable[..., Re
 def test_withholding(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> None:
     far, near = Shelf("wandb"), Shelf("tensorboard", remote=False)
     mine = render_worker([far, near], private="b.jpg", withhold=True)
-    mine.put(Group([job()], 0, 0))
+    mine.put(RenderGroup([job()], 0, 0))
     mine.close()
     assert far.got == []
     assert len(near.got) == 1
@@ -142,7 +143,7 @@ def test_a_mask_that_fails_withholds(render_worker: Callable[..., RenderWorker],
 
     far = Shelf()
     mine = render_worker([far], private="b.jpg")
-    mine.put(Group([job(draw=draw)], 0, 0))
+    mine.put(RenderGroup([job(draw=draw)], 0, 0))
     mine.close()
     assert far.got == []
     assert lines(tmp_path)[-1] == ("val_batch0_pred", "wandb", "withheld", 0)
@@ -155,7 +156,7 @@ def test_budget(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> N
     mine = render_worker([far], megabytes=3.5 * size / 1e6)
     for epoch in range(3):
         jobs = [job(f"val_batch{number}_pred.png", mosaic=number) for number in range(2)]
-        mine.put(Group(jobs, epoch, 0, more=2 - epoch))
+        mine.put(RenderGroup(jobs, epoch, 0, validations_left=2 - epoch))
     mine.close()
     assert [(key, epoch) for key, _, epoch, _ in far.got] == [("val_batch0_pred", epoch) for epoch in range(3)]
     assert sum(len(data) for _, data, *_ in far.got) <= 3.5 * size
@@ -172,7 +173,7 @@ def test_budget_counts_only_what_may_go(render_worker: Callable[..., RenderWorke
     for epoch in range(2):
         jobs = [job(f"val_batch{number}_pred.png", mosaic=number) for number in (1, 2)]
         secret = job("val_batch0_pred.png", cells=(("secret.jpg",), ("b.jpg",)))
-        mine.put(Group([secret, *jobs], epoch, 0, more=1 - epoch))
+        mine.put(RenderGroup([secret, *jobs], epoch, 0, validations_left=1 - epoch))
     mine.close()
     assert [(key, epoch) for key, _, epoch, _ in far.got] == [("val_batch1_pred", 0), ("val_batch1_pred", 1)]
 
@@ -184,7 +185,7 @@ def test_a_broken_logger_is_left_alone_and_others_go_on(
     broken.broken = True
     mine = render_worker([broken, sound])
     for epoch in range(5):
-        mine.put(Group([job()], epoch, 0))
+        mine.put(RenderGroup([job()], epoch, 0))
     mine.close()
     assert len(sound.got) == 5
     failed = [line for line in read_ledger(tmp_path / "media.jsonl") if line.destination == "other:Broken"]
@@ -202,20 +203,18 @@ def test_a_picture_that_fails_is_a_line_and_the_next_is_drawn(
 
     shelf = Shelf()
     mine = render_worker([shelf])
-    mine.put(Group([job("val_batch0_pred.png", draw=draw), job("val_batch1_pred.png")], 0, 0))
+    mine.put(RenderGroup([job("val_batch0_pred.png", draw=draw), job("val_batch1_pred.png")], 0, 0))
     mine.close()
     assert [key for key, *_ in shelf.got] == ["val_batch1_pred"]
     assert lines(tmp_path)[0] == ("val_batch0_pred", "file", "failed", 0)
     assert read_ledger(tmp_path / "media.jsonl")[0].reason == "val image is gone"
 
 
-def test_a_group_that_fails_to_say_its_jobs(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> None:
-    def jobs() -> list[Job]:
-        raise RuntimeError("no")
-
+def test_a_group_that_fails_ends_nothing(render_worker: Callable[..., RenderWorker], tmp_path: Path) -> None:
+    broken: Any = (job(f"{1 // number}.png") for number in range(2))  # its first name cannot be made
     mine = render_worker([Shelf()])
-    mine.put(Group(jobs, 0, 0))
-    mine.put(Group(lambda: [job()], 1, 0))
+    mine.put(RenderGroup(broken, 0, 0))
+    mine.put(RenderGroup([job()], 1, 0))
     mine.close()
     assert [line[3] for line in lines(tmp_path)] == [1, 1]
     assert mine.status.failed == 1
@@ -225,9 +224,9 @@ def test_a_resumed_run_makes_no_doubles(render_worker: Callable[..., RenderWorke
     first, second = Shelf(), Shelf()
     for shelf in (first, second):
         mine = render_worker([shelf])
-        mine.put(Group([job()], 0, 0))
+        mine.put(RenderGroup([job()], 0, 0))
         if shelf is second:
-            mine.put(Group([job()], 1, 5))
+            mine.put(RenderGroup([job()], 1, 5))
         mine.close()
     assert [epoch for _, _, epoch, _ in first.got] == [0]
     assert [epoch for _, _, epoch, _ in second.got] == [1]
@@ -250,8 +249,8 @@ def test_what_stays_the_same_is_drawn_once(render_worker: Callable[..., RenderWo
 
     shelf = Shelf()
     mine = render_worker([shelf], private="a.jpg")
-    for epoch, fixed in enumerate(["x", "x", "y"]):
-        mine.put(Group([job(draw=draw, fixed=fixed)], epoch, 0))
+    for epoch, key in enumerate(["x", "x", "y"]):
+        mine.put(RenderGroup([job(draw=draw, cache_key=key)], epoch, 0))
     mine.close()
     assert calls == [frozenset(), frozenset({0})] * 2
     assert len({data for _, data, *_ in shelf.got}) == 1
@@ -263,7 +262,7 @@ def test_history_keeps_every_epoch(render_worker: Callable[..., RenderWorker], t
     mine = render_worker([], keep_history=True)
     for epoch in (0, 11):
         shade = next(shades)
-        mine.put(Group([job(draw=lambda masked, shade=shade: np.full((8, 8, 3), shade, np.uint8))], epoch, 0))
+        mine.put(RenderGroup([job(draw=lambda masked, shade=shade: np.full((8, 8, 3), shade, np.uint8))], epoch, 0))
     mine.close()
     for epoch, shade in ((0, 10), (11, 20)):
         kept = tmp_path / "history" / f"epoch{epoch:04d}" / "val_batch0_pred.png"
@@ -281,13 +280,13 @@ def test_training_is_not_held_up(render_worker: Callable[..., RenderWorker], tmp
 
     mine = render_worker([])
     for number in range(3):
-        mine.put(Group([job(f"val_batch{number}_pred.png", draw=draw)], 0, 0))
+        mine.put(RenderGroup([job(f"val_batch{number}_pred.png", draw=draw)], 0, 0))
     assert mine.status.pending == 3
     assert not (tmp_path / "val_batch0_pred.png").exists()
     gate.set()
     mine.close()
     assert mine.status.drawn == 3
-    mine.put(Group([job()], 0, 0))
+    mine.put(RenderGroup([job()], 0, 0))
     mine.close()
     assert mine.status.drawn == 3, "a closed render_worker takes nothing"
 
@@ -296,17 +295,17 @@ def test_a_full_disk_leaves_the_old_picture(
     render_worker: Callable[..., RenderWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = render_worker([])
-    mine.put(Group([job()], 0, 0))
+    mine.put(RenderGroup([job()], 0, 0))
     mine.close()
     before = (tmp_path / "val_batch0_pred.png").read_bytes()
 
-    def full(self: Path, data: bytes) -> int:
+    def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
     mine = render_worker([])
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
-        mine.put(Group([job()], 1, 0))
+        patch.setattr(os, "replace", full)
+        mine.put(RenderGroup([job()], 1, 0))
         mine.close()
     assert (tmp_path / "val_batch0_pred.png").read_bytes() == before
     assert lines(tmp_path)[-1] == ("val_batch0_pred", "file", "failed", 1)
@@ -351,7 +350,7 @@ def test_loggers_by_their_class(tmp_path: Path) -> None:
         ("other:Pictured", "other", True),
     ]  # fmt: skip
     assert said == ["Plain gets scalars only: it has no log_image to take pictures with"]
-    sinks[-1].send([Picture("a", tmp_path / "a.jpg", b"")], epoch=4, step=99)
+    sinks[-1].send([RenderedImage(job("a.jpg"), tmp_path / "a.jpg", b"")], epoch=4, step=99)
     assert pictured.got == [("a", [str(tmp_path / "a.jpg")], 4)]
 
 
@@ -363,7 +362,7 @@ def test_tensorboard_gets_the_encoded_bytes(render_worker: Callable[..., RenderW
     mine = render_worker(sinks_of([logger], print))
     for epoch in range(12):
         shade = np.full((50, 70, 3), epoch, np.uint8)
-        mine.put(Group([job("val_batch0_pred.jpg", draw=lambda masked, shade=shade: shade)], epoch, 100 * epoch))
+        mine.put(RenderGroup([job("val_batch0_pred.jpg", draw=lambda masked, shade=shade: shade)], epoch, 100 * epoch))
     mine.close()  # and no more: a run that is killed now has them in its event file
     events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
     events.Reload()

@@ -409,10 +409,11 @@ def test_predictions_are_written_as_ultralytics_writes_them(scored, source: str,
 
 
 def test_without_visibility_no_confidence_is_written() -> None:
-    from aigp_lightning.predictions.formats import Found, json_entry, yolo_lines
+    from aigp_lightning.media.detections import ImageDetections
+    from aigp_lightning.predictions.formats import json_entry, yolo_lines
 
     points = np.array([[[10, 20, 1], [30, 60, 1.0]]])
-    found = Found(np.array([[0, 0, 50, 80.0]]), np.array([0.5]), np.array([1]), points, (80, 100))
+    found = ImageDetections(np.array([[0, 0, 50, 80.0]]), np.array([0.5]), np.array([1]), points, (80, 100))
     two = Keypoints(2, 2, ("nose", "tail"))
     assert yolo_lines(found, two) == "1 0.25 0.5 0.5 1 0.1 0.25 0.3 0.75 0.5\n"
     entry = json_entry(found, "a.png", None, NAMES, two)

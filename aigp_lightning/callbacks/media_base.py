@@ -1,0 +1,166 @@
+"""Options and state of the pictures of a run: what `callbacks/media.py`, which says when they are drawn, builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightning.pytorch.callbacks import Callback
+from lightning_utilities.core.rank_zero import rank_zero_info
+
+from aigp_lightning.errors import warn_user
+from aigp_lightning.media.best_epoch import BestEpochFigures
+from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
+from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.module_facts import closing_kinds
+from aigp_lightning.media.pipeline import start_pipeline
+from aigp_lightning.media.routing import KINDS, Routes, Routing
+from aigp_lightning.media.sinks import recording_sinks, sinks_of
+from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
+from aigp_lightning.media.val_selection import Select, ValImageSelection
+from aigp_lightning.run.lightning_internals import batches_stepped
+from aigp_lightning.types import HasPictures
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+    from lightning.pytorch.loggers import Logger
+
+    from aigp_lightning.media.worker import RenderWorker
+
+
+class MediaBase(Callback):
+    """The options, the way to the drawing thread, and the checkpoint state of `Media`.
+
+    Args:
+        train_batches: mosaics of the first training batches, as the network gets them.
+        val_batches: mosaics of validation images, each drawn with labels and with predictions; 0 for none.
+        val_every_n_epochs: draw them after every so many epochs.
+        max_images: most images in a mosaic.
+        val_select: which validation images: the first, an even spread over the split, the files of val_files, the
+            worst of the first validation (kept from then on), or the worst of each validation (worst_each).
+        val_files: for val_select=files: globs, paths, or a list file with one of these a line.
+        conf: predictions below this confidence are not drawn.
+        routes: who gets which kind of picture; see the group's own options.
+        private: images that no remote destination may see: globs, folders, or a list file (.txt). Train mosaics know
+            all four images that a sample was made of.
+        private_action: mask the cell in what leaves (the file in the run folder shows it), withhold the whole picture,
+            or refuse to start.
+        max_mb: most megabytes of pictures for all remote destinations together; null: no limit. Given up first:
+            validation mosaics one by one, then all mosaics, then the closing curves. Scalars always go.
+        keep_history: keep every epoch's pictures in history/, instead of the latest alone.
+        resuming: the run folder holds what an earlier start of the same run has drawn.
+
+    Raises:
+        ConfigError: an option is out of its range, or val_select and val_files do not go together.
+    """
+
+    def __init__(
+        self,
+        train_batches: int = 3,
+        val_batches: int = 3,
+        val_every_n_epochs: int = 1,
+        max_images: int = 16,
+        val_select: Select = "first",
+        val_files: str | list[str] | None = None,
+        conf: float = 0.25,
+        routes: Routes = Routes(),
+        private: str | list[str] | None = None,
+        private_action: Literal["mask", "withhold", "refuse"] = "mask",
+        max_mb: float | None = None,
+        keep_history: bool = False,
+        *,
+        resuming: bool = False,
+    ) -> None:
+        check_numbers(train_batches, val_batches, val_every_n_epochs, max_images, conf, max_mb)
+        val_select = resolve_select(val_select, val_files)
+        self.train_batches, self.val_batches, self.val_every_n_epochs = train_batches, val_batches, val_every_n_epochs
+        self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
+        self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
+        self.keep_history, self.resuming = keep_history, resuming
+        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, rank_zero_info)
+        self.best = BestEpochFigures()
+        self.render_worker: RenderWorker | None = None
+        self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
+        self._epoch = self._drawn = self._before = -1
+        self._due_by = 0
+        self._closed = self._checked = False
+
+    def flushed(self) -> bool:
+        """True if all pictures up to the end of the last epoch are drawn and delivered."""
+        return self.render_worker is None or self.render_worker.ended(self._due_by)
+
+    def status(self) -> MediaStatus | None:
+        """Return how much was drawn and delivered so far; None before the run starts and off rank zero."""
+        return self.render_worker.status if self.render_worker is not None else None
+
+    def check_data(self, datamodule: object, loggers: Iterable[Logger] = (), routing: Routing | None = None) -> None:
+        """Check the images that the options name against a data set, and say how many are private.
+
+        Args:
+            datamodule: its splits are read; one without `image_files` has nothing to check.
+            loggers: the run's, by which it is decided what would leave; none is opened.
+            routing: used instead of one built from `loggers`.
+
+        Raises:
+            ConfigError: private images would leave, and the run is to refuse that; or what is named fits no image.
+        """
+        self._checked = True
+        if self.val.select == "files" and isinstance(datamodule, HasPictures):
+            self.val.open(datamodule.pictures("val"))
+            self.val.reset()
+        routing = routing or Routing(self.routes, sinks_of(loggers))
+        mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
+        check_private_images(datamodule, self.private, routing, mosaics, refuse, rank_zero_info)
+
+    def start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the ledger and start the thread that draws; on the first process.
+
+        Raises:
+            ConfigError: see `check_data`.
+        """
+        routing = Routing(self.routes, recording_sinks(trainer.loggers, rank_zero_info))
+        if not self._checked:
+            self.check_data(trainer.datamodule, routing=routing)  # type: ignore[attr-defined]
+        self.render_worker = start_pipeline(
+            Path(trainer.default_root_dir),
+            routing,
+            self.private,
+            withhold=self.private_action == "withhold",
+            max_mb=self.max_mb,
+            keep_history=self.keep_history,
+            closing=closing_kinds(module),
+            resuming=self.resuming or bool(trainer.ckpt_path),
+            say=warn_user,
+        )
+        self.wants = {kind: routing.wanted(kind) for kind in KINDS}
+
+    def put(self, trainer: pl.Trainer, jobs: Sequence[RenderJob], epoch: int, validations_left: int = 0) -> None:
+        """Queue pictures of this moment; elsewhere than on the first process nothing happens.
+
+        Args:
+            trainer: it knows the step.
+            jobs: the pictures.
+            epoch: from 0.
+            validations_left: validations with pictures that are still to come.
+        """
+        if self.render_worker is not None:
+            self.render_worker.put(RenderGroup(jobs, epoch, batches_stepped(trainer), validations_left))
+
+    def close(self) -> None:
+        """Wait until all pictures are drawn and delivered. A second call does nothing."""
+        if self.render_worker is not None:
+            self.render_worker.close()
+
+    # ---- checkpoints ------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch's figures, the selected images where they must stay, and the epoch."""
+        shown = self.val.shown if self.val.select == "worst" else None
+        return {"best": self.best.state_dict(), "shown": shown, "epoch": self._epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.best.load_state_dict(state_dict["best"])
+        self.val.shown = state_dict["shown"]
+        self._before = state_dict.get("epoch", -1)  # checkpoints of earlier versions have none

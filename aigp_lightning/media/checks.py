@@ -1,0 +1,100 @@
+"""Checks the options for pictures before a run: numbers, and the images that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.types import HasImageFiles
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.image_patterns import ImagePatterns
+    from aigp_lightning.media.routing import Routing
+    from aigp_lightning.media.val_selection import Select
+
+
+def check_numbers(train: int, val: int, every: int, images: int, conf: float, max_mb: float | None) -> None:
+    """Check that the numbers among the options are in their ranges.
+
+    Args:
+        train: training mosaics.
+        val: validation mosaics.
+        every: epochs from one validation with pictures to the next.
+        images: most images in a mosaic.
+        conf: lowest confidence that is drawn.
+        max_mb: most megabytes for remote destinations; None: no limit.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if min(train, val) < 0 or min(every, images) < 1:
+        raise ConfigError(
+            f"--media.train_batches {train} --media.val_batches {val}: 0 or more; "
+            f"--media.val_every_n_epochs {every} --media.max_images {images}: 1 or more."
+        )
+    if not 0 <= conf <= 1 or (max_mb is not None and max_mb < 0):
+        raise ConfigError(f"--media.conf {conf}: 0 to 1; --media.max_mb {max_mb}: 0 or more, or null.")
+
+
+def resolve_select(select: Select, files: str | list[str] | None) -> Select:
+    """Return how validation images are selected: naming files is enough.
+
+    Raises:
+        ConfigError: files are named for another selection, or none for `files`.
+
+    Example:
+        >>> resolve_select("first", ["a.jpg"])
+        'files'
+    """
+    if files and select == "first":
+        select = "files"
+    if bool(files) != (select == "files"):
+        raise ConfigError("--media.val_select files and --media.val_files go together: name the files to show.")
+    return select
+
+
+def check_private_images(
+    data: object, private: ImagePatterns, routing: Routing, mosaics: tuple[int, int], refuse: bool,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Count the private images of a data set, and check that no picture of them leaves where that is refused.
+
+    Args:
+        data: the datamodule, its splits read; one without `image_files` has nothing to check.
+        private: which images are private.
+        routing: who is to get which kind.
+        mosaics: training and validation mosaics that are drawn.
+        refuse: start no run in which pictures of private images would leave.
+        say: called with the counts.
+
+    Raises:
+        ConfigError: the patterns fit no image, or a picture of a private image would leave and that is refused.
+    """
+    if not private or not isinstance(data, HasImageFiles):
+        return
+    train, val = data.image_files("train"), data.image_files("val")
+    secret = [sum(image in private for image in images) for images in (train, val)]
+    say(
+        f"media.private: {secret[0]} of {len(train)} training and {secret[1]} of {len(val)} validation images are "
+        "private"
+    )
+    if not any(secret):
+        raise ConfigError(
+            f"media.private fits no image of this data set, such as {(train + val)[0]}. Before anything leaves "
+            "unmasked: check the spelling, or set media.private to null for data without private images."
+        )
+    if unused := private.unused():
+        warn_user(f"media.private: no image of this data set fits {', '.join(unused)}")
+    shown = {
+        "train_batch": secret[0] and mosaics[0],
+        "val_labels": secret[1] and mosaics[1],
+        "val_pred": secret[1] and mosaics[1],
+    }
+    leaving = [kind for kind, some in shown.items() if some and routing.remote_recipients(kind)]
+    if refuse and leaving:
+        raise ConfigError(
+            f"private images could be in pictures that leave this machine ({', '.join(leaving)}), and "
+            f"--media.private_action is refuse. Route these kinds elsewhere, for instance "
+            f"--media.routes.{leaving[0]} '[file]', or choose mask or withhold."
+        )

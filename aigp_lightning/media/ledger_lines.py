@@ -1,0 +1,147 @@
+"""The format of the ledger: its entries as lines of JSON, each with the hash of the line before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from typing import Literal
+
+START = "0" * 64
+"""Stands in the first line in place of a hash."""
+Outcome = Literal["written", "sent", "withheld", "failed"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture and what became of it at one destination.
+
+    Attributes:
+        kind: of picture, one of the routes' kinds.
+        key: the name that loggers know it by.
+        file: relative to the run folder, with forward slashes.
+        sha256: of the file's bytes, hexadecimal.
+        bytes: size of the file.
+        step: that scalars were logged at.
+        epoch: from 0.
+        sources: images that the picture shows, by the paths the data set found them at; without those that are masked.
+        destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`.
+        outcome: `written` for a file; `sent`, `withheld` or `failed` for a logger.
+        reason: why it was withheld or failed.
+    """
+
+    kind: str
+    key: str
+    file: str
+    sha256: str
+    bytes: int
+    step: int
+    epoch: int
+    sources: Sequence[str]
+    destination: str
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Entry):
+    """An entry as it stands in the file.
+
+    Attributes:
+        n: number of the line as written, from 0.
+        time: when it was written, UTC.
+        prev: SHA-256 of the line before.
+        number: of the line in the file as it is now, from 1.
+    """
+
+    n: int
+    time: str
+    prev: str
+    number: int = 0
+
+
+class Lines(list[Line]):
+    """The lines of a ledger that can be read, in order.
+
+    Attributes:
+        problems: what is wrong with the file, a sentence each, by line number.
+        due: number that the next line gets.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+        self.due = 0
+
+
+def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
+    """Encode an entry as a line of JSON, without its line end.
+
+    Args:
+        entry: what happened.
+        n: number of the line, from 0.
+        time: when, UTC.
+        prev: SHA-256 of the line before.
+    """
+    content = {"n": n, "time": time, **asdict(entry), "prev": prev}
+    try:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:  # a path that is not valid Unicode: escapes keep it
+        return json.dumps(content).encode("ascii")
+
+
+def parse_line(raw: bytes, number: int = 0) -> Line | None:
+    """Read a line; None if it is none of a ledger.
+
+    Args:
+        raw: its bytes, without the line end.
+        number: of the line in the file, from 1.
+    """
+    try:
+        content = json.loads(raw)
+        line = Line(**content, number=number)
+    except (ValueError, TypeError, RecursionError):  # the last for brackets in brackets
+        return None
+    right = all(isinstance(getattr(line, name), kinds) for name, kinds in _KINDS.items())
+    return line if right and all(isinstance(source, str) for source in line.sources) else None
+
+
+def parse_lines(data: bytes) -> Lines:
+    """Read a ledger's bytes and check the chain of hashes.
+
+    Args:
+        data: the whole file.
+    """
+    lines, prev = Lines(), START
+    rows = data.split(b"\n")
+    for number, raw in enumerate(rows[:-1], 1):
+        line = parse_line(raw, number)
+        if line is None:
+            lines.problems.append(f"line {number} is not a line of a ledger.")
+        else:
+            lines.problems += _breaks(line, prev, lines.due)
+            lines.append(line)
+            lines.due = line.n
+        prev, lines.due = sha256(raw).hexdigest(), lines.due + 1
+    if rows[-1]:
+        lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
+    return lines
+
+
+def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:
+    """Say where a line does not follow the one before it."""
+    where = f"line {line.number} ({line.file}, epoch {line.epoch}, {line.destination})"
+    if line.n != due:
+        yield f"{where} was written as number {line.n}, here number {due} is due: lines were removed or put elsewhere."
+    if line.prev != prev:
+        before = "the first line" if line.number == 1 else f"line {line.number - 1}"
+        yield f"{where} carries another hash than that of what is before it: {before} was changed, removed or added."
+
+
+_NUMBERS = ("n", "bytes", "step", "epoch")
+_KINDS: dict[str, type] = {
+    field.name: int if field.name in _NUMBERS else list if field.name == "sources" else str
+    for field in fields(Line)
+    if field.name != "number"
+}

@@ -1,0 +1,51 @@
+"""What pictures need to know of a module: its class names, the keypoints that lines join, the kinds it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aigp_lightning.media.routing import CLOSING, OF_SOME
+from aigp_lightning.types import HasClassNames, HasClosingKinds, HasKeypoints, Keypoints
+
+
+def class_names(module: object) -> Mapping[int, str]:
+    """Return a module's class names by id; empty for a module without any.
+
+    Example:
+        >>> class_names(object())
+        {}
+    """
+    return module.names if isinstance(module, HasClassNames) else {}
+
+
+def keypoints_of(module: object) -> Keypoints | None:
+    """Return what a module knows about its keypoints; None for a module without any.
+
+    Example:
+        >>> keypoints_of(object()) is None
+        True
+    """
+    found = module.keypoints if isinstance(module, HasKeypoints) else None
+    return found if isinstance(found, Keypoints) else None
+
+
+def keypoint_edges(module: object) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of keypoints that pictures join by a line; none for a module without keypoints.
+
+    Example:
+        >>> keypoint_edges(object())
+        ()
+    """
+    keypoints = keypoints_of(module)
+    return () if keypoints is None else keypoints.edges
+
+
+def closing_kinds(module: object) -> tuple[str, ...]:
+    """Return the kinds of picture that are drawn when this module's training ends.
+
+    Example:
+        >>> closing_kinds(object())
+        ('curves', 'confusion_matrix', 'results')
+    """
+    own = module.closing_kinds if isinstance(module, HasClosingKinds) else ()
+    return tuple(kind for kind in CLOSING if kind not in OF_SOME or kind in own)

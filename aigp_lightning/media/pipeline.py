@@ -1,0 +1,67 @@
+"""Puts a picture's way together: renderer, worker, delivery with its budget, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigp_lightning.media.budget import Budget
+from aigp_lightning.media.delivery import Delivery
+from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
+from aigp_lightning.media.renderer import Renderer
+from aigp_lightning.media.worker import RenderWorker
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.image_patterns import ImagePatterns
+    from aigp_lightning.media.routing import Routing
+
+
+def start_pipeline(
+    folder: Path,
+    routing: Routing,
+    private: ImagePatterns,
+    *,
+    withhold: bool = False,
+    max_mb: float | None = None,
+    keep_history: bool = False,
+    closing: Sequence[str] = (),
+    resuming: bool = False,
+    say: Callable[[str], None] = print,
+) -> RenderWorker:
+    """Open the ledger and start the thread that renders and delivers.
+
+    Args:
+        folder: the run folder.
+        routing: who is to get which kind.
+        private: images that must not leave the machine.
+        withhold: keep a picture with a private image from remote destinations, rather than mask its cell.
+        max_mb: most megabytes for all remote destinations together; None: no limit.
+        keep_history: keep every epoch's file.
+        closing: kinds that are drawn when training ends, for which the budget keeps room.
+        resuming: the ledger that is there is of this run.
+        say: called with what the user should know.
+
+    Raises:
+        OSError: the ledger cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.routing import Routes, Routing
+        >>> from aigp_lightning.media.types import RenderGroup, RenderJob
+        >>> job = RenderJob("results", "results.png", lambda masked: np.full((8, 8, 3), 90, np.uint8))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     worker = start_pipeline(Path(folder), Routing(Routes(), []), ImagePatterns(None, "--media.private"))
+        ...     worker.put(RenderGroup([job], epoch=0, step=0))
+        ...     worker.close()
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['media.jsonl', 'results.png']
+    """
+    ledger = Ledger(folder / LEDGER_FILE, resuming)
+    sent = ledger.total(destinations=[sink.name for sink in routing.sinks if sink.remote])
+    budget = Budget(max_mb, sent, say)
+    budget.reserve_for({kind: routing.remote_recipients(kind) for kind in closing})
+    renderer = Renderer(folder, routing, private, withhold)
+    return RenderWorker(renderer, Delivery(folder, ledger, routing, budget, say, keep_history))

@@ -1,0 +1,155 @@
+"""The types on a picture's way: a copied batch, what to draw, what was drawn. The last one is the ledger's `Entry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aigp_lightning.media.image_patterns import ImagePatterns
+
+
+@dataclass(frozen=True)
+class BatchSnapshot:
+    """A training batch as the network got it, copied.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB.
+        bboxes: (N, 4) cxcywh as fractions.
+        cls: (N,) class ids.
+        batch_idx: (N,) which image a box belongs to.
+        keypoints: (N, K, 3) x and y as fractions, visibility; or None.
+        files: (B,) path of every image.
+        sources: (B,) every image whose pixels are in it.
+    """
+
+    images: NDArray[np.uint8]
+    bboxes: NDArray[Any]
+    cls: NDArray[Any]
+    batch_idx: NDArray[Any]
+    keypoints: NDArray[Any] | None
+    files: list[str]
+    sources: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """A picture to draw.
+
+    Attributes:
+        kind: one of `KINDS`.
+        name: of the file.
+        draw: given the numbers of the cells to mask, returns the picture as (H, W, 3) uint8 RGB.
+        cells: for every cell the images whose pixels are in it; empty where a picture shows none.
+        mosaic: number among the mosaics of its kind, from 0.
+        cache_key: stays the same as long as the picture does, which is then drawn once. None: drawn every time.
+
+    Example:
+        >>> import numpy as np
+        >>> job = RenderJob("results", "results.png", lambda masked: np.zeros((8, 8, 3), np.uint8))
+        >>> job.key
+        'results'
+    """
+
+    kind: str
+    name: str
+    draw: Callable[[frozenset[int]], NDArray[np.uint8]]
+    cells: tuple[tuple[str, ...], ...] = ()
+    mosaic: int = 0
+    cache_key: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name that loggers know it by: the file's stem."""
+        return Path(self.name).stem
+
+    def private_cells(self, private: ImagePatterns) -> frozenset[int]:
+        """Return the numbers of the cells that have pixels of a private image."""
+        return frozenset(number for number, cell in enumerate(self.cells) if private.any(cell))
+
+    def sources(self, hidden: frozenset[int] = frozenset()) -> list[str]:
+        """Return every image that the picture shows, once, without those of hidden cells alone."""
+        shown = (cell for number, cell in enumerate(self.cells) if number not in hidden)
+        return list(dict.fromkeys(image for cell in shown for image in cell))
+
+
+@dataclass(frozen=True)
+class RenderGroup:
+    """Pictures of one moment; a logger gets them together, with one epoch and step.
+
+    Attributes:
+        jobs: the pictures.
+        epoch: from 0.
+        step: that scalars are logged at now.
+        validations_left: validations with pictures that are still to come after this one.
+    """
+
+    jobs: Sequence[RenderJob]
+    epoch: int
+    step: int
+    validations_left: int = 0
+
+
+@dataclass(frozen=True)
+class RenderedImage:
+    """A picture that was drawn, as the bytes of a file in the run folder.
+
+    Attributes:
+        job: what was asked for.
+        path: of the file.
+        data: its bytes; empty where there is no picture.
+        hidden: its masked cells.
+        reason: why nobody may get it, or why it could not be drawn; empty if all is well.
+        masked: the variant for remote destinations, where that is another one.
+    """
+
+    job: RenderJob
+    path: Path
+    data: bytes
+    hidden: frozenset[int] = frozenset()
+    reason: str = ""
+    masked: RenderedImage | None = None
+
+    @property
+    def key(self) -> str:
+        """The name that loggers know it by."""
+        return self.job.key
+
+    def variant(self, remote: bool) -> RenderedImage:
+        """Return what a destination may have: the masked picture if it is remote and there is one, else the whole."""
+        return self.masked if remote and self.masked is not None else self
+
+
+@dataclass
+class MediaStatus:
+    """Counters of what was drawn and delivered so far.
+
+    Attributes:
+        drawn: files written.
+        kept: pictures given to loggers on this machine.
+        sent: pictures given to remote destinations.
+        withheld: pictures that a remote destination did not get, for privacy or budget.
+        failed: pictures that could not be drawn or delivered.
+        megabytes: given to remote destinations, 10⁶ bytes.
+        pending: groups that wait.
+    """
+
+    drawn: int = 0
+    kept: int = 0
+    sent: int = 0
+    withheld: int = 0
+    failed: int = 0
+    megabytes: float = 0.0
+    pending: int = 0
+
+    def __str__(self) -> str:
+        """Say in words what there was."""
+        return (
+            f"{self.drawn} drawn, {self.kept} to loggers on this machine, {self.sent} to remote ones "
+            f"({self.megabytes:.1f} MB), {self.withheld} withheld, {self.failed} failed"
+        )
