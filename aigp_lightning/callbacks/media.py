@@ -1,4 +1,4 @@
-"""When pictures are drawn. `media/` knows what is on them, who gets them and what is recorded."""
+"""When pictures are drawn. `media/` draws, delivers and records them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.callbacks.media_base import MediaBase
 from aigp_lightning.callbacks.results import read_rows
-from aigp_lightning.media.module_facts import class_names, closing_kinds, keypoint_edges
+from aigp_lightning.media.module_facts import class_names, closing_kinds
+from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import label_jobs, results_job, train_job
 from aigp_lightning.media.routing import validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
@@ -85,7 +86,7 @@ class Media(MediaBase):
             copies = gather_on_first(trainer, shares[0]())
             shares = [lambda copy=copy: copy for copy in copies]  # type: ignore[misc]
             sources = [cell for copy in copies for cell in copy.sources]
-        names, edges = class_names(pl_module), keypoint_edges(pl_module)
+        names, edges = class_names(pl_module), edges_of(pl_module)
         self.put(trainer, [train_job(batch_idx, shares, sources, names, self.max_images, edges)], epoch=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -140,5 +141,5 @@ class Media(MediaBase):
         self._drawn = trainer.current_epoch
         limits = trainer.max_epochs or 0, trainer.check_val_every_n_epoch, self.val_every_n_epochs
         left = len(validation_epochs(trainer.current_epoch + 1, *limits))
-        jobs = self.val.jobs(class_names(pl_module), keypoint_edges(pl_module))
+        jobs = self.val.jobs(class_names(pl_module), edges_of(pl_module))
         self.put(trainer, jobs, trainer.current_epoch, left)

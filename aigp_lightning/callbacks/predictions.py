@@ -24,7 +24,7 @@ FOLDER = "predictions"
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Write predictions to `predictions/` in the run folder, while the network goes on.
+    """Write predictions to `predictions/` in the run folder, while the network continues.
 
     `images/<name>.jpg` and `videos/<name>.mp4` are drawn at the original's resolution. `labels/<name>.txt` (for videos
     `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original;

@@ -1,1 +1,1 @@
-"""Pictures: what is drawn. Arrays in, picture out; no trainer and no logger."""
+"""The way of a picture: render job, rendered image, delivery, ledger. No trainer, and loggers in `sinks.py` alone."""

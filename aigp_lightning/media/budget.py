@@ -38,7 +38,7 @@ class Budget:
         self.sent, self.say = sent, say
         self.mosaics: int | None = None  # validation mosaics an epoch that still go; None: all
         self._reserve = 0
-        self._told: set[str] = set()
+        self._said: set[str] = set()
 
     def reserve_for(self, recipients: Mapping[str, int]) -> None:
         """Keep room for the closing pictures.
@@ -61,7 +61,7 @@ class Budget:
         now, room = before, self.limit - self._reserve - self.sent
         while now > 1 and sum(sizes[:now]) * epochs > room:
             now -= 1
-        if now and sum(sizes[:now]) > room:  # the last one goes on as long as there is room
+        if now and sum(sizes[:now]) > room:  # the last one goes as long as there is room
             now = 0
         self.mosaics = now if self.mosaics is not None or now < len(sizes) else None
         if now and now < before:
@@ -84,7 +84,7 @@ class Budget:
         return False
 
     def _tell(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._said:
+            self._said.add(what)
             limit = (self.limit or 0) / MEGA
             self.say(f"media.max_mb is {limit:g} and {self.sent / MEGA:.1f} MB are sent: {what}. Files stay complete.")

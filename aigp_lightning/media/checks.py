@@ -63,7 +63,7 @@ def check_private_images(
     Args:
         data: the datamodule, its splits read; one without `image_files` has nothing to check.
         private: which images are private.
-        routing: who is to get which kind.
+        routing: the destinations of each kind.
         mosaics: training and validation mosaics that are drawn.
         refuse: start no run in which pictures of private images would leave.
         say: called with the counts.
@@ -93,8 +93,12 @@ def check_private_images(
     }
     leaving = [kind for kind, some in shown.items() if some and routing.remote_recipients(kind)]
     if refuse and leaving:
-        raise ConfigError(
-            f"private images could be in pictures that leave this machine ({', '.join(leaving)}), and "
-            f"--media.private_action is refuse. Route these kinds elsewhere, for instance "
-            f"--media.routes.{leaving[0]} '[file]', or choose mask or withhold."
-        )
+        raise ConfigError(_refusal(leaving))
+
+
+def _refusal(leaving: list[str]) -> str:
+    return (
+        f"private images could be in pictures that leave this machine ({', '.join(leaving)}), and "
+        f"--media.private_action is refuse. Route these kinds elsewhere, for instance "
+        f"--media.routes.{leaving[0]} '[file]', or choose mask or withhold."
+    )

@@ -1,4 +1,4 @@
-"""Decides who gets a rendered picture, writes and delivers it, and records every outcome."""
+"""Decides the destinations of a rendered picture, writes and delivers it, and records every outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Delivery:
     Args:
         folder: the run folder.
         ledger: the record.
-        routing: who is to get which kind.
+        routing: the destinations of each kind.
         budget: of the remote destinations.
         say: called with what the user should know.
         keep_history: keep every epoch's file.

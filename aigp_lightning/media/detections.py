@@ -21,7 +21,7 @@ class ImageDetections:
         scores: (n,) float32 confidence.
         labels: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels and confidence; may lie outside the image. Or None.
-        shape: height and width of the image, pixels; None where nobody asks.
+        shape: height and width of the image, pixels; None where it is not needed.
     """
 
     boxes: NDArray[Any]

@@ -1,4 +1,4 @@
-"""What pictures need to know of a module: its class names, the keypoints that lines join, the kinds it adds."""
+"""Asks a module for what pictures need: class names, keypoints, and the kinds of picture that it adds."""
 
 from __future__ import annotations
 
@@ -27,17 +27,6 @@ def keypoints_of(module: object) -> Keypoints | None:
     """
     found = module.keypoints if isinstance(module, HasKeypoints) else None
     return found if isinstance(found, Keypoints) else None
-
-
-def keypoint_edges(module: object) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of keypoints that pictures join by a line; none for a module without keypoints.
-
-    Example:
-        >>> keypoint_edges(object())
-        ()
-    """
-    keypoints = keypoints_of(module)
-    return () if keypoints is None else keypoints.edges
 
 
 def closing_kinds(module: object) -> tuple[str, ...]:

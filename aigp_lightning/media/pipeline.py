@@ -18,22 +18,14 @@ if TYPE_CHECKING:
 
 
 def start_pipeline(
-    folder: Path,
-    routing: Routing,
-    private: ImagePatterns,
-    *,
-    withhold: bool = False,
-    max_mb: float | None = None,
-    keep_history: bool = False,
-    closing: Sequence[str] = (),
-    resuming: bool = False,
-    say: Callable[[str], None] = print,
-) -> RenderWorker:
+    folder: Path, routing: Routing, private: ImagePatterns, *, withhold: bool = False, max_mb: float | None = None,
+    keep_history: bool = False, closing: Sequence[str] = (), resuming: bool = False, say: Callable[[str], None] = print,
+) -> RenderWorker:  # fmt: skip
     """Open the ledger and start the thread that renders and delivers.
 
     Args:
         folder: the run folder.
-        routing: who is to get which kind.
+        routing: the destinations of each kind.
         private: images that must not leave the machine.
         withhold: keep a picture with a private image from remote destinations, rather than mask its cell.
         max_mb: most megabytes for all remote destinations together; None: no limit.

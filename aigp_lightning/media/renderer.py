@@ -25,7 +25,7 @@ class Renderer:
 
     Args:
         folder: the run folder.
-        routing: who is to get which kind.
+        routing: the destinations of each kind.
         private: images that must not leave the machine.
         withhold: keep a picture with a private image from remote destinations, rather than mask its cell.
 
@@ -61,18 +61,18 @@ class Renderer:
         Raises:
             Exception: whatever drawing and encoding raise. If only masking fails, the picture is withheld.
         """
-        whole = RenderedImage(job, self.folder / job.name, self._encoded(job, frozenset()))
+        local = RenderedImage(job, self.folder / job.name, self._encoded(job, frozenset()))
         hidden = job.private_cells(self.private)
         if not hidden or not self.routing.remote_recipients(job.kind):
-            return whole
+            return local
         if self.withhold:
-            return replace(whole, masked=replace(whole, reason="private image"))
+            return replace(local, masked=replace(local, reason="private image"))
         try:
             data = self._encoded(job, hidden)
         except Exception as error:
             reason = f"private image, and masking it failed: {first_line(error)}"
-            return replace(whole, masked=replace(whole, reason=reason))
-        return replace(whole, masked=RenderedImage(job, self.folder / MASKED / job.name, data, hidden))
+            return replace(local, masked=replace(local, reason=reason))
+        return replace(local, masked=RenderedImage(job, self.folder / MASKED / job.name, data, hidden))
 
     def _try(self, job: RenderJob) -> RenderedImage:
         try:

@@ -11,7 +11,8 @@ import torch
 
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
-from aigp_lightning.media.module_facts import class_names, keypoint_edges
+from aigp_lightning.media.module_facts import class_names
+from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import train_job
 from aigp_lightning.media.snapshot import snapshot_batch
 
@@ -40,6 +41,6 @@ def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module:
     buffer = io.BytesIO()
     torch.save({**facts, "batch": tensors}, buffer)
     write_atomic(stem.with_suffix(".pt"), buffer.getbuffer())
-    names, edges = class_names(module), keypoint_edges(module)
+    names, edges = class_names(module), edges_of(module)
     job = train_job(0, [lambda: snapshot], snapshot.sources, names, MOST_CELLS, edges)
     write_atomic(stem.with_suffix(".jpg"), encode(job.draw(frozenset()), ".jpg"))

@@ -104,7 +104,7 @@ class RenderedImage:
         path: of the file.
         data: its bytes; empty where there is no picture.
         hidden: its masked cells.
-        reason: why nobody may get it, or why it could not be drawn; empty if all is well.
+        reason: why no destination may have it, or why it could not be drawn; empty if all is well.
         masked: the variant for remote destinations, where that is another one.
     """
 
@@ -121,7 +121,7 @@ class RenderedImage:
         return self.job.key
 
     def variant(self, remote: bool) -> RenderedImage:
-        """Return what a destination may have: the masked picture if it is remote and there is one, else the whole."""
+        """Return what a destination may have: the masked picture if it is remote and there is one."""
         return self.masked if remote and self.masked is not None else self
 
 

@@ -27,7 +27,7 @@ class RenderWorker:
 
     Args:
         renderer: draws and encodes.
-        delivery: decides who gets what, delivers and records.
+        delivery: decides, delivers and records.
     """
 
     def __init__(self, renderer: Renderer, delivery: Delivery) -> None:

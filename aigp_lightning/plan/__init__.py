@@ -1,1 +1,1 @@
-"""What a run would draw and hand over, before it starts."""
+"""Forecasts what a run would draw and deliver, before it starts."""

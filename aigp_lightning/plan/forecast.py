@@ -14,7 +14,8 @@ from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.media.encode import picture_size
-from aigp_lightning.media.module_facts import closing_kinds, keypoint_edges
+from aigp_lightning.media.module_facts import closing_kinds
+from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import (
     confusion_jobs,
     corner_error_job,
@@ -90,7 +91,7 @@ class Forecast:
     Attributes:
         files: every file.
         epochs: epochs after which validation pictures are drawn, from 0.
-        routing: who gets which kind.
+        routing: the destinations of each kind.
         withheld: what the budget would hold back, in words.
     """
 
@@ -125,14 +126,14 @@ class Forecaster:
         module: it is not built.
         data: the datamodule.
         media: the run's callback.
-        routing: who would get which kind.
+        routing: the destinations of each kind.
     """
 
     def __init__(self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing) -> None:
         self.trainer, self.module, self.data, self.media, self.routing = trainer, module, data, media, routing
         self.names = dict(data.names)
         module.setup_from_data(data)
-        self.edges = keypoint_edges(module)
+        self.edges = edges_of(module)
         self.renderer = Renderer(Path(), routing, media.private, media.private_action == "withhold")
 
     def forecast(self) -> Forecast:

@@ -102,7 +102,7 @@ class PredictionFiles:
             self._close_video()
         except Exception as error:
             self.failure = UserError(f"{self.folder}: predictions cannot be written: {error}")
-            while self._tasks.get() is not None:  # nobody may be left waiting for room in the queue
+            while self._tasks.get() is not None:  # or the network would wait for room in the queue forever
                 pass
 
     def _one(self, part: TextIO, index: int, found: ImageDetections | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from aigp_lightning.media.module_facts import class_names, closing_kinds, keypoint_edges
+from aigp_lightning.media.module_facts import class_names, closing_kinds, keypoints_of
 from aigp_lightning.media.routing import CLOSING, KINDS, Routes, Routing, validation_epochs
 
 
@@ -46,21 +46,17 @@ def test_only_modules_that_say_so_have_corner_errors() -> None:
     assert closing_kinds(Gates()) == CLOSING
 
 
-def test_a_module_s_names_and_edges() -> None:
+def test_a_module_s_names_and_keypoints() -> None:
     from aigp_lightning.types import Keypoints
 
     class Module:
-        def __init__(self) -> None:
-            self.names = {0: "gate"}
+        def __init__(self, keypoints: object) -> None:
+            self.names, self.keypoints = {0: "gate"}, keypoints
 
-        keypoints = Keypoints(2, 3, ("nose", "tail"), edges=((0, 1),))
-
-    assert (class_names(Module()), keypoint_edges(Module())) == ({0: "gate"}, ((0, 1),))
-
-    class Plain:
-        keypoints = True  # something else of that name
-
-    assert (class_names(Plain()), keypoint_edges(Plain())) == ({}, ())
+    ends = Keypoints(2, 3, ("nose", "tail"), edges=((0, 1),))
+    assert (class_names(Module(ends)), keypoints_of(Module(ends))) == ({0: "gate"}, ends)
+    assert keypoints_of(Module(True)) is None, "something else of that name"
+    assert (class_names(object()), keypoints_of(object())) == ({}, None)
 
 
 @pytest.mark.parametrize(
