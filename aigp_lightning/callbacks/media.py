@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.callbacks.media_base import MediaBase
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aigp_lightning.types import DetectionBatch, StepOutput
 
 
-class Media(MediaBase):
+class Media(MediaBase, Callback):
     """Draw the pictures of a run and hand them to its loggers, as configured; nothing else leaves through here.
 
     Example:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.errors import warn_user
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from aigp_lightning.media.worker import RenderWorker
 
 
-class MediaBase(Callback):
+class MediaBase:
     """The options, the way to the drawing thread, and the checkpoint state of `Media`.
 
     Args:
