@@ -27,6 +27,11 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
 
     Raises:
         ConfigError: one is not.
+
+    Example:
+        >>> check_numbers(train=3, val=3, every=1, images=16, conf=1.25, max_mb=None)
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --media.conf 1.25: 0 to 1; --media.max_mb None: 0 or more, or null.
     """
     if min(train, val) < 0 or min(every, images) < 1:
         raise ConfigError(

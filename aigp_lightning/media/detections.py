@@ -22,6 +22,11 @@ class ImageDetections:
         labels: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels and confidence; may lie outside the image. Or None.
         shape: height and width of the image, pixels; None where it is not needed.
+
+    Example:
+        >>> found = ImageDetections(np.array([[0.0, 0, 50, 80]]), np.array([0.9]), np.array([1]), shape=(80, 100))
+        >>> len(found.boxes), found.keypoints
+        (1, None)
     """
 
     boxes: NDArray[Any]

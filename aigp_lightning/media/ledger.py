@@ -134,6 +134,9 @@ def read_ledger(path: Path) -> Lines:
     Args:
         path: the file.
 
+    Returns:
+        Its lines, with what is wrong with the file in `problems`.
+
     Raises:
         OSError: it cannot be read.
     """

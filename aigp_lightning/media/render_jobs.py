@@ -57,6 +57,14 @@ def train_job(
         names: class names by id.
         limit: most cells.
         edges: pairs of keypoints that are joined.
+
+    Example:
+        >>> nothing = {"bboxes": np.zeros((0, 4)), "cls": np.zeros(0), "batch_idx": np.zeros(0), "keypoints": None}
+        >>> images = np.zeros((2, 32, 32, 3), np.uint8)
+        >>> batch = BatchSnapshot(images, **nothing, files=["a.jpg", "b.jpg"], sources=[("a.jpg",), ("b.jpg", "c.jpg")])
+        >>> job = train_job(0, [lambda: batch], batch.sources, {0: "gate"}, limit=16)
+        >>> job.name, job.sources(), job.draw(frozenset()).shape
+        ('train_batch0.jpg', ['a.jpg', 'b.jpg', 'c.jpg'], (32, 64, 3))
     """
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
@@ -108,6 +116,12 @@ def val_jobs(
         found: what the model found in each.
         names: class names by id.
         edges: pairs of keypoints that are joined.
+
+    Example:
+        >>> from aigp_lightning.media.detections import NOTHING
+        >>> cells = [Cell(np.zeros((32, 32, 3), np.uint8), np.zeros((0, 4)), np.zeros(0))]
+        >>> [job.name for job in val_jobs(0, ["a.jpg"], lambda: cells, [NOTHING], {0: "gate"})]
+        ['val_batch0_labels.jpg', 'val_batch0_pred.jpg']
     """
 
     def labels(masked: frozenset[int]) -> NDArray[np.uint8]:
@@ -149,6 +163,10 @@ def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[RenderJob]:
     Args:
         matrix: (nc + 1, nc + 1) counts [predicted, true], background last.
         names: class names by id.
+
+    Example:
+        >>> [job.key for job in confusion_jobs(np.array([[9, 1], [2, 0]]), {0: "gate"})]
+        ['confusion_matrix', 'confusion_matrix_normalized']
     """
 
     def draw(normalize: bool) -> NDArray[np.uint8]:
@@ -167,6 +185,10 @@ def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
 
     Args:
         rows: gives the rows of `results.csv`; called in the drawing thread.
+
+    Example:
+        >>> results_job(lambda: [{"epoch": 1, "train/box_loss": 0.5}]).name
+        'results.png'
     """
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:

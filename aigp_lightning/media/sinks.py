@@ -54,6 +54,10 @@ def sink_of(logger: Logger) -> Sink | None:
 
     Args:
         logger: any of Lightning's; classes derived from W&B's or TensorBoard's count as these.
+
+    Example:
+        >>> sink_of(TensorBoardLogger("logs")).remote, sink_of(CSVLogger("logs"))
+        (False, None)
     """
     return OtherSink(logger) if isinstance(logger, LogsImages) else None
 

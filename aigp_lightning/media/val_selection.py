@@ -216,6 +216,17 @@ def image_f1(found: ImageDetections, batch: DetectionBatch, row: int, detector: 
         batch: it holds the labels.
         row: the image in the batch.
         detector: says which boxes are right.
+
+    Example:
+        >>> import torch
+        >>> class AllRight:
+        ...     def match(self, prediction, boxes, labels):
+        ...         return torch.ones(len(prediction.boxes), 10)
+        >>> found = ImageDetections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+        >>> batch = {"img": torch.zeros(1, 3, 8, 8), "batch_idx": torch.tensor([0, 0, 0]), "cls": torch.zeros(3),
+        ...          "bboxes": torch.full((3, 4), 0.5)}
+        >>> image_f1(found, batch, 0, AllRight())  # one of three boxes is found
+        0.5
     """
     import torch
 
