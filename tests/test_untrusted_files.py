@@ -21,9 +21,10 @@ from torch import nn
 from ultralytics.nn.modules.block import TorchVision
 from ultralytics.nn.tasks import DetectionModel
 
-from aigp_lightning.checkpoints.load import load_module
 from aigp_lightning.errors import WeightsError
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.registry import load_module
+from aigp_lightning.modules.yolo.build import build_model
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 
 NAMES = {0: "gate", 1: "tree"}
 Cli = Callable[..., int]
@@ -58,7 +59,7 @@ def touch(name: str = "ran") -> str:
 
 def network() -> Any:
     """A network of three layers, as `save_pt` would write it."""
-    model: Any = bridge.build_model(TINY, NAMES, {}).half()
+    model: Any = build_model(TINY, NAMES, {}).half()
     model.args = {"task": "detect"}
     return model
 
@@ -156,7 +157,7 @@ EVIL = [{**TINY, "activation": touch()}, {**TINY, "backbone": [[-1, 1, "Conv", [
 def test_what_a_pickled_model_would_do_is_not_done(model: Callable[[], Any]) -> None:
     torch.save({"model": model(), "ema": None}, "evil.pt")
     with pytest.raises(WeightsError, match=r"evil\.pt"):
-        bridge.load_weights("evil.pt")
+        load_weights("evil.pt")
     assert not Path("ran").exists()
 
 
@@ -167,7 +168,7 @@ def test_attributes_that_stand_in_for_methods_are_left_out(name: str) -> None:
     for hooks in ("_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"):
         model.__dict__[hooks] = OrderedDict({0: DetectionModel})
     torch.save({"model": model}, "evil.pt")
-    loaded = bridge.load_weights("evil.pt")
+    loaded = load_weights("evil.pt")
     assert type(loaded) is DetectionModel
     assert name not in vars(loaded)
     assert not any(vars(part)[hooks] for part in loaded.modules() for hooks in ("_forward_hooks", "_forward_pre_hooks"))
@@ -180,8 +181,8 @@ def test_what_was_allowed_before_stays_allowed(tmp_path: Path) -> None:
     """Reading a file neither adds to PyTorch's list of classes nor takes from it."""
     with torch.serialization.safe_globals([SimpleNamespace]):
         before = set(torch.serialization.get_safe_globals())
-        bridge.save_pt(tmp_path / "a.pt", bridge.build_model(TINY, NAMES, {}), metrics={"fitness": 0.5})
-        bridge.load_weights(tmp_path / "a.pt")
+        save_pt(tmp_path / "a.pt", build_model(TINY, NAMES, {}), metrics={"fitness": 0.5})
+        load_weights(tmp_path / "a.pt")
         assert set(torch.serialization.get_safe_globals()) == before
 
 
@@ -194,7 +195,7 @@ def test_a_fused_model_loads() -> None:
         model.fuse(verbose=False)
         assert not any(".bn." in key for key in model.state_dict())
         torch.save({"model": model}, "fused.pt")
-        torch.testing.assert_close(bridge.load_weights("fused.pt").eval()(picture)[0], expected, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(load_weights("fused.pt").eval()(picture)[0], expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

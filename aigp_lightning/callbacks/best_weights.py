@@ -1,4 +1,4 @@
-"""`weights/best.pt`: the best epoch in Ultralytics' form."""
+"""`weights/best.pt`, or what the family has in its place: the best epoch as a file that its other programs open."""
 
 from __future__ import annotations
 
@@ -7,51 +7,80 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
+from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.errors import warn_user
+from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.run.folder import LAST
+from aigp_lightning.run.lightning_internals import datamodule_of
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
 class BestWeights(Callback):
-    """Write the best checkpoint as a `.pt` that `ultralytics.YOLO` opens, when training ends, however it ends."""
+    """Write the best checkpoint in the family's own form when training ends, however it ends.
+
+    A family without such a form has the checkpoint alone.
+    """
 
     def __init__(self) -> None:
         self._trained = self._written = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The checkpoint that the run goes on from, if it does, is accepted: what lies in the folder is this run's."""
+        """Note that what lies in the folder is this run's: a checkpoint that it resumes from was accepted."""
         self._trained, self._written = True, False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The run is complete, or was stopped early."""
+        """Write when the run is complete, or was stopped early."""
         self._write(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A run that was stopped after its last epoch goes on with nothing left to train."""
+        """Write for a run that was stopped after its last epoch, and resumes with nothing left to train."""
         if not self._written:
             self._write(trainer, pl_module)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """The run was interrupted: keep what it has. One that was refused has nothing, and the folder is another's."""
+        """Write for a run that was interrupted. One that was refused has nothing, and the folder is another's."""
         if self._trained:
             self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._written = True
-        checkpoint = cast("ModelCheckpoint | None", trainer.checkpoint_callback)
-        source = Path(trainer.default_root_dir) / LAST  # what a run without validation has
-        if checkpoint is not None and checkpoint.best_model_path:
-            source = Path(checkpoint.best_model_path)
-        if not trainer.is_global_zero or not source.is_file():
+        source = _best_checkpoint(trainer)
+        if not trainer.is_global_zero or not source.is_file() or not isinstance(pl_module, BaseModule):
             return
-        best = source.with_name("best.pt")
-        data: Any = getattr(trainer, "datamodule", None)
-        settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
+        if pl_module.portable_suffix is None:
+            return
+        best = source.with_name(f"best{pl_module.portable_suffix}")
         try:
-            from aigp_lightning.checkpoints.load import checkpoint_to_pt
-
-            checkpoint_to_pt(source, best, train_args=settings)
+            _write_portable(source, best, type(pl_module), datamodule_of(trainer))
         except Exception as error:  # the checkpoint is safe; a copy of it in another form must not end the run
             warn_user(f"could not write {best}: {error}. `export` can, from {source}.")
+
+
+def _best_checkpoint(trainer: pl.Trainer) -> Path:
+    """Return the best checkpoint, or the last one where a run without validation has no best."""
+    checkpoint = cast("ModelCheckpoint | None", trainer.checkpoint_callback)
+    if checkpoint is not None and checkpoint.best_model_path:
+        return Path(checkpoint.best_model_path)
+    return Path(trainer.default_root_dir) / LAST
+
+
+def _write_portable(source: Path, target: Path, kind: type[BaseModule], data: Any) -> None:
+    """Write a checkpoint's averaged weights in its family's own form.
+
+    Args:
+        source: the checkpoint.
+        target: the file.
+        kind: class of the module that wrote it.
+        data: the datamodule that it was trained on.
+
+    Raises:
+        WeightsError: the checkpoint cannot be read.
+        OSError: the file cannot be written.
+    """
+    settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
+    content = read_checkpoint(source)
+    deployment = kind.from_checkpoint(content, source).deployment
+    if deployment is not None:
+        deployment.write_portable(target, int(content.get("epoch", -1)), settings)

@@ -1,4 +1,4 @@
-"""Train the last epochs on whole pictures."""
+"""Training the last epochs on single pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
+
+from aigp_lightning.run.lightning_internals import datamodule_of
+from aigp_lightning.types import ClosesMosaic
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -16,6 +19,12 @@ class CloseMosaic(Callback):
 
     Args:
         epochs: how many last epochs; 0 never closes.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> trainer = pl.Trainer(max_epochs=30, logger=False, enable_checkpointing=False, accelerator="cpu")
+        >>> [CloseMosaic(10).closes(trainer, epoch) for epoch in (19, 20)]
+        [False, True]
     """
 
     def __init__(self, epochs: int = 10) -> None:
@@ -23,13 +32,13 @@ class CloseMosaic(Callback):
         self._closed = False
 
     def closes(self, trainer: pl.Trainer, epoch: int) -> bool:
-        """Whether an epoch, from 0, is one of the last."""
+        """True if an epoch, from 0, is one of the last."""
         return self.epochs > 0 and trainer.max_epochs is not None and epoch >= trainer.max_epochs - self.epochs
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close when the time has come; a resumed run closes at once."""
-        close = getattr(trainer.datamodule, "close_mosaic", None)  # type: ignore[attr-defined]
-        if not self._closed and close is not None and self.closes(trainer, trainer.current_epoch):
+        """Close the mosaic before the first of the last epochs; a resumed run may do so at once."""
+        data = datamodule_of(trainer)
+        if not self._closed and isinstance(data, ClosesMosaic) and self.closes(trainer, trainer.current_epoch):
             self._closed = True
-            close()
+            data.close_mosaic()
             rank_zero_info(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.run.lightning_internals import set_default_root_dir
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -15,4 +17,4 @@ class SyncRunFolder(Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Take over the first process's folder."""
-        cast("Any", trainer)._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
+        set_default_root_dir(trainer, trainer.strategy.broadcast(trainer.default_root_dir))

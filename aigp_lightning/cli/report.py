@@ -45,7 +45,7 @@ def print_report(model: BaseModule) -> None:
     Args:
         model: it holds the table, and its metrics a `CornerReport` where it finds keypoints.
     """
-    print_table(model.table)
+    print_table(model.table or [])
     if (report := _corner_report(model)) is not None:
         print_corners(report)
 
@@ -129,7 +129,7 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
         "metrics": {key: value for key, value in metrics.items() if not key.startswith(("train/", "lr/"))},
         "imgsz": data.imgsz,
         "images": model.table[0]["images"] if model.table else 0,
-        "classes": list(model.table),
+        "classes": list(model.table or []),
     }
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}

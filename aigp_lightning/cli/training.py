@@ -281,8 +281,8 @@ class AigpCLI(LightningCLI):
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
         if self.trainer.is_global_zero:
-            folder = Path(self.trainer.default_root_dir)
-            print(f"run folder: {folder}\nbest weights: {folder / 'weights' / 'best.pt'}")
+            folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
+            print(f"run folder: {folder}\nbest weights: {folder / 'weights' / f'best{suffix}'}")
 
     def after_validate(self) -> None:
         """Print and write the metrics."""
@@ -293,7 +293,7 @@ class AigpCLI(LightningCLI):
         self._report()
 
     def _report(self) -> None:
-        if not self.trainer.is_global_zero or not hasattr(self.model, "table"):
+        if not self.trainer.is_global_zero or self.model.table is None:
             return  # processes that were spawned have the metrics, and are gone
         print_report(self.model)
         if (target := self.config[self.verb].run.json) is not None:

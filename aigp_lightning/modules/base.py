@@ -1,94 +1,130 @@
-"""What every detector shares: steps, optimizer, validation, checkpoint contents. One level of inheritance."""
+"""The contract of a model family: what a module answers, and the steps that all families share.
+
+Over 250 lines, since a contract that is to be read before a family is written stands in one file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from aigp_lightning.checkpoints.load import checkpoint_metadata, restore_rng_state, rng_state
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, check_fits, checkpoint_metadata
+from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
-from aigp_lightning.modules.yolo.optim import OptimConfig, Schedule
-from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
+from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
+from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
+from aigp_lightning.run.rng import restore_rng_state, rng_state
+from aigp_lightning.types import Deployment, DetectionBatch, Keypoints, Prediction, StepOutput
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
-    from aigp_lightning.modules.metrics.detection import DetectionMetrics
+    from typing_extensions import Self
 
 
 class BaseModule(pl.LightningModule):
-    """Training, validation and checkpointing of a detector, whatever its family.
+    """A detector of any family, trained by Lightning.
 
-    A subclass says how its network is built (`build_network`), what its loss is (`compute_loss`) and what it finds
-    (`evaluate`, `predict_batch`). The network waits for the data set's class names, so it is built when Lightning
-    calls `configure_model`.
-
-    Optimization is manual: accumulation grows during warm-up and runs on over the end of an epoch, as in Ultralytics,
-    and the loss of accumulated batches is summed, not averaged.
+    A family sets `family` and fills in `build_network`, `network_description`, `compute_loss`, `evaluate`,
+    `predict_batch` and Lightning's `configure_optimizers`; everything else has an answer here that it may replace.
+    Optimization is Lightning's automatic one, unless the family sets `automatic_optimization = False` and has a
+    `training_step` of its own. The network waits for the data set's class names, so it is built when Lightning calls
+    `configure_model`. `modules/registry.py` says which class opens a family's checkpoints.
 
     Args:
-        optim: see `OptimConfig`.
-        conf: lowest confidence that validation keeps.
-        predict_conf: lowest confidence that `predict` keeps.
-        iou: overlap above which suppression drops the weaker box.
-        max_det: most boxes an image.
+        conf: lowest confidence that validation keeps, 0…1.
+        predict_conf: lowest confidence that `predict` keeps, 0…1.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
     """
 
-    task = "detect"
-    loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
+    family: str = ""
+    """Name of the family in checkpoints; see `modules/registry.py`."""
+    task: str = "detect"
+    """`detect` or `pose`; runs are kept apart by it."""
+    loss_names: tuple[str, ...] = ("loss",)
+    """Components of the loss, in the order of logs and plots."""
     curve_prefixes: tuple[str, ...] = ("",)
-    """Of the files of its curves, one for each set."""
+    """Prefixes of the files of its curves, one for each set."""
     keypoints: Keypoints | None = None
     """What the data set says about keypoints, for modules that find any."""
+    weights: str | None = None
+    """File of pretrained weights that the network starts from."""
 
-    def __init__(
-        self,
-        optim: OptimConfig,
-        conf: float,
-        predict_conf: float,
-        iou: float,
-        max_det: int,
-        channels_last: bool,
-    ) -> None:
+    portable_suffix: str | None = None
+    """Suffix of the family's own weights file, such as `.pt`; None where it has none."""
+
+    def __init__(self, conf: float = 0.001, predict_conf: float = 0.25, channels_last: bool = False) -> None:
         super().__init__()
-        self.automatic_optimization = False
-        self.optim, self.conf, self.predict_conf, self.iou, self.max_det = optim, conf, predict_conf, iou, max_det
-        self.channels_last = channels_last
+        self.conf, self.predict_conf, self.channels_last = conf, predict_conf, channels_last
         self.network: nn.Module | None = None
         self.names: dict[int, str] = {}
-        self.schedule: Schedule | None = None
         self.metrics: DetectionMetrics | None = None
+        self.table: list[dict[str, Any]] | None = None
         self.val_losses = BatchLosses()
-        self._last_step = -1
-        self._pending: dict[str, Tensor] = {}
-        self._random: dict[str, Any] | None = None
+        self._rng_state: dict[str, Any] | None = None
 
-    # ---- what a family fills in -------------------------------------------------------------------------------------
+    # ---- what a family answers --------------------------------------------------------------------------------------
 
     def build_network(self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None = None) -> nn.Module:
-        """Build the network for these classes, or as a checkpoint's `network_description` says."""
+        """Build the network.
+
+        Args:
+            names: class names by id; None takes those of `weights`.
+            description: a checkpoint's `network_description`; it then decides, not the constructor's arguments.
+
+        Raises:
+            WeightsError: the weights do not fit.
+        """
+        raise NotImplementedError
+
+    def network_description(self) -> dict[str, Any]:
+        """Return plain values from which `build_network` rebuilds the network without the data set."""
         raise NotImplementedError
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, summed over the batch's images, and its detached components by name."""
+        """Return the loss (scalar), and its detached components by the names of `loss_names`.
+
+        Args:
+            batch: as `preprocess_batch` returns it.
+        """
         raise NotImplementedError
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
-        """One forward pass for both the loss components and the predictions."""
+        """Return loss components and predictions of one forward pass, in eval mode.
+
+        Args:
+            batch: as `preprocess_batch` returns it.
+        """
         raise NotImplementedError
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
-        """What the model finds in each image, above `conf`."""
+        """Find the objects in each image.
+
+        Args:
+            batch: as `preprocess_batch` returns it; its labels are not looked at.
+            conf: lowest confidence kept, 0…1.
+
+        Returns:
+            One an image, boxes in network-input pixels, best first.
+        """
         raise NotImplementedError
+
+    def match(self, prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
+        """Match what was found in an image with its labels, by overlap and class, each label once.
+
+        Args:
+            prediction: best first.
+            boxes: (m, 4) xyxy, labelled boxes, network-input pixels.
+            labels: (m,) their classes.
+
+        Returns:
+            bool (n, 10), on the CPU: True where a prediction is right at IoU 0.5, 0.55, … 0.95.
+        """
+        return match_boxes(prediction, boxes, labels)
 
     def setup_from_data(self, data: Any) -> None:
         """Learn what the network's shape depends on besides the class names; called before it is built.
@@ -103,130 +139,120 @@ class BaseModule(pl.LightningModule):
         return False
 
     def build_metrics(self) -> DetectionMetrics:
-        """What a validation counts."""
-        from aigp_lightning.modules.metrics.detection import DetectionMetrics
-
+        """Return the metrics of a validation, empty."""
         return DetectionMetrics(self.names)
+
+    @property
+    def wants_keypoints(self) -> bool:
+        """True if batches must have `keypoints`."""
+        return False
 
     @property
     def closing_kinds(self) -> tuple[str, ...]:
         """Kinds of picture, drawn when training ends, that only some tasks have."""
         return ()
 
-    def boosted_lr_parameter_ids(self) -> set[int]:
-        """`id`s of parameters that MuSGD trains faster."""
-        return set()
+    @property
+    def deployment(self) -> Deployment | None:
+        """The files in which other programs open the built network; None where there are none."""
+        return None
+
+    def preprocess_batch(self, batch: Any) -> Any:
+        """Turn bytes into fractions 0…1, on the device, in the network's memory layout.
+
+        Args:
+            batch: as the loader gave it, moved to the device.
+        """
+        return {**batch, "img": batch["img"].to(torch.float32, memory_format=self.memory_format).div_(255)}
+
+    def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
+        """Return a batch of random images, ready for `compute_loss`, to measure the memory that it needs.
+
+        Args:
+            images: how many.
+            imgsz: their sides, pixels.
+            crowd: objects in each.
+            device: where its tensors are.
+        """
+        return random_batch(images, imgsz, crowd, device, self.memory_format, self.keypoints)
 
     # ---- building ---------------------------------------------------------------------------------------------------
 
     @property
     def fitting(self) -> bool:
-        """Whether a trainer is training this module, rather than validating or predicting with it."""
-        return self._trainer is not None and self.trainer.state.fn == "fit"
+        """True while a trainer trains this module, rather than validates or predicts with it."""
+        return trainer_of(self) is not None and self.trainer.state.fn == "fit"
 
     @property
-    def epochs(self) -> int:
-        """Length of the run; 1 without a trainer."""
-        return (self.trainer.max_epochs if self._trainer is not None else None) or 1
+    def memory_format(self) -> torch.memory_format:
+        """Memory layout of the network and of its images."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def configure_model(self) -> None:
         """Build the network once the data set's classes are known; later calls do nothing.
 
         `predict` has no data set: the network then comes from `weights`, or later from the checkpoint.
+
+        Raises:
+            ConfigError: the trainer has no datamodule.
         """
-        if self.network is not None or self._trainer is None:
+        if self.network is not None or trainer_of(self) is None:
             return
-        data = getattr(self.trainer, "datamodule", None)
+        data, names = datamodule_of(self.trainer), None
         if data is None:
             raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
-        names = None
         if self.trainer.state.fn != "predict":
             self.setup_from_data(data)
             names = dict(data.names)
-        if names is not None or getattr(self, "weights", None):
-            self.set_network(self.build_network(names))
+        if names is not None or self.weights:
+            self.set_network(self.build_network(names), names)
 
-    def set_network(self, network: nn.Module) -> None:
-        """Install a built network: its memory layout, class names and metrics."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        self.network = network.to(memory_format=layout)  # type: ignore[call-overload]
-        self.names = dict(cast("Any", network).names)
+    def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
+        """Install a built network.
+
+        Args:
+            network: see `build_network`.
+            names: its class names by id; None where the network itself knows them.
+        """
+        self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.names = dict(names or {})
         self.metrics = self.build_metrics()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Bytes to fractions, on the device, in the network's memory layout."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        return {**batch, "img": batch["img"].to(torch.float32, memory_format=layout).div_(255)}
-
-    def configure_optimizers(self) -> Optimizer:
-        """Build optimizer and schedule for the run's length and batch."""
-        from aigp_lightning.modules.yolo.optim import build_optimizer, nominal_steps, resolve_optimizer, scaled_decay
-
-        data, epochs = cast("Any", self.trainer).datamodule, self.trainer.max_epochs or 0
-        if epochs < 1:
-            raise ConfigError("--trainer.max_epochs must be 1 or more: the schedule is laid out over the whole run.")
-        assert self.trainer.estimated_stepping_batches  # asking for it makes Lightning load the training data now
-        batches = int(self.trainer.num_training_batches)
-        steps = nominal_steps(data.train_images, epochs, self.optim, data.batch_size)
-        choice = resolve_optimizer(self.optim, len(self.names), steps)
-        self.schedule = Schedule.plan(self.optim, choice, epochs, batches, data.batch_size)
-        assert self.network is not None
-        return build_optimizer(
-            self.network, choice, scaled_decay(self.optim, data.batch_size), self.boosted_lr_parameter_ids()
-        )
+        """Preprocess a batch that has arrived on the device."""
+        return self.preprocess_batch(batch)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    def training_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
-        """Accumulate one batch and, when due, step."""
-        assert self.schedule is not None
-        optimizer = cast("Any", self.optimizers())
-        accumulate = self.schedule.apply(optimizer.optimizer, self.current_epoch, batch_idx)
-        iteration = batch_idx + self.schedule.batches * self.current_epoch
-        due = iteration - self._last_step >= accumulate
-        loss, items = self.compute_loss(batch)
-        # What waits for its step over the end of an epoch is exchanged too, so that one process's checkpoint holds all.
-        with self._exchange(due or self.trainer.is_last_batch):
-            self.manual_backward(loss * self.trainer.world_size)  # DDP averages gradients; the loss is a sum
-        if due:
-            optimizer.step()
-            optimizer.zero_grad()
-            self._last_step = iteration
-        self.log_dict({f"train/{key}": value for key, value in items.items()}, on_epoch=True, on_step=False,
-                      batch_size=1, sync_dist=True)  # fmt: skip
-        if self.trainer.is_last_batch:
-            rates = {f"lr/pg{index}": group["lr"] for index, group in enumerate(optimizer.param_groups)}
-            self.log_dict(rates, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
-        return {"loss": loss.detach(), "loss_items": items}
-
-    def _exchange(self, due: bool) -> Any:
-        """Exchange gradients between processes only where asked to."""
-        wrapper = self.trainer.model
-        return nullcontext() if due or not isinstance(wrapper, DistributedDataParallel) else wrapper.no_sync()
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip, after the gradients were unscaled."""
-        if self.optim.clip_norm > 0:
-            assert self.network is not None
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.clip_norm)
-
     def on_train_start(self) -> None:
-        """Put back gradients that waited for their step when the run was stopped, and the state of chance."""
-        for name, parameter in self.named_parameters():
-            if name in self._pending:
-                parameter.grad = self._pending[name].to(parameter.device)
-        self._pending = {}
-        if self._random is not None:
-            restore_rng_state(self._random)
-        self._random = None
+        """Restore the RNG state of the checkpoint that the run resumes from."""
+        if self._rng_state is not None:
+            restore_rng_state(self._rng_state)
+        self._rng_state = None
+
+    def training_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
+        """Compute the loss of one batch; Lightning does the rest."""
+        loss, items = self.compute_loss(batch)
+        self.log_step(items)
+        return {"loss": loss, "loss_items": items}
+
+    def log_step(self, items: Mapping[str, Tensor]) -> None:
+        """Log a training step's loss components, and after the epoch's last batch the learning rates.
+
+        Args:
+            items: scalars by name.
+        """
+        losses = {f"train/{key}": value for key, value in items.items()}
+        self.log_dict(losses, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
+        if self.trainer.is_last_batch:
+            groups = cast("Any", self.optimizers()).param_groups
+            rates = {f"lr/pg{index}": group["lr"] for index, group in enumerate(groups)}
+            self.log_dict(rates, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
 
     # ---- validation -------------------------------------------------------------------------------------------------
 
-    def on_validation_model_zero_grad(self) -> None:
-        """Keep gradients that wait for their step; Lightning would drop them to make room."""
-
     def validation_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
-        """Loss components and metrics of one batch."""
+        """Compute loss components and predictions of one batch, and add them to the metrics."""
         assert self.metrics is not None
         if not len(batch["img"]):  # this process's share of the last group of images is empty
             nothing = dict.fromkeys(self.loss_names, torch.tensor(0.0))
@@ -239,7 +265,7 @@ class BaseModule(pl.LightningModule):
         return output
 
     def on_validation_epoch_end(self) -> None:
-        """Compute the metrics over the whole split, and start anew."""
+        """Compute and log the metrics over the whole split, and reset them."""
         assert self.metrics is not None
         results = self.metrics.compute()
         fitness = results.pop("fitness")
@@ -252,62 +278,61 @@ class BaseModule(pl.LightningModule):
         self.val_losses.reset()
 
     def test_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
-        """As validation, on the test split."""
+        """Do on the test split what `validation_step` does."""
         return self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
-        """As validation, on the test split."""
+        """Do on the test split what `on_validation_epoch_end` does."""
         self.on_validation_epoch_end()
 
     def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
-        """What the model finds in each image."""
+        """Find the objects in each image, above `predict_conf`."""
         return self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else []
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run and a reader outside a trainer need."""
-        checkpoint["aigp"] = {
+        checkpoint[METADATA] = {
             "names": dict(self.names),
             "task": self.task,
+            "family": self.family,
             "network": self.network_description(),
-            "last_step": self._last_step,
-            "optim": asdict(self.optim),
         }
-        checkpoint["random_state"] = rng_state()
-        waiting = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and bool(p.grad.any())}
-        if waiting:
-            checkpoint["pending_gradients"] = waiting
-
-    def network_description(self) -> dict[str, Any]:
-        """Plain values from which the network can be rebuilt without the data set."""
-        return {}
+        checkpoint[RNG_STATE] = rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint is ours and fits the data set.
+        """Check that the checkpoint fits module and data set, and build the network where there is none yet.
 
         Raises:
-            WeightsError: another program's checkpoint, another task, or other classes.
+            WeightsError: another program's checkpoint, another family or task, other classes, or another network.
         """
-        path = str((self.trainer.ckpt_path if self._trainer is not None else None) or "this checkpoint")
+        path = str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
         ours = checkpoint_metadata(checkpoint, path)
-        if ours["task"] != self.task:
-            raise WeightsError(f"{path} is of a {ours['task']} model; the configuration asks for {self.task}.")
-        if self.names and len(ours["names"]) != len(self.names):
-            raise WeightsError(
-                f"{path} knows {len(ours['names'])} classes ({_short(ours['names'])}), the data set "
-                f"{len(self.names)} ({_short(self.names)}). Use the data set it was trained on, or start from its "
-                "exported .pt with --model.weights, which adapts the classes."
-            )
+        check_fits(ours, path, self.family, self.task, self.names)
         if self.network is None or ours["network"] != self.network_description():
             if self.fitting:
                 raise WeightsError(f"{path} holds another network than --model.variant. Resume with its own config.")
-            self.set_network(self.build_network(self.names or ours["names"], ours["network"]))
-        self._last_step = int(ours.get("last_step", -1))
-        self._pending = checkpoint.get("pending_gradients", {})
-        self._random = checkpoint.get("random_state")
+            names = self.names or ours["names"]
+            self.set_network(self.build_network(names, ours["network"]), names)
+        self._rng_state = checkpoint.get(RNG_STATE)
 
+    @classmethod
+    def from_checkpoint(cls, content: dict[str, Any], path: str | Path) -> Self:
+        """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
 
-def _short(names: Mapping[int, str]) -> str:
-    shown = list(names.values())[:4]
-    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
+        Args:
+            content: see `read_checkpoint`.
+            path: where it was read from, for errors.
+
+        Raises:
+            WeightsError: its weights do not fit its description.
+        """
+        module = cls()
+        module.on_load_checkpoint(content)
+        try:
+            module.load_state_dict(content["state_dict"])
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+            why = first_line(error)
+            raise WeightsError(f"the weights in {path} do not fit the network that it describes: {why}") from error
+        return module.eval()

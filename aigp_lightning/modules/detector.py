@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning_utilities.core.rank_zero import rank_zero_info
 
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, class_weights
+from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
-from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
+from aigp_lightning.modules.yolo.optimization import YoloOptimization
+from aigp_lightning.run.lightning_internals import trainer_of
+from aigp_lightning.types import Deployment, DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,20 @@ class DetectorModule(BaseModule):
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
             0.5 is in between and a start. Or one number for each class, in the order of the data set.
+
+    Example:
+        >>> import torch
+        >>> module = DetectorModule("yolo11n").eval()
+        >>> module.set_network(module.build_network({0: "gate", 1: "tree"}))
+        >>> batch = module.example_batch(images=1, imgsz=64, crowd=2, device=torch.device("cpu"))
+        >>> loss, items = module.compute_loss(batch)
+        >>> list(items)
+        ['box_loss', 'cls_loss', 'dfl_loss']
     """
+
+    family = "yolo"
+    portable_suffix = ".pt"
+    loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
 
     def __init__(
         self,
@@ -69,11 +87,13 @@ class DetectorModule(BaseModule):
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
     ) -> None:
-        super().__init__(optim, conf, predict_conf, iou, max_det, channels_last)
+        super().__init__(conf, predict_conf, channels_last)
+        self.automatic_optimization = False
         check_class_weights(class_weights)
-        self.class_weights = class_weights
-        self._weighed: NDArray[np.float32] | None = None
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
+        self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
+        self.optimization = YoloOptimization(optim)
+        self._loss_weights: NDArray[np.float32] | None = None
 
     def setup_from_data(self, data: Any) -> None:
         """Weigh the classes by what the training split has of them."""
@@ -84,25 +104,35 @@ class DetectorModule(BaseModule):
 
         names = dict(data.names)
         counts = np.bincount(data.label_table("train")[0], minlength=len(names))
-        self._weighed = class_weights(self.class_weights, counts, names)
-        if self._weighed is not None:
-            shown = zip(names.values(), self._weighed, counts, strict=True)
+        self._loss_weights = class_weights(self.class_weights, counts, names)
+        if self._loss_weights is not None:
+            shown = zip(names.values(), self._loss_weights, counts, strict=True)
             rank_zero_info(
                 "class weights: " + ", ".join(f"{name} {weight:.3g} ({count} objects)" for name, weight, count in shown)
             )
 
-    def set_network(self, network: nn.Module) -> None:
-        """Install a built network, and name its losses and weigh its classes."""
-        from aigp_lightning.modules.yolo.bridge import loss_names
+    def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
+        """Install a built network, name its losses and weigh its classes.
 
-        super().set_network(network)
+        Args:
+            network: see `build_network`.
+            names: class names by id; those that the network carries, where not given.
+        """
+        from aigp_lightning.modules.yolo.loss import loss_names
+
+        super().set_network(network, names or cast("Any", network).names)
         self.loss_names = loss_names(network)
-        self._weigh()
+        self._weigh_classes()
 
-    def _weigh(self) -> None:
-        from aigp_lightning.modules.yolo.bridge import weigh_classes
+    def _weigh_classes(self) -> None:
+        from aigp_lightning.modules.yolo.loss import weigh_classes
 
-        weigh_classes(cast("nn.Module", self.network), self._weighed)
+        weigh_classes(cast("nn.Module", self.network), self._loss_weights)
+
+    @property
+    def deployment(self) -> Deployment:
+        """Ultralytics' `.pt`, ONNX and TorchScript."""
+        return YoloDeployment(cast("nn.Module", self.network))
 
     def build_network(self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None = None) -> nn.Module:
         """Build the YOLO, and start it from `weights` if given.
@@ -114,26 +144,28 @@ class DetectorModule(BaseModule):
         Raises:
             WeightsError: the weights are of another task, or (outside training) of other classes.
         """
-        from aigp_lightning.modules.yolo import bridge
+        from aigp_lightning.modules.yolo import build
+        from aigp_lightning.modules.yolo import weights as files
 
-        source = bridge.load_weights(self.weights) if self.weights and description is None else None
-        if source is not None and getattr(source, "task", None) != self.task:
+        source: Any = files.load_weights(self.weights) if self.weights and description is None else None
+        if source is not None and source.task != self.task:
             raise WeightsError(f"{self.weights} is a {source.task} model; this configuration trains {self.task}.")
-        gains, epochs = asdict(self.gains), self.epochs
+        trainer = trainer_of(self)
+        gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1
         if source is not None and not self.fitting:
-            theirs = _as_dict(cast("Any", source).names)
+            theirs = dict(source.names)
             if names is not None and len(theirs) != len(names):
                 raise WeightsError(
                     f"{self.weights} knows {len(theirs)} classes, the data set {len(names)}. Metrics need the same "
                     "classes; `fit` adapts them."
                 )
-            return bridge.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
+            return build.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
         variant = self.variant if description is None else description.get("yaml")
         if not isinstance(variant, str | Mapping):
             raise WeightsError("this checkpoint does not describe its network.")
-        network = bridge.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
+        network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
-            taken, total = bridge.transfer_weights(network, source)
+            taken, total = files.transfer_weights(network, source)
             rank_zero_info(f"took {taken} of {total} tensors from {self.weights}")
         self._freeze(network)
         return network
@@ -149,15 +181,34 @@ class DetectorModule(BaseModule):
 
     def on_train_epoch_end(self) -> None:
         """Advance losses that anneal over the epochs."""
-        from aigp_lightning.modules.yolo.bridge import epoch_end
+        from aigp_lightning.modules.yolo.loss import epoch_end
 
         epoch_end(cast("nn.Module", self.network))
 
-    def boosted_lr_parameter_ids(self) -> set[int]:
-        """The classification branch."""
-        from aigp_lightning.modules.yolo.bridge import class_logit_parameters
+    def configure_optimizers(self) -> Optimizer:
+        """Build Ultralytics' optimizer and schedule for the run's length and batch."""
+        from aigp_lightning.modules.yolo.build import class_logit_parameters
 
-        return class_logit_parameters(cast("nn.Module", self.network))
+        network = cast("nn.Module", self.network)
+        return self.optimization.configure(self.trainer, network, len(self.names), class_logit_parameters(network))
+
+    def on_train_start(self) -> None:
+        """Restore what waited in the checkpoint that the run resumes from: gradients and the RNG state."""
+        self.optimization.restore_gradients(self)
+        super().on_train_start()
+
+    def training_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
+        """Accumulate one batch and, when due, step."""
+        loss, items = self.optimization.step(self, batch_idx, lambda: self.compute_loss(batch))
+        self.log_step(items)
+        return {"loss": loss.detach(), "loss_items": items}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients, after they were unscaled."""
+        self.optimization.clip(cast("nn.Module", self.network))
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Keep gradients that wait for their step; Lightning would drop them to make room."""
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return box + class + DFL loss times the batch size, and the components (not times the batch size)."""
@@ -165,8 +216,8 @@ class DetectorModule(BaseModule):
         return loss.sum(), items
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
-        """One forward pass for loss components and predictions, several labels a box allowed."""
-        from aigp_lightning.modules.yolo.bridge import noted_divisors
+        """Return loss components and predictions of one forward pass, several labels a box allowed."""
+        from aigp_lightning.modules.yolo.loss import noted_divisors
 
         network = cast("Any", self.network)
         raw = network(batch["img"])
@@ -176,7 +227,7 @@ class DetectorModule(BaseModule):
         return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
-        """What the model finds in each image above `conf`, one label a box."""
+        """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
         return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
 
     def match(self, prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
@@ -195,7 +246,7 @@ class DetectorModule(BaseModule):
         return match_predictions(prediction.boxes, prediction.labels, boxes, labels)
 
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
-        from aigp_lightning.modules.yolo.bridge import nms
+        from aigp_lightning.modules.yolo.nms import nms
 
         rows = nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label)
         return self._predictions(rows)
@@ -205,24 +256,22 @@ class DetectorModule(BaseModule):
         return [Prediction(row[:, :4].float(), row[:, 4].float(), row[:, 5].long()) for row in rows]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the classes' weights: the checkpoint then validates with the same loss, without the training split."""
+        """Add waiting gradients, and the classes' weights: the same validation loss without the training split."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["aigp"]["class_weights"] = None if self._weighed is None else self._weighed.tolist()
+        self.optimization.save(self, checkpoint)
+        checkpoint[METADATA]["class_weights"] = None if self._loss_weights is None else self._loss_weights.tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the checkpoint, see `BaseModule`; outside training its classes' weights come with it."""
         super().on_load_checkpoint(checkpoint)
+        self.optimization.load(checkpoint)
         if not self.fitting:
             import numpy as np
 
-            kept = checkpoint["aigp"].get("class_weights")
-            self._weighed = None if kept is None else np.asarray(kept, dtype=np.float32)
-            self._weigh()
+            kept = checkpoint[METADATA].get("class_weights")
+            self._loss_weights = None if kept is None else np.asarray(kept, dtype=np.float32)
+            self._weigh_classes()
 
     def network_description(self) -> dict[str, Any]:
-        """The model YAML's content."""
+        """Return the content of the model's YAML."""
         return {"yaml": dict(cast("Any", self.network).yaml)}
-
-
-def _as_dict(names: Any) -> dict[int, str]:
-    return dict(names) if isinstance(names, Mapping) else dict(enumerate(names))

@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import DataError, WeightsError, warn_user
 from aigp_lightning.modules.detector import DetectorModule, LossGains
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
+from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.types import Keypoints, Prediction
 
 CORNERS = 4
@@ -73,9 +75,9 @@ class PoseModule(DetectorModule):
             raise DataError(
                 f"{data.spec.file}: a pose model needs keypoints, but 'kpt_shape' is missing; add it, as [4, 3]"
             )
-        if self._gates and self.camera is not None and self._trainer is not None:
+        if self._gates and self.camera is not None and trainer_of(self) is not None:
             split = "test" if self.trainer.state.fn == "test" else "val"
-            _compare(self.camera, [record.shape for record in data.scan(split).records])
+            _warn_of_other_cameras(self.camera, [record.shape for record in data.scan(split).records])
 
     def build_network(self, names: Any, description: Any = None) -> Any:
         """Build the YOLO, see `DetectorModule`; the keypoints come from the data set, else from the weights.
@@ -83,7 +85,7 @@ class PoseModule(DetectorModule):
         Raises:
             WeightsError: the weights find other keypoints than the data set has.
         """
-        from aigp_lightning.modules.yolo.bridge import keypoint_shape
+        from aigp_lightning.modules.yolo.build import keypoint_shape
 
         network = super().build_network(names, description)
         shape = keypoint_shape(network)
@@ -102,11 +104,16 @@ class PoseModule(DetectorModule):
             )
 
     def build_metrics(self) -> Any:
-        """Metrics of boxes, keypoints and gates."""
+        """Return the metrics of boxes, keypoints and gates, empty."""
         from aigp_lightning.modules.metrics.pose import PoseMetrics
 
         assert self.keypoints is not None
         return PoseMetrics(self.names, self.keypoints, self.camera if self._gates else None)
+
+    @property
+    def wants_keypoints(self) -> bool:
+        """True: batches must have `keypoints`."""
+        return True
 
     @property
     def _gates(self) -> bool:
@@ -118,7 +125,7 @@ class PoseModule(DetectorModule):
         return ("corner_error",) if self._gates and self.camera is not None else ()
 
     def _predictions(self, rows: list[Any]) -> list[Prediction]:
-        """Boxes as the detector's, and keypoints; without visibility every keypoint counts as seen."""
+        """Convert what NMS left, with keypoints; without visibility every keypoint counts as seen."""
         import torch
 
         assert self.keypoints is not None
@@ -132,10 +139,10 @@ class PoseModule(DetectorModule):
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the data set says about keypoints."""
+        """Add what the data set says about keypoints."""
         super().on_save_checkpoint(checkpoint)
         if self.keypoints is not None:
-            checkpoint["aigp"]["keypoints"] = asdict(self.keypoints)
+            checkpoint[METADATA]["keypoints"] = asdict(self.keypoints)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the checkpoint, see `BaseModule`; without a data set its keypoints come from there.
@@ -143,18 +150,18 @@ class PoseModule(DetectorModule):
         Raises:
             WeightsError: it finds other keypoints than the data set has.
         """
-        ours = checkpoint.get("aigp")
+        ours = checkpoint.get(METADATA)
         if isinstance(ours, dict) and ours.get("keypoints"):
             theirs = Keypoints(**ours["keypoints"])
             self.keypoints = self.keypoints or theirs
             if ours.get("task") == self.task:
-                path = self.trainer.ckpt_path if self._trainer is not None else None
+                path = self.trainer.ckpt_path if trainer_of(self) is not None else None
                 self._check_shape((theirs.count, theirs.numbers), str(path or "the checkpoint"))
         super().on_load_checkpoint(checkpoint)
 
 
-def _compare(camera: GateCamera, shapes: Sequence[tuple[int, int]]) -> None:
-    """Say it where pictures, (height, width) in pixels, cannot be the camera's."""
+def _warn_of_other_cameras(camera: GateCamera, shapes: Sequence[tuple[int, int]]) -> None:
+    """Warn of pictures that cannot be the camera's, by their heights and widths in pixels."""
     others = int((~of_camera(np.array(shapes, np.float64).reshape(-1, 2), camera)).sum())
     if others:
         warn_user(
@@ -165,7 +172,12 @@ def _compare(camera: GateCamera, shapes: Sequence[tuple[int, int]]) -> None:
 
 
 def keypoints_of(network: Any, shape: tuple[int, int]) -> Keypoints:
-    """What an Ultralytics pose model knows about its keypoints."""
+    """Return what an Ultralytics pose model knows about its keypoints.
+
+    Args:
+        network: the model.
+        shape: how many keypoints it finds, and how many numbers it gives for each.
+    """
     from aigp_lightning.data.keypoint_yaml import default_edges
 
     names = getattr(network, "kpt_names", None) or {}

@@ -1,13 +1,81 @@
-"""Lightning's private names that this package relies on, each in one place; contract tests hold what they mean."""
+"""Lightning's private names that this package relies on, each in one place.
+
+Private names move between releases. What needs one asks a function of this file; what overrides or inherits one stands
+in `INHERITED`. `tests/run/test_lightning_internals.py` fails when Lightning loses a name or changes what it does.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import lightning.pytorch as pl
+    from lightning.pytorch.strategies import DDPStrategy
+
+INHERITED = (
+    ("lightning.pytorch.cli.LightningCLI", "_parse_ckpt_path"),  # cli/training.py: no options from a checkpoint
+    ("lightning.pytorch.cli.LightningCLI", "_run_subcommand"),  # cli/training.py: memory advice; cli/plan.py: no run
+    ("lightning.pytorch.cli.LightningCLI", "_parser"),  # cli/training.py: the resolved configuration
+    ("lightning.pytorch.callbacks.WeightAveraging", "on_train_batch_end"),  # callbacks/ema.py: our own update
+)
+"""Methods that a class of ours overrides or calls: class, name."""
+INHERITED_ATTRIBUTES = (
+    ("lightning.pytorch.callbacks.WeightAveraging", "_average_model"),  # callbacks/ema.py
+    ("lightning.pytorch.callbacks.WeightAveraging", "_latest_update_step"),  # callbacks/ema.py
+    ("lightning.pytorch.loggers.WandbLogger", "_wandb_init"),  # loggers/wandb.py: options for wandb.init
+    ("lightning.pytorch.loggers.WandbLogger", "_experiment"),  # loggers/wandb.py: the run
+    (
+        "lightning.pytorch.loggers.TensorBoardLogger",
+        "_experiment",
+    ),  # loggers/tensorboard.py: the writer
+)
+"""Attributes that a class of ours inherits and uses: class, name."""
+
+
+def trainer_of(module: pl.LightningModule) -> pl.Trainer | None:
+    """Return the trainer that a module is attached to; None without one, where `module.trainer` raises.
+
+    Args:
+        module: any of Lightning's.
+    """
+    return module._trainer
+
+
+def datamodule_of(trainer: pl.Trainer) -> Any:
+    """Return the datamodule of a run; None where there is none, and Lightning sets no attribute.
+
+    Args:
+        trainer: it has been asked to fit, validate, test or predict.
+    """
+    return vars(trainer).get("datamodule")
 
 
 def batches_stepped(trainer: pl.Trainer) -> int:
-    """Return the step at which Lightning logs scalars now: training batches, from 0, and not optimizer steps."""
+    """Return the step at which Lightning logs scalars now: training batches, from 0, and not optimizer steps.
+
+    Args:
+        trainer: it is training, or has been.
+    """
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
+def set_default_root_dir(trainer: pl.Trainer, folder: str) -> None:
+    """Give a trainer that is built already another folder for its files.
+
+    Args:
+        trainer: it has written nothing yet.
+        folder: of this run, the same on all processes.
+    """
+    cast("Any", trainer)._default_root_dir = folder
+
+
+def set_process_timeout(strategy: DDPStrategy, timeout: timedelta) -> None:
+    """Set how long the processes of a strategy that is built already wait for one another.
+
+    Args:
+        strategy: it has connected no processes yet.
+        timeout: for every exchange.
+    """
+    strategy._timeout = timeout

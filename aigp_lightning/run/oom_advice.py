@@ -1,4 +1,4 @@
-"""How many images fit a GPU's memory, told when a batch did not."""
+"""Advice after a GPU ran out of memory (OOM): how many images would have fitted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.run.failures import out_of_gpu_memory, resume_hint
+from aigp_lightning.types import MeasuresMemory, SizedData
 
 if TYPE_CHECKING:
     import torch
-    from lightning.pytorch import Trainer
-
-    from aigp_lightning.data.datamodule import YoloDataModule
-    from aigp_lightning.modules.base import BaseModule
+    from lightning.pytorch import LightningModule, Trainer
 
 SHARE = 0.9
 """Of the memory that is planned with: batches with more objects need more, and memory splinters."""
@@ -23,7 +21,7 @@ GIB = 2**30
 
 
 def largest_fitting_batch(points: Sequence[tuple[int, int]], room: int, below: int) -> int:
-    """The largest batch that a straight line through measured ones says will fit.
+    """Return the largest batch that fits, by a straight line through batches that were measured.
 
     Args:
         points: images and bytes of batches that were tried.
@@ -32,6 +30,10 @@ def largest_fitting_batch(points: Sequence[tuple[int, int]], room: int, below: i
 
     Returns:
         Images; 0 if not even one fits, or nothing was measured. Never more than `below` − 1.
+
+    Example:
+        >>> largest_fitting_batch([(1, 300), (2, 400), (4, 600)], room=1000, below=16)
+        8
     """
     import numpy as np
 
@@ -70,25 +72,25 @@ def measure_memory(
     return points
 
 
-def oom_advice(error: BaseException, trainer: Trainer, module: BaseModule, data: YoloDataModule) -> str:
+def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, data: SizedData) -> str:
     """Say which batch did not fit, and which would; the training is over and its memory is given back for that.
 
     Args:
         error: the exception.
         trainer: it was running.
-        module: the model.
-        data: the batch is its.
+        module: what it trained; one that is no `MeasuresMemory` is not measured.
+        data: the datamodule that the batch was of.
     """
     processes = trainer.world_size
     mine = data.batch_size // processes
     device = trainer.strategy.root_device
     fits, size = mine // 2, ""
-    if device.type == "cuda" and module.fitting:
+    if device.type == "cuda" and isinstance(module, MeasuresMemory) and module.fitting:
         import torch
 
         size = f" of {torch.cuda.get_device_properties(device).total_memory / GIB:.1f} GiB"
         try:
-            fits = _found(error, module, data, device, mine)
+            fits = _measured(error, module, data, device, mine)
         except Exception as problem:  # it is advice, no more: half is a fair guess
             if not out_of_gpu_memory(problem):
                 size += f"; what would fit could not be measured ({problem})"
@@ -102,7 +104,16 @@ def oom_advice(error: BaseException, trainer: Trainer, module: BaseModule, data:
     )
 
 
-def _found(error: BaseException, module: BaseModule, data: YoloDataModule, device: torch.device, mine: int) -> int:
+def _measured(error: BaseException, module: Any, data: SizedData, device: torch.device, mine: int) -> int:
+    """Measure how many images fit.
+
+    Args:
+        error: the exception; its frames hold memory.
+        module: a `LightningModule` that is a `MeasuresMemory`.
+        data: the datamodule.
+        device: a GPU.
+        mine: images that did not fit.
+    """
     import gc
 
     import torch
@@ -112,21 +123,18 @@ def _found(error: BaseException, module: BaseModule, data: YoloDataModule, devic
     gc.collect()
     torch.cuda.empty_cache()
     module.to(device).train()
-    free, total = torch.cuda.mem_get_info(device)
-    allowed = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
-    there = min(free + torch.cuda.memory_reserved(device), allowed * total)
-    # Beside what a step needs there are the optimizer's two averages and the EMA.
-    extra = 3 * sum(p.numel() * p.element_size() for p in module.parameters())
-    room = int(SHARE * there) - extra
+    room = _room(module, device)
 
     def peak() -> int:
         most = torch.cuda.max_memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         return most
 
+    crowd = max((len(record.cls) for record in data.scan("train").records), default=1) or 1
+
     def train(images: int) -> None:
         with module.trainer.precision_plugin.train_step_context():
-            loss, _ = module.compute_loss(example_batch(images, module, data, device))
+            loss, _ = module.compute_loss(module.example_batch(images, data.imgsz, crowd, device))
         torch.autograd.backward(loss)
         module.zero_grad(set_to_none=True)
 
@@ -139,19 +147,13 @@ def _found(error: BaseException, module: BaseModule, data: YoloDataModule, devic
         module.to("cpu")
 
 
-def example_batch(images: int, module: BaseModule, data: YoloDataModule, device: torch.device) -> Any:
-    """A batch like the data set's most crowded images, on the device, ready for the loss."""
+def _room(module: torch.nn.Module, device: torch.device) -> int:
+    """Return the bytes that a training step may use on a GPU."""
     import torch
 
-    crowd = max((len(record.cls) for record in data.scan("train").records), default=1) or 1
-    side, layout = data.imgsz, torch.channels_last if module.channels_last else torch.contiguous_format
-    pixels = torch.rand(images, 3, side, side, device=device).contiguous(memory_format=layout)
-    batch: dict[str, Any] = {
-        "img": pixels,
-        "cls": torch.zeros(images * crowd, dtype=torch.int64, device=device),
-        "bboxes": torch.tensor([0.5, 0.5, 0.3, 0.3], device=device).repeat(images * crowd, 1),
-        "batch_idx": torch.arange(images, device=device).repeat_interleave(crowd),
-    }
-    if module.keypoints is not None:
-        batch["keypoints"] = torch.full((images * crowd, module.keypoints.count, 3), 0.5, device=device)
-    return batch
+    free, total = torch.cuda.mem_get_info(device)
+    allowed = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
+    there = min(free + torch.cuda.memory_reserved(device), allowed * total)
+    # Beside what a step needs there are the optimizer's two averages and the EMA.
+    extra = 3 * sum(p.numel() * p.element_size() for p in module.parameters())
+    return int(SHARE * there) - extra

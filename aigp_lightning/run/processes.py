@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import ConfigError, RunError, UserError
+from aigp_lightning.run.lightning_internals import set_process_timeout
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -132,7 +133,7 @@ def limit_wait(trainer: pl.Trainer, options: ProcessOptions) -> None:
     from lightning.pytorch.strategies import DDPStrategy
 
     if isinstance(trainer.strategy, DDPStrategy):
-        trainer.strategy._timeout = timedelta(minutes=options.timeout)
+        set_process_timeout(trainer.strategy, timedelta(minutes=options.timeout))
 
 
 def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:

@@ -31,14 +31,15 @@ def build(folder: Path, images: int, group: int, seed: int = 0) -> tuple[Path, P
     """
     import torch
 
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.build import build_model
+    from aigp_lightning.modules.yolo.weights import save_pt
     from aigp_lightning.types import Keypoints
 
     torch.manual_seed(seed)
     keypoints = Keypoints(4, 3, ("tl", "tr", "br", "bl"), (1, 0, 3, 2))
-    model = bridge.build_model("yolo11n-pose", dict(enumerate(NAMES)), {}, "pose", keypoints)
+    model = build_model("yolo11n-pose", dict(enumerate(NAMES)), {}, "pose", keypoints)
     _wake_up(model, seed)
-    bridge.save_pt(folder / "model.pt", model)
+    save_pt(folder / "model.pt", model)
     yaml = folder / "data.yaml"
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(NAMES))
     yaml.write_text(f"train: images/val\nval: images/val\nkpt_shape: [4, 3]\nflip_idx: [1, 0, 3, 2]\nnames:\n{names}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 IMPORTS = [
-    *("aigp_lightning", "aigp_lightning.cli.training", "aigp_lightning.modules.yolo.bridge", "torch._dynamo"),
+    *("aigp_lightning", "aigp_lightning.cli.training", "aigp_lightning.modules.yolo.weights", "torch._dynamo"),
     *("aigp_lightning.data.augment.pipeline", "aigp_lightning.modules.metrics.detection", "torch.utils.tensorboard"),
     *("tensorboard.summary.writer.event_file_writer", "wandb", "faults.phases"),
 ]

@@ -312,8 +312,8 @@ def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ValImageSelection, "merge", remember)
         run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1)
-    from aigp_lightning.checkpoints.load import load_module
     from aigp_lightning.data.datamodule import YoloDataModule
+    from aigp_lightning.modules.registry import load_module
 
     pictures = YoloDataModule(str(shapes), imgsz=96, batch_size=8).pictures("val")
     module = load_module(run / "weights" / "last.ckpt")

@@ -77,7 +77,7 @@ def test_json_agrees_with_the_best_row(finished: Path) -> None:
 def test_best_pt_opens_in_ultralytics_and_answers_the_same(finished: Path, shapes: Path) -> None:
     from ultralytics import YOLO
 
-    from aigp_lightning.checkpoints.load import load_module
+    from aigp_lightning.modules.registry import load_module
 
     theirs = YOLO(str(finished / "weights" / "best.pt"))
     assert theirs.task == "detect"

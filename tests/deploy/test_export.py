@@ -16,12 +16,14 @@ import pytest
 import torch
 from ultralytics import YOLO
 
-from aigp_lightning.checkpoints.load import load_module
 from aigp_lightning.deploy import export as export_file
+from aigp_lightning.deploy.difference import greatest_difference
 from aigp_lightning.deploy.export import ExportOptions, export
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
 from aigp_lightning.modules.detector import DetectorModule
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.registry import load_module
+from aigp_lightning.modules.yolo.build import build_model
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
 
 NAMES = {0: "gate", 1: "tree ü"}
 SIZE = 64
@@ -115,7 +117,7 @@ def test_graph_returns_ultralytics_raw_tensor(exported, module, form):
 
 
 def test_pt_holds_the_weights_rounded_to_float16(exported, module):
-    theirs, mine = bridge.load_weights(exported["pt"]).state_dict(), module.network.state_dict()
+    theirs, mine = load_weights(exported["pt"]).state_dict(), module.network.state_dict()
     assert theirs.keys() == mine.keys()
     for key, value in mine.items():
         expected = value.half().float() if value.is_floating_point() else value
@@ -215,10 +217,8 @@ def test_beyond_tolerance_nothing_is_written(checkpoint, tmp_path):
 
 def test_not_a_number_is_beyond_any_tolerance(module):
     broken = picture().fill_(math.nan)
-    options = ExportOptions(imgsz=SIZE)
-    difference = export_file._greatest_difference(
-        lambda images: raw(module, broken), lambda images: raw(module, images), module.network, options
-    )
+    graph = module.deployment.graph(SIZE, dynamic=False)
+    difference = greatest_difference(lambda images: raw(module, broken), graph, SIZE)
     assert not difference.within(1e9, SIZE)
 
 
@@ -240,16 +240,16 @@ def test_from_ultralytics_weights(exported, module, tmp_path, capsys):
 def test_class_branch_of_pretrained_weights_survives(tmp_path):
     """Weights of 80 classes bring a wider class branch, which the description of the checkpoint must know."""
     source = tmp_path / "coco.pt"
-    bridge.save_pt(source, bridge.build_model("yolo11n", {i: f"class {i}" for i in range(80)}, {}))
+    save_pt(source, build_model("yolo11n", {i: f"class {i}" for i in range(80)}, {}))
     module = DetectorModule(weights=str(source))
-    network = bridge.build_model("yolo11n", NAMES, {})
-    bridge.transfer_weights(network, bridge.load_weights(source))
+    network = build_model("yolo11n", NAMES, {})
+    transfer_weights(network, load_weights(source))
     module.set_network(network)
     content = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(content)
     torch.save(content, tmp_path / "fine.ckpt")
     (file,) = export(ExportOptions(str(tmp_path / "fine.ckpt"), format=["pt"], imgsz=SIZE))
-    assert bridge.load_weights(file).model[-1].cv3[0][-1].weight.shape == (2, 80, 1, 1)
+    assert load_weights(file).model[-1].cv3[0][-1].weight.shape == (2, 80, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -327,11 +327,11 @@ def checkpoint_content() -> dict[str, Any]:
     import torch
 
     from aigp_lightning.modules.detector import DetectorModule
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.build import build_model
 
     torch.manual_seed(0)
     module = DetectorModule()
-    module.set_network(bridge.build_model(TINY, {0: "gate", 1: "tree"}, {}))
+    module.set_network(build_model(TINY, {0: "gate", 1: "tree"}, {}))
     content: dict[str, Any] = {"state_dict": module.state_dict(), "epoch": 1}
     module.on_save_checkpoint(content)
     return content
@@ -375,11 +375,12 @@ def checkpoint(draw: Any) -> bytes:
 @cache
 def weights_file() -> bytes:
     """An Ultralytics `.pt` of a network of two layers."""
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.build import build_model
+    from aigp_lightning.modules.yolo.weights import save_pt
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.pt"
-        bridge.save_pt(path, bridge.build_model(TINY, {0: "gate", 1: "tree"}, {}))
+        save_pt(path, build_model(TINY, {0: "gate", 1: "tree"}, {}))
         return path.read_bytes()
 
 

@@ -255,7 +255,7 @@ def run_json(data: bytes, folder: Path) -> str:
 
 def checkpoint(data: bytes, folder: Path) -> str:
     """A `.ckpt`: a module, or one error of ours."""
-    from aigp_lightning.checkpoints.load import load_module
+    from aigp_lightning.modules.registry import load_module
 
     file = folder / "a.ckpt"
     file.write_bytes(data)
@@ -268,12 +268,12 @@ def checkpoint(data: bytes, folder: Path) -> str:
 
 def weights(data: bytes, folder: Path) -> str:
     """A `.pt`: a network, or one error of ours; nothing of it is run."""
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.weights import load_weights
 
     file = folder / "a.pt"
     file.write_bytes(data)
     try:
-        bridge.load_weights(file)
+        load_weights(file)
     except WeightsError:
         return "refused"
     finally:

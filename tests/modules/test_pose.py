@@ -15,9 +15,11 @@ import torch
 from helpers import CORNERS_YAML, REPO, draw_corners, small
 from ultralytics import YOLO
 
-from aigp_lightning.checkpoints.load import load_module
 from aigp_lightning.modules.pose import PoseModule
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.registry import load_module
+from aigp_lightning.modules.yolo.build import build_model, keypoint_shape
+from aigp_lightning.modules.yolo.nms import nms
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 from aigp_lightning.types import Keypoints
 
 KEYPOINTS = Keypoints(4, 3, ("tl", "tr", "br", "bl"))
@@ -148,14 +150,14 @@ def label_by_model(weights: Path, data: Path, rect: bool) -> None:
     from aigp_lightning.data.samplers import EvalBatchSampler
     from aigp_lightning.data.scan import scan_split
 
-    model, random = bridge.load_weights(weights).eval(), np.random.default_rng(3)
+    model, random = load_weights(weights).eval(), np.random.default_rng(3)
     records = scan_split(read_data_yaml(data), "val", progress=False).records
     dataset = EvalDataset(records, 96)
     for batch in EvalBatchSampler([record.shape for record in records], 16, 96, rect=rect):
         for item in (dataset[request] for request in batch):
             pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
             with torch.no_grad():
-                found = bridge.nms(model(pixels), 0.001, 0.5, 300, 2, multi_label=False)[0].numpy()
+                found = nms(model(pixels), 0.001, 0.5, 300, 2, multi_label=False)[0].numpy()
             found = found[:24][random.random(min(len(found), 24)) < 0.85]
             (gain, _), pad = item["ratio_pad"]
             size = np.array(item["ori_shape"])[::-1]
@@ -177,11 +179,11 @@ def scored(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]
     """A data set, and the run folder of a `fit` that began with weights that find something, and hardly moved them."""
     folder = tmp_path_factory.mktemp("scored")
     torch.manual_seed(0)
-    model: Any = bridge.build_model("yolo11n-pose", NAMES, {}, "pose", KEYPOINTS)
+    model: Any = build_model("yolo11n-pose", NAMES, {}, "pose", KEYPOINTS)
     draw_corners(folder, "train", 8, seed=5)
     draw_corners(folder, "val", 13, seed=6)
     wake_up(model, folder / "images" / "val")
-    bridge.save_pt(folder / "model.pt", model)
+    save_pt(folder / "model.pt", model)
     yaml = folder / "data.yaml"
     yaml.write_text(CORNERS_YAML.replace("{0: gate}", "{0: gate, 1: flag}"))
     still = ["--model.optim.name", "SGD", "--model.optim.lr0", "1e-7", "--model.optim.warmup_bias_lr", 0]
@@ -250,7 +252,7 @@ def test_other_keypoints(shape, corners: Path, finished_pose: Path, tmp_path: Pa
     """`fit` adapts weights of other keypoints; `validate` refuses them, as it does a checkpoint."""
     weights = tmp_path / "other.pt"
     other = Keypoints(*shape, tuple("abcde"[: shape[0]]))
-    bridge.save_pt(weights, bridge.build_model("yolo11n-pose", {0: "gate"}, {}, "pose", other))
+    save_pt(weights, build_model("yolo11n-pose", {0: "gate"}, {}, "pose", other))
     options = pose_options(corners, tmp_path)
     said = refused(capfd, run_cli("validate", *options, "--model.weights", weights))
     assert f"other.pt finds keypoints of shape {list(shape)}, the data set's kpt_shape is [4, 3]" in said
@@ -258,8 +260,8 @@ def test_other_keypoints(shape, corners: Path, finished_pose: Path, tmp_path: Pa
         *("fit", *options, "--run.name", "adapted", "--model.weights", weights, "--trainer.max_epochs", 1),
         *("--media.routes.everything", "[]"),
     ) == 0  # fmt: skip
-    adapted = bridge.load_weights(tmp_path / "pose" / "adapted" / "weights" / "best.pt")
-    assert bridge.keypoint_shape(adapted) == (4, 3)
+    adapted = load_weights(tmp_path / "pose" / "adapted" / "weights" / "best.pt")
+    assert keypoint_shape(adapted) == (4, 3)
 
 
 def test_a_checkpoint_of_other_keypoints_is_refused(corners: Path, finished_pose: Path, tmp_path, run_cli, capfd):
@@ -455,7 +457,7 @@ def test_exports_find_the_module_s_keypoints(scored, form: str, tmp_path: Path, 
 @pytest.mark.parametrize(("numbers", "expected"), [(3, [4, 5, 8, 11, 14, 17]), (2, [4, 5])])
 def test_export_compares_visibility_as_a_confidence(numbers: int, expected: list[int]) -> None:
     """Channels of boxes, two classes, and four keypoints: pixels may be off by more than what is between 0 and 1."""
-    from aigp_lightning.deploy.export import _confidences
+    from aigp_lightning.modules.yolo.export import confidence_channels
 
-    network = bridge.build_model("yolo11n-pose", NAMES, {}, "pose", Keypoints(4, numbers, KEYPOINTS.names))
-    assert _confidences(network) == expected
+    network = build_model("yolo11n-pose", NAMES, {}, "pose", Keypoints(4, numbers, KEYPOINTS.names))
+    assert confidence_channels(network) == expected

@@ -22,9 +22,10 @@ def label_by_model(weights: Path, data: Path, rect: bool) -> None:
     from aigp_lightning.data.images import label_path
     from aigp_lightning.data.samplers import EvalBatchSampler
     from aigp_lightning.data.scan import scan_split
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.nms import nms
+    from aigp_lightning.modules.yolo.weights import load_weights
 
-    model, random = bridge.load_weights(weights).eval(), np.random.default_rng(3)
+    model, random = load_weights(weights).eval(), np.random.default_rng(3)
     records = scan_split(read_data_yaml(data), "val", progress=False).records
     dataset = EvalDataset(records, 96)
     batches = EvalBatchSampler([record.shape for record in records], 16, 96, rect=rect)
@@ -32,7 +33,7 @@ def label_by_model(weights: Path, data: Path, rect: bool) -> None:
         item = dataset[request]
         pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
-            found = bridge.nms(model(pixels), 0.001, 0.5, 300, 3)[0].numpy()
+            found = nms(model(pixels), 0.001, 0.5, 300, 3)[0].numpy()
         found = found[:24][random.random(min(len(found), 24)) < 0.6]
         (gain, _), (left, top) = item["ratio_pad"]
         height, width = item["ori_shape"]
@@ -61,12 +62,13 @@ def wake_up(model: torch.nn.Module) -> None:
 
 def build_case(folder: Path, rect: bool) -> tuple[Path, Path]:
     """Make an untrained model's `.pt`, and a data set on which it scores."""
-    from aigp_lightning.modules.yolo import bridge
+    from aigp_lightning.modules.yolo.build import build_model
+    from aigp_lightning.modules.yolo.weights import save_pt
 
     torch.manual_seed(0)
-    model = bridge.build_model("yolo11n", NAMES, {})
+    model = build_model("yolo11n", NAMES, {})
     wake_up(model)
-    bridge.save_pt(folder / "model.pt", model)
+    save_pt(folder / "model.pt", model)
     for split, count in (("train", 2), ("val", 13)):
         draw_squares(folder, split, count, seed=5)
     yaml = folder / "data.yaml"

@@ -1,50 +1,123 @@
-"""Lightning's private names mean what they are used for."""
+"""Lightning still has the private names that this package relies on, and they do what it relies on."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader, TensorDataset
+import pytest
+from helpers import REPO
+from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
+from lightning.pytorch.strategies import DDPStrategy
 
-from aigp_lightning.run.lightning_internals import batches_stepped
+from aigp_lightning.run import lightning_internals as internals
+
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
 
-class Steps(pl.LightningModule):
-    """Steps at every second batch, by hand, and logs at each."""
+def class_at(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_classes_still_have_the_methods_that_ours_override() -> None:
+    lost = [
+        f"{owner}.{name}" for owner, name in internals.INHERITED if not callable(getattr(class_at(owner), name, None))
+    ]
+    assert lost == []
+
+
+def test_classes_still_set_the_attributes_that_ours_use() -> None:
+    lost = []
+    for owner, name in internals.INHERITED_ATTRIBUTES:
+        sources = [inspect.getsource(one) for one in class_at(owner).__mro__ if one.__module__.startswith("lightning.")]
+        if not any(f"self.{name}" in source for source in sources):
+            lost.append(f"{owner}.{name}")
+    assert lost == []
+
+
+def test_a_method_that_is_overridden_is_still_called() -> None:
+    """Were it called no more, ours would silently do nothing."""
+    from lightning.pytorch.cli import LightningCLI
+
+    source = inspect.getsource(LightningCLI)
+    assert source.count("self._parse_ckpt_path()") == 1
+    assert "self._run_subcommand(" in source
+
+
+class Watch(pl.Callback):
+    """Notes the step at which Lightning logs, after every batch."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.steps.append(internals.batches_stepped(trainer))
+
+
+class Manual(BoringModel):
+    """Steps after every second batch, by itself, as our YOLO does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.layer = torch.nn.Linear(1, 1)
 
-    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
-        self.manual_backward(self.layer(batch[0]).sum())
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        optimizer = self.optimizers()
+        self.manual_backward(self.layer(batch).sum())
         if batch_idx % 2:
-            self.optimizers().step()  # type: ignore[union-attr]
-        self.log("value", float(batch_idx), on_step=False, on_epoch=True)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
+            optimizer.step()
+            optimizer.zero_grad()
 
 
-def test_batches_stepped_is_the_step_of_logged_scalars(tmp_path: Path) -> None:
-    class Seen(Callback):
-        def __init__(self) -> None:
-            self.steps: list[int] = []
+def test_batches_are_counted_and_not_optimizer_steps(tmp_path: Path) -> None:
+    watch = Watch()
+    trainer = pl.Trainer(
+        max_epochs=2, limit_train_batches=4, limit_val_batches=0, accelerator="cpu", default_root_dir=tmp_path,
+        callbacks=[watch], **QUIET,
+    )  # fmt: skip
+    trainer.fit(Manual(), BoringDataModule())
+    assert watch.steps == list(range(8))
+    assert trainer.global_step == 4
 
-        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-            self.steps.append(batches_stepped(trainer))
 
-    seen, data = Seen(), DataLoader(TensorDataset(torch.ones(4, 1)))
-    logger = CSVLogger(tmp_path, name="", version="")
-    trainer = pl.Trainer(max_epochs=2, logger=logger, callbacks=[seen], accelerator="cpu", log_every_n_steps=1,
-                         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
-    trainer.fit(Steps(), data)
-    logged = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
-    column = logged[0].index("step")
-    assert [int(row[column]) for row in logged[1:]] == [step - 1 for step in seen.steps] == [3, 7]
-    assert trainer.global_step == 4, "optimizer steps are others"
+def test_a_module_knows_its_trainer_and_a_trainer_its_datamodule(tmp_path: Path) -> None:
+    module, data = BoringModel(), BoringDataModule()
+    assert internals.trainer_of(module) is None
+    with pytest.raises(RuntimeError, match="not attached"):
+        _ = module.trainer
+    trainer = pl.Trainer(fast_dev_run=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET)
+    assert internals.datamodule_of(trainer) is None
+    trainer.fit(module, data)
+    assert internals.trainer_of(module) is trainer
+    assert internals.datamodule_of(trainer) is data
+
+
+def test_a_trainer_takes_another_folder(tmp_path: Path) -> None:
+    trainer = pl.Trainer(accelerator="cpu", default_root_dir=tmp_path / "one", **QUIET)
+    internals.set_default_root_dir(trainer, str(tmp_path / "other"))
+    assert trainer.default_root_dir == str(tmp_path / "other")
+
+
+def test_a_strategy_connects_with_the_timeout_that_it_was_given_late() -> None:
+    strategy = DDPStrategy()
+    internals.set_process_timeout(strategy, timedelta(minutes=7))
+    assert "self._timeout" in inspect.getsource(DDPStrategy.setup_distributed)
+    assert strategy._timeout == timedelta(minutes=7)
+
+
+def test_private_names_of_a_trainer_stand_in_one_file() -> None:
+    """What reaches into a trainer, a strategy, a loop or a module goes through `lightning_internals`."""
+    names = ("._trainer", "._default_root_dir", "._batches_that_stepped", "._timeout", "._results", "._data_connector")
+    found = [
+        f"{path.relative_to(REPO)}: {name}"
+        for path in sorted((REPO / "aigp_lightning").rglob("*.py"))
+        if path.name != "lightning_internals.py"
+        for name in names
+        if name in path.read_text(encoding="utf-8")
+    ]
+    assert found == []

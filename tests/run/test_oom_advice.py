@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import small
 
-from aigp_lightning.run.oom_advice import example_batch, largest_fitting_batch, measure_memory
+from aigp_lightning.run.oom_advice import largest_fitting_batch, measure_memory
 
 MIB = 2**20
 
@@ -56,7 +56,7 @@ def test_the_stand_in_is_a_batch_that_can_be_trained_on(task: str, shapes: Path,
     if task == "pose":
         module.setup_from_data(data)
     module.set_network(module.build_network(dict(data.names)))
-    batch = example_batch(3, module, data, torch.device("cpu"))
+    batch = module.example_batch(3, data.imgsz, 2, torch.device("cpu"))
     loss, _ = module.compute_loss(batch)
     assert batch["img"].shape == (3, 3, 64, 64)
     assert len(batch["cls"]) == 3 * 2, "two objects are the most in an image"

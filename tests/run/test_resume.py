@@ -124,7 +124,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 
 def test_random_state_returns() -> None:
     """Python, NumPy and torch draw again what they drew after the state was taken, through a checkpoint file."""
-    from aigp_lightning.checkpoints.load import restore_rng_state, rng_state
+    from aigp_lightning.run.rng import restore_rng_state, rng_state
 
     def draw() -> tuple[float, float, float, float]:
         gauss = np.random.standard_normal()  # noqa: NPY002  its second half is part of the state

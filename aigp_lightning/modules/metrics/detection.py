@@ -16,7 +16,7 @@ from aigp_lightning.types import Curves, DetectionBatch, Prediction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aigp_lightning.modules.yolo.bridge import DetMetrics
+    from aigp_lightning.modules.yolo.metrics import DetMetrics
 
 
 CURVES = ("px", "p_curve", "r_curve", "f1_curve", "prec_values", "ap50")
@@ -94,10 +94,8 @@ class DetectionMetrics(Metric):
             mine: (N,) bool, which labels are of this image.
             targets: (N, 4) xyxy, the labels' boxes, network-input pixels.
         """
-        from aigp_lightning.modules.yolo.bridge import match_predictions
-
         labels = batch["cls"][mine]
-        right = match_predictions(prediction.boxes, prediction.labels, targets[mine], labels)
+        right = match_boxes(prediction, targets[mine], labels)
         self.correct.append(right.to(self.device))
         self.conf.append(prediction.scores.float())
         self.pred_cls.append(prediction.labels)
@@ -113,7 +111,7 @@ class DetectionMetrics(Metric):
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`."""
-        from aigp_lightning.modules.yolo.bridge import detection_metrics
+        from aigp_lightning.modules.yolo.metrics import detection_metrics
 
         order = np.argsort(_array(self.place), kind="stable")
         correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._evidence()), None)[:6]
@@ -166,6 +164,29 @@ def _places(step: int, images: int) -> list[int]:
     rank = torch.distributed.get_rank() if together else 0
     world = torch.distributed.get_world_size() if together else 1
     return [(step << 32) + index * world + rank for index in range(images)]
+
+
+def match_boxes(prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
+    """Match what was found in an image with its labels, each label once, by Ultralytics' greedy rule.
+
+    Args:
+        prediction: best first.
+        boxes: (m, 4) xyxy, labelled boxes, in the prediction's pixels.
+        labels: (m,) their classes.
+
+    Returns:
+        bool (n, 10), on the CPU: True where a prediction is right at IoU 0.5, 0.55, … 0.95.
+
+    Example:
+        >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+        >>> found = Prediction(box, scores=torch.tensor([0.9]), labels=torch.tensor([0]))
+        >>> shifted = torch.tensor([[0.0, 2.0, 10.0, 10.0]])  # IoU 0.8
+        >>> match_boxes(found, shifted, labels=torch.tensor([0])).sum().item()
+        7
+    """
+    from aigp_lightning.modules.yolo.metrics import match_predictions
+
+    return match_predictions(prediction.boxes, prediction.labels, boxes, labels)
 
 
 def true_boxes(batch: DetectionBatch) -> Tensor:

@@ -33,7 +33,7 @@ class PoseMetrics(DetectionMetrics):
     rows: list[Tensor]
 
     def __init__(self, names: Mapping[int, str], keypoints: Keypoints, camera: GateCamera | None) -> None:
-        from aigp_lightning.modules.yolo.bridge import oks_sigmas
+        from aigp_lightning.modules.yolo.metrics import oks_sigmas
 
         super().__init__(names)
         self.keypoints, self.camera, self.sigmas = keypoints, camera, oks_sigmas(keypoints)
@@ -50,7 +50,7 @@ class PoseMetrics(DetectionMetrics):
             self.rows.append(torch.from_numpy(rows).to(self.device))
 
     def _judge(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
-        from aigp_lightning.modules.yolo.bridge import match_keypoints
+        from aigp_lightning.modules.yolo.metrics import match_keypoints
 
         super()._judge(prediction, batch, mine, targets)
         assert prediction.keypoints is not None

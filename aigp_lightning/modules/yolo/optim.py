@@ -142,7 +142,9 @@ def build_optimizer(
         others = [p for p in sorted_parameters[key] if id(p) not in (fast or set())]
         groups += [{"params": boosted, **group, "lr": choice.lr * 3}, {"params": others, **group}]
     if choice.name == "MuSGD":
-        from aigp_lightning.modules.yolo.bridge import MuSGD
+        from ultralytics.optim import MuSGD
+
+        from aigp_lightning.modules.yolo import quiet  # noqa: F401
 
         return cast("Optimizer", MuSGD(params=groups, muon=0.2, sgd=1.0))
     on_cpu = next(model.parameters()).device.type == "cpu"

@@ -24,7 +24,9 @@ from ultralytics.utils.metrics import box_iou
 
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.detector import DetectorModule
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.yolo.build import build_model, class_logit_parameters, class_width, prepare_model, stride_of
+from aigp_lightning.modules.yolo.metrics import detection_metrics, match_predictions
+from aigp_lightning.modules.yolo.nms import nms
 from aigp_lightning.modules.yolo.optim import (
     OptimConfig,
     ResolvedOptimizer,
@@ -34,6 +36,7 @@ from aigp_lightning.modules.yolo.optim import (
     resolve_optimizer,
     scaled_decay,
 )
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
 from aigp_lightning.types import Keypoints
 
 NAMES = {0: "gate", 1: "tree"}
@@ -48,13 +51,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def built() -> torch.nn.Module:
     """Random weights; tests that change the model copy it first."""
     torch.manual_seed(0)
-    return bridge.build_model("yolo11n", NAMES, GAINS)
+    return build_model("yolo11n", NAMES, GAINS)
 
 
 @pytest.fixture(scope="module")
 def saved(built, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "best.pt"
-    bridge.save_pt(path, built, epoch=7, metrics={"fitness": 0.5}, train_args={"imgsz": SIZE, "nonsense": 1})
+    save_pt(path, built, epoch=7, metrics={"fitness": 0.5}, train_args={"imgsz": SIZE, "nonsense": 1})
     return path
 
 
@@ -136,7 +139,7 @@ def test_gains_scale_the_components(built):
     batch = labelled_batch()
     plain = deepcopy(built).loss(batch)[1]
     gains = {"box": 15.0, "cls": 0.5, "dfl": 0.75}
-    other = bridge.prepare_model(deepcopy(built), NAMES, gains, "detect").loss(batch)[1]
+    other = prepare_model(deepcopy(built), NAMES, gains, "detect").loss(batch)[1]
     ratios = [float(other[key] / plain[key]) for key in plain]
     assert ratios == pytest.approx([2, 1, 0.5], rel=1e-5)
 
@@ -149,7 +152,7 @@ def test_only_the_dfl_projection_is_constant(built):
 @pytest.mark.parametrize("variant", ["yolo99n", "absent/net.yaml", "https://example.invalid/yolo11n.yaml", ""])
 def test_unknown_variant(no_network, variant):
     with pytest.raises(WeightsError, match=f"cannot build the model '{variant}'"):
-        bridge.build_model(variant, NAMES, {})
+        build_model(variant, NAMES, {})
 
 
 @pytest.mark.parametrize(
@@ -162,24 +165,22 @@ def test_unknown_variant(no_network, variant):
 def test_a_description_is_not_evaluated(built, tmp_path, change):
     """Descriptions come from checkpoint files; Ultralytics on its own would evaluate these."""
     with pytest.raises(WeightsError, match="cannot build the model 'from YAML'"):
-        bridge.build_model({**built.yaml, **change}, NAMES, {})
+        build_model({**built.yaml, **change}, NAMES, {})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("variant", "task"), [("yolov8n", "detect"), ("yolo26n", "detect"), ("yolo11n-pose", "pose")])
 def test_other_variants(variant, task):
     """Heads with a second branch use the one that Ultralytics' trainer validates."""
-    model = bridge.build_model(
-        variant, NAMES, {}, task, Keypoints(4, 3, tuple("abcd")) if task == "pose" else None
-    ).eval()
+    model = build_model(variant, NAMES, {}, task, Keypoints(4, 3, tuple("abcd")) if task == "pose" else None).eval()
     with torch.no_grad():
         raw = model(torch.rand(1, 3, SIZE, SIZE))[0]
     assert raw.shape == (1, 4 + 2 + (12 if task == "pose" else 0), 84)
-    assert (model.nc, model.names, model.task, bridge.stride_of(model)) == (2, NAMES, task, 32)
+    assert (model.nc, model.names, model.task, stride_of(model)) == (2, NAMES, task, 32)
 
 
 def test_rebuilt_from_its_own_description(built):
-    again = bridge.build_model(built.yaml, NAMES, {})
+    again = build_model(built.yaml, NAMES, {})
     again.load_state_dict(built.state_dict())
     assert again.yaml == built.yaml
 
@@ -216,7 +217,7 @@ def validator(tmp_path) -> DetectionValidator:
 def test_suppress(validator):
     raw = raw_around(labelled_batch())
     theirs = validator.postprocess(raw.clone())
-    mine = bridge.nms(raw.clone(), 0.001, 0.7, 300, 2)
+    mine = nms(raw.clone(), 0.001, 0.7, 300, 2)
     assert [len(rows) for rows in mine] == [len(rows["conf"]) for rows in theirs]
     assert sum(map(len, mine)) > 60
     for rows, expected in zip(mine, theirs, strict=True):
@@ -228,7 +229,7 @@ def test_suppress(validator):
 
 def test_suppress_keeps_one_label_a_box_when_asked():
     raw = torch.tensor([[[32.0, 10.0], [32.0, 10.0], [8.0, 4.0], [8.0, 4.0], [0.9, 0.1], [0.8, 0.3]]])
-    both, single = (bridge.nms(raw.clone(), 0.2, 0.7, 300, 2, multi)[0] for multi in (True, False))
+    both, single = (nms(raw.clone(), 0.2, 0.7, 300, 2, multi)[0] for multi in (True, False))
     corners = [28, 28, 36, 36]
     torch.testing.assert_close(both, torch.tensor([[*corners, 0.9, 0], [*corners, 0.8, 1], [8, 8, 12, 12, 0.3, 1]]))
     torch.testing.assert_close(single, torch.tensor([[*corners, 0.9, 0], [8, 8, 12, 12, 0.3, 1]]))
@@ -240,12 +241,12 @@ def test_match_predictions(validator):
     true[:, 2:] += true[:, :2] + 10
     boxes = true.repeat(5, 1) + torch.randn(30, 4, generator=random) * 2
     labels, true_labels = torch.randint(0, 2, (30,), generator=random), torch.randint(0, 2, (6,), generator=random)
-    mine = bridge.match_predictions(boxes, labels, true, true_labels)
+    mine = match_predictions(boxes, labels, true, true_labels)
     assert torch.equal(mine, validator.match_predictions(labels, true_labels, box_iou(true, boxes)))
     assert mine.shape == (30, 10)
     assert 0 < mine[:, 0].sum() <= 6
-    for nothing in (bridge.match_predictions(boxes[:0], labels[:0], true, true_labels),
-                    bridge.match_predictions(boxes, labels, true[:0], true_labels[:0])):  # fmt: skip
+    for nothing in (match_predictions(boxes[:0], labels[:0], true, true_labels),
+                    match_predictions(boxes, labels, true[:0], true_labels[:0])):  # fmt: skip
         assert nothing.shape[1] == 10
         assert not nothing.any()
 
@@ -261,7 +262,7 @@ def test_metrics(validator):
         raw = raw_around(batch, seed)
         about = {"ori_shape": [(SIZE, SIZE)] * 3, "ratio_pad": [None] * 3, "im_file": ["a.jpg", "b.jpg", "c.jpg"]}
         validator.update_metrics(validator.postprocess(raw.clone()), {**batch, "cls": batch["cls"][:, None], **about})
-        rows = bridge.nms(raw, 0.001, 0.7, 300, 2)
+        rows = nms(raw, 0.001, 0.7, 300, 2)
         ours.update([Prediction(row[:, :4], row[:, 4], row[:, 5].long()) for row in rows], batch)
     expected = validator.get_stats()
     assert ours.compute() == pytest.approx(expected, abs=1e-6)
@@ -272,7 +273,7 @@ def test_detection_metrics_by_hand():
     """One of two objects found, above one false alarm: precision and recall 1/2 at the end, AP50 just over 1/2."""
     correct = np.zeros((2, 10), bool)
     correct[0] = True
-    metrics = bridge.detection_metrics(
+    metrics = detection_metrics(
         NAMES, correct, np.float32([0.9, 0.2]), np.float32([0, 0]), np.float32([0, 0]), np.float32([0])
     )
     assert metrics.box.map50 == pytest.approx(0.5, abs=0.01)
@@ -301,7 +302,7 @@ def test_saved_file_opens_in_yolo(built, saved):
 def test_saving_leaves_the_model_alone(built, tmp_path):
     model = deepcopy(built).train()
     model.loss(labelled_batch())[0].sum().backward()
-    bridge.save_pt(tmp_path / "a.pt", model)
+    save_pt(tmp_path / "a.pt", model)
     assert model.training
     assert next(model.parameters()).dtype == torch.float32
     assert next(model.parameters()).grad is not None
@@ -313,9 +314,9 @@ def test_saving_after_validation_in_inference_mode(built, tmp_path):
     model = deepcopy(built).eval()
     with torch.inference_mode():
         expected = model(torch.ones(1, 3, SIZE, SIZE))[0]
-    bridge.save_pt(tmp_path / "a.pt", model)
+    save_pt(tmp_path / "a.pt", model)
     with torch.no_grad():
-        found = bridge.load_weights(tmp_path / "a.pt").eval()(torch.ones(1, 3, SIZE, SIZE))[0]
+        found = load_weights(tmp_path / "a.pt").eval()(torch.ones(1, 3, SIZE, SIZE))[0]
     torch.testing.assert_close(found, expected.clone(), atol=0.5, rtol=1e-2)
 
 
@@ -327,7 +328,7 @@ def test_saved_whole_or_not_at_all(built, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        bridge.save_pt(tmp_path / "a.pt", built)
+        save_pt(tmp_path / "a.pt", built)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.pt", b"earlier")]
 
 
@@ -335,14 +336,14 @@ def test_saved_whole_or_not_at_all(built, tmp_path, monkeypatch):
 def test_any_file_name_loads_without_network(saved, tmp_path, no_network, name):
     """Ultralytics' own loader takes some of these for files to fetch."""
     (tmp_path / name).write_bytes(saved.read_bytes())
-    model = bridge.load_weights(tmp_path / name)
+    model = load_weights(tmp_path / name)
     assert (model.names, model.task, next(model.parameters()).dtype) == (NAMES, "detect", torch.float32)
 
 
 @pytest.mark.parametrize("name", ["absent.pt", "yolo11n.pt", "https://example.invalid/yolo11n.pt"])
 def test_missing_weights_are_not_fetched(no_network, name):
     with pytest.raises(WeightsError, match=r"no weights file at .*\.pt"):
-        bridge.load_weights(name)
+        load_weights(name)
 
 
 class Payload:
@@ -379,7 +380,7 @@ def test_refused_weights(built, saved, tmp_path, kind, message):
     else:
         torch.save({"payload": {"model": Payload()}, "state dict": built.state_dict(), "list": [1]}[kind], path)
     with pytest.raises(WeightsError, match=message) as caught:
-        bridge.load_weights(path)
+        load_weights(path)
     assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -392,8 +393,8 @@ def head_rows(model) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def test_transfer_to_the_same_classes(built):
-    model = bridge.build_model("yolo11n", NAMES, {})
-    assert bridge.transfer_weights(model, deepcopy(built)) == (len(built.state_dict()),) * 2
+    model = build_model("yolo11n", NAMES, {})
+    assert transfer_weights(model, deepcopy(built)) == (len(built.state_dict()),) * 2
     assert all(torch.equal(value, built.state_dict()[key]) for key, value in model.state_dict().items())
 
 
@@ -403,9 +404,9 @@ def test_transfer_to_other_classes(built, names, taken):
     source = deepcopy(built)
     for _, bias in head_rows(source):
         bias.data[:] = torch.tensor([1.5, 2.5])
-    model = bridge.build_model("yolo11n", names, {})
+    model = build_model("yolo11n", names, {})
     before = deepcopy(model)
-    assert bridge.transfer_weights(model, source) == (len(built.state_dict()) + taken, len(built.state_dict()))
+    assert transfer_weights(model, source) == (len(built.state_dict()) + taken, len(built.state_dict()))
     for (weight, bias), (old_weight, old_bias), (their_weight, their_bias) in zip(
         head_rows(model), head_rows(before), head_rows(source), strict=True
     ):
@@ -421,23 +422,23 @@ def test_transfer_to_other_classes(built, names, taken):
 
 def test_transfer_from_many_classes_is_rebuilt(built):
     """Eighty classes make a wider class branch, which Ultralytics carries over; our description remembers it."""
-    source = bridge.build_model("yolo11n", {i: f"class {i}" for i in range(80)}, {})
-    model = bridge.build_model("yolo11n", NAMES, {})
-    assert (bridge.class_width(source), bridge.class_width(model)) == (80, 64)
-    taken, total = bridge.transfer_weights(model, source)
+    source = build_model("yolo11n", {i: f"class {i}" for i in range(80)}, {})
+    model = build_model("yolo11n", NAMES, {})
+    assert (class_width(source), class_width(model)) == (80, 64)
+    taken, total = transfer_weights(model, source)
     assert (taken, total) == (len(source.state_dict()) - 6, len(source.state_dict()))
-    assert bridge.class_width(model) == 80
-    again = bridge.build_model(model.yaml, NAMES, {})
+    assert class_width(model) == 80
+    again = build_model(model.yaml, NAMES, {})
     again.load_state_dict(model.state_dict())
     assert [tuple(weight.shape) for weight, _ in head_rows(again)] == [(2, 80, 1, 1)] * 3
     assert again.yaml == model.yaml
-    assert built.yaml == bridge.build_model("yolo11n", NAMES, {}).yaml
+    assert built.yaml == build_model("yolo11n", NAMES, {}).yaml
 
 
 def test_transfer_from_another_scale_takes_what_fits(built):
     """Tensors of the same shape, and the first filters of the first layer, which Ultralytics cuts to size."""
-    source, model = bridge.build_model("yolo11s", NAMES, {}), bridge.build_model("yolo11n", NAMES, {})
-    taken, total = bridge.transfer_weights(model, source)
+    source, model = build_model("yolo11s", NAMES, {}), build_model("yolo11n", NAMES, {})
+    taken, total = transfer_weights(model, source)
     fitting = [k for k, v in source.state_dict().items() if v.shape == built.state_dict().get(k, torch.empty(0)).shape]
     assert (taken, total) == (len(fitting) + 1, len(built.state_dict()))
     assert torch.equal(model.model[0].conv.weight, source.model[0].conv.weight[:16])
@@ -479,7 +480,7 @@ def test_optimizer_groups(built, name):
     """Members in their order, rate, momentum, decay and every other setting of each group."""
     config = OptimConfig(name=name, lr0=0.02, momentum=0.9)
     theirs = build_theirs(their_trainer(config), built, config, 0.0004, 100)
-    mine = build_optimizer(built, resolve_optimizer(config, 2, 100), 0.0004, bridge.class_logit_parameters(built))
+    mine = build_optimizer(built, resolve_optimizer(config, 2, 100), 0.0004, class_logit_parameters(built))
     assert_same_groups(mine, theirs, built)
     assert sum(len(group["params"]) for group in mine.param_groups) == len(list(built.parameters()))
 
@@ -493,7 +494,7 @@ def test_auto_choice(built, steps, nc):
     choice = resolve_optimizer(config, nc, steps)
     assert choice.name == trainer.args.optimizer == ("MuSGD" if steps > 10_000 else "AdamW")
     assert (choice.lr, choice.warmup_bias_lr) == (trainer.args.lr0, trainer.args.warmup_bias_lr)
-    assert_same_groups(build_optimizer(built, choice, 0.0005, bridge.class_logit_parameters(built)), theirs, built)
+    assert_same_groups(build_optimizer(built, choice, 0.0005, class_logit_parameters(built)), theirs, built)
 
 
 def test_unknown_optimizer():

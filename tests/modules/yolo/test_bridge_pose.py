@@ -19,7 +19,9 @@ from ultralytics.utils.metrics import OKS_SIGMA
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.pose import PoseGains, PoseModule, keypoints_of
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.yolo.build import build_model, keypoint_shape, prepare_model
+from aigp_lightning.modules.yolo.metrics import oks_sigmas
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
 from aigp_lightning.types import Keypoints
 
 NAMES = {0: "gate", 1: "flag"}
@@ -40,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def build(keypoints: Keypoints, variant: Any = "yolo11n-pose") -> torch.nn.Module:
     """Random weights, awake: scores and keypoints that differ from place to place."""
     torch.manual_seed(0)
-    model = bridge.build_model(variant, NAMES, PoseGains().__dict__, "pose", keypoints)
+    model = build_model(variant, NAMES, PoseGains().__dict__, "pose", keypoints)
     head: Any = model.model[-1]  # type: ignore[index]
     random = torch.Generator().manual_seed(1)
     for layer in model.modules():
@@ -130,7 +132,7 @@ def test_loss(models, kind, training):
 def test_sigmas_change_the_loss(models):
     batch = labelled_batch(KINDS["visible"])
     plain = deepcopy(models["visible"]).loss(batch)[1]
-    other = bridge.prepare_model(deepcopy(models["visible"]), NAMES, {}, "pose", keypoints=KINDS["sigmas"])
+    other = prepare_model(deepcopy(models["visible"]), NAMES, {}, "pose", keypoints=KINDS["sigmas"])
     items = other.loss(batch)[1]
     assert items["pose_loss"] != plain["pose_loss"]
     assert items["box_loss"] == plain["box_loss"]
@@ -140,16 +142,16 @@ def test_sigmas_change_the_loss(models):
 @pytest.mark.parametrize(("kind", "sigmas"), [("visible", [0.25] * 4), ("plain", [0.25] * 4), ("person", OKS_SIGMA)])
 def test_sigmas_where_nobody_said(models, kind, sigmas):
     """Loss and metrics take the same."""
-    torch.testing.assert_close(bridge.oks_sigmas(KINDS[kind]), torch.tensor(sigmas, dtype=torch.float32))
+    torch.testing.assert_close(oks_sigmas(KINDS[kind]), torch.tensor(sigmas, dtype=torch.float32))
     batch = labelled_batch(KINDS[kind])
     model = deepcopy(models[kind])
     model.loss(batch)
-    torch.testing.assert_close(model.criterion.keypoint_loss.sigmas, bridge.oks_sigmas(KINDS[kind]), check_dtype=False)
+    torch.testing.assert_close(model.criterion.keypoint_loss.sigmas, oks_sigmas(KINDS[kind]), check_dtype=False)
 
 
 def test_persons_have_their_sigmas_whatever_the_yaml_said(models):
     """A model YAML of other keypoints, as a checkpoint's, adapted to persons."""
-    model = bridge.build_model(models["visible"].yaml, NAMES, {}, "pose", KINDS["person"])
+    model = build_model(models["visible"].yaml, NAMES, {}, "pose", KINDS["person"])
     model.loss(labelled_batch(KINDS["person"]))
     torch.testing.assert_close(model.criterion.keypoint_loss.sigmas.double(), torch.from_numpy(OKS_SIGMA).double())
 
@@ -175,7 +177,7 @@ def test_gains_scale_the_components(models):
     batch = labelled_batch(KINDS["visible"])
     plain = deepcopy(models["visible"]).loss(batch)[1]
     gains = {"box": 15.0, "cls": 0.5, "dfl": 0.75, "pose": 24.0, "kobj": 0.25}
-    other = bridge.prepare_model(deepcopy(models["visible"]), NAMES, gains, "pose").loss(batch)[1]
+    other = prepare_model(deepcopy(models["visible"]), NAMES, gains, "pose").loss(batch)[1]
     assert [float(other[key] / plain[key]) for key in LOSSES] == pytest.approx([2, 2, 0.25, 1, 0.5], rel=1e-5)
 
 
@@ -202,7 +204,7 @@ def test_other_variants(variant):
 @pytest.mark.parametrize("variant", ["yolo11n", "yolo11n-seg"])
 def test_a_variant_without_keypoints(variant):
     with pytest.raises(WeightsError, match=rf"cannot build the model '{variant}'.*such as yolo11n-pose"):
-        bridge.build_model(variant, NAMES, {}, "pose", KINDS["visible"])
+        build_model(variant, NAMES, {}, "pose", KINDS["visible"])
 
 
 def test_rebuilt_from_its_own_description(models):
@@ -210,10 +212,10 @@ def test_rebuilt_from_its_own_description(models):
     for kind, keypoints in KINDS.items():
         yaml = models[kind].yaml
         assert yaml["kpt_shape"] == [keypoints.count, keypoints.numbers]
-        again = bridge.build_model(yaml, NAMES, {}, "pose")
+        again = build_model(yaml, NAMES, {}, "pose")
         again.load_state_dict(models[kind].state_dict())
         assert again.yaml == yaml
-        assert bridge.keypoint_shape(again) == (keypoints.count, keypoints.numbers)
+        assert keypoint_shape(again) == (keypoints.count, keypoints.numbers)
 
 
 # ---- predictions ----------------------------------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def test_evaluate_finds_what_their_validator_finds(models, kind):
 @pytest.mark.parametrize("kind", ["visible", "plain"])
 def test_predict_batch_finds_what_yolo_predicts(models, kind, tmp_path):
     """In pixels of the network's input, here the picture itself; Ultralytics clips keypoints to it, we don't."""
-    bridge.save_pt(tmp_path / "a.pt", models[kind])
+    save_pt(tmp_path / "a.pt", models[kind])
     image = (labelled_batch(KINDS[kind])["img"][0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     module = PoseModule(weights=str(tmp_path / "a.pt"))
     module.set_network(module.build_network(None).eval())
@@ -296,7 +298,7 @@ def test_nothing_found(models):
 def test_saved_file_opens_in_yolo(models, kind, tmp_path):
     """With all that Ultralytics' own trainer would have said about its keypoints."""
     keypoints = KINDS[kind]
-    bridge.save_pt(tmp_path / "a.pt", models[kind])
+    save_pt(tmp_path / "a.pt", models[kind])
     model = YOLO(tmp_path / "a.pt")
     reference = theirs_of(models, kind)
     assert (model.task, model.names, model.ckpt["train_args"]["task"]) == ("pose", NAMES, "pose")
@@ -304,17 +306,17 @@ def test_saved_file_opens_in_yolo(models, kind, tmp_path):
     assert model.model.kpt_names == {0: list(keypoints.names), 1: list(keypoints.names)}
     assert model.model.kpt_names.keys() == reference.kpt_names.keys()
     assert model.model.kpt_oks_sigmas == reference.kpt_oks_sigmas
-    read = keypoints_of(bridge.load_weights(tmp_path / "a.pt"), (keypoints.count, keypoints.numbers))
+    read = keypoints_of(load_weights(tmp_path / "a.pt"), (keypoints.count, keypoints.numbers))
     assert (read.count, read.numbers, read.names) == (keypoints.count, keypoints.numbers, keypoints.names)
     assert read.sigmas == keypoints.sigmas
 
 
 def test_transfer_to_another_number_of_keypoints(models):
     """The layers that give the keypoints start anew, all others are taken."""
-    model = bridge.build_model("yolo11n-pose", NAMES, {}, "pose", Keypoints(5, 3, tuple("abcde")))
-    taken, total = bridge.transfer_weights(model, deepcopy(models["visible"]))
+    model = build_model("yolo11n-pose", NAMES, {}, "pose", Keypoints(5, 3, tuple("abcde")))
+    taken, total = transfer_weights(model, deepcopy(models["visible"]))
     fitting = [k for k, v in models["visible"].state_dict().items() if v.shape == model.state_dict()[k].shape]
     assert 0 < total - taken == total - len(fitting)
     assert all(".cv4." in key for key in set(model.state_dict()) - set(fitting))
-    assert bridge.keypoint_shape(model) == (5, 3)
+    assert keypoint_shape(model) == (5, 3)
     assert model.kpt_names[0] == list("abcde")

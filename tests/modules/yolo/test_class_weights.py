@@ -23,8 +23,9 @@ from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.pose import PoseGains
-from aigp_lightning.modules.yolo import bridge
+from aigp_lightning.modules.yolo.build import build_model
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, class_weights
+from aigp_lightning.modules.yolo.loss import weigh_classes
 from aigp_lightning.types import Keypoints
 
 NAMES = {0: "pillar", 1: "net", 2: "box", 3: "tree"}
@@ -99,7 +100,7 @@ def test_loss_is_that_of_the_reference(task: str) -> None:
     pose = task == "pose"
     keypoints = Keypoints(4, 3, ("a", "b", "c", "d"), (1, 0, 3, 2)) if pose else None
     variant = "yolo11n-pose" if pose else "yolo11n"
-    ours = bridge.build_model(variant, NAMES, asdict(PoseGains()), task, keypoints).train()
+    ours = build_model(variant, NAMES, asdict(PoseGains()), task, keypoints).train()
     reference: Any = (
         PoseModel(f"{variant}.yaml", nc=4, data_kpt_shape=(4, 3), verbose=False)
         if pose
@@ -109,7 +110,7 @@ def test_loss_is_that_of_the_reference(task: str) -> None:
     reference.args = get_cfg()
     plain = deepcopy(ours).loss(batch_of(pose))[1]  # type: ignore[operator]
     weights = class_weights(1.0, np.array([100, 10, 1, 1000]), NAMES)
-    bridge.weigh_classes(ours, weights)
+    weigh_classes(ours, weights)
     reference.class_weights = torch.from_numpy(theirs(np.array([100, 10, 1, 1000]), 1.0))
     batch = batch_of(pose)
     loss, items = ours.loss(batch)  # type: ignore[operator]

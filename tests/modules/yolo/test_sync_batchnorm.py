@@ -17,8 +17,8 @@ def test_averages_optimizer_and_files_take_a_synchronised_network(tmp_path: Path
 
     from aigp_lightning.callbacks.ema import EMA
     from aigp_lightning.modules.detector import DetectorModule
-    from aigp_lightning.modules.yolo import bridge
     from aigp_lightning.modules.yolo.optim import parameter_groups
+    from aigp_lightning.modules.yolo.weights import save_pt
 
     module = DetectorModule()
     module.set_network(module.build_network({0: "square", 1: "disc"}))
@@ -37,7 +37,7 @@ def test_averages_optimizer_and_files_take_a_synchronised_network(tmp_path: Path
     ema._update(module, 1)
     assert torch.equal(ema._average_model.module.network.model[0].bn.running_mean, start + 1)
 
-    bridge.save_pt(tmp_path / "sync.pt", module.network)
+    save_pt(tmp_path / "sync.pt", module.network)
     opened = YOLO(str(tmp_path / "sync.pt"))
     kinds = [type(layer) for layer in opened.model.modules()]
     assert SyncBatchNorm not in kinds, "the file is for one process"

@@ -1,0 +1,98 @@
+"""The keys of a checkpoint that are this package's, and the check of what stands under them.
+
+Checkpoints of earlier versions open by these names, so they stay. Under Lightning's own keys (`state_dict`, `epoch`,
+`optimizer_states`, `callbacks`, …) stands what Lightning writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.errors import WeightsError
+
+METADATA = "aigp"
+"""Class names, task, family, and from what the network is built: enough to rebuild the module without a data set."""
+RNG_STATE = "random_state"
+"""State of the random number generators at the end of the epoch, see `run/rng.py`."""
+PENDING_GRADIENTS = "pending_gradients"
+"""Gradients that wait for their optimizer step, by parameter name; only where there are some."""
+
+FIRST_FAMILY = "yolo"
+"""The family of checkpoints that name none: those from before there was a second one."""
+
+
+def checkpoint_metadata(content: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return what this package adds to a checkpoint, its types checked: a file may come from anywhere.
+
+    Args:
+        content: a checkpoint.
+        path: where it was read from, for errors.
+
+    Raises:
+        WeightsError: another program's checkpoint, or one that was changed.
+
+    Example:
+        >>> content = {"aigp": {"names": {0: "gate"}, "task": "detect", "network": {}, "last_step": 7}}
+        >>> metadata = checkpoint_metadata(content, "best.ckpt")
+        >>> family_of(metadata), metadata["task"]
+        ('yolo', 'detect')
+    """
+    ours = content.get(METADATA)
+    if not isinstance(ours, dict):
+        raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
+    names, weights = ours.get("names"), ours.get("class_weights")
+    fine = (
+        isinstance(names, dict)
+        and set(names) == set(range(len(names)))
+        and all(isinstance(name, str) for name in names.values())
+        and isinstance(ours.get("task"), str)
+        and isinstance(family_of(ours), str)
+        and isinstance(ours.get("network"), dict)
+        and type(ours.get("last_step", -1)) is int
+        and (weights is None or (isinstance(weights, list) and all(isinstance(w, int | float) for w in weights)))
+    )
+    if not fine:
+        raise WeightsError(f"{path} is damaged: its part of aigp_lightning is not what this version writes.")
+    return ours
+
+
+def family_of(metadata: Mapping[str, Any]) -> str:
+    """Return the family of the module that wrote a checkpoint.
+
+    Args:
+        metadata: see `checkpoint_metadata`.
+    """
+    family: str = metadata.get("family", FIRST_FAMILY)
+    return family
+
+
+def check_fits(metadata: Mapping[str, Any], path: str, family: str, task: str, names: Mapping[int, str]) -> None:
+    """Check that a checkpoint is of a module's family, task and classes.
+
+    Args:
+        metadata: see `checkpoint_metadata`.
+        path: of the checkpoint, for errors.
+        family: the module's.
+        task: the module's.
+        names: the data set's class names by id; empty without a data set.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    if metadata["task"] != task:
+        raise WeightsError(f"{path} is of a {metadata['task']} model; the configuration asks for {task}.")
+    if family_of(metadata) != family:
+        raise WeightsError(f"{path} is of family {family_of(metadata)}; the configuration asks for {family}.")
+    if names and len(metadata["names"]) != len(names):
+        raise WeightsError(
+            f"{path} knows {len(metadata['names'])} classes ({_first_names(metadata['names'])}), the data set "
+            f"{len(names)} ({_first_names(names)}). Use the data set it was trained on, or start from its "
+            "exported .pt with --model.weights, which adapts the classes."
+        )
+
+
+def _first_names(names: Mapping[int, str]) -> str:
+    shown = list(names.values())[:4]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -1,0 +1,108 @@
+"""Which class opens a checkpoint, by its family and task. A new family is one entry here, or a call of `register`.
+
+Classes are imported when they are asked for: most of them pull in a library of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.checkpoints.schema import METADATA, family_of
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.base import BaseModule
+
+ClassOf = Callable[[], type[BaseModule]]
+"""Imports a module's class and returns it."""
+OpenFile = Callable[[Path], BaseModule]
+"""Opens a family's own weights file as a module, in eval mode on the CPU."""
+
+
+def _yolo_detect() -> type[BaseModule]:
+    from aigp_lightning.modules.detector import DetectorModule
+
+    return DetectorModule
+
+
+def _yolo_pose() -> type[BaseModule]:
+    from aigp_lightning.modules.pose import PoseModule
+
+    return PoseModule
+
+
+def _open_pt(path: Path) -> BaseModule:
+    from aigp_lightning.modules.yolo.weights import task_of_weights
+
+    build: Any = module_class("yolo", task_of_weights(path))
+    module: BaseModule = build(weights=str(path))
+    module.set_network(module.build_network(None))
+    return module.eval()
+
+
+CLASSES: dict[tuple[str, str], ClassOf] = {("yolo", "detect"): _yolo_detect, ("yolo", "pose"): _yolo_pose}
+"""Classes by family and task."""
+FILES: dict[str, OpenFile] = {".pt": _open_pt}
+"""Families' own weights files by suffix."""
+
+
+def register(family: str, task: str, class_of: ClassOf) -> None:
+    """Make a family known, so that its checkpoints open outside a trainer.
+
+    Args:
+        family: as the class's attribute `family`.
+        task: as the class's attribute `task`; two families may share one.
+        class_of: imports the class and returns it.
+    """
+    CLASSES[family, task] = class_of
+
+
+def module_class(family: str, task: str, source: str | Path = "the checkpoint") -> type[BaseModule]:
+    """Return the class of a family's modules for a task.
+
+    Args:
+        family: see `register`.
+        task: see `register`.
+        source: the file that asks for it, for errors.
+
+    Raises:
+        WeightsError: there is none.
+
+    Example:
+        >>> module_class("yolo", "pose").__name__
+        'PoseModule'
+    """
+    tasks = [known for other, known in CLASSES if other == family]
+    if not tasks:
+        known = ", ".join(dict.fromkeys(other for other, _ in CLASSES))
+        raise WeightsError(f"{source} is of family {family!r}; this version knows {known}.")
+    if task not in tasks:
+        raise WeightsError(f"{source} is of task {task!r}; this version knows {', '.join(tasks)}.")
+    return CLASSES[family, task]()
+
+
+def load_module(path: str | Path) -> BaseModule:
+    """Rebuild the module of a checkpoint, with its averaged weights, in eval mode on the CPU.
+
+    Args:
+        path: a `.ckpt` of ours, of any family that is registered.
+
+    Raises:
+        WeightsError: it cannot be read, is another program's, or of a family that is not known.
+    """
+    content = read_checkpoint(path)
+    metadata = content[METADATA]
+    return module_class(family_of(metadata), metadata["task"], path).from_checkpoint(content, path)
+
+
+def open_weights(path: str | Path) -> BaseModule:
+    """Open a family's own weights file, such as an Ultralytics `.pt`, in eval mode on the CPU.
+
+    Args:
+        path: the file; its suffix says whose it is.
+
+    Raises:
+        WeightsError: it cannot be read, or nobody's files have this suffix.
+    """
+    return FILES.get(Path(path).suffix, _open_pt)(Path(path))

@@ -1,0 +1,60 @@
+"""The files in which a YOLO is opened by other programs: Ultralytics' `.pt`, ONNX and TorchScript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from aigp_lightning.types import Answers, Deployment, ExportGraph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class YoloDeployment(Deployment):
+    """See `Deployment`. A `.pt` stores float16, so it is held against the network with its weights rounded to float16.
+
+    Args:
+        network: a YOLO.
+    """
+
+    formats = ("pt", "onnx", "torchscript")
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+
+    @property
+    def stride(self) -> int:
+        """Largest stride of the network, pixels."""
+        return int(cast("Any", self._network).stride.max())
+
+    def write_portable(self, path: Path, epoch: int = -1, settings: Mapping[str, Any] | None = None) -> None:
+        """Write a `.pt` that `ultralytics.YOLO` opens; see `Deployment`."""
+        from aigp_lightning.modules.yolo.weights import save_pt
+
+        save_pt(path, self._built(), epoch, train_args=settings)
+
+    def portable_graph(self, path: Path, imgsz: int) -> tuple[Answers, ExportGraph]:
+        """Return how a `.pt` answers, and how it should; see `Deployment`."""
+        from aigp_lightning.modules.yolo.export import raw_output
+        from aigp_lightning.modules.yolo.weights import load_weights
+
+        rounded = deepcopy(self._built()).half().float()
+        graph = self.graph(imgsz, dynamic=False)
+        return raw_output(load_weights(path).eval()), replace(graph, reference=raw_output(rounded))
+
+    def graph(self, imgsz: int, dynamic: bool) -> ExportGraph:
+        """Return what is traced; see `Deployment`."""
+        from aigp_lightning.modules.yolo.export import export_graph
+
+        return export_graph(self._built(), imgsz, dynamic)
+
+    def _built(self) -> nn.Module:
+        """Return the network as it is deployed: float32, on the CPU, in eval mode, in the usual memory layout."""
+        import torch
+
+        network = self._network.cpu().float().eval()
+        return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]

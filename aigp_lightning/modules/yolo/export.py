@@ -1,0 +1,100 @@
+"""YOLO networks as graphs that other programs run: what is traced, and what a file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from ultralytics import __version__ as ultralytics_version
+
+from aigp_lightning.modules.yolo.build import keypoint_shape, stride_of
+from aigp_lightning.modules.yolo.weights import plain_norms
+from aigp_lightning.types import ExportGraph
+
+
+def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
+    """Copy a network for tracing: float32, fused, returning only the raw (B, 4 + nc + extra, anchors) tensor.
+
+    Args:
+        model: a model from `build_model` or `load_weights`; stays as it is.
+        dynamic: the graph must take any image size, so anchors are computed inside it.
+    """
+    copy: Any = plain_norms(deepcopy(model)).cpu().float().eval().to(memory_format=torch.contiguous_format)
+    copy.criterion, copy.end2end = None, False
+    for parameter in copy.parameters():
+        parameter.requires_grad_(False)
+    copy.fuse(verbose=False)
+    head = copy.model[-1]
+    head.export, head.format, head.dynamic, head.shape = True, "onnx", dynamic, None
+    for layer in copy.modules():
+        if hasattr(layer, "forward_split"):  # the same numbers by a simpler graph
+            layer.forward = layer.forward_split
+    return cast("nn.Module", copy)
+
+
+def deployment_metadata(model: nn.Module, imgsz: int, dynamic: bool = False) -> dict[str, Any]:
+    """Return the metadata by which `ultralytics.YOLO` decodes an exported file's output.
+
+    Args:
+        model: the exported model.
+        imgsz: side of the exported input, pixels.
+        dynamic: whether the file takes other sizes too.
+    """
+    described: Any = model
+    metadata = {
+        "description": f"{Path(str(described.yaml.get('yaml_file', 'model'))).stem}, trained with aigp_lightning",
+        "author": "aigp_lightning",
+        "date": datetime.now().astimezone().isoformat(),
+        "version": ultralytics_version,
+        "license": "AGPL-3.0 (https://ultralytics.com/license)",
+        "stride": stride_of(model),
+        "task": described.task,
+        "head": type(described.model[-1]).__name__,
+        "batch": 1,
+        "imgsz": [imgsz, imgsz],
+        "names": dict(described.names),
+        "args": {"batch": 1, "dynamic": dynamic, "nms": False},
+        "channels": described.yaml.get("channels", 3),
+        "end2end": False,
+    }
+    if described.task == "pose":
+        metadata["kpt_shape"] = list(described.model[-1].kpt_shape)
+        if getattr(described, "kpt_names", None):
+            metadata["kpt_names"] = dict(described.kpt_names)
+    return metadata
+
+
+def confidence_channels(model: nn.Module) -> list[int]:
+    """Return the raw output's channels that hold confidences: of the classes, and of a keypoint being visible."""
+    described: Any = model
+    first, last = 4, 4 + len(described.names)
+    count, numbers = keypoint_shape(model) if described.task == "pose" else (0, 0)
+    visible = range(last + 2, last + count * numbers, numbers) if numbers == len(("x", "y", "visible")) else ()
+    return [*range(first, last), *visible]
+
+
+def export_graph(model: nn.Module, imgsz: int, dynamic: bool) -> ExportGraph:
+    """Describe how a YOLO is exported, and what its files are checked against.
+
+    Args:
+        model: a model from `build_model` or `load_weights`, float32, on the CPU, in eval mode; stays as it is.
+        imgsz: side of the exported input, pixels.
+        dynamic: whether the file takes other sizes too.
+    """
+    return ExportGraph(
+        network=deployable(model, dynamic),
+        reference=raw_output(model),
+        scores=confidence_channels(model),
+        axes={2: "anchors"},
+        metadata=deployment_metadata(model, imgsz, dynamic),
+    )
+
+
+def raw_output(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return a function from images to the raw (B, 4 + nc + extra, anchors) tensor, as exported files answer."""
+    return lambda images: cast("Tensor", model(images)[0])

@@ -1,0 +1,85 @@
+"""Ultralytics' loss: its components, what they are divided by, and the weights of classes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+PER_ANCHOR = ("pose_loss", "kobj_loss")
+PER_KEYPOINT = "rle_loss"
+"""Loss components that are means over anchors with an object, over their visible keypoints; others are divided by the
+sum of the targets' scores."""
+
+
+def loss_names(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of a model's loss components, in their order; heads differ in the last ones.
+
+    Args:
+        model: from `build_model`.
+    """
+    criterion: Any = cast("Any", model).init_criterion()
+    return tuple(getattr(criterion, "one2one", criterion).loss_names)
+
+
+@contextmanager
+def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Note the divisors of the loss components in the call to the loss that is made within this context.
+
+    Args:
+        model: a model from `build_model`.
+
+    Yields:
+        Scalars by the components' names, filled in by the call: the sum of the targets' scores, for keypoints the
+        number of anchors that have an object. Ultralytics divides by at least 1.
+    """
+    attributes: Any = model
+    if attributes.criterion is None:
+        attributes.criterion = attributes.init_criterion()
+    criterion: Any = getattr(attributes.criterion, "one2one", attributes.criterion)  # whose components are reported
+    divisors: dict[str, Tensor] = {}
+
+    def assigned(_module: Any, _inputs: Any, targets: Any) -> None:
+        scores, anchors = targets[2].sum(), targets[3].sum()
+        for name in criterion.loss_names:
+            divisors[name] = anchors if name in PER_ANCHOR else scores
+        divisors.update({name: torch.zeros_like(scores) for name in criterion.loss_names if name == PER_KEYPOINT})
+
+    def rated(_module: Any, inputs: Any, _output: Any) -> None:
+        divisors[PER_KEYPOINT] = torch.tensor(float(len(inputs[2])))
+
+    hooks = [criterion.assigner.register_forward_hook(assigned)]
+    if getattr(criterion, "rle_loss", None) is not None:
+        hooks.append(criterion.rle_loss.register_forward_hook(rated))
+    try:
+        yield divisors
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def weigh_classes(model: nn.Module, weights: npt.NDArray[np.float32] | None) -> None:
+    """Weigh the classes in the classification loss.
+
+    Args:
+        model: a model from `build_model`.
+        weights: (C,) one for each class; None: all count the same.
+    """
+    attributes: Any = model
+    before = getattr(model, "class_weights", None)
+    same = before is None if weights is None else before is not None and np.array_equal(before.numpy(), weights)
+    if not same:  # a loss that stays keeps what it has annealed
+        attributes.class_weights = None if weights is None else torch.from_numpy(weights.copy())
+        attributes.criterion = None
+
+
+def epoch_end(model: nn.Module) -> None:
+    """Advance losses that anneal over the epochs (NMS-free heads)."""
+    criterion: Any = getattr(model, "criterion", None)
+    if hasattr(criterion, "update"):
+        criterion.update()
