@@ -5,23 +5,16 @@ Nothing here imports torch or NumPy at run time, so that every room can import i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor, device, nn
+    from torch import Tensor
 
 RatioPad = tuple[tuple[float, float], tuple[float, float]]
 """How an image was letterboxed: ((gain_h, gain_w), (pad_left, pad_top)), pads in network-input pixels."""
-
-
-Answers: TypeAlias = "Callable[[Tensor], Tensor]"
-"""From images (B, 3, H, W) float, 0…1, to what a network answers."""
 
 
 class DetectionBatch(TypedDict):
@@ -154,66 +147,6 @@ class CornerErrors:
     bands: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class ExportGraph:
-    """A network as a graph that other programs run, and what its files are checked against.
-
-    Attributes:
-        network: what is traced: images (B, 3, H, W) float, 0…1, to one tensor.
-        reference: returns what the module itself answers to the same images.
-        scores: channels of that tensor that hold confidences, 0…1; the others hold pixels.
-        axes: names of the tensor's axes that depend on the image's size, by their number.
-        metadata: what the file says of itself.
-    """
-
-    network: nn.Module
-    reference: Answers
-    scores: Sequence[int]
-    axes: dict[int, str]
-    metadata: dict[str, Any]
-
-
-class Deployment(Protocol):
-    """The files in which a family's models are opened by other programs.
-
-    Attributes:
-        formats: what `export` may write: `onnx`, `torchscript`; any other is the suffix of the family's own weights
-            file, without the dot.
-        stride: sides of the network's input are multiples of this, pixels.
-    """
-
-    formats: tuple[str, ...]
-
-    @property
-    def stride(self) -> int:
-        """Sides of the network's input are multiples of this, pixels."""
-
-    def write_portable(self, path: Path, epoch: int = -1, settings: Mapping[str, Any] | None = None) -> None:
-        """Write the family's own weights file.
-
-        Args:
-            path: where to.
-            epoch: the epoch that the weights are from.
-            settings: of the data they were trained on: `imgsz`, `data`, `batch`.
-        """
-
-    def portable_graph(self, path: Path, imgsz: int) -> tuple[Answers, ExportGraph]:
-        """Return how a file of `write_portable` answers, and how it should.
-
-        Args:
-            path: the file.
-            imgsz: side of the input, pixels.
-        """
-
-    def graph(self, imgsz: int, dynamic: bool) -> ExportGraph:
-        """Return what is traced for ONNX and TorchScript.
-
-        Args:
-            imgsz: side of the input, pixels.
-            dynamic: whether files take any batch, and any size that is a multiple of `stride`.
-        """
-
-
 # ---- what callbacks ask of a module, a datamodule, metrics and loggers -----------------------------------------------
 
 
@@ -259,40 +192,6 @@ class HasClosingKinds(Protocol):
     """A module with kinds of picture of its own, drawn when training ends."""
 
     closing_kinds: tuple[str, ...]
-
-
-@runtime_checkable
-class MeasuresMemory(Protocol):
-    """A module that can be trained on batches of any size, to measure what they need.
-
-    Attributes:
-        fitting: True while a trainer trains it.
-    """
-
-    @property
-    def fitting(self) -> bool:
-        """True while a trainer trains it."""
-
-    def example_batch(self, images: int, imgsz: int, crowd: int, device: device) -> DetectionBatch:
-        """Return a batch of so many images with so many objects each, ready for `compute_loss`."""
-
-    def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and its detached components by name."""
-
-
-class SizedData(Protocol):
-    """A datamodule that says how large its batches are.
-
-    Attributes:
-        imgsz: side of the network's input, pixels.
-        batch_size: training images a step, over all processes.
-    """
-
-    imgsz: int
-    batch_size: int
-
-    def scan(self, split: str) -> Any:
-        """Return the labels of a split: `records`, each with the classes `cls` of its objects."""
 
 
 @runtime_checkable

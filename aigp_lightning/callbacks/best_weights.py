@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.errors import warn_user
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.registry import rebuild
 from aigp_lightning.run.folder import LAST
 from aigp_lightning.run.lightning_internals import datamodule_of
 
@@ -81,6 +82,6 @@ def _write_portable(source: Path, target: Path, kind: type[BaseModule], data: An
     """
     settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
     content = read_checkpoint(source)
-    deployment = kind.from_checkpoint(content, source).deployment
+    deployment = rebuild(kind, content, source).deployment
     if deployment is not None:
         deployment.write_portable(target, int(content.get("epoch", -1)), settings)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from aigp_lightning.types import Answers, ExportGraph
+    from aigp_lightning.modules.deployment import Answers, ExportGraph
 
 
 @dataclass(frozen=True)

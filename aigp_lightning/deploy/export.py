@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
-from aigp_lightning.types import Deployment
+from aigp_lightning.modules.deployment import Deployment
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule

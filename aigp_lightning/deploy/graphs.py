@@ -13,7 +13,7 @@ from aigp_lightning.errors import ConfigError, first_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from aigp_lightning.types import Answers, ExportGraph
+    from aigp_lightning.modules.deployment import Answers, ExportGraph
 
 
 def write_torchscript(path: Path, graph: ExportGraph, imgsz: int) -> Answers:

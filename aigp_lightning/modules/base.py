@@ -1,29 +1,26 @@
 """The contract of a model family: what a module answers, and the steps that all families share.
 
-Over 250 lines, since a contract that is to be read before a family is written stands in one file.
+Longer than 250 lines: the contract is read as one before a family is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, check_fits, checkpoint_metadata
-from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
-from aigp_lightning.types import Deployment, DetectionBatch, Keypoints, Prediction, StepOutput
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
 
 class BaseModule(pl.LightningModule):
@@ -86,19 +83,11 @@ class BaseModule(pl.LightningModule):
         raise NotImplementedError
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss (scalar), and its detached components by the names of `loss_names`.
-
-        Args:
-            batch: as `preprocess_batch` returns it.
-        """
+        """Return the loss of a preprocessed batch, and its detached components by the names of `loss_names`."""
         raise NotImplementedError
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
-        """Return loss components and predictions of one forward pass, in eval mode.
-
-        Args:
-            batch: as `preprocess_batch` returns it.
-        """
+        """Return loss components and predictions of a preprocessed batch, by one forward pass."""
         raise NotImplementedError
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
@@ -114,16 +103,7 @@ class BaseModule(pl.LightningModule):
         raise NotImplementedError
 
     def match(self, prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
-        """Match what was found in an image with its labels, by overlap and class, each label once.
-
-        Args:
-            prediction: best first.
-            boxes: (m, 4) xyxy, labelled boxes, network-input pixels.
-            labels: (m,) their classes.
-
-        Returns:
-            bool (n, 10), on the CPU: True where a prediction is right at IoU 0.5, 0.55, … 0.95.
-        """
+        """Match what was found in an image with its labels, by overlap and class; see `match_boxes`."""
         return match_boxes(prediction, boxes, labels)
 
     def setup_from_data(self, data: Any) -> None:
@@ -316,23 +296,3 @@ class BaseModule(pl.LightningModule):
             names = self.names or ours["names"]
             self.set_network(self.build_network(names, ours["network"]), names)
         self._rng_state = checkpoint.get(RNG_STATE)
-
-    @classmethod
-    def from_checkpoint(cls, content: dict[str, Any], path: str | Path) -> Self:
-        """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
-
-        Args:
-            content: see `read_checkpoint`.
-            path: where it was read from, for errors.
-
-        Raises:
-            WeightsError: its weights do not fit its description.
-        """
-        module = cls()
-        module.on_load_checkpoint(content)
-        try:
-            module.load_state_dict(content["state_dict"])
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            why = first_line(error)
-            raise WeightsError(f"the weights in {path} do not fit the network that it describes: {why}") from error
-        return module.eval()

@@ -11,12 +11,13 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, class_weights
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
 from aigp_lightning.run.lightning_internals import trainer_of
-from aigp_lightning.types import Deployment, DetectionBatch, Prediction, StepOutput
+from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     import numpy as np

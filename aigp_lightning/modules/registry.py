@@ -11,7 +11,7 @@ from typing import Any
 
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.checkpoints.schema import METADATA, family_of
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
 
 ClassOf = Callable[[], type[BaseModule]]
@@ -93,7 +93,28 @@ def load_module(path: str | Path) -> BaseModule:
     """
     content = read_checkpoint(path)
     metadata = content[METADATA]
-    return module_class(family_of(metadata), metadata["task"], path).from_checkpoint(content, path)
+    return rebuild(module_class(family_of(metadata), metadata["task"], path), content, path)
+
+
+def rebuild(kind: type[BaseModule], content: dict[str, Any], path: str | Path) -> BaseModule:
+    """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
+
+    Args:
+        kind: its class, whose arguments all have defaults.
+        content: see `read_checkpoint`.
+        path: where it was read from, for errors.
+
+    Raises:
+        WeightsError: its weights do not fit its description.
+    """
+    module = kind()
+    module.on_load_checkpoint(content)
+    try:
+        module.load_state_dict(content["state_dict"])
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        why = first_line(error)
+        raise WeightsError(f"the weights in {path} do not fit the network that it describes: {why}") from error
+    return module.eval()
 
 
 def open_weights(path: str | Path) -> BaseModule:

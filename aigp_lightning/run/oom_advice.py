@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.run.failures import out_of_gpu_memory, resume_hint
-from aigp_lightning.types import MeasuresMemory, SizedData
 
 if TYPE_CHECKING:
     import torch
     from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+    from aigp_lightning.types import DetectionBatch
 
 SHARE = 0.9
 """Of the memory that is planned with: batches with more objects need more, and memory splinters."""
 TRIED = (1, 2, 4, 8)
 """Batches that are measured; the line through them says what larger ones need."""
 GIB = 2**30
+
+
+@runtime_checkable
+class MeasuresMemory(Protocol):
+    """A module that can be trained on batches of any size, to measure what they need.
+
+    Attributes:
+        fitting: True while a trainer trains it.
+    """
+
+    @property
+    def fitting(self) -> bool:
+        """True while a trainer trains it."""
+
+    def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
+        """Return a batch of so many images with so many objects each, ready for `compute_loss`."""
+
+    def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and its detached components by name."""
+
+
+class SizedData(Protocol):
+    """A datamodule that says how large its batches are.
+
+    Attributes:
+        imgsz: side of the network's input, pixels.
+        batch_size: training images a step, over all processes.
+    """
+
+    imgsz: int
+    batch_size: int
+
+    def scan(self, split: str) -> Any:
+        """Return the labels of a split: `records`, each with the classes `cls` of its objects."""
 
 
 def largest_fitting_batch(points: Sequence[tuple[int, int]], room: int, below: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from aigp_lightning.types import Answers, Deployment, ExportGraph
+from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
 
 if TYPE_CHECKING:
     from torch import nn

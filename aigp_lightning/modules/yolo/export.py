@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from ultralytics import __version__ as ultralytics_version
 
+from aigp_lightning.modules.deployment import ExportGraph
 from aigp_lightning.modules.yolo.build import keypoint_shape, stride_of
 from aigp_lightning.modules.yolo.weights import plain_norms
-from aigp_lightning.types import ExportGraph
 
 
 def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:

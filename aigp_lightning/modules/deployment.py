@@ -1,0 +1,75 @@
+"""The files in which other programs open a model: what a family says of them, and what `deploy/` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+Answers: TypeAlias = "Callable[[Tensor], Tensor]"
+"""From images (B, 3, H, W) float, 0…1, to what a network answers."""
+
+
+@dataclass(frozen=True)
+class ExportGraph:
+    """A network as a graph that other programs run, and what its files are checked against.
+
+    Attributes:
+        network: what is traced: images (B, 3, H, W) float, 0…1, to one tensor.
+        reference: returns what the module itself answers to the same images.
+        scores: channels of that tensor that hold confidences, 0…1; the others hold pixels.
+        axes: names of the tensor's axes that depend on the image's size, by their number.
+        metadata: what the file says of itself.
+    """
+
+    network: nn.Module
+    reference: Answers
+    scores: Sequence[int]
+    axes: dict[int, str]
+    metadata: dict[str, Any]
+
+
+class Deployment(Protocol):
+    """The files in which a family's models are opened by other programs.
+
+    Attributes:
+        formats: what `export` may write: `onnx`, `torchscript`; any other is the suffix of the family's own weights
+            file, without the dot.
+        stride: sides of the network's input are multiples of this, pixels.
+    """
+
+    formats: tuple[str, ...]
+
+    @property
+    def stride(self) -> int:
+        """Sides of the network's input are multiples of this, pixels."""
+
+    def write_portable(self, path: Path, epoch: int = -1, settings: Mapping[str, Any] | None = None) -> None:
+        """Write the family's own weights file.
+
+        Args:
+            path: where to.
+            epoch: the epoch that the weights are from.
+            settings: of the data they were trained on: `imgsz`, `data`, `batch`.
+        """
+
+    def portable_graph(self, path: Path, imgsz: int) -> tuple[Answers, ExportGraph]:
+        """Return how a file of `write_portable` answers, and how it should.
+
+        Args:
+            path: the file.
+            imgsz: side of the input, pixels.
+        """
+
+    def graph(self, imgsz: int, dynamic: bool) -> ExportGraph:
+        """Return what is traced for ONNX and TorchScript.
+
+        Args:
+            imgsz: side of the input, pixels.
+            dynamic: whether files take any batch, and any size that is a multiple of `stride`.
+        """
