@@ -33,13 +33,13 @@ class EMA(WeightAveraging):
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Copy the model, which is built now if it is not yet."""
+        """Build the model if it is not yet, and copy it."""
         if stage == "fit":
             pl_module.configure_model()
             self._average_model = AveragedModel(pl_module, use_buffers=True)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Follow the model to its device."""
+        """Move the average to the model's device."""
         assert self._average_model is not None
         self._average_model.to(pl_module.device)
         self._pairs = None
@@ -53,7 +53,7 @@ class EMA(WeightAveraging):
             self._update(pl_module, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nothing: the average moves by steps."""
+        """Do nothing: the average moves by steps."""
 
     @torch.no_grad()
     def _update(self, pl_module: pl.LightningModule, step: int) -> None:
@@ -66,7 +66,7 @@ class EMA(WeightAveraging):
         torch._foreach_lerp_(*self._pairs, share)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Training is over and the model holds the average: what is loaded from now on is not to be swapped."""
+        """Forget the average, which the model holds now: what is loaded from now on is not to be swapped."""
         self._average_model = self._pairs = None
 
     def on_load_checkpoint(

@@ -1,4 +1,4 @@
-"""A loss that is no number: stop, or leave the step out."""
+"""Losses and gradients that are nan or inf: stop the run, or skip the step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 FOLDER = "nonfinite"
-LOOKED_AT = ("gradient", "loss")
+CHECKED = ("gradient", "loss")
 KEPT = 3
 """Batches that are left out and written down: they can be large."""
 
@@ -64,7 +64,7 @@ class NonFinite(Callback):
         self._waiting: deque[_Step] = deque()
         self._window: Tensor | None = None
         self._bad: Tensor | None = None
-        self._whose: Tensor | None = None
+        self._bad_rank: Tensor | None = None
         self._before: Tensor | None = None
 
     # ---- within a step, on the device -------------------------------------------------------------------------------
@@ -73,24 +73,24 @@ class NonFinite(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Remember the batch statistics, which the forward pass is about to change."""
-        self._bad = self._whose = None
+        self._bad = self._bad_rank = None
         if self.action == "skip" and (buffers := _statistics(pl_module)):
             self._before = _flat(buffers)
 
     @torch.no_grad()
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Look at the loss."""
-        self._whose = ~loss.detach().isfinite().all() * (trainer.global_rank + 1)
+        """Note on the device whether the loss is finite."""
+        self._bad_rank = ~loss.detach().isfinite().all() * (trainer.global_rank + 1)
         if trainer.world_size > 1:
-            torch.distributed.all_reduce(self._whose, torch.distributed.ReduceOp.MAX)
-        self._bad = _either(self._bad, self._whose > 0)
+            torch.distributed.all_reduce(self._bad_rank, torch.distributed.ReduceOp.MAX)
+        self._bad = _either(self._bad, self._bad_rank > 0)
         self._window = _either(self._window, self._bad)
 
     @torch.no_grad()
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Look at the gradients, which are the same on all processes; drop them if they are to be skipped."""
+        """Note whether the gradients, the same on all processes, are finite; zero them if the step is to be skipped."""
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         bad, self._window = self._window, None
         if not gradients or self._bad is None or bad is None:
@@ -108,29 +108,29 @@ class NonFinite(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at what came of the step before; at this one's too where that means no waiting, or nothing comes after.
+        """Read the result of the step before; of this one too where that needs no waiting, or nothing comes after.
 
         Raises:
             RunError: the run is to stop.
         """
-        if self._bad is None or self._whose is None:
+        if self._bad is None or self._bad_rank is None:
             return
-        self._put_back(pl_module, self._bad)
+        self._restore_statistics(pl_module, self._bad)
         items = outputs.get("loss_items", {}) if isinstance(outputs, dict) else {}
-        flags = to_host({"bad": self._bad, "whose": self._whose})
+        flags = to_host({"bad": self._bad, "bad_rank": self._bad_rank})
         self._waiting.append(_Step(trainer.current_epoch, batch_idx, batch, dict(items), flags))
         late = 0 if trainer.is_last_batch or not self._bad.is_cuda else 1
         while len(self._waiting) > late:
-            self._look(trainer, pl_module, self._waiting.popleft())
+            self._read(trainer, pl_module, self._waiting.popleft())
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count anew."""
+        """Reset the count of bad batches."""
         self.bad_batches = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how many steps an epoch lacks; look at what is left where no batch was known to be the last."""
+        """Read what is left where no batch was known to be the last, and warn of the steps that the epoch lacks."""
         while self._waiting:
-            self._look(trainer, pl_module, self._waiting.popleft())
+            self._read(trainer, pl_module, self._waiting.popleft())
         if self.bad_batches:
             warn_user(
                 f"epoch {trainer.current_epoch + 1}: {self.bad_batches} batches had a loss or a gradient that is no "
@@ -138,30 +138,30 @@ class NonFinite(Callback):
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Let go of batches."""
+        """Release batches that were not looked at."""
         self._waiting.clear()
 
     @torch.no_grad()
-    def _put_back(self, module: pl.LightningModule, bad: Tensor) -> None:
-        """Batch statistics from before a bad batch; not earlier, since the backward pass asks for its own."""
+    def _restore_statistics(self, module: pl.LightningModule, bad: Tensor) -> None:
+        """Restore batch statistics from before a bad batch; not earlier, since the backward pass needs its own."""
         if self._before is not None:
             buffers = _statistics(module)
             _put(buffers, torch.where(bad, self._before, _flat(buffers)))
             self._before = None
 
-    def _look(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step) -> None:
+    def _read(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step) -> None:
         flags = step.flags()
         if not bool(flags["bad"]):
             return
         self.bad_batches += 1
-        whose = int(flags["whose"]) - 1  # −1: every loss is a number, and the gradient is not
+        bad_rank = int(flags["bad_rank"]) - 1  # −1: every loss is a number, and the gradient is not
         losses = {name: float(value) for name, value in step.items.items()}
         ends = self.action == "stop" or self.bad_batches > self.limit
-        if whose in (trainer.global_rank, -1) and (ends or self._kept < KEPT):
+        if bad_rank in (trainer.global_rank, -1) and (ends or self._kept < KEPT):
             self._keep(trainer, module, step, losses)
         told = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        told = f" ({told})" if whose == trainer.global_rank else f" (on process {whose})" if whose >= 0 else ""
-        what = f"epoch {step.epoch + 1}, batch {step.batch_idx + 1}: the {LOOKED_AT[whose >= 0]} is no number{told}"
+        told = f" ({told})" if bad_rank == trainer.global_rank else f" (on process {bad_rank})" if bad_rank >= 0 else ""
+        what = f"epoch {step.epoch + 1}, batch {step.batch_idx + 1}: the {CHECKED[bad_rank >= 0]} is no number{told}"
         if not ends:
             warn_user(f"{what}; the step is left out.")
             return
@@ -195,7 +195,7 @@ def _either(one: Tensor | None, other: Tensor) -> Tensor:
 
 
 def _statistics(module: torch.nn.Module) -> list[Tensor]:
-    """Buffers that a forward pass may change: those that are no whole numbers."""
+    """Return the buffers that a forward pass may change: those of floating point."""
     return [buffer for buffer in module.buffers() if buffer.is_floating_point()]
 
 

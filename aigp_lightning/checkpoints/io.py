@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all, and those of one epoch together."""
+"""Atomic writes of checkpoints, and those of one epoch committed together."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     @property
     def waiting(self) -> bool:
-        """Whether a whole epoch is kept aside: its `last.ckpt`, which is written last, is."""
+        """True if all of an epoch is kept aside: its `last.ckpt`, which is written last, is."""
         return any(path.name == LAST.name for path in self._written)
 
     def hold(self) -> None:
-        """Keep what is written from now on aside."""
+        """Keep aside what is written from now on, until `commit` or `discard`."""
         self._holding = True
 
     def commit(self) -> None:
-        """Let what was kept aside count. `last.ckpt` decides: `finish_commit` does the rest should this be cut short.
+        """Move what was kept aside into place, `last.ckpt` first; `finish_commit` does the rest after a kill.
 
         Raises:
             OSError: a file cannot be moved.
@@ -114,7 +114,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def finish_commit(weights: Path) -> None:
-    """Put a folder of checkpoints in order after a kill: what belongs to `last.ckpt` counts, the rest is removed.
+    """Finish or undo a commit that a kill cut short: what is of `last.ckpt`'s epoch counts, the rest is removed.
 
     Args:
         weights: the folder.

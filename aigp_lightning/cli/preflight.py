@@ -1,4 +1,4 @@
-"""What is looked at before anything is built: checkpoint, weights, and options that contradict a run of ours."""
+"""Checks before anything is built: checkpoint, weights, and options that contradict a run of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def task_of(config: Any) -> str:
-    """The task of the configured module: `detect` or `pose`."""
+    """Return the task of the configured module: `detect` or `pose`.
+
+    Args:
+        config: the verb's.
+    """
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
     model = cast("type[BaseModule]", import_object(config.model.class_path))
@@ -39,7 +43,7 @@ def check_checkpoint(config: Any) -> None:
 
 
 def refuse_partial_epochs(checkpoint: Any) -> None:
-    """A run goes on exactly from an epoch's end, and only from there.
+    """Refuse checkpoints within an epoch: a run resumes exactly from an epoch's end, and only from there.
 
     Raises:
         ConfigError: checkpoints within an epoch are asked for.
@@ -64,7 +68,11 @@ def check_trained(config: Any) -> None:
 
 
 def on_gpu(accelerator: Any) -> bool:
-    """Whether training will be on a GPU of NVIDIA's or AMD's."""
+    """Return whether training will be on a GPU of NVIDIA's or AMD's.
+
+    Args:
+        accelerator: `--trainer.accelerator`.
+    """
     import torch
 
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()

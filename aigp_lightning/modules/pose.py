@@ -112,7 +112,7 @@ class PoseModule(DetectorModule):
 
     @property
     def wants_keypoints(self) -> bool:
-        """True: batches must have `keypoints`."""
+        """True, since batches must have `keypoints`."""
         return True
 
     @property

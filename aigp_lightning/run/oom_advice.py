@@ -109,7 +109,7 @@ def measure_memory(
 
 
 def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, data: SizedData) -> str:
-    """Say which batch did not fit, and which would; the training is over and its memory is given back for that.
+    """Return which batch did not fit, and which would; training is over, and its memory is freed to measure that.
 
     Args:
         error: the exception.

@@ -16,6 +16,13 @@ class BatchLosses(Metric):
     mean over shares is not the batch's. With the divisors it can be had:
     ``Σ item · max(divisor, 1) / max(Σ divisor, 1)``. Every process runs the same number of steps, and takes part in one
     exchange of a few numbers a batch, at the end.
+
+    Example:
+        >>> losses = BatchLosses()
+        >>> for item, divisor in ((0.5, 4.0), (1.5, 2.0)):
+        ...     losses.update([torch.tensor(item)], [torch.tensor(divisor)])
+        >>> losses.compute()
+        [1.0]
     """
 
     full_state_update = False
@@ -50,7 +57,13 @@ class BatchLosses(Metric):
 
 
 def divisors_of(output: Mapping[str, Tensor] | None, names: Sequence[str], images: int) -> list[Tensor]:
-    """The divisors of these components, in their order; a family that gives none has means over images."""
+    """Return the divisors of loss components; a family that gives none has means over images.
+
+    Args:
+        output: divisors by the components' names; None where there are none.
+        names: of the components.
+        images: in the batch.
+    """
     return [output[name] if output is not None else torch.tensor(float(images)) for name in names]
 
 

@@ -22,7 +22,7 @@ IOU = 0.45
 def count_confusion(
     predictions: Sequence[Prediction], boxes: Tensor, labels: Tensor, image: Tensor, nc: int, conf: float = CONF
 ) -> NDArray[np.int64]:
-    """Count a batch.
+    """Count which class is taken for which in a batch.
 
     Ultralytics' own `process_batch` gives the same numbers, four times slower.
 
@@ -62,7 +62,7 @@ def count_confusion(
 def pair(
     true_boxes: NDArray[np.float32], boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float = IOU
 ) -> tuple[list[int], list[int]]:
-    """Pair objects with detections of any class: the surest detection takes first, the object it covers best.
+    """Pair objects with detections of any class: the most confident detection first, with the object it covers best.
 
     Args:
         true_boxes: (m, 4) xyxy.
@@ -72,6 +72,12 @@ def pair(
 
     Returns:
         Rows of the objects and of their detections, pair by pair.
+
+    Example:
+        >>> objects = np.array([[0, 0, 10, 10], [20, 20, 30, 30]], np.float32)
+        >>> found = np.array([[20, 20, 30, 29]], np.float32)
+        >>> pair(objects, found, np.array([0.9], np.float32))
+        ([1], [0])
     """
     overlap = _overlaps(true_boxes, boxes)
     near = np.flatnonzero((overlap > iou).any(0))
@@ -86,7 +92,7 @@ def pair(
 
 
 def _overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union, (m, n), to the last bit as Ultralytics' `box_iou`."""
+    """Compute intersection over union, (m, n), to the last bit as Ultralytics' `box_iou` does."""
     sides = [
         np.minimum(one[:, None, axis + 2], other[:, axis + 2]) - np.maximum(one[:, None, axis], other[:, axis])
         for axis in (0, 1)
@@ -98,7 +104,7 @@ def _overlaps(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
 
 
 def _joined(parts: Sequence[Tensor]) -> NDArray[Any]:
-    """All images' values in one array: one copy from the device for a whole batch."""
+    """Join all images' values in one array: one copy from the device for the batch."""
     import torch
 
     whole = parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -28,7 +28,11 @@ Figure = float | None
 
 
 def row_width(count: int) -> int:
-    """Number of columns of a row about an object with `count` keypoints."""
+    """Return the number of columns of a row about an object.
+
+    Args:
+        count: keypoints of the object.
+    """
     return HEAD + 2 * count
 
 
@@ -62,7 +66,7 @@ class CornerReport:
         return right if self.keypoints.numbers > len(("x", "y")) else np.full_like(right, np.nan)
 
     def scalars(self) -> dict[str, float]:
-        """Figures for a logger; those that nothing is known about are left out."""
+        """Return figures for a logger; those that nothing is known about are left out."""
         figures = {
             "corners/error_px_mean": _mean(self._pixels),
             "corners/error_px_median": _median(self._pixels),
@@ -78,11 +82,11 @@ class CornerReport:
         return {key: value for key, value in figures.items() if value is not None}
 
     def bands(self) -> list[dict[str, Any]]:
-        """Rows by distance, then objects without one, then `all`; None for what nothing is known about.
+        """Return rows by distance, then objects without one, then `all`; None for what nothing is known about.
 
-        Keys: `band`, `gates`, `found` (share of them), `solved` (share of those found whole that have a pose, since
-        corners in an impossible place have none), then `error_px`, `position_m` and `rotation_deg`, each `_mean` and
-        `_median`.
+        Keys: `band`, `gates`, `found` (share of them), `solved` (share of those found with all corners that have a
+        pose, since corners in an impossible place have none), then `error_px`, `position_m` and `rotation_deg`, each
+        `_mean` and `_median`.
         """
         return [{"band": name, **self._sum_up(chosen)} for name, chosen in self._parts()]
 
@@ -116,7 +120,7 @@ class CornerReport:
         return figures
 
     def corners(self) -> list[dict[str, Any]]:
-        """Rows by keypoint: `name`, `error_px_mean`, `error_px_median`, `visible_accuracy` (share, or None)."""
+        """Return rows by keypoint: `name`, `error_px_mean`, `error_px_median`, `visible_accuracy` (share, or None)."""
         return [
             {
                 "name": name,
@@ -128,7 +132,7 @@ class CornerReport:
         ]
 
     def errors(self) -> CornerErrors | None:
-        """Error against distance, of the gates that were found and have one; None without any."""
+        """Return error against distance, of the gates that were found and have one; None without any."""
         known = (self.rows[:, FOUND] == 1) & ~np.isnan(self.rows[:, DISTANCE])
         if self.camera is None or not known.any():
             return None

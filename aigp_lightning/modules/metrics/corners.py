@@ -37,7 +37,7 @@ VISIBLE = 0.5
 def corner_rows(
     predictions: Sequence[Prediction], batch: PoseBatch, camera: GateCamera | None, count: int = GATE_CORNERS
 ) -> Rows:
-    """Hold what was found in a batch against its labels.
+    """Measure what was found in a batch against its labels.
 
     An object is found by the detection that the confusion matrix counts for it: surer than 0.25, overlapping by more
     than 0.45, the surest first, of any class. Position and rotation are held against the pose of the labelled corners.
@@ -82,7 +82,7 @@ class _Objects:
 
 
 def _labels(batch: PoseBatch) -> tuple[_Objects, NDArray[np.int64]]:
-    """Labelled objects and which image each is in: one copy from the device."""
+    """Return labelled objects and which image each is in: one copy from the device."""
     import torch
 
     from aigp_lightning.modules.metrics.detection import true_boxes
@@ -96,7 +96,7 @@ def _labels(batch: PoseBatch) -> tuple[_Objects, NDArray[np.int64]]:
 
 
 def _found(predictions: Sequence[Prediction], count: int) -> tuple[_Objects, NDArray[np.int64]]:
-    """What was found in all images, and where each image's begin and the last one's end: one copy from the device.
+    """Return detections of all images, and where each image's begin and the last one's end: one copy from the device.
 
     A model without visibility gives NaN for it.
     """
@@ -117,7 +117,7 @@ def _found(predictions: Sequence[Prediction], count: int) -> tuple[_Objects, NDA
 def _detections(
     boxes: NDArray[np.float32], image: NDArray[np.int64], found: _Objects, start: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Row of the detection of each object, (m,); -1 where there is none."""
+    """Return the row of the detection of each object, (m,); -1 where there is none."""
     mine = np.full(len(image), -1)
     for number in np.unique(image[image < len(start) - 1]).tolist():
         objects = np.flatnonzero(image == number)
@@ -143,7 +143,7 @@ def _off(
     batch: PoseBatch,
     camera: GateCamera,
 ) -> NDArray[np.float64]:
-    """Distance of each gate, and the errors of its position and rotation, (m, 3)."""
+    """Return the distance of each gate, and the errors of its position and rotation, (m, 3)."""
     shapes = np.array(batch["ori_shape"], np.float64)[image]
     whole = np.asarray(labelled.all(1))
     corners = np.where(whole[:, None, None], true[..., :2], np.nan)

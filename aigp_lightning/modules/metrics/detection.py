@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.modules.metrics.confusion import count_confusion
 from aigp_lightning.types import Curves, DetectionBatch, Prediction
 
@@ -39,6 +40,15 @@ class DetectionMetrics(Metric):
     Attributes:
         confusion: int64 (nc + 1, nc + 1) [predicted, true] counts, background last; None before the first `compute`.
         fitness: what the best weights are chosen by, as Ultralytics'.
+
+    Example:
+        >>> batch = {"img": torch.zeros(1, 3, 10, 10), "cls": torch.tensor([0]), "batch_idx": torch.tensor([0])}
+        >>> batch["bboxes"] = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
+        >>> box = torch.tensor([[3.0, 3.0, 7.0, 7.0]])
+        >>> metrics = DetectionMetrics({0: "gate"})
+        >>> metrics.update([Prediction(box, scores=torch.tensor([0.9]), labels=torch.tensor([0]))], batch)
+        >>> round(metrics.compute()["metrics/mAP50(B)"], 3)
+        0.995
     """
 
     full_state_update = False
@@ -77,15 +87,15 @@ class DetectionMetrics(Metric):
         targets = true_boxes(batch)
         places = _places(self._update_count, len(predictions))
         for index, prediction in enumerate(predictions):
-            self._judge(prediction, batch, batch["batch_idx"] == index, targets)
+            self._update_image(prediction, batch, batch["batch_idx"] == index, targets)
             self.place.append(torch.full_like(prediction.labels, places[index]))
         if not predictions:
-            self._append_nothing()
+            self._update_nothing()
         self.images += len(predictions)
         counts = count_confusion(predictions, targets, batch["cls"], batch["batch_idx"], len(self.names))
         self.matrix += torch.from_numpy(counts).to(self.device)
 
-    def _judge(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
+    def _update_image(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
         """Add an image.
 
         Args:
@@ -102,7 +112,7 @@ class DetectionMetrics(Metric):
         self.target_cls.append(labels)
         self.target_img.append(torch.unique(labels))
 
-    def _append_nothing(self) -> None:
+    def _update_nothing(self) -> None:
         whole = {"dtype": torch.int64, "device": self.device}
         self.correct.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
         self.conf.append(torch.zeros(0, device=self.device))
@@ -114,7 +124,7 @@ class DetectionMetrics(Metric):
         from aigp_lightning.modules.yolo.metrics import detection_metrics
 
         order = np.argsort(_array(self.place), kind="stable")
-        correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._evidence()), None)[:6]
+        correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._states()), None)[:6]
         self.details = detection_metrics(
             self.names, correct[order], conf[order], pred_cls[order], target_cls, target_img,
             None if pose is None else pose[order],
@@ -124,27 +134,30 @@ class DetectionMetrics(Metric):
         self.fitness = float(self.details.fitness)
         return {key: float(value) for key, value in self.details.results_dict.items()}
 
-    def _evidence(self) -> tuple[list[Tensor], ...]:
-        """The states that the metrics are computed from, in the order of `detection_metrics`."""
+    def _states(self) -> tuple[list[Tensor], ...]:
+        """Return the states that the metrics are computed from, in the order of `detection_metrics`."""
         return self.correct, self.conf, self.pred_cls, self.target_cls, self.target_img
 
-    def _measured(self) -> dict[str, Any]:
-        """What has a curve of its own, by the prefix of its files."""
+    def _by_prefix(self) -> dict[str, Any]:
+        """Return the metrics that have curves of their own, by the prefix of their files."""
         return {"": self.details.box} if self.details is not None else {}
 
     def curves(self) -> list[Curves]:
-        """What `compute` found against confidence and recall; nothing where there were no labels."""
+        """Return the curves of the last `compute`; empty where there were no labels."""
         details = self.details
         if details is None or not len(details.ap_class_index):
             return []
         names = tuple(self.names[int(index)] for index in details.ap_class_index)
         return [
             Curves(prefix, names, *(np.asarray(getattr(of, values), np.float32) for values in CURVES))
-            for prefix, of in self._measured().items()
+            for prefix, of in self._by_prefix().items()
         ]
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows `class, images, instances, precision, recall, mAP50, mAP50-95` after `compute`; the first is `all`."""
+        """Return a row for all classes and one for each, of the last `compute`.
+
+        Keys: `class`, `images`, `instances`, then `columns`.
+        """
         details = self.details
         if details is None or details.nt_per_class is None or details.nt_per_image is None:
             return []
@@ -190,11 +203,13 @@ def match_boxes(prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor
 
 
 def true_boxes(batch: DetectionBatch) -> Tensor:
-    """Labelled boxes of a batch as (N, 4) xyxy in network-input pixels."""
+    """Return the labelled boxes of a batch as (N, 4) xyxy, network-input pixels.
+
+    Args:
+        batch: of any size.
+    """
     height, width = batch["img"].shape[2:]
-    scale = torch.tensor([width, height], device=batch["bboxes"].device, dtype=torch.float32)
-    centre, size = batch["bboxes"][:, :2] * scale, batch["bboxes"][:, 2:] * scale
-    return torch.cat((centre - size / 2, centre + size / 2), dim=1)
+    return xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))
 
 
 def _array(state: list[Tensor] | Tensor) -> Any:

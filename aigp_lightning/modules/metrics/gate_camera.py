@@ -1,13 +1,12 @@
 """The camera that pictures were taken with, and where a gate is by its four corners in a picture.
 
-Frames, as in `data/gates/geometry.py`: the camera's is x right, y down, z forward; a gate's own, as seen by who looks
-at it, is x right, y down, z away from the viewer.
+Frames, as in `data/synthetic/geometry.py`: the camera's is x right, y down, z forward; a gate's own, as seen by who
+looks at it, is x right, y down, z away from the viewer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,8 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.errors import ConfigError
-
-Array = NDArray[np.float64]
+from aigp_lightning.modules.metrics.square_pose import (
+    FLAT,
+    UNIT,
+    UPSIDE,
+    Array,
+    rotation_matrices,
+    solve_squares,
+    solver_order,
+    turns,
+)
 
 DISTORTIONS = (0, 4, 5, 8, 12, 14)
 """Numbers of distortion coefficients that OpenCV knows a model for."""
@@ -24,16 +31,6 @@ SAME_ASPECT = 0.01
 """A picture whose aspect differs from the camera's by a larger share was cut or stretched: not this camera's."""
 UNDISTORT_STEPS, UNDISTORT_TO, UNDISTORT_FAULT = 100, 1e-10, 0.01
 """Steps, aim and largest error left, pixels; OpenCV's own five steps leave up to half a degree in a pose."""
-FLAT = 1e-6
-"""Three corners in a line: twice their triangle's area is below this share of the square of the gate's extent."""
-SHEARS = (0.0, 1e-8, 1e-7, 1e-6)
-"""OpenCV's solver takes the root of how much shorter a side looks than the longest, and finds nothing where rounding
-leaves less than 0: gates square to the line of sight, or turned about one of their sides alone. Then it is asked again
-for corners that are sheared by this much, which turns the pose by about 0.01°."""
-# Order in which OpenCV wants the corners, y up: top-left, top-right, bottom-right, bottom-left.
-UNIT: Array = np.array([[-1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [-1.0, -1.0, 0.0]]) / 2
-UPSIDE: Array = np.diag([1.0, -1.0, 1.0])
-MIRROR: Array = np.diag([-1.0, 1.0, -1.0])
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,10 @@ class GateCamera:
 
     Raises:
         ConfigError: a value makes no sense.
+
+    Example:
+        >>> GateCamera(fx=400.0, fy=400.0).size
+        1.5
     """
 
     size: float = 1.5
@@ -103,7 +104,7 @@ class Poses:
 
 
 def of_camera(shapes: Array, camera: GateCamera) -> NDArray[np.bool_]:
-    """Tell which pictures may be the camera's, by their aspect, (n,).
+    """Return which pictures may be the camera's, by their aspect, (n,).
 
     Args:
         shapes: (n, 2) height and width of each picture.
@@ -127,20 +128,26 @@ def solve_gates(corners: Array, shapes: Array, camera: GateCamera) -> Poses:
             bottom-left as seen.
         shapes: (n, 2) height and width of the picture each is in.
         camera: the camera; its intrinsics scale with the picture.
+
+    Example:
+        >>> corners = np.array([[[272.0, 132.0], [368.0, 132.0], [368.0, 228.0], [272.0, 228.0]]])
+        >>> poses = solve_gates(corners, shapes=np.array([[360, 640]]), camera=GateCamera())
+        >>> poses.position.round(2).tolist()  # 96 pixels of 1.5 metres: straight ahead
+        [[0.0, 0.0, 5.0]]
     """
     corners, shapes = np.asarray(corners, np.float64).reshape(-1, 4, 2), np.asarray(shapes, np.float64).reshape(-1, 2)
     position, rotation = np.full((len(corners), 3), np.nan), np.full((len(corners), 3, 3), np.nan)
     usable = of_camera(shapes, camera) & np.isfinite(corners).all((1, 2))
     rows = np.flatnonzero(usable)
     plane = _on_plane(corners[rows], shapes[rows], camera)
-    turn = _turns(plane)
+    turn = turns(plane)
     fine = np.isfinite(plane).all((1, 2)) & (turn > FLAT).all(1) | (turn < -FLAT).all(1)
     rows, plane, left = rows[fine], plane[fine], turn[fine, 0] < 0
-    order, back = _handy_order(plane, left)
+    order, back = solver_order(plane, left)
     ordered = np.take_along_axis(plane, order[:, :, None], 1)
-    vectors = np.array(list(_solutions(ordered * (1, -1), camera.size))).reshape(-1, 2, 3)
+    vectors = np.array(list(solve_squares(ordered * (1, -1), camera.size))).reshape(-1, 2, 3)
     # Solved as in a mirror that lies level: OpenCV's square has y up, and would be turned by half a circle.
-    rotation[rows] = UPSIDE @ _matrices(vectors[:, 0]) @ UPSIDE @ back
+    rotation[rows] = UPSIDE @ rotation_matrices(vectors[:, 0]) @ UPSIDE @ back
     position[rows] = vectors[:, 1] @ UPSIDE
     depth = (UNIT[:, :2] * camera.size) @ (UPSIDE[:2, :2] @ rotation[:, 2, :2, None]) + position[:, 2, None, None]
     solved = np.isfinite(rotation).all((1, 2)) & (depth > 0).all((1, 2))
@@ -149,7 +156,7 @@ def solve_gates(corners: Array, shapes: Array, camera: GateCamera) -> Poses:
 
 
 def degrees_between(one: Array, other: Array) -> Array:
-    """Angle of the turn that takes one rotation to the other, degrees.
+    """Return the angle of the turn that takes one rotation to the other, degrees.
 
     By the distance of the matrices, ‖A − B‖ = 2√2 · sin(angle / 2), which unlike the trace is exact for small angles.
 
@@ -165,7 +172,7 @@ def degrees_between(one: Array, other: Array) -> Array:
 
 
 def _on_plane(corners: Array, shapes: Array, camera: GateCamera) -> Array:
-    """Corners (n, 4, 2) as x/z and y/z, without distortion; NaN where the distortion cannot be undone."""
+    """Return corners (n, 4, 2) as x/z and y/z, without distortion; NaN where the distortion cannot be undone."""
     scale = shapes[:, None, ::-1] / (camera.width, camera.height)
     pixels = corners / scale
     focal, middle = np.array([camera.fx, camera.fy]), np.array([camera.cx, camera.cy])
@@ -181,75 +188,3 @@ def _on_plane(corners: Array, shapes: Array, camera: GateCamera) -> Array:
     again = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, coefficients)[0].reshape(plane.shape)
     wrong = ~(np.abs((again - plane) * focal).max(2, keepdims=True) < UNDISTORT_FAULT)
     return np.asarray(np.where(wrong, np.nan, straight.reshape(plane.shape)))
-
-
-def _turns(plane: Array) -> Array:
-    """How sharply the outline turns at each corner, (n, 4); over 0 to the right, by the gate's extent squared."""
-    edge = np.roll(plane, -1, 1) - plane
-    after = np.roll(edge, -1, 1)
-    extent = np.ptp(plane, axis=1).max(1, keepdims=True) ** 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((edge[..., 0] * after[..., 1] - edge[..., 1] * after[..., 0]) / extent)
-
-
-def _handy_order(plane: Array, left: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Array]:
-    """Order the corners so that the solver has an easy time.
-
-    OpenCV's solver gives a turn as a vector, and gets it wrong by up to 180° where it is close to half a circle, and
-    sometimes not at all where it is none: a gate straight ahead would be one or the other. So the corners are given to
-    it a quarter turn off, whatever their own order.
-
-    Args:
-        plane: (n, 4, 2) corners.
-        left: (n,) whether they run counter-clockwise, as from behind.
-
-    Returns:
-        (n, 4) which corner takes which place, and (n, 3, 3) the rotation from the gate's frame to that of the order.
-    """
-    start = np.where(left[:, None], [1, 0, 3, 2], [0, 1, 2, 3])
-    across = np.take_along_axis(plane, start[:, :, None], 1)
-    edge = across[:, 1] + across[:, 2] - across[:, 0] - across[:, 3]
-    quarter = np.rint(np.arctan2(edge[:, 1], edge[:, 0]) / (np.pi / 2)).astype(np.int64)
-    shift = (1 - quarter) % 4  # one quarter more than upright
-    order = np.take_along_axis(start, (np.arange(4) + shift[:, None]) % 4, 1)
-    angle = shift * (np.pi / 2)
-    zero, cos, sin = np.zeros(len(plane)), np.rint(np.cos(angle)), np.rint(np.sin(angle))
-    back = np.stack([cos, sin, zero, -sin, cos, zero, zero, zero, zero + 1], 1).reshape(-1, 3, 3)
-    return order, np.where(left[:, None, None], back @ MIRROR, back)
-
-
-def _solutions(plane: Array, size: float) -> Iterator[Array]:
-    """The better pose of each square, (2, 3): its rotation vector and its position; NaN without one.
-
-    Args:
-        plane: (n, 4, 2) corners as x/z and y/z, y up.
-        size: side of the square, metres.
-    """
-    if not len(plane):
-        return
-    import cv2
-
-    square, matrix, kind = UNIT * size, np.eye(3), cv2.SOLVEPNP_IPPE_SQUARE
-    for corners in np.ascontiguousarray(plane):
-        for shear in SHEARS:
-            attempt = corners + shear * corners[:, ::-1]
-            try:
-                _, turns, places, errors = cv2.solvePnPGeneric(square, attempt, matrix, None, flags=kind)
-            except cv2.error:
-                continue
-            if errors is not None and np.isfinite(errors).any():
-                best = int(np.nanargmin(errors))
-                yield np.stack((turns[best].ravel(), places[best].ravel()))
-                break
-        else:
-            yield np.full((2, 3), np.nan)
-
-
-def _matrices(vectors: Array) -> Array:
-    """Rotation matrices (n, 3, 3) of rotation vectors (n, 3): Rodrigues' formula."""
-    angle = np.linalg.norm(vectors, axis=1)
-    axis = vectors / np.maximum(angle, np.finfo(np.float64).tiny)[:, None]
-    x, y, z = axis.T
-    cross = np.stack([0 * x, -z, y, z, 0 * x, -x, -y, x, 0 * x], 1).reshape(-1, 3, 3)
-    sin, cos = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
-    return np.asarray(np.eye(3) + sin * cross + (1 - cos) * (cross @ cross))

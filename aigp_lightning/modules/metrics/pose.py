@@ -49,18 +49,18 @@ class PoseMetrics(DetectionMetrics):
             rows = corner_rows(predictions, cast("PoseBatch", batch), self.camera, self.keypoints.count)
             self.rows.append(torch.from_numpy(rows).to(self.device))
 
-    def _judge(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
+    def _update_image(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
         from aigp_lightning.modules.yolo.metrics import match_keypoints
 
-        super()._judge(prediction, batch, mine, targets)
+        super()._update_image(prediction, batch, mine, targets)
         assert prediction.keypoints is not None
         points, labels = true_keypoints(cast("PoseBatch", batch), mine), batch["cls"][mine]
         found = prediction.keypoints, prediction.labels
         right = match_keypoints(*found, points, targets[mine], labels, self.sigmas)
         self.correct_pose.append(right.to(self.device))
 
-    def _append_nothing(self) -> None:
-        super()._append_nothing()
+    def _update_nothing(self) -> None:
+        super()._update_nothing()
         self.correct_pose.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
         self.rows.append(torch.zeros(0, row_width(self.keypoints.count), device=self.device))
 
@@ -74,19 +74,19 @@ class PoseMetrics(DetectionMetrics):
         return {**results, **self.figures}
 
     def corner_errors(self) -> CornerErrors | None:
-        """How far off corners were, by distance; None before the first `compute` and where no distance is known."""
+        """Return how far off corners were, by distance; None before the first `compute` and without any distance."""
         return self.report.errors() if self.report is not None else None
 
-    def _evidence(self) -> tuple[list[Tensor], ...]:
-        return (*super()._evidence(), self.correct_pose)
+    def _states(self) -> tuple[list[Tensor], ...]:
+        return (*super()._states(), self.correct_pose)
 
-    def _measured(self) -> dict[str, Any]:
+    def _by_prefix(self) -> dict[str, Any]:
         details = cast("Any", self.details)
         return {"Box": details.box, "Pose": details.pose}
 
 
 def true_keypoints(batch: PoseBatch, rows: Tensor) -> Tensor:
-    """Labelled keypoints of a batch, of the objects that `rows` takes, as (n, K, 3).
+    """Return the labelled keypoints of some of a batch's objects as (n, K, 3).
 
     x and y are network-input pixels, the third number is visibility.
     """

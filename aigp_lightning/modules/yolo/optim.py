@@ -1,4 +1,4 @@
-"""Parameter groups, optimizer, warm-up and schedule: Ultralytics' recipe, every knob in the open."""
+"""Options, parameter groups and optimizer by Ultralytics' recipe, every knob in the open."""
 
 from __future__ import annotations
 
@@ -71,6 +71,10 @@ def resolve_optimizer(config: OptimConfig, nc: int, steps: int) -> ResolvedOptim
 
     Raises:
         ConfigError: the name is none that we know.
+
+    Example:
+        >>> resolve_optimizer(OptimConfig(), nc=1, steps=2_000)
+        ResolvedOptimizer(name='AdamW', lr=0.002, momentum=0.9, warmup_bias_lr=0.0)
     """
     by_lower = {name.lower(): name for name in KNOWN}
     if config.name.lower() not in by_lower:
@@ -108,40 +112,40 @@ def parameter_groups(model: nn.Module, muon: bool) -> dict[str, list[Any]]:
 
 
 def build_optimizer(
-    model: nn.Module, choice: ResolvedOptimizer, decay: float, fast: set[int] | None = None
+    model: nn.Module, resolved: ResolvedOptimizer, decay: float, boosted: set[int] | None = None
 ) -> Optimizer:
     """Build the optimizer with Ultralytics' groups, each named by its key `param_group`.
 
     Args:
         model: the network.
-        choice: see `resolve_optimizer`.
+        resolved: see `resolve_optimizer`.
         decay: weight decay of the weights.
-        fast: `id`s of parameters that MuSGD trains at three times the rate.
+        boosted: `id`s of parameters that MuSGD trains at three times the rate.
 
     Returns:
         An optimizer with the groups weight, bn, bias in this order; MuSGD splits each, and a fourth, in two.
     """
     import torch
 
-    settings: dict[str, Any] = {"lr": choice.lr, "momentum": choice.momentum}
-    if choice.name in ADAM_FAMILY:
-        settings = {"lr": choice.lr, "betas": (choice.momentum, 0.999), "weight_decay": 0.0}
-    elif choice.name in ("SGD", "MuSGD"):
+    settings: dict[str, Any] = {"lr": resolved.lr, "momentum": resolved.momentum}
+    if resolved.name in ADAM_FAMILY:
+        settings = {"lr": resolved.lr, "betas": (resolved.momentum, 0.999), "weight_decay": 0.0}
+    elif resolved.name in ("SGD", "MuSGD"):
         settings["nesterov"] = True
-    sorted_parameters = parameter_groups(model, muon=choice.name == "MuSGD")
-    order = ["weight", "bn", "bias"] + (["muon"] if choice.name == "MuSGD" else [])
+    sorted_parameters = parameter_groups(model, muon=resolved.name == "MuSGD")
+    order = ["weight", "bn", "bias"] + (["muon"] if resolved.name == "MuSGD" else [])
     groups: list[dict[str, Any]] = []
     for key in order:
         group = {**settings, "weight_decay": decay if key in ("weight", "muon") else 0.0, "param_group": key}
         if key == "muon":
             group["use_muon"] = True
-        if choice.name != "MuSGD":
+        if resolved.name != "MuSGD":
             groups.append({"params": sorted_parameters[key], **group})
             continue
-        boosted = [p for p in sorted_parameters[key] if id(p) in (fast or set())]
-        others = [p for p in sorted_parameters[key] if id(p) not in (fast or set())]
-        groups += [{"params": boosted, **group, "lr": choice.lr * 3}, {"params": others, **group}]
-    if choice.name == "MuSGD":
+        faster = [p for p in sorted_parameters[key] if id(p) in (boosted or set())]
+        others = [p for p in sorted_parameters[key] if id(p) not in (boosted or set())]
+        groups += [{"params": faster, **group, "lr": resolved.lr * 3}, {"params": others, **group}]
+    if resolved.name == "MuSGD":
         from ultralytics.optim import MuSGD
 
         from aigp_lightning.modules.yolo import quiet  # noqa: F401
@@ -149,89 +153,28 @@ def build_optimizer(
         return cast("Optimizer", MuSGD(params=groups, muon=0.2, sgd=1.0))
     on_cpu = next(model.parameters()).device.type == "cpu"
     # One kernel for all: half the time of a step on a CPU. Under mixed precision on a GPU it would take over unscaling.
-    fused = {"fused": True} if on_cpu and choice.name in ("Adam", "AdamW") else {}
-    return cast("Optimizer", getattr(torch.optim, choice.name)(groups, **fused))
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rates, momentum and accumulation as closed functions of the iteration.
-
-    Being closed, they need no state in a checkpoint: a resumed run is where it was.
-
-    Args:
-        epochs: length of the run.
-        batches: batches an epoch.
-        warmup: iterations of warm-up.
-        accumulate: batches an optimizer step, after warm-up.
-        lrf, cos: see `OptimConfig`.
-        momentum, warmup_momentum, warmup_bias_lr: see `OptimConfig`.
-    """
-
-    epochs: int
-    batches: int
-    warmup: int
-    accumulate: int
-    lrf: float
-    cos: bool
-    momentum: float
-    warmup_momentum: float
-    warmup_bias_lr: float
-
-    @classmethod
-    def plan(
-        cls, config: OptimConfig, choice: ResolvedOptimizer, epochs: int, batches: int, batch_size: int
-    ) -> Schedule:
-        """Lay out a run of `epochs` × `batches` at a global batch of `batch_size` images."""
-        warmup_epochs = min(config.warmup_epochs, max(epochs - 1, 0))  # the last epoch is always a regular one
-        accumulate = max(round(config.nbs / batch_size), 1)
-        return cls(
-            epochs=epochs,
-            batches=batches,
-            warmup=round(warmup_epochs * batches) if warmup_epochs > 0 else 0,
-            accumulate=min(accumulate, max(batches * epochs, 1)),
-            lrf=config.lrf,
-            cos=config.cos_lr,
-            momentum=config.momentum,
-            warmup_momentum=config.warmup_momentum,
-            warmup_bias_lr=choice.warmup_bias_lr,
-        )
-
-    def factor(self, epoch: int) -> float:
-        """Share of lr0 in this epoch: from 1 to `lrf`, linear or half a cosine."""
-        if self.cos:
-            return max((1 - math.cos(epoch * math.pi / self.epochs)) / 2, 0) * (self.lrf - 1) + 1
-        return max(1 - epoch / self.epochs, 0) * (1 - self.lrf) + self.lrf
-
-    def apply(self, optimizer: Optimizer, epoch: int, batch: int) -> int:
-        """Set this iteration's rates and momentum.
-
-        Returns:
-            Over how many batches to accumulate at this iteration.
-        """
-        iteration, factor = batch + self.batches * epoch, self.factor(epoch)
-        warming = bool(self.warmup) and iteration <= self.warmup
-        share = iteration / self.warmup if warming else 1.0
-        for group in optimizer.param_groups:
-            target = group.setdefault("initial_lr", group["lr"]) * factor
-            if not warming:
-                group["lr"] = target
-                continue
-            start = self.warmup_bias_lr if group.get("param_group") == "bias" else 0.0
-            group["lr"] = start + (target - start) * share
-            if "momentum" in group:
-                group["momentum"] = self.warmup_momentum + (self.momentum - self.warmup_momentum) * share
-        if not warming or iteration == self.warmup:
-            return self.accumulate
-        return max(1, round(1 + (self.accumulate - 1) / self.warmup * iteration))  # in this order ties round as theirs
+    fused = {"fused": True} if on_cpu and resolved.name in ("Adam", "AdamW") else {}
+    return cast("Optimizer", getattr(torch.optim, resolved.name)(groups, **fused))
 
 
 def scaled_decay(config: OptimConfig, batch_size: int) -> float:
-    """Weight decay for this batch: in proportion to the images that one optimizer step really sees."""
+    """Return the weight decay for a batch: in proportion to the images that one optimizer step really sees.
+
+    Args:
+        config: what the user asked for.
+        batch_size: over all processes.
+    """
     accumulate = max(round(config.nbs / batch_size), 1)
     return config.weight_decay * batch_size * accumulate / config.nbs
 
 
 def nominal_steps(images: int, epochs: int, config: OptimConfig, batch_size: int) -> int:
-    """Optimizer steps of a run, by which `auto` chooses."""
+    """Return the optimizer steps of a run, by which `auto` chooses.
+
+    Args:
+        images: in the training split.
+        epochs: of the run.
+        config: what the user asked for.
+        batch_size: over all processes.
+    """
     return math.ceil(images / max(batch_size, config.nbs)) * epochs

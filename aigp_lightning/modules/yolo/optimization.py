@@ -11,12 +11,12 @@ from aigp_lightning.checkpoints.schema import METADATA, PENDING_GRADIENTS
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.yolo.optim import (
     OptimConfig,
-    Schedule,
     build_optimizer,
     nominal_steps,
     resolve_optimizer,
     scaled_decay,
 )
+from aigp_lightning.modules.yolo.schedule import Schedule
 from aigp_lightning.run.lightning_internals import datamodule_of
 
 if TYPE_CHECKING:

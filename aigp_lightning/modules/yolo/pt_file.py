@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, first_line
 
 OURS = ("torch.nn.", "ultralytics.", "numpy.", "pathlib.", "torchvision.transforms.", "builtins.getattr")
 """How names begin that Ultralytics' own files hold."""
@@ -39,7 +39,7 @@ class Shell:
         pass
 
     def __setstate__(self, state: Any) -> None:
-        """Keep attributes; what is none, such as a NumPy type's, is of no use here."""
+        """Keep attributes; a state of another form, such as a NumPy type's, is not needed."""
         if isinstance(state, dict):
             vars(self).update({name: value for name, value in state.items() if isinstance(name, str)})
 
@@ -65,14 +65,14 @@ def read_pt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
         ) from error
     except Exception as error:
-        raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {_first_line(error)}") from error
+        raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {first_line(error)}") from error
     held = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
     if not isinstance(held, Shell):
         raise WeightsError(f"{path} holds no Ultralytics model (a state dict alone does not say which network it is).")
     try:
         return _values(held), dict(_tensors(held, ""))
     except (TypeError, ValueError, RecursionError, RuntimeError) as error:
-        raise WeightsError(f"{path} holds no model that Ultralytics would write: {_first_line(error)}") from error
+        raise WeightsError(f"{path} holds no model that Ultralytics would write: {first_line(error)}") from error
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _shells(path: Path) -> Iterator[None]:
 
 
 def _values(shell: Shell) -> dict[str, Any]:
-    """Attributes that hold plain values."""
+    """Return the attributes that hold plain values."""
     room = [MOST_VALUES]
     found = {}
     for name, value in vars(shell).items():
@@ -111,7 +111,7 @@ def _values(shell: Shell) -> dict[str, Any]:
 
 
 def _copied(value: Any, room: list[int]) -> Any:
-    """A copy made of Python's own plain types alone.
+    """Copy a value, made of Python's own plain types alone.
 
     Raises:
         TypeError: anything else is in it.
@@ -130,7 +130,7 @@ def _copied(value: Any, room: list[int]) -> Any:
 
 
 def _tensors(shell: Any, before: str) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers, named as a module names them in its state dict.
+    """Yield parameters and buffers, named as a module names them in its state dict.
 
     Raises:
         TypeError: something else is in their place.
@@ -150,7 +150,3 @@ def _tensors(shell: Any, before: str) -> Iterator[tuple[str, Tensor]]:
             if not isinstance(inner, Shell):
                 raise TypeError(f"{before}{name} is a {type(inner).__name__}, no layer")
             yield from _tensors(inner, f"{before}{name}.")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

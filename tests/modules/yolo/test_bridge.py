@@ -31,12 +31,12 @@ from aigp_lightning.modules.yolo.nms import nms
 from aigp_lightning.modules.yolo.optim import (
     OptimConfig,
     ResolvedOptimizer,
-    Schedule,
     build_optimizer,
     nominal_steps,
     resolve_optimizer,
     scaled_decay,
 )
+from aigp_lightning.modules.yolo.schedule import Schedule
 from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
 from aigp_lightning.types import Keypoints
 
