@@ -1,4 +1,4 @@
-"""What the bridge relies on inside Ultralytics for keypoints, each held against Ultralytics itself in this process."""
+"""Networks with keypoints, each held against Ultralytics itself in this process."""
 
 from __future__ import annotations
 
