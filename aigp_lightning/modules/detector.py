@@ -12,7 +12,7 @@ from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
-from aigp_lightning.modules.yolo.class_weights import check_class_weights, class_weights
+from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
@@ -99,18 +99,8 @@ class DetectorModule(BaseModule):
     def setup_from_data(self, data: Any) -> None:
         """Weigh the classes by what the training split has of them."""
         super().setup_from_data(data)
-        if self.class_weights == 0 or not self.fitting:
-            return
-        import numpy as np
-
-        names = dict(data.names)
-        counts = np.bincount(data.label_table("train")[0], minlength=len(names))
-        self._loss_weights = class_weights(self.class_weights, counts, names)
-        if self._loss_weights is not None:
-            shown = zip(names.values(), self._loss_weights, counts, strict=True)
-            rank_zero_info(
-                "class weights: " + ", ".join(f"{name} {weight:.3g} ({count} objects)" for name, weight, count in shown)
-            )
+        if self.class_weights != 0 and self.fitting:
+            self._loss_weights = weigh_split(self.class_weights, data.label_table("train")[0], dict(data.names))
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.
@@ -168,12 +158,9 @@ class DetectorModule(BaseModule):
         if source is not None:
             taken, total = files.transfer_weights(network, source)
             rank_zero_info(f"took {taken} of {total} tensors from {self.weights}")
-        self._freeze(network)
-        return network
-
-    def _freeze(self, network: nn.Module) -> None:
         for layer in cast("Any", network).model[: self.freeze_layers]:
             layer.requires_grad_(False)
+        return network
 
     def on_train_epoch_start(self) -> None:
         """Keep the statistics of frozen layers as they are."""
@@ -249,8 +236,7 @@ class DetectorModule(BaseModule):
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms
 
-        rows = nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label)
-        return self._predictions(rows)
+        return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from lightning_utilities.core.rank_zero import rank_zero_info
 from numpy.typing import NDArray
 
 from aigp_lightning.errors import ConfigError
 
 
 def check_class_weights(asked: float | list[float]) -> None:
-    """Refuse what cannot weigh classes.
+    """Refuse values of `--model.class_weights` that cannot weigh classes.
 
     Args:
         asked: `--model.class_weights`: a power, or one weight a class.
@@ -33,7 +34,7 @@ def check_class_weights(asked: float | list[float]) -> None:
 def class_weights(
     asked: float | list[float], counts: NDArray[np.int64], names: Mapping[int, str]
 ) -> NDArray[np.float32] | None:
-    """Weigh the classes.
+    """Compute the weights of classes in the loss.
 
     A power p gives each class (1 / objects)^p, and a class without objects the mean of the others; then all are scaled
     to a mean of 1. This is the formula of Ultralytics' `cls_pw`. A list is taken as it is.
@@ -48,6 +49,10 @@ def class_weights(
 
     Raises:
         ConfigError: a list of another length than there are classes.
+
+    Example:
+        >>> class_weights(1.0, np.array([300, 100]), {0: "gate", 1: "tree"}).round(2).tolist()
+        [0.5, 1.5]
     """
     if isinstance(asked, (list, tuple)):
         if len(asked) != len(names):
@@ -62,3 +67,29 @@ def class_weights(
     weights = (1.0 / np.where(present, counts, 1)) ** asked
     weights[~present] = weights[present].mean()
     return np.asarray(weights / weights.mean(), dtype=np.float32)
+
+
+def weigh_split(
+    asked: float | list[float], cls: NDArray[np.int64], names: Mapping[int, str]
+) -> NDArray[np.float32] | None:
+    """Compute the weights of classes for a training split, and print them.
+
+    Args:
+        asked: `--model.class_weights`: a power, or one weight a class.
+        cls: (N,) class of every label of the split.
+        names: class names by id.
+
+    Returns:
+        See `class_weights`.
+
+    Raises:
+        ConfigError: a list of another length than there are classes.
+    """
+    counts = np.bincount(cls, minlength=len(names))
+    weights = class_weights(asked, counts, names)
+    if weights is not None:
+        shown = zip(names.values(), weights, counts, strict=True)
+        rank_zero_info(
+            "class weights: " + ", ".join(f"{name} {weight:.3g} ({count} objects)" for name, weight, count in shown)
+        )
+    return weights

@@ -18,7 +18,7 @@ class YoloDeployment(Deployment):
     """See `Deployment`. A `.pt` stores float16, so it is held against the network with its weights rounded to float16.
 
     Args:
-        network: a YOLO.
+        network: a YOLO, which asking for its files moves to the CPU, in float32 and eval mode.
     """
 
     formats = ("pt", "onnx", "torchscript")
