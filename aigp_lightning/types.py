@@ -1,5 +1,7 @@
 """The shapes that travel between the rooms: batches, predictions, step outputs.
 
+Longer than 250 lines: what a room asks of another is looked up in one place.
+
 Nothing here imports torch or NumPy at run time, so that every room can import it for free.
 """
 

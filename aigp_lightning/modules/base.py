@@ -113,11 +113,6 @@ class BaseModule(pl.LightningModule):
             data: the datamodule, its data set read.
         """
 
-    @property
-    def wants_keypoints(self) -> bool:
-        """True if batches must have `keypoints`."""
-        return False
-
     def build_metrics(self) -> DetectionMetrics:
         """Return the metrics of a validation, empty."""
         return DetectionMetrics(self.names)

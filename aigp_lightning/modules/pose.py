@@ -111,11 +111,6 @@ class PoseModule(DetectorModule):
         return PoseMetrics(self.names, self.keypoints, self.camera if self._gates else None)
 
     @property
-    def wants_keypoints(self) -> bool:
-        """True, since batches must have `keypoints`."""
-        return True
-
-    @property
     def _gates(self) -> bool:
         return self.keypoints is not None and self.keypoints.count == CORNERS
 
