@@ -218,21 +218,6 @@ class DetectorModule(BaseModule):
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
         return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
 
-    def match(self, prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:
-        """Assign predictions to labelled boxes, by Ultralytics' greedy one-to-one rule.
-
-        Args:
-            prediction: of one image, best first.
-            boxes: (m, 4) xyxy, its labelled boxes in network-input pixels.
-            labels: (m,) their class ids.
-
-        Returns:
-            bool (n, 10), on the CPU: True if right at IoU 0.5, 0.55, … 0.95.
-        """
-        from aigp_lightning.modules.yolo.bridge import match_predictions
-
-        return match_predictions(prediction.boxes, prediction.labels, boxes, labels)
-
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms
 

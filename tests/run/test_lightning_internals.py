@@ -11,9 +11,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pytest
+import torch
 from helpers import REPO
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
+from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader, TensorDataset
 
 from aigp_lightning.run import lightning_internals as internals
 
@@ -50,40 +53,41 @@ def test_a_method_that_is_overridden_is_still_called() -> None:
     assert "self._run_subcommand(" in source
 
 
-class Watch(pl.Callback):
-    """Notes the step at which Lightning logs, after every batch."""
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        self.steps.append(internals.batches_stepped(trainer))
-
-
-class Manual(BoringModel):
-    """Steps after every second batch, by itself, as our YOLO does."""
+class Steps(pl.LightningModule):
+    """Steps at every second batch, by hand, and logs at each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.layer = torch.nn.Linear(1, 1)
 
-    def training_step(self, batch: Any, batch_idx: int) -> None:
-        optimizer = self.optimizers()
-        self.manual_backward(self.layer(batch).sum())
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
+        self.manual_backward(self.layer(batch[0]).sum())
         if batch_idx % 2:
-            optimizer.step()
-            optimizer.zero_grad()
+            self.optimizers().step()  # type: ignore[union-attr]
+        self.log("value", float(batch_idx), on_step=False, on_epoch=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def test_batches_are_counted_and_not_optimizer_steps(tmp_path: Path) -> None:
-    watch = Watch()
-    trainer = pl.Trainer(
-        max_epochs=2, limit_train_batches=4, limit_val_batches=0, accelerator="cpu", default_root_dir=tmp_path,
-        callbacks=[watch], **QUIET,
-    )  # fmt: skip
-    trainer.fit(Manual(), BoringDataModule())
-    assert watch.steps == list(range(8))
-    assert trainer.global_step == 4
+def test_batches_stepped_is_the_step_of_logged_scalars(tmp_path: Path) -> None:
+    class Seen(pl.Callback):
+        def __init__(self) -> None:
+            self.steps: list[int] = []
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.steps.append(internals.batches_stepped(trainer))
+
+    seen, data = Seen(), DataLoader(TensorDataset(torch.ones(4, 1)))
+    logger = CSVLogger(tmp_path, name="", version="")
+    trainer = pl.Trainer(max_epochs=2, logger=logger, callbacks=[seen], accelerator="cpu", log_every_n_steps=1,
+                         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
+    trainer.fit(Steps(), data)
+    logged = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    column = logged[0].index("step")
+    assert [int(row[column]) for row in logged[1:]] == [step - 1 for step in seen.steps] == [3, 7]
+    assert trainer.global_step == 4, "optimizer steps are others"
 
 
 def test_a_module_knows_its_trainer_and_a_trainer_its_datamodule(tmp_path: Path) -> None:
