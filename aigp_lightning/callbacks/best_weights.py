@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import warn_user
-from aigp_lightning.run.folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
-class BestWeights(Callback):
+class BestWeights(Checkpoint):  # Lightning calls it after those whose checkpoints it reads
     """Write the best checkpoint as a `.pt` that `ultralytics.YOLO` opens, when training ends, however it ends."""
 
     def __init__(self) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import RunError, warn_user
-from aigp_lightning.run.folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

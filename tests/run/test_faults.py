@@ -379,7 +379,7 @@ class FillDisk(Callback):
 FULL_DISK = """
 mount -t tmpfs -o size=170m none disk || exit 99
 export WANDB_MODE=offline
-"$@" --trainer.callbacks+ '{"class_path": "test_faults.FillDisk"}'; echo "status $?"
+"$@" --trainer.callbacks+ '{"class_path": "run.test_faults.FillDisk"}'; echo "status $?"
 cp -r disk/runs/detect/run full
 rm disk/filler
 "$@" --ckpt_path last; echo "status $?"

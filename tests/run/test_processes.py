@@ -15,14 +15,8 @@ from helpers import REPO
 
 from aigp_lightning.data.agreement import judge
 from aigp_lightning.errors import ConfigError, DataError, RunError, UserError
-from aigp_lightning.run.processes import (
-    ProcessOptions,
-    check_processes,
-    explain_lost_processes,
-    first_process,
-    limit_wait,
-    resolve_processes,
-)
+from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
+from aigp_lightning.run.processes import explain_lost_processes, first_process
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2", "LOCAL_RANK": "0", "RANK": "0"}
 SLURM = {"SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"}
