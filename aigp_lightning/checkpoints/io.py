@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all, and those of one epoch together."""
+"""Atomic writing of checkpoints, and of those of one epoch together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own writer goes through the system's temporary folder, and copies from there when that is another
     disk: a copy that stops half way leaves half a checkpoint under the right name.
 
-    Between `hold` and `commit` nothing is moved into place: a run goes on from `last.ckpt`, and that must not know more
+    Between `hold` and `commit` nothing is moved into place: a run resumes from `last.ckpt`, and that must not know more
     than `best.ckpt`, `results.csv` and the loggers have.
     """
 
@@ -36,7 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     @property
     def waiting(self) -> bool:
-        """Whether a whole epoch is kept aside: its `last.ckpt`, which is written last, is."""
+        """True if the checkpoints of an epoch are kept aside: its `last.ckpt`, which is written last, is."""
         return any(path.name == LAST.name for path in self._written)
 
     def hold(self) -> None:
@@ -44,7 +44,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._holding = True
 
     def commit(self) -> None:
-        """Let what was kept aside count. `last.ckpt` decides: `finish_commit` does the rest should this be cut short.
+        """Move into place what was kept aside. `last.ckpt` goes first: `finish_commit` does the rest after a kill.
 
         Raises:
             OSError: a file cannot be moved.

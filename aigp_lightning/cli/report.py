@@ -153,17 +153,17 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     write_atomic(path, json.dumps(content, indent=2).encode())
 
 
-def report_stop(number: int, folder: Path) -> int:
+def report_stop(number: int, folder: Path | None) -> int:
     """Print on the first process how to resume a run that a signal stopped; SLURM's signal queues its job again.
 
     Args:
         number: of the signal.
-        folder: the run folder.
+        folder: the run folder; None where none was chosen yet.
 
     Returns:
         The exit status that the signal has by custom: 128 and its number.
     """
-    name, last = signal.Signals(number), folder / LAST
+    name, last = signal.Signals(number), (folder or Path()) / LAST
     if first_process():
         how = f"To go on: the same command with --ckpt_path {last}"
         if not last.is_file():

@@ -66,10 +66,9 @@ class AigpCLI(LightningCLI):
     """
 
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
-        self.verb, self.signals, self.status = verb, signals, 0
+        self.verb, self.signals, self.status, self.config_yaml = verb, signals, 0, ""
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
-        self.config_yaml = ""
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
             "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
@@ -90,8 +89,7 @@ class AigpCLI(LightningCLI):
             finally:
                 self._close()
         except StoppedBySignal:
-            folder = self.context.folder if self.context is not None else Path()
-            self.status = report_stop(self.signals.number, folder)
+            self.status = report_stop(signals.number, self.context.folder if self.context is not None else None)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Name the one verb that was typed: the others' parsers are not built."""

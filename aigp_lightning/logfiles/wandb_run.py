@@ -43,7 +43,7 @@ class WandbRun:
 
     Attributes:
         folder: the folder.
-        history: rows, as handed over.
+        history: rows, as logged.
         media: what rows name.
         config: hyper-parameters, without W&B's own part.
         files: names of files W&B was told to upload, relative to the mirror.

@@ -19,7 +19,7 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
     """Lightning's logger with a fence: the first failure is reported, and the next events go to a new file.
 
     TensorBoard's writer is of no use after its thread failed: every later call would fail too. A folder may hold any
-    number of event files, and what is whole in each of them is shown.
+    number of event files, and TensorBoard shows every complete record in each of them.
 
     A resumed run writes no scalar of a step a second time. TensorBoard's own `purge_step` would hide what was written
     before, by steps; pictures count epochs, and in a run of one batch an epoch they would be hidden too.
@@ -51,18 +51,18 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
         return True
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Add hyperparameters."""
+        """Add hyperparameters, inside the fence."""
         with self._fence():
             super().log_hyperparams(*args, **kwargs)
 
     def save(self) -> None:
-        """Write what waits."""
+        """Write what waits, inside the fence."""
         if self._experiment is not None:
             with self._fence():
                 super().save()
 
     def finalize(self, status: str) -> None:
-        """Write what waits, and close."""
+        """Write what waits, and close, inside the fence."""
         with self._fence():
             super().finalize(status)
 
@@ -84,7 +84,7 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
 
 @contextmanager
 def quiet_writer() -> Iterator[None]:
-    """Let TensorBoard's thread fail without a traceback on the terminal: the logger hears of it, and says so."""
+    """Keep tracebacks of TensorBoard's thread off the terminal: the logger learns of its failure, and reports it."""
     before = threading.excepthook
 
     def hook(args: threading.ExceptHookArgs) -> None:

@@ -1,4 +1,4 @@
-"""A W&B run of ours: opened before training, closed after it. No failure of W&B's ends a training run."""
+"""W&B's run: opened before training, closed after it. No failure of W&B's ends a training run."""
 
 from __future__ import annotations
 
@@ -133,14 +133,14 @@ def finish_wandb() -> None:
             f"wandb sync --include-online {_quoted(folder)}"
         )
         return
-    except Exception as error:  # training is over and its files are whole; W&B's troubles are its own
+    except Exception as error:  # training is over and its files are complete; W&B's troubles are its own
         print_wandb(
             f"{_text(error)}; its record may lack the end of the run. Send what there is: "
             f"wandb sync --include-online {_quoted(folder)}"
         )
         return
     if offline:
-        sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is whole
+        sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
         several = f"offline-run-*-{run.id}"  # a resumed run has more than one
         what = _quoted(folder) if len(list(folder.parent.glob(several))) == 1 else f"{_quoted(folder.parent)}/{several}"
         print_wandb(f"recorded offline. To send it: wandb sync {what}")

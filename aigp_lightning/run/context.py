@@ -1,4 +1,4 @@
-"""What is known of a run before anything of it is built."""
+"""A run's folder, checkpoint and stop signal, known before anything of it is built."""
 
 from __future__ import annotations
 

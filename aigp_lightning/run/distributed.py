@@ -1,4 +1,4 @@
-"""How a run's processes are started: by Lightning (`--trainer.devices 2`), by torchrun or by SLURM's srun.
+"""The start of a run's processes: by Lightning (`--trainer.devices 2`), by torchrun or by SLURM's srun.
 
 The latter two know how many there are, so what the options leave open is taken from them, and what contradicts them is
 an error rather than a hang.

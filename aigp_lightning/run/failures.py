@@ -1,4 +1,4 @@
-"""What ended a run, in one line: the disk, memory, a process that is gone. Nothing heavy is imported here."""
+"""Errors that ended a run, in one line: the disk, memory, a lost process. Nothing heavy is imported here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run keeps its files: chosen once, on the first process, for all of them."""
+"""The run folder: chosen once, on the first process, for all of them."""
 
 from __future__ import annotations
 

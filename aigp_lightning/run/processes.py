@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from aigp_lightning.errors import RunError, UserError
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Where launchers say which process this is; the first that is set counts, as in Lightning."""
+"""Variables by which launchers number the processes; the first that is set counts, as in Lightning."""
 PERIOD = 2.0
-"""Seconds between two looks at the first process."""
+"""Seconds between two looks at the parent."""
 
 
 def rank() -> int:
@@ -75,14 +75,14 @@ def _reason(error: RuntimeError) -> str:
     return re.sub(r"^\[[^\]]*\]\s*", "", text).split(". ")[0].rstrip(".")
 
 
-def watch(first: int, rank: int) -> None:
-    """Wait until the parent is no longer `first`, then end this process at once.
+def exit_with_parent(parent: int, rank: int) -> None:
+    """Wait until the process that started this one is gone, then end this one at once.
 
     Args:
-        first: process number of the parent.
+        parent: process number of the one that started this one.
         rank: of this process, for the message.
     """
-    while os.getppid() == first:
+    while os.getppid() == parent:
         time.sleep(PERIOD)
     print(f"error: process {rank}: the first process is gone; this one ends too.", file=sys.stderr, flush=True)
     os._exit(1)  # other threads may wait for it for ever

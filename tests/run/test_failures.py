@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aigp_lightning.cli.main import _complain
+from aigp_lightning.cli.main import _print_error
 from aigp_lightning.errors import ConfigError, RunError
 from aigp_lightning.run.failures import explained
 
@@ -84,5 +84,5 @@ def test_what_all_processes_say_is_said_once(
     from lightning_utilities.core.rank_zero import rank_zero_only
 
     monkeypatch.setattr(rank_zero_only, "rank", 0 if rank is None else int(rank), raising=False)
-    assert _complain("it", 1, shared) == 1
+    assert _print_error("it", 1, shared) == 1
     assert capsys.readouterr().err == line

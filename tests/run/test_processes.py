@@ -173,7 +173,7 @@ def test_a_failed_exchange_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process outlives its parent's number")
 def test_a_process_ends_with_the_one_that_started_it() -> None:
-    child = "import os; from aigp_lightning.run.processes import watch; watch(os.getppid(), 3)"
+    child = "import os; from aigp_lightning.run.processes import exit_with_parent; exit_with_parent(os.getppid(), 3)"
     parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}], stderr=sys.stdout)"
     env = {**os.environ, "PYTHONPATH": str(REPO)}
     # The output ends when the child has: it holds the pipe.
