@@ -47,7 +47,7 @@ class PlanCLI(AigpCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Lightning's trainer with the callbacks of the configuration; loggers are built and not opened."""
-        return LightningCLI.instantiate_trainer(self, **self._trainer_options(), **kwargs)
+        return LightningCLI.instantiate_trainer(self, **self._callback_options(), **kwargs)
 
     def before_fit(self) -> None:
         """Nothing: no logger is opened."""

@@ -124,13 +124,13 @@ class AigpCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the run's callbacks, and check that its processes fit those that were started."""
-        trainer, config = super().instantiate_trainer(**self._trainer_options(), **kwargs), self.config[self.verb]
+        trainer, config = super().instantiate_trainer(**self._callback_options(), **kwargs), self.config[self.verb]
         check_processes(trainer, config.trainer.sync_batchnorm)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
         return trainer
 
-    def _trainer_options(self) -> dict[str, Any]:
+    def _callback_options(self) -> dict[str, Any]:
         """Build the callbacks; returns the trainer's arguments that follow from them."""
         assert self.context is not None
         config = self.config_init[self.verb]
