@@ -26,7 +26,7 @@ POSE = "(P)"
 
 
 class Results(Callback):
-    """Writes losses, metrics and learning rates of every epoch to `results.csv`, in Ultralytics' columns.
+    """Write losses, metrics and learning rates of every epoch to `results.csv`, in Ultralytics' columns.
 
     A resumed run adds to the same file. A row that the disk does not take is kept and written with the next. On the
     first process, `last` holds the last epoch's values by name and `best` each one's best with its epoch, counted from
