@@ -1,22 +1,30 @@
-"""Atomic writes: a file is there whole, or as it was before."""
+"""Atomic writes: a file is there whole, or as it was before; and what to say of a disk that is full."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the operating system by which a file could not grow."""
 
 
 def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> None:
     """Write beside the target and move into place: a full disk or a kill leaves the old file as it was.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is made. A pipe or a device that is there is written to as it is.
         data: what it will hold.
         sync: wait until the disk has it, so that a power cut leaves no empty file either. Pictures do without.
 
     Raises:
         OSError: it names the file, and nothing was changed.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,3 +39,42 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> Non
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def disk_full(error: OSError, path: Path | str | None, needed: int | None = None, folder: Path | None = None) -> str:
+    """Describe in a line why a file could not be written, and what to do.
+
+    Args:
+        error: of the system's, one of `DISK_FULL`.
+        path: the file; None if not known.
+        needed: its size, bytes.
+        folder: asked for its free space where the file is not known.
+
+    Example:
+        >>> disk_full(OSError(errno.EFBIG, ""), "best.ckpt")
+        'a file reached the largest size allowed while writing best.ckpt. Everything written before is intact: raise \
+the limit (`ulimit -f`).'
+    """
+    target = f" while writing {path}" if path else ""
+    facts = [f"{needed / 1e6:.1f} MB are needed"] if needed is not None else []
+    if error.errno == errno.EFBIG:
+        happened, advice = f"a file reached the largest size allowed{target}", "raise the limit (`ulimit -f`)"
+    else:
+        happened, advice = f"the disk is full{target}", "free some space"
+        free = free_bytes(path or folder)
+        facts += [f"{free / 1e6:.1f} MB are free"] if free is not None else []
+        if error.errno == errno.EDQUOT:
+            happened, advice = f"your share of the disk is used up{target}", "free some of yours, or ask for more"
+    numbers = f" ({', '.join(facts)})" if facts else ""
+    return f"{happened}{numbers}. Everything written before is intact: {advice}."
+
+
+def free_bytes(path: Path | str | None) -> int | None:
+    """Return the bytes free where a file is, or would be; None if that is not known."""
+    place = Path(path) if path else None
+    while place is not None and not place.exists():
+        place = place.parent if place.parent != place else None
+    try:
+        return shutil.disk_usage(place).free if place is not None else None
+    except OSError:
+        return None

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from aigp_lightning.audit.check_tensorboard import check_tensorboard, event_files
+from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
 from aigp_lightning.audit.findings import Audit, Finding
 from aigp_lightning.errors import DataError
+from aigp_lightning.logfiles.event_file import event_files
 from aigp_lightning.logfiles.wandb_run import wandb_folders
 from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
 

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from aigp_lightning.audit.compare import compare
 from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
-from aigp_lightning.logfiles.event_file import read_event_file
+from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.media.ledger import Line
 
 NAME = "tensorboard"
-
-
-def event_files(run: Path) -> list[Path]:
-    """Every event file of a run, oldest first; W&B's copies are W&B's."""
-    return sorted(
-        path
-        for path in run.rglob("events.out.tfevents.*")
-        if path.is_file() and path.relative_to(run).parts[0] != "wandb"
-    )
 
 
 def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import warn_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.registry import rebuild
-from aigp_lightning.run.folder import LAST
 from aigp_lightning.run.lightning_internals import datamodule_of
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
-class BestWeights(Callback):
+class BestWeights(Checkpoint):  # Lightning calls it after those whose checkpoints it reads
     """Write the best checkpoint in the family's own form when training ends, however it ends.
 
     A family without such a form has the checkpoint alone.

@@ -1,4 +1,4 @@
-"""End with the first process."""
+"""Processes that the first one started end with it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.run.folder import ENV_FIRST
-from aigp_lightning.run.processes import watch
+from aigp_lightning.run.processes import exit_with_parent
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
 class ExitWithFirstProcess(Callback):
-    """In processes that the first one started: end when it is gone.
+    """Ends a process that the first one started when that is gone.
 
     Lightning's launcher kills all when one that it started has died, but nobody looks after the launcher itself, and a
     process that waits for it on a GPU would do so until `--ddp.timeout`. torchrun and SLURM look after all.
@@ -26,7 +26,7 @@ class ExitWithFirstProcess(Callback):
         self._watching = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Start to watch, where there is something to."""
+        """Start a thread that waits for the end of the first process, where that is the parent."""
         if not self._watching and os.environ.get(ENV_FIRST) == str(os.getppid()):
             self._watching = True
-            threading.Thread(target=watch, args=(os.getppid(), trainer.global_rank), daemon=True).start()
+            threading.Thread(target=exit_with_parent, args=(os.getppid(), trainer.global_rank), daemon=True).start()

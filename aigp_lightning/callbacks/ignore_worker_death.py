@@ -1,4 +1,4 @@
-"""Nothing interrupts what a run does when it ends in an error."""
+"""The death of a loader's process does not interrupt how a run ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class IgnoreWorkerDeath(Callback):
-    """Stop torch from raising for every process of a loader that dies, once a first error is being dealt with.
+    """Keeps torch from raising for every process of a loader that dies, once a first error is being dealt with.
 
     Torch raises out of a signal's handler, wherever the main thread is: a second dead process would end the writing of
     `best.pt` or the pictures in flight half way. The callback goes first. Loaders of a later run in this process
@@ -21,6 +21,6 @@ class IgnoreWorkerDeath(Callback):
     """
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Switch it off."""
+        """Ignore the signal by which the system reports that a process has died."""
         if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""`weights/last.ckpt`: where a stopped run goes on."""
+"""`weights/last.ckpt`: the checkpoint from which a stopped run is resumed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import RunError, warn_user
-from aigp_lightning.run.folder import LAST
+from aigp_lightning.types import Flushes
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
     from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 
-PATIENCE = 60.0
+FLUSH_TIMEOUT = 60.0
 """Seconds to wait, at the latest when the next epoch ends, for pictures and rows that are on their way."""
 
 
 class LastCheckpoint(Checkpoint):
-    """Save every epoch, whether it was the best or not; the file counts once all that the epoch gave is on disk.
+    """Saves every epoch, whether it was the best or not; the file counts once all that the epoch gave is on disk.
 
     Lightning's `save_last` writes only in epochs in which the best was written too; a run stopped long after its best
     epoch would lose all since. And it writes before the epoch's scalars are logged and its pictures drawn: a run killed
-    in between would go on after them, and never have them. Here the next epoch's first batches look whether they are
-    there, and only then the checkpoints of the epoch are moved into place.
+    in between would be resumed after them, and never have them. Here the next epoch's first batches look whether they
+    are there, and only then the checkpoints of the epoch are moved into place.
 
     Args:
         store: the trainer's; it keeps checkpoints aside meanwhile.
@@ -35,34 +36,34 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, store: AtomicCheckpointIO) -> None:
         self.store = store
         self._saved = -1
-        self._patience = PATIENCE
+        self._flush_timeout = FLUSH_TIMEOUT
         self._folder: tuple[int, int] | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A run that was stopped by its early stopping, and then killed, is over."""
+        """End a run that was stopped by its early stopping, and then killed: it is over."""
         self._saved = -1
         if any(isinstance(each, EarlyStopping) and each.stopped_epoch > 0 for each in _parts(trainer)):
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember which folder the run's is."""
+        """Remember the run folder's identity."""
         self._folder = _identity(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From now on, checkpoints are kept aside."""
+        """Keep checkpoints aside from now on."""
         self.store.hold()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Let the epoch before count, when all of it is there."""
-        if self.store.waiting and _all_there(trainer):
+        """Commit the checkpoints of the epoch before, when all of its pictures and rows are on disk."""
+        if self.store.waiting and _all_flushed(trainer):
             self._commit(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Let the epoch before count at last: this one is about to be kept aside."""
+        """Commit the checkpoints of the epoch before at the latest now: those of this one are about to be written."""
         if trainer.is_last_batch:
             self._wait_and_commit(trainer)
 
@@ -85,12 +86,12 @@ class LastCheckpoint(Checkpoint):
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Let the last epoch count, and keep nothing aside any more."""
+        """Commit the checkpoints of the last epoch, and keep nothing aside any more."""
         self._wait_and_commit(trainer)
         self.store.discard()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Let the last whole epoch count; one that is not whole is trained again."""
+        """Commit the checkpoints of the last complete epoch; the one that was interrupted is trained again."""
         if trainer.current_epoch > self._saved >= 0:  # its scalars are logged
             self._wait_and_commit(trainer)
         self.store.discard()
@@ -98,14 +99,14 @@ class LastCheckpoint(Checkpoint):
     def _wait_and_commit(self, trainer: pl.Trainer) -> None:
         if not self.store.waiting:
             return
-        limit = time.monotonic() + self._patience
-        while not (there := _all_there(trainer)) and time.monotonic() < limit:
+        limit = time.monotonic() + self._flush_timeout
+        while not (there := _all_flushed(trainer)) and time.monotonic() < limit:
             time.sleep(0.01)
-        if not there and self._patience:
-            self._patience = 0.0
+        if not there and self._flush_timeout:
+            self._flush_timeout = 0.0
             warn_user(
-                f"pictures or rows of epoch {self._saved + 1} are not written {PATIENCE:.0f} s after it; from now on "
-                "checkpoints do not wait for them. Should the run be killed, a logger may lack some."
+                f"pictures or rows of epoch {self._saved + 1} are not written {FLUSH_TIMEOUT:.0f} s after it; from now "
+                "on checkpoints do not wait for them. Should the run be killed, a logger may lack some."
             )
         self._commit(trainer)
 
@@ -121,13 +122,13 @@ def _parts(trainer: pl.Trainer) -> list[Any]:
     return [*cast("Any", trainer).callbacks, *trainer.loggers]
 
 
-def _all_there(trainer: pl.Trainer) -> bool:
-    """Whether everybody who hands something over beside the training thread has done so."""
-    return all(part.flushed() for part in _parts(trainer) if callable(getattr(part, "flushed", None)))
+def _all_flushed(trainer: pl.Trainer) -> bool:
+    """True if everything that is delivered beside the training thread has arrived."""
+    return all(part.flushed() for part in _parts(trainer) if isinstance(part, Flushes))
 
 
 def _identity(trainer: pl.Trainer) -> tuple[int, int] | None:
-    """Which folder lies at the run folder's place; a path alone would not tell one that was made anew."""
+    """Return device and inode of the run folder; by its path alone, one that was made anew would look the same."""
     try:
         found = Path(trainer.default_root_dir).stat()
     except OSError:

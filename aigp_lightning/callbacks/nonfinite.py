@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError, RunError, warn_user
 from aigp_lightning.media.snapshot import to_host
 from aigp_lightning.media.suspect_batch import keep_batch
-from aigp_lightning.run.folder import LAST
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 HIDDEN = {"fitness"}
 PARTS = ("train/", "metrics/", "val/", "corners/", "gate/", "lr/")
-"""Columns of the file, in this order."""
+"""Beginnings of the columns' names, in the file's order."""
 RISING = ("metrics/", "corners/visible_")
-"""Of these, more is better; of all others, less."""
+"""Columns in which more is better; in all others, less is."""
 POSE = "(P)"
 
 
 class Results(Callback):
     """Write losses, metrics and learning rates of every epoch to `results.csv`, in Ultralytics' columns.
 
-    A resumed run goes on in the same file. A row that the disk does not take is kept and written with the next. On the
+    A resumed run adds to the same file. A row that the disk does not take is kept and written with the next. On the
     first process, `last` holds the last epoch's values by name and `best` each one's best with its epoch, counted from
     1: the highest of the metrics, the lowest of losses and errors.
 
@@ -54,7 +54,7 @@ class Results(Callback):
         self._started = time.monotonic()
         path = self._path(trainer)
         if trainer.is_global_zero and path.exists():
-            rows = _whole_rows(path)
+            rows = _intact_rows(path)
             kept = [row for row in rows if int(float(row["epoch"])) <= trainer.current_epoch]
             if kept:
                 self._started -= float(kept[-1]["time"])
@@ -65,7 +65,7 @@ class Results(Callback):
                 _write(path, kept)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add the epoch's row."""
+        """Add the epoch's row, and print its line."""
         metrics = trainer.callback_metrics  # asking makes the processes exchange what they logged: all of them ask
         if not trainer.is_global_zero:
             return
@@ -96,12 +96,12 @@ class Results(Callback):
                 self.best[key] = value, epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """What no file holds: the best fitness, and rows that could not be written."""
+        """Return what no file holds: the best fitness, and rows that could not be written."""
         best = {key: self.best[key] for key in HIDDEN if key in self.best}
         return {**best, "waiting": list(self._waiting)} if self._waiting else best
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the best fitness, and rows that could not be written."""
         state = dict(state_dict)
         self._waiting = list(state.pop("waiting", []))
         self.best.update({key: (float(value), int(epoch)) for key, (value, epoch) in state.items()})
@@ -122,7 +122,7 @@ class Results(Callback):
 
 
 def _words(metrics: dict[str, float]) -> list[str]:
-    """Every metric; of boxes and keypoints together only the two by which models are compared, so that it is a line."""
+    """Format the metrics; of boxes and keypoints together only the two by which models are compared, to fit a line."""
     if not any(name.endswith(POSE) for name in metrics):
         return [f"{name} {value:.3f}" for name, value in metrics.items()]
     sets = {"box": "(B)", "pose": POSE}
@@ -133,16 +133,16 @@ def _words(metrics: dict[str, float]) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a results file, as they are written; a last line that a kill has cut off is left out."""
+    """Read the rows of a results file; a last line that a kill has cut off is left out."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(line for line in file if line.endswith("\n")))
 
 
-def _whole_rows(path: Path) -> list[dict[str, str]]:
-    """The rows that this callback could have written; the file is copied before others are dropped."""
+def _intact_rows(path: Path) -> list[dict[str, str]]:
+    """Read the rows that this callback could have written; the file is copied before others are dropped."""
     try:
         rows = read_rows(path)
-        kept = [row for row in rows if _is_whole(row)]
+        kept = [row for row in rows if _is_intact(row)]
     except (UnicodeDecodeError, csv.Error):
         rows, kept = [{}], []
     if len(kept) < len(rows):
@@ -153,7 +153,7 @@ def _whole_rows(path: Path) -> list[dict[str, str]]:
     return kept
 
 
-def _is_whole(row: dict[str, Any]) -> bool:
+def _is_intact(row: dict[str, Any]) -> bool:
     try:
         numbers = [float(value) for value in row.values() if value]
         complete = None not in row and None not in row.values() and len(numbers) > 1
@@ -176,7 +176,10 @@ def _lines(columns: list[str], rows: list[dict[str, Any]], heading: bool = False
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    """Add a row, whole or not at all; a column that was not there before (validation began later) rewrites the file."""
+    """Add a row, complete or not at all; a new column (validation began later) rewrites the file.
+
+    A row is appended, not written with the whole file anew: in a long run that would be megabytes an epoch.
+    """
     rows: list[dict[str, Any]] = list(read_rows(path)) if path.exists() else []
     new = [key for key in row if rows and key not in rows[0]]
     if rows and not new:

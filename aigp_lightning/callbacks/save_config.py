@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SaveConfig(Callback):
-    """Write `config.yaml` once data and checkpoint are accepted: a refused resume must not replace a good run's.
+    """Writes `config.yaml` once data and checkpoint are accepted: a refused resume must not replace a good run's.
 
     Args:
         text: the configuration, as YAML.
@@ -25,6 +25,6 @@ class SaveConfig(Callback):
         self.text = text
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it."""
+        """Write the file, on the first process."""
         if trainer.is_global_zero:
             write_atomic(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode())

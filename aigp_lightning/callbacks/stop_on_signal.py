@@ -1,4 +1,4 @@
-"""Stop training at Ctrl-C, SIGTERM and SLURM's signal, in our way and not in Lightning's."""
+"""Training stops at Ctrl-C, SIGTERM and SLURM's signal, in our way and not in Lightning's."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 
 class StopOnSignal(Callback):
-    """Keep Lightning from handling these signals in its own way, and pass them on to processes that it started.
+    """Keeps Lightning from handling these signals in its own way, and passes them on to processes that it started.
 
     Lightning waits for the end of a batch, exchanges that with other processes from within the handler, and on a SLURM
-    signal saves in the middle of an epoch, from where no run goes on exactly.
+    signal saves in the middle of an epoch, from where no run is resumed exactly.
 
     Args:
-        stopper: handles them.
+        signals: handles them.
     """
 
-    def __init__(self, stopper: SignalHandler) -> None:
-        self.stopper = stopper
+    def __init__(self, signals: SignalHandler) -> None:
+        self.signals = signals
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning's handlers are in place now: replace them."""
-        self.stopper.take_over()
+        """Replace Lightning's handlers, which are in place now."""
+        self.signals.install()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop, should the exception have been raised where Python swallows it, as in a destructor."""
-        if self.stopper.number:
-            raise StoppedBySignal(self.stopper.number)
+        """Stop now if the exception was raised where Python swallows it, as in a destructor."""
+        if self.signals.number:
+            raise StoppedBySignal(self.signals.number)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """End the others too: they would wait for this one."""
+        """End the other processes too: they would wait for this one."""
         if isinstance(exception, StoppedBySignal) and trainer.strategy.launcher is not None:
             with suppress(NotImplementedError):
                 trainer.strategy.launcher.kill(signal.SIGTERM)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class SyncRunFolder(Callback):
-    """Tell processes that were started beside the first one, by torchrun or SLURM, which run folder it chose."""
+    """Gives processes that were started beside the first one, by torchrun or SLURM, the run folder that it chose."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take over the first process's folder."""
+        """Receive the first process's folder."""
         set_default_root_dir(trainer, trainer.strategy.broadcast(trainer.default_root_dir))

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from aigp_lightning.checkpoints.paths import LAST, resume_hint, run_folder_of
 from aigp_lightning.errors import RunError
-from aigp_lightning.files import write_atomic
-from aigp_lightning.run.failures import FULL, disk_full
-from aigp_lightning.run.folder import LAST
+from aigp_lightning.files import DISK_FULL, disk_full, write_atomic
 
 NEXT = ".next"
 """Ends the name of a checkpoint that is written and does not count yet."""
@@ -25,7 +24,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own writer goes through the system's temporary folder, and copies from there when that is another
     disk: a copy that stops half way leaves half a checkpoint under the right name.
 
-    Between `hold` and `commit` nothing is moved into place: a run goes on from `last.ckpt`, and that must not know more
+    Between `hold` and `commit` nothing is moved into place: a run resumes from `last.ckpt`, and that must not know more
     than `best.ckpt`, `results.csv` and the loggers have.
     """
 
@@ -81,9 +80,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             write_atomic(place, buffer.getbuffer())
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in DISK_FULL:
                 raise
-            raise RunError(disk_full(error, target, buffer.tell())) from error
+            hint = resume_hint(run_folder_of(target))
+            raise RunError(f"{disk_full(error, target, buffer.tell())}{hint}") from error
         if self._holding:
             self._written[target] = place
 

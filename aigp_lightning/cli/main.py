@@ -40,7 +40,7 @@ examples:
 
 
 def help_text() -> str:
-    """What `--help` prints."""
+    """Return what `--help` prints."""
     width = max(map(len, VERBS))
     return HELP.format(verbs="\n".join(f"  {verb:<{width}}  {line}" for verb, (_, line) in VERBS.items()))
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
-        return _complain(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
+        return _print_error(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
     return _run(verb, rest)
 
 
@@ -78,18 +78,19 @@ def _run(verb: str, rest: list[str]) -> int:
         print("\nstopped.", file=sys.stderr)
         return 130
     except Exception as error:
-        said = explained(error)
-        if said is None:
+        known = explained(error)
+        if known is None:
             raise
-        return _complain(str(said), said.status, said.shared)
+        return _print_error(str(known), known.status, known.shared)
     return status or 0
 
 
-def _complain(text: str, status: int = 2, shared: bool = True) -> int:
+def _print_error(text: str, status: int = 2, shared: bool = True) -> int:
+    """Print an error on the first process, or on this one if the others do not share it; returns the status."""
     from aigp_lightning.run.processes import first_process, rank
 
     first = first_process()
-    if first or not shared:  # what all processes of a run say alike, the first says
+    if first or not shared:
         print(f"error: {text}" if first else f"error: process {rank()}: {text}", file=sys.stderr)
     return status
 

@@ -1,4 +1,4 @@
-"""What every parser of ours does: options by their full names only, and errors of a line or two."""
+"""Parsers that take options by their full names only, and whose errors have a line or two."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTHING = "Expected a <class 'NoneType'>"
 
 
 class StrictParser:
-    """Goes before a parser of jsonargparse's: no short forms, no list of all the types that were tried.
+    """A mix-in before a parser of jsonargparse's: no short forms, no list of all the types that were tried.
 
     Args:
         *args: the parser's own.
@@ -24,7 +24,7 @@ class StrictParser:
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong, without the types that were tried."""
+        """Print what is wrong, without the types that were tried, and end the program."""
         # The parser of a class within another's raises, and the outer one says it.
         parser: Any = super()
         parser.error(shorten_error(message) if getattr(self, "exit_on_error", True) else message, ex)

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning_utilities.core.rank_zero import rank_zero_info
 
+from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
@@ -19,14 +20,13 @@ from aigp_lightning.media.routing import Routing
 from aigp_lightning.media.sinks import WandbSink, sinks_of
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show
+from aigp_lightning.run.context import RunContext
 
 STDOUT = "-"
 
 
 class PlanCLI(AigpCLI):
     """`fit` up to the point where it would begin; then the forecast."""
-
-    status = 0
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--json` to what `fit` takes."""
@@ -41,11 +41,12 @@ class PlanCLI(AigpCLI):
         config = self.config[self.verb]
         self._scratch = scratch()
         config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"
-        self._fill(config, Path(self._scratch.name))
+        self.context = RunContext(Path(self._scratch.name), signals=self.signals)
+        resolve_config(config, self.verb, self.context)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Lightning's trainer with the callbacks of the configuration; loggers are built and not opened."""
-        return LightningCLI.instantiate_trainer(self, **kwargs)
+        """Build the trainer with the callbacks of the configuration; loggers are built and not opened."""
+        return LightningCLI.instantiate_trainer(self, **self._callback_options(), **kwargs)
 
     def before_fit(self) -> None:
         """Open no logger."""
@@ -58,8 +59,10 @@ class PlanCLI(AigpCLI):
 
     def _plan(self) -> None:
         trainer, module, data = self.trainer, self.model, self.datamodule
-        media = self.read_data()
+        self.read_data()
         data.setup("fit")
+        media = self.callbacks.media
+        assert media is not None
         sinks = sinks_of(trainer.loggers, rank_zero_info)
         off = os.environ.get("WANDB_MODE") == "disabled"
         routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
@@ -91,4 +94,4 @@ def main(verb: str, arguments: list[str]) -> int:
     Returns:
         1 if more would leave the machine than `media.max_mb` allows, else 0.
     """
-    return cast("PlanCLI", run_cli(PlanCLI, "fit", arguments)).status
+    return run_cli(PlanCLI, "fit", arguments).status

@@ -1,12 +1,19 @@
-"""The metrics at the end: as a table to read, and as JSON for scripts."""
+"""The end of a run: its metrics as a table and as JSON, or how to resume it."""
 
 from __future__ import annotations
 
 import json
 import math
+import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.files import write_atomic
+from aigp_lightning.run.processes import first_process
+from aigp_lightning.run.signals import requeue
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -14,7 +21,6 @@ if TYPE_CHECKING:
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.modules.base import BaseModule
     from aigp_lightning.modules.metrics.corner_report import CornerReport
-
 
 MANY = 8
 """A table with more columns than this has short headings."""
@@ -37,6 +43,17 @@ CORNER_COLUMNS = {
     "error_px_median": "px\nmedian",
     "visible_accuracy": "visibility\nright",
 }
+
+
+@runtime_checkable
+class HasCornerReport(Protocol):
+    """Metrics that sum up the errors of keypoints.
+
+    Attributes:
+        report: of the last validation or test; None before it.
+    """
+
+    report: CornerReport | None
 
 
 def print_report(model: BaseModule) -> None:
@@ -72,7 +89,7 @@ def print_corners(report: CornerReport) -> None:
 
 
 def _corner_report(model: BaseModule) -> CornerReport | None:
-    return getattr(model.metrics, "report", None)
+    return model.metrics.report if isinstance(model.metrics, HasCornerReport) else None
 
 
 def _heading(column: str, short: bool) -> str:
@@ -133,5 +150,25 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     }
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_atomic(path, json.dumps(content, indent=2).encode())
+
+
+def report_stop(number: int, folder: Path | None) -> int:
+    """Print on the first process how to resume a run that a signal stopped; SLURM's signal queues its job again.
+
+    Args:
+        number: of the signal.
+        folder: the run folder; None where none was chosen yet.
+
+    Returns:
+        The exit status that the signal has by custom: 128 and its number.
+    """
+    name, last = signal.Signals(number), (folder or Path()) / LAST
+    if first_process():
+        how = f"To go on: the same command with --ckpt_path {last}"
+        if not last.is_file():
+            how = "No epoch was complete yet; the same command with --ckpt_path last begins again, in the same folder"
+        print(f"\nstopped by {name.name}. {how}.", file=sys.stderr)
+        if name not in (signal.SIGINT, signal.SIGTERM):
+            requeue()
+    return 128 + number

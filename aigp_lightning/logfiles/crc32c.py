@@ -24,13 +24,13 @@ _PLAIN: list[int] = TABLE.tolist()
 
 
 def masked_crc32c(data: bytes) -> int:
-    """CRC-32C as TFRecord files hold it: rotated and offset, so that a CRC of CRCs stays useful."""
+    """Return the CRC-32C as TFRecord files hold it: rotated and offset, so that a CRC of CRCs stays useful."""
     crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def crc32c(data: bytes) -> int:
-    """CRC-32C of some bytes.
+    """Return the CRC-32C of some bytes.
 
     A CRC is linear: lanes of equal length are worked off side by side, each from zero, and then joined by the map that
     a lane's length of zero bytes applies to a state.
@@ -48,7 +48,7 @@ def crc32c(data: bytes) -> int:
 
 
 def _lanes(data: NDArray[np.uint8]) -> list[int]:
-    """State after each row, from zero.
+    """Return the state after each row, from zero.
 
     Args:
         data: (lanes, columns)
@@ -62,7 +62,7 @@ def _lanes(data: NDArray[np.uint8]) -> list[int]:
 
 @lru_cache(maxsize=16)
 def _shift(count: int) -> list[list[int]]:
-    """What `count` zero bytes make of a state: a table of 256 for each of its four bytes."""
+    """Return what `count` zero bytes make of a state: a table of 256 for each of its four bytes."""
     states = (np.arange(256, dtype=np.uint32)[None] << np.array([[0], [8], [16], [24]], np.uint32)).ravel()
     for _ in range(count):
         states = TABLE[states & 0xFF] ^ (states >> 8)

@@ -1,4 +1,4 @@
-"""What is in a TensorBoard event file: every picture, and how much else.
+"""The contents of a TensorBoard event file: every picture, and how much else.
 
 TensorBoard's own reader stops at the first damaged record without a word, and its accumulator drops pictures.
 """
@@ -59,6 +59,15 @@ class EventFile:
     _plugins: dict[str, str] = field(default_factory=dict)
 
 
+def event_files(run: Path) -> list[Path]:
+    """Find every event file of a run, oldest first; copies that W&B keeps are left out."""
+    return sorted(
+        path
+        for path in run.rglob("events.out.tfevents.*")
+        if path.is_file() and path.relative_to(run).parts[0] != "wandb"
+    )
+
+
 def read_event_file(path: Path) -> EventFile:
     """Read an event file to its end, damaged records included where they can be made out.
 
@@ -88,7 +97,7 @@ def read_event_file(path: Path) -> EventFile:
 
 
 def event_cut(path: Path) -> int | None:
-    """Where the last record of a file begins if it was cut off; None if the file ends with a whole one.
+    """Find where the last record of a file begins if it was cut off; None if the file ends with a complete one.
 
     Args:
         path: the file.
@@ -109,7 +118,7 @@ def event_cut(path: Path) -> int | None:
 
 
 def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
-    """The TFRecord frame: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C."""
+    """Read TFRecord frames: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C."""
     while header := file.read(HEADER):
         at = file.tell() - len(header)
         if len(header) < HEADER:

@@ -20,7 +20,7 @@ BROKEN, FULL, FIRST, MIDDLE, LAST = range(5)
 
 
 def read_records(path: Path, damage: list[str], tail: int | None = None) -> Iterator[bytes]:
-    """Every whole record of a run file.
+    """Read every complete record of a run file.
 
     Args:
         path: the file.
@@ -50,7 +50,7 @@ def read_records(path: Path, damage: list[str], tail: int | None = None) -> Iter
 
 
 def record_cut(path: Path) -> int | None:
-    """Where the last record of a run file begins if it was cut off; None if the file ends with a whole one.
+    """Find where the last record of a run file begins if it was cut off; None if it ends with a complete one.
 
     Args:
         path: the file.
@@ -68,7 +68,7 @@ def record_cut(path: Path) -> int | None:
 
 
 def _chunks(path: Path, damage: list[str], tail: int | None = None) -> Iterator[tuple[int, int, bytes]]:
-    """Place, type and data of every sound chunk."""
+    """Read place, type and data of every sound chunk."""
     with path.open("rb") as file:
         start, offset = 0, HEADER_SIZE
         if not file.read(HEADER_SIZE).startswith(HEADER):

@@ -1,7 +1,8 @@
-"""What W&B keeps of a run on this machine: its run file, and the mirror of the files it uploads."""
+"""W&B's files of a run on this machine: its run file, and the mirror of the files it uploads."""
 
 from __future__ import annotations
 
+import glob
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class WandbRun:
 
     Attributes:
         folder: the folder.
-        history: rows, as handed over.
+        history: rows, as logged.
         media: what rows name.
         config: hyper-parameters, without W&B's own part.
         files: names of files W&B was told to upload, relative to the mirror.
@@ -85,13 +86,19 @@ class WandbRun:
         return next(iter(sorted(self.folder.glob("run-*.wandb"))), self.folder / "run-*.wandb")
 
     def mirrored(self) -> Iterator[str]:
-        """Every file of the mirror, relative to it."""
+        """List every file of the mirror, relative to it."""
         yield from (path.relative_to(self.mirror).as_posix() for path in self.mirror.rglob("*") if path.is_file())
 
 
-def wandb_folders(run: Path) -> list[Path]:
-    """W&B's folders of a run, one for each start, oldest first; `latest-run` is only a link to one of them."""
-    folders = (path for path in (run / "wandb").glob("*run-*") if path.is_dir() and not path.is_symlink())
+def wandb_folders(run: Path, run_id: str | None = None) -> list[Path]:
+    """Find W&B's folders of a run, one for each start, oldest first; `latest-run` is only a link to one of them.
+
+    Args:
+        run: the run folder.
+        run_id: only folders of this W&B run.
+    """
+    form = "*run-*" if run_id is None else f"*run-*-{glob.escape(run_id)}"
+    folders = (path for path in (run / "wandb").glob(form) if path.is_dir() and not path.is_symlink())
     return sorted(folders, key=lambda path: path.name.partition("run-")[2])
 
 
@@ -113,14 +120,14 @@ def read_wandb_run(folder: Path) -> WandbRun:
         return run
     for raw in read_records(run.file, run.damage):
         try:
-            _take(run, Record.FromString(raw))
+            _add_record(run, Record.FromString(raw))
         except DecodeError:
             run.damage.append("a record is not one of W&B's.")
     return run
 
 
 def last_row(folder: Path, tail: int = 1 << 18) -> int:
-    """W&B's own step of the last row that is on disk; -1 for none.
+    """Return W&B's own step of the last row that is on disk; -1 for none.
 
     Args:
         folder: one of `wandb_folders`.
@@ -136,13 +143,13 @@ def last_row(folder: Path, tail: int = 1 << 18) -> int:
     return step
 
 
-def _take(run: WandbRun, record: Any) -> None:
+def _add_record(run: WandbRun, record: Any) -> None:
     kind: str = record.WhichOneof("record_type") or "unknown"
     content: Any = getattr(record, kind, None)
     if kind == "history":
-        _take_history(run, content)
+        _add_history(run, content)
     elif kind in ("run", "config"):
-        _take_config(run, content.config if kind == "run" else content)
+        _add_config(run, content.config if kind == "run" else content)
         if kind == "run":
             run.begun = True
             run.host, run.git = content.host, _plain(content.git)
@@ -170,22 +177,22 @@ def _plain(message: Any) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if not key.startswith("_")}
 
 
-def _take_config(run: WandbRun, content: Any) -> None:
+def _add_config(run: WandbRun, content: Any) -> None:
     _nest(run.config, content.update)
     for item in content.remove:
         run.config.pop(item.key or next(iter(item.nested_key), ""), None)
     run.config.pop("_wandb", None)
 
 
-def _take_history(run: WandbRun, content: Any) -> None:
+def _add_history(run: WandbRun, content: Any) -> None:
     row: dict[str, Any] = {}
     _nest(row, content.item)
     run.history.append(row)
     epoch = row.get("epoch")
-    at = int(content.step.num) if content.HasField("step") else _whole(row.get("_step"), len(run.history) - 1)
+    at = int(content.step.num) if content.HasField("step") else _integer(row.get("_step"), len(run.history) - 1)
     for key, value in row.items():
         for path, digest, size in _media(value):
-            run.media.append(WandbMedia(key, _whole(epoch, None), at, path.replace("\\", "/"), digest, size))
+            run.media.append(WandbMedia(key, _integer(epoch, None), at, path.replace("\\", "/"), digest, size))
 
 
 def _nest(into: dict[str, Any], items: Any) -> None:
@@ -202,7 +209,7 @@ def _nest(into: dict[str, Any], items: Any) -> None:
 
 
 def _value(item: Any) -> Any:
-    """A value; some of W&B's versions have fields for plain ones beside JSON."""
+    """Read a value; some of W&B's versions have fields for plain ones beside JSON."""
     text = item.value_json
     if not text:
         kind = next((name for name in ("boolean", "integer", "number", "text", "json") if _has(item, name)), None)
@@ -215,8 +222,8 @@ def _value(item: Any) -> Any:
         return text
 
 
-def _whole(value: Any, otherwise: Number) -> int | Number:
-    """A number as a whole one, or something else where it is none."""
+def _integer(value: Any, otherwise: Number) -> int | Number:
+    """Return a number as an integer, or something else where it is none."""
     try:
         return int(value) if isinstance(value, int | float) else otherwise
     except (ValueError, OverflowError):  # NaN, infinity
@@ -228,11 +235,11 @@ def _has(item: Any, name: str) -> bool:
 
 
 def _media(value: Any) -> Iterator[tuple[str, str, int]]:
-    """Path, SHA-256 and size of every media file in a value, at any depth."""
+    """Yield path, SHA-256 and size of every media file in a value, at any depth."""
     if not isinstance(value, dict):
         return
     if "_type" in value and isinstance(value.get("path"), str):
-        yield value["path"], str(value.get("sha256", "")), _whole(value.get("size"), 0)
+        yield value["path"], str(value.get("sha256", "")), _integer(value.get("size"), 0)
     elif "_type" in value and isinstance(value.get("filenames"), list):
         yield from ((str(name), "", 0) for name in value["filenames"])
     else:

@@ -6,57 +6,63 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
+from aigp_lightning.logfiles.logged import logged_scalars
 
 
 class ResilientTensorBoardLogger(TensorBoardLogger):
-    """Write events; what cannot be written is said once, and the next events go to a new file beside the old one.
+    """Lightning's logger with a fence: the first failure is reported, and the next events go to a new file.
 
     TensorBoard's writer is of no use after its thread failed: every later call would fail too. A folder may hold any
-    number of event files, and what is whole in each of them is shown.
+    number of event files, and TensorBoard shows every complete record in each of them.
 
-    A run that goes on writes no scalar of a step a second time. TensorBoard's own `purge_step` would hide what was
-    written before, by steps; pictures count epochs, and in a run of one batch an epoch they would be hidden too.
+    A resumed run writes no scalar of a step a second time. TensorBoard's own `purge_step` would hide what was written
+    before, by steps; pictures count epochs, and in a run of one batch an epoch they would be hidden too.
+
+    Args:
+        *args: Lightning's.
+        skip_logged: do not write what event files in the logger's folder hold already.
+        **kwargs: Lightning's.
     """
 
     failed = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.known: Counter[tuple[str, int]] = Counter()
-        """Scalars that an earlier start of this run has written: they come again, and are passed over."""
+        self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add scalars."""
-        new = {name: value for name, value in metrics.items() if not self._passed_over(name, step)}
+        """Add scalars, except those that an earlier start of the run has written."""
+        new = {name: value for name, value in metrics.items() if not self._is_logged(name, step)}
         if new:
             with self._fence():
                 super().log_metrics(new, step)
 
-    def _passed_over(self, name: str, step: int | None) -> bool:
+    def _is_logged(self, name: str, step: int | None) -> bool:
         point = name, 0 if step is None else step
-        if self.known[point] < 1:
+        if self._logged[point] < 1:
             return False
-        self.known[point] -= 1
+        self._logged[point] -= 1
         return True
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Add hyperparameters."""
+        """Add hyperparameters, inside the fence."""
         with self._fence():
             super().log_hyperparams(*args, **kwargs)
 
     def save(self) -> None:
-        """Write what waits."""
+        """Write what waits, inside the fence."""
         if self._experiment is not None:
             with self._fence():
                 super().save()
 
     def finalize(self, status: str) -> None:
-        """Write what waits, and close."""
+        """Write what waits, and close, inside the fence."""
         with self._fence():
             super().finalize(status)
 
@@ -78,7 +84,7 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
 
 @contextmanager
 def quiet_writer() -> Iterator[None]:
-    """Let TensorBoard's thread fail without a traceback on the terminal: the logger hears of it, and says so."""
+    """Keep tracebacks of TensorBoard's thread off the terminal: the logger learns of its failure, and reports it."""
     before = threading.excepthook
 
     def hook(args: threading.ExceptHookArgs) -> None:

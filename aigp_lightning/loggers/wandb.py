@@ -1,4 +1,4 @@
-"""A W&B run of ours: opened before training, closed after it. No failure of W&B's ends a training run."""
+"""W&B's run: opened before training, closed after it. No failure of W&B's ends a training run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import shutil
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import last_row
-from aigp_lightning.loggers.config import arguments_of, say
+from aigp_lightning.loggers.config import arguments_of
+from aigp_lightning.loggers.wandb_config import print_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, public_values
 from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine
 from aigp_lightning.run.processes import first_process
@@ -28,35 +30,41 @@ if TYPE_CHECKING:
 
 
 class ResilientWandbLogger(WandbLogger):
-    """Lightning's W&B logger, fenced: its failures end no training run, and it tells nobody the run's options.
+    """Lightning's W&B logger with a fence: no failure ends a training run, and the run's options are not sent.
 
     Metrics are handed to a process beside this one and weights to the server itself; either may be gone. The first
-    failure is said, the rest are the same.
+    failure is reported, the rest are the same.
+
+    Args:
+        *args: Lightning's.
+        skip_logged: do not send rows that W&B's folders of this run hold already.
+        **kwargs: Lightning's.
     """
 
     failed = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.known: Counter[tuple[frozenset[str], int]] = Counter()
-        """Rows that an earlier start of this run has handed over: they come again, and are passed over."""
+        self._logged: Counter[tuple[frozenset[str], int]] = Counter()
+        if skip_logged and self.save_dir is not None:
+            self._logged = logged_rows(Path(self.save_dir), self.version)
         if self._wandb_init.get("anonymous", True) is None:
             del self._wandb_init["anonymous"]  # Lightning's default, of which wandb warns in every run
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
-        """Nothing: Lightning would send all of a module's options, paths included. `send_extras` sends the public."""
+        """Send nothing: Lightning would send all of a module's options. `send_extras` sends the public ones."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send a row."""
+        """Send a row, unless an earlier start of the run has sent it."""
         row = row_names(metrics), -1 if step is None else step
-        if self.known[row] > 0:
-            self.known[row] -= 1
+        if self._logged[row] > 0:
+            self._logged[row] -= 1
             return
         with self._fence("metrics are no longer recorded there"):
             super().log_metrics(metrics, step)
 
     def flushed(self) -> bool:
-        """Whether every row so far is on disk, safe from a kill; W&B's own process writes it, a moment later."""
+        """True if every row so far is on disk, safe from a kill; W&B's own process writes it, a moment later."""
         run = self._experiment
         if self.failed or run is None or getattr(run, "disabled", True):
             return True
@@ -82,17 +90,12 @@ class ResilientWandbLogger(WandbLogger):
             yield
         except Exception as error:
             if not self.failed:
-                say(f"{_text(error)}; {consequence}. Training goes on, and the run folder is complete.")
+                print_wandb(f"{_text(error)}; {consequence}. Training goes on, and the run folder is complete.")
             self.failed = True
 
 
-def row_names(row: Iterable[str]) -> frozenset[str]:
-    """What a row has values for; those that W&B itself adds begin with `_`."""
-    return frozenset(name for name in row if not name.startswith("_") and name != "trainer/global_step")
-
-
 def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> None:
-    """Open the W&B run now, so that what goes wrong is said before training and the run is recorded offline instead.
+    """Open the W&B run, so that what goes wrong is reported before training and the run is recorded offline instead.
 
     Args:
         trainer: its W&B loggers are opened; one that fails is replaced by an offline one, or left out.
@@ -125,22 +128,22 @@ def finish_wandb() -> None:
     try:
         run.finish(exit_code=int(sys.exc_info()[0] is not None))
     except TimeoutError:
-        say(
+        print_wandb(
             f"the server took not everything within {limit:g} s. Nothing is lost; send the rest later: "
             f"wandb sync --include-online {_quoted(folder)}"
         )
         return
-    except Exception as error:  # training is over and its files are whole; W&B's troubles are its own
-        say(
+    except Exception as error:  # training is over and its files are complete; W&B's troubles are its own
+        print_wandb(
             f"{_text(error)}; its record may lack the end of the run. Send what there is: "
             f"wandb sync --include-online {_quoted(folder)}"
         )
         return
     if offline:
-        sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is whole
+        sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
         several = f"offline-run-*-{run.id}"  # a resumed run has more than one
         what = _quoted(folder) if len(list(folder.parent.glob(several))) == 1 else f"{_quoted(folder.parent)}/{several}"
-        say(f"recorded offline. To send it: wandb sync {what}")
+        print_wandb(f"recorded offline. To send it: wandb sync {what}")
 
 
 # ---- opening ---------------------------------------------------------------------------------------------------------
@@ -149,7 +152,7 @@ def finish_wandb() -> None:
 def _opened(logger: WandbLogger, arguments: dict[str, Any], folder: Path) -> WandbLogger | None:
     kept = set(folder.glob("wandb/*run-*"))
     try:
-        with _nobody_asked():
+        with _no_questions():
             _ = logger.experiment
         return logger
     except Exception as error:  # also pydantic's and the operating system's: whatever it is, training goes on
@@ -157,13 +160,15 @@ def _opened(logger: WandbLogger, arguments: dict[str, Any], folder: Path) -> Wan
     try:
         offline = _offline(logger, arguments)
     except Exception as error:
-        say(f"{why}. Recording offline fails too ({_text(error)}), so W&B is left out; everything is in {folder}.")
+        print_wandb(
+            f"{why}. Recording offline fails too ({_text(error)}), so W&B is left out; everything is in {folder}."
+        )
         return None
     mine = Path(offline.experiment.dir).parent
     for attempt in set(folder.glob("wandb/*run-*")) - kept - {mine}:
         shutil.rmtree(attempt, ignore_errors=True)  # nothing in it but a log; syncing it would fail again
     weights = " Weights are not uploaded." if arguments.get("log_model") else ""
-    say(f"{why}. The run is recorded offline, in {mine}.{weights}")
+    print_wandb(f"{why}. The run is recorded offline, in {mine}.{weights}")
     return offline
 
 
@@ -177,8 +182,8 @@ def _offline(logger: WandbLogger, arguments: dict[str, Any]) -> WandbLogger:
 
 
 @contextmanager
-def _nobody_asked() -> Iterator[None]:
-    """Without a key wandb asks at a terminal and waits for ever; a dumb terminal is never asked."""
+def _no_questions() -> Iterator[None]:
+    """Keep wandb from asking for a key at a terminal, where it waits for ever; a dumb terminal is never asked."""
     before = os.environ.get("TERM")
     os.environ["TERM"] = "dumb"
     try:

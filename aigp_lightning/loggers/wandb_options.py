@@ -1,4 +1,4 @@
-"""What Weights & Biases gets besides scalars and pictures: the options, and wandb's settings that follow from them."""
+"""Options for what W&B gets besides scalars and pictures, and wandb's settings that follow from them."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ SENDS = {
 
 
 def side_channels(options: WandbOptions, log_model: bool | str | None = None) -> list[SideChannel]:
-    """Every channel, for a table.
+    """List every channel, for a table.
 
     Args:
         options: the group `wandb`.
-        log_model: what will happen to weights: a logger's `log_model` after `resolve_loggers`, which heeds its own
+        log_model: what will happen to weights: a logger's `log_model` after `resolve_loggers`, which considers its own
             option, `WANDB_LOG_MODEL` and whether the run is offline. None: what the group's option says.
     """
     on = {name: bool(getattr(options, name)) for name in SENDS}
@@ -95,11 +95,11 @@ def side_channels(options: WandbOptions, log_model: bool | str | None = None) ->
 
 
 def wandb_settings(options: WandbOptions) -> dict[str, Any]:
-    """Settings of wandb's for the channels that it has a switch of its own for.
+    """Return wandb's settings for the channels that it has a switch of its own for.
 
     W&B bundles command line, program, folder, user, host, hardware and git into one record, "machine info". That record
-    is never sent: each of these goes, if asked for, on a way of its own (`wandb_run.send_extras`), so that no switch
-    opens two channels. The gate in front of it has to be open for system metrics and for the host's name all the same.
+    is never sent: each of these goes, if asked for, on a way of its own (`send_extras`), so that no switch opens two
+    channels. The gate in front of it has to be open for system metrics and for the host's name all the same.
 
     Returns:
         Values for `wandb.Settings`; the names with `x_` are wandb's internals, and tests against a server hold them.
@@ -137,7 +137,7 @@ LONGEST = 16
 
 
 def public_values(options: Mapping[str, Any], private: frozenset[str] | None = None) -> dict[str, Any]:
-    """The part of a configuration that may be shown to others.
+    """Return the part of a configuration that may be shown to others.
 
     Args:
         options: a configuration, nested.
@@ -164,7 +164,7 @@ def public_values(options: Mapping[str, Any], private: frozenset[str] | None = N
 
 
 def private_words() -> frozenset[str]:
-    """This user's and this machine's names, in lower case."""
+    """Return this user's and this machine's names, in lower case."""
     names = [socket.gethostname(), Path.home().name]
     with suppress(KeyError, OSError):  # a container's user without an entry
         names.append(getpass.getuser())

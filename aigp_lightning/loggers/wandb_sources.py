@@ -1,4 +1,4 @@
-"""What W&B's side channels send about this machine and this code, gathered here so that each can go alone."""
+"""Facts about this machine and this code that W&B's side channels send, gathered here so that each can go alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def machine() -> dict[str, Any]:
-    """Operating system, Python, processors and GPUs; no name of a person, a machine or a folder."""
+    """Return operating system, Python, processors and GPUs; no name of a person, a machine or a folder."""
     found: dict[str, Any] = {
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> tuple[str, str]:
-    """Remote without user and password, and commit; empty where there is none."""
+    """Return the remote without user and password, and the commit; empty where there is none."""
     git = ("git", "-C", str(folder))
     remote = _output((*git, "config", "--get", "remote.origin.url")).decode(errors="replace").strip()
     commit = _output((*git, "rev-parse", "--verify", "HEAD")).decode(errors="replace").strip()
@@ -38,12 +38,17 @@ def git_state(folder: Path) -> tuple[str, str]:
 
 
 def git_patch(folder: Path) -> bytes:
-    """What differs from the commit in the files that git tracks."""
+    """Return the difference from the commit in the files that git tracks."""
     return _output(("git", "-C", str(folder), "diff", "HEAD", "--no-ext-diff", "--no-color"))
 
 
 def without_user(address: str) -> str:
-    """A remote's address without who logs in there: `https://me:secret@host/a`, `me@host:a` lose all before @."""
+    """Return a remote's address without user and password.
+
+    Example:
+        >>> without_user("https://me:secret@host/a"), without_user("me@host:a")
+        ('https://host/a', 'host:a')
+    """
     if "://" not in address:
         user, at, rest = address.partition("@")
         return rest if at and "/" not in user else address
@@ -52,7 +57,7 @@ def without_user(address: str) -> str:
 
 
 def code_files() -> dict[str, Path]:
-    """This package's Python files and those loaded from below the current folder, by their relative names."""
+    """Find this package's Python files and those loaded from below the current folder, by their relative names."""
     here = Path.cwd()
     found = {path.relative_to(PACKAGE.parent).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
     for module in list(sys.modules.values()):

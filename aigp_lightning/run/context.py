@@ -1,10 +1,11 @@
-"""What is known of a run before anything of it is built."""
+"""A run's folder, checkpoint and stop signal, known before anything of it is built."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.run.signals import SignalHandler
 
 
@@ -21,6 +22,13 @@ class RunContext:
     """
 
     folder: Path
-    checkpoint: str | None
-    resuming: bool
-    signals: SignalHandler
+    checkpoint: str | None = None
+    resuming: bool = False
+    signals: SignalHandler = field(default_factory=SignalHandler, compare=False)
+
+    @property
+    def resumes_last(self) -> bool:
+        """True if the run resumes where it was stopped; from an older checkpoint somebody has gone back on purpose."""
+        if not self.resuming:
+            return False
+        return self.checkpoint is None or Path(self.checkpoint).resolve() == self.folder.resolve() / LAST

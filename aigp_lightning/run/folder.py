@@ -1,4 +1,4 @@
-"""Where a run keeps its files: chosen once, on the first process, for all of them."""
+"""The run folder: chosen once, on the first process, for all of them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from aigp_lightning.checkpoints.paths import LAST, run_folder_of
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import write_atomic
+from aigp_lightning.run.context import RunContext
+from aigp_lightning.run.signals import SignalHandler
 
 ENV_FOLDER = "AIGP_RUN_FOLDER"
-"""How the first process tells the ones it starts which folder it chose."""
+"""Variable by which the first process tells the ones it starts which folder it chose."""
 ENV_FIRST = "AIGP_FIRST_PROCESS"
-"""… and its own number, so that they see it when it is gone."""
+"""Variable with the first process's own number, so that the ones it starts see when it is gone."""
 CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
-"""Who the run is elsewhere: its W&B id, and the cluster's job that started it."""
+"""File with the run's names elsewhere: its W&B id, and the cluster's job that started it."""
 JOB = "job"
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 """Set by torchrun and SLURM: how often they have started this run anew."""
-LAST = Path("weights") / "last.ckpt"
 
 
 @dataclass
@@ -46,26 +48,10 @@ class RunConfig:
     json: str | None = None
 
 
-@dataclass(frozen=True)
-class RunStart:
-    """How a run begins.
-
-    Attributes:
-        folder: where it keeps its files.
-        ckpt: the checkpoint that it goes on from, if there is one.
-        resuming: whether the folder holds what an earlier start of the same run has written. Without a checkpoint the
-            run was stopped before its first one, and trains from the beginning.
-    """
-
-    folder: Path
-    ckpt: str | None
-    resuming: bool
-
-
 def claim_folder(
     parent: Path, name: str, exist_ok: bool, options: tuple[str, str] = ("--run.name", "--run.root")
 ) -> Path:
-    """Make a folder that nobody else has: `name`, else `name-2`, `name-3` and so on.
+    """Make a folder that no other run has: `name`, else `name-2`, `name-3` and so on.
 
     Making it is the claim, so two runs started at once get two folders.
 
@@ -97,7 +83,7 @@ def claim_folder(
 
 
 def find_run(parent: Path, name: str, job: str | None = None) -> Path | None:
-    """The newest folder among the runs of a name; one with a checkpoint before one without.
+    """Find the newest folder among the runs of a name; one with a checkpoint before one without.
 
     Args:
         parent: folder of all runs of the task.
@@ -118,7 +104,7 @@ def _age(run: Path) -> tuple[bool, float]:
 
 
 def find_last_checkpoint(parent: Path, name: str) -> Path:
-    """The newest `weights/last.ckpt` among the runs of this name.
+    """Find the newest `weights/last.ckpt` among the runs of this name.
 
     Raises:
         ConfigError: there is none.
@@ -131,63 +117,62 @@ def find_last_checkpoint(parent: Path, name: str) -> Path:
     return run / LAST
 
 
-def folder_of(ckpt: Path) -> Path | None:
-    """The run folder that a checkpoint lies in, if it lies in one."""
-    return ckpt.parent.parent if ckpt.parent.name == LAST.parent.name else None
-
-
 def restarted() -> bool:
-    """Whether torchrun or SLURM has started this run before."""
+    """True if torchrun or SLURM has started this run before."""
     return any(os.environ.get(name, "0").strip() not in ("", "0") for name in RESTARTS)
 
 
 def job_of_cluster() -> str | None:
-    """What stays the same over the restarts of a run, where there is such a thing."""
+    """Return a name of the cluster's job that stays the same over the restarts of a run; None outside of one."""
     if slurm := os.environ.get("SLURM_JOB_ID"):
         return f"slurm-{slurm}"
     run = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # `none` where torchrun was given no --rdzv_id
     return None if run == "none" else f"torchrun-{run}"
 
 
-def start_run(config: RunConfig, task: str, ckpt: str | None, first: bool) -> RunStart:
-    """Choose the run's folder, and the checkpoint that it goes on from.
+def start_run(
+    config: RunConfig, task: str, checkpoint: str | None, first: bool, signals: SignalHandler | None = None
+) -> RunContext:
+    """Choose the run's folder, and the checkpoint that it resumes from.
 
     Args:
         config: what the user asked for.
         task: `detect` or `pose`; runs are kept apart by it.
-        ckpt: `--ckpt_path`: a file, `last`, or None. A run goes on in the folder that its checkpoint lies in.
+        checkpoint: `--ckpt_path`: a file, `last`, or None. A run is resumed in the folder that its checkpoint lies in.
         first: whether this is the process that chooses. The others are told: by the environment when the first one
             started them, or by `SyncRunFolder` when they were started beside it.
+        signals: the run's handler of signals.
 
     Raises:
         ConfigError: `last`, and there is no run of this name.
     """
-    parent = Path(config.root) / task
+    parent, signals = Path(config.root) / task, signals or SignalHandler()
     folder = None
-    if ckpt not in (None, "last"):
-        folder = folder_of(Path(str(ckpt)))
-    elif ckpt == "last" or config.resume == "always" or (config.resume == "auto" and restarted()):
-        told = None if first else os.environ.get(ENV_FOLDER)
-        folder = Path(told) if told else find_run(parent, config.name, job_of_cluster() if restarted() else None)
-        if folder is None and ckpt == "last" and config.resume != "always" and not restarted():
-            find_last_checkpoint(parent, config.name)  # says what is missing
-        ckpt = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
+    if checkpoint not in (None, "last"):
+        folder = run_folder_of(Path(str(checkpoint)))
+    elif checkpoint == "last" or config.resume == "always" or (config.resume == "auto" and restarted()):
+        chosen = None if first else os.environ.get(ENV_FOLDER)
+        folder = Path(chosen) if chosen else find_run(parent, config.name, job_of_cluster() if restarted() else None)
+        if folder is None and checkpoint == "last" and config.resume != "always" and not restarted():
+            find_last_checkpoint(parent, config.name)  # raises, and says what is missing
+        checkpoint = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
     resuming = folder is not None
     if not first:
-        return RunStart(Path(os.environ.get(ENV_FOLDER, folder or parent / config.name)), ckpt, resuming)
+        place = Path(os.environ.get(ENV_FOLDER, folder or parent / config.name))
+        return RunContext(place, checkpoint, resuming, signals)
     folder = (folder or claim_folder(parent, config.name, config.exist_ok)).resolve()
     os.environ[ENV_FOLDER], os.environ[ENV_FIRST] = str(folder), str(os.getpid())
-    return RunStart(folder, ckpt, resuming)
+    return RunContext(folder, checkpoint, resuming, signals)
 
 
 def mark_run_folder(folder: Path) -> None:
-    """Note in a new run's folder that it is one, and whose: what is started again finds it by that."""
+    """Note in a new run's folder that it is one, and which job's: a restarted job finds it by that."""
     job = job_of_cluster()
     write_run_file(folder, **({JOB: job} if job else {}))
 
 
 def read_run_file(folder: Path) -> dict[str, Any]:
-    """What `run.json` says; nothing where there is none, or none that can be read."""
+    """Read `run.json`; an empty dict where there is none, or none that can be read."""
     try:
         known = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -200,9 +185,12 @@ def write_run_file(folder: Path, **values: str) -> None:
     write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode())
 
 
-def remove_unused_run_folder() -> None:
-    """Remove the folder that this process chose if the run never got as far as a result of its own."""
-    folder = Path(os.environ.get(ENV_FOLDER, ""))
+def remove_unused_run_folder(folder: Path) -> None:
+    """Remove a run's folder if the run never got as far as a result of its own.
+
+    Args:
+        folder: the run's; no other process writes there.
+    """
     empty = {CONFIG_FILE, RUN_FILE, "tensorboard", "wandb"}
-    if folder.name and folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
         shutil.rmtree(folder, ignore_errors=True)

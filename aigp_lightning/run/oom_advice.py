@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from aigp_lightning.run.failures import out_of_gpu_memory, resume_hint
+from aigp_lightning.checkpoints.paths import resume_hint
+from aigp_lightning.run.failures import out_of_gpu_memory
 
 if TYPE_CHECKING:
     import torch
@@ -132,11 +134,12 @@ def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, 
                 size += f"; what would fit could not be measured ({problem})"
     what = f"the GPU's memory{size} is full: a batch of {data.batch_size} images at {data.imgsz} pixels does not fit"
     less = "a smaller --data.imgsz or --model.variant needs less too"
+    hint = resume_hint(Path(trainer.default_root_dir))
     if fits < 1:
-        return f"{what}, and one image a process hardly does: {less}.{resume_hint()}"
+        return f"{what}, and one image a process hardly does: {less}.{hint}"
     return (
         f"{what}. Try --data.batch_size {fits * processes} (an optimizer step still sees as many images: gradients "
-        f"accumulate); {less}.{resume_hint()}"
+        f"accumulate); {less}.{hint}"
     )
 
 

@@ -1,68 +1,24 @@
-"""The processes of one run: which is the first, who started them, how long they wait for one another.
-
-Lightning starts them (`--trainer.devices 2`), or torchrun does, or SLURM's srun. The latter two know how many there
-are, so what the options leave open is taken from them, and what contradicts them is an error rather than a hang.
-"""
+"""The processes of one run: which of them is the first, and what happens when one is gone."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.errors import ConfigError, RunError, UserError
-from aigp_lightning.run.lightning_internals import set_process_timeout
-
-if TYPE_CHECKING:
-    import lightning.pytorch as pl
+from aigp_lightning.errors import RunError, UserError
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Where launchers say which process this is; the first that is set counts, as in Lightning."""
+"""Variables by which launchers number the processes; the first that is set counts, as in Lightning."""
 PERIOD = 2.0
-"""Seconds between two looks at the first process."""
-HOW = "docs/several-gpus.md has the commands"
-
-
-@dataclass
-class ProcessOptions:
-    """Several processes on one or more machines.
-
-    Args:
-        timeout: minutes that a process waits for the others; then one of them counts as dead, and the run ends. It
-            must be longer than the first process takes to read the data set, and to make it where it is synthetic.
-    """
-
-    timeout: float = 30.0
-
-    def __post_init__(self) -> None:
-        if not self.timeout > 0:
-            raise ConfigError(f"--ddp.timeout {self.timeout}: minutes, more than 0.")
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What a launcher of processes says about them.
-
-    Attributes:
-        by: its name.
-        total: number of processes.
-        nodes: number of machines.
-    """
-
-    by: str
-    total: int
-    nodes: int
+"""Seconds between two looks at the parent."""
 
 
 def rank() -> int:
-    """Which process of the run this is, as far as is known."""
+    """Return the number of this process in the run, as far as is known; 0 for the first."""
     from lightning_utilities.core.rank_zero import rank_zero_only
 
     known = getattr(rank_zero_only, "rank", None)  # Lightning's trainer sets it, and before that its import
@@ -70,121 +26,15 @@ def rank() -> int:
 
 
 def first_process() -> bool:
-    """Whether this is the run's first process: the one that chooses the folder, writes and talks."""
+    """True if this is the run's first process: the one that chooses the folder, writes and prints."""
     env = os.environ
     node = env.get("NODE_RANK", env.get("GROUP_RANK", "0"))  # with Lightning's own launcher on every machine
     return rank() == 0 and ("RANK" in env or node == "0")
 
 
-def launch() -> Launch | None:
-    """Who started this process beside others; None: nobody, or Lightning itself.
-
-    Raises:
-        ConfigError: SLURM would have to, and was not asked to.
-    """
-    env = os.environ
-    if "TORCHELASTIC_RUN_ID" in env:
-        return Launch("torchrun", int(env["WORLD_SIZE"]), int(env.get("GROUP_WORLD_SIZE", 1)))
-    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-
-    if not SLURMEnvironment.detect():
-        return None
-    total, nodes = int(env["SLURM_NTASKS"]), int(env.get("SLURM_NNODES", env.get("SLURM_JOB_NUM_NODES", 1)))
-    if total > 1 and "SLURM_STEP_ID" not in env and shutil.which("srun"):
-        raise ConfigError(
-            f"SLURM gave this job {total} tasks, and this process is none of them: it would wait for the others. Write "
-            f"srun before python; {HOW}."
-        )
-    if total > 1 and "SLURM_NTASKS_PER_NODE" not in env:  # Lightning refuses that, lest nodes have unequal shares
-        shares = env.get("SLURM_STEP_TASKS_PER_NODE", env.get("SLURM_TASKS_PER_NODE", ""))
-        if total % nodes or "," in shares:
-            raise ConfigError(
-                f"SLURM gave this job {total} tasks on {nodes} nodes, not as many on each. Ask for --nodes and "
-                f"--ntasks-per-node instead of --ntasks; {HOW}."
-            )
-        env["SLURM_NTASKS_PER_NODE"] = str(total // nodes)
-    return Launch("srun", total, nodes)
-
-
-def resolve_processes(trainer: Any) -> None:
-    """Take from the launcher what the options leave open.
-
-    Args:
-        trainer: the configuration's `trainer`; `devices`, `num_nodes` and `strategy` are changed in place.
-    """
-    found = launch()
-    if found is None:
-        return
-    if trainer.num_nodes == 1:
-        trainer.num_nodes = found.nodes
-    if trainer.devices == "auto":
-        trainer.devices = max(found.total // trainer.num_nodes, 1)
-    if trainer.strategy == "auto" and found.total > 1:
-        trainer.strategy = "ddp"
-
-
-def limit_wait(trainer: pl.Trainer, options: ProcessOptions) -> None:
-    """Set how long processes wait for one another, where they are DDP's.
-
-    Args:
-        trainer: as built from the options; Lightning has chosen the strategy, which is asked for the limit later.
-        options: the group `ddp`.
-    """
-    from lightning.pytorch.strategies import DDPStrategy
-
-    if isinstance(trainer.strategy, DDPStrategy):
-        set_process_timeout(trainer.strategy, timedelta(minutes=options.timeout))
-
-
-def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:
-    """Compare what is asked for with what was started, before anything waits for a process that will not come.
-
-    Args:
-        trainer: as built from the options.
-        sync_batchnorm: whether normalisation over all processes is asked for.
-
-    Raises:
-        ConfigError: they do not fit; or a CPU is to synchronise batch norms.
-    """
-    devices, nodes = trainer.num_devices, trainer.num_nodes
-    asked = f"--trainer.devices × --trainer.num_nodes is {devices} × {nodes}"
-    found, env = launch(), os.environ
-    if found is not None:
-        if devices * nodes != found.total or nodes != found.nodes:
-            raise ConfigError(
-                f"{found.by} started {found.total} processes on {found.nodes} nodes, but {asked}. Leave both out: they "
-                f"are taken from {found.by}."
-            )
-    elif "RANK" in env and "LOCAL_RANK" not in env and int(env.get("WORLD_SIZE", 1)) > 1:
-        raise ConfigError(
-            f"RANK={env['RANK']} and WORLD_SIZE={env['WORLD_SIZE']} are set, and LOCAL_RANK is not: start the "
-            f"processes with torchrun, or unset these variables; {HOW}."
-        )
-    elif int(env.get("WORLD_SIZE", devices * nodes)) != devices * nodes:
-        raise ConfigError(
-            f"WORLD_SIZE={env['WORLD_SIZE']} is set, but {asked}. Make them agree, or unset WORLD_SIZE; {HOW}."
-        )
-    else:
-        _check_by_hand(nodes)
-    if sync_batchnorm and devices * nodes > 1 and trainer.strategy.root_device.type == "cpu":
-        raise ConfigError("--trainer.sync_batchnorm true needs GPUs: torch's SyncBatchNorm does not train on a CPU.")
-
-
-def _check_by_hand(nodes: int) -> None:
-    """Whether machines that Lightning's own launcher was started on by hand can find one another."""
-    env = os.environ
-    if nodes > 1 and not {"MASTER_ADDR", "MASTER_PORT"} <= set(env):
-        raise ConfigError(
-            f"--trainer.num_nodes {nodes}: how do they find one another? Start the processes with torchrun or srun, or "
-            f"set MASTER_ADDR, MASTER_PORT and NODE_RANK on every node; {HOW}."
-        )
-    if int(env.get("NODE_RANK", 0)) >= nodes:
-        raise ConfigError(f"NODE_RANK={env['NODE_RANK']} is set, but --trainer.num_nodes is {nodes}.")
-
-
 @contextmanager
 def explain_lost_processes() -> Iterator[None]:
-    """Say it when the others are gone, and what of an error they don't share.
+    """Turn a failed exchange with other processes into an error of one line, and mark errors that they do not share.
 
     Raises:
         RunError: an exchange with another process failed.
@@ -192,11 +42,11 @@ def explain_lost_processes() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if "shared" not in vars(error) and _together():
-            error.shared = False  # after the start processes fail for reasons of their own, and the others are left
+        if "shared" not in vars(error) and _exchanging():
+            error.shared = False  # after the start, processes fail for reasons of their own
         raise
     except RuntimeError as error:
-        if not _together() or not _of_exchange(error):
+        if not _exchanging() or not _exchange_failed(error):
             raise
         raise RunError(
             f"another process of this run is gone, or did not answer in time ({_reason(error)}). Its own output says "
@@ -205,33 +55,34 @@ def explain_lost_processes() -> Iterator[None]:
         ) from error
 
 
-def _together() -> bool:
+def _exchanging() -> bool:
+    """True if this process exchanges tensors with others."""
     import torch.distributed as dist
 
     return dist.is_available() and dist.is_initialized()
 
 
-def _of_exchange(error: RuntimeError) -> bool:
-    """Whether an exchange between processes failed, rather than this process."""
+def _exchange_failed(error: RuntimeError) -> bool:
+    """True if an exchange between processes failed, rather than this process."""
     import torch.distributed as dist
 
     return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "NCCL", "closed by peer"))
 
 
 def _reason(error: RuntimeError) -> str:
-    """The first sentence of what torch says, without its source file."""
+    """Return the first sentence of torch's message, without its source file."""
     text = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r"^\[[^\]]*\]\s*", "", text).split(". ")[0].rstrip(".")
 
 
-def watch(first: int, rank: int) -> None:
-    """Wait until the parent is no longer `first`, then end this process at once.
+def exit_with_parent(parent: int, rank: int) -> None:
+    """Wait until the process that started this one is gone, then end this one at once.
 
     Args:
-        first: process number of the parent.
+        parent: process number of the one that started this one.
         rank: of this process, for the message.
     """
-    while os.getppid() == first:
+    while os.getppid() == parent:
         time.sleep(PERIOD)
     print(f"error: process {rank}: the first process is gone; this one ends too.", file=sys.stderr, flush=True)
     os._exit(1)  # other threads may wait for it for ever

@@ -26,28 +26,28 @@ class StoppedBySignal(BaseException):
 
 
 class SignalHandler:
-    """Handles these signals while it is entered, on the main thread.
+    """A context in which these signals are handled, on the main thread.
 
     The first one raises `StoppedBySignal` where the program is: callbacks finish the pictures in flight and keep the
-    last whole checkpoint. A second one ends the process at once; whatever is on disk is whole at any time.
+    last complete checkpoint. A second one ends the process at once; whatever is on disk is complete at any time.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        """Of the signal that was received; 0 for none."""
+        """Number of the signal that was received; 0 for none."""
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> SignalHandler:
-        self.take_over()
+        self.install()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def take_over(self) -> None:
-        """Handle the signals, whoever does so now."""
+    def install(self) -> None:
+        """Replace the handlers of these signals by this one."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _signals():
@@ -73,7 +73,7 @@ def _signals() -> list[int]:
 
 
 def requeue() -> None:
-    """Have SLURM start this job again, once it has announced its end by SIGUSR1."""
+    """Queue this job of SLURM's again, once SLURM has announced its end by SIGUSR1."""
     job = os.environ[JOB_ID]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)

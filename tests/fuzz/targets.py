@@ -241,7 +241,7 @@ def scan_cache(data: bytes, folder: Path) -> str:
 
 def run_json(data: bytes, folder: Path) -> str:
     """The id that it holds, or one line that says what is wrong with it."""
-    from aigp_lightning.loggers.config import run_id
+    from aigp_lightning.loggers.wandb_config import run_id
 
     (folder / "run.json").write_bytes(data)
     try:

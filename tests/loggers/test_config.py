@@ -10,8 +10,9 @@ import yaml
 from helpers import REPO, small
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.loggers.config import arguments_of, resolve_loggers, run_id, trim_settings
+from aigp_lightning.loggers.config import arguments_of, resolve_loggers, trim_settings
 from aigp_lightning.loggers.wandb import ResilientWandbLogger
+from aigp_lightning.loggers.wandb_config import run_id
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 TENSORBOARD = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": {"save_dir": "{run_folder}"}}

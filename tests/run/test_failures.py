@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aigp_lightning.cli.main import _complain
+from aigp_lightning.cli.main import _print_error
 from aigp_lightning.errors import ConfigError, RunError
 from aigp_lightning.run.failures import explained
-from aigp_lightning.run.folder import ENV_FOLDER
 
 WORKER = "DataLoader worker (pid 7) is killed by signal: "
 
@@ -41,14 +40,11 @@ def system(number: int, file: str | None = None) -> OSError:
         (RuntimeError("CUDA error: out of memory"), ["the GPU's memory is full", "--data.batch_size"]),
     ],
 )
-def test_one_line_with_the_cause_and_what_to_do(
-    error: Exception, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_line_with_the_cause_and_what_to_do(error: Exception, words: list[str], tmp_path: Path) -> None:
     folder = tmp_path / ("gone" if isinstance(error, OSError) and error.errno == errno.ENOENT else "")
-    monkeypatch.setenv(ENV_FOLDER, str(folder))
     if isinstance(error, OSError) and error.filename:
         error.filename = error.filename.format(folder=folder)
-    said = explained(error)
+    said = explained(error, folder)
     assert isinstance(said, RunError)
     assert said.status == 1
     assert [word for word in words if word not in str(said)] == [], str(said)
@@ -57,7 +53,7 @@ def test_one_line_with_the_cause_and_what_to_do(
         assert "Then go on" not in str(said), "there is no checkpoint"
         (tmp_path / "weights").mkdir()
         (tmp_path / "weights" / "last.ckpt").touch()
-        assert f"Then go on with --ckpt_path {tmp_path / 'weights' / 'last.ckpt'}." in str(explained(error))
+        assert f"Then go on with --ckpt_path {tmp_path / 'weights' / 'last.ckpt'}." in str(explained(error, folder))
 
 
 def test_ours_is_found_behind_others() -> None:
@@ -88,5 +84,5 @@ def test_what_all_processes_say_is_said_once(
     from lightning_utilities.core.rank_zero import rank_zero_only
 
     monkeypatch.setattr(rank_zero_only, "rank", 0 if rank is None else int(rank), raising=False)
-    assert _complain("it", 1, shared) == 1
+    assert _print_error("it", 1, shared) == 1
     assert capsys.readouterr().err == line

@@ -185,11 +185,11 @@ class Fails(A.ImageOnlyTransform):
 def test_a_transform_that_fails_in_a_worker(
     squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    extra = json.dumps([{"class_path": "test_faults.Fails", "init_args": {"p": 1.0}}])
+    extra = json.dumps([{"class_path": f"{__name__}.Fails", "init_args": {"p": 1.0}}])
     options = ("--data.augment.extra", extra, "--data.augment.mosaic", 0, "--data.workers", 1)
     assert run_cli(*words(squares, tmp_path), *options) == 2
     said = complaint(capfd.readouterr())
-    assert "augment.extra: test_faults.Fails fails on " in said
+    assert f"augment.extra: {__name__}.Fails fails on " in said
     assert f"{squares.parent / 'images' / 'train'}" in said
     assert ".png: ZeroDivisionError: " in said
     assert "Mend the transform, or take it out of augment.extra" in said
@@ -379,7 +379,7 @@ class FillDisk(Callback):
 FULL_DISK = """
 mount -t tmpfs -o size=170m none disk || exit 99
 export WANDB_MODE=offline
-"$@" --trainer.callbacks+ '{"class_path": "test_faults.FillDisk"}'; echo "status $?"
+"$@" --trainer.callbacks+ '{"class_path": "run.test_faults.FillDisk"}'; echo "status $?"
 cp -r disk/runs/detect/run full
 rm disk/filler
 "$@" --ckpt_path last; echo "status $?"

@@ -15,14 +15,8 @@ from helpers import REPO
 
 from aigp_lightning.data.agreement import judge
 from aigp_lightning.errors import ConfigError, DataError, RunError, UserError
-from aigp_lightning.run.processes import (
-    ProcessOptions,
-    check_processes,
-    explain_lost_processes,
-    first_process,
-    limit_wait,
-    resolve_processes,
-)
+from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
+from aigp_lightning.run.processes import explain_lost_processes, first_process
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2", "LOCAL_RANK": "0", "RANK": "0"}
 SLURM = {"SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"}
@@ -179,7 +173,7 @@ def test_a_failed_exchange_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process outlives its parent's number")
 def test_a_process_ends_with_the_one_that_started_it() -> None:
-    child = "import os; from aigp_lightning.run.processes import watch; watch(os.getppid(), 3)"
+    child = "import os; from aigp_lightning.run.processes import exit_with_parent; exit_with_parent(os.getppid(), 3)"
     parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}], stderr=sys.stdout)"
     env = {**os.environ, "PYTHONPATH": str(REPO)}
     # The output ends when the child has: it holds the pipe.

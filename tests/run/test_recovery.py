@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_run import EPOCHS, Builder, draw
+from audit_run import EPOCHS, Builder, draw, stop_wandb
 
 from aigp_lightning.audit.check import audit
+from aigp_lightning.logfiles.logged import logged_rows, logged_scalars
 from aigp_lightning.logfiles.wandb_run import last_row, read_wandb_run, wandb_folders
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
+from aigp_lightning.loggers.wandb import ResilientWandbLogger
 from aigp_lightning.media.ledger import read_ledger
-from aigp_lightning.run.recovery import FOUND, known_rows, known_scalars, repair_run_folder
+from aigp_lightning.run.recovery import FOUND, repair_run_folder
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +112,13 @@ def test_a_wandb_folder_in_which_nothing_is_goes(run: Path) -> None:
 
 
 def test_what_the_loggers_have(run: Path) -> None:
-    scalars = known_scalars(run / "tensorboard")
+    scalars = logged_scalars(run / "tensorboard")
     assert scalars == {("metrics/mAP50(B)", epoch): 1 for epoch in range(EPOCHS)}
-    assert known_rows(run)[frozenset({"train/box_loss", "epoch"}), 5] == 1
+    assert logged_rows(run)[frozenset({"train/box_loss", "epoch"}), 5] == 1
     (place,) = wandb_folders(run)
+    run_id = place.name.rpartition("-")[2]
+    assert logged_rows(run, run_id) == logged_rows(run)
+    assert logged_rows(run, "another") == {}
     assert last_row(place) == len(read_wandb_run(place).history) - 1
     assert last_row(place.with_name("none")) == -1
 
@@ -124,10 +129,21 @@ def test_a_scalar_is_written_once(tmp_path: Path) -> None:
         first.log_metrics({"epoch": 0.0}, 3)
     first.log_metrics({"loss": 1.0}, 3)
     first.finalize("success")
-    again = ResilientTensorBoardLogger(tmp_path, name="", version="")
-    again.known = known_scalars(tmp_path)
+    again = ResilientTensorBoardLogger(tmp_path, name="", version="", skip_logged=True)
     for _ in range(2):
         again.log_metrics({"epoch": 0.0, "loss": 1.0}, 3)
     again.log_metrics({"loss": 2.0}, 4)
     again.finalize("success")
-    assert known_scalars(tmp_path) == {("epoch", 3): 2, ("loss", 3): 2, ("loss", 4): 1}
+    assert logged_scalars(tmp_path) == {("epoch", 3): 2, ("loss", 3): 2, ("loss", 4): 1}
+
+
+def test_a_row_is_sent_once(tmp_path: Path) -> None:
+    """Rows that this W&B run has are passed over when they come again."""
+    for start, skip in enumerate((False, True)):
+        logger = ResilientWandbLogger(save_dir=str(tmp_path), id="abcdefgh", mode="offline", skip_logged=skip)
+        for step in range(start + 1):
+            logger.log_metrics({"loss": 1.0, "epoch": 0.0}, step)
+        logger.log_metrics({"val": 1.0}, start)
+        stop_wandb()
+    rows, val = frozenset({"loss", "epoch"}), frozenset({"val"})
+    assert logged_rows(tmp_path) == {(rows, 0): 1, (val, 0): 1, (rows, 1): 1, (val, 1): 1}

@@ -90,7 +90,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     if task == "pose":
         straight[1:1], stopped[1:1] = POSE, POSE
     assert run_cli(*straight) == 0
-    stop = '{"class_path": "test_resume.StopAfter", "init_args": {"epochs": 2}}'
+    stop = f'{{"class_path": "{__name__}.StopAfter", "init_args": {{"epochs": 2}}}}'
     with pytest.raises(SystemExit):
         run_cli(*stopped, "--trainer.callbacks+", stop)
     folder = tmp_path / "stopped" / task / "run"
@@ -145,7 +145,7 @@ def test_a_run_stopped_after_its_last_epoch_gets_its_end(
     from aigp_lightning.media.ledger import read_ledger
 
     words = [*options(shapes, tmp_path, 0, 0), "--early_stopping.patience", 1, "--early_stopping.min_delta", 2]
-    stop = '{"class_path": "test_resume.StopAtTheEnd"}'
+    stop = f'{{"class_path": "{__name__}.StopAtTheEnd"}}'
     with pytest.raises(SystemExit):
         run_cli(*words, "--trainer.callbacks+", stop)
     folder = tmp_path / "detect" / "run"

@@ -31,11 +31,11 @@ def in_a_child(work: Callable[[], None]) -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_raises_where_the_program_is(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with SignalHandler() as stopper:
+    with SignalHandler() as signals:
         with pytest.raises(StoppedBySignal, match=number.name) as raised:
             os.kill(os.getpid(), number)
             time.sleep(10)
-        assert stopper.number == raised.value.number == number
+        assert signals.number == raised.value.number == number
     assert signal.getsignal(number) is before
 
 
@@ -60,16 +60,16 @@ def test_a_loaders_process_is_ended_as_ever() -> None:
         except KeyboardInterrupt:
             os._exit(9)
 
-    with SignalHandler() as stopper:
+    with SignalHandler() as signals:
         assert in_a_child(ctrl_c) == 9
         assert in_a_child(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 128 + signal.SIGTERM
-        assert stopper.number == 0
+        assert signals.number == 0
 
 
 def test_handlers_of_others_are_replaced_and_come_back() -> None:
-    with SignalHandler() as stopper:
+    with SignalHandler() as signals:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Lightning registers its own when training begins
-        stopper.take_over()
+        signals.install()
         with pytest.raises(StoppedBySignal):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)

@@ -1,0 +1,86 @@
+"""The configuration of a run, before anything is built: which folder and checkpoint, and what follows from them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
+from aigp_lightning.loggers.config import resolve_loggers
+from aigp_lightning.loggers.wandb_options import WandbOptions
+from aigp_lightning.run.context import RunContext
+from aigp_lightning.run.folder import RunConfig, find_last_checkpoint, mark_run_folder, start_run
+from aigp_lightning.run.processes import first_process
+from aigp_lightning.run.signals import SignalHandler
+
+DEFAULTS: dict[str, Any] = {
+    "max_epochs": 100,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,  # our samplers count every image once; Lightning's would pad
+    "enable_model_summary": False,
+    "logger": {
+        "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+        "init_args": {"save_dir": "{run_folder}", "name": "tensorboard", "version": ""},
+    },
+}
+"""The trainer's options, where ours are others than Lightning's."""
+
+
+def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
+    """Choose the run folder and the checkpoint.
+
+    Args:
+        config: of the verb; `ckpt_path` is changed in place.
+        verb: fit, validate, test or predict. All but `fit` begin a folder of their own.
+        signals: the run's handler of signals.
+
+    Raises:
+        ConfigError: there is no such run, or nothing can be written there.
+    """
+    task, run = task_of(config), RunConfig(**config.run.as_dict())
+    if verb != "fit":
+        if config.get("ckpt_path") == "last":
+            config.ckpt_path = str(find_last_checkpoint(Path(run.root) / task, run.name))
+        fresh = RunConfig(run.name, run.root, run.exist_ok, "never")
+        return start_run(fresh, task, None, first_process(), signals)
+    refuse_partial_epochs(config.checkpoint)
+    context = start_run(run, task, config.get("ckpt_path"), first_process(), signals)
+    config.ckpt_path = context.checkpoint
+    if first_process() and not context.resuming:
+        mark_run_folder(context.folder)
+    elif first_process() and context.checkpoint is None:
+        print(f"no checkpoint in {context.folder} yet: the run begins again, in the same folder", flush=True)
+    return context
+
+
+def resolve_config(config: Any, verb: str, context: RunContext) -> None:
+    """Fill in what depends on the run folder and on the machine.
+
+    Args:
+        config: of the verb; changed in place.
+        verb: fit, validate, test or predict.
+        context: of the run.
+
+    Raises:
+        ConfigError: a logger's options are wrong.
+    """
+    trainer = config.trainer
+    trainer.default_root_dir = str(context.folder)
+    if verb == "fit":
+        config.checkpoint.dirpath = str(context.folder / LAST.parent)
+        options = WandbOptions(**config.wandb.as_dict())
+        trainer.logger = resolve_loggers(
+            trainer.logger, context.folder, options, context.resuming, first_process(), context.resumes_last
+        )
+    else:
+        trainer.logger = False
+    if trainer.precision is None:
+        trainer.precision = "16-mixed" if on_gpu(trainer.accelerator) else "32-true"
+    if verb != "fit" and trainer.enable_progress_bar is None and not sys.stdout.isatty():
+        trainer.enable_progress_bar = False
+    if verb in ("validate", "test"):
+        config.verbose = False  # our table says it
+    if verb == "predict":
+        config.return_predictions = False  # the writer takes them; a video's would fill the memory

@@ -1,0 +1,49 @@
+"""Scalars and rows that loggers have on disk, so that a resumed run does not log them a second time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from aigp_lightning.logfiles.event_file import event_files, read_event_file
+from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
+
+STEP = "trainer/global_step"
+
+
+def logged_scalars(folder: Path) -> Counter[tuple[str, int]]:
+    """Count the scalars that event files below a folder hold, by name and step.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return sum((read_event_file(path).points for path in event_files(folder)), Counter[tuple[str, int]]())
+
+
+def logged_rows(folder: Path, run_id: str | None = None) -> Counter[tuple[frozenset[str], int]]:
+    """Count the rows of metrics that W&B's folders hold, by names and step.
+
+    Args:
+        folder: the run folder, or wherever else its `wandb` lies.
+        run_id: only rows of this W&B run.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return Counter(
+        (row_names(row), int(row[STEP]))
+        for place in wandb_folders(folder, run_id)
+        for row in read_wandb_run(place).history
+        if isinstance(row.get(STEP), int)
+    )
+
+
+def row_names(row: Iterable[str]) -> frozenset[str]:
+    """Return the names that a row has values for, without the step and what W&B itself adds.
+
+    Example:
+        >>> sorted(row_names({"epoch": 1, "loss": 0.5, "_step": 7, "trainer/global_step": 30}))
+        ['epoch', 'loss']
+    """
+    return frozenset(name for name in row if not name.startswith("_") and name != STEP)

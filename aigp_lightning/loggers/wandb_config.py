@@ -1,0 +1,187 @@
+"""W&B's part of a configuration of loggers: what its options leave open is filled in, before it is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import string
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
+from aigp_lightning.loggers.wandb_sources import git_state
+from aigp_lightning.run.folder import RUN_FILE, write_run_file
+
+ENV_PROJECT = "WANDB_PROJECT"
+"""wandb's own variable: the project, where the logger's options name none."""
+ENV_LOG_MODEL = "WANDB_LOG_MODEL"
+LOG_MODEL: dict[str, bool | str] = {
+    **{"true": True, "1": True, "end": True, "checkpoint": "all", "all": "all"},
+    **{"false": False, "0": False, "": False},
+}
+RUN_ID = "wandb_run_id"
+MODES = ("online", "run", "offline", "dryrun", "disabled", "shared")
+
+
+def print_wandb(text: str) -> None:
+    """Print one line about W&B for the person at the terminal."""
+    print(f"W&B: {text}", file=sys.stderr, flush=True)
+
+
+def is_installed(folder: Path, first: bool) -> bool:
+    """True if wandb can be imported; if not, a line says so on the first process.
+
+    Args:
+        folder: the run folder, for the line.
+        first: whether this is the first process.
+    """
+    # wandb reads these when it is imported; nothing is to be reported to its makers
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    try:
+        import wandb  # noqa: F401
+    except ImportError as error:
+        if first:
+            print_wandb(
+                f"not installed ({error}), so this run does without; everything is in {folder}. `pip install wandb`."
+            )
+        return False
+    return True
+
+
+def resolve_wandb(
+    arguments: MutableMapping[str, Any],
+    others: Mapping[str, Any],
+    folder: Path,
+    options: WandbOptions,
+    resumed: bool = False,
+    first: bool = True,
+) -> dict[str, Any]:
+    """Fill in the arguments of a W&B logger: project, run id, mode, and the settings by which channels are closed.
+
+    Args:
+        arguments: those that the logger's class names; changed in place.
+        others: those that it passes on to `wandb.init`.
+        folder: the run folder.
+        options: the group `wandb`.
+        resumed: whether the run is resumed in its folder; then so is its W&B run.
+        first: whether this is the first process, the one that writes and prints.
+
+    Returns:
+        The others, with `settings`.
+
+    Raises:
+        ConfigError: an environment variable or a W&B setting has a value that means nothing.
+    """
+    if not others.get("project"):
+        arguments["project"] = arguments.get("project") or os.environ.get(ENV_PROJECT) or options.project
+    settings = {**wandb_settings(options), **dict(others.get("settings") or {})}
+    if arguments.get("offline"):
+        arguments["offline"] = False  # Lightning would make every later run of this process offline too
+        settings["mode"] = "offline"
+    arguments["log_model"] = asked_for_weights(arguments.get("log_model") or False, options)
+    mode = str(others.get("mode") or arguments.get("mode") or settings.get("mode") or _mode_of_environment())
+    if arguments["log_model"] and mode not in ("online", "run", "shared"):
+        arguments["log_model"] = False  # Lightning refuses the two together
+        if first:
+            print_wandb(f"the mode is {mode}, so no weights are uploaded; they stay in the run folder.")
+    if save_dir := arguments.get("save_dir"):
+        os.environ["WANDB_DIR"] = str(save_dir)  # processes that are spawned find the run's media folder by it
+    if first:
+        settings = {**_git(options), **settings}
+        given = arguments.get("version") or arguments.get("id") or others.get("id") or os.environ.get("WANDB_RUN_ID")
+        arguments["id"] = run_id(folder, given, resumed)
+        _check({**settings, "project": others.get("project") or arguments["project"]})
+    if not any(arguments.get(key) or others.get(key) for key in ("resume", "resume_from", "fork_from")):
+        arguments["resume"] = "allow"  # Lightning's default; jsonargparse finds `wandb.init`'s own, None, and passes it
+    return {**others, "settings": settings}
+
+
+def asked_for_weights(log_model: bool | str = False, options: WandbOptions | None = None) -> bool | str:
+    """Find out whether weights are to be uploaded: by the logger's option, by ours, or by `WANDB_LOG_MODEL`.
+
+    Returns:
+        Lightning's `log_model`: False, True (the best, at the end) or `all`.
+
+    Raises:
+        ConfigError: `WANDB_LOG_MODEL` has a value that means nothing.
+    """
+    value = os.environ.get(ENV_LOG_MODEL, "").lower()
+    if value not in LOG_MODEL:
+        raise ConfigError(f"{ENV_LOG_MODEL}={value} means nothing; use true, all or false.")
+    asked = (LOG_MODEL[value], log_model, options is not None and options.weights)
+    return "all" if "all" in asked else any(asked)
+
+
+def written_settings(settings: Any) -> dict[str, Any]:
+    """Return of `settings` those that differ from wandb's defaults."""
+    if isinstance(settings, dict):
+        return settings
+    import wandb
+
+    written = {}
+    for key, field in wandb.Settings.model_fields.items():
+        value, usual = getattr(settings, key, None), field.get_default(call_default_factory=True)
+        value = tuple(value) if isinstance(value, list) else value
+        if isinstance(value, (bool, int, float, str, tuple, dict)) and value != usual:
+            written[key] = value
+    return written
+
+
+def _mode_of_environment() -> str:
+    mode = os.environ.get("WANDB_MODE") or "online"
+    if mode not in MODES:
+        raise ConfigError(f"WANDB_MODE={mode} means nothing; use online, offline or disabled.")
+    return mode
+
+
+def _git(options: WandbOptions) -> dict[str, Any]:
+    if not options.git:
+        return {}
+    remote, commit = git_state(Path.cwd())
+    if not commit:
+        print_wandb(f"--wandb.git: {Path.cwd()} is in no git repository with a commit, so there is nothing to send.")
+    return {"git_remote_url": remote or None, "git_commit": commit or None}
+
+
+def _check(settings: dict[str, Any]) -> None:
+    import wandb
+
+    if not settings["project"]:
+        raise ConfigError("--wandb.project is empty; name the W&B project that the run goes to.")
+    try:
+        wandb.Settings(**settings)
+    except (ValueError, wandb.errors.Error) as error:  # pydantic's is a ValueError
+        raise ConfigError(f"trainer.logger: wandb does not take these settings: {error}") from None
+
+
+def run_id(folder: Path, given: str | None, resumed: bool) -> str:
+    """Choose the id of the W&B run, and keep it in the run folder so that a resumed run is the same W&B run.
+
+    Args:
+        folder: the run folder.
+        given: the user's own choice; it wins.
+        resumed: whether to take what the folder holds.
+
+    Raises:
+        ConfigError: the file in the folder cannot be read.
+    """
+    path, known = folder / RUN_FILE, {}
+    if path.is_file():
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(known, dict) or not re.fullmatch(r"[\w.-]{1,128}", known.get(RUN_ID, "x")):
+                raise ValueError("not what a run writes")
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ConfigError(
+                f"{path} is damaged ({error}). It holds the W&B run's id; delete it for a new one."
+            ) from None
+    alphabet = string.ascii_lowercase + string.digits
+    chosen = given or (known.get(RUN_ID) if resumed else None) or "".join(secrets.choice(alphabet) for _ in range(8))
+    if folder.is_dir():
+        write_run_file(folder, **{RUN_ID: chosen})
+    return str(chosen)

@@ -1,0 +1,73 @@
+"""A newcomer's first screens: every line is one of ours."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import lightning.pytorch.callbacks.early_stopping
+import lightning.pytorch.trainer.setup
+import pytest
+from helpers import small
+from launching import launch
+
+from aigp_lightning.cli import callbacks_setup
+from aigp_lightning.cli.console import is_wanted
+
+LINES = (
+    r"(train|val): \d+ images, \d+ backgrounds, \d+ set aside, \d+ instances",
+    r"no checkpoint in .* yet: the run begins again, in the same folder",
+    r"media\.val_batches is 3; \d+ images make 1 of up to 16\.",
+    r"epoch \d+: mosaic closed for the rest of the run",
+    r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",
+    r"pictures: \d+ drawn, \d+ to loggers on this machine, 0 to remote ones \(0\.0 MB\), 0 withheld, 0 failed",
+    r"[┏┡└].*[┓┩┘]",
+    r"┃ class .* mAP50-95 ┃",
+    r"│ (all|square|disc) .*│",
+    r"run folder: .*/detect/gates",
+    r"best weights: .*/weights/best\.pt",
+)
+"""What a run without a mistake prints, in whole lines."""
+
+
+def foreign(output: str) -> list[str]:
+    """Lines that are none of ours."""
+    return [line for line in output.splitlines() if line and not any(re.fullmatch(form, line) for form in LINES)]
+
+
+def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: Path) -> None:
+    """One after the other in a process that has printed nothing yet."""
+    words = [*small(shapes, tmp_path / "runs"), "--trainer.limit_train_batches", 1]
+    best = tmp_path / "runs" / "detect" / "gates" / "weights" / "best.ckpt"
+    verbs = [
+        ("fit", *words, "--trainer.max_epochs", 1),
+        ("validate", *words, "--ckpt_path", best),
+        ("fit", *words, "--trainer.max_epochs", 2, "--ckpt_path", "last"),
+    ]
+    typed = [[str(word) for word in verb] for verb in verbs]
+    code = f"from aigp_lightning.cli.main import main\nfor words in {typed!r}: assert main(words) == 0"
+    status, output = launch("-c", code, cwd=tmp_path)
+    assert status == 0, output
+    assert foreign(output) == [], output
+    assert output.count("│ all ") == len(verbs)
+    assert "epoch 2/2 " in output
+
+
+@pytest.mark.parametrize(
+    ("source", "level", "text", "wanted"),
+    [
+        (lightning.pytorch.trainer.setup, logging.INFO, "Seed set to 0", False),
+        (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: False, used: False", False),
+        (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: True (cuda), used: True", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "Using 16bit Automatic Mixed Precision (AMP)", True),
+        (lightning.pytorch.trainer.setup, logging.WARNING, "a real problem", True),
+        (lightning.pytorch.callbacks.early_stopping, logging.INFO, "Metric fitness improved", True),
+        (callbacks_setup, logging.INFO, "Seed set to 0", True),
+    ],
+)
+def test_the_file_a_message_comes_from_decides(source: object, level: int, text: str, wanted: bool) -> None:
+    """Lightning's information goes, unless an option asked for it; our own goes through the same logger."""
+    path = str(vars(source)["__file__"])
+    record = logging.LogRecord("lightning.pytorch.utilities.rank_zero", level, path, 1, text, None, None)
+    assert is_wanted(record) is wanted
