@@ -7,13 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked_python import executable
 from helpers import REPO
 
 TIMEOUT = 300
@@ -25,13 +25,22 @@ OURS = ("-m", "aigp_lightning")
 
 
 @contextmanager
-def started(words: Sequence[object], cwd: Path, **extra: object) -> Iterator[subprocess.Popen[str]]:
-    """Python with these words, in a process group of its own, none of which is left afterwards."""
+def started(
+    words: Sequence[object], cwd: Path, python: str | None = None, **extra: object
+) -> Iterator[subprocess.Popen[str]]:
+    """Python with these words, in a process group of its own, none of which is left afterwards.
+
+    Args:
+        words: after `python`.
+        cwd: where it runs.
+        python: a fresh one, where the processes themselves matter; else they are forked with all imports done.
+        extra: variables.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
     environment |= {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     environment |= {key: str(value) for key, value in extra.items()}
     with subprocess.Popen(
-        [sys.executable, *map(str, words)], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [python or executable(), *map(str, words)], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
     ) as process:  # fmt: skip
         try:

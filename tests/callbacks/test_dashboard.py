@@ -20,6 +20,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from forked_python import executable
 from helpers import REPO, small
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from rich.console import Console
@@ -404,7 +405,7 @@ def test_the_command_line_shows_it_on_a_terminal(shapes: Path, tmp_path: Path) -
     words += ["--trainer.limit_train_batches", "2", "--trainer.logger", "false"]
     master, slave = pty.openpty()
     run = subprocess.Popen(
-        [sys.executable, "-m", "aigp_lightning", "fit", *words], cwd=REPO, stdin=slave, stdout=slave, stderr=slave,
+        [executable(), "-m", "aigp_lightning", "fit", *words], cwd=REPO, stdin=slave, stdout=slave, stderr=slave,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
     )  # fmt: skip
     os.close(slave)
