@@ -18,25 +18,32 @@ from helpers import CORNERS_YAML, REPO, draw_corners, draw_squares, small
 import aigp_lightning  # noqa: F401  before Ultralytics and Albumentations, so that they stay off the network
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test runs in its own folder and leaves no variable behind."""
-    monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
-    yield
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-    os.environ.update(before)
+class Everywhere:
+    """Fixtures of the package's own examples too, which lie outside this folder."""
+
+    @pytest.fixture(autouse=True)
+    def clean_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Every test runs in its own folder and leaves no variable behind."""
+        monkeypatch.chdir(tmp_path)
+        before = dict(os.environ)
+        yield
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+    @pytest.fixture(scope="session", autouse=True)
+    def console_for_wandb(self) -> None:
+        """Let wandb find pytest's own console.
+
+        At its first import it patches the `write` of the `sys.stdout` that is there, for good: within a test that takes
+        `capsys` or `capfd` that is a stream which ends with the test, and no later test's console would be recorded.
+        """
+        import wandb.sdk.lib.console_capture  # noqa: F401
 
 
-@pytest.fixture(scope="session", autouse=True)
-def console_for_wandb() -> None:
-    """Let wandb find pytest's own console.
-
-    At its first import it patches the `write` of the `sys.stdout` that is there, for good: within a test that takes
-    `capsys` or `capfd` that is a stream which ends with the test, and no later test's console would be recorded.
-    """
-    import wandb.sdk.lib.console_capture  # noqa: F401
+def pytest_configure(config: pytest.Config) -> None:
+    """Make these fixtures known to files outside this folder."""
+    config.pluginmanager.register(Everywhere())
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import contextlib
 import json
 import os
 import runpy
@@ -127,20 +128,16 @@ def _wait_for_calls(listening: socket.socket) -> tuple[dict[str, Any], list[int]
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 if caller in selector.get_map():
                     selector.unregister(caller)
-                    try:
+                    with contextlib.suppress(OSError):
                         caller.sendall(f"{status}\n".encode())
-                    except OSError:
-                        pass
                 caller.close()
                 del running[pid]
 
 
 def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):  # it may not have begun its session yet
-        try:
+        with contextlib.suppress(ProcessLookupError):
             kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def _receive(caller: socket.socket) -> tuple[dict[str, Any], list[int]]:

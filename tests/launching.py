@@ -16,7 +16,7 @@ import pytest
 from forked_python import executable
 from helpers import REPO
 
-TIMEOUT = 300
+TIMEOUT = 900
 TWO = ("--trainer.strategy", "ddp", "--trainer.devices", 2)
 FOREIGN = ("AIGP_", "LOCAL_", "MASTER_", "WORLD_", "NODE_", "RANK", "GROUP_", "ROLE_", "TORCHELASTIC_", "SLURM_")
 """Variables, by their beginnings, that a run before may have left or a cluster may have set."""
@@ -40,8 +40,8 @@ def started(
     environment |= {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     environment |= {key: str(value) for key, value in extra.items()}
     with subprocess.Popen(
-        [python or executable(), *map(str, words)], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
+        [python or executable(), *map(str, words)], cwd=cwd, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         try:
             yield process
