@@ -17,6 +17,17 @@ from helpers import CORNERS_YAML, REPO, draw_corners, draw_squares, small
 
 import aigp_lightning  # noqa: F401  before Ultralytics and Albumentations, so that they stay off the network
 
+TESTS = Path(__file__).parent
+SLOW = (
+    *("benchmarks/", "run/test_ddp.py", "run/test_ddp_launchers.py", "run/test_faults.py", "run/test_resume.py"),
+    *("callbacks/test_media.py", "callbacks/test_media_pose.py", "media/test_online.py", "loggers/test_config.py"),
+    *("loggers/test_wandb_channels.py", "loggers/test_wandb_online.py", "test_network.py", "deploy/test_export.py"),
+    *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
+    *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
+    *("policy/test_local_only.py", "policy/test_evaluate.py"),
+)
+"""Folders and files of tests that train several whole runs, in several processes, against servers or references."""
+
 
 class Everywhere:
     """Fixtures of the package's own examples too, which lie outside this folder."""
@@ -44,6 +55,17 @@ class Everywhere:
 def pytest_configure(config: pytest.Config) -> None:
     """Make these fixtures known to files outside this folder."""
     config.pluginmanager.register(Everywhere())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `-m "not slow"` leaves out."""
+    if missing := [name for name in SLOW if not (TESTS / name).exists()]:
+        raise pytest.UsageError(f"SLOW in tests/conftest.py names what is not there: {', '.join(missing)}")
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+        if path.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
