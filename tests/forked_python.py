@@ -24,11 +24,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-IMPORTS = (
-    *("aigp_lightning", "aigp_lightning.cli.training", "aigp_lightning.modules.yolo.bridge", "torch._dynamo"),
-    *("aigp_lightning.data.augment.pipeline", "aigp_lightning.modules.metrics.detection", "wandb"),
-    *("torch.utils.tensorboard", "tensorboard.summary.writer.event_file_writer", "torch.distributed.run"),
-    *("ultralytics.models.yolo.detect", "lightning.pytorch.strategies.ddp", "lightning.pytorch.loggers"),
+IMPORTS = (  # beside this package: what it imports when it is needed
+    *("torch._dynamo", "torch.distributed.run", "torch.utils.tensorboard", "wandb", "lightning.pytorch.loggers"),
+    *("tensorboard.summary.writer.event_file_writer", "ultralytics.models.yolo.detect"),
 )
 STREAMS = 3
 OWN_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -81,10 +79,14 @@ def serve(listening: str, stub: str) -> None:
     """Do the imports, then fork whenever asked, until the standard input ends."""
     import gc
     import importlib
+    import pkgutil
 
     before = dict(os.environ)
-    for name in IMPORTS:
-        importlib.import_module(name)
+    package = importlib.import_module("aigp_lightning")
+    ours = [each.name for each in pkgutil.walk_packages(package.__path__, "aigp_lightning.")]
+    for name in (*ours, *IMPORTS):
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
     gained = {key: value for key, value in os.environ.items() if key not in before}
     gc.freeze()  # what is here is not looked through again by any fork
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads is not to be forked"

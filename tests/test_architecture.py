@@ -138,7 +138,7 @@ def test_few_files_lie_loose_and_none_is_long() -> None:
     check_none(f"{file} has {lengths[file]} lines and no reason in its docstring" for file in unreasoned)
 
 
-def test_only_the_bridge_imports_ultralytics() -> None:
+def test_only_the_yolo_family_imports_ultralytics() -> None:
     outside = tuple(file for file in files() if not file.startswith("aigp_lightning/modules/yolo/"))
     check_none(offenders(outside, root_in("ultralytics")))
 
