@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,16 @@ class Traced(NamedTuple):
     events: list[str]
     modules: set[str]
     folder: Path
+
+
+def watched_once(made_once: Callable[..., Path], name: str, run: Callable[[Path], Traced]) -> Traced:
+    """`run(folder)`, by one of pytest's processes for all."""
+
+    def make(folder: Path) -> None:
+        (folder / name).mkdir()
+        (folder / "traced").write_bytes(pickle.dumps(run(folder / name)))
+
+    return pickle.loads((made_once(name, make) / "traced").read_bytes())
 
 
 RUN = """

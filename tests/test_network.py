@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import REPO, small
-from socket_watch import STRACE, Traced, outside, run_watched
+from socket_watch import STRACE, Traced, outside, run_watched, watched_once
 
 RUNS = {"switched-off": {"AIGP_WANDB": "0"}, "offline": {"WANDB_MODE": "offline"}}
 
 
 @pytest.fixture(scope="module")
-def traced(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Traced:
-    """Two runs and their exports, with pictures for TensorBoard and for W&B: switched off, then offline; one process."""
-    folder = tmp_path_factory.mktemp("network")
+def traced(shapes: Path, made_once: Callable[..., Path]) -> Traced:
+    """Two runs with pictures for TensorBoard and for W&B, and their exports; in one process."""
+    return watched_once(made_once, "network", lambda folder: run_all(shapes, folder))
+
+
+def run_all(shapes: Path, folder: Path) -> Traced:
     environment = {name: value for name, value in os.environ.items() if name not in ("YOLO_OFFLINE", "WANDB_MODE")}
     environment.pop("NO_ALBUMENTATIONS_UPDATE", None)
     environment.pop("ORT_DISABLE_TELEMETRY", None)  # the package itself sees to these three
