@@ -16,7 +16,7 @@ LAYERS = (
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media"},
     {"checkpoints", "logfiles", "terminal"},
-    {"files", "boxes", "types", "errors"},
+    {"files", "boxes", "caches", "types", "errors"},
 )
 """A room imports from its own layer or from those below."""
 MOST_LOOSE_FILES = 8
