@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pictures this small are slower on more threads
 os.environ["WANDB_MODE"] = "offline"
@@ -11,61 +12,119 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers import CORNERS_YAML, REPO, draw_corners, draw_squares, small
 
 import aigp_lightning  # noqa: F401  before Ultralytics and Albumentations, so that they stay off the network
 
+TESTS = Path(__file__).parent
+SLOW = (
+    *("benchmarks/", "run/test_ddp.py", "run/test_ddp_launchers.py", "run/test_faults.py", "run/test_resume.py"),
+    *("callbacks/test_media.py", "callbacks/test_media_pose.py", "media/test_online.py", "loggers/test_config.py"),
+    *("loggers/test_wandb_channels.py", "loggers/test_wandb_online.py", "test_network.py", "deploy/test_export.py"),
+    *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
+    *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
+    *("policy/test_local_only.py", "policy/test_evaluate.py"),
+)
+"""Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 
-@pytest.fixture(autouse=True)
-def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test runs in its own folder and leaves no variable behind."""
-    monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
-    yield
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-    os.environ.update(before)
+
+class Everywhere:
+    """Fixtures of the package's own examples too, which lie outside this folder."""
+
+    @pytest.fixture(autouse=True)
+    def clean_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Every test runs in its own folder and leaves no variable behind."""
+        monkeypatch.chdir(tmp_path)
+        before = dict(os.environ)
+        yield
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+    @pytest.fixture(scope="session", autouse=True)
+    def console_for_wandb(self) -> None:
+        """Let wandb find pytest's own console.
+
+        At its first import it patches the `write` of the `sys.stdout` that is there, for good: within a test that takes
+        `capsys` or `capfd` that is a stream which ends with the test, and no later test's console would be recorded.
+        """
+        import wandb.sdk.lib.console_capture  # noqa: F401
 
 
-@pytest.fixture(scope="session", autouse=True)
-def console_for_wandb() -> None:
-    """Let wandb find pytest's own console.
+def pytest_configure(config: pytest.Config) -> None:
+    """Make these fixtures known to files outside this folder."""
+    config.pluginmanager.register(Everywhere())
 
-    At its first import it patches the `write` of the `sys.stdout` that is there, for good: within a test that takes
-    `capsys` or `capfd` that is a stream which ends with the test, and no later test's console would be recorded.
-    """
-    import wandb.sdk.lib.console_capture  # noqa: F401
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `-m "not slow"` leaves out."""
+    if missing := [name for name in SLOW if not (TESTS / name).exists()]:
+        raise pytest.UsageError(f"SLOW in tests/conftest.py names what is not there: {', '.join(missing)}")
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+        if path.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
-def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """Make a folder once for all of pytest's processes: `made_once("name", make)`, where `make(folder)` fills it.
+
+    The first process that needs it makes it, and the others wait. It is read and never written to by tests.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # half of one, by a process in which it failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def gates(made_once: Callable[..., Path]) -> Path:
     """A tiny synthetic data set (8 train, 5 val, 3 test pictures of 160×90); returns its data.yaml."""
     from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 
-    folder = tmp_path_factory.mktemp("data") / "gates"
-    return make_data(MakeDataOptions(out=str(folder), train=8, val=5, test=3, imgsz=(160, 90), workers=1), False)
+    def make(folder: Path) -> None:
+        out = str(folder / "gates")
+        make_data(MakeDataOptions(out=out, train=8, val=5, test=3, imgsz=(160, 90), workers=1), False)
+
+    return made_once("data of gates", make) / "gates" / "data.yaml"
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shapes(made_once: Callable[..., Path]) -> Path:
     """A tiny two-class data set (24 train, 11 val pictures of three shapes); returns its data.yaml."""
-    folder = tmp_path_factory.mktemp("data") / "shapes"
-    draw_squares(folder, "train", 24, seed=1)
-    draw_squares(folder, "val", 11, seed=2)
-    yaml = folder / "data.yaml"
-    yaml.write_text("train: images/train\nval: images/val\nnames: {0: square, 1: disc}\n", encoding="utf-8")
-    return yaml
+
+    def make(folder: Path) -> None:
+        draw_squares(folder, "train", 24, seed=1)
+        draw_squares(folder, "val", 11, seed=2)
+        yaml = "train: images/train\nval: images/val\nnames: {0: square, 1: disc}\n"
+        (folder / "data.yaml").write_text(yaml, encoding="utf-8")
+
+    return made_once("shapes", make) / "data.yaml"
 
 
 @pytest.fixture(scope="session")
-def corners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corners(made_once: Callable[..., Path]) -> Path:
     """A tiny pose data set (20 train, 11 val pictures of gates and their four corners); returns its data.yaml."""
-    folder = tmp_path_factory.mktemp("data") / "corners"
-    draw_corners(folder, "train", 20, seed=1)
-    draw_corners(folder, "val", 11, seed=2)
-    yaml = folder / "data.yaml"
-    yaml.write_text(CORNERS_YAML, encoding="utf-8")
-    return yaml
+
+    def make(folder: Path) -> None:
+        draw_corners(folder, "train", 20, seed=1)
+        draw_corners(folder, "val", 11, seed=2)
+        (folder / "data.yaml").write_text(CORNERS_YAML, encoding="utf-8")
+
+    return made_once("corners", make) / "data.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -80,28 +139,32 @@ def run_cli() -> Callable[..., int]:
 
 
 @pytest.fixture(scope="session")
-def finished(shapes: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
+def finished(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[..., int]) -> Path:
     """The folder of a finished run of two epochs, by the command line."""
-    root = tmp_path_factory.mktemp("finished")
-    status = run_cli(
-        *("fit", *small(shapes, root), "--run.name", "shapes", "--trainer.max_epochs", 2, "--model.optim.nbs", 8),
-        *("--run.json", root / "metrics.json"),
-    )
-    assert status == 0
-    return root / "detect" / "shapes"
+
+    def make(root: Path) -> None:
+        status = run_cli(
+            *("fit", *small(shapes, root), "--run.name", "shapes", "--trainer.max_epochs", 2, "--model.optim.nbs", 8),
+            *("--run.json", root / "metrics.json"),
+        )
+        assert status == 0
+
+    return made_once("finished", make) / "detect" / "shapes"
 
 
 @pytest.fixture(scope="session")
-def finished_pose(corners: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
+def finished_pose(corners: Path, made_once: Callable[..., Path], run_cli: Callable[..., int]) -> Path:
     """The folder of a finished pose run of two epochs, by the command line."""
-    root = tmp_path_factory.mktemp("finished pose")
-    status = run_cli(
-        *("fit", "--config", REPO / "configs" / "pose.yaml", *small(corners, root), "--run.name", "corners"),
-        *("--data.synthetic", "null", "--trainer.max_epochs", 2, "--model.optim.nbs", 8, "--trainer.logger", "false"),
-        *("--run.json", root / "metrics.json"),
-    )
-    assert status == 0
-    return root / "pose" / "corners"
+
+    def make(root: Path) -> None:
+        status = run_cli(
+            *("fit", "--config", REPO / "configs" / "pose.yaml", *small(corners, root), "--run.name", "corners"),
+            *("--data.synthetic", "null", "--trainer.max_epochs", 2, "--model.optim.nbs", 8),
+            *("--trainer.logger", "false", "--run.json", root / "metrics.json"),
+        )
+        assert status == 0
+
+    return made_once("finished pose", make) / "pose" / "corners"
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked_python import executable
 from helpers import REPO
 
-TIMEOUT = 300
+TIMEOUT = 900
 TWO = ("--trainer.strategy", "ddp", "--trainer.devices", 2)
 FOREIGN = ("AIGP_", "LOCAL_", "MASTER_", "WORLD_", "NODE_", "RANK", "GROUP_", "ROLE_", "TORCHELASTIC_", "SLURM_")
 """Variables, by their beginnings, that a run before may have left or a cluster may have set."""
@@ -25,14 +25,23 @@ OURS = ("-m", "aigp_lightning")
 
 
 @contextmanager
-def started(words: Sequence[object], cwd: Path, **extra: object) -> Iterator[subprocess.Popen[str]]:
-    """Python with these words, in a process group of its own, none of which is left afterwards."""
+def started(
+    words: Sequence[object], cwd: Path, python: str | None = None, **extra: object
+) -> Iterator[subprocess.Popen[str]]:
+    """Python with these words, in a process group of its own, none of which is left afterwards.
+
+    Args:
+        words: after `python`.
+        cwd: where it runs.
+        python: a fresh one, where the processes themselves matter; else they are forked with all imports done.
+        extra: variables.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
     environment |= {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     environment |= {key: str(value) for key, value in extra.items()}
     with subprocess.Popen(
-        [sys.executable, *map(str, words)], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
+        [python or executable(), *map(str, words)], cwd=cwd, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         try:
             yield process

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,8 +58,34 @@ class Traced(NamedTuple):
     folder: Path
 
 
+def watched_once(made_once: Callable[..., Path], name: str, run: Callable[[Path], Traced]) -> Traced:
+    """`run(folder)`, by one of pytest's processes for all."""
+
+    def make(folder: Path) -> None:
+        (folder / name).mkdir()
+        (folder / "traced").write_bytes(pickle.dumps(run(folder / name)))
+
+    return pickle.loads((made_once(name, make) / "traced").read_bytes())
+
+
+RUN = """
+import os, sys
+from aigp_lightning.cli.main import main
+before, status = dict(os.environ), 0
+for variables, words in {commands!r}:
+    os.environ.clear()
+    os.environ.update(before | variables)
+    status = max(status, main(words))
+sys.exit(status)
+"""
+
+
 def run_watched(
-    words: Sequence[object], folder: Path, environment: Mapping[str, str], *more: Sequence[object]
+    words: Sequence[object],
+    folder: Path,
+    environment: Mapping[str, str],
+    *more: Sequence[object],
+    variables: Sequence[Mapping[str, str]] = (),
 ) -> Traced:
     """Run the command line in `folder`, watched by strace where it is installed, and from within.
 
@@ -67,21 +94,30 @@ def run_watched(
         folder: where it is run, and where the watchers write.
         environment: variables of the process.
         more: further commands, in the same process.
+        variables: further ones of each command, if it needs any.
     """
     (folder / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     log = folder / "sockets.txt"
-    variables = {**environment, "PYTHONPATH": f"{folder}{os.pathsep}{REPO}", "SOCKET_LOG": str(log)}
+    every_variable = {**environment, "PYTHONPATH": f"{folder}{os.pathsep}{REPO}", "SOCKET_LOG": str(log)}
     command = [sys.executable, "-m", "aigp_lightning", *map(str, words)]
     if more:
-        every = [[str(word) for word in line] for line in (words, *more)]
-        code = (
-            f"import sys; from aigp_lightning.cli.main import main; sys.exit(max(main(words) for words in {every!r}))"
-        )
-        command = [sys.executable, "-c", code]
+        lines = [[str(word) for word in line] for line in (words, *more)]
+        commands = list(zip(map(dict, variables) if variables else [{} for _ in lines], lines, strict=True))
+        command = [sys.executable, "-c", RUN.format(commands=commands)]
     if STRACE:
-        command = [STRACE, "-f", "-qq", "-e", "trace=network", "-o", str(folder / "trace.txt"), *command]
+        command = [
+            STRACE,
+            "--seccomp-bpf",
+            "-f",
+            "-qq",
+            "-e",
+            "trace=network",
+            "-o",
+            str(folder / "trace.txt"),
+            *command,
+        ]
     done = subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=180, check=False
+        command, cwd=folder, env=every_variable, capture_output=True, text=True, timeout=600, check=False
     )  # fmt: skip
     calls = (folder / "trace.txt").read_text() if STRACE else None
     modules = set(Path(f"{log}.modules").read_text().split()) if Path(f"{log}.modules").is_file() else set()

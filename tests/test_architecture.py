@@ -1,92 +1,224 @@
-"""Who may import whom: the rooms stay apart."""
+"""The rooms of the package stay apart: who may import whom, how long a file may be, how a summary begins."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 
-import pytest
 from helpers import REPO
 
 PACKAGE = REPO / "aigp_lightning"
-FILES = sorted(path.relative_to(REPO).as_posix() for path in PACKAGE.rglob("*.py"))
+LAYERS = (
+    {"__main__", "cli"},
+    {"plan", "audit", "deploy", "policy"},
+    {"callbacks", "loggers", "predictions"},
+    {"run", "modules", "data", "media"},
+    {"checkpoints", "logfiles", "terminal"},
+    {"files", "boxes", "caches", "types", "errors"},
+)
+"""A room imports from its own layer or from those below."""
+MOST_LOOSE_FILES = 8
+LONG, TOO_LONG = 250, 300
+LINES_REASON = f"Longer than {LONG} lines:"
+RIDDLES = {"What", "Who", "Whose", "Whether", "Where", "When", "Which", "Why", "Of", "How", "As", "That"}
+"""Words with which no summary of a function begins: it begins with a verb, a predicate's with "True if"."""
+RUNS_TEXT = {"eval", "exec", "__import__"}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at any depth, outside `if TYPE_CHECKING`."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+@cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((REPO / file).read_text(encoding="utf-8"))
+
+
+@cache
+def files(under: str = "") -> tuple[str, ...]:
+    """The package's files in a room, by their paths in the repository."""
+    return tuple(sorted(path.relative_to(REPO).as_posix() for path in (PACKAGE / under).rglob("*.py")))
+
+
+def docstring(file: str) -> str:
+    return " ".join((ast.get_docstring(tree(file)) or "").split())
+
+
+@cache
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def imported(file: str) -> Iterator[tuple[int, str]]:
+    """Line and name of everything that a file imports, at any depth, also under `if TYPE_CHECKING`."""
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}:{node.lineno}: imports are absolute"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def roots(path: Path) -> set[str]:
-    return {name.split(".")[0] for name in imports(path)}
+@cache
+def ours(file: str) -> tuple[tuple[int, str], ...]:
+    """Line and module of everything of this package that a file imports, the package itself left out."""
+    modules = {module_of(each) for each in files()}
+    found = []
+    for line, name in imported(file):
+        parts = name.split(".")
+        while parts and ".".join(parts) not in modules:
+            parts.pop()
+        if len(parts) > 1 and ".".join(parts) != module_of(file):
+            found.append((line, ".".join(parts)))
+    return tuple(found)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_only_the_yolo_family_imports_ultralytics(file: str) -> None:
-    assert "/modules/yolo/" in file or "ultralytics" not in roots(REPO / file)
+def check_none(found: Iterable[str]) -> None:
+    """All that break a rule at once, a line each."""
+    listed = "\n".join(found)
+    assert not listed, f"\n{listed}"
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if "/media/" in file])
-def test_media_knows_no_trainer_and_no_logger(file: str) -> None:
-    if not file.endswith("sinks.py"):
-        assert roots(REPO / file).isdisjoint({"lightning", "wandb", "tensorboard"})
-    rooms = {name.split(".")[1] for name in imports(REPO / file) if name.startswith("aigp_lightning.")}
-    assert rooms <= {"media", "types", "errors", "files", "boxes"}
+def room(module: str) -> str:
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if "/audit/" in file])
-def test_audit_shares_nothing_with_what_it_checks(file: str) -> None:
-    """It has the ledger's reader and the shapes of the loggers' records; no sink, no callback, no logger."""
-    names = set(imports(REPO / file))
-    ours = {
-        name for name in names if name.startswith("aigp_lightning.") and name.split(".")[1] not in ("audit", "logfiles")
-    }
-    assert ours <= {"aigp_lightning.errors", "aigp_lightning.media.ledger"}
-    assert roots(REPO / file).isdisjoint({"lightning", "torch"})
-    loggers = {name for name in names if name.split(".")[0] in ("wandb", "tensorboard")}
-    assert loggers <= {"wandb.proto.wandb_internal_pb2", "tensorboard.compat.proto.event_pb2"}
+def offenders(chosen: tuple[str, ...], is_forbidden: Callable[[str], bool]) -> list[str]:
+    """Imports in these files that are forbidden, a line each."""
+    return [f"{file}:{line} imports {name}" for file in chosen for line, name in imported(file) if is_forbidden(name)]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if "/data/" in file or "/modules/" in file])
-def test_data_and_modules_know_no_callbacks_and_no_command_line(file: str) -> None:
-    rooms = {name.split(".")[1] for name in imports(REPO / file) if name.startswith("aigp_lightning.")}
-    assert rooms.isdisjoint({"callbacks", "cli"})
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if "/policy/" in file or file.endswith("cli/ppo.py")])
-def test_the_policy_stays_by_itself(file: str) -> None:
-    """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
-    assert roots(REPO / file).isdisjoint({"lightning", "lightning_utilities", "wandb", "torchvision", "albumentations"})
-    ours = {name.split(".", 1)[1] for name in imports(REPO / file) if name.startswith("aigp_lightning.")}
-    shared = {"errors", "files", "cli.parser", "run.folder", "terminal.screen", "terminal.view"}
-    assert {name for name in ours if not name.startswith("policy")} <= shared
-    assert not file.startswith("aigp_lightning/policy/env/") or all(
-        name.startswith(("policy.env", "errors")) for name in ours
+def check_rooms(chosen: tuple[str, ...], rooms: set[str], modules: Collection[str] = ()) -> None:
+    """These files import, of ours, from these rooms and these modules (without the package's name) alone."""
+    check_none(
+        f"{file}:{line} imports {name}"
+        for file in chosen
+        for line, name in ours(file)
+        if room(name) not in rooms and name.split(".", 1)[1] not in modules
     )
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_one_lightning(file: str) -> None:
+def root_in(*roots: str) -> Callable[[str], bool]:
+    return lambda name: name.split(".")[0] in roots
+
+
+def test_no_arrow_points_upwards() -> None:
+    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    rooms = {room(module_of(file)) for file in files() if module_of(file) != "aigp_lightning"}
+    check_none(f"{name}/ has no layer" for name in rooms - set(level))
+    wrong = [
+        f"{file}:{line} imports {name}"
+        for file in files()
+        if module_of(file) != "aigp_lightning"
+        for line, name in ours(file)
+        if level[room(module_of(file))] > level[room(name)]
+    ]
+    check_none(wrong)
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Circles, also those within functions and under TYPE_CHECKING: modules that reach themselves."""
+    edges = {module_of(file): {name for _, name in ours(file)} for file in files()}
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(edges[start])
+        while waiting:
+            if (name := waiting.pop()) not in seen:
+                seen.add(name)
+                waiting.extend(edges[name])
+        return seen
+
+    check_none(name for name in edges if name in reached(name))
+
+
+def test_few_files_lie_loose_and_none_is_long() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_LOOSE_FILES
+    lengths = {file: len((REPO / file).read_text(encoding="utf-8").splitlines()) for file in files()}
+    check_none(f"{file} has {lines} lines" for file, lines in lengths.items() if lines > TOO_LONG)
+    unreasoned = [file for file, lines in lengths.items() if lines > LONG and LINES_REASON not in docstring(file)]
+    check_none(f"{file} has {lengths[file]} lines and no reason in its docstring" for file in unreasoned)
+
+
+def test_only_the_yolo_family_imports_ultralytics() -> None:
+    outside = tuple(file for file in files() if not file.startswith("aigp_lightning/modules/yolo/"))
+    check_none(offenders(outside, root_in("ultralytics")))
+
+
+def test_media_knows_no_trainer_and_no_logger() -> None:
+    drawing = tuple(file for file in files("media") if not file.endswith("/sinks.py"))
+    check_none(offenders(drawing, root_in("lightning", "wandb", "tensorboard")))
+    check_rooms(files("media"), {"media", "types", "errors", "files", "boxes"})
+
+
+def test_audit_shares_nothing_with_what_it_checks() -> None:
+    """It has the ledger's reader and the shapes of the loggers' records; no sink, no callback, no logger."""
+    check_rooms(files("audit"), {"audit", "logfiles", "errors", "files"}, {"media.ledger"})
+    check_none(offenders(files("audit"), root_in("lightning", "torch")))
+    records = ("wandb.proto.wandb_internal_pb2", "tensorboard.compat.proto.event_pb2")
+    loggers = root_in("wandb", "tensorboard")
+    check_none(offenders(files("audit"), lambda name: loggers(name) and not name.startswith(records)))
+
+
+def test_data_and_modules_know_no_callbacks_and_no_command_line() -> None:
+    others = {room(module_of(file)) for file in files() if module_of(file) != "aigp_lightning"}
+    check_rooms(files("data") + files("modules"), others - {"callbacks", "cli"})
+
+
+def test_the_policy_stays_by_itself() -> None:
+    """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
+    chosen = (*files("policy"), "aigp_lightning/cli/ppo.py")
+    check_none(offenders(chosen, root_in("lightning", "lightning_utilities", "wandb", "torchvision", "albumentations")))
+    check_rooms(chosen, {"policy", "terminal", "errors", "files"}, {"cli.parser", "run.folder"})
+    flying = {module_of(file).split(".", 1)[1] for file in files("policy/env")}
+    check_rooms(files("policy/env"), {"errors"}, flying)
+
+
+def test_one_lightning() -> None:
     """`pytorch_lightning`'s classes are others than `lightning.pytorch`'s."""
-    assert "pytorch_lightning" not in roots(REPO / file)
+    check_none(offenders(files(), root_in("pytorch_lightning")))
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_no_eval_no_exec(file: str) -> None:
-    tree = ast.parse((REPO / file).read_text(encoding="utf-8"))
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert called.isdisjoint({"eval", "exec", "__import__"})
+def test_no_eval_no_exec() -> None:
+    called = [
+        f"{file}:{node.lineno} calls {node.func.id}"
+        for file in files()
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS_TEXT
+    ]
+    check_none(called)
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef, str]]:
+    """Place, node and summary of every function that has a docstring; properties are attributes, and left out."""
+    for file in files():
+        for node in ast.walk(tree(file)):
+            if not isinstance(node, ast.FunctionDef) or not (text := ast.get_docstring(node)):
+                continue
+            if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list):
+                yield f"{file}:{node.lineno} {node.name}", node, text.splitlines()[0]
+
+
+def test_summaries_begin_with_a_verb() -> None:
+    """By ruff's rule for that, which does not know our "True if" of predicates."""
+    words = ["--select", "D401", "--output-format", "concise", "--no-cache", "aigp_lightning"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *words], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    check_none(line for line in done.stdout.splitlines() if ": D401" in line and '"True if ' not in line)
+
+
+def test_summaries_are_no_riddles() -> None:
+    check_none(f"{place}: {summary}" for place, _, summary in functions() if summary.split()[0] in RIDDLES)
+
+
+def test_a_predicates_summary_says_when_it_is_true() -> None:
+    predicate = re.compile(r"_*(is|has)_")
+    wrong = [
+        f"{place}: {summary}"
+        for place, node, summary in functions()
+        if predicate.match(node.name) and node.returns is not None and ast.unparse(node.returns) == "bool"
+        if not summary.startswith("True if ")
+    ]
+    check_none(wrong)

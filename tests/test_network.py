@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import REPO, small
-from socket_watch import STRACE, Traced, outside, run_watched
+from socket_watch import STRACE, Traced, outside, run_watched, watched_once
+
+RUNS = {"switched-off": {"AIGP_WANDB": "0"}, "offline": {"WANDB_MODE": "offline"}}
 
 
-@pytest.fixture(
-    scope="module", params=[{"WANDB_MODE": "offline"}, {"AIGP_WANDB": "0"}], ids=["offline", "switched-off"]
-)
-def traced(shapes: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Traced:
-    """A run with pictures for TensorBoard and for W&B, which is offline or switched off."""
-    folder = tmp_path_factory.mktemp("network")
+@pytest.fixture(scope="module")
+def traced(shapes: Path, made_once: Callable[..., Path]) -> Traced:
+    """Two runs with pictures for TensorBoard and for W&B, and their exports; in one process."""
+    return watched_once(made_once, "network", lambda folder: run_all(shapes, folder))
+
+
+def run_all(shapes: Path, folder: Path) -> Traced:
     environment = {name: value for name, value in os.environ.items() if name not in ("YOLO_OFFLINE", "WANDB_MODE")}
     environment.pop("NO_ALBUMENTATIONS_UPDATE", None)
     environment.pop("ORT_DISABLE_TELEMETRY", None)  # the package itself sees to these three
-    environment.update(request.param)
     configs = ["--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml"]
     tiny = ["--data.imgsz", 32, "--data.workers", 1, "--trainer.max_epochs", 1]
-    export = ["export", "--ckpt_path", folder / "detect" / "gates" / "weights" / "best.ckpt", "--imgsz", 32]
-    return run_watched(["fit", *configs, *small(shapes, folder), *tiny], folder, environment, export)
+    lines: list[list[object]] = []
+    for name in RUNS:
+        lines.append(["fit", *configs, *small(shapes, folder), *tiny, "--run.name", name])
+        lines.append(["export", "--ckpt_path", folder / "detect" / name / "weights" / "best.ckpt", "--imgsz", 32])
+    variables = [each for each in RUNS.values() for _ in range(2)]
+    return run_watched(lines[0], folder, environment, *lines[1:], variables=variables)
 
 
 def test_outside_sees_what_it_must() -> None:
@@ -39,12 +46,14 @@ def test_outside_sees_what_it_must() -> None:
     assert outside("\n".join(lines)) == lines[:3]
 
 
-def test_the_run_was_a_whole_one(traced: Traced) -> None:
+@pytest.mark.parametrize("name", RUNS)
+def test_the_run_was_a_whole_one(name: str, traced: Traced) -> None:
     assert traced.status == 0, traced.output
-    run = traced.folder / "detect" / "gates"
+    run = traced.folder / "detect" / name
     assert (run / "weights" / "best.pt").is_file() and (run / "weights" / "best.onnx").is_file()
     assert list((run / "tensorboard").glob("events.out.tfevents.*"))
     assert (run / "val_batch0_pred.jpg").is_file()
+    assert len(list(run.glob("wandb/*run-*"))) == (name == "offline")
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from forked_python import executable
 from helpers import REPO
 
 from aigp_lightning.data.data_yaml import read_data_yaml
@@ -21,9 +22,9 @@ from aigp_lightning.data.data_yaml import read_data_yaml
 FOLDER = REPO / "benchmarks"
 
 
-def run_script(name: str, *words: object) -> str:
+def run_script(name: str, *words: object, python: str | None = None) -> str:
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(FOLDER / name), *map(str, words)]
+    command = [python or executable(), str(FOLDER / name), *map(str, words)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -173,7 +174,8 @@ def test_accuracy_refuses_a_data_set_of_another_size(tmp_path: Path) -> None:
 
 def test_cli_start(tmp_path: Path) -> None:
     """`--help` imports nothing heavy, and answers sooner than the empty LightningCLI by an order of magnitude."""
-    printed = run_script("cli_start.py", "--rounds", 1, "--warmup", 0, "--json", tmp_path / "out.json")
+    words = ["--rounds", 1, "--warmup", 0, "--json", tmp_path / "out.json"]
+    printed = run_script("cli_start.py", *words, python=sys.executable)
     result = json.loads((tmp_path / "out.json").read_text())
     assert result["heavy_imports_of_help"] == []
     assert result["median"]["aigp_lightning --help"] < 0.1 * result["median"]["empty LightningCLI, fit --help"]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked_python import executable
 from helpers import REPO
 
 sys.path.insert(0, str(REPO / "benchmarks"))
@@ -20,7 +21,7 @@ def test_a_run_killed_under_torchrun_loses_nothing(tmp_path: Path) -> None:
     script = REPO / "benchmarks" / "faults" / "kill_and_resume.py"
     words = ["--kills", "1", "--way", "torchrun", "--seed", "5", "--folder", str(tmp_path / "k")]
     done = subprocess.run(
-        [sys.executable, str(script), *words], capture_output=True, text=True, timeout=600, check=False
+        [executable(), str(script), *words], capture_output=True, text=True, timeout=600, check=False
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 kills" in done.stdout

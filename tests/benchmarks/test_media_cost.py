@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked_python import executable
 from helpers import REPO
 
 
@@ -16,7 +16,7 @@ def test_media_cost(shapes: Path, tmp_path: Path) -> None:
     """One side draws, the other nothing; the printed ratio is that of the rounds."""
     options = "--data.imgsz 32 --data.workers 0 --trainer.limit_train_batches 1 --trainer.limit_val_batches 1"
     words = ["--data", shapes, "--epochs", 1, "--rounds", 1, "--threads", 1, "--options", options]
-    command = [sys.executable, REPO / "benchmarks" / "media_cost.py", *words, "--json", tmp_path / "out.json"]
+    command = [executable(), REPO / "benchmarks" / "media_cost.py", *words, "--json", tmp_path / "out.json"]
     done = subprocess.run([*map(str, command)], env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads((tmp_path / "out.json").read_text())

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 
 import pytest
+from forked_python import executable
 from helpers import REPO
 
 SCRIPT = REPO / "benchmarks" / "media_draw.py"
 
 
 def run_script(*words: object) -> str:
-    command = [sys.executable, str(SCRIPT), *map(str, words)]
+    command = [executable(), str(SCRIPT), *map(str, words)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -45,6 +45,6 @@ def test_media_draw(shapes: Path, tmp_path: Path, photographs: bool) -> None:
 
 def test_media_draw_without_images(tmp_path: Path) -> None:
     """An empty folder is said to be one."""
-    command = [sys.executable, str(SCRIPT), "--images", str(tmp_path), "--rounds", "1"]
+    command = [executable(), str(SCRIPT), "--images", str(tmp_path), "--rounds", "1"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 1 and "no images in" in done.stderr

@@ -105,7 +105,7 @@ def test_as_a_process(pose_set: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPO), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-m", "aigp_lightning", "lint", f"{pose_set.parent.name}/data.yaml", "--split", "train"],
-        cwd=pose_set.parent.parent, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=100,
+        cwd=pose_set.parent.parent, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=600,
     )  # fmt: skip
     assert done.returncode == 1
     assert "corner order: 1 in 1 file, kept" in done.stdout

@@ -21,7 +21,7 @@ HEAVY = ("torch", "lightning", "ultralytics", "albumentations", "cv2", "numpy", 
 def python(code: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     return subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment, timeout=600
     )
 
 

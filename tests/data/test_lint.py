@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,10 +216,10 @@ def test_a_large_set_takes_seconds(tmp_path: Path) -> None:
         ImageRecord(f"{i}.png", (360, 640), cls, boxes[5 * i : 5 * i + 5], points[5 * i : 5 * i + 5])
         for i in range(20_000)
     ]
-    start = perf_counter()
+    start = process_time()
     result = lint("train", records, spec)
     assert (result.objects, result.problems) == (100_000, [])
-    assert perf_counter() - start < 20
+    assert process_time() - start < 20
 
 
 # ---- the checks themselves

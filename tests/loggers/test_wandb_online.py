@@ -198,7 +198,7 @@ def test_a_server_that_turns_away_leaves_an_offline_record(
         server.stop()
     began = time.monotonic()
     logger = opened(tmp_path, WandbOptions(init_timeout=1))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     logger.log_metrics({"a_figure": 1.0}, step=0)
     finish_wandb()
     first, last = said(capfd)
@@ -240,12 +240,12 @@ def test_what_a_dead_server_missed_can_be_sent_later(
         logger.log_metrics({"a": float(number)}, step=number)
     began = time.monotonic()
     finish_wandb()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     command = said(capfd)[-1].split(": ")[-1].split()
     assert command[:3] == ["wandb", "sync", "--include-online"]
     forget()
     server.start()
-    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, timeout=600)
     assert [row["a"] for row in server.history] == [0, 1, 2, 3, 4, 5]
     assert str(tmp_path).encode() not in server.texts()
     assert f'"{socket.gethostname()}"'.encode() not in server.texts()

@@ -275,7 +275,7 @@ def test_training_is_not_held_up(render_worker: Callable[..., RenderWorker], tmp
     gate = threading.Event()
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
-        assert gate.wait(20)
+        assert gate.wait(600)
         return GREY
 
     mine = render_worker([])

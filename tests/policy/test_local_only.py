@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from helpers import REPO
 from policy_envs import RACE
-from socket_watch import STRACE, Traced, outside, run_watched
+from socket_watch import STRACE, Traced, outside, run_watched, watched_once
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
+def traced(made_once: Callable[..., Path]) -> Traced:
     """A training by the shipped configuration, its evaluation and export; the variables would let W&B send."""
-    folder = tmp_path_factory.mktemp("local")
+    return watched_once(made_once, "local", run_all)
+
+
+def run_all(folder: Path) -> Traced:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "AIGP"))}
     run = folder / "apex_policy"
     fit = ["ppo", "fit", "--config", REPO / "configs" / "policy.yaml", *RACE, "--output", run]

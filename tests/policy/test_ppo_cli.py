@@ -27,7 +27,7 @@ def modules_of(*words: str) -> tuple[str, set[str]]:
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=600,
         env={**os.environ, "PYTHONPATH": str(REPO)},
     )  # fmt: skip
     return done.stdout, set(done.stderr.split())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from forked_python import executable
 from helpers import REPO, small
 from launching import TWO, check_run, cli, torchrun
 
@@ -50,7 +51,7 @@ def check_pictures(folder: Path) -> None:
 def test_validation_is_the_same_on_one_two_and_three_processes(tmp_path: Path) -> None:
     """Groups of 12: the last of 25 images is alone in its group, and other processes have nothing to do there."""
     done = subprocess.run(
-        [sys.executable, str(REPO / "benchmarks" / "ddp" / "equality.py"), "--images", "25", "--json", "out.json"],
+        [executable(), str(REPO / "benchmarks" / "ddp" / "equality.py"), "--images", "25", "--json", "out.json"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

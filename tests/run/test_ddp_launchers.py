@@ -61,7 +61,7 @@ def test_a_killed_process_ends_the_run(shapes: Path, tmp_path: Path) -> None:
     """The second of two gets SIGKILL, as from a system that is out of memory; the first must not wait for it."""
     words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
-    with started([*OURS, "fit", *words], tmp_path) as process:
+    with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
         while not last.exists():
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.2)

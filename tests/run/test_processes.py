@@ -179,6 +179,6 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
     # The output ends when the child has: it holds the pipe.
     done = subprocess.run(
         [sys.executable, "-c", parent + "; import time; time.sleep(1)"], env=env, capture_output=True, text=True,
-        timeout=120, check=True,
+        timeout=600, check=True,
     )  # fmt: skip
     assert done.stdout == "error: process 3: the first process is gone; this one ends too.\n"

@@ -199,7 +199,7 @@ def test_a_signal_in_an_epoch_leaves_usable_weights(
                 (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
                 break
         try:
-            rest, _ = process.communicate(timeout=300)
+            rest, _ = process.communicate(timeout=900)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
