@@ -6,7 +6,7 @@ SETTINGS_NOTICES = ("Creating new Ultralytics Settings", "Ultralytics settings u
 
 
 def is_wanted(record: logging.LogRecord) -> bool:
-    """True unless a record tells about Ultralytics' settings file, of which nothing is used here."""
+    """True if a record is not about Ultralytics' settings file, of which nothing is used here."""
     return not str(record.msg).startswith(SETTINGS_NOTICES)
 
 
