@@ -16,7 +16,10 @@ TRIES = 20
 
 
 def is_background(index: int, share: float) -> bool:
-    """True if a picture is a background: these are spread evenly, so that any first n hold their share to within one."""
+    """True if a picture is a background.
+
+    They are spread evenly: of any first n pictures, the share that is backgrounds is right to within one.
+    """
     return int((index + 1) * share + 1e-9) > int(index * share + 1e-9)
 
 
