@@ -43,7 +43,7 @@ def squares(tmp_path: Path) -> Path:
 
 def words(data: Path, root: Path, callback: str = "", **arguments: Any) -> list[object]:
     """A run of two epochs at 32 pixels, with a callback of this file."""
-    given = json.dumps({"class_path": f"test_faults.{callback}", "init_args": arguments})
+    given = json.dumps({"class_path": f"{__name__}.{callback}", "init_args": arguments})
     more = ("--trainer.callbacks+", given) if callback else ()
     return [
         *("fit", *small(data, root), "--data.imgsz", 32, "--data.batch_size", 4, "--run.name", "run"),
