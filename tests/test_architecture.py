@@ -15,8 +15,8 @@ PACKAGE = REPO / "aigp_lightning"
 LAYERS = (
     {"__main__", "cli"},
     {"plan", "audit", "deploy", "policy"},
-    {"callbacks", "loggers", "predictions"},
-    {"run", "modules", "data", "media"},
+    {"callbacks", "loggers"},
+    {"run", "modules", "data", "media", "predictions"},
     {"checkpoints", "logfiles", "terminal"},
     {"files", "boxes", "caches", "types", "errors"},
 )
