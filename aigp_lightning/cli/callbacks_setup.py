@@ -120,8 +120,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
         callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)
     progress = progress_callback(config.trainer.enable_progress_bar, users)
-    media = Media(**_options(config, "media"))
-    media.resuming = context.resuming
+    media = Media(**_options(config, "media"), resuming=context.resuming)
     groups = [media if kind is Media else kind(**_options(config, group)) for group, (kind, _) in GROUPS.items()]
     callbacks = [*first, SaveConfig(config_yaml), *users]
     callbacks += [progress] if progress is not None else []
