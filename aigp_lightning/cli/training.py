@@ -85,7 +85,9 @@ class AigpCLI(LightningCLI):
                 )
             finally:
                 self._close()
-        except StoppedBySignal:
+        except (Exception, StoppedBySignal):
+            if not signals.number:  # after a signal, such an error is that of a process that the signal ended as well
+                raise
             self.status = report_stop(signals.number, self.context.folder if self.context is not None else None)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]

@@ -215,6 +215,27 @@ def test_a_signal_in_an_epoch_leaves_usable_weights(
     assert run_cli("validate", *small(shapes, tmp_path), "--ckpt_path", weights / "last.ckpt") == 0
 
 
+class LosesItsWorker(Callback):
+    """Gets a signal, and with it, as at Ctrl-C in a terminal, the error of a loader's process that got it too."""
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 1:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            except BaseException:
+                raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly") from None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_a_worker_that_the_signal_ends_first_hides_no_stop(
+    shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    losing = f'[{{"class_path": "{__name__}.LosesItsWorker"}}]'
+    assert run_cli(*options(shapes, tmp_path, 0, 1), "--trainer.callbacks", losing) == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM. To go on: the same command with --ckpt_path" in capfd.readouterr().err
+
+
 def spoil(kind: str, checkpoint: Path, folder: Path) -> Path:
     path = folder / f"{kind}.ckpt"
     if kind == "missing":
