@@ -19,7 +19,9 @@ _WINDOWS = sys.platform == "win32"
 
 def redirect_caches() -> None:
     """Set the variables by which Ultralytics, Matplotlib and W&B find their folders, where the user has set none."""
-    wanted = {"WANDB_CACHE_DIR": "wandb"}
+    wanted = {}
+    if not _is_any(_cache_home() / "wandb"):
+        wanted["WANDB_CACHE_DIR"] = "wandb"
     if not _is_any(_config_home() / "Ultralytics" / "settings.json"):
         wanted["YOLO_CONFIG_DIR"] = ""  # Ultralytics adds a folder of its own name
     own = _matplotlib_config()
@@ -60,7 +62,8 @@ def _is_private(folder: Path) -> bool:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         return False
-    return _WINDOWS or (found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == stat.S_IRWXU)
+    access = found.st_mode & 0o777  # without setgid, which a folder may inherit
+    return _WINDOWS or (found.st_uid == os.getuid() and access == stat.S_IRWXU)
 
 
 def _is_any(*paths: Path) -> bool:
@@ -79,6 +82,15 @@ def _config_home() -> Path:
     if sys.platform == "darwin":
         return _home() / "Library" / "Application Support"
     return Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config")
+
+
+def _cache_home() -> Path:
+    """Return the folder in which W&B keeps its cache by itself."""
+    if _WINDOWS:
+        return _home() / "AppData" / "Local" / "wandb"
+    if sys.platform == "darwin":
+        return _home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
 
 
 def _matplotlib_config() -> Path:

@@ -15,16 +15,19 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> Non
     """Write beside the target and move into place: a full disk or a kill leaves the old file as it was.
 
     Args:
-        path: the file; its folder is made. A pipe or a device that is there is written to as it is.
+        path: the file; its folder is made. Of a link, the file that it names is replaced. A pipe, or what stands below
+            `/dev` and `/proc`, is written to as it is.
         data: what it will hold.
         sync: wait until the disk has it, so that a power cut leaves no empty file either. Pictures do without.
 
     Raises:
         OSError: it names the file, and nothing was changed.
     """
-    if path.exists() and not path.is_file():
+    if (path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))) or (path.exists() and not path.is_file()):
         path.write_bytes(data)
         return
+    if path.is_symlink():
+        path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

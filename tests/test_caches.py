@@ -87,6 +87,15 @@ def test_the_folder_is_found_again(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_folder_below_one_with_setgid_is_found_again(tmp_path: Path) -> None:
+    """As on clusters, where folders of a group hand their group down."""
+    tmp_path.chmod(0o2700)
+    first = private_folder(tmp_path)
+    assert first is not None and first.stat().st_mode & stat.S_ISGID
+    assert private_folder(tmp_path) == first
+
+
+@posix
 @pytest.mark.parametrize("trap", ["open", "link", "file"])
 def test_a_folder_that_others_prepared_is_not_used(trap: str, tmp_path: Path) -> None:
     place = tmp_path / f"aigp_lightning-{os.getuid()}"

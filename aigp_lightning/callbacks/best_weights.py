@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.checkpoints.paths import LAST
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
-class BestWeights(Checkpoint):  # Lightning calls it after those whose checkpoints it reads
-    """Write the best checkpoint in the family's own form when training ends, however it ends.
+class BestWeights(Callback):
+    """Writes the best checkpoint in the family's own form when training ends, however it ends.
 
-    A family without such a form has the checkpoint alone.
+    A family without such a form has the checkpoint alone. Our command line puts it behind the callbacks that save,
+    whose checkpoints it reads.
     """
 
     def __init__(self) -> None:
@@ -61,9 +62,10 @@ class BestWeights(Checkpoint):  # Lightning calls it after those whose checkpoin
 
 def _best_checkpoint(trainer: pl.Trainer) -> Path:
     """Return the best checkpoint, or the last one where a run without validation has no best."""
-    checkpoint = cast("ModelCheckpoint | None", trainer.checkpoint_callback)
-    if checkpoint is not None and checkpoint.best_model_path:
-        return Path(checkpoint.best_model_path)
+    saving = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
+    first = next(saving, None)
+    if first is not None and first.best_model_path:
+        return Path(first.best_model_path)
     return Path(trainer.default_root_dir) / LAST
 
 

@@ -157,7 +157,8 @@ class Dashboard(ProgressTracker, ProgressBar):
         return {_short_loss_name(name): (value, last.get(f"val/{name}")) for name, value in self._losses.items()}
 
     def _pictures(self) -> str | None:
-        reports = (each.status() for each in self._callbacks() if isinstance(each, ReportsPictures))
+        reporting = (each for each in self._callbacks() if isinstance(each, ReportsPictures) and callable(each.status))
+        reports = (each.status() for each in reporting)
         return pictures_line(next((report for report in reports if report is not None), None))
 
     def _callbacks(self) -> list[Any]:

@@ -124,7 +124,7 @@ def _parts(trainer: pl.Trainer) -> list[Any]:
 
 def _all_flushed(trainer: pl.Trainer) -> bool:
     """True if everything that is delivered beside the training thread has arrived."""
-    return all(part.flushed() for part in _parts(trainer) if isinstance(part, Flushes))
+    return all(part.flushed() for part in _parts(trainer) if isinstance(part, Flushes) and callable(part.flushed))
 
 
 def _identity(trainer: pl.Trainer) -> tuple[int, int] | None:

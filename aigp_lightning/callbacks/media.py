@@ -10,7 +10,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.callbacks.media_base import MediaBase
 from aigp_lightning.callbacks.results import read_rows
-from aigp_lightning.media.module_facts import class_names, closing_kinds
+from aigp_lightning.media.module_facts import class_names, closing_kinds, metrics_of
 from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import label_jobs, results_job, train_job
 from aigp_lightning.media.routing import validation_epochs
@@ -135,7 +135,7 @@ class Media(MediaBase, Callback):
         """Put the processes' shares together and draw; remember the curves if this was the best epoch."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        self.best.update(pl_module.children())
+        self.best.update(metrics_of(pl_module))
         if not self._due(trainer):
             return
         self.val.merge(gather_on_first(trainer, (self.val.found, self.val.scores)))

@@ -62,12 +62,14 @@ class RunCallbacks:
     Attributes:
         all: in the order in which Lightning is given them; it calls those that save checkpoints last.
         checkpoint_io: writes the run's checkpoints.
+        closing: to be called after those that save checkpoints, so that the trainer is given them once it is built.
         media: draws the pictures; `fit` alone has it.
         progress: shows the progress of `fit`; None where the user brought a progress bar.
     """
 
     all: tuple[Callback, ...]
     checkpoint_io: AtomicCheckpointIO
+    closing: tuple[Callback, ...] = ()
     media: Media | None = None
     progress: Callback | None = None
 
@@ -125,9 +127,9 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
     callbacks = [*first, SaveConfig(config_yaml), *users]
     callbacks += [progress] if progress is not None else []
     callbacks += [*groups, ExitWithFirstProcess(), StopOnSignal(context.signals)]
-    # Those that save, in this order: Lightning's the best, ours the last, then the best of what counts by now.
-    callbacks += [LastCheckpoint(checkpoint_io), BestWeights()]
-    return RunCallbacks(tuple(callbacks), checkpoint_io, media, progress)
+    # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.
+    callbacks += [LastCheckpoint(checkpoint_io)]
+    return RunCallbacks(tuple(callbacks), checkpoint_io, (BestWeights(),), media, progress)
 
 
 def _prediction_writer(config: Any, verb: str) -> list[Callback]:

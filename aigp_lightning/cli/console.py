@@ -34,6 +34,10 @@ WANTED_WORDS = (
     "distributed_backend",
     "detect_anomaly",
     "barebones",
+    "fast_dev_run",
+    "was configured so",  # limit_train_batches, overfit_batches and their like
+    "max_steps",
+    "max_time",
 )
 """Words of Lightning's messages that tell how a run will train."""
 

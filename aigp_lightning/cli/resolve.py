@@ -11,7 +11,13 @@ from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
 from aigp_lightning.loggers.config import resolve_loggers
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.folder import RunConfig, find_last_checkpoint, mark_run_folder, start_run
+from aigp_lightning.run.folder import (
+    RunConfig,
+    find_last_checkpoint,
+    mark_run_folder,
+    remove_unused_run_folder,
+    start_run,
+)
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
 
@@ -49,9 +55,15 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     context = start_run(run, task, config.get("ckpt_path"), first_process(), signals)
     config.ckpt_path = context.checkpoint
     if first_process() and not context.resuming:
-        mark_run_folder(context.folder)
+        try:
+            mark_run_folder(context.folder)
+        except OSError:
+            remove_unused_run_folder(context.folder)
+            raise
     elif first_process() and context.checkpoint is None:
         print(f"no checkpoint in {context.folder} yet: the run begins again, in the same folder", flush=True)
+    if first_process() and context.checkpoint is not None:
+        print(f"resuming from {context.checkpoint}", flush=True)
     return context
 
 

@@ -88,6 +88,7 @@ class AigpCLI(LightningCLI):
         except (Exception, StoppedBySignal):
             if not signals.number:  # after a signal, such an error is that of a process that the signal ended as well
                 raise
+            finish_wandb()  # should the signal have come while that was done
             self.status = report_stop(signals.number, self.context.folder if self.context is not None else None)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
@@ -124,6 +125,7 @@ class AigpCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the run's callbacks, and check that its processes fit those that were started."""
         trainer, config = super().instantiate_trainer(**self._callback_options(), **kwargs), self.config[self.verb]
+        cast("list[Any]", trainer.callbacks).extend(self.callbacks.closing)  # type: ignore[attr-defined]
         check_processes(trainer, config.trainer.sync_batchnorm)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))

@@ -11,7 +11,7 @@ from aigp_lightning.media.render_jobs import confusion_jobs, corner_error_job, c
 from aigp_lightning.types import CornerErrors, CornerMetrics, CurveMetrics, Curves
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from aigp_lightning.media.types import RenderJob
 
@@ -27,7 +27,7 @@ class BestEpochFigures:
         ...         return []
         >>> best = BestEpochFigures()
         >>> for fitness, found in ((0.1, 3), (0.4, 7), (0.2, 5)):
-        ...     best.update([Metrics(fitness, found)])
+        ...     best.update(Metrics(fitness, found))
         >>> best.fitness, int(best.confusion[0, 0]), [job.name for job in best.jobs({0: "gate"})]
         (0.4, 7, ['confusion_matrix.png', 'confusion_matrix_normalized.png'])
     """
@@ -38,15 +38,14 @@ class BestEpochFigures:
         self.confusion: Any = None
         self.corners: CornerErrors | None = None
 
-    def update(self, parts: Iterable[object]) -> None:
+    def update(self, metrics: object) -> None:
         """Keep a validation's figures if it was the best so far.
 
         Args:
-            parts: a module's children; of these, `CurveMetrics` have figures, and corner errors if they are
-                `CornerMetrics` as well.
+            metrics: a module's; `CurveMetrics` have figures, and corner errors if they are `CornerMetrics` as well.
+                Others are passed over.
         """
-        metrics = next((part for part in parts if isinstance(part, CurveMetrics)), None)
-        if metrics is not None and metrics.fitness > self.fitness:
+        if isinstance(metrics, CurveMetrics) and metrics.fitness > self.fitness:
             self.fitness, self.curves, self.confusion = metrics.fitness, metrics.curves(), metrics.confusion
             self.corners = metrics.corner_errors() if isinstance(metrics, CornerMetrics) else None
 

@@ -1,4 +1,4 @@
-"""Asks a module for what pictures need: class names, keypoints, and the kinds of picture that it adds."""
+"""Asks a module for what pictures need: class names, keypoints, metrics, and the kinds of picture that it adds."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def keypoints_of(module: object) -> Keypoints | None:
     """
     found = module.keypoints if isinstance(module, HasKeypoints) else None
     return found if isinstance(found, Keypoints) else None
+
+
+def metrics_of(module: object) -> object:
+    """Return a module's metrics; None for a module without any.
+
+    Example:
+        >>> metrics_of(object()) is None
+        True
+    """
+    # Not by a protocol: torch's modules keep their parts where those do not look from Python 3.12 on.
+    return getattr(module, "metrics", None)
 
 
 def closing_kinds(module: object) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def sink_of(logger: Logger) -> Sink | None:
         >>> sink_of(TensorBoardLogger("logs")).remote, sink_of(CSVLogger("logs"))
         (False, None)
     """
-    return OtherSink(logger) if isinstance(logger, LogsImages) else None
+    return OtherSink(logger) if isinstance(logger, LogsImages) and callable(logger.log_image) else None
 
 
 @sink_of.register(CSVLogger)

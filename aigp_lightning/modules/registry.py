@@ -100,14 +100,19 @@ def rebuild(kind: type[BaseModule], content: dict[str, Any], path: str | Path) -
     """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
 
     Args:
-        kind: its class, whose arguments all have defaults.
+        kind: its class. Where that cannot be built without arguments, as a user's own may, the registered class of its
+            family and task is taken.
         content: see `read_checkpoint`.
         path: where it was read from, for errors.
 
     Raises:
         WeightsError: its weights do not fit its description.
     """
-    module = kind()
+    try:
+        module = kind()
+    except TypeError:
+        metadata = content[METADATA]
+        module = module_class(family_of(metadata), metadata["task"], path)()
     module.on_load_checkpoint(content)
     try:
         module.load_state_dict(content["state_dict"])

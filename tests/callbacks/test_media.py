@@ -412,7 +412,7 @@ def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:
         metrics = Metrics(fitness)
         metrics.confusion = np.full((3, 3), fitness)
         matrices.setdefault(fitness, metrics.confusion)
-        best.update([metrics])
+        best.update(metrics)
     assert best.fitness == 0.4
     assert best.confusion is matrices[0.4]
     again = BestEpochFigures()
@@ -433,7 +433,7 @@ def test_corner_errors_are_of_the_best_epoch_and_survive_a_checkpoint(tmp_path: 
 
     best, errors = BestEpochFigures(), CornerErrors(np.float32([3, 12]), np.float32([1.5, 2.25]), (5.0, 10.0))
     for fitness, found in ((0.1, None), (0.4, errors), (0.2, None)):
-        best.update([metrics(fitness, found)])
+        best.update(metrics(fitness, found))
     torch.save(best.state_dict(), tmp_path / "state.pt")
     again = BestEpochFigures()
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
@@ -454,7 +454,7 @@ def test_without_a_gate_found_the_picture_says_so() -> None:
 
     best = BestEpochFigures()
     assert best.jobs({}, ("corner_error",)) == [], "no validation yet"
-    best.update([SimpleNamespace(fitness=0.0, curves=list, confusion=None, corner_errors=lambda: None)])
+    best.update(SimpleNamespace(fitness=0.0, curves=list, confusion=None, corner_errors=lambda: None))
     assert best.jobs({}) == []
     (job,) = best.jobs({}, ("corner_error",))
     assert (job.kind, job.name) == ("corner_error", "corner_error.png")

@@ -18,6 +18,7 @@ from aigp_lightning.cli.console import is_wanted
 LINES = (
     r"(train|val): \d+ images, \d+ backgrounds, \d+ set aside, \d+ instances",
     r"no checkpoint in .* yet: the run begins again, in the same folder",
+    r"resuming from .*/weights/last\.ckpt",
     r"media\.val_batches is 3; \d+ images make 1 of up to 16\.",
     r"epoch \d+: mosaic closed for the rest of the run",
     r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",
@@ -38,7 +39,7 @@ def foreign(output: str) -> list[str]:
 
 def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: Path) -> None:
     """One after the other in a process that has printed nothing yet."""
-    words = [*small(shapes, tmp_path / "runs"), "--trainer.limit_train_batches", 1]
+    words = small(shapes, tmp_path / "runs")
     best = tmp_path / "runs" / "detect" / "gates" / "weights" / "best.ckpt"
     verbs = [
         ("fit", *words, "--trainer.max_epochs", 1),
@@ -51,6 +52,7 @@ def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: P
     assert status == 0, output
     assert foreign(output) == [], output
     assert output.count("│ all ") == len(verbs)
+    assert output.count("resuming from ") == 1
     assert "epoch 2/2 " in output
 
 
@@ -61,6 +63,10 @@ def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: P
         (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: False, used: False", False),
         (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: True (cuda), used: True", True),
         (lightning.pytorch.trainer.setup, logging.INFO, "Using 16bit Automatic Mixed Precision (AMP)", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "Running in `fast_dev_run` mode: will run …", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "`Trainer(overfit_batches=1)` was configured so 1 …", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "`Trainer.fit` stopped: `max_steps=1` reached.", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "`Trainer.fit` stopped: `max_epochs=1` reached.", False),
         (lightning.pytorch.trainer.setup, logging.WARNING, "a real problem", True),
         (lightning.pytorch.callbacks.early_stopping, logging.INFO, "Metric fitness improved", True),
         (callbacks_setup, logging.INFO, "Seed set to 0", True),

@@ -1,0 +1,60 @@
+"""A file is written whole or left as it was; links, pipes and devices stay what they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import REPO, largest_file
+
+from aigp_lightning.files import write_atomic
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links and /dev are POSIX's")
+
+
+def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "new" / "file", b"one")
+    write_atomic(tmp_path / "new" / "file", b"two", sync=False)
+    assert (tmp_path / "new" / "file").read_bytes() == b"two"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with largest_file(1000), pytest.raises(OSError) as raised:
+        write_atomic(path, bytes(5000))
+    assert raised.value.filename == str(path)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"old")]
+
+
+@posix
+def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    (tmp_path / "early").symlink_to(tmp_path / "there" / "later")
+    for name in ("link", "early"):
+        write_atomic(tmp_path / name, name.encode())
+        assert (tmp_path / name).is_symlink()
+    assert (tmp_path / "there" / "file").read_bytes() == b"link"
+    assert (tmp_path / "there" / "later").read_bytes() == b"early"
+
+
+@posix
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("redirected", [True, False])
+def test_a_device_is_written_to_wherever_it_leads(name: str, redirected: bool, tmp_path: Path) -> None:
+    """To a file that the shell has opened, and to a pipe."""
+    code = (
+        f"from pathlib import Path; from aigp_lightning.files import write_atomic; write_atomic(Path({name!r}), b'x')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    with (tmp_path / "out").open("wb") as file:
+        target = file if redirected else subprocess.PIPE
+        done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=target, check=True)
+    assert ((tmp_path / "out").read_bytes() if redirected else done.stdout) == b"x"
+    assert Path("/dev/stdout").is_symlink()
