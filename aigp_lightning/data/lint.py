@@ -103,7 +103,12 @@ def _goes_round(keypoints: Keypoints) -> bool:
 
 
 def _crossings(objects: KeypointTable) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the objects with four labelled corners not seen from the edge, and True for those that are bow ties."""
+    """Find the objects whose four corners make a bow tie: lines between neighbouring corners cross.
+
+    Returns:
+        Numbers (n,) of the objects that can be judged: all four corners are labelled, and the object is not seen
+        edge-on; and bool (n,), True for those that are bow ties.
+    """
     if not _goes_round(objects.keypoints):
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
     index = np.flatnonzero(objects.complete)
@@ -112,7 +117,7 @@ def _crossings(objects: KeypointTable) -> tuple[NDArray[np.int64], NDArray[np.bo
 
 
 def _no_ring(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
-    """Report that most objects are bow ties: then the order is the data set's, and not a slip."""
+    """Report once for the data set that its corner order is no ring, if the corners of most objects make a bow tie."""
     index, crossed = _crossings(objects)
     if 2 * crossed.sum() > len(index):
         text = (

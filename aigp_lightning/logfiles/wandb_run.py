@@ -223,7 +223,7 @@ def _value(item: Any) -> Any:
 
 
 def _integer(value: Any, otherwise: Number) -> int | Number:
-    """Return a number as an integer, or something else where it is none."""
+    """Convert a value to an integer; returns `otherwise` if it is no number, or NaN or infinite."""
     try:
         return int(value) if isinstance(value, int | float) else otherwise
     except (ValueError, OverflowError):  # NaN, infinity

@@ -105,8 +105,12 @@ def read_about(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
-def load_policy(folder: Path, device: str = "cpu") -> Policy:
+def load_policy(folder: str | Path, device: str = "cpu") -> Policy:
     """Read a model for use, not for further training. Its files are pickles: load only those of people you trust.
+
+    Args:
+        folder: of the model, such as `output/apex_policy/best`.
+        device: to load it to.
 
     Raises:
         WeightsError: a file is cut off, or not SB3's.
@@ -114,7 +118,7 @@ def load_policy(folder: Path, device: str = "cpu") -> Policy:
     return Policy(load_model(folder, None, device), load_statistics(folder, None))
 
 
-def load_model(folder: Path, env: VecEnv | None, device: str, **changed: Any) -> PPO:
+def load_model(folder: str | Path, env: VecEnv | None, device: str, **changed: Any) -> PPO:
     """Read SB3's zip.
 
     Args:
@@ -126,24 +130,29 @@ def load_model(folder: Path, env: VecEnv | None, device: str, **changed: Any) ->
     Raises:
         WeightsError: the file is cut off, not SB3's, or of other spaces or layers.
     """
+    file = Path(folder) / MODEL_FILE
     try:
-        return PPO.load(folder / MODEL_FILE, env=env, device=device, **changed)
+        return PPO.load(file, env=env, device=device, **changed)
     except LOAD_ERRORS as error:
         if "policy kwargs" in str(error):
             raise WeightsError(
-                f"{folder / MODEL_FILE} has other layers than --ppo.net_arch, activation, log_std_init and ortho_init "
+                f"{file} has other layers than --ppo.net_arch, activation, log_std_init and ortho_init "
                 "say; leave these as they were."
             ) from error
-        raise WeightsError(f"{folder / MODEL_FILE} cannot be used: {first_line(error)}") from error
+        raise WeightsError(f"{file} cannot be used: {first_line(error)}") from error
 
 
-def load_statistics(folder: Path, env: VecEnv | None) -> VecNormalize:
+def load_statistics(folder: str | Path, env: VecEnv | None) -> VecNormalize:
     """Read the statistics, and wrap the environments if given.
+
+    Args:
+        folder: of the model.
+        env: environments whose observations are to be normalised; None for use alone.
 
     Raises:
         WeightsError: the file is cut off, or of other observations.
     """
-    file = folder / STATISTICS_FILE
+    file = Path(folder) / STATISTICS_FILE
     try:
         statistics = cast("VecNormalize", pickle.loads(file.read_bytes()))
         if env is not None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from aigp_lightning.policy.models import load_policy
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.policy.models import load_model, load_policy, load_statistics
 
 CART = ("--env.module", "null", "--env.id", "CartPole-v1", "--env.backend", "dummy", "--env.n_envs", 2,
         "--ppo.n_steps", 64, "--ppo.batch_size", 32, "--total_timesteps", 128, "--eval_freq", 0, "--save_freq", 0,
@@ -24,6 +26,17 @@ def carted(tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]
     folder = tmp_path_factory.mktemp("carted") / "run"
     assert run_cli("ppo", "fit", *CART, "--output", folder) == 0
     return folder
+
+
+def test_a_policy_is_read_by_the_name_of_its_folder(raced: Path) -> None:
+    """A script may write the folder as text; each part of a model is found by it."""
+    policy, same = load_policy(str(raced / "last")), load_policy(raced / "last")
+    observations = np.zeros((2, *cast("tuple[int, ...]", policy.model.observation_space.shape)), np.float32)
+    assert np.array_equal(policy(observations), same(observations))
+    assert load_model(str(raced / "last"), None, "cpu").num_timesteps == same.model.num_timesteps > 0
+    assert load_statistics(str(raced / "last"), None).obs_rms.count == same.statistics.obs_rms.count
+    with pytest.raises(WeightsError, match=r"elsewhere.model\.zip cannot be used"):
+        load_policy("elsewhere")
 
 
 @pytest.mark.parametrize("name", ["raced", "carted"])

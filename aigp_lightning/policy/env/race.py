@@ -41,7 +41,9 @@ class State:
 
 
 class Race:
-    """All environments at once. Callers reset those whose episode has ended, see `gym_env.py`.
+    """A race of many drones that are stepped together, each in an environment of its own.
+
+    Callers reset the environments whose episode has ended, see `gym_env.py`.
 
     Args:
         n: environments.
