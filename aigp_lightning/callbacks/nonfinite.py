@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.checkpoints.io import held_aside
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError, RunError, warn_user
 from aigp_lightning.media.snapshot import to_host
@@ -170,7 +171,8 @@ class NonFinite(Callback):
 
     def _advice(self, folder: Path) -> str:
         last, more = folder / LAST, ""
-        kept = f" {last} has the weights of the epoch before." if last.is_file() else ""
+        saved = last.is_file() or held_aside(last).is_file()  # which counts when the run ends
+        kept = f" {last} has the weights of the epoch before." if saved else ""
         if self.action == "skip":
             more = f" More batches of this epoch than --nonfinite.limit {self.limit} allows."
         other = ", or --nonfinite.action skip" if self.action == "stop" else ""

@@ -74,7 +74,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: the disk is not writable; nothing was changed.
         """
         target = Path(path)
-        place = target.with_name(f".{target.name}{NEXT}") if self._holding else target
+        place = held_aside(target) if self._holding else target
         buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError without its number
         torch.save(checkpoint, buffer)
         try:
@@ -111,6 +111,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self._removed.append(Path(path))
             return
         super().remove_checkpoint(path)
+
+
+def held_aside(target: Path) -> Path:
+    """Return where a checkpoint is kept until it counts.
+
+    Args:
+        target: where it will be.
+
+    Example:
+        >>> held_aside(Path("last.ckpt")).name
+        '.last.ckpt.next'
+    """
+    return target.with_name(f".{target.name}{NEXT}")
 
 
 def finish_commit(weights: Path) -> None:

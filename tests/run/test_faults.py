@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from helpers import REPO, draw_squares, small
 from lightning.pytorch.callbacks import Callback
 from wandb.proto.wandb_internal_pb2 import Record
 
+from aigp_lightning.callbacks.media import Media
 from aigp_lightning.data.lost_files import Lost, LostFiles
 from aigp_lightning.errors import RunError
 from aigp_lightning.logfiles.wandb_records import read_records
@@ -364,10 +366,12 @@ def test_too_many_steps_left_out(
 
 
 class FillDisk(Callback):
-    """Somebody else fills the disk, in the second epoch."""
+    """Somebody else fills the disk, in the second epoch, once the first one's pictures are written."""
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.current_epoch == 1:
+            while not all(each.flushed() for each in trainer.callbacks if isinstance(each, Media)):
+                time.sleep(0.01)
             with open(Path(trainer.default_root_dir).parents[2] / "filler", "wb", buffering=0) as file:
                 try:
                     while file.write(bytes(2**20)):
