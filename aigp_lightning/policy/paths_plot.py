@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ DPI = 110
 COLOURS = "viridis"
 FRAME = "#d2491a"
 LOST = "#c01818"
+MARKS = ("x", "o", "^", "s", "D", "v", "+", "p")
+"""Of the places where drones were lost, one a cause."""
+LEGEND_COLUMNS = 3
 NO_GLYPH = "\u25a1"
 """A box instead of a letter that Matplotlib's font lacks."""
 
@@ -44,7 +48,7 @@ def draw_above(file: Path, paths: Sequence[Path3D], title: str) -> None:
 
 
 def above_figure(paths: Sequence[Path3D], title: str) -> Figure:
-    """Build the figure of `draw_above`: axes a track, in each a line collection a path, a line a gate."""
+    """Build the figure of `draw_above`: axes a track, in each a line collection a path, a line a gate, marks."""
     from matplotlib.collections import LineCollection
 
     figure, panels, speeds = _panels(paths, title, "compressed", {})
@@ -55,16 +59,33 @@ def above_figure(paths: Sequence[Path3D], title: str) -> Figure:
         for path in group:
             points, colours = _line(_on_map(path.table[:, :3]), path)
             axes.add_collection(LineCollection(list(points), array=colours, cmap=COLOURS, norm=speeds, linewidth=1.2))
-            if path.success is False:
-                end = _on_map(path.table[-1, :3])
-                axes.plot(*end, "x", color=LOST)
-                axes.annotate(_readable(path.cause), end, color=LOST, xytext=(4, -10), textcoords="offset points",
-                              parse_math=False)  # fmt: skip
         axes.set(xlabel="east, m", ylabel="north, m", aspect="equal")
         axes.autoscale_view()
         axes.grid(alpha=0.3)
+    _mark_lost(figure, panels)
     _speed_scale(figure, [axes for axes, _ in panels], speeds)
     return figure
+
+
+def _mark_lost(figure: Figure, panels: list[tuple[Any, list[Path3D]]]) -> None:
+    """Mark where drones were lost; one legend says each mark's cause and number, the most frequent first."""
+    causes = Counter(path.cause for _, group in panels for path in group if path.success is False).most_common()
+    marks = []
+    for row, (cause, times) in enumerate(causes):
+        looks: dict[str, Any] = {"marker": MARKS[row % len(MARKS)], "linestyle": "none", "color": LOST}
+        for axes, group in panels:
+            ends = [_on_map(path.table[-1, :3]) for path in group if path.success is False and path.cause == cause]
+            if ends:
+                marked = axes.plot(*np.array(ends).T, fillstyle="none", markersize=7, zorder=4, **looks)
+        marks.append((marked[0], f"{_readable(cause) or 'no cause given'}: {times}"))
+    if not marks:
+        return
+    legend = figure.legend(
+        [mark for mark, _ in marks], [str(row) for row in range(len(marks))], loc="outside lower center",
+        ncols=LEGEND_COLUMNS, frameon=False, handletextpad=0.2,
+    )  # fmt: skip
+    for text, (_, words) in zip(legend.get_texts(), marks, strict=True):
+        text.set(text=words, parse_math=False, color=LOST)  # later, as Matplotlib leaves out names that begin with "_"
 
 
 def draw_3d(file: Path, paths: Sequence[Path3D], title: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from aigp_lightning.policy.paths_plot import FRAME, LOST, PANELS, above_figure, draw_3d, draw_above, space_figure
@@ -48,7 +49,12 @@ def test_colours_are_the_speeds_of_all_paths_on_one_scale() -> None:
     assert all((line.norm.vmin, line.norm.vmax) == (0, 8) for line in lines)
 
 
-def test_a_lost_drone_has_its_cause_where_it_ended() -> None:
+def causes(figure: Figure) -> list[str]:
+    """Words of the legend, none without one."""
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_a_lost_drone_has_a_mark_where_it_ended_and_its_cause_in_the_legend() -> None:
     """None for one that finished, and none where the environment does not say."""
     figure = above_figure(
         [path(0, 0, success=False, cause="hit $a$ gate"), path(0, 0, success=True), path(0, 0)], "best"
@@ -57,8 +63,25 @@ def test_a_lost_drone_has_its_cause_where_it_ended() -> None:
     (cross,) = axes.lines
     assert cross.get_xydata().tolist() == [[0, 19]]
     assert (cross.get_marker(), to_rgb(cross.get_color())) == ("x", to_rgb(LOST))
-    assert [text.get_text() for text in axes.texts] == ["hit $a$ gate"]
+    assert causes(figure) == ["hit $a$ gate: 1"]
     assert len(axes.collections) == 3
+    assert causes(above_figure([path(0, 0, success=True), path(0, 0)], "best")) == []
+
+
+def test_each_cause_has_its_own_mark_on_all_tracks() -> None:
+    """The most frequent first; no words lie on the paths or on each other."""
+    ends = [(0, "bounds"), (0, "_hit"), (0, "bounds"), (1, ""), (1, "bounds"), (1, "_hit")]
+    figure = above_figure([path(env, env, success=False, cause=cause) for env, cause in ends], "best")
+    assert causes(figure) == ["bounds: 3", "_hit: 2", "no cause given: 1"]
+    first, second = ([line for line in axes.lines if to_rgb(line.get_color()) == to_rgb(LOST)]
+                     for axes in figure.axes[:2])  # fmt: skip
+    assert [(line.get_marker(), len(line.get_xdata())) for line in first] == [("x", 2), ("o", 1)]
+    assert [(line.get_marker(), len(line.get_xdata())) for line in second] == [("x", 1), ("o", 1), ("^", 1)]
+    assert [line.get_marker() for line in figure.legends[0].get_lines()] == ["x", "o", "^"]
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.y0 >= 0
+    assert all(box.y1 < axes.xaxis.label.get_window_extent().y0 for axes in figure.axes[:2])
 
 
 def test_paths_of_one_track_share_a_panel() -> None:

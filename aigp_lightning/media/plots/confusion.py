@@ -18,6 +18,7 @@ from aigp_lightning.media.plots.charts import (
     add_axes,
     count_colours,
     new_figure,
+    number,
     pixels,
     told_apart,
     unit,
@@ -70,9 +71,11 @@ def confusion_figure(matrix: NDArray[Any], names: Mapping[int, str], normalize: 
     labels = [*told_apart([names.get(index, str(index)) for index in range(rows - 1)], points, NAME_ROOM), "background"]
     margin = math.ceil(widest(labels, points))
     upright = margin > side / rows - 4
-    left, top = margin + 60, 55
-    figure = new_figure(max(left + side + 150, 480), top + side + (margin if upright else 25) + 55)
     title = "Confusion matrix, parts of each true class" if normalize else "Confusion matrix, counts"
+    if widest([title], NORMAL) > side:
+        title = title.replace(", ", "\n")
+    left, top = margin + 60, 55 + 22 * title.count("\n")
+    figure = new_figure(max(left + side + 175, 480), top + side + (margin if upright else 25) + 55)
     axes = add_axes(figure, (left, top, side, side), title, ("True", "Predicted"))
     shown = _pooled(np.ma.masked_equal(values, 0))
     extent = (-0.5, rows - 0.5, rows - 0.5, -0.5)  # in cells, also where there are more of them than pixels
@@ -80,10 +83,21 @@ def confusion_figure(matrix: NDArray[Any], names: Mapping[int, str], normalize: 
     _name_ticks(axes, labels, points, upright, side)
     if rows <= NUMBERED:
         _numbers(axes, values, norm, normalize, side // rows)
-    scale = add_axes(figure, (left + side + 30, top, 24, side))
-    figure.colorbar(image, cax=scale).outline.set_visible(False)
-    scale.tick_params(labelsize=SMALL, color=EDGE, labelcolor=INK)
+    _scale(figure, image, (left + side + 30, top, 24, side), normalize)
     return figure
+
+
+def _scale(figure: Figure, image: Any, box: tuple[float, float, float, float], normalize: bool) -> None:
+    """Draw the colours' values beside the matrix: whole numbers for counts, and a word where it is not linear."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=not normalize)
+    scale = add_axes(figure, box)
+    bar = figure.colorbar(image, cax=scale, ticks=ticks, format=FuncFormatter(lambda value, _: number(value)))
+    bar.outline.set_visible(False)
+    if not normalize:
+        bar.set_label("square root scale", fontsize=SMALL, color=INK)
+    scale.tick_params(labelsize=SMALL, color=EDGE, labelcolor=INK)
 
 
 def _pooled(values: Any) -> Any:

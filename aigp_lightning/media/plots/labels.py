@@ -33,9 +33,13 @@ BARS = 40
 """More classes than this are summed up in one bar."""
 NAME_ROOM = 320
 """Most pixels of a class's name beside its bar."""
+FEW, FLAT = 7, 60
+"""So many bars or fewer are above the other plots, each this high; pixels."""
 BINS = 64
-OVERLAID = 500
+OVERLAID = 300
 """Boxes drawn over each other."""
+OPAQUE, FAINTEST = 30, 0.2
+"""With more boxes than this, their lines let others shine through; the least opacity."""
 SIDE = 384
 """Of the square plots, pixels."""
 PAIR_BINS, PAIR_SIDE, PAIR_GAP = 48, 240, 20
@@ -57,7 +61,7 @@ def draw_labels(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str
 
     Example:
         >>> draw_labels(np.array([0]), np.array([[0.5, 0.5, 0.2, 0.1]]), {0: "gate"}).shape
-        (1050, 1650, 3)
+        (1175, 1045, 3)
     """
     return pixels(labels_figure(cls, bboxes, names))
 
@@ -66,9 +70,13 @@ def labels_figure(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, s
     """Build the figure of `draw_labels`: axes of the classes, the overlaid boxes, the centres, the sizes, the areas."""
     if not len(cls):
         return notice(NONE)
-    figure = new_figure(1650, 1050)
-    left, right, upper, lower = 725, 1225, 50, 560
-    _bars(figure, np.asarray(cls).astype(np.int64), names)
+    ids, numbers = _counted(np.asarray(cls).astype(np.int64), names)
+    # A column of few bars would leave most of the page's left side empty: they are above the others then.
+    few = len(ids) <= FEW
+    left, upper = (100, 115 + FLAT * len(ids)) if few else (725, 50)
+    right, lower = left + SIDE + 116, upper + SIDE + 126
+    figure = new_figure(right + SIDE + (61 if few else 41), lower + SIDE + 106)
+    _bars(figure, ids, numbers, names, (figure.bbox.width - 25, FLAT * len(ids)) if few else (625, 960))
     _overlay(add_axes(figure, (left, upper, SIDE, SIDE), "boxes, their centres on one point"), cls, bboxes)
     centres = add_axes(figure, (right, upper, SIDE, SIDE), "centres", ("x", "y"))
     _heat_map(centres, counts(bboxes[:, 1], bboxes[:, 0], BINS))
@@ -150,22 +158,33 @@ def _histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.02 * max(int(heights.max()), 1)))
 
 
-def _bars(figure: Figure, cls: NDArray[np.int64], names: Mapping[int, str]) -> None:
-    """Draw one bar a class; of many classes the most frequent, and one bar for the rest."""
-    ids, numbers = _counted(cls, names)
+def _bars(
+    figure: Figure, ids: NDArray[np.int64], numbers: NDArray[np.int64], names: Mapping[int, str],
+    room: tuple[float, float],
+) -> None:  # fmt: skip
+    """Draw one bar a class; of many classes the most frequent, and one bar for the rest.
+
+    Args:
+        figure: the page.
+        ids: (C,) class ids.
+        numbers: (C,) objects of each.
+        names: class names by id.
+        room: where the numbers beside the bars end, from the page's left edge, and the height of all bars; pixels.
+    """
+    total = int(numbers.sum())
+    title = f"{total:,} objects, {len(ids)} class{'es' * (len(ids) > 1)}"
     labels = [names.get(index, str(index)) for index in ids.tolist()]
     colours: list[Any] = [unit(class_colour(index)) for index in ids.tolist()]
     if len(ids) > BARS:
         order = np.argsort(-numbers, kind="stable")[: BARS - 1].tolist()
         labels = [*(labels[row] for row in order), f"{len(ids) - len(order)} others"]
         colours = [*(colours[row] for row in order), EDGE]
-        numbers = np.append(numbers[order], len(cls) - numbers[order].sum())
+        numbers = np.append(numbers[order], total - numbers[order].sum())
     points = SMALL if len(numbers) > 20 else NORMAL  # noqa: PLR2004
     labels = told_apart(labels, points, NAME_ROOM)
     written = [f"{count:,}" for count in numbers.tolist()]
     left = 30 + round(widest(labels, points))
-    width, height = 625 - round(widest(written, points)) - left, round(min(960, 90 * len(numbers)))
-    title = f"{len(cls):,} objects, {len(ids)} class{'es' * (len(ids) > 1)}"
+    width, height = room[0] - round(widest(written, points)) - left, room[1]
     axes = add_axes(figure, (left, 50, width, height), title)
     rows, most = np.arange(len(numbers)), max(int(numbers.max()), 1)
     axes.barh(rows, numbers, 0.72, color=colours)
@@ -195,6 +214,7 @@ def _overlay(axes: Axes, cls: NDArray[Any], bboxes: NDArray[Any]) -> None:
     centred = np.concatenate((np.full((len(rows), 2), 0.5), np.clip(bboxes[rows, 2:], 0, 1)), axis=1)
     corners = xywh_to_xyxy(centred)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
     colours = [unit(class_colour(int(label))) for label in np.asarray(cls)[rows].tolist()]
-    outlines = PolyCollection(list(corners), facecolors="none", edgecolors=colours, linewidths=0.6, antialiaseds=False)
+    opacity = min(1.0, max(OPAQUE / len(rows), FAINTEST))
+    outlines = PolyCollection(list(corners), facecolors="none", edgecolors=colours, linewidths=0.6, alpha=opacity)
     axes.add_collection(outlines, autolim=False)
     axes.set(xlim=(0, 1), ylim=(1, 0), xticks=(), yticks=())

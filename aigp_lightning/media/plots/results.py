@@ -40,6 +40,8 @@ SIGMA = 3.0
 """Of the smoothing, epochs, as in Ultralytics' plot."""
 MARKED = 40
 """With more epochs than this, points have no dots."""
+WIDER = 1.5
+"""What a line has more than the one that is drawn over it, points."""
 
 
 def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]:
@@ -125,7 +127,7 @@ def _value(text: str | float | None) -> float:
 
 
 def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) -> None:
-    """Plot one column with its smoothing, or several without."""
+    """Plot one column with its smoothing, or several without: the first the widest, so that equal ones show."""
     from matplotlib.ticker import MaxNLocator
 
     every = np.concatenate([values[np.isfinite(values)] for values in series.values()])
@@ -141,8 +143,10 @@ def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) 
         known = np.isfinite(values) & np.isfinite(epochs)
         x, y = epochs[known], values[known]
         style = "-" if alone else STYLES[row % 4]
-        dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if len(x) <= MARKED else {}
-        axes.plot(x, y, color=colour, linewidth=1.3, linestyle=style, clip_on=False, **dots)
+        wider = WIDER * min(len(series) - 1 - row, len(STYLES) - 1)
+        dotted = len(x) <= (MARKED if alone else 1)  # dots would hide the styles of lines that lie on each other
+        dots: dict[str, Any] = {"marker": "o", "markersize": 2.8 + wider} if dotted else {}
+        axes.plot(x, y, color=colour, linewidth=1.3 + wider, linestyle=style, clip_on=False, **dots)
         if alone and len(x) > 2:  # noqa: PLR2004
             axes.plot(x, gaussian(y), color=unit(line_colour(5)), linewidth=2, linestyle=STYLES[3])
 

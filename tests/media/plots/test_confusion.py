@@ -120,6 +120,32 @@ def test_the_scale_is_that_of_the_values() -> None:
         assert len(scale.get_yticks()) >= 3
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 400])
+def test_ticks_of_counts_are_whole_and_their_scale_is_said(most: int) -> None:
+    counts, parts = (confusion_figure(np.diag([most, 1, 0]), NAMES, normalize) for normalize in (False, True))
+    for figure in (counts, parts):
+        figure.canvas.draw()
+        assert_white_border(np.asarray(figure.canvas.buffer_rgba())[..., :3], 4)  # type: ignore[attr-defined]
+    ticks = labels(counts.axes[1], "y")
+    assert len(ticks) >= 2
+    assert all(tick.isdecimal() for tick in ticks)
+    assert counts.axes[1].get_ylabel() == "square root scale"
+    assert labels(parts.axes[1], "y") == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert parts.axes[1].get_ylabel() == ""
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("rows", [2, 3, 4])
+def test_the_title_of_a_small_matrix_ends_before_the_scale(rows: int, normalize: bool) -> None:
+    figure = confusion_figure(np.eye(rows), NAMES, normalize)
+    figure.canvas.draw()
+    axes, scale = figure.axes
+    title = axes._left_title.get_window_extent()  # type: ignore[attr-defined]
+    assert title.x0 == pytest.approx(axes.bbox.x0, abs=3)
+    assert title.x1 < scale.bbox.x0
+    assert title.y1 < figure.bbox.height - 8
+
+
 def test_empty_matrix_is_white() -> None:
     for normalize in (False, True):
         assert (cells(confusion_figure(np.zeros((4, 4), int), NAMES, normalize), 4) == 255).all()

@@ -92,7 +92,10 @@ def test_best_value_in_the_legend_is_ultralytics() -> None:
     np.testing.assert_allclose(smooth(values), theirs(values, 0.1), atol=1e-12)
     peak = Curves("", ("a",), X, *[np.exp(-((X[None] - 0.4) ** 2) / 0.1)] * 4, np.float32([0.5]))
     best = smooth(peak.f1[0])
-    assert legend(curve_figure(peak, "F1")) == [f"all classes {best.max():.2f} at {X[best.argmax()]:.3f}", "a"]
+    ending = f"(smoothed) {best.max():.2f} at {X[best.argmax()]:.3f}"
+    assert legend(curve_figure(peak, "F1")) == [f"a {ending}", "a"]
+    two = Curves("", ("a", "b"), X, *[np.repeat(peak.f1, 2, 0)] * 4, np.float32([0.5, 0.5]))
+    assert legend(curve_figure(two, "F1")) == [f"all classes {ending}", "a", "b"]
     assert X[best.argmax()] == pytest.approx(0.4, abs=0.002)
 
 
@@ -103,6 +106,36 @@ def test_legend_says_the_average_precisions() -> None:
     assert legend(figure) == ["all classes 0.188 mAP@0.5", "class 0 0.250", "class 1 0.125"]
     shown = [to_rgb(line.get_color()) for line in figure.legends[0].get_lines()]
     assert shown == [to_rgb(INK), unit(line_colour(0)), unit(line_colour(1))]
+
+
+def test_a_single_class_is_not_hidden_under_the_mean() -> None:
+    """One line where both are the same; where the mean is smoothed, the class's own above it."""
+    figure = curve_figure(straight(1, ("gate",)), "PR")
+    (line,) = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), straight(1).pr[0])
+    assert legend(figure) == [f"gate {straight(1).ap50[0]:.3f} mAP@0.5"]
+    own, mean = curve_figure(straight(1, ("gate",)), "F1").axes[0].lines
+    np.testing.assert_array_equal(own.get_ydata(), straight(1).f1[0])
+    assert own.get_zorder() > mean.get_zorder()
+    assert to_rgb(own.get_color()) == unit(line_colour(0))
+    assert (np.abs(draw_curve(straight(1), "F1").astype(int) - line_colour(0)).max(-1) < 12).sum() > 500
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 20, 21])
+def test_the_legend_takes_no_more_room_than_it_needs(count: int) -> None:
+    """Few lines below the axes, more of them beside, and the page ends where the legend does."""
+    for which in ("PR", "F1"):
+        figure = curve_figure(straight(count), which)  # type: ignore[arg-type]
+        figure.canvas.draw()
+        box, label = figure.legends[0].get_window_extent(), figure.axes[0].xaxis.label.get_window_extent()
+        if 5 < count <= 20:
+            assert box.x0 > LEFT + WIDTH
+            assert 5 < figure.bbox.width - box.x1 < 35
+        else:
+            assert figure.bbox.width == LEFT + WIDTH + 40
+            assert 0 < box.y0 < 25
+            assert 5 < label.y0 - box.y1 < 30
+            assert box.x1 < figure.bbox.width - 5
 
 
 def test_no_classes_is_a_picture_that_says_so() -> None:

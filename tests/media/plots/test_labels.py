@@ -52,17 +52,31 @@ def test_bars_are_as_long_as_their_counts() -> None:
 
 
 def test_bars_are_drawn_where_they_are_said_to_be() -> None:
-    drawn = draw_labels(np.repeat([0, 1, 2], [30, 60, 15]), boxes(105), NAMES)[:, :640]
+    drawn = draw_labels(np.repeat([0, 1, 2], [30, 60, 15]), boxes(105), NAMES)[:240]
     found = [np.argwhere((drawn == class_colour(index)).all(-1)) for index in range(3)]
     lengths = np.array([np.ptp(pixels[:, 1]) + 1 for pixels in found])
     np.testing.assert_allclose(lengths / lengths[1], [0.5, 1, 0.25], atol=0.01)
-    np.testing.assert_allclose([pixels[:, 0].mean() for pixels in found], [94.5, 184.5, 274.5], atol=1)
+    np.testing.assert_allclose([pixels[:, 0].mean() for pixels in found], [79.5, 139.5, 199.5], atol=1)
 
 
 def test_a_class_without_objects_and_one_without_a_name_have_their_rows() -> None:
     assert bars(labels_figure(np.array([1, 7]), boxes(2), NAMES)) == [
         ("gate", 0, colour(0), "0"), ("pole", 1, colour(1), "1"), ("net", 0, colour(2), "0"), ("7", 1, colour(7), "1"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [1, 4, 7, 8, 40])
+def test_no_part_of_the_page_is_left_empty(classes: int) -> None:
+    """Bars take the page's height beside the other plots, or, few of them, its width above."""
+    figure = labels_figure(np.arange(classes), boxes(classes), {})
+    bars, *others = (axes.bbox for axes in figure.axes)
+    if classes <= 7:
+        assert bars.width > 0.85 * figure.bbox.width
+        assert bars.y0 > max(box.y1 for box in others)
+        assert figure.bbox.width - max(box.x1 for box in others) < 80
+    else:
+        assert bars.height > 0.9 * figure.bbox.height
+        assert bars.x1 < min(box.x0 for box in others)
 
 
 def test_many_classes_are_summed_up_in_a_last_bar() -> None:
@@ -101,7 +115,8 @@ def test_heat_maps_count_the_labels_where_they_are() -> None:
 def test_heat_maps_are_darkest_where_the_labels_are() -> None:
     """The same on the page's pixels: white without labels, light where they are rare."""
     many, few = boxes(50, 0.8, 0.1, 0.3, 0.6), boxes(5, 0.2, 0.7, 0.9, 0.1)
-    drawn = draw_labels(np.zeros(55, int), np.concatenate((many, few)), NAMES).astype(int).sum(-1)
+    names = {index: str(index) for index in range(module.FEW + 1)}
+    drawn = draw_labels(np.zeros(55, int), np.concatenate((many, few)), names).astype(int).sum(-1)
     side = module.SIDE
     for left, top, dark, rare in ((1225, 50, (0.8, 0.1), (0.2, 0.7)), (725, 560, (0.3, 1 - 0.6), (0.9, 1 - 0.1))):
         plot = drawn[top + 3 : top + side - 3, left + 3 : left + side - 3]
@@ -143,6 +158,24 @@ def test_the_overlay_is_a_sample_with_the_large_boxes_behind() -> None:
     areas = (corners.max(1) - corners.min(1)).prod(1)
     assert len(areas) == module.OVERLAID
     assert (np.diff(areas) <= 1e-9).all()
+
+
+def test_many_overlaid_boxes_let_others_shine_through() -> None:
+    """Few are opaque; of many of gates' sizes the page shows more and less crowded places, and white between them."""
+    sizes = np.exp(np.random.default_rng(0).normal(-1.6, 0.6, (592, 1)).repeat(2, 1)).clip(0.03, 0.9)
+    figures = [
+        labels_figure(np.zeros(count, int), np.concatenate((np.full((count, 2), 0.5), sizes[:count]), 1), {0: "gate"})
+        for count in (20, 592)
+    ]
+    few, many = (figure.axes[1].collections[0] for figure in figures)
+    assert few.get_alpha() == 1
+    assert many.get_alpha() == module.FAINTEST
+    figures[1].canvas.draw()
+    picture = np.asarray(figures[1].canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+    box = figures[1].axes[1].bbox
+    middle = picture[round(figures[1].bbox.height - (box.y0 + box.y1) / 2), round(box.x0) + 3 : round(box.x1) - 3]
+    assert len(np.unique(middle, axis=0)) > 20
+    assert (middle == 255).all(-1).mean() > 0.2
 
 
 def test_correlogram_pairs_columns_across_with_rows_up() -> None:
@@ -220,7 +253,11 @@ def test_names_of_any_script_and_length_leave_room_for_bars(
         assert [word.get_text() for word in words][::2] == ["0: □□", "$x_1$"]
     assert axes.bbox.width > 200
     assert max(word.get_window_extent().x1 for word in words) < axes.bbox.x0 - 2
-    assert max(text.get_window_extent().x1 for text in axes.texts) < figure.axes[1].bbox.x0 - 40
+    if names is ODD:
+        assert max(text.get_window_extent().x1 for text in axes.texts) < figure.bbox.width - 10
+        assert axes.bbox.y0 > figure.axes[1].bbox.y1 + 40
+    else:
+        assert max(text.get_window_extent().x1 for text in axes.texts) < figure.axes[1].bbox.x0 - 40
     assert overlapping(figure, words) == []
     assert_white_border(np.asarray(figure.canvas.buffer_rgba())[..., :3])  # type: ignore[attr-defined]
     assert capfd.readouterr() == ("", "")

@@ -212,6 +212,17 @@ def test_learning_rates_share_a_plot_and_have_names_in_their_colours() -> None:
     assert len({str(line._dash_pattern) for line in axes.lines}) == 2
 
 
+def test_equal_learning_rates_are_all_seen() -> None:
+    """Each is wider than the next one, which lies over it, and has gaps: on the page are the colours of all three."""
+    table = [{"epoch": epoch, **{f"lr/pg{group}": 0.1 / epoch for group in range(3)}} for epoch in range(1, 11)]
+    (axes,) = results_figure(table).axes
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths == sorted(set(widths), reverse=True)
+    inside = draw_results(table)[90 : 45 + module.HEIGHT, module.GAP[0] - 20 :][:, : module.WIDTH].astype(int)
+    for row in range(3):
+        assert (np.abs(inside - line_colour(row)).max(-1) < 12).sum() > 50
+
+
 def test_smoothing_is_the_normal_distribution() -> None:
     from scipy.ndimage import gaussian_filter1d
 
