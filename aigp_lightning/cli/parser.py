@@ -6,6 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
+EXAMPLES = {
+    "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
+    "validate": "validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt",
+    "test": "test --config configs/detector.yaml --model.weights best.pt --run.json metrics.json",
+    "predict": "predict --config configs/detector.yaml --ckpt_path best.ckpt --data.source pictures/",
+}
+"""A call of each of Lightning's verbs, for its help."""
 Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")

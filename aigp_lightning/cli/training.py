@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
-from aigp_lightning.cli.parser import StrictParser
+from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_trained
 from aigp_lightning.cli.report import print_report, report_stop, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
@@ -36,12 +36,6 @@ from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
-EXAMPLES = {
-    "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
-    "validate": "validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt",
-    "test": "test --config configs/detector.yaml --model.weights best.pt --run.json metrics.json",
-    "predict": "predict --config configs/detector.yaml --ckpt_path best.ckpt --data.source pictures/",
-}
 PROGRAM = "python -m aigp_lightning"
 CLI = TypeVar("CLI", bound="AigpCLI")
 
