@@ -23,6 +23,16 @@ class BestWeights(Callback):
 
     A family without such a form has the checkpoint alone. Our command line puts it behind the callbacks that save,
     whose checkpoints it reads.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
+        >>> from aigp_lightning.checkpoints.io import AtomicCheckpointIO
+        >>> store = AtomicCheckpointIO()
+        >>> trainer = pl.Trainer(accelerator="cpu", logger=False, plugins=[store], callbacks=[LastCheckpoint(store)])
+        >>> trainer.callbacks.append(BestWeights())  # given to the trainer, it would go before those that save
+        >>> [type(callback).__name__ for callback in trainer.callbacks[-2:]]
+        ['LastCheckpoint', 'BestWeights']
     """
 
     def __init__(self) -> None:

@@ -25,6 +25,18 @@ class EMA(WeightAveraging):
     Args:
         decay: what the decay approaches, 0…1.
         tau: steps of the ramp.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> from lightning.pytorch.demos.boring_classes import BoringModel
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> ema = EMA(decay=1.0, tau=1e-6)  # the average of the first weights alone
+        >>> trainer = pl.Trainer(accelerator="cpu", max_steps=2, callbacks=[ema], enable_model_summary=False, **quiet)
+        >>> module = BoringModel()
+        >>> before = module.layer.weight.detach().clone()
+        >>> trainer.fit(module)
+        >>> torch.equal(module.layer.weight, before)
+        True
     """
 
     def __init__(self, decay: float = 0.9999, tau: float = 2000.0) -> None:

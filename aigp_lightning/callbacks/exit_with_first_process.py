@@ -20,6 +20,13 @@ class ExitWithFirstProcess(Callback):
 
     Lightning's launcher kills all when one that it started has died, but nobody looks after the launcher itself, and a
     process that waits for it on a GPU would do so until `--ddp.timeout`. torchrun and SLURM look after all.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> quiet = {"logger": False, "enable_checkpointing": False}
+        >>> trainer = pl.Trainer(accelerator="cpu", devices=1, callbacks=[ExitWithFirstProcess()], **quiet)
+        >>> any(isinstance(callback, ExitWithFirstProcess) for callback in trainer.callbacks)
+        True
     """
 
     def __init__(self) -> None:

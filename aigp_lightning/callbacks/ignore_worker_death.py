@@ -18,6 +18,14 @@ class IgnoreWorkerDeath(Callback):
     Torch raises out of a signal's handler, wherever the main thread is: a second dead process would end the writing of
     `best.pt` or the pictures in flight half way. The callback goes first. Loaders of a later run in this process
     notice a dead worker when they next wait for it, as they do on Windows.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> from aigp_lightning.callbacks.nonfinite import NonFinite
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> trainer = pl.Trainer(accelerator="cpu", callbacks=[IgnoreWorkerDeath(), NonFinite()], **quiet)
+        >>> type(trainer.callbacks[0]).__name__
+        'IgnoreWorkerDeath'
     """
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

@@ -31,6 +31,22 @@ class LastCheckpoint(Checkpoint):
 
     Args:
         store: the trainer's; it keeps checkpoints aside meanwhile.
+
+    Example:
+        >>> import tempfile
+        >>> import lightning.pytorch as pl
+        >>> from lightning.pytorch.demos.boring_classes import BoringModel
+        >>> from aigp_lightning.checkpoints.io import AtomicCheckpointIO
+        >>> store = AtomicCheckpointIO()
+        >>> quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer = pl.Trainer(
+        ...         accelerator="cpu", max_epochs=1, limit_train_batches=1, limit_val_batches=0, default_root_dir=folder,
+        ...         plugins=[store], callbacks=[LastCheckpoint(store)], **quiet,
+        ...     )
+        ...     trainer.fit(BoringModel())
+        ...     (Path(folder) / LAST).is_file()
+        True
     """
 
     def __init__(self, store: AtomicCheckpointIO) -> None:

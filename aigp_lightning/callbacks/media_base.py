@@ -52,6 +52,11 @@ class MediaBase:
 
     Raises:
         ConfigError: an option is out of its range, or val_select and val_files do not go together.
+
+    Example:
+        >>> media = MediaBase(val_files=["gates/*.jpg"], private="secret/", max_mb=50)
+        >>> media.val.select, media.flushed(), media.status()
+        ('files', True, None)
     """
 
     def __init__(

@@ -55,6 +55,16 @@ class NonFinite(Callback):
     Args:
         action: stop the run, or skip the step.
         limit: with skip, most batches an epoch that may be bad; one more ends the run.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> from lightning.pytorch.demos.boring_classes import BoringModel
+        >>> check = NonFinite("skip", limit=3)
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> trainer = pl.Trainer(accelerator="cpu", max_steps=2, callbacks=[check], enable_model_summary=False, **quiet)
+        >>> trainer.fit(BoringModel())
+        >>> check.bad_batches
+        0
     """
 
     def __init__(self, action: Literal["stop", "skip"] = "stop", limit: int = 10) -> None:

@@ -35,6 +35,20 @@ class Results(Callback):
     Args:
         filename: file in the run folder.
         print_lines: print a line an epoch as well.
+
+    Example:
+        >>> import tempfile
+        >>> import lightning.pytorch as pl
+        >>> from lightning.pytorch.demos.boring_classes import BoringModel
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer = pl.Trainer(
+        ...         accelerator="cpu", max_epochs=2, limit_train_batches=1, limit_val_batches=0, default_root_dir=folder,
+        ...         callbacks=[Results(print_lines=False)], enable_model_summary=False, **quiet,
+        ...     )
+        ...     trainer.fit(BoringModel())
+        ...     [row["epoch"] for row in read_rows(Path(folder) / "results.csv")]
+        ['1', '2']
     """
 
     def __init__(self, filename: str = "results.csv", print_lines: bool = True) -> None:
@@ -133,7 +147,17 @@ def _words(metrics: dict[str, float]) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a results file; a last line that a kill has cut off is left out."""
+    """Read the rows of a results file; a last line that a kill has cut off is left out.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "results.csv"
+        ...     with path.open("w") as file:
+        ...         print("epoch,val/loss", "1,0.5", "2,0.", sep=chr(10), end="", file=file)
+        ...     read_rows(path)
+        [{'epoch': '1', 'val/loss': '0.5'}]
+    """
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(line for line in file if line.endswith("\n")))
 

@@ -19,6 +19,17 @@ class SaveConfig(Callback):
 
     Args:
         text: the configuration, as YAML.
+
+    Example:
+        >>> import tempfile
+        >>> import lightning.pytorch as pl
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     callback = SaveConfig("seed_everything: 0")
+        ...     trainer = pl.Trainer(default_root_dir=folder, callbacks=[callback], **quiet)
+        ...     callback.on_fit_start(trainer, pl.LightningModule())  # as `trainer.fit` calls it
+        ...     (Path(folder) / CONFIG_FILE).read_text()
+        'seed_everything: 0'
     """
 
     def __init__(self, text: str) -> None:

@@ -22,6 +22,14 @@ class StopOnSignal(Callback):
 
     Args:
         signals: handles them.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        >>> with SignalHandler() as signals:
+        ...     trainer = pl.Trainer(callbacks=[StopOnSignal(signals)], **quiet)
+        ...     signals.number  # none was received
+        0
     """
 
     def __init__(self, signals: SignalHandler) -> None:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 
 class SyncRunFolder(Callback):
-    """Gives processes that were started beside the first one, by torchrun or SLURM, the run folder that it chose."""
+    """Gives processes that were started beside the first one, by torchrun or SLURM, the run folder that it chose.
+
+    Example:
+        >>> import lightning.pytorch as pl
+        >>> quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        >>> trainer = pl.Trainer(default_root_dir="run", devices=1, callbacks=[SyncRunFolder()], **quiet)
+        >>> SyncRunFolder().setup(trainer, pl.LightningModule(), "fit")  # as `trainer.fit` calls it
+        >>> trainer.default_root_dir
+        'run'
+    """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Receive the first process's folder."""

@@ -36,6 +36,11 @@ class BaseModule(pl.LightningModule):
         conf: lowest confidence that validation keeps, 0…1.
         predict_conf: lowest confidence that `predict` keeps, 0…1.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
+
+    Example:
+        >>> module = BaseModule()  # the example of `registry.register` is a whole family
+        >>> module.preprocess_batch({"img": torch.full((1, 3, 4, 4), 255)})["img"].max().item()
+        1.0
     """
 
     family: str = ""

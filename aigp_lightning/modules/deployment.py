@@ -25,6 +25,13 @@ class ExportGraph:
         scores: channels of that tensor that hold confidences, 0…1; the others hold pixels.
         axes: names of the tensor's axes that depend on the image's size, by their number.
         metadata: what the file says of itself.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Conv2d(3, 5, 1)
+        >>> graph = ExportGraph(network, network, scores=[4], axes={0: "batch"}, metadata={"names": {0: "gate"}})
+        >>> graph.reference(torch.zeros(1, 3, 8, 8)).shape[1]
+        5
     """
 
     network: nn.Module
@@ -41,6 +48,13 @@ class Deployment(Protocol):
         formats: what `export` may write: `onnx`, `torchscript`; any other is the suffix of the family's own weights
             file, without the dot.
         stride: sides of the network's input are multiples of this, pixels.
+
+    Example:
+        >>> class Portable(Deployment):  # a whole one has the methods below, too
+        ...     formats = ("onnx", "bin")
+        ...     stride = 8
+        >>> Portable().stride
+        8
     """
 
     formats: tuple[str, ...]

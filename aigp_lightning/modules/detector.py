@@ -34,6 +34,10 @@ class LossGains:
         box: box overlap (CIoU).
         cls: classification.
         dfl: distribution of the box sides.
+
+    Example:
+        >>> LossGains(box=5.0).dfl
+        1.5
     """
 
     box: float = 7.5
@@ -61,12 +65,9 @@ class DetectorModule(BaseModule):
             0.5 is in between and a start. Or one number for each class, in the order of the data set.
 
     Example:
-        >>> import torch
         >>> module = DetectorModule("yolo11n").eval()
         >>> module.set_network(module.build_network({0: "gate", 1: "tree"}))
-        >>> batch = module.example_batch(images=1, imgsz=64, crowd=2, device=torch.device("cpu"))
-        >>> loss, items = module.compute_loss(batch)
-        >>> list(items)
+        >>> list(module.compute_loss(module.example_batch(images=1, imgsz=64, crowd=2, device=module.device))[1])
         ['box_loss', 'cls_loss', 'dfl_loss']
     """
 

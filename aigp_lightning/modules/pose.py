@@ -28,6 +28,10 @@ class PoseGains(LossGains):
         dfl: distribution of the box sides.
         pose: likeness of the keypoints (OKS).
         kobj: whether a keypoint is to be seen.
+
+    Example:
+        >>> PoseGains(kobj=2.0).pose
+        12.0
     """
 
     pose: float = 12.0
@@ -42,6 +46,12 @@ class PoseModule(DetectorModule):
         gains: weights of the loss components.
         camera: the camera and the gate, for errors in metres and degrees; null for keypoints that are no gate's.
         **options: as the detector's.
+
+    Example:
+        >>> module = PoseModule("yolo11n-pose", gains=PoseGains(pose=6.0))
+        >>> module.keypoints = Keypoints(4, 3, ("top-left", "top-right", "bottom-right", "bottom-left"))
+        >>> module.closing_kinds
+        ('corner_error',)
     """
 
     task = "pose"
@@ -172,6 +182,12 @@ def keypoints_of(network: Any, shape: tuple[int, int]) -> Keypoints:
     Args:
         network: the model.
         shape: how many keypoints it finds, and how many numbers it gives for each.
+
+    Example:
+        >>> class Network:
+        ...     kpt_names = {0: ["top", "bottom"]}
+        >>> keypoints_of(Network(), (2, 3)).names
+        ('top', 'bottom')
     """
     from aigp_lightning.data.keypoint_yaml import default_edges
 

@@ -54,6 +54,27 @@ def register(family: str, task: str, class_of: ClassOf) -> None:
         family: as the class's attribute `family`.
         task: as the class's attribute `task`; two families may share one.
         class_of: imports the class and returns it.
+
+    Example:
+        >>> import torch
+        >>> from aigp_lightning.types import Prediction
+        >>> class Blank(BaseModule):  # as small as a family can be: it finds nothing
+        ...     family = "blank"
+        ...     def build_network(self, names, description=None):
+        ...         return torch.nn.Linear(1, 1)
+        ...     def network_description(self):
+        ...         return {}
+        ...     def predict_batch(self, batch, conf):
+        ...         nothing = torch.zeros(0)
+        ...         return [Prediction(nothing.view(0, 4), nothing, nothing.long()) for _ in batch["img"]]
+        >>> register("blank", "detect", lambda: Blank)
+        >>> module_class("blank", "detect").__name__
+        'Blank'
+        >>> module = Blank()
+        >>> module.set_network(module.build_network({0: "gate"}), {0: "gate"})
+        >>> [len(found.boxes) for found in module.predict_batch({"img": torch.zeros(2, 3, 32, 32)}, conf=0.25)]
+        [0, 0]
+        >>> del CLASSES["blank", "detect"]  # for this example alone
     """
     CLASSES[family, task] = class_of
 
@@ -90,6 +111,26 @@ def load_module(path: str | Path) -> BaseModule:
 
     Raises:
         WeightsError: it cannot be read, is another program's, or of a family that is not known.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> class Dot(BaseModule):
+        ...     family = "dot"
+        ...     def build_network(self, names, description=None):
+        ...         return torch.nn.Linear(1, 1)
+        ...     def network_description(self):
+        ...         return {}
+        >>> module = Dot()
+        >>> module.set_network(module.build_network({0: "gate"}), {0: "gate"})
+        >>> content = {"state_dict": module.state_dict()}  # a trainer writes more
+        >>> module.on_save_checkpoint(content)
+        >>> register("dot", "detect", lambda: Dot)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(content, Path(folder) / "best.ckpt")
+        ...     load_module(Path(folder) / "best.ckpt").names
+        {0: 'gate'}
+        >>> del CLASSES["dot", "detect"]  # for this example alone
     """
     content = read_checkpoint(path)
     metadata = content[METADATA]
@@ -107,6 +148,22 @@ def rebuild(kind: type[BaseModule], content: dict[str, Any], path: str | Path) -
 
     Raises:
         WeightsError: its weights do not fit its description.
+
+    Example:
+        >>> import torch
+        >>> class Dot(BaseModule):
+        ...     family = "dot"
+        ...     def build_network(self, names, description=None):
+        ...         return torch.nn.Linear(1, 1)
+        ...     def network_description(self):
+        ...         return {}
+        >>> module = Dot()
+        >>> module.set_network(module.build_network({0: "gate"}), {0: "gate"})
+        >>> content = {"state_dict": module.state_dict()}
+        >>> module.on_save_checkpoint(content)
+        >>> twin = rebuild(Dot, content, "best.ckpt")
+        >>> twin.names, torch.equal(twin.network.weight, module.network.weight)
+        ({0: 'gate'}, True)
     """
     try:
         module = kind()
@@ -130,5 +187,14 @@ def open_weights(path: str | Path) -> BaseModule:
 
     Raises:
         WeightsError: it cannot be read, or nobody's files have this suffix.
+
+    Example:
+        >>> import tempfile
+        >>> module = module_class("yolo", "detect")()
+        >>> module.set_network(module.build_network({0: "gate"}))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     module.deployment.write_portable(Path(folder) / "best.pt")
+        ...     open_weights(Path(folder) / "best.pt").names
+        {0: 'gate'}
     """
     return FILES.get(Path(path).suffix, _open_pt)(Path(path))

@@ -63,6 +63,10 @@ def divisors_of(output: Mapping[str, Tensor] | None, names: Sequence[str], image
         output: divisors by the components' names; None where there are none.
         names: of the components.
         images: in the batch.
+
+    Example:
+        >>> divisors_of(None, ["box_loss", "cls_loss"], images=8)
+        [tensor(8.), tensor(8.)]
     """
     return [output[name] if output is not None else torch.tensor(float(images)) for name in names]
 

@@ -36,6 +36,15 @@ def count_confusion(
 
     Returns:
         (nc + 1, nc + 1) [predicted, true]; the last row is objects that were missed, the last column false alarms.
+
+    Example:
+        >>> import torch
+        >>> from aigp_lightning.types import Prediction
+        >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]])
+        >>> found = Prediction(boxes[:1], torch.tensor([0.9]), torch.tensor([1]))
+        >>> matrix = count_confusion([found], boxes, labels=torch.tensor([0, 0]), image=torch.tensor([0, 0]), nc=2)
+        >>> matrix.tolist()  # one of class 0 is taken for class 1, the other is missed
+        [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     """
     matrix = np.zeros((nc + 1, nc + 1), np.int64)
     if not predictions:

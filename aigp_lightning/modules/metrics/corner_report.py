@@ -32,6 +32,10 @@ def row_width(count: int) -> int:
 
     Args:
         count: keypoints of the object.
+
+    Example:
+        >>> row_width(4)
+        13
     """
     return HEAD + 2 * count
 
@@ -46,6 +50,14 @@ class CornerReport:
         rows: (M, `row_width(K)`) of all batches.
         keypoints: what the data set says about them.
         camera: it knows the bands of distance; None where objects have no distance.
+
+    Example:
+        >>> rows = np.full((2, row_width(2)), np.nan, np.float32)
+        >>> rows[:, FOUND] = 1, 0
+        >>> rows[0, HEAD:] = 3, 5, 1, 0  # errors in pixels, then whether the visibility is right
+        >>> report = CornerReport(rows, Keypoints(2, 3, ("top", "bottom")), camera=None)
+        >>> report.bands()[0]["found"], report.scalars()["corners/error_px_mean"]
+        (0.5, 4.0)
     """
 
     rows: Rows

@@ -50,6 +50,17 @@ def corner_rows(
 
     Returns:
         (m, `row_width(K)`) one row a labelled object, in the batch's order; see `FOUND` and so on.
+
+    Example:
+        >>> import torch
+        >>> corners = torch.tensor([[[0.25, 0.25, 2], [0.75, 0.25, 2], [0.75, 0.75, 2], [0.25, 0.75, 2]]])
+        >>> batch = {"img": torch.zeros(1, 3, 64, 64), "bboxes": torch.tensor([[0.5, 0.5, 0.5, 0.5]]),
+        ...          "batch_idx": torch.tensor([0]), "keypoints": corners, "ori_shape": [(64, 64)],
+        ...          "ratio_pad": [((1.0, 1.0), (0.0, 0.0))]}
+        >>> places = corners * torch.tensor([64, 64, 0.5]) + torch.tensor([3.0, 4.0, 0.0])  # 5 pixels off
+        >>> found = Prediction(torch.tensor([[16.0, 16, 48, 48]]), torch.tensor([0.9]), torch.tensor([0]), places)
+        >>> corner_rows([found], batch, camera=None)[0, HEAD : HEAD + 4].tolist()
+        [5.0, 5.0, 5.0, 5.0]
     """
     if not predictions or not len(batch["keypoints"]):
         return np.zeros((0, row_width(count)), np.float32)

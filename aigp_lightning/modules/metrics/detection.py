@@ -207,6 +207,10 @@ def true_boxes(batch: DetectionBatch) -> Tensor:
 
     Args:
         batch: of any size.
+
+    Example:
+        >>> true_boxes({"img": torch.zeros(1, 3, 10, 20), "bboxes": torch.tensor([[0.5, 0.5, 0.5, 0.2]])}).tolist()
+        [[5.0, 4.0, 15.0, 6.0]]
     """
     height, width = batch["img"].shape[2:]
     return xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))

@@ -96,6 +96,11 @@ class Poses:
         position: (n, 3) metres, the square's middle in the camera's frame; NaN where not solved.
         rotation: (n, 3, 3) from the gate's frame to the camera's; NaN where not solved.
         solved: (n,) whether there is a pose.
+
+    Example:
+        >>> poses = Poses(np.array([[3.0, 0.0, 4.0]]), np.eye(3)[None], np.array([True]))
+        >>> np.linalg.norm(poses.position[poses.solved], axis=1).tolist()
+        [5.0]
     """
 
     position: Array
@@ -109,6 +114,10 @@ def of_camera(shapes: Array, camera: GateCamera) -> NDArray[np.bool_]:
     Args:
         shapes: (n, 2) height and width of each picture.
         camera: its own.
+
+    Example:
+        >>> of_camera(np.array([[360, 640], [720, 1280], [480, 640]]), GateCamera()).tolist()
+        [True, True, False]
     """
     share = shapes[:, 1] * camera.height / (shapes[:, 0] * camera.width)
     return np.asarray(np.abs(share - 1) <= SAME_ASPECT)
@@ -166,6 +175,11 @@ def degrees_between(one: Array, other: Array) -> Array:
 
     Returns:
         (n,), 0…180.
+
+    Example:
+        >>> quarter = np.array([[[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
+        >>> degrees_between(np.eye(3)[None], quarter).round(6).tolist()
+        [90.0]
     """
     apart = np.sqrt(((one - other) ** 2).sum((1, 2)))
     return np.asarray(np.rad2deg(2 * np.arcsin(np.minimum(apart / math.sqrt(8), 1))))

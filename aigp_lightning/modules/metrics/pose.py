@@ -26,6 +26,17 @@ class PoseMetrics(DetectionMetrics):
 
     Attributes:
         report: errors of corners and gates; None before the first `compute`.
+
+    Example:
+        >>> batch = {"img": torch.zeros(1, 3, 64, 64), "cls": torch.tensor([0]), "batch_idx": torch.tensor([0]),
+        ...          "bboxes": torch.tensor([[0.5, 0.5, 0.5, 0.5]]), "keypoints": torch.full((1, 1, 3), 0.5),
+        ...          "ori_shape": [(64, 64)], "ratio_pad": [((1.0, 1.0), (0.0, 0.0))]}
+        >>> place = torch.tensor([[[32.0, 33.0, 0.9]]])  # 1 pixel too low
+        >>> found = Prediction(torch.tensor([[16.0, 16, 48, 48]]), torch.tensor([0.9]), torch.tensor([0]), place)
+        >>> metrics = PoseMetrics({0: "gate"}, Keypoints(1, 3, ("middle",)), camera=None)
+        >>> metrics.update([found], batch)
+        >>> metrics.compute()["corners/error_px_mean"]
+        1.0
     """
 
     columns = (*DetectionMetrics.columns, *(f"pose {name}" for name in DetectionMetrics.columns))
@@ -89,6 +100,11 @@ def true_keypoints(batch: PoseBatch, rows: Tensor) -> Tensor:
     """Return the labelled keypoints of some of a batch's objects as (n, K, 3).
 
     x and y are network-input pixels, the third number is visibility.
+
+    Example:
+        >>> batch = {"img": torch.zeros(1, 3, 10, 20), "keypoints": torch.tensor([[[0.5, 0.5, 2.0]]])}
+        >>> true_keypoints(batch, torch.tensor([0])).tolist()
+        [[[10.0, 5.0, 2.0]]]
     """
     height, width = batch["img"].shape[2:]
     x, y, visibility = batch["keypoints"][rows].unbind(-1)

@@ -51,6 +51,11 @@ def solver_order(plane: Array, left: NDArray[np.bool_]) -> tuple[NDArray[np.int6
 
     Returns:
         (n, 4) which corner takes which place, and (n, 3, 3) the rotation from the gate's frame to that of the order.
+
+    Example:
+        >>> upright = np.array([[[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]])
+        >>> solver_order(upright, left=np.array([False]))[0].tolist()
+        [[1, 2, 3, 0]]
     """
     start = np.where(left[:, None], [1, 0, 3, 2], [0, 1, 2, 3])
     across = np.take_along_axis(plane, start[:, :, None], 1)
@@ -70,6 +75,12 @@ def solve_squares(plane: Array, size: float) -> Iterator[Array]:
     Args:
         plane: (n, 4, 2) corners as x/z and y/z, y up.
         size: side of the square, metres.
+
+    Example:
+        >>> corners = np.array([[0.2, 0.1], [0.2, -0.1], [-0.2, -0.1], [-0.2, 0.1]])[None] * (0.5, 1.0)
+        >>> _, position = next(solve_squares(corners, size=1.0))
+        >>> position.round(2).tolist()
+        [0.0, 0.0, 5.0]
     """
     if not len(plane):
         return
@@ -96,6 +107,10 @@ def rotation_matrices(vectors: Array) -> Array:
 
     Args:
         vectors: (n, 3), radians about each axis.
+
+    Example:
+        >>> rotation_matrices(np.array([[0.0, 0.0, np.pi / 2]])).round(6).astype(int).tolist()
+        [[[0, -1, 0], [1, 0, 0], [0, 0, 1]]]
     """
     angle = np.linalg.norm(vectors, axis=1)
     axis = vectors / np.maximum(angle, np.finfo(np.float64).tiny)[:, None]
