@@ -41,8 +41,8 @@ class LastCheckpoint(Checkpoint):
         >>> quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     trainer = pl.Trainer(
-        ...         accelerator="cpu", max_epochs=1, limit_train_batches=1, limit_val_batches=0, default_root_dir=folder,
-        ...         plugins=[store], callbacks=[LastCheckpoint(store)], **quiet,
+        ...         accelerator="cpu", max_epochs=1, limit_train_batches=1, limit_val_batches=0,
+        ...         default_root_dir=folder, plugins=[store], callbacks=[LastCheckpoint(store)], **quiet,
         ...     )
         ...     trainer.fit(BoringModel())
         ...     (Path(folder) / LAST).is_file()

@@ -43,8 +43,9 @@ class Results(Callback):
         >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     trainer = pl.Trainer(
-        ...         accelerator="cpu", max_epochs=2, limit_train_batches=1, limit_val_batches=0, default_root_dir=folder,
-        ...         callbacks=[Results(print_lines=False)], enable_model_summary=False, **quiet,
+        ...         accelerator="cpu", max_epochs=2, limit_train_batches=1, limit_val_batches=0,
+        ...         default_root_dir=folder, enable_model_summary=False, callbacks=[Results(print_lines=False)],
+        ...         **quiet,
         ...     )
         ...     trainer.fit(BoringModel())
         ...     [row["epoch"] for row in read_rows(Path(folder) / "results.csv")]

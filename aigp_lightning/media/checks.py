@@ -75,6 +75,16 @@ def check_private_images(
 
     Raises:
         ConfigError: the patterns fit no image, or a picture of a private image would leave and that is refused.
+
+    Example:
+        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.routing import Routes, Routing
+        >>> class Data:
+        ...     def image_files(self, split):
+        ...         return [f"{split}/home/0.jpg", f"{split}/hall/0.jpg"]
+        >>> private = ImagePatterns("*/home/*", "--media.private")
+        >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3), refuse=True, say=print)
+        media.private: 1 of 2 training and 1 of 2 validation images are private
     """
     if not private or not isinstance(data, HasImageFiles):
         return

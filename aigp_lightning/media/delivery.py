@@ -37,6 +37,22 @@ class Delivery:
         say: called with what the user should know.
         keep_history: keep every epoch's file.
         status: counts what was done.
+
+    Example:
+        >>> import tempfile
+        >>> from aigp_lightning.media.budget import Budget
+        >>> from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
+        >>> from aigp_lightning.media.routing import Routes, Routing
+        >>> from aigp_lightning.media.types import RenderJob
+        >>> job = RenderJob("results", "results.png", draw=lambda masked: None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ledger, budget = Ledger(Path(folder) / LEDGER_FILE), Budget(None, sent=0, say=print)
+        ...     delivery = Delivery(Path(folder), ledger, Routing(Routes(), []), budget, say=print)
+        ...     image = RenderedImage(job, Path(folder) / job.name, data=b"a picture's bytes")
+        ...     delivery.deliver([image], RenderGroup([job], epoch=0, step=0))
+        ...     ledger.close()
+        ...     image.path.read_bytes(), delivery.status.drawn
+        (b"a picture's bytes", 1)
     """
 
     folder: Path

@@ -66,6 +66,10 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
     Raises:
         ValueError: it is neither, or it ends or breaks off before its size.
+
+    Example:
+        >>> picture_size(encode(np.zeros((40, 60, 3), np.uint8), ".png"))
+        (60, 40)
     """
     if data.startswith(PNG_START):
         width, height = _png_size(data)

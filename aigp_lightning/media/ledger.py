@@ -139,6 +139,16 @@ def read_ledger(path: Path) -> Lines:
 
     Raises:
         OSError: it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ledger = Ledger(Path(folder) / LEDGER_FILE)
+        ...     ledger.add(Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written"))
+        ...     ledger.close()
+        ...     lines = read_ledger(Path(folder) / LEDGER_FILE)
+        >>> lines[0].file, lines[0].outcome, lines.problems
+        ('results.png', 'written', [])
     """
     return parse_lines(path.read_bytes())
 

@@ -29,6 +29,14 @@ class Entry:
         destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`.
         outcome: `written` for a file; `sent`, `withheld` or `failed` for a logger.
         reason: why it was withheld or failed.
+
+    Example:
+        >>> entry = Entry(
+        ...     kind="curves", key="PR_curve", file="PR_curve.png", sha256="0" * 64, bytes=9, step=40, epoch=3,
+        ...     sources=[], destination="wandb", outcome="withheld", reason="media.max_mb",
+        ... )
+        >>> entry.destination, entry.outcome
+        ('wandb', 'withheld')
     """
 
     kind: str
@@ -53,6 +61,12 @@ class Line(Entry):
         time: when it was written, UTC.
         prev: SHA-256 of the line before.
         number: of the line in the file as it is now, from 1.
+
+    Example:
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
+        >>> line = Line(**asdict(entry), n=0, time="2025-01-01T00:00:00Z", prev=START)
+        >>> line.n, line.key
+        (0, 'results')
     """
 
     n: int
@@ -67,6 +81,11 @@ class Lines(list[Line]):
     Attributes:
         problems: what is wrong with the file, a sentence each, by line number.
         due: number that the next line gets.
+
+    Example:
+        >>> lines = parse_lines(b"no ledger")
+        >>> len(lines), lines.problems
+        (0, ['line 1 is cut off: the run was killed while writing it, or still runs.'])
     """
 
     def __init__(self) -> None:
@@ -83,6 +102,11 @@ def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
         n: number of the line, from 0.
         time: when, UTC.
         prev: SHA-256 of the line before.
+
+    Example:
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
+        >>> encode_line(entry, n=0, time="2025-01-01T00:00:00Z", prev=START)[:60]
+        b'{"n": 0, "time": "2025-01-01T00:00:00Z", "kind": "results", '
     """
     content = {"n": n, "time": time, **asdict(entry), "prev": prev}
     try:
@@ -97,6 +121,11 @@ def parse_line(raw: bytes, number: int = 0) -> Line | None:
     Args:
         raw: its bytes, without the line end.
         number: of the line in the file, from 1.
+
+    Example:
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
+        >>> parse_line(encode_line(entry, 0, "2025-01-01T00:00:00Z", START)).key, parse_line(b"{}")
+        ('results', None)
     """
     try:
         content = json.loads(raw)
@@ -112,6 +141,16 @@ def parse_lines(data: bytes) -> Lines:
 
     Args:
         data: the whole file.
+
+    Example:
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
+        >>> first = encode_line(entry, 0, "2025-01-01T00:00:00Z", START)
+        >>> second = encode_line(entry, 1, "2025-01-01T00:00:09Z", sha256(first).hexdigest())
+        >>> end = bytes([10])
+        >>> parse_lines(first + end + second + end).problems
+        []
+        >>> len(parse_lines(second + end).problems)  # the first line was removed: the number and the hash are wrong
+        2
     """
     lines, prev = Lines(), START
     rows = data.split(b"\n")

@@ -30,6 +30,13 @@ def snapshot_cells(snapshot: BatchSnapshot, limit: int) -> list[Cell]:
     Args:
         snapshot: the batch.
         limit: most cells.
+
+    Example:
+        >>> nothing = {"bboxes": np.zeros((0, 4)), "cls": np.zeros(0), "batch_idx": np.zeros(0), "keypoints": None}
+        >>> images = np.zeros((2, 32, 32, 3), np.uint8)
+        >>> batch = BatchSnapshot(images, **nothing, files=["in/a.jpg", "in/b.jpg"], sources=[("a.jpg",), ("b.jpg",)])
+        >>> [cell.caption for cell in snapshot_cells(batch, limit=1)]
+        ['a.jpg']
     """
     height, width = snapshot.images.shape[1:3]
     corners = to_pixels(xywh_to_xyxy(snapshot.bboxes), (height, width))
@@ -142,7 +149,14 @@ def val_jobs(
 
 
 def curve_jobs(curves: Iterable[Curves]) -> list[RenderJob]:
-    """Build the jobs for `PR_curve.png`, `F1_curve.png`, `P_curve.png` and `R_curve.png` of each set of curves."""
+    """Build the jobs for `PR_curve.png`, `F1_curve.png`, `P_curve.png` and `R_curve.png` of each set of curves.
+
+    Example:
+        >>> from aigp_lightning.types import Curves
+        >>> x, one = np.linspace(0, 1, 1000), np.ones((1, 1000))
+        >>> [job.name for job in curve_jobs([Curves("Box", ("gate",), x, one, one, one, one, one[:, 0])])][:2]
+        ['BoxPR_curve.png', 'BoxF1_curve.png']
+    """
     return [
         RenderJob("curves", f"{one.prefix}{which}_curve.png", _curve(one, which)) for one in curves for which in CURVES
     ]
@@ -200,7 +214,13 @@ def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
 
 
 def corner_error_job(errors: CornerErrors) -> RenderJob:
-    """Build the job for `corner_error.png`."""
+    """Build the job for `corner_error.png`.
+
+    Example:
+        >>> from aigp_lightning.types import CornerErrors
+        >>> corner_error_job(CornerErrors(np.array([4.0]), np.array([3.0]), (5.0, 10.0))).name
+        'corner_error.png'
+    """
 
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.corner_error import draw_corner_error

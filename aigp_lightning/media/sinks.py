@@ -30,6 +30,15 @@ class Sink(Protocol):
         name: its name in the ledger.
         destination: its name in the routes.
         remote: whether what it takes leaves this machine, now or when it is synced.
+
+    Example:
+        >>> class Listing:  # any logger's pictures, as the drawing thread sends them
+        ...     name = destination = "other"
+        ...     remote = False
+        ...     def send(self, images, epoch, step):
+        ...         print(epoch, [image.key for image in images])
+        >>> Listing().send([], epoch=3, step=40)
+        3 []
     """
 
     name: str
@@ -42,7 +51,12 @@ class Sink(Protocol):
 
 @runtime_checkable
 class LogsImages(Protocol):
-    """A logger with Lightning's customary method for images."""
+    """A logger with Lightning's customary method for images.
+
+    Example:
+        >>> isinstance(TensorBoardLogger("logs"), LogsImages)
+        False
+    """
 
     def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         """Log images under a key."""
@@ -105,12 +119,22 @@ def recording_sinks(loggers: Iterable[Logger], say: Callable[[str], None]) -> li
     Args:
         loggers: a run's.
         say: see `sinks_of`.
+
+    Example:
+        >>> [sink.name for sink in recording_sinks([CSVLogger("logs"), TensorBoardLogger("logs")], say=print)]
+        ['tensorboard']
     """
     return [sink for sink in sinks_of(loggers, say) if not isinstance(sink, WandbSink) or sink.records]
 
 
 class TensorBoardSink:
-    """TensorBoard: encoded images go into the event file as they are; the slider's step is the epoch."""
+    """TensorBoard: encoded images go into the event file as they are; the slider's step is the epoch.
+
+    Example:
+        >>> sink = TensorBoardSink(TensorBoardLogger("logs"))
+        >>> sink.name, sink.remote
+        ('tensorboard', False)
+    """
 
     name = destination = "tensorboard"
 
@@ -134,6 +158,11 @@ class WandbSink:
     """W&B: files go into its media folder as they are, all of one moment in one row that says its epoch.
 
     Never with `step=`: a step behind the run's own drops the row and uploads the file all the same.
+
+    Example:
+        >>> sink = WandbSink(WandbLogger(offline=True))  # the run is opened when the first picture comes
+        >>> sink.name, sink.remote
+        ('wandb', True)
     """
 
     name = destination = "wandb"
@@ -163,7 +192,15 @@ class WandbSink:
 
 
 class OtherSink:
-    """Any other logger with Lightning's customary `log_image(key, images, step)`."""
+    """Any other logger with Lightning's customary `log_image(key, images, step)`.
+
+    Example:
+        >>> class Board:
+        ...     def log_image(self, key, images, step=None):
+        ...         print(key, images, step)
+        >>> OtherSink(Board()).name
+        'other:Board'
+    """
 
     destination = "other"
     remote = True  # nobody here knows where it keeps them

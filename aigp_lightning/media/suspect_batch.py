@@ -33,6 +33,15 @@ def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module:
 
     Raises:
         OSError: nothing can be written there.
+
+    Example:
+        >>> import tempfile
+        >>> batch = {"img": torch.zeros(1, 3, 32, 32), "cls": torch.zeros(0), "bboxes": torch.zeros(0, 4),
+        ...          "batch_idx": torch.zeros(0), "im_file": ["a.jpg"], "sources": [("a.jpg", "b.jpg")]}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     keep_batch(Path(folder) / "epoch0001", batch, {"epoch": 1}, module=None)
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['epoch0001.jpg', 'epoch0001.json', 'epoch0001.pt']
     """
     snapshot = snapshot_batch(batch, MOST_CELLS)()
     images = [{"im_file": file, "sources": list(s)} for file, s in zip(snapshot.files, snapshot.sources, strict=True)]

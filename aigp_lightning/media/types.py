@@ -26,6 +26,13 @@ class BatchSnapshot:
         keypoints: (N, K, 3) x and y as fractions, visibility; or None.
         files: (B,) path of every image.
         sources: (B,) every image whose pixels are in it.
+
+    Example:
+        >>> import numpy as np
+        >>> nothing = {"bboxes": np.zeros((0, 4)), "cls": np.zeros(0), "batch_idx": np.zeros(0), "keypoints": None}
+        >>> images = np.zeros((1, 32, 32, 3), np.uint8)
+        >>> BatchSnapshot(images, **nothing, files=["a.jpg"], sources=[("a.jpg", "b.jpg")]).sources[0]
+        ('a.jpg', 'b.jpg')
     """
 
     images: NDArray[np.uint8]
@@ -87,6 +94,12 @@ class RenderGroup:
         epoch: from 0.
         step: that scalars are logged at now.
         validations_left: validations with pictures that are still to come after this one.
+
+    Example:
+        >>> import numpy as np
+        >>> job = RenderJob("results", "results.png", lambda masked: np.zeros((8, 8, 3), np.uint8))
+        >>> RenderGroup([job], epoch=3, step=40).validations_left
+        0
     """
 
     jobs: Sequence[RenderJob]
@@ -106,6 +119,14 @@ class RenderedImage:
         hidden: its masked cells.
         reason: why no destination may have it, or why it could not be drawn; empty if all is well.
         masked: the variant for remote destinations, where that is another one.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> job = RenderJob("val_pred", "val_batch0_pred.jpg", draw=lambda masked: None)
+        >>> image = RenderedImage(job, Path("run/val_batch0_pred.jpg"), data=b"as it is")
+        >>> masked = RenderedImage(job, Path("run/masked/val_batch0_pred.jpg"), data=b"masked", hidden=frozenset({2}))
+        >>> replace(image, masked=masked).variant(remote=True).data
+        b'masked'
     """
 
     job: RenderJob

@@ -33,6 +33,15 @@ class SplitImages(Protocol):
 
     Attributes:
         files: (n,) path of every image, in the loader's order.
+
+    Example:
+        >>> class Split:
+        ...     files = ["a.jpg"]
+        ...     def __getitem__(self, place):
+        ...         image, boxes = np.zeros((8, 8, 3), np.uint8), np.zeros((0, 4))
+        ...         return {"image": image, "bboxes": boxes, "cls": np.zeros(0), "keypoints": None}
+        >>> Split()[0]["image"].shape
+        (8, 8, 3)
     """
 
     files: list[str]

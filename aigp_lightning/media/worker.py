@@ -28,6 +28,22 @@ class RenderWorker:
     Args:
         renderer: draws and encodes.
         delivery: decides, delivers and records.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.pipeline import start_pipeline  # makes renderer, delivery and worker
+        >>> from aigp_lightning.media.routing import Routes, Routing
+        >>> from aigp_lightning.media.types import RenderGroup, RenderJob
+        >>> job = RenderJob("results", "results.png", lambda masked: np.full((8, 8, 3), 90, np.uint8))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     worker = start_pipeline(Path(folder), Routing(Routes(), []), ImagePatterns(None, "--media.private"))
+        ...     worker.put(RenderGroup([job], epoch=0, step=0))
+        ...     worker.close()
+        ...     worker.begun, worker.status.drawn
+        (1, 1)
     """
 
     def __init__(self, renderer: Renderer, delivery: Delivery) -> None:

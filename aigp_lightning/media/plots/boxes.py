@@ -15,12 +15,22 @@ from aigp_lightning.media.plots.text import inks, one_line, put, text_colour
 
 
 def line_width(height: int, width: int) -> int:
-    """Return the width of a box's line that shows at this size of picture, pixels."""
+    """Return the width of a box's line that shows at this size of picture, pixels.
+
+    Example:
+        >>> line_width(1080, 1920)
+        5
+    """
     return max(round((height + width) / 600), 1)
 
 
 def text_size(height: int, width: int) -> int:
-    """Return the height of letters that can be read at this size of picture, pixels."""
+    """Return the height of letters that can be read at this size of picture, pixels.
+
+    Example:
+        >>> text_size(1080, 1920)
+        30
+    """
     return max(round((height + width) / 100), 11)
 
 
@@ -79,6 +89,12 @@ def paint(
         letters: height of letters, pixels.
         taken: rows and columns of the top left corner that names keep out of.
         edges: pairs of keypoints that are joined.
+
+    Example:
+        >>> canvas = np.zeros((64, 64, 3), np.uint8)
+        >>> paint(canvas, np.array([[8, 20, 40, 50]]), np.array([0]), None, {0: "gate"}, None, line=1, letters=11)
+        >>> tuple(canvas[35, 8].tolist()) == class_colour(0)
+        True
     """
     rows = _visible(boxes, canvas.shape)
     if scores is not None:

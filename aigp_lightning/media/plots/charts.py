@@ -36,6 +36,10 @@ def new_figure(width: int, height: int) -> Figure:
     Args:
         width: pixels.
         height: pixels.
+
+    Example:
+        >>> new_figure(320, 200).bbox.size.tolist()
+        [320.0, 200.0]
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -55,6 +59,11 @@ def add_axes(
         box: left, top, width and height of the data's area, pixels from the page's top left corner.
         title: above it.
         labels: below it and beside it.
+
+    Example:
+        >>> axes = add_axes(new_figure(320, 200), (40, 30, 250, 130), "recall", ("epoch", ""))
+        >>> axes.get_title(loc="left"), axes.get_xlabel(), float(axes.bbox.width)
+        ('recall', 'epoch', 250.0)
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -92,14 +101,24 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
 
 
 def notice(words: str, width: int = 1200, height: int = 300) -> Figure:
-    """Make a page that only says why there is nothing to plot."""
+    """Make a page that only says why there is nothing to plot.
+
+    Example:
+        >>> notice("no labels").texts[0].get_text()
+        'no labels'
+    """
     figure = new_figure(width, height)
     figure.text(0.5, 0.5, words, fontsize=1.7 * NORMAL, color=INK, ha="center", va="center")
     return figure
 
 
 def unit(colour: Colour) -> tuple[float, float, float]:
-    """Return a colour of 0…255 as Matplotlib's, 0…1."""
+    """Return a colour of 0…255 as Matplotlib's, 0…1.
+
+    Example:
+        >>> unit((255, 0, 51))
+        (1.0, 0.0, 0.2)
+    """
     return colour[0] / 255, colour[1] / 255, colour[2] / 255
 
 
@@ -108,6 +127,11 @@ def count_colours() -> Any:
     """Return the colours of counts: light to dark blue (Brewer's "Blues"), and white for what is masked.
 
     The lightest can be told from white, so that what is rare shows.
+
+    Example:
+        >>> light, dark = count_colours()([0.0, 1.0])[:, 0].tolist()
+        >>> light > dark
+        True
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
@@ -148,6 +172,11 @@ def told_apart(texts: Sequence[str], points: float, room: float) -> list[str]:
         texts: the names.
         points: height of the letters.
         room: most pixels of a name.
+
+    Example:
+        >>> short = told_apart(["gate_of_the_north_hall", "gate_of_the_other_hall", "tree"], points=10, room=120)
+        >>> [name[:3] for name in short]
+        ['0: ', '1: ', 'tre']
     """
     lines = [one_line(text) for text in texts]
     drawn = ["".join(letter if _has_glyph(letter) else NO_GLYPH for letter in line) for line in lines]
@@ -169,13 +198,23 @@ def _fitted(text: str, points: float, room: float, before: str = "") -> str:
 
 
 def widest(texts: Sequence[str], points: float) -> float:
-    """Return the width of the widest text, pixels."""
+    """Return the width of the widest text, pixels.
+
+    Example:
+        >>> widest(["gate", "tree", "a"], 10) == max(text_width("gate", 10), text_width("tree", 10))
+        True
+    """
     return max((text_width(text, points) for text in texts), default=0.0)
 
 
 @lru_cache(maxsize=8192)
 def text_width(text: str, points: float) -> float:
-    """Return the width of a line of letters of this height, pixels, as Matplotlib draws it."""
+    """Return the width of a line of letters of this height, pixels, as Matplotlib draws it.
+
+    Example:
+        >>> text_width("gates", 10) > text_width("gate", 10) > text_width("gate", 8)
+        True
+    """
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.font_manager import FontProperties
 

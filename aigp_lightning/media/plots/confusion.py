@@ -58,7 +58,13 @@ def draw_confusion(matrix: NDArray[Any], names: Mapping[int, str], normalize: bo
 
 
 def confusion_figure(matrix: NDArray[Any], names: Mapping[int, str], normalize: bool) -> Figure:
-    """Build the figure of `draw_confusion`: an image of the values, 0 masked, and a scale of its colours."""
+    """Build the figure of `draw_confusion`: an image of the values, 0 masked, and a scale of its colours.
+
+    Example:
+        >>> figure = confusion_figure(np.array([[8, 1], [2, 0]]), {0: "gate"}, normalize=False)
+        >>> figure.axes[0].images[0].get_array().tolist()
+        [[8.0, 1.0], [2.0, None]]
+    """
     from matplotlib.colors import Normalize, PowerNorm
 
     matrix = np.asarray(matrix, np.float64)

@@ -65,7 +65,14 @@ def draw_corner_error(errors: CornerErrors) -> NDArray[np.uint8]:
 
 
 def corner_error_figure(errors: CornerErrors) -> Figure:
-    """Build the figure of `draw_corner_error`: a line of dots, and for each band a limit, a median and two texts."""
+    """Build the figure of `draw_corner_error`: a line of dots, and for each band a limit, a median and two texts.
+
+    Example:
+        >>> from aigp_lightning.types import CornerErrors
+        >>> figure = corner_error_figure(CornerErrors(np.array([4.0, 12.0]), np.array([3.0, 1.5]), (5.0, 10.0)))
+        >>> figure.axes[0].get_ylabel()
+        'mean error of its corners, pixels'
+    """
     from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
     distance, error = (np.asarray(values, np.float64).ravel() for values in (errors.distance, errors.error))

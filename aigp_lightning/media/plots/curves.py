@@ -73,7 +73,15 @@ def draw_curve(curves: Curves, which: Which) -> NDArray[np.uint8]:
 
 
 def curve_figure(curves: Curves, which: Which) -> Figure:
-    """Build the figure of `draw_curve`; its artists hold the values as they were given."""
+    """Build the figure of `draw_curve`; its artists hold the values as they were given.
+
+    Example:
+        >>> from aigp_lightning.types import Curves
+        >>> x, one = np.linspace(0, 1, 1000), np.ones((1, 1000))
+        >>> figure = curve_figure(Curves("", ("gate",), x, one, one, one, one, one[:, 0]), "PR")
+        >>> figure.axes[0].get_title(loc="left")
+        'Precision against recall'
+    """
     if not len(curves.names):
         return notice("no labels: there is no curve")
     lines = {"PR": curves.pr, "F1": curves.f1, "P": curves.precision, "R": curves.recall}[which]
@@ -165,7 +173,12 @@ def _legend(figure: Figure, lines: list[Any], words: list[str], place: tuple[flo
 
 
 def smooth(values: NDArray[Any], part: float = SMOOTH) -> NDArray[np.float64]:
-    """Return the mean over a window of this part of the length, the ends repeated."""
+    """Return the mean over a window of this part of the length, the ends repeated.
+
+    Example:
+        >>> smooth(np.array([0.0, 0.0, 3.0, 0.0, 0.0]), part=0.6).round(6).tolist()
+        [0.0, 1.0, 1.0, 1.0, 0.0]
+    """
     half = round(len(values) * part * 2) // 2 // 2
     padded = np.pad(np.asarray(values, np.float64), half, mode="edge")
     return np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")

@@ -67,7 +67,13 @@ def draw_labels(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str
 
 
 def labels_figure(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str]) -> Figure:
-    """Build the figure of `draw_labels`: axes of the classes, the overlaid boxes, the centres, the sizes, the areas."""
+    """Build the figure of `draw_labels`: axes of the classes, the overlaid boxes, the centres, the sizes, the areas.
+
+    Example:
+        >>> figure = labels_figure(np.array([0, 0]), np.array([[0.5, 0.5, 0.2, 0.1]] * 2), {0: "gate"})
+        >>> figure.axes[0].get_title(loc="left")
+        '2 objects, 1 class'
+    """
     if not len(cls):
         return notice(NONE)
     ids, numbers = _counted(np.asarray(cls).astype(np.int64), names)
@@ -109,7 +115,12 @@ def draw_correlogram(bboxes: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def correlogram_figure(bboxes: NDArray[Any]) -> Figure:
-    """Build the figure of `draw_correlogram`: the lower triangle's axes, row by row."""
+    """Build the figure of `draw_correlogram`: the lower triangle's axes, row by row.
+
+    Example:
+        >>> len(correlogram_figure(np.array([[0.5, 0.5, 0.2, 0.1]])).axes)
+        10
+    """
     if not len(bboxes):
         return notice(NONE)
     names, step = ("x", "y", "width", "height"), PAIR_SIDE + PAIR_GAP
@@ -134,6 +145,10 @@ def counts(down: NDArray[Any], across: NDArray[Any], bins: int) -> NDArray[np.fl
         down: (N,) 0…1, by row; what is beyond goes to the last bin.
         across: (N,) 0…1, by column.
         bins: along each side.
+
+    Example:
+        >>> counts(np.array([0.1, 0.9, 1.0]), np.array([0.1, 0.1, 0.1]), bins=2).tolist()
+        [[1.0, 0.0], [2.0, 0.0]]
     """
     # A whole number a pair: four times faster than NumPy's own for two dimensions.
     rows, columns = (np.clip((values * bins).astype(np.int64), 0, bins - 1) for values in (down, across))

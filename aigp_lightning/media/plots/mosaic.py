@@ -43,6 +43,11 @@ class Cell:
         scores: (n,) confidence 0…1, or None for ground truth.
         keypoints: (n, K, 3) x, y in pixels and confidence (or visibility 0, 1, 2), or None.
         caption: the file's name; empty for none.
+
+    Example:
+        >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]), caption="0001.jpg")
+        >>> cell.scores is None  # these boxes are ground truth
+        True
     """
 
     image: NDArray[np.uint8]
@@ -71,6 +76,10 @@ def letter_size(height: int, width: int, boxes: int) -> int:
 
     Returns:
         Pixels: about 9 at 64, 10 at 160, 20 at 640, 58 at 2560; in a crowd down to half of that.
+
+    Example:
+        >>> letter_size(640, 640, boxes=3), letter_size(640, 640, boxes=100)
+        (20, 10)
     """
     letters = 7 + (height + width) / 100
     return max(round(letters * max(min(1.0, math.sqrt(CROWD / max(boxes, 1))), 0.5)), SMALLEST)

@@ -47,7 +47,12 @@ def class_colour(index: int) -> Colour:
 
 @lru_cache(maxsize=256)
 def line_colour(index: int) -> Colour:
-    """Return the colour of a class as a thin line on white: darker where its own would be lost."""
+    """Return the colour of a class as a thin line on white: darker where its own would be lost.
+
+    Example:
+        >>> line_colour(4) == class_colour(4), line_colour(3) == class_colour(3)  # blue, and yellow
+        (True, False)
+    """
     colour = np.array(class_colour(index), np.float64)
     while 1.05 / (float(np.dot((colour / 255) ** 2.2, (0.2126, 0.7152, 0.0722))) + 0.05) < CONTRAST:
         colour *= 0.92

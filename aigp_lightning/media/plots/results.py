@@ -61,7 +61,13 @@ def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]
 
 
 def results_figure(rows: Sequence[Mapping[str, str | float]]) -> Figure:
-    """Build the figure of `draw_results`: axes in the order of `arrange`, a column's values and their smoothing."""
+    """Build the figure of `draw_results`: axes in the order of `arrange`, a column's values and their smoothing.
+
+    Example:
+        >>> figure = results_figure([{"epoch": "1", "train/loss": "2"}, {"epoch": "2", "train/loss": "1"}])
+        >>> figure.axes[0].get_title(loc="left")
+        'train/loss'
+    """
     table = {key: _column(rows, key) for key in dict.fromkeys(key for row in rows for key in row if key)}
     table = {key: values for key, values in table.items() if np.isfinite(values).any()}
     parts = arrange([key for key in table if key not in NOT_PLOTTED])
@@ -166,6 +172,10 @@ def gaussian(values: NDArray[Any], sigma: float = SIGMA) -> NDArray[np.float64]:
     Args:
         values: (n,) finite.
         sigma: standard deviation, in values.
+
+    Example:
+        >>> gaussian(np.array([0.0, 3.0, 0.0]), sigma=1.0).round(2).tolist()
+        [1.04, 1.36, 1.04]
     """
     reach = min(round(4 * sigma), len(values) - 1)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

@@ -57,6 +57,12 @@ def draw_keypoints(
 
     Returns:
         (n, 4) xyxy: where the numbers of each object are; right is below left where there are none.
+
+    Example:
+        >>> canvas, points = np.zeros((64, 64, 3), np.uint8), np.array([[[10.0, 10, 2], [50.0, 10, 2]]])
+        >>> numbers = draw_keypoints(canvas, points, np.array([40.0]), [(0, 1)], line=1, letters=11, truth=True)
+        >>> tuple(canvas[10, 10].tolist()) == class_colour(0), canvas[10, 30].tolist()
+        (True, [255, 255, 255])
     """
     points = np.asarray(points, np.float64)
     shown = np.isfinite(points).all(2) & (points[..., 2] > MIN_POINT)

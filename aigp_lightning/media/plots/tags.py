@@ -32,6 +32,11 @@ def tag_mask(name: str, score: float | None, letters: int, room: int) -> NDArray
 
     Returns:
         (rows, columns) ink, 0…255.
+
+    Example:
+        >>> cut, whole = tag_mask("a very long name of a class", 0.9, 12, room=80), tag_mask("gate", None, 12, room=80)
+        >>> cut.shape[1] <= 80, cut.shape[0] == whole.shape[0]
+        (True, True)
     """
     plain = name.isascii()
     if score is None:
@@ -59,6 +64,10 @@ def tag_places(
 
     Returns:
         Left and top of each, inside the picture; None for those left out.
+
+    Example:
+        >>> tag_places([(20, 8)], [[10, 30, 60, 60]], (100, 100), edge=0, taken=(0, 0, 0, 0))  # above its box
+        [(10, 22)]
     """
     places: list[tuple[int, int] | None] = [None] * len(sizes)
     used: list[Rectangle] = []

@@ -21,6 +21,10 @@ def text_colour(background: Colour) -> Colour:
 
     Returns:
         Red, green, blue, 0…255.
+
+    Example:
+        >>> text_colour((240, 228, 66)), text_colour((0, 0, 120))
+        ((0, 0, 0), (255, 255, 255))
     """
     linear = [value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in background]  # noqa: PLR2004
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
@@ -29,7 +33,12 @@ def text_colour(background: Colour) -> Colour:
 
 @lru_cache(maxsize=64)
 def inks(paper: Colour, ink: Colour) -> NDArray[np.uint8]:
-    """Return the colours from paper to ink, (256, 3), one for each value of a mask."""
+    """Return the colours from paper to ink, (256, 3), one for each value of a mask.
+
+    Example:
+        >>> inks((0, 0, 0), (255, 255, 255))[128].tolist()
+        [128, 128, 128]
+    """
     part = np.arange(256, dtype=np.float32)[:, None] / 255
     mixed = np.array(paper, np.float32) * (1 - part) + np.array(ink, np.float32) * part
     return np.round(mixed).astype(np.uint8)
@@ -45,6 +54,12 @@ def put(
         mask: (rows, columns) ink, 0…255.
         corner: left and top, pixels, 0 or more.
         colours: from `inks`.
+
+    Example:
+        >>> canvas = np.zeros((4, 4, 3), np.uint8)
+        >>> put(canvas, np.full((2, 9), 255, np.uint8), (2, 1), inks((0, 0, 0), (255, 255, 255)))
+        >>> canvas[:, :, 0].tolist()
+        [[0, 0, 0, 0], [0, 0, 255, 255], [0, 0, 255, 255], [0, 0, 0, 0]]
     """
     left, top = corner
     room = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
@@ -52,7 +67,12 @@ def put(
 
 
 def one_line(text: str) -> str:
-    """Return a name as it can be written: line breaks become spaces, and bytes that are no text question marks."""
+    """Return a name as it can be written: line breaks become spaces, and bytes that are no text question marks.
+
+    Example:
+        >>> one_line(f"start{chr(10)}gate")
+        'start gate'
+    """
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
@@ -69,6 +89,11 @@ def shortened(text: str, letters: int, room: int, keep_end: bool = False, ascii_
 
     Returns:
         The text, or as much of it as fits with two dots; at least one letter.
+
+    Example:
+        >>> short = shortened("run_0001_frame_000123.jpg", letters=12, room=80, keep_end=True)
+        >>> short[:2], short[-4:]
+        ('..', '.jpg')
     """
     columns = text_mask(text, letters, ascii_only).shape[1]
     keep = len(text)
@@ -88,6 +113,11 @@ def text_mask(text: str, letters: int, ascii_only: bool) -> NDArray[np.uint8]:
         text: one line.
         letters: height of the letters, pixels.
         ascii_only: take the font that has nothing but ASCII, which is drawn sooner; the number of rows is the font's.
+
+    Example:
+        >>> mask = text_mask("gate", 12, True)
+        >>> mask.dtype, int(mask.max())
+        (dtype('uint8'), 255)
     """
     import cv2
 
