@@ -23,6 +23,14 @@ def agree(failure: UserError | None, count: Callable[[], Counts]) -> None:
 
     Raises:
         UserError: the first process's failure, else another's; or the machines have different data.
+
+    Example:
+        >>> agree(None, lambda: {"train": {"images": 4}})  # a single process agrees with itself
+        >>> try:
+        ...     agree(DataError("no usable image"), dict)
+        ... except DataError as error:
+        ...     print(error, error.shared)
+        no usable image True
     """
     import torch.distributed as dist
 
@@ -48,6 +56,13 @@ def judge(reports: list[tuple[UserError | None, Counts, str]]) -> None:
 
     Raises:
         UserError: see `agree`.
+
+    Example:
+        >>> try:
+        ...     judge([(None, {"val": {"images": 4}}, "a"), (None, {"val": {"images": 3}}, "b")])
+        ... except DataError as error:
+        ...     print(str(error).partition(". ")[0])
+        the machines have different data: 'val' has 4 images on a, 3 images on b (process 1)
     """
     first = reports[0][2]
     for failure, _, node in reports:

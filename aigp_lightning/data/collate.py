@@ -14,7 +14,7 @@ from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.errors import UserError
 
 if TYPE_CHECKING:
-    from aigp_lightning.data.dataset import Item
+    from aigp_lightning.data.items import Item
     from aigp_lightning.types import DetectionBatch
 
 EMPTY_SIDE = 32
@@ -26,6 +26,10 @@ class LazyLoader(DataLoader[Any]):
     Lightning sets up the first iteration of a process before it says which epoch it is and before callbacks hear that
     it starts. Workers that prefetch by then would make samples of epoch 0 for a resumed run, and mosaics for an epoch
     that should have none.
+
+    Example:
+        >>> list(LazyLoader([1, 2, 3], batch_size=2, collate_fn=list))
+        [[1, 2], [3]]
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override,unused-ignore]
@@ -37,10 +41,10 @@ class LazyLoader(DataLoader[Any]):
         try:
             yield from super().__iter__()
         except UserError as error:
-            raise type(error)(original_message(error)) from None
+            raise type(error)(_original_message(error)) from None
 
 
-def original_message(error: Exception) -> str:
+def _original_message(error: Exception) -> str:
     """Return the text of an error, also of one that torch re-raised from a worker, which wraps it in a traceback."""
     kind = type(error)
     return str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
@@ -57,7 +61,7 @@ def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
             them, and then in the batch as `lost`, which the datamodule takes out.
 
     Example:
-        >>> from aigp_lightning.data.dataset import unlabelled
+        >>> from aigp_lightning.data.items import unlabelled
         >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (32, 64), ((1.0, 1.0), (0.0, 0.0)))
         >>> item["bboxes"], item["cls"] = np.array([[0, 0, 32, 16]], np.float32), np.array([0])
         >>> batch = collate([item, item])

@@ -28,6 +28,11 @@ class DataSpec:
         splits: `train`, `val`, `test` to their sources: absolute folders, globs, images or .txt lists. Symbolic links
             are kept as written, since labels are found from the path as written.
         keypoints: number, names and mirror orders of its keypoints; None where it has none.
+
+    Example:
+        >>> spec = DataSpec(Path("/gates/data.yaml"), Path("/gates"), {0: "gate"}, {"train": ("/gates/images/train",)})
+        >>> spec.nc, spec.kpt_shape
+        (1, None)
     """
 
     file: Path

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
+from aigp_lightning.data.items import Item, labels_in_pixels, letterboxed
 from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
 from aigp_lightning.errors import DataError, RunError
-from aigp_lightning.types import RatioPad
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
@@ -24,44 +23,6 @@ TRIES = 20
 """Images that may take the place of one that cannot be read, before it is plain that none can."""
 
 
-class Item(TypedDict):
-    """One sample, ready to be collated.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB, the network's input.
-        bboxes: (n, 4) float32 xyxy, pixels of `image`.
-        cls: (n,) int64.
-        keypoints: (n, K, 3) float32 pixels and visibility, or None.
-        im_file, ori_shape, ratio_pad, sources: see `DetectionBatch`.
-    """
-
-    image: np.ndarray
-    bboxes: np.ndarray
-    cls: np.ndarray
-    keypoints: np.ndarray | None
-    im_file: str
-    ori_shape: tuple[int, int]
-    ratio_pad: RatioPad
-    sources: tuple[str, ...]
-
-
-def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Convert a record's labels to pixels of an image of this size.
-
-    Args:
-        record: labels as fractions of the image.
-        height: of the image, pixels.
-        width: of the image, pixels.
-
-    Returns:
-        (n, 4) xyxy float32, and (n, K, 3) float32 or None.
-    """
-    bboxes = to_pixels(xywh_to_xyxy(record.bboxes), (height, width))
-    if record.keypoints is None:
-        return bboxes, None
-    return bboxes, record.keypoints * np.array([width, height, 1], dtype=np.float32)
-
-
 class TrainDataset:
     """Augmented samples, each made as a `TrainRequest` asks.
 
@@ -70,6 +31,22 @@ class TrainDataset:
         imgsz: network input, pixels.
         pipeline: the augmentations.
         batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> from aigp_lightning.data.augment import AugmentConfig
+        >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> pipeline = TrainPipeline(64, AugmentConfig())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = f"{folder}/000.png"
+        ...     _ = cv2.imwrite(file, np.zeros((48, 64, 3), np.uint8))
+        ...     record = ImageRecord(file, (48, 64), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        ...     dataset = TrainDataset([record], imgsz=64, pipeline=pipeline, batch_size=2)
+        ...     item = dataset[TrainRequest(index=0, seed=1)]
+        >>> item["image"].shape, item["ori_shape"]
+        ((64, 64, 3), (48, 64))
     """
 
     def __init__(self, records: Sequence[ImageRecord], imgsz: int, pipeline: TrainPipeline, batch_size: int) -> None:
@@ -159,6 +136,18 @@ class EvalDataset:
     Args:
         records: images and labels of the split.
         imgsz: length that an image's long side gets before it is letterboxed, pixels.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = f"{folder}/000.png"
+        ...     _ = cv2.imwrite(file, np.zeros((48, 64, 3), np.uint8))
+        ...     record = ImageRecord(file, (48, 64), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        ...     item = EvalDataset([record], imgsz=64)[EvalRequest(index=0, shape=(64, 64))]
+        >>> item["image"].shape, item["bboxes"].tolist()
+        ((64, 64, 3), [[16.0, 20.0, 48.0, 44.0]])
     """
 
     def __init__(self, records: Sequence[ImageRecord], imgsz: int) -> None:
@@ -196,49 +185,3 @@ class EvalDataset:
             moved[..., :2] = keypoints[..., :2] * gain + pad
             item["keypoints"] = moved
         return item
-
-
-def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, int]) -> Item:
-    """Fit an image into the network's input as Ultralytics validates: long side to `imgsz`, grey round the rest.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        im_file: its name, carried along.
-        imgsz: length of the long side, pixels.
-        shape: (height, width) of the network input, pixels.
-
-    Example:
-        >>> item = letterboxed(np.zeros((360, 640, 3), np.uint8), "000.jpg", 640, (384, 640))
-        >>> item["image"].shape, item["ratio_pad"]
-        ((384, 640, 3), ((1.0, 1.0), (0.0, 12.0)))
-    """
-    from aigp_lightning.data.augment.letterbox import letterbox, resize_long_side
-
-    height, width = image.shape[:2]
-    resized = resize_long_side(image, imgsz)
-    done, (gain_h, gain_w), (left, top) = letterbox(resized, shape)
-    total = (gain_h * resized.shape[0] / height, gain_w * resized.shape[1] / width)
-    return unlabelled(done, im_file, (height, width), (total, (float(left), float(top))))
-
-
-def unlabelled(image: np.ndarray, im_file: str, ori_shape: tuple[int, int], ratio_pad: RatioPad) -> Item:
-    """Make an item without labels from a letterboxed (H, W, 3) image; see `Item` for the rest."""
-    return {
-        "image": image,
-        "bboxes": np.zeros((0, 4), dtype=np.float32),
-        "cls": np.zeros(0, dtype=np.int64),
-        "keypoints": None,
-        "im_file": im_file,
-        "ori_shape": ori_shape,
-        "ratio_pad": ratio_pad,
-        "sources": (im_file,),
-    }
-
-
-def init_worker(worker: int) -> None:
-    """Keep a loader's worker to one thread: the workers are the parallelism."""
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)

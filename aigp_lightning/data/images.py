@@ -22,7 +22,12 @@ PIL_SUFFIXES = (".avif", ".heic", ".heif")  # OpenCV cannot read these, or does 
 
 
 def is_image(path: str) -> bool:
-    """True if the name ends like an image's."""
+    """True if the name ends like an image's.
+
+    Example:
+        >>> is_image("gate.JPG"), is_image("gate.txt")
+        (True, False)
+    """
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
@@ -102,6 +107,15 @@ def open_image(stream: BinaryIO, path: str) -> Image.Image:
 
     Raises:
         DataError: not an image of a kind that is read.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> stream = io.BytesIO()
+        >>> Image.new("RGB", (4, 3)).save(stream, "PNG")
+        >>> _ = stream.seek(0)
+        >>> open_image(stream, "black.png").size
+        (4, 3)
     """
     from PIL import Image
 

@@ -35,6 +35,11 @@ def thin(rings: Points) -> Mask:
 
     Returns:
         (n,) bool.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+        >>> thin(np.stack([square, square * (1, 0.01)])).tolist()
+        [False, True]
     """
     # The largest triangle of three corners, twice: not zero where the edges of a fair square cross.
     sides = np.roll(rings, -1, 1) - rings
@@ -51,6 +56,11 @@ def crossed(rings: Points) -> Mask:
 
     Returns:
         (n,) bool.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+        >>> crossed(np.stack([square, square[[0, 2, 1, 3]]])).tolist()
+        [False, True]
     """
     a, b, c, d = (rings[:, place] for place in range(4))
 
@@ -87,6 +97,12 @@ def first_corners(rings: Points) -> tuple[Mask, Points]:
     Returns:
         (n,) bool, all False where the data set has no rule; and where the first corner lies as a rule, as a (2,) unit
         vector from a ring's middle, x and y.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+        >>> odd, rule = first_corners(np.stack([square] * 19 + [np.roll(square, 2, axis=0)]))
+        >>> np.flatnonzero(odd).tolist(), bool((rule < 0).all())  # the rule is top left
+        ([19], True)
     """
     if not len(rings):
         return np.zeros(0, np.bool_), np.zeros(2)
@@ -110,6 +126,10 @@ def layout(points: Points, boxes: Points) -> Points:
 
     Returns:
         (K, 2) fractions of the box.
+
+    Example:
+        >>> layout(np.array([[[0.0, 0.0], [10.0, 5.0]]]), np.array([[0.0, 0.0, 10.0, 10.0]])).tolist()
+        [[0.0, 0.0], [1.0, 0.5]]
     """
     low, size = boxes[:, None, :2], np.maximum(boxes[:, None, 2:] - boxes[:, None, :2], 1e-9)
     return np.asarray(((points - low) / size).mean(0))
@@ -126,6 +146,11 @@ def mirror_that_fits(places: Points, axis: int, given: Sequence[int] | None) -> 
     Returns:
         (K,) permutation that obviously fits better than `given`, or, without that, that obviously fits best; None
         where there is no such.
+
+    Example:
+        >>> places = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])  # round a square, from the top left
+        >>> mirror_that_fits(places, axis=0, given=None), mirror_that_fits(places, axis=0, given=(1, 0, 3, 2))
+        ((1, 0, 3, 2), None)
     """
     mirrored = places.copy()
     mirrored[:, axis] = 1 - mirrored[:, axis]
@@ -152,6 +177,11 @@ def outside_box(points: Points, visible: Mask, boxes: Points) -> Points:
 
     Returns:
         (n, K) pixels; 0 within the tolerance, and for what is not visible.
+
+    Example:
+        >>> points, boxes = np.array([[[5.0, 5.0], [14.0, 5.0]]]), np.array([[0.0, 0.0, 10.0, 10.0]])
+        >>> outside_box(points, np.ones((1, 2), bool), boxes).tolist()
+        [[0.0, 4.0]]
     """
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     beyond = np.maximum(np.maximum(low - points, points - high), 0)

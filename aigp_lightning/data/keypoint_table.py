@@ -28,6 +28,14 @@ class KeypointTable:
     Attributes:
         records: images without the second of two that are listed twice.
         keypoints: number and names of an object's keypoints.
+
+    Example:
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> points = np.array([[[0.0, 0.0, 2.0], [1.0, 1.0, 2.0]]], np.float32)
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), points)
+        >>> table = KeypointTable([record], Keypoints(2, 3, ("nose", "tail")))
+        >>> table.boxes.tolist(), table.points.tolist()
+        ([[50.0, 25.0, 150.0, 75.0]], [[[0.0, 0.0], [200.0, 100.0]]])
     """
 
     records: Sequence[ImageRecord]
@@ -84,5 +92,12 @@ def keypoint_table(records: Sequence[ImageRecord], keypoints: Keypoints) -> Keyp
     Args:
         records: of a scan with keypoints.
         keypoints: number and names of an object's keypoints.
+
+    Example:
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> points = np.array([[[0.0, 0.0, 2.0], [1.0, 1.0, 2.0]]], np.float32)
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), points)
+        >>> len(keypoint_table([record, record], Keypoints(2, 3, ("nose", "tail"))).image)
+        1
     """
     return KeypointTable(list({record.im_file: record for record in records}.values()), keypoints)

@@ -58,7 +58,12 @@ def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
 
 
 def default_edges(count: int) -> tuple[tuple[int, int], ...]:
-    """Return the lines between so many keypoints where none are given: round four corners, COCO's person, else none."""
+    """Return the lines between so many keypoints where none are given: round four corners, COCO's person, else none.
+
+    Example:
+        >>> default_edges(4), default_edges(5)
+        (((0, 1), (1, 2), (2, 3), (3, 0)), ())
+    """
     ring = tuple((place, (place + 1) % RING) for place in range(RING))
     return ring if count == RING else PERSON if count == PERSON_JOINTS else ()
 

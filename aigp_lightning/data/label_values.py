@@ -32,6 +32,11 @@ class Rows:
         lines: (n,) their numbers in the file, from 1.
         table: (n, columns) class, box and, where they are wanted, keypoints.
         keys: (n,) equal for duplicates.
+
+    Example:
+        >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32), [b"the only one"])
+        >>> rows.table[:, 0].tolist()
+        [0.0]
     """
 
     lines: NDArray[np.int64]
@@ -40,7 +45,12 @@ class Rows:
 
 
 def no_labels(pose: Shape) -> Arrays:
-    """Return the arrays of an image without objects."""
+    """Return the arrays of an image without objects.
+
+    Example:
+        >>> [array.shape for array in no_labels((4, 3))]
+        [(0,), (0, 4), (0, 4, 3)]
+    """
     keypoints = np.zeros((0, pose[0], 3), np.float32) if pose else None
     return np.zeros(0, np.int64), np.zeros((0, 4), np.float32), keypoints
 
@@ -51,6 +61,11 @@ def plain_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     Args:
         tokens: the rows.
         numbers: their values, one row after the other.
+
+    Example:
+        >>> words = "0 0.5 0.5 0.25 0.25".split()
+        >>> plain_rows([(1, words)], np.array(words, np.float32)).table.tolist()
+        [[0.0, 0.5, 0.5, 0.25, 0.25]]
     """
     lines = np.array([n for n, _ in tokens], np.int64)
     table = numbers.reshape(len(tokens), -1) if tokens else np.zeros((0, BOX_COLUMNS), np.float32)
@@ -63,6 +78,11 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     Args:
         tokens: the rows, a class and x y pairs each.
         numbers: their values, one row after the other.
+
+    Example:
+        >>> words = "0 0.25 0.25 0.75 0.25 0.75 0.75".split()
+        >>> polygon_rows([(1, words)], np.array(words, np.float32)).table.tolist()
+        [[0.0, 0.5, 0.5, 0.5, 0.5]]
     """
     lines = np.array([n for n, _ in tokens], np.int64)
     if not tokens:
@@ -89,6 +109,12 @@ def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: st
         pose: shape of the keypoints in the rows.
         single_cls: class ids have no upper bound.
         file: the label file, for the problems.
+
+    Example:
+        >>> words = "3 0.5 0.5 0.25 0.25".split()
+        >>> rows = plain_rows([(1, words)], np.array(words, np.float32))
+        >>> [str(problem) for problem in check_values(rows, nc=1, pose=None, single_cls=False, file="000.txt")]
+        ['000.txt:1 class out of range: class 3, but the data set has 1 (0 to 0)']
     """
     table = rows.table
     finite = np.isfinite(table).all(1)
@@ -134,6 +160,13 @@ def to_arrays(rows: Rows, single_cls: bool, pose: Shape, file: str) -> tuple[Arr
 
     Returns:
         The arrays, and what was dropped or mended, in order of lines.
+
+    Example:
+        >>> words = "0 0.5 0.5 0.25 0.25".split()
+        >>> rows = plain_rows([(1, words), (2, words)], np.array(words * 2, np.float32))
+        >>> (cls, bboxes, _), notes = to_arrays(rows, single_cls=False, pose=None, file="000.txt")
+        >>> bboxes.tolist(), [str(note) for note in notes]
+        ([[0.5, 0.5, 0.25, 0.25]], ['000.txt:2 duplicate row: same as line 1, dropped'])
     """
     keep, notes = _kept(rows, file)
     lines, table = rows.lines[keep], rows.table[keep]

@@ -34,6 +34,14 @@ def regular_file_size(path: str | os.PathLike[str], most: int | None = None) -> 
     Raises:
         OSError: it is not there.
         ValueError: it is no ordinary file, or larger than `most`; the text says so.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/000.txt", "w") as file:
+        ...         _ = file.write("0 0.5 0.5 1 1")
+        ...     regular_file_size(f"{folder}/000.txt")
+        13
     """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
@@ -58,7 +66,12 @@ def quoted(value: Any, most: int = 80) -> str:
 
 
 def is_name(text: str) -> bool:
-    """True if the text may name a class or a keypoint: short, and without characters that steer a terminal."""
+    r"""True if the text may name a class or a keypoint: short, and without characters that steer a terminal.
+
+    Example:
+        >>> is_name("top left"), is_name("gate\x1b[2J")
+        (True, False)
+    """
     return len(text) <= MAX_NAME and not any(
         ord(c) < ord(" ") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text
     )

@@ -39,6 +39,12 @@ class LintResult:
         split: name of the split.
         objects: labelled objects in it.
         problems: by kind, each with its file and line; none is fatal.
+
+    Example:
+        >>> print(LintResult("val", 4, [Problem("000.txt", 1, "corner order", "they run clockwise", False)]).summary())
+        val keypoints: 4 objects, 1 problem
+          corner order: 1 in 1 file, kept
+            000.txt:1 corner order: they run clockwise
     """
 
     split: str
@@ -91,6 +97,14 @@ def propose_mirror(records: Sequence[ImageRecord], keypoints: Keypoints, axis: i
         records: of a scan with keypoints.
         keypoints: number and names of an object's keypoints.
         axis: 0 for left-right, 1 for upside-down.
+
+    Example:
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> corners = np.array([[0.4, 0.4, 2], [0.6, 0.4, 2], [0.6, 0.6, 2], [0.4, 0.6, 2]], np.float32)
+        >>> box = np.array([[0.5, 0.5, 0.2, 0.2]], np.float32)
+        >>> records = [ImageRecord(f"{i}.jpg", (64, 64), np.zeros(1, np.int64), box, corners[None]) for i in range(5)]
+        >>> propose_mirror(records, Keypoints(4, 3, ("0", "1", "2", "3")), axis=0)
+        (1, 0, 3, 2)
     """
     places = keypoint_table(records, keypoints).layout
     return None if places is None else checks.mirror_that_fits(places, axis, None)
@@ -198,14 +212,14 @@ def _located(findings: Sequence[Finding], objects: KeypointTable) -> list[Proble
         image = int(objects.image[index])
         file = label_path(objects.records[image].im_file)
         if image not in places:
-            places[image] = label_rows(file, objects.keypoints)
+            places[image] = _label_rows(file, objects.keypoints)
         row = objects.row(index)
         line = next((number for number, values in places[image] if np.array_equal(values, row)), None)
         problems.append(Problem(file, line, kind, text, False))
     return problems
 
 
-def label_rows(file: str, keypoints: Keypoints) -> list[tuple[int, NDArray[np.float32]]]:
+def _label_rows(file: str, keypoints: Keypoints) -> list[tuple[int, NDArray[np.float32]]]:
     """Read the lines of a label file that hold a box and keypoints: their numbers, boxes, and keypoints' x and y."""
     try:
         lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()

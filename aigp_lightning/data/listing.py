@@ -43,7 +43,7 @@ def list_images(spec: DataSpec, split: str) -> list[str]:
 
 
 def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
-    """Find the images of a split, as `list_images` does, and the lines of lists that name no image.
+    r"""Find the images of a split, as `list_images` does, and the lines of lists that name no image.
 
     Args:
         spec: data set.
@@ -54,6 +54,17 @@ def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
 
     Raises:
         DataError: as `list_images`.
+
+    Example:
+        >>> import tempfile
+        >>> from aigp_lightning.data.data_yaml import DataSpec
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "list.txt").write_text("a.jpg\nnotes.doc")
+        ...     splits = {"train": (f"{folder}/list.txt",)}
+        ...     spec = DataSpec(Path(folder, "data.yaml"), Path(folder), {0: "gate"}, splits)
+        ...     images, problems = find_images(spec, "train")
+        >>> [Path(image).name for image in images], problems[0].text
+        (['a.jpg'], "'notes.doc' does not end like an image's name, left out")
     """
     if not (sources := spec.splits.get(split)):
         raise DataError(f"{spec.file}: no '{split}' split; add '{split}:' with a folder of images")

@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.collate import LazyLoader, collate
-from aigp_lightning.data.dataset import init_worker
 
 
 def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memory: bool = False) -> DataLoader[Any]:
@@ -21,6 +20,13 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
         workers: worker processes; never more than there are batches.
         seed: of torch's generator in the workers.
         pin_memory: batches go to a GPU.
+
+    Example:
+        >>> import numpy as np
+        >>> from aigp_lightning.data.items import unlabelled
+        >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (32, 64), ((1.0, 1.0), (0.0, 0.0)))
+        >>> [batch["img"].shape for batch in make_loader([item] * 3, [[0, 1], [2]], workers=0, seed=0)]
+        [torch.Size([2, 3, 32, 64]), torch.Size([1, 3, 32, 64])]
     """
     import cv2
 
@@ -33,7 +39,7 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=init_worker,
+        worker_init_fn=_init_worker,
         # Of its own: starting workers must not move the generator that the model may draw from.
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=workers > 0,
@@ -57,5 +63,18 @@ def worker_count(wanted: int, processes: int) -> int:
 
 
 def cores() -> int:
-    """Count the processor cores that this process may use."""
+    """Count the processor cores that this process may use.
+
+    Example:
+        >>> cores() >= 1
+        True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _init_worker(worker: int) -> None:
+    """Keep a loader's worker to one thread: the workers are the parallelism."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

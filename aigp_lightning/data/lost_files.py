@@ -24,6 +24,10 @@ class Lost(NamedTuple):
     Attributes:
         im_file: the image, as the scan found it.
         why: the reason.
+
+    Example:
+        >>> Lost("000.jpg", "000.jpg: cannot be read: No such file or directory").im_file
+        '000.jpg'
     """
 
     im_file: str

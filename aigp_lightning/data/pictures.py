@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from aigp_lightning.data.samplers import EvalRequest
 
 if TYPE_CHECKING:
-    from aigp_lightning.data.dataset import EvalDataset, Item
+    from aigp_lightning.data.dataset import EvalDataset
+    from aigp_lightning.data.items import Item
     from aigp_lightning.data.samplers import EvalBatchSampler
 
 
@@ -21,6 +22,20 @@ class EvalPictures:
 
     Attributes:
         files: path of every image, in order.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> import numpy as np
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> from aigp_lightning.data.sample_sets import evaluation_set
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = f"{folder}/000.png"
+        ...     _ = cv2.imwrite(file, np.zeros((48, 64, 3), np.uint8))
+        ...     record = ImageRecord(file, (48, 64), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        ...     pictures = EvalPictures(*evaluation_set([record], imgsz=64, batch_size=1, rect=False))
+        ...     len(pictures), pictures[0]["image"].shape
+        (1, (64, 64, 3))
     """
 
     def __init__(self, dataset: EvalDataset, batches: EvalBatchSampler, limit: int | None = None) -> None:

@@ -34,6 +34,13 @@ def check_options(imgsz: int, batch_size: int, workers: int, lost_limit: float) 
 
     Raises:
         ConfigError: naming the option and what it may be.
+
+    Example:
+        >>> try:
+        ...     check_options(imgsz=100, batch_size=16, workers=0, lost_limit=0.02)
+        ... except ConfigError as error:
+        ...     print(error)
+        --data.imgsz is 100; it must be a multiple of 32, such as 96.
     """
     if imgsz < STRIDE or imgsz % STRIDE:
         near = max(round(imgsz / STRIDE), 1) * STRIDE
@@ -79,6 +86,15 @@ def make_missing(data_yaml: str, synthetic: MakeDataOptions, progress: bool) -> 
     Raises:
         ConfigError: an option is wrong, or the data set's own name for the file is another.
         DataError: it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import lightning.pytorch  # sets the rank, by which one process alone prints
+        >>> options = MakeDataOptions(train=1, val=1, test=0, imgsz=(64, 64), seed=4, workers=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     make_missing(f"{folder}/gates/data.yaml", options, progress=False)
+        ...     sorted(path.name for path in Path(folder, "gates").iterdir())
+        ['data.yaml', 'images', 'labels']
     """
     from aigp_lightning.data.synthetic import make_data
 
@@ -95,7 +111,7 @@ def make_missing(data_yaml: str, synthetic: MakeDataOptions, progress: bool) -> 
 
 
 def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool, strict: bool) -> None:
-    """Print a scan's summary, and write its problems to a file in the run folder.
+    r"""Print a scan's summary, and write its problems to a file in the run folder.
 
     Args:
         scan: outcome of the split's scan.
@@ -106,6 +122,19 @@ def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool,
 
     Raises:
         DataError: `strict` is set, and some keypoints make no sense.
+
+    Example:
+        >>> import tempfile
+        >>> import lightning.pytorch  # sets the rank, by which one process alone prints
+        >>> from aigp_lightning.data.data_yaml import DataSpec
+        >>> from aigp_lightning.data.problems import Problem
+        >>> from aigp_lightning.data.records import ScanResult
+        >>> scan = ScanResult("val", [], [Problem("000.jpg", None, "missing image", "there is no such file", True)], 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     spec = DataSpec(Path(folder, "data.yaml"), Path(folder), {0: "gate"}, {})
+        ...     tell_problems(scan, spec, Path(folder), pose=False, strict=False)
+        ...     Path(folder, "data_problems_val.txt").read_text()
+        '000.jpg missing image: there is no such file\n'
     """
     rank_zero_info(scan.summary())
     linted = lint(scan.split, scan.records, spec) if pose else None

@@ -20,6 +20,10 @@ class Problem:
         kind: what is wrong, in words that many problems share.
         text: what is wrong with this one.
         fatal: the image was set aside; otherwise the row was mended or dropped.
+
+    Example:
+        >>> str(Problem("labels/000.txt", 2, "negative size", "-0.5 cannot be a width or height", fatal=True))
+        'labels/000.txt:2 negative size: -0.5 cannot be a width or height'
     """
 
     file: str
@@ -45,11 +49,18 @@ def printable(text: str) -> str:
 
 
 def problem_lines(problems: Sequence[Problem], outcome: Callable[[Problem], str]) -> list[str]:
-    """Tell for every kind of problem how many there are, and the first few with file and line; fatal ones first.
+    r"""Tell for every kind of problem how many there are, and the first few with file and line; fatal ones first.
 
     Args:
         problems: of any kind.
         outcome: tells what became of one, such as "mended".
+
+    Example:
+        >>> problems = [Problem("000.txt", line, "duplicate row", "same as line 1, dropped", False) for line in (2, 3)]
+        >>> print(*problem_lines(problems, lambda problem: "mended"), sep="\n")
+          duplicate row: 2 in 1 file, mended
+            000.txt:2 duplicate row: same as line 1, dropped
+            000.txt:3 duplicate row: same as line 1, dropped
     """
     kinds: dict[tuple[str, bool], list[Problem]] = defaultdict(list)
     for problem in problems:

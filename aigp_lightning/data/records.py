@@ -24,6 +24,11 @@ class ImageRecord:
         cls: int64 (n,).
         bboxes: float32 (n, 4) cxcywh, fractions of the image.
         keypoints: float32 (n, K, 3) x, y as fractions of the image and visibility 0, 1 or 2; None without keypoints.
+
+    Example:
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> record.shape, record.bboxes.tolist()
+        ((100, 200), [[0.5, 0.5, 0.5, 0.5]])
     """
 
     im_file: str
@@ -44,6 +49,12 @@ class ScanResult:
         images: number of images listed.
         from_cache: nothing had changed since an earlier scan.
         cache_file: file in which the outcome is kept, or None if it could not be written.
+
+    Example:
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> result = ScanResult("val", [record], [], images=1)
+        >>> result.summary(), result.instances
+        ('val: 1 images, 0 backgrounds, 0 set aside, 1 instances', 1)
     """
 
     split: str

@@ -39,6 +39,16 @@ def training_set(
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from aigp_lightning.data.data_yaml import DataSpec
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> spec = DataSpec(Path("data.yaml"), Path("."), {0: "gate"}, {})
+        >>> len(training_set([record], spec, AugmentConfig(), imgsz=64, batch_size=2, pose=False))
+        1
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
@@ -57,6 +67,14 @@ def evaluation_set(
         rect: letterbox each batch to its own rectangle instead of a square.
         rank: number of this process.
         world_size: number of processes.
+
+    Example:
+        >>> import numpy as np
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> dataset, batches = evaluation_set([record] * 5, imgsz=640, batch_size=2, rect=True)
+        >>> len(dataset), [len(batch) for batch in batches], batches.shapes
+        (5, [4, 1], [(352, 672), (352, 672)])
     """
     shapes = [record.shape for record in records]
     group = 2 * batch_size  # no gradients to keep: twice the images fit

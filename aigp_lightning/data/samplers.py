@@ -29,6 +29,10 @@ class TrainRequest:
         index: the image.
         seed: of its augmentation.
         partners: the three further images of its mosaic; none when mosaic is closed.
+
+    Example:
+        >>> TrainRequest(index=3, seed=7, partners=(0, 1, 2))
+        TrainRequest(index=3, seed=7, partners=(0, 1, 2))
     """
 
     index: int
@@ -43,6 +47,10 @@ class EvalRequest:
     Attributes:
         index: the image.
         shape: (height, width) to letterbox it to, pixels.
+
+    Example:
+        >>> EvalRequest(index=3, shape=(384, 640))
+        EvalRequest(index=3, shape=(384, 640))
     """
 
     index: int

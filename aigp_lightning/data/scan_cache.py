@@ -39,6 +39,19 @@ class Columns:
         bboxes: float32 (m, 4) cxcywh, fractions of the image.
         keypoints: float32 (m, K, 3), or None.
         problems: everything found wrong.
+
+    Example:
+        >>> columns = Columns(
+        ...     usable=np.ones(1, bool),
+        ...     shape=np.array([[48, 64]]),
+        ...     count=np.ones(1, np.int64),
+        ...     cls=np.zeros(1, np.int64),
+        ...     bboxes=np.full((1, 4), 0.5, np.float32),
+        ...     keypoints=None,
+        ...     problems=[],
+        ... )
+        >>> columns.shape.tolist(), int(columns.count.sum())
+        ([[48, 64]], 1)
     """
 
     usable: NDArray[np.bool_]
@@ -61,6 +74,11 @@ def fingerprint(settings: Sequence[object], images: Sequence[str], labels: Seque
 
     Returns:
         Hexadecimal digest.
+
+    Example:
+        >>> one, other = (fingerprint([nc], ["000.jpg"], ["000.txt"], workers=1) for nc in (1, 2))
+        >>> len(one), one == other
+        (64, False)
     """
     files = [*images, *labels]
     digest = hashlib.sha256(repr((VERSION, *settings)).encode())
@@ -94,6 +112,10 @@ def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns |
 
     Returns:
         The columns, or None if the split has to be scanned.
+
+    Example:
+        >>> load(Path("train.aigp-cache.npz"), "0f", n=1, nc=1, kpt=None) is None  # there is no such file
+        True
     """
     try:
         with np.load(file, allow_pickle=False) as data:
@@ -152,6 +174,22 @@ def save(file: Path, digest: str, columns: Columns) -> bool:
 
     Returns:
         True if it could be written.
+
+    Example:
+        >>> import tempfile
+        >>> columns = Columns(
+        ...     usable=np.ones(1, bool),
+        ...     shape=np.array([[48, 64]]),
+        ...     count=np.ones(1, np.int64),
+        ...     cls=np.zeros(1, np.int64),
+        ...     bboxes=np.full((1, 4), 0.5, np.float32),
+        ...     keypoints=None,
+        ...     problems=[],
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "train.aigp-cache.npz")
+        ...     save(file, "0f", columns), load(file, "0f", n=1, nc=1, kpt=None).bboxes.tolist()
+        (True, [[0.5, 0.5, 0.5, 0.5]])
     """
     if not file.parent.is_dir():
         return False

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.augment.letterbox import input_shape, letterbox
-from aigp_lightning.data.dataset import Item, unlabelled
 from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
+from aigp_lightning.data.items import Item, unlabelled
 from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from aigp_lightning.errors import DataError
@@ -33,6 +33,10 @@ class SourceFile:
         shape: height and width, pixels, upright.
         frames: number of frames of a video; 0 for a picture.
         fps: frames a second of a video; 0 where it is not told.
+
+    Example:
+        >>> SourceFile("flight.mp4", (720, 1280), frames=300, fps=30.0)
+        SourceFile(path='flight.mp4', shape=(720, 1280), frames=300, fps=30.0)
     """
 
     path: str
@@ -48,6 +52,12 @@ class SourceDataset:
         files: pictures and videos that could be opened.
         imgsz: length of the network input's long side, pixels; a multiple of 32.
         unreadable: what is wrong with the others, by path.
+
+    Example:
+        >>> files = [SourceFile("gate.jpg", (480, 640)), SourceFile("flight.mp4", (720, 1280), frames=2, fps=30.0)]
+        >>> dataset = SourceDataset(files, imgsz=640)
+        >>> [dataset.name(index) for index in range(len(dataset))]
+        ['gate.jpg', 'flight.mp4#0', 'flight.mp4#1']
     """
 
     def __init__(self, files: Sequence[SourceFile], imgsz: int, unreadable: dict[str, str] | None = None) -> None:

@@ -23,6 +23,17 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
 
     Returns:
         Height and width after EXIF rotation, pixels, or None and what is wrong.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = cv2.imwrite(f"{folder}/000.png", np.zeros((48, 64, 3), np.uint8))
+        ...     check_image(f"{folder}/000.png")
+        ...     check_image(f"{folder}/001.png")[1].kind
+        ((48, 64), None)
+        'missing image'
     """
 
     def bad(kind: str, text: str) -> tuple[None, Problem]:

@@ -19,6 +19,19 @@ class VideoReader:
 
     Args:
         path: video file.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = cv2.VideoWriter(f"{folder}/flight.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+        ...     for _ in range(3):
+        ...         _ = writer.write(np.zeros((48, 64, 3), np.uint8))
+        ...     writer.release()
+        ...     reader = VideoReader(f"{folder}/flight.avi")
+        ...     reader.frame(2).shape, reader.frame(3)
+        ...     reader.close()
+        ((48, 64, 3), None)
     """
 
     def __init__(self, path: str) -> None:
@@ -73,6 +86,17 @@ def probe(path: str) -> tuple[tuple[int, int], int, float] | None:
 
     Returns:
         Height and width in pixels, the number of frames, frames a second (0 if not told); None if it has no picture.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = cv2.VideoWriter(f"{folder}/flight.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+        ...     for _ in range(3):
+        ...         _ = writer.write(np.zeros((48, 64, 3), np.uint8))
+        ...     writer.release()
+        ...     probe(f"{folder}/flight.avi")
+        ((48, 64), 3, 10.0)
     """
     import cv2
 

@@ -24,6 +24,18 @@ class Sample(TypedDict):
         cls: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels of `image` and visibility 0, 1 or 2; None for plain detection.
         im_file: the image's path, as it was found.
+
+    Example:
+        >>> import numpy as np
+        >>> sample = Sample(
+        ...     image=np.zeros((48, 64, 3), np.uint8),
+        ...     bboxes=np.array([[0, 0, 32, 24]], np.float32),
+        ...     cls=np.zeros(1, np.int64),
+        ...     keypoints=None,
+        ...     im_file="000.jpg",
+        ... )
+        >>> sample["image"].shape, sample["im_file"]
+        ((48, 64, 3), '000.jpg')
     """
 
     image: np.ndarray

@@ -14,6 +14,10 @@ class TransformSpec:
         class_path: Importable path of the class, such as `albumentations.RandomFog`.
         init_args: Keyword arguments of its constructor; a value may itself be a class_path/init_args mapping
             (or a list of them), so that `albumentations.OneOf` can be written in YAML.
+
+    Example:
+        >>> TransformSpec("albumentations.MotionBlur", {"p": 0.1})
+        TransformSpec(class_path='albumentations.MotionBlur', init_args={'p': 0.1})
     """
 
     class_path: str
@@ -41,6 +45,11 @@ class AugmentConfig:
         clahe: Probability of a local contrast equalisation.
         extra: The user's own Albumentations transforms, run after the colour changes and before the flips; each is
             `{class_path: albumentations.MotionBlur, init_args: {p: 0.1}}`.
+
+    Example:
+        >>> config = AugmentConfig(mosaic=0.5, extra=[{"class_path": "albumentations.MotionBlur"}])
+        >>> config.mosaic, config.fliplr
+        (0.5, 0.5)
     """
 
     mosaic: float = 1.0

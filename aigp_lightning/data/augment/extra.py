@@ -54,6 +54,11 @@ def build_transform(spec: TransformSpec) -> Transform:
 
     Raises:
         ConfigError: The class is not there, is no Albumentations transform, or refuses its arguments.
+
+    Example:
+        >>> blur = build_transform(TransformSpec("albumentations.MotionBlur", {"p": 0.25}))
+        >>> type(blur).__name__, blur.p
+        ('MotionBlur', 0.25)
     """
     where = f"augment.extra: {spec.class_path}"
     module_name, _, name = spec.class_path.rpartition(".")
@@ -99,6 +104,12 @@ class UserTransforms:
         transforms: Albumentations transforms.
         flip_idx: (K,) keypoint permutation of a left-right mirror, or None.
         flip_idx_vertical: (K,) keypoint permutation of an upside-down mirror, or None.
+
+    Example:
+        >>> mirror = UserTransforms([A.HorizontalFlip(p=1.0)], flip_idx=None, flip_idx_vertical=None)
+        >>> labels = Instances(np.array([[0, 0, 16, 32]], np.float32), np.zeros(1, np.int64), None)
+        >>> mirror(image=np.zeros((32, 64, 3), np.uint8), instances=labels)["instances"].bboxes.tolist()
+        [[48.0, 0.0, 64.0, 32.0]]
     """
 
     def __init__(
@@ -204,6 +215,9 @@ def check_extras(
 
     Raises:
         ConfigError: One cannot be built, fails on an image, or changes its size or type.
+
+    Example:
+        >>> check_extras([TransformSpec("albumentations.MotionBlur")], imgsz=64)  # nothing to report
     """
     image = np.random.default_rng(0).integers(0, 256, (imgsz, imgsz, 3), dtype=np.uint8)
     for spec in specs:

@@ -22,6 +22,13 @@ class Instances:
         bboxes: (n, 4) float32 xyxy, pixels.
         cls: (n,) int64.
         keypoints: (n, K, 3) float32 x, y in pixels and visibility, or None.
+
+    Example:
+        >>> labels = Instances(np.array([[0, 0, 10, 20]], np.float32), np.zeros(1, np.int64), None)
+        >>> labels.flipped(64, axis=0, permutation=None).bboxes.tolist()
+        [[54.0, 0.0, 64.0, 20.0]]
+        >>> labels.clipped(8, 8).bboxes.tolist()
+        [[0.0, 0.0, 8.0, 8.0]]
     """
 
     bboxes: np.ndarray
@@ -100,6 +107,10 @@ def require_permutation(permutation: Sequence[int] | None, axis: int) -> list[in
 
     Raises:
         ConfigError: There is no permutation.
+
+    Example:
+        >>> require_permutation((1, 0, 3, 2), axis=0)
+        [1, 0, 3, 2]
     """
     if permutation is None:
         option, key = (("fliplr", "flip_idx"), ("flipud", "flip_idx_vertical"))[axis]
@@ -120,6 +131,11 @@ def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) 
 
     Raises:
         ValueError: Some parts have keypoints and some have none.
+
+    Example:
+        >>> labels = Instances(np.array([[0, 0, 10, 20]], np.float32), np.zeros(1, np.int64), None)
+        >>> concatenate([labels, labels], offsets=[(0, 0), (64, 0)]).bboxes.tolist()
+        [[0.0, 0.0, 10.0, 20.0], [64.0, 0.0, 74.0, 20.0]]
     """
     keypoints = [part.keypoints for part in parts if part.keypoints is not None]
     if keypoints and len(keypoints) != len(parts):
@@ -135,7 +151,12 @@ def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) 
 
 
 def areas(bboxes: np.ndarray) -> np.ndarray:
-    """Compute the areas of (n, 4) xyxy boxes, pixels squared."""
+    """Compute the areas of (n, 4) xyxy boxes, pixels squared.
+
+    Example:
+        >>> areas(np.array([[0, 0, 10, 20], [5, 5, 6, 6]])).tolist()
+        [200, 1]
+    """
     return np.asarray((bboxes[:, 2] - bboxes[:, 0]) * (bboxes[:, 3] - bboxes[:, 1]))
 
 
@@ -149,6 +170,11 @@ def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float) -> np.ndar
 
     Returns:
         (n,) bool: wider and higher than 2 px, aspect under 100, more than a tenth of the scaled area left.
+
+    Example:
+        >>> before = np.array([[0.0, 0.0, 40.0, 40.0], [50.0, 0.0, 90.0, 40.0]])
+        >>> worth_keeping(before, after=before.clip(0, 51), gain=1.0).tolist()
+        [True, False]
     """
     width, height = after[:, 2] - after[:, 0], after[:, 3] - after[:, 1]
     tiny = 1e-16

@@ -27,6 +27,11 @@ def allowed_flips(config: AugmentConfig, keypoints: Keypoints, data_yaml: Path, 
 
     Raises:
         ConfigError: an upside-down flip is asked for, and its permutation is not known.
+
+    Example:
+        >>> gate = Keypoints(2, 3, ("left", "right"), flip_idx=(1, 0))
+        >>> allowed_flips(AugmentConfig(fliplr=0.5), gate, Path("data.yaml"), fits=lambda axis: None).fliplr
+        0.5
     """
     if config.flipud > 0 and keypoints.flip_idx_vertical is None:
         raise ConfigError(

@@ -31,6 +31,11 @@ class Geometry(NamedTuple):
         centre: x and y on the canvas where the four tiles meet, whole pixels; None without mosaic.
         matrix: (2, 3) float64, canvas pixels to output pixels.
         gain: The scale in the matrix.
+
+    Example:
+        >>> geometry = MosaicAffine(64, translate=0, scale=0).draw((32, 32), mosaic=False)
+        >>> geometry.centre, geometry.matrix.tolist(), geometry.gain
+        (None, [[1.0, 0.0, 16.0], [0.0, 1.0, 16.0]], 1.0)
     """
 
     centre: tuple[int, int] | None

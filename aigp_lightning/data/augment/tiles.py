@@ -22,6 +22,11 @@ class Tile(NamedTuple):
         rect: x1, y1, x2, y2 of the part that lies on the canvas, pixels of `image`.
         offset: x and y from image pixels to canvas pixels.
         seams: True where a tile drawn later begins: at its right edge, at its bottom edge.
+
+    Example:
+        >>> tile = Tile(np.zeros((48, 64, 3), np.uint8), rect=(14, 0, 64, 48), offset=(-14, 12), seams=(True, True))
+        >>> tile.image.shape, tile.offset
+        ((48, 64, 3), (-14, 12))
     """
 
     image: np.ndarray
@@ -61,6 +66,13 @@ def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarr
         matrix: (2, 3) canvas pixels to output pixels.
         out: (H, W, 4) uint8, written in place; the fourth channel means nothing.
         scratch: uint8 memory for four channels of the tile and one more row and column.
+
+    Example:
+        >>> white = Tile(np.full((2, 2, 3), 255, np.uint8), rect=(0, 0, 2, 2), offset=(1, 1), seams=(False, False))
+        >>> out = np.zeros((4, 4, 4), np.uint8)
+        >>> warp_tile(white, np.eye(2, 3), out, scratch=np.empty(36, np.uint8))
+        >>> out[..., 0].tolist()
+        [[0, 0, 0, 0], [0, 255, 255, 0], [0, 255, 255, 0], [0, 0, 0, 0]]
     """
     height, width = out.shape[:2]
     to_out = matrix.copy()

@@ -30,6 +30,14 @@ def body_box(camera: Camera, body: Body) -> Array | None:
 
     Returns:
         (4,) xyxy pixels, or None where it is not in the picture.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.geometry import Gate
+        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body_box(camera, body).round(1).tolist()
+        [23.1, 9.1, 40.9, 26.9]
     """
     flat = [points for surface in body.surfaces for points in clipped_contours(camera, surface.contours)]
     if not flat:
@@ -40,7 +48,16 @@ def body_box(camera: Camera, body: Body) -> Array | None:
 
 
 def share_in_picture(camera: Camera, body: Body) -> float:
-    """Compute the share of a body's surface points (from a surface's middle to its edge) that is in the picture."""
+    """Compute the share of a body's surface points (from a surface's middle to its edge) that is in the picture.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.geometry import Gate
+        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> share_in_picture(camera, body)
+        1.0
+    """
     steps = np.linspace(0.0, 1.0, 8)[:, None, None]
     samples = []
     for surface in body.surfaces:
@@ -52,7 +69,18 @@ def share_in_picture(camera: Camera, body: Body) -> float:
 
 
 def share_unhidden(picture: Picture, index: int) -> float:
-    """Compute the share of a body's outline that no nearer body hides."""
+    """Compute the share of a body's outline that no nearer body hides.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.geometry import Gate
+        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.render import paint
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
+        >>> share_unhidden(picture, 0)
+        1.0
+    """
     outline: Mask = picture.outlines[index]
     total = int(outline.sum())
     return float((picture.owner[outline] <= index).sum() / total) if total else 0.0
@@ -68,6 +96,16 @@ def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
 
     Returns:
         (4, 3) x, y in pixels and visibility: 2 seen, 1 hidden by something nearer, 0 outside the picture (x = y = 0).
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.geometry import Gate
+        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.render import paint
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
+        >>> keypoints(picture, camera, 0).round(1).tolist()
+        [[27.1, 13.1, 2.0], [36.9, 13.1, 2.0], [36.9, 22.9, 2.0], [27.1, 22.9, 2.0]]
     """
     corners = picture.bodies[index].corners
     assert corners is not None
@@ -91,6 +129,16 @@ def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
 
     Returns:
         `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of four corners.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.geometry import Gate
+        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.render import paint
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
+        >>> label_lines(picture, camera, "detect")
+        ['0 0.500000 0.500000 0.277207 0.492813']
     """
     names, size = CLASSES[task], np.array([camera.width, camera.height], dtype=np.float64)
     lines = []

@@ -27,12 +27,18 @@ def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float
 
     Returns:
         (height, width, 3) uint8 BGR.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> camera, light = Camera(64, 36), np.array([0.0, 0.0, -1.0])
+        >>> backdrop(rng, camera, "hall", ground=1.5, light=light).shape
+        (36, 64, 3)
     """
     if place == "field":
-        return field(rng, camera, ground, light)
+        return _field(rng, camera, ground, light)
     if place == "hall":
-        return hall(rng, camera, ground)
-    return abstract(rng, camera)
+        return _hall(rng, camera, ground)
+    return _abstract(rng, camera)
 
 
 def _down(camera: Camera) -> Array:
@@ -77,7 +83,7 @@ def _floor(rng: np.random.Generator, level: float, color: tuple[float, float, fl
     return _plane(corner, x, y, _floor_texture(rng, color), light)
 
 
-def field(rng: np.random.Generator, camera: Camera, ground: float, light: Array) -> Pixels:
+def _field(rng: np.random.Generator, camera: Camera, ground: float, light: Array) -> Pixels:
     """Paint sky, clouds, hills, a skyline and ground that fades into the haze."""
     down = _down(camera).astype(np.float32)
     hue, dusk = rng.uniform(0.5, 0.68), chance(rng, 0.25)
@@ -132,7 +138,7 @@ def _wall_texture(rng: np.random.Generator, color: tuple[float, float, float]) -
     return texture
 
 
-def hall(rng: np.random.Generator, camera: Camera, ground: float) -> Pixels:
+def _hall(rng: np.random.Generator, camera: Camera, ground: float) -> Pixels:
     """Paint a hall from the inside: floor, ceiling with lamps, four walls."""
     image = np.full((camera.height, camera.width, 3), 40, dtype=np.uint8)
     left, right, front = rng.uniform(8, 25), rng.uniform(8, 25), rng.uniform(32, 42)
@@ -158,7 +164,7 @@ def hall(rng: np.random.Generator, camera: Camera, ground: float) -> Pixels:
     return image
 
 
-def abstract(rng: np.random.Generator, camera: Camera) -> Pixels:
+def _abstract(rng: np.random.Generator, camera: Camera) -> Pixels:
     """Paint gradients, noise, stripes and shapes that follow no perspective."""
     w, h = camera.width, camera.height
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)

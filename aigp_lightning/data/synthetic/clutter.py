@@ -10,7 +10,14 @@ from aigp_lightning.data.synthetic.textures import chance, contrasting, dull, hs
 
 
 def make_legs(rng: np.random.Generator, gate: Gate, ground: float) -> Body:
-    """Stand a gate on two thin legs that reach from its lower corners to the ground."""
+    """Stand a gate on two thin legs that reach from its lower corners to the ground.
+
+    Example:
+        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
+        >>> legs = make_legs(np.random.default_rng(0), gate, ground=2.0)
+        >>> legs.kind, len(legs.surfaces)
+        ('clutter', 2)
+    """
     lower = gate.square(GATE_OUTER - 0.2, GATE_DEPTH / 2)
     feet = lower[np.argsort(lower[:, 2])[2:]]
     color = hsv(0.6, 0.1, rng.uniform(0.15, 0.7))
@@ -35,6 +42,11 @@ def make_clutter(rng: np.random.Generator, camera: Camera, ground: float, plain:
 
     Returns:
         The bodies.
+
+    Example:
+        >>> clutter = make_clutter(np.random.default_rng(0), Camera(64, 36), ground=2.0, plain=True, count=3)
+        >>> [body.kind for body in clutter]
+        ['clutter', 'clutter', 'clutter']
     """
     makers = [_frame, _hoop, _arch] if plain else [_frame, _hoop, _arch, _banner]
     bodies = []

@@ -19,6 +19,10 @@ def is_background(index: int, share: float) -> bool:
     """True if a picture is a background.
 
     They are spread evenly: of any first n pictures, the share that is backgrounds is right to within one.
+
+    Example:
+        >>> [is_background(index, share=0.25) for index in range(4)]
+        [False, False, False, True]
     """
     return int((index + 1) * share + 1e-9) > int(index * share + 1e-9)
 
@@ -34,6 +38,11 @@ def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[i
 
     Returns:
         The scene and its picture, without the camera's effects.
+
+    Example:
+        >>> scene, picture = compose(np.random.default_rng(0), "detect", background=False, size=(64, 36))
+        >>> picture.image.shape, len(picture.bodies) == len(scene.bodies)
+        ((36, 64, 3), True)
     """
     scene = sample_scene(rng, task, background, size)
     image = backdrop(rng, scene.camera, scene.place, scene.ground, scene.light)
@@ -43,7 +52,7 @@ def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[i
 
 
 def draw(options: MakeDataOptions, split: str, index: int) -> tuple[bytes, list[str]]:
-    """Make one picture; it depends on the seed, the split and the index, and on no other picture.
+    r"""Make one picture; it depends on the seed, the split and the index, and on no other picture.
 
     Args:
         options: the data set's options, checked.
@@ -52,6 +61,11 @@ def draw(options: MakeDataOptions, split: str, index: int) -> tuple[bytes, list[
 
     Returns:
         JPEG bytes and label lines.
+
+    Example:
+        >>> data, lines = draw(MakeDataOptions(imgsz=(64, 36), backgrounds=0.0), "train", index=0)
+        >>> data[:2], lines[0].split()[0]
+        (b'\xff\xd8', '0')
     """
     rng = np.random.default_rng([options.seed, SPLITS.index(split), index])
     background = is_background(index, options.backgrounds)

@@ -22,6 +22,15 @@ def ground_shadows(image: Pixels, camera: Camera, bodies: list[Body], ground: fl
         bodies: what casts shadows.
         ground: how far the ground is below the camera, metres.
         light: (3,) unit vector towards the light.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.objects import Surface, quad
+        >>> camera, image = Camera(64, 36, tilt=0.0), np.full((36, 64, 3), 200, np.uint8)
+        >>> wall = quad(np.array([4.0, -1.0, -1.0]), np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0]))
+        >>> body = Body("box", np.array([4.0, 0.0, 0.0]), [Surface([wall])])
+        >>> ground_shadows(image, camera, [body], ground=1.0, light=np.array([0.6, 0.0, -0.8]))
+        >>> int(image.min()) < 200
+        True
     """
     dark = np.zeros((image.shape[0] // 2, image.shape[1] // 2), dtype=np.uint8)
     for body in bodies:
@@ -83,6 +92,11 @@ def expose(rng: np.random.Generator, image: Pixels) -> Pixels:
 
     Returns:
         (H, W, 3) uint8 BGR with light, blur and sensor noise.
+
+    Example:
+        >>> picture = expose(np.random.default_rng(0), np.full((36, 64, 3), 128, np.uint8))
+        >>> picture.shape, picture.dtype.name
+        ((36, 64, 3), 'uint8')
     """
     height, width = image.shape[:2]
     scale = width / 640
@@ -108,7 +122,12 @@ def expose(rng: np.random.Generator, image: Pixels) -> Pixels:
 
 
 def encode(rng: np.random.Generator, image: Pixels) -> bytes:
-    """Compress to JPEG of a quality drawn from 80 to 95."""
+    r"""Compress to JPEG of a quality drawn from 80 to 95.
+
+    Example:
+        >>> encode(np.random.default_rng(0), np.zeros((36, 64, 3), np.uint8))[:2]
+        b'\xff\xd8'
+    """
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))])
     if not done:
         raise RuntimeError("OpenCV cannot write JPEG")

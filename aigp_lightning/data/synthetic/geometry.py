@@ -31,7 +31,12 @@ SQUARE: Array = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """Turn body coordinates into world coordinates: the aerospace sequence yaw, pitch (up positive), roll."""
+    """Turn body coordinates into world coordinates: the aerospace sequence yaw, pitch (up positive), roll.
+
+    Example:
+        >>> (rotation(np.pi / 2, 0.0, 0.0) @ (1.0, 0.0, 0.0)).round(6).tolist()  # forward is east now
+        [0.0, 1.0, 0.0]
+    """
     (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
     about_z = np.array([[cy, -sy, 0.0], [sy, cy, 0.0], [0.0, 0.0, 1.0]])
     about_y = np.array([[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]])
@@ -51,6 +56,11 @@ class Camera:
         pitch: the body's pitch, nose up positive.
         roll: the body's roll, right side down positive.
         tilt: how far the camera looks up from the body's forward axis.
+
+    Example:
+        >>> camera = Camera(640, 360, tilt=0.0)
+        >>> camera.focal, camera.project(camera.to_camera(np.array([[5.0, 1.0, 0.0]]))).tolist()
+        (320.0, [[384.0, 180.0]])
     """
 
     width: int
@@ -117,6 +127,11 @@ def clip_polygon(points: Array, planes: Array) -> Array:
 
     Returns:
         (k, 3) corners of what remains, k = 0 where nothing does.
+
+    Example:
+        >>> triangle = np.array([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
+        >>> clip_polygon(triangle, np.array([[-1.0, 0.0, 0.0, 1.0]])).tolist()  # x up to 1
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 2.0, 1.0]]
     """
     if (points @ planes[:, :3].T + planes[:, 3] >= 0).all():
         return points
@@ -146,6 +161,12 @@ def clipped_contours(camera: Camera, contours: Sequence[Array], margin: float = 
 
     Returns:
         The contours with something left, (k, 2) pixels each.
+
+    Example:
+        >>> camera = Camera(64, 36, tilt=0.0)
+        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
+        >>> clipped_contours(camera, [gate.square(2.5, 0.0)])[0].round(3).tolist()
+        [[24.0, 10.0], [40.0, 10.0], [40.0, 26.0], [24.0, 26.0]]
     """
     planes = camera.planes(margin)
     cut = [clip_polygon(camera.to_camera(contour), planes) for contour in contours]
@@ -159,6 +180,13 @@ class Gate:
     Args:
         centre: (3,) middle of the frame's volume, world.
         axes: (3, 3) columns are the gate's right, down and into axes in the world.
+
+    Example:
+        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
+        >>> gate.seen_from_front(), gate.square(2.0, 0.0)[0].tolist()
+        (True, [5.0, -1.0, -1.0])
+        >>> gate.inner_corners(Camera(640, 360, tilt=0.0))[0].tolist()  # top left
+        [4.87, -0.75, -0.75]
     """
 
     centre: Array

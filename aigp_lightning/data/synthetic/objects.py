@@ -35,6 +35,11 @@ class Surface:
         plane: (3, 3) rows in the world: the texture's top-left corner, its whole width, its whole height.
         light: factor on the texture.
         glow: whether it gives light.
+
+    Example:
+        >>> wall = Surface([quad(np.array([4.0, -1.0, -1.0]), np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0]))])
+        >>> len(wall.contours), wall.color
+        (1, (0.0, 0.0, 0.0))
     """
 
     contours: list[Array]
@@ -54,6 +59,10 @@ class Body:
         centre: (3,) in the world; the distance decides who hides whom.
         surfaces: in painting order, those that look away from the camera left out.
         corners: (4, 3) keypoints in the world, of a gate.
+
+    Example:
+        >>> Body("clutter", np.array([4.0, 0.0, 0.0]), surfaces=[]).corners is None
+        True
     """
 
     kind: str
@@ -63,11 +72,16 @@ class Body:
 
 
 def quad(origin: Array, across: Array, down: Array) -> Array:
-    """Return the corners (4, 3) of the parallelogram that two edges (3,) span from its first corner (3,)."""
+    """Return the corners (4, 3) of the parallelogram that two edges (3,) span from its first corner (3,).
+
+    Example:
+        >>> quad(np.zeros(3), np.array([2, 0, 0]), np.array([0, 0, 1])).tolist()
+        [[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+    """
     return np.stack([origin, origin + across, origin + across + down, origin + down])
 
 
-def lit(normal: Array, light: Array) -> float:
+def _lit(normal: Array, light: Array) -> float:
     """Compute brightness by Lambert's cosine law over an ambient share.
 
     Args:
@@ -77,13 +91,20 @@ def lit(normal: Array, light: Array) -> float:
     return AMBIENT + (1 - AMBIENT) * max(0.0, float(normal @ light))
 
 
-def shade(color: Color, factor: float) -> Color:
+def _shade(color: Color, factor: float) -> Color:
     """Scale a colour."""
     return (color[0] * factor, color[1] * factor, color[2] * factor)
 
 
 def make_gate(rng: np.random.Generator, gate: Gate, camera: Camera, light: Array) -> Body:
-    """Build the box frame: the walls of the opening, the outer walls, then the face that looks at the camera."""
+    """Build the box frame: the walls of the opening, the outer walls, then the face that looks at the camera.
+
+    Example:
+        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
+        >>> body = make_gate(np.random.default_rng(0), gate, Camera(64, 36), light=np.array([0.0, 0.0, -1.0]))
+        >>> body.kind, body.corners.shape
+        ('gate', (4, 3))
+    """
     paint = gate_paint(rng)
     half = GATE_DEPTH / 2
     surfaces: list[Surface] = []
@@ -94,18 +115,18 @@ def make_gate(rng: np.random.Generator, gate: Gate, camera: Camera, light: Array
             offset = wall.mean(axis=0) - gate.centre
             normal = outward * offset / float(np.linalg.norm(offset))
             if -wall[0] @ normal > 0:
-                surfaces.append(Surface([wall], shade(paint.wall, 0.85 * lit(normal, light))))
+                surfaces.append(Surface([wall], _shade(paint.wall, 0.85 * _lit(normal, light))))
     sign = 1.0 if gate.seen_from_front() else -1.0
     outer = gate.square(GATE_OUTER, -half * sign)
     if -outer[0] @ (-sign * gate.axes[:, 2]) > 0:
         plane = np.stack([outer[0], outer[1] - outer[0], outer[3] - outer[0]])
-        strength = 1.0 if paint.glow else lit(-sign * gate.axes[:, 2], light)
+        strength = 1.0 if paint.glow else _lit(-sign * gate.axes[:, 2], light)
         holes = gate.square(GATE_INNER, -half * sign)
         surfaces.append(Surface([outer, holes], texture=paint.face, plane=plane, light=strength, glow=paint.glow))
     return Body("gate", gate.centre, surfaces, gate.inner_corners(camera))
 
 
-def upright(
+def _upright(
     foot: Array, size: tuple[float, float, float], yaw: float, coat: tuple[Color, Pixels | None], light: Array
 ) -> list[Surface]:
     """Build a cuboid (width, depth, height) that stands on a point (3,), seen sides only."""
@@ -119,16 +140,16 @@ def upright(
         if -origin @ normal > 0:
             contour = quad(origin, along * reach, -up)
             plane = np.stack([origin, along * reach, -up])
-            factor = lit(normal, light)
-            surfaces.append(Surface([contour], shade(color, factor), texture, plane, factor))
+            factor = _lit(normal, light)
+            surfaces.append(Surface([contour], _shade(color, factor), texture, plane, factor))
     top = foot + up
     if -top @ np.array([0.0, 0.0, -1.0]) > 0:
         contour = quad(top - x * width / 2 - y * depth / 2, x * width, y * depth)
-        surfaces.append(Surface([contour], shade(color, lit(np.array([0.0, 0.0, -1.0]), light))))
+        surfaces.append(Surface([contour], _shade(color, _lit(np.array([0.0, 0.0, -1.0]), light))))
     return surfaces
 
 
-def make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
+def _make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
     """Build a round or square column, plain or with warning rings."""
     height, radius = rng.uniform(2.5, 7.0), rng.uniform(0.2, 0.5)
     color = vivid(rng) if chance(rng, 0.8 if marked else 0.4) else dull(rng)
@@ -138,7 +159,7 @@ def make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: boo
         pair = np.array([color, contrasting(rng, color)])
         texture = np.repeat(pair[rings][:, None], 32, axis=1).astype(np.uint8)
     if chance(rng, 0.35):
-        surfaces = upright(foot, (2 * radius, 2 * radius, height), rng.uniform(0, np.pi), (color, texture), light)
+        surfaces = _upright(foot, (2 * radius, 2 * radius, height), rng.uniform(0, np.pi), (color, texture), light)
         return Body("pillar", foot - np.array([0, 0, height / 2]), surfaces)
     turns = np.linspace(0, 2 * np.pi, 17)
     rim = foot + radius * np.column_stack([np.cos(turns), np.sin(turns), np.zeros(17)])
@@ -147,15 +168,15 @@ def make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: boo
     for a, b, turn in zip(rim[:-1], rim[1:], turns + np.pi / 16, strict=False):
         normal = np.array([np.cos(turn), np.sin(turn), 0.0])
         if -a @ normal > 0:
-            factor = lit(normal, light)
+            factor = _lit(normal, light)
             plane = np.stack([a + up, b - a, -up])
-            surfaces.append(Surface([quad(a + up, b - a, -up)], shade(color, factor), texture, plane, factor))
+            surfaces.append(Surface([quad(a + up, b - a, -up)], _shade(color, factor), texture, plane, factor))
     if -(foot + up)[2] < 0:
-        surfaces.append(Surface([rim[:-1] + up], shade(color, 1.0)))
+        surfaces.append(Surface([rim[:-1] + up], _shade(color, 1.0)))
     return Body("pillar", foot - np.array([0, 0, height / 2]), surfaces)
 
 
-def make_net(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
+def _make_net(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
     """Build a hung net with a border and two posts."""
     width, height = rng.uniform(2.0, 5.0), rng.uniform(1.8, 4.0)
     yaw = np.arctan2(foot[1], foot[0]) + rng.uniform(-0.9, 0.9)
@@ -167,18 +188,18 @@ def make_net(rng: np.random.Generator, foot: Array, light: Array, marked: bool =
     return Body("net", foot - down / 2, [net])
 
 
-def make_box(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
+def _make_box(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
     """Build a crate, carton or container."""
     width, depth, height = rng.uniform(0.6, 2.2, 3)
     color = (
         dull(rng) if chance(rng, 0.2 if marked else 0.5) else hsv(rng.uniform(0.05, 0.12), 0.5, rng.uniform(0.4, 0.8))
     )
     texture = crate_texture(rng, color)
-    surfaces = upright(foot, (width, depth, height), rng.uniform(0, np.pi), (color, texture), light)
+    surfaces = _upright(foot, (width, depth, height), rng.uniform(0, np.pi), (color, texture), light)
     return Body("box", foot - np.array([0, 0, height / 2]), surfaces)
 
 
-def make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
+def _make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool = False) -> Body:
     """Build a broad-leaved tree or a conifer from flat pieces that face the camera."""
     height = rng.uniform(2.5, 6.5)
     bearing = np.arctan2(foot[1], foot[0])
@@ -190,7 +211,7 @@ def make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool 
         for low, wide in ((0.2, 0.26), (0.42, 0.2), (0.64, 0.14)):
             base, reach = foot + up * height * low, right * height * wide
             tip = foot + up * height * min(1.0, low + 0.38)
-            surfaces.append(Surface([np.stack([base - reach, tip, base + reach])], shade(leaf, 0.8 + 0.5 * low)))
+            surfaces.append(Surface([np.stack([base - reach, tip, base + reach])], _shade(leaf, 0.8 + 0.5 * low)))
     else:
         middle, turns = foot + up * height * 0.68, np.linspace(0, 2 * np.pi, 14, endpoint=False)
         ring = np.cos(turns)[:, None] * right + np.sin(turns)[:, None] * up
@@ -199,15 +220,15 @@ def make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool 
             off = 0.0 if i == 0 else height * rng.uniform(0.08, 0.24)
             turn = rng.uniform(0, 2 * np.pi)
             at = middle + off * (np.cos(turn) * right + np.sin(turn) * up)
-            surfaces.append(Surface([at + size * ring], shade(leaf, 0.8 if i == 0 else rng.uniform(0.7, 1.25))))
+            surfaces.append(Surface([at + size * ring], _shade(leaf, 0.8 if i == 0 else rng.uniform(0.7, 1.25))))
     return Body("tree", foot + up * (height / 2), surfaces)
 
 
 MAKERS: dict[str, Callable[[np.random.Generator, Array, Array, bool], Body]] = {
-    "pillar": make_pillar,
-    "net": make_net,
-    "box": make_box,
-    "tree": make_tree,
+    "pillar": _make_pillar,
+    "net": _make_net,
+    "box": _make_box,
+    "tree": _make_tree,
 }
 """How to build an obstacle: from chance, where it stands (3,), the light's direction (3,), and whether most pillars and
 boxes are painted to be seen, as on a course."""

@@ -31,6 +31,12 @@ class MakeDataOptions:
         seed: the same seed and options give the same files, byte for byte
         workers: processes that draw; 0 = as many as there are cores
         force: replace a data set that make-data wrote there before
+
+    Example:
+        >>> options = MakeDataOptions(out="datasets/corners", task="pose", train=32, val=8, test=0)
+        >>> options.check()
+        >>> options.counts()
+        {'train': 32, 'val': 8}
     """
 
     out: str = "datasets/gates"

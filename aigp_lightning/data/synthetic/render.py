@@ -29,6 +29,11 @@ class Picture:
         bodies: the scene's bodies from far to near.
         outlines: (H, W) per body, every pixel it would cover if nothing stood before it.
         owner: (H, W) int16, which body (by its place in the list) is seen at a pixel; -1 is the background.
+
+    Example:
+        >>> picture = Picture(np.zeros((36, 64, 3), np.uint8), [], [], np.full((36, 64), -1, np.int16))
+        >>> int((picture.owner == -1).sum())  # background everywhere
+        2304
     """
 
     image: Pixels
@@ -61,6 +66,12 @@ def texture_homography(camera: Camera, surface: Surface, shape: tuple[int, ...],
 
     Returns:
         (3, 3) homography.
+
+    Example:
+        >>> plane = np.array([[4.0, -1.0, -1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
+        >>> matrix = texture_homography(Camera(64, 36, tilt=0.0), Surface([], plane=plane), (8, 8), (0, 0))
+        >>> (matrix / matrix[2, 2]).round(3).tolist()
+        [[2.0, 0.0, 24.5], [0.0, 2.0, 10.5], [0.0, 0.0, 1.0]]
     """
     assert surface.plane is not None
     corner, across, down = surface.plane
@@ -123,6 +134,15 @@ def paint_body(image: Pixels, camera: Camera, body: Body) -> tuple[Mask, Mask]:
 
     Returns:
         Two maps (H, W): what the body's outline covers, and where it hides what stands behind it.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.objects import quad
+        >>> wall = quad(np.array([4.0, -1.0, -1.0]), np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0]))
+        >>> body = Body("box", wall.mean(axis=0), [Surface([wall], (0, 0, 255))])
+        >>> image = np.zeros((36, 64, 3), np.uint8)
+        >>> covered, hides = paint_body(image, Camera(64, 36, tilt=0.0), body)
+        >>> image[18, 32].tolist(), int(covered.sum())
+        ([0, 0, 255], 289)
     """
     outline = np.zeros(image.shape[:2], dtype=np.uint8)
     hides: Mask | None = None
@@ -143,7 +163,16 @@ def paint_body(image: Pixels, camera: Camera, body: Body) -> tuple[Mask, Mask]:
 
 
 def paint(background: Pixels, camera: Camera, bodies: list[Body]) -> Picture:
-    """Paint the bodies over a background, the farthest first (the painter's algorithm)."""
+    """Paint the bodies over a background, the farthest first (the painter's algorithm).
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.objects import quad
+        >>> wall = quad(np.array([4.0, -1.0, -1.0]), np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0]))
+        >>> bodies = [Body("box", wall.mean(axis=0) * far, [Surface([wall * far])]) for far in (1, 2)]
+        >>> picture = paint(np.zeros((36, 64, 3), np.uint8), Camera(64, 36, tilt=0.0), bodies)
+        >>> int(picture.owner[18, 32]), picture.bodies[1] is bodies[0]  # the nearest comes last
+        (1, True)
+    """
     bodies = sorted(bodies, key=lambda body: -float(np.linalg.norm(body.centre)))
     owner = np.full(background.shape[:2], -1, dtype=np.int16)
     outlines = []

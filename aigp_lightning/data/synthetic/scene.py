@@ -30,6 +30,11 @@ class Scene:
         ground: how far the ground is below the camera, metres.
         light: (3,) unit vector towards the light.
         bodies: everything that stands in the scene.
+
+    Example:
+        >>> scene = Scene(Camera(64, 36), "field", ground=1.5, light=np.array([0.0, 0.0, -1.0]))
+        >>> scene.camera.width, scene.bodies
+        (64, [])
     """
 
     camera: Camera
@@ -91,6 +96,11 @@ def sample_scene(rng: np.random.Generator, task: str, background: bool, size: tu
 
     Returns:
         The scene, nothing painted yet.
+
+    Example:
+        >>> scene = sample_scene(np.random.default_rng(0), "detect", background=True, size=(64, 36))
+        >>> any(body.kind == "gate" for body in scene.bodies)
+        False
     """
     camera = _attitude(rng, size)
     light = np.array([rng.uniform(-1, 0.4), rng.uniform(-1, 1), -rng.uniform(0.4, 1.2)])

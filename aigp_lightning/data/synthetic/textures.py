@@ -12,23 +12,38 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Color = tuple[float, float, float]
 FACE = 256
-MIDDLE_GREY = 128
 """Side of a gate face's texture, pixels."""
+MIDDLE_GREY = 128
 
 
 def hsv(hue: float, saturation: float, value: float) -> Color:
-    """Turn hue, saturation, value (each 0…1) into BGR 0…255."""
+    """Turn hue, saturation, value (each 0…1) into BGR 0…255.
+
+    Example:
+        >>> hsv(0.0, 1.0, 1.0)  # red
+        (0.0, 0.0, 255.0)
+    """
     r, g, b = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return (255 * b, 255 * g, 255 * r)
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:
-    """Toss a coin that comes up heads with this share."""
+    """Toss a coin that comes up heads with this share.
+
+    Example:
+        >>> chance(np.random.default_rng(0), 1.0)
+        True
+    """
     return bool(rng.random() < share)
 
 
 def vivid(rng: np.random.Generator) -> Color:
-    """Draw a paint that somebody would choose for a gate: a strong colour, now and then white or nearly black."""
+    """Draw a paint that somebody would choose for a gate: a strong colour, now and then white or nearly black.
+
+    Example:
+        >>> len(vivid(np.random.default_rng(0)))
+        3
+    """
     kind = rng.choice(["paint", "white", "black"], p=[0.8, 0.12, 0.08])
     if kind == "white":
         return hsv(rng.random(), 0.05, rng.uniform(0.85, 1.0))
@@ -38,12 +53,22 @@ def vivid(rng: np.random.Generator) -> Color:
 
 
 def dull(rng: np.random.Generator) -> Color:
-    """Draw a colour of walls, ground and concrete."""
+    """Draw a colour of walls, ground and concrete.
+
+    Example:
+        >>> max(dull(np.random.default_rng(0))) <= 0.85 * 255
+        True
+    """
     return hsv(rng.random(), rng.uniform(0.0, 0.4), rng.uniform(0.2, 0.85))
 
 
 def contrasting(rng: np.random.Generator, color: Color) -> Color:
-    """Draw a colour that stands out from the given one."""
+    """Draw a colour that stands out from the given one.
+
+    Example:
+        >>> max(contrasting(np.random.default_rng(0), (0.0, 0.0, 0.0))) > MIDDLE_GREY
+        True
+    """
     luma = 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
     if chance(rng, 0.5):
         return hsv(rng.random(), 0.05, 0.95 if luma < MIDDLE_GREY else 0.1)
@@ -62,6 +87,11 @@ def noise(rng: np.random.Generator, width: int, height: int, cells: int = 4, oct
 
     Returns:
         (height, width), 0…1.
+
+    Example:
+        >>> values = noise(np.random.default_rng(0), width=64, height=36)
+        >>> values.shape, bool((values >= 0).all() and (values <= 1).all())
+        ((36, 64), True)
     """
     total = np.zeros((2, 2), dtype=np.float32)
     for octave in range(octaves):
@@ -75,7 +105,12 @@ def noise(rng: np.random.Generator, width: int, height: int, cells: int = 4, oct
 
 
 def mix(share: NDArray[np.float32], low: Color, high: Color) -> Pixels:
-    """Blend two colours by a map of shares (h, w) into a picture (h, w, 3)."""
+    """Blend two colours by a map of shares (h, w) into a picture (h, w, 3).
+
+    Example:
+        >>> mix(np.array([[0.0, 1.0]], np.float32), low=(0, 0, 0), high=(0, 0, 255)).tolist()
+        [[[0, 0, 0], [0, 0, 255]]]
+    """
     # 256 steps looked up: many times faster than arithmetic on three float planes
     table = np.linspace(low, high, 256).clip(0, 255).astype(np.uint8)
     steps = cv2.convertScaleAbs(share, alpha=255)
@@ -90,6 +125,10 @@ class Paint:
         face: (FACE, FACE, 3) texture of the front and back; its middle is never seen.
         wall: colour of the outer and inner walls.
         glow: the frame gives light.
+
+    Example:
+        >>> Paint(np.zeros((FACE, FACE, 3), np.uint8), wall=(0.0, 0.0, 255.0)).glow
+        False
     """
 
     face: Pixels
@@ -98,7 +137,12 @@ class Paint:
 
 
 def gate_paint(rng: np.random.Generator) -> Paint:
-    """Draw a gate's paint: solid, checkerboard, stripes, logo-like blobs or lit edges."""
+    """Draw a gate's paint: solid, checkerboard, stripes, logo-like blobs or lit edges.
+
+    Example:
+        >>> gate_paint(np.random.default_rng(0)).face.shape
+        (256, 256, 3)
+    """
     base = vivid(rng)
     accent = contrasting(rng, base)
     kind = rng.choice(["solid", "checker", "stripes", "blobs", "led"], p=[0.3, 0.17, 0.17, 0.2, 0.16])
@@ -145,7 +189,13 @@ def _logos(rng: np.random.Generator, face: Pixels, color: Color) -> None:
 
 
 def net_texture(rng: np.random.Generator) -> Pixels:
-    """Draw a net, (256, 256, 4): meshes are transparent, the border is not."""
+    """Draw a net, (256, 256, 4): meshes are transparent, the border is not.
+
+    Example:
+        >>> texture = net_texture(np.random.default_rng(0))
+        >>> texture.shape, sorted(set(texture[..., 3].ravel().tolist()))
+        ((256, 256, 4), [0, 255])
+    """
     color = (*contrasting(rng, dull(rng)), 255.0)
     texture = np.zeros((256, 256, 4), dtype=np.uint8)
     texture[..., :3] = np.array(color[:3], dtype=np.uint8)
@@ -163,7 +213,12 @@ def net_texture(rng: np.random.Generator) -> Pixels:
 
 
 def crate_texture(rng: np.random.Generator, color: Color) -> Pixels:
-    """Draw the side of a crate or carton, (128, 128, 3)."""
+    """Draw the side of a crate or carton, (128, 128, 3).
+
+    Example:
+        >>> crate_texture(np.random.default_rng(0), hsv(0.1, 0.5, 0.6)).shape
+        (128, 128, 3)
+    """
     dark = (color[0] * 0.6, color[1] * 0.6, color[2] * 0.6)
     texture = mix(noise(rng, 128, 128, 8, 3), dark, color)
     kind = rng.integers(3)

@@ -75,7 +75,12 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
 
 
 def data_yaml(options: MakeDataOptions) -> str:
-    """Write data.yaml's text; it has no `path`, so that its own folder is the root and the set can be moved."""
+    """Write data.yaml's text; it has no `path`, so that its own folder is the root and the set can be moved.
+
+    Example:
+        >>> data_yaml(MakeDataOptions(test=0)).splitlines()[1:]
+        ['train: images/train', 'val: images/val', 'names:', '  0: gate']
+    """
     kept = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed")
     values = ", ".join(f"{name}={_plain(getattr(options, name))}" for name in kept)
     lines = [f"{HEADER}: {values}", *(f"{split}: images/{split}" for split in options.counts()), "names:"]
@@ -170,7 +175,20 @@ def start_worker() -> None:
 
 
 def draw_chunk(options: MakeDataOptions, folder: Path, split: str, start: int, stop: int) -> int:
-    """Draw and write pictures `start` up to, not including, `stop` of a split; return how many that is."""
+    """Draw and write pictures `start` up to, not including, `stop` of a split; return how many that is.
+
+    Example:
+        >>> import tempfile
+        >>> options = MakeDataOptions(imgsz=(64, 64))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     for kind in ("images", "labels"):
+        ...         (folder / kind / "val").mkdir(parents=True)
+        ...     draw_chunk(options, folder, "val", 0, 1)
+        ...     sorted(file.name for file in folder.rglob("*.*"))
+        1
+        ['000000.jpg', '000000.txt']
+    """
     from aigp_lightning.data.synthetic.draw import draw
 
     for index in range(start, stop):

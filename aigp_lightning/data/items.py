@@ -1,0 +1,106 @@
+"""A sample as a dataset makes it: the network's input with its labels in pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
+from aigp_lightning.types import RatioPad
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.records import ImageRecord
+
+
+class Item(TypedDict):
+    """One sample, ready to be collated.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the network's input.
+        bboxes: (n, 4) float32 xyxy, pixels of `image`.
+        cls: (n,) int64.
+        keypoints: (n, K, 3) float32 pixels and visibility, or None.
+        im_file, ori_shape, ratio_pad, sources: see `DetectionBatch`.
+
+    Example:
+        >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (16, 32), ((2.0, 2.0), (0.0, 0.0)))
+        >>> item["image"].shape, item["ori_shape"], item["sources"]
+        ((32, 64, 3), (16, 32), ('000.jpg',))
+    """
+
+    image: np.ndarray
+    bboxes: np.ndarray
+    cls: np.ndarray
+    keypoints: np.ndarray | None
+    im_file: str
+    ori_shape: tuple[int, int]
+    ratio_pad: RatioPad
+    sources: tuple[str, ...]
+
+
+def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Convert a record's labels to pixels of an image of this size.
+
+    Args:
+        record: labels as fractions of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+
+    Returns:
+        (n, 4) xyxy float32, and (n, K, 3) float32 or None.
+
+    Example:
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> bboxes, keypoints = labels_in_pixels(record, *record.shape)
+        >>> bboxes.tolist(), keypoints
+        ([[50.0, 25.0, 150.0, 75.0]], None)
+    """
+    bboxes = to_pixels(xywh_to_xyxy(record.bboxes), (height, width))
+    if record.keypoints is None:
+        return bboxes, None
+    return bboxes, record.keypoints * np.array([width, height, 1], dtype=np.float32)
+
+
+def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, int]) -> Item:
+    """Fit an image into the network's input as Ultralytics validates: long side to `imgsz`, grey round the rest.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        im_file: its name, carried along.
+        imgsz: length of the long side, pixels.
+        shape: (height, width) of the network input, pixels.
+
+    Example:
+        >>> item = letterboxed(np.zeros((360, 640, 3), np.uint8), "000.jpg", 640, (384, 640))
+        >>> item["image"].shape, item["ratio_pad"]
+        ((384, 640, 3), ((1.0, 1.0), (0.0, 12.0)))
+    """
+    from aigp_lightning.data.augment.letterbox import letterbox, resize_long_side
+
+    height, width = image.shape[:2]
+    resized = resize_long_side(image, imgsz)
+    done, (gain_h, gain_w), (left, top) = letterbox(resized, shape)
+    total = (gain_h * resized.shape[0] / height, gain_w * resized.shape[1] / width)
+    return unlabelled(done, im_file, (height, width), (total, (float(left), float(top))))
+
+
+def unlabelled(image: np.ndarray, im_file: str, ori_shape: tuple[int, int], ratio_pad: RatioPad) -> Item:
+    """Make an item without labels from a letterboxed (H, W, 3) image; see `Item` for the rest.
+
+    Example:
+        >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (16, 32), ((2.0, 2.0), (0.0, 0.0)))
+        >>> item["bboxes"].shape, item["cls"].shape, item["keypoints"]
+        ((0, 4), (0,), None)
+    """
+    return {
+        "image": image,
+        "bboxes": np.zeros((0, 4), dtype=np.float32),
+        "cls": np.zeros(0, dtype=np.int64),
+        "keypoints": None,
+        "im_file": im_file,
+        "ori_shape": ori_shape,
+        "ratio_pad": ratio_pad,
+        "sources": (im_file,),
+    }
