@@ -66,7 +66,7 @@ def read_data_yaml(path: str | Path) -> DataSpec:
 
     Example:
         >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "data.yaml"
+        >>> file = Path(tempfile.mkdtemp(dir=".")).resolve() / "data.yaml"
         >>> _ = file.write_text("train: images/train\nval: images/val\nnames: [gate]\n")
         >>> spec = read_data_yaml(file)
         >>> spec.names, spec.nc, Path(spec.splits["val"][0]).relative_to(file.parent).as_posix()

@@ -53,7 +53,7 @@ class YoloDataModule(pl.LightningDataModule):
     Example:
         >>> import tempfile
         >>> from aigp_lightning.data.synthetic import make_data
-        >>> options = MakeDataOptions(tempfile.mkdtemp(), train=4, val=2, test=0, imgsz=(64, 64), workers=1)
+        >>> options = MakeDataOptions(tempfile.mkdtemp(dir="."), train=4, val=2, test=0, imgsz=(64, 64), workers=1)
         >>> data = YoloDataModule(str(make_data(options, progress=False)), imgsz=64, batch_size=2, workers=0)
         >>> data.setup("fit")
         >>> next(iter(data.train_dataloader()))["img"].shape

@@ -67,7 +67,7 @@ def read_image(path: str) -> NDArray[np.uint8]:
         >>> import tempfile
         >>> import cv2
         >>> import numpy as np
-        >>> file = f"{tempfile.mkdtemp()}/red.png"
+        >>> file = tempfile.mkdtemp(dir=".") + "/red.png"
         >>> cv2.imwrite(file, np.full((2, 3, 3), (0, 0, 255), np.uint8))  # OpenCV's own order is BGR
         True
         >>> read_image(file).shape, read_image(file)[0, 0].tolist()

@@ -53,7 +53,7 @@ def parse_label_file(
 
     Example:
         >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "000.txt"
+        >>> file = Path(tempfile.mkdtemp(dir=".")) / "000.txt"
         >>> _ = file.write_text("0 0.5 0.5 0.25 0.125")
         >>> cls, bboxes, keypoints, problems = parse_label_file(file, nc=1, kpt_shape=None)
         >>> cls.tolist(), bboxes.tolist(), keypoints, problems

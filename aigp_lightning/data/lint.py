@@ -74,7 +74,8 @@ def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough
         >>> from aigp_lightning.data.data_yaml import read_data_yaml
         >>> from aigp_lightning.data.scan import scan_split
         >>> from aigp_lightning.data.synthetic import MakeDataOptions, make_data
-        >>> options = MakeDataOptions(tempfile.mkdtemp(), "pose", train=4, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> folder = tempfile.mkdtemp(dir=".")
+        >>> options = MakeDataOptions(folder, "pose", train=4, val=1, test=0, imgsz=(64, 64), workers=1)
         >>> spec = read_data_yaml(make_data(options, progress=False))
         >>> scan = scan_split(spec, "train", pose=True, progress=False)
         >>> lint("train", scan.records, spec).problems

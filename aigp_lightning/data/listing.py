@@ -34,7 +34,7 @@ def list_images(spec: DataSpec, split: str) -> list[str]:
         >>> import tempfile
         >>> from aigp_lightning.data.data_yaml import read_data_yaml
         >>> from aigp_lightning.data.synthetic import MakeDataOptions, make_data
-        >>> options = MakeDataOptions(tempfile.mkdtemp(), train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> options = MakeDataOptions(tempfile.mkdtemp(dir="."), train=2, val=1, test=0, imgsz=(64, 64), workers=1)
         >>> spec = read_data_yaml(make_data(options, progress=False))
         >>> [Path(file).name for file in list_images(spec, "train")]
         ['000000.jpg', '000001.jpg']

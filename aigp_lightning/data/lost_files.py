@@ -45,7 +45,7 @@ class LostFiles:
 
     Example:
         >>> import tempfile
-        >>> lost = LostFiles("train", images=100, limit=0.02, folder=Path(tempfile.mkdtemp()))
+        >>> lost = LostFiles("train", images=100, limit=0.02, folder=Path(tempfile.mkdtemp(dir=".")))
         >>> lost.allowed
         2
     """

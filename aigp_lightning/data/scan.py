@@ -81,7 +81,7 @@ def scan_split(
         >>> import tempfile
         >>> from aigp_lightning.data.data_yaml import read_data_yaml
         >>> from aigp_lightning.data.synthetic import MakeDataOptions, make_data
-        >>> options = MakeDataOptions(tempfile.mkdtemp(), train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> options = MakeDataOptions(tempfile.mkdtemp(dir="."), train=2, val=1, test=0, imgsz=(64, 64), workers=1)
         >>> spec = read_data_yaml(make_data(options, progress=False))
         >>> result = scan_split(spec, "train", progress=False)
         >>> len(result.records), result.records[0].shape, result.problems

@@ -129,7 +129,7 @@ def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
     Example:
         >>> import tempfile
         >>> import cv2
-        >>> folder = tempfile.mkdtemp()
+        >>> folder = tempfile.mkdtemp(dir=".")
         >>> cv2.imwrite(f"{folder}/000.png", np.zeros((36, 64, 3), np.uint8))
         True
         >>> dataset = open_sources(folder, imgsz=64)

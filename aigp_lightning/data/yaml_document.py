@@ -28,7 +28,7 @@ class Document:
 
     Example:
         >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "data.yaml"
+        >>> file = Path(tempfile.mkdtemp(dir=".")) / "data.yaml"
         >>> _ = file.write_text("train: images/train\nnames: [gate]")
         >>> document = Document(file)
         >>> document.values["names"], document.lines["names"]

@@ -41,7 +41,8 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
 
     Example:
         >>> import tempfile
-        >>> options = MakeDataOptions(f"{tempfile.mkdtemp()}/gates", train=2, val=1, test=0, imgsz=(64, 64), workers=1)
+        >>> folder = tempfile.mkdtemp(dir=".") + "/gates"
+        >>> options = MakeDataOptions(folder, train=2, val=1, test=0, imgsz=(64, 64), workers=1)
         >>> file = make_data(options, progress=False)
         >>> sorted(path.name for path in file.parent.rglob("*.jpg"))
         ['000000.jpg', '000000.jpg', '000001.jpg']
