@@ -65,7 +65,7 @@ class BestWeights(Callback):
             return
         best = source.with_name(f"best{pl_module.portable_suffix}")
         try:
-            _write_portable(source, best, type(pl_module), datamodule_of(trainer))
+            _write_portable(source, best, datamodule_of(trainer))
         except Exception as error:  # the checkpoint is safe; a copy of it in another form must not end the run
             warn_user(f"could not write {best}: {error}. `export` can, from {source}.")
 
@@ -79,13 +79,12 @@ def _best_checkpoint(trainer: pl.Trainer) -> Path:
     return Path(trainer.default_root_dir) / LAST
 
 
-def _write_portable(source: Path, target: Path, kind: type[BaseModule], data: Any) -> None:
+def _write_portable(source: Path, target: Path, data: Any) -> None:
     """Write a checkpoint's averaged weights in its family's own form.
 
     Args:
         source: the checkpoint.
         target: the file.
-        kind: class of the module that wrote it.
         data: the datamodule that it was trained on.
 
     Raises:
@@ -94,6 +93,6 @@ def _write_portable(source: Path, target: Path, kind: type[BaseModule], data: An
     """
     settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
     content = read_checkpoint(source)
-    deployment = rebuild(kind, content, source).deployment
+    deployment = rebuild(content, source).deployment
     if deployment is not None:
         deployment.write_portable(target, int(content.get("epoch", -1)), settings)

@@ -132,22 +132,18 @@ def load_module(path: str | Path) -> BaseModule:
         {0: 'gate'}
         >>> del CLASSES["dot", "detect"]  # for this example alone
     """
-    content = read_checkpoint(path)
-    metadata = content[METADATA]
-    return rebuild(module_class(family_of(metadata), metadata["task"], path), content, path)
+    return rebuild(read_checkpoint(path), path)
 
 
-def rebuild(kind: type[BaseModule], content: dict[str, Any], path: str | Path) -> BaseModule:
+def rebuild(content: dict[str, Any], path: str | Path) -> BaseModule:
     """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
 
     Args:
-        kind: its class. Where that cannot be built without arguments, as a user's own may, the registered class of its
-            family and task is taken.
         content: see `read_checkpoint`.
         path: where it was read from, for errors.
 
     Raises:
-        WeightsError: its weights do not fit its description.
+        WeightsError: its weights do not fit its description, or its family is not known.
 
     Example:
         >>> import torch
@@ -161,15 +157,14 @@ def rebuild(kind: type[BaseModule], content: dict[str, Any], path: str | Path) -
         >>> module.set_network(module.build_network({0: "gate"}), {0: "gate"})
         >>> content = {"state_dict": module.state_dict()}
         >>> module.on_save_checkpoint(content)
-        >>> twin = rebuild(Dot, content, "best.ckpt")
+        >>> register("dot", "detect", lambda: Dot)
+        >>> twin = rebuild(content, "best.ckpt")
         >>> twin.names, torch.equal(twin.network.weight, module.network.weight)
         ({0: 'gate'}, True)
+        >>> del CLASSES["dot", "detect"]  # for this example alone
     """
-    try:
-        module = kind()
-    except TypeError:
-        metadata = content[METADATA]
-        module = module_class(family_of(metadata), metadata["task"], path)()
+    metadata = content[METADATA]
+    module = module_class(family_of(metadata), metadata["task"], path)()
     module.on_load_checkpoint(content)
     try:
         module.load_state_dict(content["state_dict"])

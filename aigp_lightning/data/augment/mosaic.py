@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
 
 GREY = 114
-TILES = 4
 
 
 class Geometry(NamedTuple):
