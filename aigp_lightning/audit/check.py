@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
+from aigp_lightning.audit.compare import UNKNOWN
+from aigp_lightning.audit.digest import digest_of
 from aigp_lightning.audit.findings import Audit, Finding
 from aigp_lightning.errors import DataError
 from aigp_lightning.logfiles.event_file import event_files
-from aigp_lightning.logfiles.wandb_run import wandb_folders
+from aigp_lightning.logfiles.folders import logger_folders
+from aigp_lightning.logfiles.wandb_places import all_wandb_folders
 from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -37,7 +40,7 @@ def audit(run: Path) -> Audit:
     path = run / LEDGER_FILE
     if not run.is_dir():
         raise DataError(f"{run}: there is no such folder. `audit` takes a run's, such as runs/detect/gates.")
-    if not any((run / name).exists() for name in RUN_FILES) and not wandb_folders(run) and not event_files(run):
+    if not any((run / name).exists() for name in RUN_FILES) and not all_wandb_folders(run) and not event_files(run):
         raise DataError(f"{run} is not a run's folder: it has no {LEDGER_FILE}, no config.yaml and no logger's files.")
     result = Audit(run, None)
     lines: Sequence[Line] = ()
@@ -64,15 +67,32 @@ def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
             tally.bytes += line.bytes
         elif line.outcome == "withheld":
             tally.withheld += 1
+        elif line.outcome == UNKNOWN:
+            tally.unknown += 1
+            tally.bytes += line.bytes
         else:
             tally.failed += 1
 
 
 def _csv_rows(run: Path) -> Iterator[str]:
-    for path in (run / "results.csv", *sorted(run.rglob("metrics.csv"))):
+    elsewhere = (each.folder / "metrics.csv" for each in logger_folders(run, "csv") if each.folder is not None)
+    found = {path.resolve(): path for path in chain(sorted(run.rglob("metrics.csv")), elsewhere)}
+    for path in (run / "results.csv", *found.values()):
         if path.is_file():
             with path.open(newline="", encoding="utf-8", errors="replace") as file:
-                yield f"{max(sum(1 for _ in csv.reader(file)) - 1, 0)} rows in {path.relative_to(run).as_posix()}"
+                name = path.relative_to(run).as_posix() if path.is_relative_to(run) else path.as_posix()
+                yield f"{_rows(file)} rows in {name}"
+
+
+def _rows(file: Iterable[str]) -> int:
+    """Count the rows below the heading, up to one that cannot be read."""
+    rows = 0
+    try:
+        for _ in csv.reader(file):
+            rows += 1
+    except csv.Error:  # a cell of more than 128 KiB
+        pass
+    return max(rows - 1, 0)
 
 
 def _check_files(result: Audit, lines: Sequence[Line]) -> None:
@@ -118,15 +138,14 @@ def _find_other_bytes(lines: Sequence[Line]) -> Iterator[Finding]:
     """Find pictures sent to a logger whose bytes were never those of their file."""
     written = {(line.file, line.sha256) for line in lines if line.destination == "file" and line.outcome == "written"}
     for line in lines:
-        if line.outcome == "sent" and not line.file.startswith(MASKED) and (line.file, line.sha256) not in written:
+        if (
+            line.outcome in ("sent", UNKNOWN)
+            and not line.file.startswith(MASKED)
+            and (line.file, line.sha256) not in written
+        ):
             message = f"line {line.number} says that other bytes than the file's were sent to {line.destination}."
             yield Finding("unlisted", line.destination, line.file, message, line.epoch, line.number)
 
 
 def _digests(digest: str, line: Line) -> str:
     return f"SHA-256 {digest[:12]}… on disk, {line.sha256[:12]}… in line {line.number} of the ledger"
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    return sha256(path.read_bytes()).hexdigest()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from aigp_lightning.audit.compare import compare
 from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
-from aigp_lightning.logfiles.event_file import event_files, read_event_file
+from aigp_lightning.audit.places import Place, group_places, note_missing, relative
+from aigp_lightning.logfiles.event_file import read_event_file
+from aigp_lightning.logfiles.folders import find_event_files, logger_folders
 from aigp_lightning.media.ledger import Line
 
 NAME = "tensorboard"
+SHOWN = 12
+"""Names of what is no scalar and no picture that a note has at most."""
 
 
 def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:
@@ -20,28 +25,38 @@ def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:
         result: the audit.
         lines: of the ledger.
     """
-    paths = event_files(result.run)
-    if not paths and not any(line.destination == NAME for line in lines):
-        return
+    folders = logger_folders(result.run, NAME)
+    places = [Place(destination, path) for destination, path in find_event_files(result.run)]
+    note_missing(result, NAME)
+    remote = {each.destination for each in folders if each.folder is None}
+    for destinations, paths in group_places(NAME, places, folders, lines):
+        if paths or not remote.issuperset(destinations):
+            _check(result, lines, destinations, paths)
+
+
+def _check(result: Audit, lines: Sequence[Line], destinations: Sequence[str], paths: Sequence[Path]) -> None:
     pictures: list[LoggedPicture] = []
     scalars: Counter[str] = Counter()
     other: Counter[str] = Counter()
+    name = destinations[0]
     for path in paths:
-        name = path.relative_to(result.run).as_posix()
+        file = relative(result.run, path)
         content = read_event_file(path)
-        result.findings += [Finding("damaged", NAME, name, text) for text in content.damage]
+        result.findings += [Finding("damaged", name, file, text) for text in content.damage]
         pictures += [
-            LoggedPicture(image.tag, image.step, image.sha256, image.size, name, "event") for image in content.images
+            LoggedPicture(image.tag, image.step, image.sha256, image.size, file, "event") for image in content.images
         ]
         scalars, other = scalars + content.scalars, other + content.other
-    tally = result.tally(NAME)
+    tally = result.tally(name)
     tally.found = len(pictures)
     tally.scalars = f"{sum(scalars.values())} values of {len(scalars)} scalars"
     if other:
-        result.notes.append(f"TensorBoard's event files also have: {', '.join(sorted(other))}.")
-    findings, lost = compare(NAME, lines, pictures)
+        listed = [f"{count} {what}" for what, count in sorted(other.items())]
+        more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+        result.notes.append(f"{name}: event files also have {', '.join(listed[:SHOWN])}{more}.")
+    findings, lost = compare(destinations, lines, pictures)
     where = "none of the event files has it" if paths else "this folder has no event files"
     for line in lost:
         message = f"epoch {line.epoch} was sent (line {line.number}), but {where}."
-        findings.append(Finding("missing", NAME, line.file, message, line.epoch, line.number))
+        findings.append(Finding("missing", name, line.file, message, line.epoch, line.number))
     result.findings += findings

@@ -1,16 +1,18 @@
-"""Comparison of W&B's run files and its local mirror of uploaded files with the ledger."""
+"""Comparison of W&B's run files and its local mirror of uploaded files with the ledger and the configuration."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
-from aigp_lightning.audit.compare import compare
+from aigp_lightning.audit.compare import UNKNOWN, compare
+from aigp_lightning.audit.digest import digest_of
 from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
-from aigp_lightning.audit.side_channels import side_channels
-from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run, wandb_folders
+from aigp_lightning.audit.places import Place, group_places, note_missing, relative
+from aigp_lightning.audit.check_channels import check_channels
+from aigp_lightning.logfiles.folders import find_wandb_folders, logger_folders
+from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger import Line
 
 NAME = "wandb"
@@ -25,89 +27,111 @@ def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
         result: the audit.
         lines: of the ledger.
     """
-    runs = [read_wandb_run(folder) for folder in wandb_folders(result.run)]
-    if not runs and not any(line.destination == NAME for line in lines):
-        return
+    folders = find_wandb_folders(result.run)
+    note_missing(result, NAME)
+    places = [Place(destination, folder) for destination, folder in folders]
+    groups = group_places(NAME, places, logger_folders(result.run, NAME), lines)
+    runs: dict[Path, WandbRun] = {folder: read_wandb_run(folder) for _, folder in folders}
+    check_channels(result, folders, runs)
+    for destinations, paths in groups:
+        _check_pictures(result, lines, destinations, [runs[path] for path in paths])
+
+
+def _check_pictures(
+    result: Audit, lines: Sequence[Line], destinations: Sequence[str], runs: Sequence[WandbRun]
+) -> None:
+    """Compare the pictures of W&B folders with the ledger."""
     named: list[LoggedPicture] = []
     orphans: list[LoggedPicture] = []
     for run in runs:
-        name = _name(result.run, run.file)
-        result.findings += [Finding("damaged", NAME, name, text) for text in run.damage]
+        name = relative(result.run, run.file)
+        result.findings += [Finding("damaged", destinations[0], name, text) for text in run.damage]
         if not run.ended and not run.damage:
             result.notes.append(f"{name} has no end: the run was killed, or still runs.")
-        rows, rest = _pictures(result, run)
+        rows, rest = _pictures(result, run, destinations[0])
         named, orphans = named + rows, orphans + rest
-    tally = result.tally(NAME)
+    tally = result.tally(destinations[0])
     tally.found = len(named) + len(orphans)
     tally.scalars = f"{sum(len(run.history) for run in runs)} rows"
-    findings, lost = compare(NAME, lines, named)
-    result.findings += findings + _without_row(lines, lost, orphans, bool(runs))
-    result.side_channels = side_channels(runs) if runs else []
+    findings, lost = compare(destinations, lines, named)
+    result.findings += findings + _without_row(destinations, lines, lost, orphans, bool(runs))
 
 
-def _pictures(result: Audit, run: WandbRun) -> tuple[list[LoggedPicture], list[LoggedPicture]]:
+def _pictures(result: Audit, run: WandbRun, name: str) -> tuple[list[LoggedPicture], list[LoggedPicture]]:
     """Return the pictures that rows name, and the media files in the mirror that no row names."""
     mirror = {path: run.mirror / path for path in run.mirrored() if path.startswith(MEDIA)}
-    rows = [_row(result, run, media, mirror.get(media.path)) for media in run.media]
-    rest = sorted(set(mirror) - {media.path for media in run.media})
-    return rows, [_orphan(result.run, mirror[path], path, path in run.files) for path in rest]
+    rows = [_row(result, run, media, mirror.get(media.path), name) for media in run.media]
+    named = {media.path for media in run.media}
+    rest = [_orphan(result.run, mirror[path], path, path in run.files) for path in sorted(set(mirror) - named)]
+    gone = {path for path in run.files if path.startswith(MEDIA)} - named - set(mirror)
+    for path in sorted(gone):
+        message = "no row names it; it is listed for upload, and W&B's folder does not have it any more."
+        result.findings.append(Finding("unlisted", name, relative(result.run, run.mirror / path), message))
+    return rows, rest
 
 
-def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None) -> LoggedPicture:
+def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None, name: str) -> LoggedPicture:
     """Return the picture of a row; add a finding if its bytes in the mirror are not the row's."""
-    file = _name(result.run, run.mirror / media.path)
+    file = relative(result.run, run.mirror / media.path)
     digest, size = media.sha256, media.size
     if path is None:
         message = f"row {media.row} of {run.file.name} names it, but W&B's folder does not have it."
-        result.findings.append(Finding("missing", NAME, file, message, media.epoch))
+        result.findings.append(Finding("missing", name, file, message, media.epoch))
     else:
-        data = path.read_bytes()
-        found = sha256(data).hexdigest()
+        found = digest_of(path)
         if digest and found != digest:
             message = f"it was changed: SHA-256 {found[:12]}… in W&B's folder, {digest[:12]}… in row {media.row}."
-            result.findings.append(Finding("changed", NAME, file, message, media.epoch))
-        digest, size = digest or found, size or len(data)
+            result.findings.append(Finding("changed", name, file, message, media.epoch))
+        digest, size = digest or found, size or path.stat().st_size
     return LoggedPicture(media.key, media.epoch, digest, size, file, f"row {media.row}")
 
 
-def _orphan(run: Path, path: Path, relative: str, listed: bool) -> LoggedPicture:
-    match = MIRRORED.fullmatch(relative)
-    data = path.read_bytes()
-    key = match["key"] if match else relative
+def _orphan(run: Path, path: Path, name: str, listed: bool) -> LoggedPicture:
+    match = MIRRORED.fullmatch(name)
+    place = LISTED if listed else UNLISTED
     return LoggedPicture(
-        key, None, sha256(data).hexdigest(), len(data), _name(run, path), LISTED if listed else UNLISTED
+        match["key"] if match else name, None, digest_of(path), path.stat().st_size, relative(run, path), place
     )
 
 
 def _without_row(
-    lines: Sequence[Line], lost: Sequence[Line], orphans: list[LoggedPicture], folders: bool
+    destinations: Sequence[str],
+    lines: Sequence[Line],
+    lost: Sequence[Line],
+    orphans: list[LoggedPicture],
+    folders: bool,
 ) -> list[Finding]:
     """Return findings about lines without a row and files without one, paired where they are the same picture."""
     findings: list[Finding] = []
-    unpaired = list(orphans)
+    unpaired, name = list(orphans), destinations[0]
     for line in lost:
         picture = next((one for one in unpaired if (one.key, one.sha256) == (line.key, line.sha256)), None)
         if picture is not None:
             unpaired.remove(picture)
             which = f"{line.file} of epoch {line.epoch} (line {line.number})"
             message = f"{which} is there, {picture.place}, but no row names it."
-            findings.append(Finding("misfiled", NAME, picture.file, message, line.epoch, line.number))
+            findings.append(Finding("misfiled", name, picture.file, message, line.epoch, line.number))
         else:
             where = "W&B has neither a row nor a file of it" if folders else "this folder has no W&B run"
             message = f"epoch {line.epoch} was sent (line {line.number}), but {where}."
-            findings.append(Finding("missing", NAME, line.file, message, line.epoch, line.number))
-    denied = {(x.key, x.sha256): x for x in lines if x.destination == NAME and x.outcome in ("withheld", "failed")}
-    for picture in unpaired:
+            findings.append(Finding("missing", name, line.file, message, line.epoch, line.number))
+    return findings + list(_orphans(destinations, lines, unpaired))
+
+
+def _orphans(destinations: Sequence[str], lines: Sequence[Line], orphans: Sequence[LoggedPicture]) -> list[Finding]:
+    """Return findings about files that no row names, unless nobody can tell whether their pictures were taken."""
+    mine, name, findings = [line for line in lines if line.destination in destinations], destinations[0], []
+    denied = {(x.key, x.sha256): x for x in mine if x.outcome in ("withheld", "failed")}
+    unknown = {(x.key, x.sha256) for x in mine if x.outcome == UNKNOWN}
+    for picture in orphans:
         denial = denied.get((picture.key, picture.sha256))
+        if (picture.key, picture.sha256) in unknown:
+            continue
         if denial is not None:
             said = f"line {denial.number} says {denial.outcome} ({denial.reason})"
             message = f"{said}, but W&B's folder has it, {picture.place}."
-            findings.append(Finding("contrary", NAME, picture.file, message, denial.epoch, denial.number))
+            findings.append(Finding("contrary", name, picture.file, message, denial.epoch, denial.number))
         else:
             message = f"no row and no line of the ledger names it; it is {picture.place} ({picture.size / 1e6:.2f} MB)."
-            findings.append(Finding("unlisted", NAME, picture.file, message))
+            findings.append(Finding("unlisted", name, picture.file, message))
     return findings
-
-
-def _name(run: Path, path: Path) -> str:
-    return path.relative_to(run).as_posix() if path.is_relative_to(run) else path.as_posix()  # a row may say anything

@@ -12,22 +12,29 @@ from aigp_lightning.media.ledger import Line
 Key = TypeVar("Key", bound=Hashable)
 
 
+UNKNOWN = "unknown"
+"""Outcome of a picture of which nobody can tell whether the logger took it: found or not, both are right."""
+
+
 def compare(
-    destination: str, lines: Sequence[Line], pictures: Sequence[LoggedPicture]
+    destinations: Sequence[str], lines: Sequence[Line], pictures: Sequence[LoggedPicture]
 ) -> tuple[list[Finding], list[Line]]:
     """Pair the pictures that a logger has with the ledger's lines, each once.
 
     Args:
-        destination: name of the logger.
+        destinations: names of the logger, or of several that keep their files in one folder.
         lines: of the whole ledger.
         pictures: of the logger.
 
     Returns:
         Differences, and the lines whose picture was not found: the caller reports those.
     """
-    mine = [line for line in lines if line.destination == destination]
+    destination = destinations[0]
+    mine = [line for line in lines if line.destination in destinations]
     sent = [line for line in mine if line.outcome == "sent"]
     sent, pictures, _ = _pair(sent, pictures, _line_identity, _picture_identity)
+    unknown = [line for line in mine if line.outcome == UNKNOWN]
+    _, pictures, _ = _pair(unknown, pictures, _line_identity, _picture_identity)
     sent, pictures, moved = _pair(sent, pictures, lambda x: (x.key, x.sha256), lambda x: (x.key, x.sha256))
     sent, pictures, changed = _pair(sent, pictures, lambda x: (x.key, x.epoch), lambda x: (x.key, x.epoch))
     denied = [line for line in mine if line.outcome in ("withheld", "failed")]

@@ -9,10 +9,15 @@ from typing import Any, Literal
 
 from aigp_lightning.media.ledger import Line
 
-FindingKind = Literal["chain", "changed", "missing", "unlisted", "contrary", "misfiled", "damaged"]
+FindingKind = Literal[
+    "chain", "changed", "missing", "unlisted", "contrary", "misfiled", "damaged", "switched off", "unasked", "stranger"
+]
 MEANING: dict[FindingKind, str] = {
     "contrary": "handed over although the ledger says it was not",
     "unlisted": "there, or handed over, but not in the ledger",
+    "switched off": "handed to W&B beside scalars and pictures, with its switch off",
+    "unasked": "handed to W&B beside scalars and pictures, and no switch is for it",
+    "stranger": "a record of another run",
     "changed": "other bytes than the ledger says",
     "missing": "in the ledger, but not there",
     "misfiled": "there, but not under its epoch",
@@ -27,7 +32,7 @@ class Finding:
 
     Attributes:
         what: one of `MEANING`.
-        destination: one of `ledger`, `file`, `tensorboard`, `wandb`.
+        destination: `ledger`, `file`, or a logger's name in the ledger.
         file: concerned, relative to the run folder.
         message: a sentence.
         epoch: concerned, from 0; None for no particular one.
@@ -72,7 +77,8 @@ class Tally:
         handed: pictures that the ledger says were written or sent.
         withheld: pictures it did not get, for privacy or budget.
         failed: pictures that could not be drawn or handed over.
-        bytes: of those written or sent.
+        unknown: pictures handed over of which nobody can tell whether they were taken; they count as left.
+        bytes: of those written, sent or unknown.
         found: pictures that were found there; None where it cannot be read back here.
         scalars: contents beside pictures, in words.
     """
@@ -81,6 +87,7 @@ class Tally:
     handed: int = 0
     withheld: int = 0
     failed: int = 0
+    unknown: int = 0
     bytes: int = 0
     found: int | None = None
     scalars: str = ""
@@ -95,12 +102,14 @@ class SideChannel:
         handed: True if such data were handed to the logger.
         detail: names or amounts.
         bytes: of its files.
+        on: whether it was switched on; None if there is no switch for it, or if it is not known.
     """
 
     name: str
     handed: bool
     detail: str = ""
     bytes: int = 0
+    on: bool | None = None
 
 
 @dataclass

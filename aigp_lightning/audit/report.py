@@ -70,13 +70,16 @@ def _outcome(outcome: str, reason: str) -> str:
 def _print_tallies(console: Console, audit: Audit) -> None:
     from rich.table import Table
 
-    table = Table("destination", *("drawn, sent", "withheld", "failed", "MB", "there now"), "beside pictures")
+    unknown = any(tally.unknown for tally in audit.tallies.values())
+    headings = ("drawn, sent", "withheld", "failed", *(["unknown"] if unknown else []), "MB", "there now")
+    table = Table("destination", *headings, "beside pictures")
     table.columns[0].no_wrap = True
-    for column in table.columns[1:6]:
+    for column in table.columns[1:-1]:
         column.justify = "right"
     for tally in audit.tallies.values():
+        counts = (tally.handed, tally.withheld, tally.failed, *([tally.unknown] if unknown else []))
         there = "?" if tally.found is None else str(tally.found)
-        numbers = (str(tally.handed), str(tally.withheld), str(tally.failed), f"{tally.bytes / 1e6:.2f}", there)
+        numbers = (*map(str, counts), f"{tally.bytes / 1e6:.2f}", there)
         table.add_row(*map(_cell, (tally.destination, *numbers, tally.scalars)))
     console.print(table)
 
@@ -84,10 +87,12 @@ def _print_tallies(console: Console, audit: Audit) -> None:
 def _print_side_channels(console: Console, audit: Audit) -> None:
     from rich.table import Table
 
-    table = Table("beside pictures and scalars", "to W&B", "what", "MB")
+    table = Table("beside pictures and scalars", "switch", "to W&B", "what", "MB")
     for channel in audit.side_channels:
         size = f"{channel.bytes / 1e6:.2f}" if channel.bytes else ""
-        table.add_row(channel.name, "yes" if channel.handed else "no", _cell(_short(channel.detail)), size)
+        switch = {None: "", True: "on", False: "off"}[channel.on]
+        handed = "yes" if channel.handed else "no"
+        table.add_row(*map(_cell, (channel.name, switch, handed, _short(channel.detail), size)))
     console.print(table)
 
 

@@ -1,117 +1,128 @@
-"""Side channels of W&B: data that are neither scalars nor pictures.
+"""Side channels of W&B, data that are neither scalars nor pictures, compared with what the run had switched on.
 
-Their names are those of the `wandb` options where there is one. Everything in W&B's folder or run file counts as sent,
-since an offline run can be synced later.
+The channels' names are those of the `wandb` options where there is one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aigp_lightning.audit.findings import SideChannel
-from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun
+from aigp_lightning.audit.findings import Finding, SideChannel
+from aigp_lightning.audit.wandb_parts import Part, parts_of
+from aigp_lightning.logfiles.folders import configured_loggers
+from aigp_lightning.logfiles.wandb_run import WandbRun
 
-HIDDEN = ("", "redacted")
-COMMAND = ("args", "program", "code_path", "code_path_local", "executable", "root")
-PERSON = ("username", "email")
-NAMED = (*COMMAND, *PERSON, "host", "git", "writer_id", "started_at")
-OWN_KEYS = ("command", "machine")
-"""Channels that this project's own logger puts into the run's config, since W&B sends them only together."""
-FILES = {
-    "weights": r".*\.(ckpt|pt|pth|onnx|safetensors|torchscript)",
-    "code": r"code/.*|.*\.(py|ipynb)",
-    "patch": r"(.*/)?(diff|upstream_diff).*\.patch",
-    "console": r"(.*/)?output.*\.log|logs/.*",
-    "requirements": r"requirements\.txt|conda-environment\.yaml",
-    "metadata": r"wandb-metadata\.json",
-    "config": r"config\.yaml",
-    "event files": r".*tfevents.*",
+SWITCHES: dict[str, str | None] = {
+    **{"weights": "weights", "artifacts": None, "code": "code", "patch": "git", "git": "git", "command": "command"},
+    **{"console": "console", "system_metrics": "system_metrics", "requirements": "requirements", "host": "host"},
+    **{"user": None, "machine": "machine", "metadata": None, "config": "config", "notes": "notes", "values": None},
+    **{"event files": None, "other records": None, "other files": None},
 }
-"""Patterns of W&B's files, by channel."""
-DERIVED = ("wandb-summary.json",)
-PLAIN = ("header", "footer", "final", "summary", "telemetry", "metric", "request", "header", "tbrecord")
-"""Kinds of records whose contents are reported elsewhere, or empty."""
+"""Channels, each with its switch in the group `wandb`; None if no option opens it."""
+DEFAULT = frozenset({"config"})
+NOTES = ("notes", "tags", "group", "job_type")
+"""Options of the logger itself, by which a user adds to the run's record."""
 
 
-def side_channels(runs: Sequence[WandbRun]) -> list[SideChannel]:
+def side_channels(runs: Sequence[WandbRun], switched: Sequence[frozenset[str] | None] = ()) -> list[SideChannel]:
     """List the data sent to W&B beside scalars and pictures, over all starts of a run.
 
     Args:
         runs: the contents of each of its W&B folders.
+        switched: what was on in each of them; None where that is not known.
     """
-    records: dict[str, Callable[[WandbRun], Iterable[str]]] = {
-        "weights": _artifacts,
-        "code": lambda run: (),
-        "patch": lambda run: (),
-        "git": _git,
-        "command": lambda run: [*_fields(run.environment, COMMAND), *_fields(run.config, OWN_KEYS[:1])],
-        "console": lambda run: [f"{run.console} pieces of output"] if run.console else (),
-        "system_metrics": lambda run: [f"{run.stats} samples"] if run.stats else (),
-        "requirements": lambda run: (),
-        "host": _host,
-        "user": lambda run: _fields(run.environment, PERSON),
-        "machine": lambda run: [*sorted(set(run.environment) - set(NAMED)), *_keys(run.config.get(OWN_KEYS[1], {}))],
-        "metadata": lambda run: (),
-        "config": lambda run: _keys({key: value for key, value in run.config.items() if key not in OWN_KEYS}),
-        "event files": lambda run: ["TensorBoard sync"] if run.others["tbrecord"] else (),
-        "other records": lambda run: [f"{count} {name}" for name, count in run.others.items() if name not in PLAIN],
-    }
-    files, sizes = _files(runs)
-    rows = []
-    for name, of in records.items():
-        details = [*dict.fromkeys(detail for run in runs for detail in of(run)), *files.pop(name, [])]
-        rows.append(SideChannel(name, bool(details), ", ".join(details), sizes.get(name, 0)))
-    rest = files.pop("other files", [])
-    rows.append(SideChannel("other files", bool(rest), ", ".join(rest), sizes.get("other files", 0)))
-    rows.append(SideChannel("telemetry", True, "versions, platform, features of W&B in use; W&B has no switch for it"))
-    return rows
-
-
-def _files(runs: Sequence[WandbRun]) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Return names and bytes of the files that are no media, by channel."""
-    names: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
+    rows: dict[str, list[Part]] = {name: [] for name in SWITCHES}
     for run in runs:
-        for file in sorted({*run.mirrored(), *run.files}):
-            if file.startswith(MEDIA) or file in DERIVED:
-                continue
-            channel = next((name for name, form in FILES.items() if re.fullmatch(form, file)), "other files")
-            path = run.mirror / file
-            size = path.stat().st_size if path.is_file() else 0
-            sizes[channel] = sizes.get(channel, 0) + size
-            if file not in names.setdefault(channel, []):
-                names[channel].append(file)
-    return names, sizes
+        for part in parts_of(run, settings_of(runs)):
+            if part.detail not in (known.detail for known in rows[part.channel][-1:]):
+                rows[part.channel].append(part)
+    channels = []
+    for name, parts in rows.items():
+        details = ", ".join(dict.fromkeys(part.detail for part in parts))
+        size = sum(part.size for part in parts)
+        channels.append(SideChannel(name, bool(parts), details, size, is_on(name, switched)))
+    telemetry = "versions, platform, features of W&B in use; W&B has no switch for it"
+    return [*channels, SideChannel("telemetry", True, telemetry)]
 
 
-def _artifacts(run: WandbRun) -> Iterator[str]:
-    for kind, name, size in run.artifacts:
-        yield f"artifact {name} ({kind}, {size / 1e6:.2f} MB)"
+def is_on(channel: str, switched: Sequence[frozenset[str] | None]) -> bool | None:
+    """Return whether any start had a channel on; None if it has no switch, or no start's switches are known."""
+    known = [on for on in switched if on is not None]
+    return None if SWITCHES[channel] is None or not known else any(SWITCHES[channel] in on for on in known)
 
 
-def _git(run: WandbRun) -> Iterator[str]:
-    yield from (f"{key} {value}" for key, value in run.git.items() if value)
-    inner = run.environment.get("git")
-    if isinstance(inner, dict):
-        yield from (f"{key} {value}" for key, value in inner.items() if value)
+def settings_of(runs: Sequence[WandbRun]) -> set[str]:
+    """Return the names in the configurations of all starts."""
+    return {key for run in runs for key in run.config}
 
 
-def _host(run: WandbRun) -> Iterator[str]:
-    yield from (name for name in (run.host, str(run.environment.get("host", ""))) if name not in HIDDEN)
+def find_closed_channels(
+    run: WandbRun, on: frozenset[str] | None, destination: str, file: str, settings: set[str]
+) -> list[Finding]:
+    """Find what is in a W&B folder though its channel was not switched on.
 
-
-def _fields(content: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
-    yield from (f"{name} {content[name]}" for name in names if content.get(name))
-
-
-def _keys(content: Any, before: str = "") -> Iterator[str]:
-    if not isinstance(content, dict):
-        yield f"{before}{content}"
-        return
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            yield from _keys(value, f"{before}{key}.")
+    Args:
+        run: the folder's contents.
+        on: switches that were on; None if that is not known: then what is off by default needs a reason.
+        destination: the logger's name in the ledger.
+        file: name of the run file.
+        settings: names in the configuration of all starts.
+    """
+    findings = []
+    folder = file.rpartition("/")[0]
+    for part in parts_of(run, settings):
+        switch = SWITCHES[part.channel]
+        is_open = switch is not None and switch in (DEFAULT if on is None else on)
+        if is_open and part.ours:
+            continue
+        where = f"{folder}/files/{part.file}" if part.file else file
+        what = f"{part.channel}: {part.detail}" + (f" ({part.size / 1e6:.2f} MB)" if part.size else "")
+        if switch is None or is_open:
+            findings.append(Finding("unasked", destination, where, f"{what}; no option asks for it."))
         else:
-            yield f"{before}{key}"
+            how = "nothing says that it was switched on" if on is None else "it was switched off"
+            option = f"the logger's {switch}" if switch == "notes" else f"wandb.{switch}"
+            findings.append(Finding("switched off", destination, where, f"{what}; {how} ({option})."))
+    return _shortened(findings)
+
+
+def _shortened(findings: list[Finding]) -> list[Finding]:
+    """Put findings about one channel of one run file into one: a configuration has a hundred settings."""
+    kept: dict[tuple[str, str, str], Finding] = {}
+    more: dict[tuple[str, str, str], int] = {}
+    for finding in findings:
+        channel = finding.message.partition(":")[0]
+        key = (finding.what, finding.file, channel) if channel in ("config", "machine") else (finding.message, "", "")
+        if kept.setdefault(key, finding) is not finding:
+            more[key] = more.get(key, 0) + 1
+    return [_with_more(finding, more.get(key, 0)) for key, finding in kept.items()]
+
+
+def _with_more(finding: Finding, more: int) -> Finding:
+    if not more:
+        return finding
+    begin, _, end = finding.message.rpartition("; ")
+    return Finding(finding.what, finding.destination, finding.file, f"{begin} and {more} more; {end}")
+
+
+def switches_of(config: Mapping[str, Any] | None) -> frozenset[str] | None:
+    """Return the switches that a run's configuration has on; None where there is no configuration.
+
+    Args:
+        config: as `read_config` returns it. What a variable of the environment asked for is not in it.
+    """
+    if config is None:
+        return None
+    group = config.get("wandb")
+    options = group if isinstance(group, dict) else {}
+    names = {switch for switch in SWITCHES.values() if switch is not None}
+    on = {name for name in names if options.get(name, name in DEFAULT) is True}
+    for entry in configured_loggers(config):
+        given: dict[str, Any] = {}
+        for part in ("init_args", "dict_kwargs"):
+            given.update(entry[part] if isinstance(entry.get(part), dict) else {})
+        if "WandbLogger" in str(entry.get("class_path")):
+            on |= {"weights"} if given.get("log_model") else set()
+            on |= {"notes"} if any(given.get(name) for name in NOTES) else set()
+    return frozenset(on)

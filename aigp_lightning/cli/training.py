@@ -21,6 +21,7 @@ from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
+from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
 from aigp_lightning.loggers.wandb import finish_wandb, open_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions
@@ -158,7 +159,10 @@ class AigpCLI(LightningCLI):
             if media is not None and self.datamodule.failure is None:  # else `setup` tells all processes
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
-        open_wandb(self.trainer, config.trainer.logger, WandbOptions(**config.wandb.as_dict()), config.as_dict())
+        options = WandbOptions(**config.wandb.as_dict())
+        open_wandb(self.trainer, config.trainer.logger, options, config.as_dict())
+        if first_process() and self.context is not None:
+            record_loggers(self.context.folder, self.trainer.loggers, config.trainer.logger, options)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the verb; an error that can be explained becomes one of a line, with how to resume the run."""

@@ -5,6 +5,7 @@ TensorBoard's own reader stops at the first damaged record without a word, and i
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from aigp_lightning.logfiles.crc32c import masked_crc32c
+from aigp_lightning.logfiles.wandb_places import is_wandb_folder
 
+EVENT_FILES = "events.out.tfevents.*"
 HEADER, FOOTER = 12, 4
-LARGEST = 1 << 31
-"""No protobuf message is larger; a length above it is damage."""
+LARGEST = 1 << 28
+"""Bytes of a record that is read; a picture has a few millions."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class EventFile:
         images: every picture, in order.
         scalars: number of values by tag.
         points: number of values by tag and step.
-        other: number of anything else, by tag: texts, hyper-parameters, graphs, histograms, audio.
+        other: number of anything else, by kind and tag: texts, hyper-parameters, graphs, histograms, audio, meshes.
         damage: what cannot be read, a sentence each.
     """
 
@@ -60,12 +63,12 @@ class EventFile:
 
 
 def event_files(run: Path) -> list[Path]:
-    """Find every event file of a run, oldest first; copies that W&B keeps are left out."""
-    return sorted(
-        path
-        for path in run.rglob("events.out.tfevents.*")
-        if path.is_file() and path.relative_to(run).parts[0] != "wandb"
-    )
+    """Find every event file below a folder, oldest first; copies that W&B keeps in its own folders are left out."""
+    found: list[Path] = []
+    for place, folders, _ in os.walk(run):
+        folders[:] = [name for name in folders if not is_wandb_folder(Path(place, name))]
+        found += [path for path in Path(place).glob(EVENT_FILES) if path.is_file()]
+    return sorted(found)
 
 
 def read_event_file(path: Path) -> EventFile:
@@ -119,15 +122,23 @@ def event_cut(path: Path) -> int | None:
 
 def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
     """Read TFRecord frames: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C."""
+    size = os.fstat(file.fileno()).st_size
     while header := file.read(HEADER):
         at = file.tell() - len(header)
         if len(header) < HEADER:
             damage.append(_cut(at))
             return
         length, check = struct.unpack("<QI", header)
-        if check != masked_crc32c(header[:8]) or length > LARGEST:
+        if check != masked_crc32c(header[:8]):
             damage.append(f"the length of the record at byte {at} is damaged; nothing after it can be read.")
             return
+        if at + HEADER + length + FOOTER > size:
+            damage.append(_cut(at))
+            return
+        if length > LARGEST:
+            damage.append(f"the record at byte {at} has {length} bytes, more than are read.")
+            file.seek(length + FOOTER, os.SEEK_CUR)
+            continue
         data, footer = file.read(length), file.read(FOOTER)
         if len(footer) < FOOTER:
             damage.append(_cut(at))
@@ -155,6 +166,6 @@ def _add(found: EventFile, value: Any, step: int) -> None:
         found.points[tag, step] += 1
         return
     else:
-        found.other[tag] += 1
+        found.other[f"{plugin or what or 'empty'} {tag}".strip()] += 1
         return
     found.images += [EventImage(tag, step, sha256(picture).hexdigest(), len(picture)) for picture in pictures]

@@ -16,6 +16,8 @@ HEADER = b":W&B"
 HEADER_SIZE = 7
 BLOCK = 32768
 CHUNK_HEADER = 7
+LARGEST = 1 << 28
+"""Bytes of a record that is put together; a row has a few thousand."""
 BROKEN, FULL, FIRST, MIDDLE, LAST = range(5)
 
 
@@ -30,21 +32,25 @@ def read_records(path: Path, damage: list[str], tail: int | None = None) -> Iter
     Raises:
         OSError: the file cannot be read.
     """
-    record = b""
+    record = bytearray()
     open_at: int | None = None  # where the record began whose last chunk has not come
     for at, kind, data in _chunks(path, damage, tail):
         if kind in (FULL, FIRST):
             if open_at is not None:
                 damage.append(f"the record at byte {open_at} has no end.")
-            record, open_at = data, at
+            record, open_at = bytearray(data), at
         elif kind == BROKEN or open_at is None:  # the rest of a record that is damaged, which was said
             open_at = None
+            continue
+        elif len(record) > LARGEST:
+            damage.append(f"the record at byte {open_at} is larger than {LARGEST} bytes and is not read.")
+            record, open_at = bytearray(), None
             continue
         else:
             record += data
         if kind in (FULL, LAST):
             open_at = None
-            yield record
+            yield bytes(record)
     if open_at is not None:
         damage.append(_cut(open_at))
 
@@ -63,7 +69,9 @@ def record_cut(path: Path) -> int | None:
     for at, kind, data in _chunks(path, damage):
         if kind in (FULL, LAST):
             end = at + CHUNK_HEADER + len(data)
-    rest = path.read_bytes()[end:]
+    with path.open("rb") as file:
+        file.seek(end)
+        rest = file.read(BLOCK)
     return end if len(rest) >= CHUNK_HEADER or any(rest) else None
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import glob
-import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from aigp_lightning.logfiles.wandb_places import wandb_folders
 from aigp_lightning.logfiles.wandb_records import read_records
+from aigp_lightning.logfiles.wandb_values import integer, media_files, nest, plain
+
+__all__ = ["MEDIA", "WandbArtifact", "WandbMedia", "WandbRun", "last_row", "read_wandb_run", "wandb_folders"]
 
 MEDIA = "media/"
-Number = TypeVar("Number", int, None)
+FILE, LINK, UNREADABLE = "file", "link", "folder that cannot be read"
+RUN_FIELDS = (
+    *("run_id", "entity", "project", "display_name", "config", "summary", "host", "git", "telemetry", "start_time"),
+    *("starting_step", "storage_id", "resumed", "resume", "runtime", "forked"),
+)
+"""Fields of the run's record that say which run it is, or are read one by one."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,23 @@ class WandbMedia:
     size: int
 
 
+@dataclass(frozen=True)
+class WandbArtifact:
+    """An artifact that was logged.
+
+    Attributes:
+        kind: its type, `model` for weights.
+        name: its name.
+        size: bytes of its files.
+        files: their names.
+    """
+
+    kind: str
+    name: str
+    size: int
+    files: tuple[str, ...] = ()
+
+
 @dataclass
 class WandbRun:
     """One W&B folder, `wandb/run-…` or `wandb/offline-run-…`.
@@ -46,14 +71,18 @@ class WandbRun:
         history: rows, as logged.
         media: what rows name.
         config: hyper-parameters, without W&B's own part.
+        own_config: W&B's own part of them.
+        summary: figures of the run as a whole.
         files: names of files W&B was told to upload, relative to the mirror.
         console: lines of the terminal's output.
         stats: samples of system metrics.
-        artifacts: `(type, name, bytes)` of each.
+        artifacts: each that was logged.
+        run_id: in the run's record.
+        labels: what the run's record has beside names of run and project: notes, tags, group, job type and so on.
         host: in the run's record.
         git: remote and commit in the run's record.
         environment: the environment record, by field.
-        others: number of records of kinds not named here.
+        others: number of records of kinds not named here; of those named, what they have that W&B's usually have not.
         begun: whether the file has the run's own record, without which nothing of it can be sent.
         ended: whether the file has the run's end.
         damage: what cannot be read, a sentence each.
@@ -63,10 +92,14 @@ class WandbRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     media: list[WandbMedia] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    own_config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     console: int = 0
     stats: int = 0
-    artifacts: list[tuple[str, str, int]] = field(default_factory=list)
+    artifacts: list[WandbArtifact] = field(default_factory=list)
+    run_id: str = ""
+    labels: dict[str, Any] = field(default_factory=dict)
     host: str = ""
     git: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
@@ -85,21 +118,30 @@ class WandbRun:
         """The run file, if there is one."""
         return next(iter(sorted(self.folder.glob("run-*.wandb"))), self.folder / "run-*.wandb")
 
+    def run_files(self) -> list[Path]:
+        """List every run file in the folder: W&B makes one."""
+        return sorted(path for path in self.folder.glob("*.wandb") if path.is_file())
+
     def mirrored(self) -> Iterator[str]:
         """List every file of the mirror, relative to it."""
-        yield from (path.relative_to(self.mirror).as_posix() for path in self.mirror.rglob("*") if path.is_file())
+        yield from (name for name, what in self.entries() if what == FILE)
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """List everything in the mirror but folders, relative to it, and what each is: a file, a link, or neither."""
+        unread: list[OSError] = []
+        for place, folders, files in os.walk(self.mirror, onerror=unread.append):
+            for name in sorted([*files, *(name for name in folders if Path(place, name).is_symlink())]):
+                path = Path(place, name)
+                yield path.relative_to(self.mirror).as_posix(), _what(path)
+        for error in unread:
+            if Path(str(error.filename)) != self.mirror or self.mirror.exists():
+                yield Path(os.path.relpath(str(error.filename), self.mirror)).as_posix(), UNREADABLE
 
 
-def wandb_folders(run: Path, run_id: str | None = None) -> list[Path]:
-    """Find W&B's folders of a run, one for each start, oldest first; `latest-run` is only a link to one of them.
-
-    Args:
-        run: the run folder.
-        run_id: only folders of this W&B run.
-    """
-    form = "*run-*" if run_id is None else f"*run-*-{glob.escape(run_id)}"
-    folders = (path for path in (run / "wandb").glob(form) if path.is_dir() and not path.is_symlink())
-    return sorted(folders, key=lambda path: path.name.partition("run-")[2])
+def _what(path: Path) -> str:
+    if path.is_symlink():
+        return LINK
+    return FILE if path.is_file() else "device"
 
 
 def read_wandb_run(folder: Path) -> WandbRun:
@@ -148,11 +190,12 @@ def _add_record(run: WandbRun, record: Any) -> None:
     content: Any = getattr(record, kind, None)
     if kind == "history":
         _add_history(run, content)
-    elif kind in ("run", "config"):
-        _add_config(run, content.config if kind == "run" else content)
-        if kind == "run":
-            run.begun = True
-            run.host, run.git = content.host, _plain(content.git)
+    elif kind == "run":
+        _add_run(run, content)
+    elif kind == "config":
+        _add_config(run, content)
+    elif kind == "summary":
+        _add_summary(run, content)
     elif kind == "files":
         run.files += [item.path.replace("\\", "/") for item in content.files]
     elif kind in ("output", "output_raw"):
@@ -160,88 +203,55 @@ def _add_record(run: WandbRun, record: Any) -> None:
     elif kind == "stats":
         run.stats += 1
     elif kind == "environment":
-        run.environment.update(_plain(content))
+        run.environment.update(plain(content))
     elif kind == "artifact":
-        size = sum(item.size for item in content.manifest.contents)
-        run.artifacts.append((content.type, content.name, size))
+        files = content.manifest.contents
+        names = tuple(item.path for item in files)
+        run.artifacts.append(WandbArtifact(content.type, content.name, sum(item.size for item in files), names))
+    elif kind == "telemetry":
+        _add_telemetry(run, content)
     elif kind == "exit":
         run.ended = True
     else:
         run.others[kind] += 1
 
 
-def _plain(message: Any) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
+def _add_run(run: WandbRun, content: Any) -> None:
+    run.begun, run.run_id = True, content.run_id
+    run.host, run.git = content.host, plain(content.git)
+    run.labels.update({key: value for key, value in plain(content).items() if key not in RUN_FIELDS})
+    _add_config(run, content.config)
+    _add_summary(run, content.summary)
+    _add_telemetry(run, content.telemetry)
 
-    plain: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
-    return {key: value for key, value in plain.items() if not key.startswith("_")}
+
+def _add_telemetry(run: WandbRun, content: Any) -> None:
+    run.others["telemetry label"] += content.HasField("label")
+
+
+def _add_summary(run: WandbRun, content: Any) -> None:
+    nest(run.summary, content.update)
+    for item in content.remove:
+        run.summary.pop(item.key or next(iter(item.nested_key), ""), None)
 
 
 def _add_config(run: WandbRun, content: Any) -> None:
-    _nest(run.config, content.update)
+    nest(run.config, content.update)
     for item in content.remove:
         run.config.pop(item.key or next(iter(item.nested_key), ""), None)
-    run.config.pop("_wandb", None)
+    own = run.config.pop("_wandb", None)
+    if isinstance(own, dict):
+        run.own_config.update(own)
+    elif own is not None:
+        run.own_config["_wandb"] = own
 
 
 def _add_history(run: WandbRun, content: Any) -> None:
     row: dict[str, Any] = {}
-    _nest(row, content.item)
+    nest(row, content.item)
     run.history.append(row)
     epoch = row.get("epoch")
-    at = int(content.step.num) if content.HasField("step") else _integer(row.get("_step"), len(run.history) - 1)
+    at = int(content.step.num) if content.HasField("step") else integer(row.get("_step"), len(run.history) - 1)
     for key, value in row.items():
-        for path, digest, size in _media(value):
-            run.media.append(WandbMedia(key, _integer(epoch, None), at, path.replace("\\", "/"), digest, size))
-
-
-def _nest(into: dict[str, Any], items: Any) -> None:
-    """Put items back together: W&B writes a dict as one item for each of its leaves."""
-    for item in items:
-        *outer, last = list(item.nested_key) or [item.key]
-        place = into
-        for name in outer:
-            inner = place.setdefault(name, {})
-            if not isinstance(inner, dict):
-                inner = place[name] = {}
-            place = inner
-        place[last] = _value(item)
-
-
-def _value(item: Any) -> Any:
-    """Read a value; some of W&B's versions have fields for plain ones beside JSON."""
-    text = item.value_json
-    if not text:
-        kind = next((name for name in ("boolean", "integer", "number", "text", "json") if _has(item, name)), None)
-        if kind != "json":
-            return None if kind is None else getattr(item, kind)
-        text = item.json
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _integer(value: Any, otherwise: Number) -> int | Number:
-    """Convert a value to an integer; returns `otherwise` if it is no number, or NaN or infinite."""
-    try:
-        return int(value) if isinstance(value, int | float) else otherwise
-    except (ValueError, OverflowError):  # NaN, infinity
-        return otherwise
-
-
-def _has(item: Any, name: str) -> bool:
-    return name in item.DESCRIPTOR.fields_by_name and bool(item.HasField(name))
-
-
-def _media(value: Any) -> Iterator[tuple[str, str, int]]:
-    """Yield path, SHA-256 and size of every media file in a value, at any depth."""
-    if not isinstance(value, dict):
-        return
-    if "_type" in value and isinstance(value.get("path"), str):
-        yield value["path"], str(value.get("sha256", "")), _integer(value.get("size"), 0)
-    elif "_type" in value and isinstance(value.get("filenames"), list):
-        yield from ((str(name), "", 0) for name in value["filenames"])
-    else:
-        for inner in value.values():
-            yield from _media(inner)
+        for path, digest, size in media_files(value):
+            run.media.append(WandbMedia(key, integer(epoch, None), at, path.replace("\\", "/"), digest, size))

@@ -180,7 +180,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def write_run_file(folder: Path, **values: str) -> None:
+def write_run_file(folder: Path, **values: Any) -> None:
     """Add to `run.json`."""
     write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode())
 

@@ -1,0 +1,102 @@
+"""Values in W&B's rows, summary and configuration that are neither figures nor pictures of the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aigp_lightning.logfiles.wandb_run import WandbRun
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
+"""A setting in one plain word. A path has more than that, and so has a sentence."""
+HEX = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
+"""A hash or a signature, as the summary has of the ledger."""
+PLACE = re.compile(r"[/~]|.*\\|(.*/)?\.\.(/|$)|[A-Za-z]:/|.*[\x00-\x1f\x7f]")
+"""The beginning of a name that is a place on a disk."""
+LONGEST_NAME, LONGEST_NUMBER, LONGEST_LIST, LARGEST = 200, 32, 16, 1 << 64
+IMAGE = {"_type", "path", "sha256", "size", "width", "height", "format"}
+IMAGES = {"_type", "width", "height", "format", "count", "filenames"}
+"""Fields of a picture's value, and of a list of pictures; more would be captions, boxes or masks."""
+OWN_CONFIG = {
+    *("t", "m", "cli_version", "python_version", "framework", "start_time", "is_jupyter_run", "is_kaggle_kernel"),
+}
+"""What W&B adds to a run's configuration by itself: features in use, metrics, versions."""
+MACHINE = {"os", "python", "processors", "architecture", "gpus"}
+DEEPEST = 20
+
+
+def odd_values(run: WandbRun) -> Iterator[tuple[str, str]]:
+    """Find values that are neither figures nor pictures.
+
+    Args:
+        run: one W&B folder.
+
+    Returns:
+        Where each is (rows, summary or config), with its name, and what is wrong with it; each name once.
+    """
+    seen: dict[str, str] = {}
+    for place, row in [*(("rows", row) for row in run.history), ("summary", run.summary)]:
+        for key, problem in odd_figures(row):
+            seen.setdefault(f"{place}: {key}", problem)
+    config = {key: value for key, value in run.config.items() if key not in ("command", "machine")}
+    seen.update({f"config: {key}": problem for key, problem in odd_settings(config)})
+    machine = run.config.get("machine", {})
+    extra = sorted(set(machine) - MACHINE) if isinstance(machine, dict) else ["machine"]
+    seen.update({f"config: machine.{key}": "is no part of it" for key in extra})
+    seen.update({f"config: _wandb.{key}": "W&B's own has no such part" for key in set(run.own_config) - OWN_CONFIG})
+    yield from sorted(seen.items())
+
+
+def odd_figures(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find in a row, or in a summary, what is neither a figure nor a picture; yields names and problems."""
+    for key, value in row.items():
+        if problem := _odd_name(key) or _odd_figure(key, value):
+            yield key, problem
+
+
+def odd_settings(config: Mapping[str, Any], before: str = "", deep: int = 0) -> Iterator[tuple[str, str]]:
+    """Find in a configuration what is neither a number nor a plain word; yields names and problems."""
+    for key, value in config.items():
+        name = f"{before}{key}"
+        if problem := _odd_name(str(key)):
+            yield name, problem
+        elif isinstance(value, Mapping):
+            if deep > DEEPEST:
+                yield name, "is nested too deep"
+            else:
+                yield from odd_settings(value, f"{name}.", deep + 1)
+        elif isinstance(value, list):
+            if len(value) > LONGEST_LIST or not all(item is None or _is_number(item, True) for item in value):
+                yield name, "is a list of more than a few numbers"
+        elif not (value is None or _is_number(value, True) or (isinstance(value, str) and WORD.fullmatch(value))):
+            yield name, "is neither a number nor one plain word"
+
+
+def _odd_name(key: str) -> str:
+    return "has a name that is a place or a text" if PLACE.match(key) or len(key) > LONGEST_NAME else ""
+
+
+def _odd_figure(key: str, value: Any) -> str:
+    if value is None or _is_number(value) or (isinstance(value, str) and HEX.fullmatch(value)):
+        return ""
+    if not isinstance(value, Mapping):
+        return "is neither a figure nor a picture"
+    if key == "_wandb":
+        return "" if set(value) <= {"runtime"} and all(map(_is_number, value.values())) else "has more than a duration"
+    fields = {"image-file": IMAGE, "images/separated": IMAGES}.get(str(value.get("_type")))
+    if fields is None:
+        return f"is of the kind {str(value.get('_type', 'dict'))[:40]}, no figure and no picture"
+    more = sorted(str(name)[:40] for name in set(value) - fields)
+    return f"is a picture with more than its bytes: {', '.join(more)}" if more else ""
+
+
+def _is_number(value: Any, written: bool = False) -> bool:
+    """True if a value is a number or a boolean; `written` accepts numbers that YAML reads as text, such as 1e-05."""
+    if written and isinstance(value, str) and len(value) <= LONGEST_NUMBER:
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return True
+    return isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < LARGEST)

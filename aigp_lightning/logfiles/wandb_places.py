@@ -1,0 +1,61 @@
+"""W&B's folders on this machine: `wandb/run-…` or `wandb/offline-run-…`, one for each start of a run."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+
+OWN_FOLDERS = ("wandb", ".wandb")
+"""The second where a folder of this name was there."""
+FOLDER = re.compile(r"(offline-)?run-\d{8}_\d{6}-.+")
+
+
+def wandb_folders(run: Path, run_id: str | None = None) -> list[Path]:
+    """Find W&B's folders of a run, one for each start, oldest first; `latest-run` is only a link to one of them.
+
+    Args:
+        run: the run folder, or wherever else W&B's own folder lies.
+        run_id: only folders of this W&B run.
+    """
+    found = (path for name in OWN_FOLDERS for path in wandb_folders_in(run / name, run_id))
+    return sorted(found, key=wandb_order)
+
+
+def wandb_folders_in(place: Path, run_id: str | None = None) -> list[Path]:
+    """Find the folders of runs in W&B's own folder, oldest first.
+
+    Args:
+        place: that folder, usually called `wandb`.
+        run_id: only folders of this W&B run.
+    """
+    form = "*run-*" if run_id is None else f"*run-*-{glob.escape(run_id)}"
+    return sorted((path for path in place.glob(form) if path.is_dir() and not path.is_symlink()), key=wandb_order)
+
+
+def all_wandb_folders(run: Path) -> list[Path]:
+    """Find W&B's folders at any depth below a folder, oldest first."""
+    found = [run] if _has_run_file(run) else []
+    for place, names, _ in os.walk(run):
+        here = [name for name in names if is_wandb_folder(Path(place, name))]
+        found += [Path(place, name) for name in here]
+        names[:] = [name for name in names if name not in here]
+    return sorted(found, key=wandb_order)
+
+
+def is_wandb_folder(path: Path) -> bool:
+    """True if a folder is one that W&B makes for the start of a run, or holds a run file of W&B's."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    inside = path.parent.name in OWN_FOLDERS and "run-" in path.name
+    return inside or FOLDER.fullmatch(path.name) is not None or _has_run_file(path)
+
+
+def _has_run_file(path: Path) -> bool:
+    return any(file.is_file() for file in path.glob("*.wandb"))
+
+
+def wandb_order(path: Path) -> tuple[str, str]:
+    """Return what W&B's folders are sorted by: the moment in their names."""
+    return path.name.partition("run-")[2], str(path)
