@@ -119,3 +119,22 @@ class Builder:
         self.ledger.close()
         self.writer.close()
         stop_wandb()
+
+
+def append_record(file: Path, record: Any) -> None:
+    """Add a record to a W&B run file, in chunks that keep to its blocks of 32 KiB, as W&B's own writer does."""
+    import struct
+    import zlib
+
+    data, out, at, first = record.SerializeToString(), b"", file.stat().st_size, True
+    while first or data:
+        left = 32768 - (at + len(out)) % 32768
+        if left < 7:
+            out += bytes(left)
+            continue
+        part, data = data[: left - 7], data[left - 7 :]
+        kind = 1 if first and not data else 2 if first else 3 if data else 4
+        out += struct.pack("<IHB", zlib.crc32(bytes([kind]) + part), len(part), kind) + part
+        first = False
+    with file.open("ab") as target:
+        target.write(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -60,8 +61,11 @@ def audit(run: Path) -> Audit:
 
 def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
     result.tally("file").scalars = ", ".join(_csv_rows(result.run))
+    settled = _settled(lines)
     for line in lines:
         tally = result.tally(line.destination)
+        if line.outcome == UNKNOWN and line.number in settled:
+            continue  # a resumed run found it with the logger, and says so in a line of its own
         if line.outcome in ("written", "sent"):
             tally.handed += 1
             tally.bytes += line.bytes
@@ -72,6 +76,18 @@ def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
             tally.bytes += line.bytes
         else:
             tally.failed += 1
+
+
+def _settled(lines: Sequence[Line]) -> set[int]:
+    """Return the lines of unknown outcome of which a later line says that the picture was sent."""
+    sent: Counter[tuple[str, str, int, str]] = Counter()
+    settled: set[int] = set()
+    for line in reversed(lines):
+        which = (line.destination, line.key, line.epoch, line.sha256)
+        if line.outcome == UNKNOWN and sent[which] > 0:
+            settled.add(line.number)
+        sent[which] += (line.outcome == "sent") - (line.number in settled)
+    return settled
 
 
 def _csv_rows(run: Path) -> Iterator[str]:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from aigp_lightning.audit.check_channels import check_channels
 from aigp_lightning.audit.compare import UNKNOWN, compare
 from aigp_lightning.audit.digest import digest_of
 from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.audit.places import Place, group_places, note_missing, relative
-from aigp_lightning.audit.check_channels import check_channels
 from aigp_lightning.logfiles.folders import find_wandb_folders, logger_folders
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger import Line

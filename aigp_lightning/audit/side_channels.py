@@ -21,6 +21,8 @@ SWITCHES: dict[str, str | None] = {
 }
 """Channels, each with its switch in the group `wandb`; None if no option opens it."""
 DEFAULT = frozenset({"config"})
+LONGEST = 300
+"""Characters of a part that a finding names at most."""
 NOTES = ("notes", "tags", "group", "job_type")
 """Options of the logger itself, by which a user adds to the run's record."""
 
@@ -77,7 +79,7 @@ def find_closed_channels(
         if is_open and part.ours:
             continue
         where = f"{folder}/files/{part.file}" if part.file else file
-        what = f"{part.channel}: {part.detail}" + (f" ({part.size / 1e6:.2f} MB)" if part.size else "")
+        what = f"{part.channel}: {part.detail[:LONGEST]}" + (f" ({part.size / 1e6:.2f} MB)" if part.size else "")
         if switch is None or is_open:
             findings.append(Finding("unasked", destination, where, f"{what}; no option asks for it."))
         else:

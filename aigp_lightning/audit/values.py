@@ -10,8 +10,9 @@ from aigp_lightning.logfiles.wandb_run import WandbRun
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
 """A setting in one plain word. A path has more than that, and so has a sentence."""
-HEX = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
-"""A hash or a signature, as the summary has of the ledger."""
+LEDGER = "ledger/"
+"""Beginning of the names that the summary has of the ledger's own figures, its hash among them."""
+HASH = re.compile(r"[0-9a-f]{64}")
 PLACE = re.compile(r"[/~]|.*\\|(.*/)?\.\.(/|$)|[A-Za-z]:/|.*[\x00-\x1f\x7f]")
 """The beginning of a name that is a place on a disk."""
 LONGEST_NAME, LONGEST_NUMBER, LONGEST_LIST, LARGEST = 200, 32, 16, 1 << 64
@@ -51,6 +52,8 @@ def odd_values(run: WandbRun) -> Iterator[tuple[str, str]]:
 def odd_figures(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Find in a row, or in a summary, what is neither a figure nor a picture; yields names and problems."""
     for key, value in row.items():
+        if key.startswith(LEDGER) and isinstance(value, str) and HASH.fullmatch(value):
+            continue
         if problem := _odd_name(key) or _odd_figure(key, value):
             yield key, problem
 
@@ -78,7 +81,7 @@ def _odd_name(key: str) -> str:
 
 
 def _odd_figure(key: str, value: Any) -> str:
-    if value is None or _is_number(value) or (isinstance(value, str) and HEX.fullmatch(value)):
+    if value is None or _is_number(value):
         return ""
     if not isinstance(value, Mapping):
         return "is neither a figure nor a picture"

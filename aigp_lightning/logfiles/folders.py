@@ -40,6 +40,7 @@ class LoggerFolder:
         folder: the same as a path; None for a bucket.
         run_id: of the W&B run; empty for other loggers.
         channels: what was switched on for W&B beside scalars and pictures; None if that was not noted.
+        others: names of event files in it that other runs had made before.
         noted: whether the run noted it; else it is a guess from the configuration.
     """
 
@@ -48,6 +49,7 @@ class LoggerFolder:
     folder: Path | None
     run_id: str = ""
     channels: frozenset[str] | None = None
+    others: frozenset[str] = frozenset()
     noted: bool = True
 
     @property
@@ -94,7 +96,7 @@ def find_event_files(run: Path) -> list[tuple[str, Path]]:
     files = {path.resolve(): path for path in event_files(run)}
     for each in claims:
         for path in sorted(each.folder.glob(EVENT_FILES)) if each.folder is not None else ():
-            if path.is_file():
+            if path.is_file() and path.name not in each.others:
                 files.setdefault(path.resolve(), path)
     folders = {each.folder.resolve(): each.destination for each in reversed(claims) if each.folder is not None}
     return [(_owner(real, folders), path) for real, path in sorted(files.items())]
@@ -133,7 +135,9 @@ def _noted(run: Path, row: Any) -> LoggerFolder | None:
         return None
     place, channels = row["folder"], row.get("channels")
     on = frozenset(map(str, channels)) if isinstance(channels, list) else None
-    return LoggerFolder(row["destination"], place, _path(run, place), str(row.get("id") or ""), on)
+    others = row.get("others")
+    names = frozenset(map(str, others)) if isinstance(others, list) else frozenset()
+    return LoggerFolder(row["destination"], place, _path(run, place), str(row.get("id") or ""), on, names)
 
 
 def _path(run: Path, place: str) -> Path | None:

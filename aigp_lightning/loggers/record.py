@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
+from aigp_lightning.logfiles.event_file import EVENT_FILES
 from aigp_lightning.logfiles.folders import LOGGERS, REMOTE
 from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
@@ -19,8 +20,8 @@ from aigp_lightning.run.folder import read_run_file, write_run_file
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-NOTES = ("notes", "tags", "group", "job_type")
-"""Options of W&B's logger by which a user adds to the run's record."""
+NOTES = ("run_notes", "run_tags", "run_group", "run_job_type")
+"""Settings of wandb's by which a user adds to the run's record."""
 
 
 def record_loggers(folder: Path, loggers: Sequence[Logger], configured: Any, options: WandbOptions) -> None:
@@ -36,8 +37,9 @@ def record_loggers(folder: Path, loggers: Sequence[Logger], configured: Any, opt
     """
     known = read_run_file(folder).get(LOGGERS)
     rows = [row for row in known if isinstance(row, dict)] if isinstance(known, list) else []
+    places = {(row.get("destination"), row.get("folder")) for row in rows}
     for row in _rows(folder, loggers, configured, options):
-        if row not in rows:
+        if (row["destination"], row["folder"]) not in places:
             rows.append(row)
     write_run_file(folder, **{LOGGERS: rows})
 
@@ -57,16 +59,22 @@ def _rows(folder: Path, loggers: Iterable[Logger], configured: Any, options: Wan
             if getattr(run, "disabled", True):
                 continue
             arguments = next((x for x in map(arguments_of, entries) if x.get("id") in (None, run.id)), {})
-            on = _channels(arguments, options, bool(run.offline))
+            on = _channels(run, arguments, options)
             yield {**row, "folder": place_of(Path(run.dir).parent, folder), "id": run.id, "channels": on}
         elif isinstance(logger, TensorBoardLogger | CSVLogger):
-            yield {**row, "folder": place_of(logger.log_dir, folder)}
+            yield {**row, "folder": (place := place_of(logger.log_dir, folder)), **_others(place)}
 
 
-def _channels(arguments: dict[str, Any], options: WandbOptions, offline: bool) -> list[str]:
-    weights = False if offline else arguments.get("log_model") or False  # offline, Lightning uploads none
+def _channels(run: Any, arguments: dict[str, Any], options: WandbOptions) -> list[str]:
+    weights = False if run.offline else arguments.get("log_model") or False  # offline, Lightning uploads none
     on = [channel.name for channel in side_channels(options, weights) if channel.on]
-    return [*on, *(["notes"] if any(arguments.get(name) for name in NOTES) else [])]
+    return [*on, *(["notes"] if any(getattr(run.settings, name, None) for name in NOTES) else [])]
+
+
+def _others(place: str) -> dict[str, list[str]]:
+    """Return the event files of other runs, in a folder outside of the run's that is about to be shared."""
+    names = sorted(path.name for path in Path(place).glob(EVENT_FILES)) if os.path.isabs(place) else []
+    return {"others": names} if names else {}
 
 
 def place_of(path: Path | str, folder: Path) -> str:

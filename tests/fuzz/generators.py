@@ -289,6 +289,14 @@ def wandb(draw: Any) -> bytes:
 
 
 RESULTS = b"epoch,time,train/box_loss,metrics/mAP50(B)\n1,2.5,1.5,0.5\n2,5,1.25,0.625\n3,7,1,0.75\n"
+LOGGERS = (
+    b'{"wandb_run_id": "abc", "loggers": [{"destination": "tensorboard", "folder": "tensorboard", "others": ["a"]}, '
+    b'{"destination": "wandb", "folder": "wandb/run-20260101_000000-abc", "id": "abc", "channels": ["config"]}]}'
+)
+CONFIG = (
+    b"trainer:\n  logger:\n  - class_path: x.WandbLogger\n    init_args: {save_dir: x, log_model: true}\n"
+    b"  - class_path: x.TensorBoardLogger\n    init_args: {save_dir: y, name: z, version: 1}\nwandb: {code: true}\n"
+)
 WORDS = (b"nan", b"inf", b"-1", b"1e999", b"", b"x", b'"', b"\0", b"\xff", b"1,2,3", b"\n", b",,", b"\xef\xbb\xbf")
 
 
@@ -421,6 +429,9 @@ GENERATORS: dict[str, Callable[[], SearchStrategy[bytes]]] = {
     ),
     "event": lambda: mutated(st.just(event_file())),
     "wandb": wandb,
+    "loggers": lambda: replaced(LOGGERS, (*WORDS, b"[]", b"{}", b"null", b'"../.."', b'"s3://x"', b'"~nobody/x"')),
+    "config": lambda: replaced(CONFIG, (*WORDS, b"[]", b"{}", b"&a", b"*a", b"!!python/name:os.system", b"2001-99-99")),
+    "mirrored": lambda: replaced(CONFIG, (*WORDS, b"[]", b"{}", b"&a", b"*a", b"!!set", b"? [1]")),
     "results": lambda: replaced(RESULTS, WORDS),
     "cache": lambda: mutated(st.just(cache_file())),
     "runjson": lambda: st.one_of(

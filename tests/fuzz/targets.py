@@ -31,6 +31,7 @@ SETTINGS = (  # classes, keypoints, one class, boxes only
     (3, (2, 3), False, True),
 )
 LONGEST_MESSAGE = 1000
+MIRROR = "wandb/run-20260101_000000-abc/files"
 
 
 def one_line(text: str) -> None:
@@ -210,6 +211,15 @@ def audited(name: str, data: bytes, folder: Path) -> str:
     return "clean" if status == 0 else "differs"
 
 
+def _with_records(folder: Path) -> Path:
+    """A run folder with a W&B record whose configuration, loggers and mirror are read."""
+    place = folder / MIRROR
+    place.mkdir(parents=True)
+    (folder / "results.csv").write_text("epoch\n1\n", encoding="utf-8")
+    place.with_name("run-abc.wandb").write_bytes(b":W&B\xe1\xbe\x00")
+    return folder
+
+
 def results(data: bytes, folder: Path) -> str:
     """A results file that a run goes on in, or one line that says what is wrong with it."""
     from types import SimpleNamespace
@@ -302,6 +312,9 @@ TARGETS: dict[str, Callable[[bytes, Path], str]] = {
     "ledger": ledger,
     "event": lambda data, folder: audited("tensorboard/events.out.tfevents.1", data, folder),
     "wandb": lambda data, folder: audited("wandb/run-20260101_000000-abc/run-abc.wandb", data, folder),
+    "loggers": lambda data, folder: audited("run.json", data, _with_records(folder)),
+    "config": lambda data, folder: audited("config.yaml", data, _with_records(folder)),
+    "mirrored": lambda data, folder: audited(f"{MIRROR}/config.yaml", data, _with_records(folder)),
     "results": results,
     "cache": scan_cache,
     "runjson": run_json,

@@ -18,7 +18,17 @@ from hypothesis import HealthCheck, given, settings
 CORPUS = Path(__file__).parent / "corpus"
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 ROOM = 300_000  # bytes
-EXAMPLES = {"event": 5, "wandb": 15, "ckpt": 12, "pt": 8, "results": 25, "mp4": 10}
+EXAMPLES = {
+    "event": 5,
+    "wandb": 15,
+    "ckpt": 12,
+    "pt": 8,
+    "results": 25,
+    "mp4": 10,
+    "loggers": 12,
+    "config": 12,
+    "mirrored": 12,
+}
 """Of the kinds where one takes long; of the others thirty."""
 
 fuzzed = settings(

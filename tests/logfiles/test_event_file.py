@@ -58,7 +58,7 @@ def test_every_picture_is_seen(event_file: Path) -> None:
     assert [image.sha256 for image in found.images] == [sha256(file.read_bytes()).hexdigest() for file in files]
     assert [image.size for image in found.images] == [file.stat().st_size for file in files]
     assert found.scalars == {"loss": STEPS}
-    assert found.other == {"note/text_summary": 1, "weights": 1}
+    assert found.other == {"text note/text_summary": 1, "histo weights": 1}
     assert found.damage == []
 
 
@@ -112,3 +112,27 @@ def test_a_damaged_length_ends_the_reading(event_file: Path, tmp_path: Path) -> 
     assert read_event_file(copy).damage == [
         "the length of the record at byte 0 is damaged; nothing after it can be read."
     ]
+
+
+def test_a_record_that_pretends_to_be_huge_costs_no_memory(tmp_path: Path) -> None:
+    """Its length is right and the file is sparse: the record is passed over, and what follows is read."""
+    import struct
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    from aigp_lightning.logfiles.crc32c import masked_crc32c
+
+    source = tmp_path / "events.out.tfevents.1"
+    with SummaryWriter(str(tmp_path / "small")) as writer:
+        writer.add_scalar("loss", 1.0, 0)
+    rest = next((tmp_path / "small").iterdir()).read_bytes()
+    length = struct.pack("<Q", 1 << 33)
+    with source.open("wb") as file:
+        file.write(length + struct.pack("<I", masked_crc32c(length)))
+        file.seek((1 << 33) + 4, 1)
+        file.write(rest)
+    found = read_event_file(source)
+    assert found.damage == ["the record at byte 0 has 8589934592 bytes, more than are read."]
+    assert found.scalars == {"loss": 1}
+    source.write_bytes(length + struct.pack("<I", masked_crc32c(length)) + b"x")
+    assert "it ends within the record at byte 0" in read_event_file(source).damage[0]

@@ -122,7 +122,7 @@ def test_an_open_run_tells_what_it_hands_over(open_run: WandbRun) -> None:
     assert "artifact weights (model, " in rows["weights"].detail
     assert "program " in rows["command"].detail
     assert rows["requirements"].bytes == (open_run.mirror / "requirements.txt").stat().st_size
-    assert rows["other files"].detail == "notes.txt"
+    assert rows["other files"].detail == "notes.txt (a link)"
     assert rows["host"].detail == open_run.host != ""
     assert "cpu_count" in rows["machine"].detail
 
@@ -144,3 +144,23 @@ def test_git_and_patch_and_code_count(long_run: Path, copied: Path) -> None:
     assert (rows["code"].detail, rows["code"].bytes) == ("code/train.py", 5)
     assert (rows["patch"].detail, rows["patch"].bytes) == ("diff.patch, upstream_diff_abc.patch", 10)
     assert (rows["metadata"].detail, rows["console"].detail) == ("wandb-metadata.json", "output.log")
+
+
+def test_a_record_of_endless_chunks_costs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up at a limit, and the record after it is read."""
+    from audit_run import append_record
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    from aigp_lightning.logfiles import wandb_records
+
+    monkeypatch.setattr(wandb_records, "LARGEST", 100_000)
+    file = tmp_path / "run-abc.wandb"
+    file.write_bytes(b":W&B\xe1\xbe\x00")
+    record = Record()
+    record.output_raw.line = "x" * 300_000
+    append_record(file, record)
+    record.exit.exit_code = 0
+    append_record(file, record)
+    run = read_wandb_run(tmp_path)
+    assert run.damage == ["the record at byte 7 is larger than 100000 bytes and is not read."]
+    assert (run.console, run.ended) == (0, True)
