@@ -45,7 +45,7 @@ def audit(run: Path) -> Audit:
         raise DataError(f"{run} is not a run's folder: it has no {LEDGER_FILE}, no config.yaml and no logger's files.")
     result = Audit(run, None)
     lines: Sequence[Line] = ()
-    if path.exists():
+    if path.is_file():
         lines = result.ledger = read_ledger(path)
         result.findings += [Finding("chain", "ledger", LEDGER_FILE, problem) for problem in lines.problems]
     else:

@@ -40,6 +40,7 @@ def odd_values(run: WandbRun) -> Iterator[tuple[str, str]]:
     for place, row in [*(("rows", row) for row in run.history), ("summary", run.summary)]:
         for key, problem in odd_figures(row):
             seen.setdefault(f"{place}: {key}", problem)
+    seen.update({f"metrics: {name}": problem for name in run.metrics if (problem := _odd_name(name))})
     config = {key: value for key, value in run.config.items() if key not in ("command", "machine")}
     seen.update({f"config: {key}": problem for key, problem in odd_settings(config)})
     machine = run.config.get("machine", {})

@@ -40,7 +40,7 @@ OURS = {
 """Patterns of the files that a channel has when it is switched on. Other files are of no channel that was asked for."""
 DERIVED = ("config.yaml", "wandb-summary.json")
 """Files that W&B itself makes of its records."""
-EMPTY = ("header", "footer", "final", "metric")
+EMPTY = ("header", "footer", "final")
 """Kinds of records with nothing in them but W&B's own bookkeeping."""
 DEEPEST = 50
 """Levels of a value whose names are listed."""

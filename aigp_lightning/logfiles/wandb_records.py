@@ -103,8 +103,9 @@ def _block(block: bytes, offset: int, start: int, damage: list[str]) -> Iterator
             damage.append(f"the record at byte {at} ({length} bytes) was changed: its checksum differs.")
             yield at, BROKEN, b""
         offset = end
-    if len(block) < BLOCK and any(block[offset:]):
-        damage.append(_cut(start + offset))
+    if block[offset:].strip(b"\0"):
+        where = f"the bytes from {start + offset} on, to the end of their block, are of no record."
+        damage.append(_cut(start + offset) if len(block) < BLOCK else where)
         yield start + offset, BROKEN, b""
 
 

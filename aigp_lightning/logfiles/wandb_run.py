@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class WandbRun:
         config: hyper-parameters, without W&B's own part.
         own_config: W&B's own part of them.
         summary: figures of the run as a whole.
+        metrics: names that were defined for rows.
         files: names of files W&B was told to upload, relative to the mirror.
         console: lines of the terminal's output.
         stats: samples of system metrics.
@@ -94,6 +95,7 @@ class WandbRun:
     config: dict[str, Any] = field(default_factory=dict)
     own_config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    metrics: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
     console: int = 0
     stats: int = 0
@@ -116,7 +118,7 @@ class WandbRun:
     @property
     def file(self) -> Path:
         """The run file, if there is one."""
-        return next(iter(sorted(self.folder.glob("run-*.wandb"))), self.folder / "run-*.wandb")
+        return next((path for path in self.run_files() if path.name.startswith("run-")), self.folder / "run-*.wandb")
 
     def run_files(self) -> list[Path]:
         """List every run file in the folder: W&B makes one."""
@@ -157,7 +159,7 @@ def read_wandb_run(folder: Path) -> WandbRun:
     from wandb.proto.wandb_internal_pb2 import Record
 
     run = WandbRun(folder)
-    if not run.file.exists():
+    if not run.file.is_file():
         run.damage.append("the run file is missing.")
         return run
     for raw in read_records(run.file, run.damage):
@@ -188,14 +190,12 @@ def last_row(folder: Path, tail: int = 1 << 18) -> int:
 def _add_record(run: WandbRun, record: Any) -> None:
     kind: str = record.WhichOneof("record_type") or "unknown"
     content: Any = getattr(record, kind, None)
-    if kind == "history":
-        _add_history(run, content)
-    elif kind == "run":
-        _add_run(run, content)
-    elif kind == "config":
-        _add_config(run, content)
-    elif kind == "summary":
-        _add_summary(run, content)
+    readers: dict[str, Callable[[WandbRun, Any], None]] = {
+        **{"history": _add_history, "run": _add_run, "config": _add_config, "summary": _add_summary},
+        **{"metric": _add_metric, "telemetry": _add_telemetry, "artifact": _add_artifact},
+    }
+    if kind in readers:
+        readers[kind](run, content)
     elif kind == "files":
         run.files += [item.path.replace("\\", "/") for item in content.files]
     elif kind in ("output", "output_raw"):
@@ -204,16 +204,20 @@ def _add_record(run: WandbRun, record: Any) -> None:
         run.stats += 1
     elif kind == "environment":
         run.environment.update(plain(content))
-    elif kind == "artifact":
-        files = content.manifest.contents
-        names = tuple(item.path for item in files)
-        run.artifacts.append(WandbArtifact(content.type, content.name, sum(item.size for item in files), names))
-    elif kind == "telemetry":
-        _add_telemetry(run, content)
     elif kind == "exit":
         run.ended = True
     else:
         run.others[kind] += 1
+
+
+def _add_artifact(run: WandbRun, content: Any) -> None:
+    files = content.manifest.contents
+    names = tuple(item.path for item in files)
+    run.artifacts.append(WandbArtifact(content.type, content.name, sum(item.size for item in files), names))
+
+
+def _add_metric(run: WandbRun, content: Any) -> None:
+    run.metrics |= {name for name in (content.name, content.glob_name, content.step_metric) if name}
 
 
 def _add_run(run: WandbRun, content: Any) -> None:

@@ -269,6 +269,12 @@ RECORDS: dict[str, tuple[Callable[[Any], None], str, str]] = {
     "huge number": (history("a", 1 << 80), "unasked", "values: rows: a is neither a figure"),
     "path in a row's name": (history("/home/me/a.jpg", 1), "unasked", "values: rows: /home/me/a.jpg has a name that"),
     "hash in a row": (history("key", "0a" * 32), "unasked", "values: rows: key is neither a figure"),
+    "path as a metric": (
+        merged(metric={"name": "/home/me"}),
+        "unasked",
+        "values: metrics: /home/me has a name that is",
+    ),
+    "request": (merged(request={"status": {}}), "unasked", "other records: 1 request"),
     "histogram": (
         history("h", {"_type": "histogram", "bins": [1]}),
         "unasked",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -164,3 +166,20 @@ def test_a_record_of_endless_chunks_costs_no_memory(tmp_path: Path, monkeypatch:
     run = read_wandb_run(tmp_path)
     assert run.damage == ["the record at byte 7 is larger than 100000 bytes and is not read."]
     assert (run.console, run.ended) == (0, True)
+
+
+def test_bytes_behind_the_padding_of_a_block_are_told(copied: Path, long_run: Path) -> None:
+    """Zeros end a block; what is hidden behind them is not passed over in silence."""
+    file = read_wandb_run(copied).file
+    data = bytearray(file.read_bytes())
+    data[7:32768] = bytes(32768 - 7 - 10) + b"hidden hid"
+    file.write_bytes(bytes(data))
+    damage = read_wandb_run(copied).damage
+    assert any("the bytes from 7 on, to the end of their block, are of no record." in text for text in damage)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+def test_a_pipe_is_no_run_file(tmp_path: Path) -> None:
+    """Opening it would wait for ever."""
+    os.mkfifo(tmp_path / "run-abc.wandb")
+    assert read_wandb_run(tmp_path).damage == ["the run file is missing."]
