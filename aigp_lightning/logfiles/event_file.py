@@ -6,6 +6,8 @@ TensorBoard's own reader stops at the first damaged record without a word, and i
 from __future__ import annotations
 
 import os
+import re
+import socket
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ from aigp_lightning.logfiles.crc32c import masked_crc32c
 from aigp_lightning.logfiles.wandb_places import is_wandb_folder
 
 EVENT_FILES = "events.out.tfevents.*"
+WRITER = re.compile(r"events\.out\.tfevents\.\d+\.(?P<host>.+)\.(?P<pid>[1-9]\d*)\.\d+")
+"""Names that TensorBoard's writer gives: with the moment, the machine, the process and a number."""
 HEADER, FOOTER = 12, 4
 LARGEST = 1 << 28
 """Bytes of a record that is read; a picture has a few millions."""
@@ -118,6 +122,26 @@ def event_cut(path: Path) -> int | None:
                 return at
             at = file.seek(at + HEADER + length + FOOTER)
     return at if header else None
+
+
+def is_being_written(path: Path) -> bool:
+    """True if another process may still be writing an event file; its name says on which machine, and which process.
+
+    Args:
+        path: the file.
+    """
+    name = WRITER.fullmatch(path.name)
+    if name is None or name["host"] != socket.gethostname() or os.name != "posix":
+        return True
+    if int(name["pid"]) == os.getpid():
+        return False
+    try:
+        os.kill(int(name["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's, or no number of a process
+        return True
+    return True
 
 
 def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:

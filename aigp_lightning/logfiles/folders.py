@@ -122,6 +122,21 @@ def find_wandb_folders(run: Path) -> list[tuple[str, Path]]:
     return sorted(rows, key=lambda row: wandb_order(row[1]))
 
 
+def followed_event_files(run: Path) -> list[Path]:
+    """Find TensorBoard's event files of a run wherever they lie."""
+    return [path for _, path in find_event_files(run)]
+
+
+def followed_wandb_folders(run: Path, run_id: str | None = None) -> list[Path]:
+    """Find W&B's folders of a run wherever they lie, oldest first.
+
+    Args:
+        run: the run folder.
+        run_id: only folders of this W&B run.
+    """
+    return [path for _, path in find_wandb_folders(run) if run_id is None or path.name.endswith(f"-{run_id}")]
+
+
 def _owner(path: Path, folders: dict[Path, str]) -> str:
     return next((folders[parent] for parent in path.parents if parent in folders), "tensorboard")
 

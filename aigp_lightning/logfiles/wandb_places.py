@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 OWN_FOLDERS = ("wandb", ".wandb")
 """The second where a folder of this name was there."""
+FILE, LINK, UNREADABLE = "file", "link", "folder that cannot be read"
 FOLDER = re.compile(r"(offline-)?run-\d{8}_\d{6}-.+")
 
 
@@ -59,3 +61,29 @@ def _has_run_file(path: Path) -> bool:
 def wandb_order(path: Path) -> tuple[str, str]:
     """Return what W&B's folders are sorted by: the moment in their names."""
     return path.name.partition("run-")[2], str(path)
+
+
+def mirror_entries(mirror: Path) -> Iterator[tuple[str, str]]:
+    """List everything in a mirror of uploaded files but folders.
+
+    Args:
+        mirror: the folder `files` of one of W&B's folders.
+
+    Returns:
+        For each its name, relative to the mirror, and what it is: `file`, `link`, `device` or a folder that cannot be
+        read.
+    """
+    unread: list[OSError] = []
+    for place, folders, files in os.walk(mirror, onerror=unread.append):
+        for name in sorted([*files, *(name for name in folders if Path(place, name).is_symlink())]):
+            path = Path(place, name)
+            yield path.relative_to(mirror).as_posix(), _what(path)
+    for error in unread:
+        if Path(str(error.filename)) != mirror or mirror.exists():
+            yield Path(os.path.relpath(str(error.filename), mirror)).as_posix(), UNREADABLE
+
+
+def _what(path: Path) -> str:
+    if path.is_symlink():
+        return LINK
+    return FILE if path.is_file() else "device"

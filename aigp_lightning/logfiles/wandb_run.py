@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.logfiles.wandb_places import wandb_folders
+from aigp_lightning.logfiles.wandb_places import FILE, mirror_entries, wandb_folders
 from aigp_lightning.logfiles.wandb_records import read_records
 from aigp_lightning.logfiles.wandb_values import integer, media_files, nest, plain
 
-__all__ = ["MEDIA", "WandbArtifact", "WandbMedia", "WandbRun", "last_row", "read_wandb_run", "wandb_folders"]
+__all__ = ["FILE", "MEDIA", "WandbArtifact", "WandbMedia", "WandbRun", "last_row", "read_wandb_run", "wandb_folders"]
 
 MEDIA = "media/"
-FILE, LINK, UNREADABLE = "file", "link", "folder that cannot be read"
 RUN_FIELDS = (
     *("run_id", "entity", "project", "display_name", "config", "summary", "host", "git", "telemetry", "start_time"),
     *("starting_step", "storage_id", "resumed", "resume", "runtime", "forked"),
@@ -129,21 +127,8 @@ class WandbRun:
         yield from (name for name, what in self.entries() if what == FILE)
 
     def entries(self) -> Iterator[tuple[str, str]]:
-        """List everything in the mirror but folders, relative to it, and what each is: a file, a link, or neither."""
-        unread: list[OSError] = []
-        for place, folders, files in os.walk(self.mirror, onerror=unread.append):
-            for name in sorted([*files, *(name for name in folders if Path(place, name).is_symlink())]):
-                path = Path(place, name)
-                yield path.relative_to(self.mirror).as_posix(), _what(path)
-        for error in unread:
-            if Path(str(error.filename)) != self.mirror or self.mirror.exists():
-                yield Path(os.path.relpath(str(error.filename), self.mirror)).as_posix(), UNREADABLE
-
-
-def _what(path: Path) -> str:
-    if path.is_symlink():
-        return LINK
-    return FILE if path.is_file() else "device"
+        """List everything in the mirror but folders, relative to it, and what each is: see `mirror_entries`."""
+        yield from mirror_entries(self.mirror)
 
 
 def read_wandb_run(folder: Path) -> WandbRun:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from aigp_lightning.checkpoints.io import finish_commit
 from aigp_lightning.checkpoints.paths import LAST
-from aigp_lightning.logfiles.event_file import event_cut, event_files, read_event_file
+from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read_event_file
+from aigp_lightning.logfiles.folders import followed_event_files as event_files
+from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
 from aigp_lightning.logfiles.wandb_records import record_cut
-from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run, wandb_folders
+from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger import LEDGER_FILE, Entry, Ledger, Line, read_ledger
 
 Picture = tuple[str, int, str, int]
@@ -40,7 +42,8 @@ def repair_run_folder(folder: Path) -> None:
     for path in (path for form in HALF for path in folder.glob(form)):
         path.unlink(missing_ok=True)
     for path in event_files(folder):
-        _cut(path, event_cut(path))
+        if path.is_relative_to(folder) or not is_being_written(path):  # elsewhere, other runs may write
+            _cut(path, event_cut(path))
     for place in _offline_folders(folder):
         _repair_offline_folder(place)
     if (folder / LEDGER_FILE).is_file():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from aigp_lightning.audit.check import audit
 from aigp_lightning.logfiles.folders import find_event_files, find_wandb_folders, logger_folders
 from aigp_lightning.logfiles.wandb_run import wandb_folders
 from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.run.recovery import repair_run_folder
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +132,25 @@ def test_a_bucket_cannot_be_read_back(copied: Path) -> None:
     assert result.clean
     assert result.tallies["tensorboard"].found is None
     assert "tensorboard keeps its files in s3://bucket/x, which can't be read back here." in result.notes
+
+
+def test_a_kill_is_mended_elsewhere_too(copied: Path) -> None:
+    """Cut-off ends of this run's files, not of those that a living process may be writing."""
+    (event,) = (path for _, path in find_event_files(copied))
+    folders = [path for _, path in find_wandb_folders(copied)]
+    (file,) = folders[-1].glob("run-*.wandb")
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    parts = event.name.split(".")
+    killed = event.with_name(".".join([*parts[:-2], dead.stdout.decode().strip(), parts[-1]]))
+    event.rename(killed)
+    other = killed.with_name(".".join([*parts[:-2], str(os.getppid()), parts[-1]]))
+    shutil.copy(killed, other)
+    for path in (killed, other, file):
+        path.write_bytes(path.read_bytes()[:-5])
+    repair_run_folder(copied)
+    assert killed.stat().st_size < other.stat().st_size
+    other.unlink()
+    assert [finding for finding in audit(copied).findings if finding.what == "damaged"] == []
 
 
 # ---- several of a kind -----------------------------------------------------------------------------------------------
