@@ -115,7 +115,7 @@ def find_wandb_folders(run: Path) -> list[tuple[str, Path]]:
             continue
         above = [each.folder.parent, *(each.folder / name for name in OWN_FOLDERS)]
         around = [path for place in above if each.run_id for path in wandb_folders_in(place, each.run_id)]
-        for path in (each.folder, *around):
+        for path in (each.folder.resolve() if each.folder.is_symlink() else each.folder, *around):
             if is_wandb_folder(path):
                 found.setdefault(path.resolve(), path)
     rows = [(names.get(real) or _by_id(path.name, ids), path) for real, path in found.items()]

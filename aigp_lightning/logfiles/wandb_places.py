@@ -37,13 +37,16 @@ def wandb_folders_in(place: Path, run_id: str | None = None) -> list[Path]:
 
 
 def all_wandb_folders(run: Path) -> list[Path]:
-    """Find W&B's folders at any depth below a folder, oldest first."""
-    found = [run] if _has_run_file(run) else []
+    """Find W&B's folders at any depth below a folder, oldest first; of those that are links, what they lead to."""
+    found, links = [run] if _has_run_file(run) else [], []
     for place, names, _ in os.walk(run):
         here = [name for name in names if is_wandb_folder(Path(place, name))]
         found += [Path(place, name) for name in here]
+        links += [Path(place, name) for name in names if Path(place, name).is_symlink()]
         names[:] = [name for name in names if name not in here]
-    return sorted(found, key=wandb_order)
+    known = {path.name for path in found}  # of a copied run, `latest-run` may lead to the same folder of the first one
+    targets = {path.resolve() for path in links if is_wandb_folder(path.resolve())}
+    return sorted([*found, *(path for path in targets if path.name not in known)], key=wandb_order)
 
 
 def is_wandb_folder(path: Path) -> bool:

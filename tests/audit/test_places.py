@@ -241,6 +241,17 @@ def test_a_strangers_record_in_the_run_folder(run: Path, tmp_path: Path) -> None
     assert told == {("stranger", "deep/er"), ("stranger", (mine / "run-zz.wandb").relative_to(run).as_posix())}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_a_wandb_folder_that_is_a_link_is_followed(run: Path) -> None:
+    """`latest-run` leads to one that is known; a link to another is no way out of the audit."""
+    first = wandb_folders(run)[0]
+    moved = first.rename(run.parent / first.name)
+    first.symlink_to(moved)
+    assert audit(run).clean
+    (moved / "files" / "notes.txt").write_text("x")
+    assert [finding.what for finding in audit(run).findings] == ["unasked"]
+
+
 # ---- pictures of which nobody can tell -------------------------------------------------------------------------------
 
 
