@@ -15,6 +15,8 @@ from aigp_lightning.logfiles.wandb_values import integer, media_files, nest, pla
 __all__ = ["FILE", "MEDIA", "WandbArtifact", "WandbMedia", "WandbRun", "last_row", "read_wandb_run", "wandb_folders"]
 
 MEDIA = "media/"
+TAIL = 1 << 18
+"""Bytes at the end of a run file in which its last rows are looked for."""
 RUN_FIELDS = (
     *("run_id", "entity", "project", "display_name", "config", "summary", "host", "git", "telemetry", "start_time"),
     *("starting_step", "storage_id", "resumed", "resume", "runtime", "forked"),
@@ -131,11 +133,12 @@ class WandbRun:
         yield from mirror_entries(self.mirror)
 
 
-def read_wandb_run(folder: Path) -> WandbRun:
+def read_wandb_run(folder: Path, tail: int | None = None) -> WandbRun:
     """Read a run file, as far as it goes.
 
     Args:
         folder: one of `wandb_folders`.
+        tail: only the records in about this many bytes at its end.
 
     Raises:
         OSError: the run file cannot be read.
@@ -147,7 +150,7 @@ def read_wandb_run(folder: Path) -> WandbRun:
     if not run.file.is_file():
         run.damage.append("the run file is missing.")
         return run
-    for raw in read_records(run.file, run.damage):
+    for raw in read_records(run.file, run.damage, tail):
         try:
             _add_record(run, Record.FromString(raw))
         except DecodeError:
@@ -155,7 +158,7 @@ def read_wandb_run(folder: Path) -> WandbRun:
     return run
 
 
-def last_row(folder: Path, tail: int = 1 << 18) -> int:
+def last_row(folder: Path, tail: int = TAIL) -> int:
     """Return W&B's own step of the last row that is on disk; -1 for none.
 
     Args:
