@@ -24,12 +24,13 @@ KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Request(NamedTuple):
-    """One HTTP request: `body` is decompressed, `operation` is the name of a GraphQL query."""
+    """One HTTP request: `body` is decompressed, `operation` is the name of a GraphQL query, `headers` are lines."""
 
     method: str
     path: str
     body: bytes
     operation: str = ""
+    headers: str = ""
 
 
 class WandbStandin:
@@ -121,8 +122,11 @@ class WandbStandin:
         return [request.operation for request in self.requests if request.operation]
 
     def texts(self) -> bytes:
-        """Everything received in one piece, to look for secrets in."""
-        pieces = [f"{request.method} {unquote(request.path)}\n".encode() + request.body for request in self.requests]
+        """Everything received in one piece, headers included, to look for secrets in."""
+        pieces = [
+            f"{request.method} {unquote(request.path)}\n{request.headers}\n".encode() + request.body
+            for request in self.requests
+        ]
         return b"\n".join(pieces)
 
     # ---- answers -----------------------------------------------------------------------------------------------------
@@ -286,7 +290,9 @@ def _handler(standin: WandbStandin) -> type[BaseHTTPRequestHandler]:
                 query = json.loads(body)
                 match = re.search(r"\b(?:query|mutation)\s+(\w+)", query.get("query", ""))
                 operation = query.get("operationName") or (match[1] if match else "?")
-            status, answer = standin.take(Request(self.command, self.path, body, operation), standin.url)
+            status, answer = standin.take(
+                Request(self.command, self.path, body, operation, str(self.headers)), standin.url
+            )
             data = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

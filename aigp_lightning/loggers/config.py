@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.wandb_config import is_installed, resolve_wandb, written_settings
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
@@ -15,7 +17,7 @@ ENV_WANDB = "AIGP_WANDB"
 """`0` switches Weights & Biases off, whatever the configuration says."""
 LIGHTNINGS_OWN = {f"lightning.pytorch.loggers.{place}WandbLogger" for place in ("", "wandb.")}
 OURS = "aigp_lightning.loggers.wandb.ResilientWandbLogger"
-"""Lightning's, with fences: what a user's own subclass does is theirs."""
+"""Lightning's, with fences. A user's own subclass gets its fence in `open_wandb`."""
 RESILIENT = {
     **dict.fromkeys(LIGHTNINGS_OWN, OURS),
     **dict.fromkeys(
@@ -48,7 +50,7 @@ def resolve_loggers(
         What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB=0` or when it is not installed.
 
     Raises:
-        ConfigError: an environment variable or a W&B setting has a value that means nothing.
+        ConfigError: a setting of wandb's is refused or means nothing, or there are two W&B loggers.
     """
     options, kept = options or WandbOptions(), []
     words = {"{run_folder}": str(folder), "{run_name}": folder.name, "{wandb_project}": options.project}
@@ -58,6 +60,10 @@ def resolve_loggers(
             _use_resilient_class(logger, skip_logged and first)
             kept.append(logger)
         elif os.environ.get(ENV_WANDB) != "0" and is_installed(folder, first):
+            if any(is_wandb(other) for other in kept):
+                raise ConfigError(
+                    "trainer.logger names two W&B loggers, and a training run is one W&B run; keep one of them."
+                )
             _fill_in(logger, words)
             trim_settings(logger)
             others = dict(_part(logger, "dict_kwargs") or {})
@@ -70,8 +76,24 @@ def resolve_loggers(
 
 
 def is_wandb(logger: Any) -> bool:
-    """True if an entry of `trainer.logger` is Lightning's W&B logger."""
-    return "WandbLogger" in str(_part(logger, "class_path"))
+    """True if an entry of `trainer.logger` is Lightning's W&B logger, or a class or function of a user's that is one."""
+    path = _part(logger, "class_path")
+    if not isinstance(path, str):
+        return False
+    from lightning.pytorch.loggers import WandbLogger
+
+    found = _made_by(path)
+    return issubclass(found, WandbLogger) if isinstance(found, type) else "WandbLogger" in path
+
+
+def _made_by(path: str) -> Any:
+    """Import the class that an entry names; of a function, what it says that it returns. None where there is none."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+        return found if isinstance(found, type) else get_type_hints(found).get("return")
+    except Exception:  # a user's module: what is wrong with it is told where it is used
+        return None
 
 
 def arguments_of(logger: Any) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-import os
 import shlex
-import shutil
 import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,12 @@ from lightning.pytorch.loggers import WandbLogger
 from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import last_row
 from aigp_lightning.loggers.config import arguments_of
+from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb_config import print_wandb
-from aigp_lightning.loggers.wandb_options import WandbOptions, public_values
-from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine
+from aigp_lightning.loggers.wandb_gate import check_logger, check_session
+from aigp_lightning.loggers.wandb_opening import error_text, opened, quoted, sync_command
+from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
+from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
 from aigp_lightning.run.processes import first_process
 
 if TYPE_CHECKING:
@@ -90,8 +92,31 @@ class ResilientWandbLogger(WandbLogger):
             yield
         except Exception as error:
             if not self.failed:
-                print_wandb(f"{_text(error)}; {consequence}. Training goes on, and the run folder is complete.")
+                print_wandb(f"{error_text(error)}; {consequence}. Training goes on, and the run folder is complete.")
             self.failed = True
+
+
+@cache
+def fenced(board: type[WandbLogger]) -> type[WandbLogger]:
+    """Return a user's own subclass of Lightning's logger with our fence below it: its `super()` is ours.
+
+    Args:
+        board: the user's class; one that has the fence is returned as it is.
+    """
+    if issubclass(board, ResilientWandbLogger):
+        return board
+
+    def reduce(self: Any, _: Any) -> Any:  # for processes that are spawned: they cannot import a class made here
+        return _with_fence, (object.__new__(board), self.__getstate__())
+
+    made = {"__module__": board.__module__, "__doc__": board.__doc__, "__reduce_ex__": reduce}
+    return type(board.__name__, (board, ResilientWandbLogger), made)
+
+
+def _with_fence(logger: WandbLogger, state: Mapping[str, Any]) -> WandbLogger:
+    logger.__dict__.update({"_logged": Counter(), **state})
+    logger.__class__ = fenced(type(logger))
+    return logger
 
 
 def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> None:
@@ -102,20 +127,25 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         configured: `trainer.logger` of the configuration, as `resolve_loggers` left it.
         options: the group `wandb`.
         config: the whole configuration; its public part is sent when `options.config` says so.
+
+    Raises:
+        ConfigError: a logger of the user's own does not use the settings that it is given.
     """
     if not first_process() or "wandb" not in sys.modules:
         return
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []
     for number, logger in enumerate(trainer.loggers):
-        if isinstance(logger, WandbLogger):
-            opened = _opened(logger, arguments_of(entries[number]), Path(trainer.default_root_dir))
-            if opened is None:
-                continue
-            send_extras(opened.experiment, options, config)
-            loggers.append(opened)
-        else:
+        if not isinstance(logger, WandbLogger):
             loggers.append(logger)
+            continue
+        check_logger(logger, wandb_settings(options), options)
+        check_session()
+        arguments = arguments_of(entries[number]) if number < len(entries) else {}
+        board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
+        if board is not None:
+            send_extras(board.experiment, options, config)
+            loggers.append(board)
     trainer.loggers = loggers
 
 
@@ -130,89 +160,21 @@ def finish_wandb() -> None:
     except TimeoutError:
         print_wandb(
             f"the server took not everything within {limit:g} s. Nothing is lost; send the rest later: "
-            f"wandb sync --include-online {_quoted(folder)}"
+            f"{sync_command(quoted(folder), online=True)}"
         )
         return
     except Exception as error:  # training is over and its files are complete; W&B's troubles are its own
         print_wandb(
-            f"{_text(error)}; its record may lack the end of the run. Send what there is: "
-            f"wandb sync --include-online {_quoted(folder)}"
+            f"{error_text(error)}; its record may lack the end of the run. Send what there is: "
+            f"{sync_command(quoted(folder), online=True)}"
         )
         return
     if offline:
         sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
         several = f"offline-run-*-{run.id}"  # a resumed run has more than one
-        what = _quoted(folder) if len(list(folder.parent.glob(several))) == 1 else f"{_quoted(folder.parent)}/{several}"
-        print_wandb(f"recorded offline. To send it: wandb sync {what}")
-
-
-# ---- opening ---------------------------------------------------------------------------------------------------------
-
-
-def _opened(logger: WandbLogger, arguments: dict[str, Any], folder: Path) -> WandbLogger | None:
-    kept = set(folder.glob("wandb/*run-*"))
-    try:
-        with _no_questions():
-            _ = logger.experiment
-        return logger
-    except Exception as error:  # also pydantic's and the operating system's: whatever it is, training goes on
-        why = _explained(error)
-    try:
-        offline = _offline(logger, arguments)
-    except Exception as error:
-        print_wandb(
-            f"{why}. Recording offline fails too ({_text(error)}), so W&B is left out; everything is in {folder}."
-        )
-        return None
-    mine = Path(offline.experiment.dir).parent
-    for attempt in set(folder.glob("wandb/*run-*")) - kept - {mine}:
-        shutil.rmtree(attempt, ignore_errors=True)  # nothing in it but a log; syncing it would fail again
-    weights = " Weights are not uploaded." if arguments.get("log_model") else ""
-    print_wandb(f"{why}. The run is recorded offline, in {mine}.{weights}")
-    return offline
-
-
-def _offline(logger: WandbLogger, arguments: dict[str, Any]) -> WandbLogger:
-    import wandb
-
-    wandb.teardown()  # its process would hold that the run's id is in use, and remember the mode it met first
-    offline = type(logger)(**{**arguments, "log_model": False, "mode": "offline"})
-    _ = offline.experiment
-    return offline
-
-
-@contextmanager
-def _no_questions() -> Iterator[None]:
-    """Keep wandb from asking for a key at a terminal, where it waits for ever; a dumb terminal is never asked."""
-    before = os.environ.get("TERM")
-    os.environ["TERM"] = "dumb"
-    try:
-        yield
-    finally:
-        del os.environ["TERM"]
-        if before is not None:
-            os.environ["TERM"] = before
-
-
-def _explained(error: Exception) -> str:
-    text = _text(error)
-    server = os.environ.get("WANDB_BASE_URL", "the W&B server")
-    if "No API key" in text:
-        return "not logged in (`wandb login`, once)"
-    if type(error).__name__ == "AuthenticationError" or any(word in text for word in ("401", "403", "ermission")):
-        return f"{server} refuses the key ({text}); `wandb login --relogin` sets another"
-    if "deadline exceeded" in text:
-        return f"{server} does not answer in time"
-    return f"{server} does not do what it should ({text})"
-
-
-def _text(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].partition(": {")[0].rstrip(".") if lines else type(error).__name__  # no JSON of the server's
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path)) if os.name == "posix" else f'"{path}"'
+        alone = len(list(folder.parent.glob(several))) == 1
+        what = quoted(folder) if alone else f"{quoted(folder.parent)}/{several}"
+        print_wandb(f"recorded offline. To send it: {sync_command(what)}")
 
 
 # ---- side channels that wandb can only send in one bundle, one by one ------------------------------------------------
@@ -228,17 +190,21 @@ def send_extras(run: Any, options: WandbOptions, config: Mapping[str, Any]) -> N
     """
     values: dict[str, Any] = public_values(config) if options.config else {}
     if options.command:
-        values["command"] = shlex.join(sys.orig_argv)
+        values["command"] = shlex.join(masked_command(sys.orig_argv))
     if options.machine:
         values["machine"] = machine()
     folder = Path(run.dir)
     if options.git and not run.disabled:
-        patch = git_patch(Path.cwd())
+        patch = without_credentials(git_patch(Path.cwd()))
         _save(run, folder, {"diff.patch": patch} if patch else {})
     if options.code and not run.disabled:
-        _save(run, folder, {f"code/{name}": path.read_bytes() for name, path in code_files().items()})
+        _save(run, folder, _code())
     if values:
         run.config.update(values, allow_val_change=True)
+
+
+def _code() -> dict[str, bytes]:
+    return {f"code/{name}": without_credentials(path.read_bytes()) for name, path in code_files().items()}
 
 
 def _save(run: Any, folder: Path, files: Mapping[str, bytes]) -> None:

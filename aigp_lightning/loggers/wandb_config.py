@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.loggers.wandb_gate import check_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
 from aigp_lightning.run.folder import RUN_FILE, write_run_file
@@ -41,7 +42,8 @@ def is_installed(folder: Path, first: bool) -> bool:
         first: whether this is the first process.
     """
     # wandb reads these when it is imported; nothing is to be reported to its makers
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ["WANDB_ERROR_REPORTING"] = "false"
+    os.environ["WANDB_DISABLE_WEAVE"] = "true"
     try:
         import wandb  # noqa: F401
     except ImportError as error:
@@ -75,11 +77,11 @@ def resolve_wandb(
         The others, with `settings`.
 
     Raises:
-        ConfigError: an environment variable or a W&B setting has a value that means nothing.
+        ConfigError: a setting of wandb's is refused, or has a value that means nothing.
     """
     if not others.get("project"):
         arguments["project"] = arguments.get("project") or os.environ.get(ENV_PROJECT) or options.project
-    settings = {**wandb_settings(options), **dict(others.get("settings") or {})}
+    settings = {**wandb_settings(options), **check_wandb({**arguments, **others}, options)}
     if arguments.get("offline"):
         arguments["offline"] = False  # Lightning would make every later run of this process offline too
         settings["mode"] = "offline"
@@ -92,9 +94,9 @@ def resolve_wandb(
     if save_dir := arguments.get("save_dir"):
         os.environ["WANDB_DIR"] = str(save_dir)  # processes that are spawned find the run's media folder by it
     if first:
-        settings = {**_git(options), **settings}
-        given = arguments.get("version") or arguments.get("id") or others.get("id") or os.environ.get("WANDB_RUN_ID")
-        arguments["id"] = run_id(folder, given, resumed)
+        settings.update(_git(options))
+        given = arguments.get("version") or arguments.get("id") or others.get("id") or settings.get("run_id")
+        arguments["id"] = run_id(folder, given or os.environ.get("WANDB_RUN_ID"), resumed)
         _check({**settings, "project": others.get("project") or arguments["project"]})
     if not any(arguments.get(key) or others.get(key) for key in ("resume", "resume_from", "fork_from")):
         arguments["resume"] = "allow"  # Lightning's default; jsonargparse finds `wandb.init`'s own, None, and passes it
@@ -145,7 +147,7 @@ def _git(options: WandbOptions) -> dict[str, Any]:
     remote, commit = git_state(Path.cwd())
     if not commit:
         print_wandb(f"--wandb.git: {Path.cwd()} is in no git repository with a commit, so there is nothing to send.")
-    return {"git_remote_url": remote or None, "git_commit": commit or None}
+    return {"git_remote_url": remote, "git_commit": commit}
 
 
 def _check(settings: dict[str, Any]) -> None:

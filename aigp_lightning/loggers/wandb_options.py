@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aigp_lightning.loggers.private_names import is_secret_name, is_secret_text
+
 
 @dataclass
 class WandbOptions:
@@ -19,15 +21,16 @@ class WandbOptions:
     Args:
         project: the project; `{wandb_project}` in the logger's options stands for it.
         config: the run's options that are numbers, yes or no, or short plain words; never a path, a file's name, this
-            user's or this machine's name.
+            user's or this machine's name, or what is called password, secret, token, key, user and the like.
         weights: upload the best checkpoint as a model artifact. Two paths go with it: the run folder's, inside the
             checkpoint, and the folder under your home in which wandb stages uploads. `WANDB_LOG_MODEL=true` asks for
             it too, `WANDB_LOG_MODEL=all` for every checkpoint that is saved.
         code: the Python files of this package, and those of yours that were loaded from the folder the run is
             started in.
-        git: of the repository the run is started in: the remote's address without user and password, the commit, and
-            what differs from it (`diff.patch`; files git doesn't track are not in it).
-        command: the command line as typed, paths included.
+        git: of the repository the run is started in: the remote's address without user, password and query, the commit,
+            and what differs from it (`diff.patch`; files git doesn't track are not in it).
+        command: the command line as typed, paths included; values of options called password, secret, token and the
+            like, and passwords in addresses, are `***`.
         console: everything the run prints, and warnings, which name paths.
         system_metrics: load of processor, memory, disk, network and GPU, sampled while the run lasts.
         requirements: names and versions of all installed Python packages.
@@ -71,7 +74,7 @@ SENDS = {
     "weights": "the best checkpoint, with the paths of the run folder and of wandb's staging folder",
     "code": "this package's Python files, and yours that were loaded",
     "git": "remote without user and password, commit, diff.patch",
-    "command": "the command line, paths included",
+    "command": "the command line, paths included, passwords masked",
     "console": "everything the run prints",
     "system_metrics": "load of processor, memory, disk, network, GPU",
     "requirements": "names and versions of the installed packages",
@@ -117,6 +120,20 @@ def wandb_settings(options: WandbOptions) -> dict[str, Any]:
         "label_disable": True,  # looks for labels in the script's text
         "console": "auto" if options.console else "off",
         "x_save_requirements": options.requirements,
+        "capture_loggers": {},
+        "sync_tensorboard": False,
+        "docker": "",  # None would be filled in from the container's own metadata
+        "program_abspath": "",
+        "program_relpath": "",
+        "git_commit": "",  # None would leave these to a variable
+        "git_remote_url": "",
+        "disable_git_fork_point": True,
+        "sagemaker_disable": True,
+        "launch": False,
+        "allow_media_symlink": False,
+        "use_dot_wandb": False,
+        "x_skip_transaction_log": False,
+        "stop_on_fatal_error": False,
         "init_timeout": options.init_timeout,
         "finish_timeout": options.finish_timeout,
         "finish_timeout_raises": True,
@@ -145,12 +162,13 @@ def public_values(options: Mapping[str, Any], private: frozenset[str] | None = N
 
     Returns:
         The same nesting with numbers, booleans, None, short lists of these, and plain words. `init_args` is left out
-        as a level. Words that name something that exists here are places and stay.
+        as a level. Words that name something that exists here are places and stay, and so does whatever is called
+        password, secret, token, key, e-mail, user and the like, a number too, and all below a group of such a name.
     """
     words = private_words() if private is None else private
     found: dict[str, Any] = {}
     for key, value in options.items():
-        if key in ELSEWHERE:
+        if key in ELSEWHERE or is_secret_name(str(key)):
             continue
         if isinstance(value, Mapping):
             inner = public_values(value, words)
@@ -158,7 +176,7 @@ def public_values(options: Mapping[str, Any], private: frozenset[str] | None = N
                 found.update(inner)
             elif inner:
                 found[key] = inner
-        elif _is_public(key, value, words):
+        elif _is_public(str(key), value, words):
             found[key] = list(value) if isinstance(value, tuple) else value
     return found
 
@@ -176,6 +194,6 @@ def _is_public(key: str, value: Any, private: frozenset[str]) -> bool:
         return True
     if isinstance(value, (list, tuple)):
         return len(value) <= LONGEST and all(item is None or isinstance(item, (bool, int, float)) for item in value)
-    if not isinstance(value, str) or not WORD.fullmatch(value) or PLACES.search(key):
+    if not isinstance(value, str) or not WORD.fullmatch(value) or PLACES.search(key) or is_secret_text(value):
         return False
     return not any(word in value.lower() for word in private) and not Path(value).exists()

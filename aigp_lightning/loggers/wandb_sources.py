@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+
+from aigp_lightning.loggers.private_names import BYTES_USER_IN_ADDRESS, MASK
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -30,7 +32,7 @@ def machine() -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> tuple[str, str]:
-    """Return the remote without user and password, and the commit; empty where there is none."""
+    """Return the remote without user, password and query, and the commit; empty where there is none."""
     git = ("git", "-C", str(folder))
     remote = _output((*git, "config", "--get", "remote.origin.url")).decode(errors="replace").strip()
     commit = _output((*git, "rev-parse", "--verify", "HEAD")).decode(errors="replace").strip()
@@ -43,17 +45,35 @@ def git_patch(folder: Path) -> bytes:
 
 
 def without_user(address: str) -> str:
-    """Return a remote's address without user and password.
+    """Return a remote's address without user, password and query; nothing of a remote on this disk.
 
     Example:
-        >>> without_user("https://me:secret@host/a"), without_user("me@host:a")
-        ('https://host/a', 'host:a')
+        >>> without_user("https://me:secret@host/a?token=x"), without_user("me@host:a"), without_user("/home/me/a")
+        ('https://host/a', 'host:a', '')
     """
-    if "://" not in address:
-        user, at, rest = address.partition("@")
-        return rest if at and "/" not in user else address
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    scheme, sign, rest = address.rpartition("://")
+    if not sign:
+        host, colon, _ = address.partition(":")
+        on_disk = not colon or "/" in host or "\\" in host or len(host) == 1
+        return "" if on_disk else host.rpartition("@")[2] + address[len(host) :].partition("?")[0]
+    scheme = scheme.rpartition(":")[2]  # `helper::https`
+    if scheme.lower() == "file":
+        return ""
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    bare = host.rpartition("@")[2]
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:@]+)(:\d*)?", bare):
+        return ""  # a password with a slash in it, or no address at all
+    return f"{scheme}://{bare}{slash}{path}"
+
+
+def without_credentials(data: bytes) -> bytes:
+    """Replace users and passwords in addresses.
+
+    Example:
+        >>> without_credentials(b"fetch('https://me:secret@host/a')")
+        b"fetch('https://***@host/a')"
+    """
+    return BYTES_USER_IN_ADDRESS.sub(MASK.encode() + b"@", data)
 
 
 def code_files() -> dict[str, Path]:
