@@ -76,7 +76,7 @@ def resolve_loggers(
 
 
 def is_wandb(logger: Any) -> bool:
-    """True if an entry of `trainer.logger` is Lightning's W&B logger, or a class or function of a user's that is one."""
+    """True if an entry of `trainer.logger` is Lightning's W&B logger, or makes a subclass of it."""
     path = _part(logger, "class_path")
     if not isinstance(path, str):
         return False

@@ -6,11 +6,25 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-SECRET_WORDS = frozenset(
-    "password passwords passwd passphrase passcode pwd secret secrets token key keys email emails mail credential "
-    "credentials creds auth authorization authentication oauth user users username login logins account cookie "
-    "cookies bearer jwt otp totp mfa pincode apikey dsn webhook phone".split()
-)
+SECRET_WORDS = {
+    *(
+        "password",
+        "passwords",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "pw",
+        "psw",
+        "secret",
+        "secrets",
+        "token",
+        "key",
+    ),
+    *("keys", "email", "emails", "mail", "credential", "credentials", "creds", "auth", "authorization"),
+    *("authentication", "oauth", "user", "users", "username", "login", "logins", "account", "cookie", "cookies"),
+    *("bearer", "jwt", "otp", "totp", "mfa", "pincode", "apikey", "dsn", "webhook", "phone"),
+}
 ENDINGS = (
     *("password", "passwords", "passwd", "passphrase", "secret", "secrets", "credential", "credentials", "token"),
     *("apikey", "apikeys", "accesskey", "secretkey", "privatekey", "sshkey", "authkey", "email", "emails", "username"),

@@ -107,10 +107,14 @@ def fenced(board: type[WandbLogger]) -> type[WandbLogger]:
         return board
 
     def reduce(self: Any, _: Any) -> Any:  # for processes that are spawned: they cannot import a class made here
-        return _with_fence, (object.__new__(board), self.__getstate__())
+        return _unpickled, (board, self.__getstate__())
 
     made = {"__module__": board.__module__, "__doc__": board.__doc__, "__reduce_ex__": reduce}
     return type(board.__name__, (board, ResilientWandbLogger), made)
+
+
+def _unpickled(board: type[WandbLogger], state: Mapping[str, Any]) -> WandbLogger:
+    return _with_fence(object.__new__(board), state)
 
 
 def _with_fence(logger: WandbLogger, state: Mapping[str, Any]) -> WandbLogger:

@@ -42,7 +42,7 @@ def _refused(names: str, text: str) -> dict[str, Rule]:
 
 _LAUNCH = "part of W&B Launch, whose jobs send program, code and configuration of their own"
 _SWEEP = "part of W&B's sweeps, which send parameters from a file of their own; give each run its options instead"
-_NO_CHANNEL = "no channel sends it; remove it"
+_NO_CHANNEL = "it never leaves; remove it"
 _WANDBS_OWN = "wandb's own, not for users; remove it"
 _NO_EFFECT = "without effect here"
 _RETRY = "how often and how long requests are tried"
@@ -64,7 +64,7 @@ FIELDS: dict[str, Rule] = {
     ),
     **_ours(
         "x_disable_stats x_disable_machine_info",
-        "if false: figures and facts of this machine; --wandb.system_metrics true and --wandb.machine true send these",
+        "if false: figures and facts of this machine; --wandb.system_metrics true or --wandb.machine true sends these",
         True,
         channel="system_metrics",
     ),
@@ -152,7 +152,8 @@ FIELDS: dict[str, Rule] = {
     # ---- refused ----
     **_refused("username email", "a person's name or address, sent with every request; the login says whose run it is"),
     **_refused(
-        "x_extra_http_headers", "sent with every request, whatever it holds; wandb.tags and wandb.notes are for words"
+        "x_extra_http_headers",
+        "sent with every request, whatever it holds; the logger's `tags` and `notes` are for words",
     ),
     **_refused("config_paths", "sends these files' content; --wandb.config true sends the run's options"),
     **_refused("code_dir", "sends a folder of code; --wandb.code true sends what was loaded"),
@@ -186,6 +187,7 @@ VARIABLES: dict[str, str | Rule] = {
     "WANDB_JOB_TYPE": "run_job_type",
     "WANDB_HTTP_TIMEOUT": "x_graphql_timeout_seconds",
     "WANDB_FILE_PUSHER_TIMEOUT": "x_file_transfer_timeout_seconds",
+    "WANDB_SERVICE_TRANSPORT": "x_service_transport",
     "WANDB_USER_EMAIL": "email",
     # read elsewhere
     **_ours(

@@ -50,7 +50,7 @@ def check_wandb(arguments: Mapping[str, Any], options: WandbOptions) -> dict[str
         ConfigError: a setting is refused; the message names where it was found and what to use instead.
     """
     check_surroundings(options)
-    settings = list(_settings(arguments.get("settings") or {}))
+    settings = list(_settings(_as_dict(arguments.get("settings"))))
     _check([*_arguments(arguments), *settings], options)
     return {one.field: one.value for one in settings if _is_used(one.rule, options)}
 
@@ -105,9 +105,10 @@ def check_logger(logger: Any, closing: Mapping[str, Any], options: WandbOptions)
     """
     name = type(logger).__name__
     arguments = dict(getattr(logger, "_wandb_init", {}))
-    check_wandb(arguments, options)
-    known = {one.field for one in _settings(arguments.get("settings") or {})}
-    if missing := [field for field in closing if field not in known]:
+    settings = {canonical(key): value for key, value in _as_dict(arguments.get("settings")).items()}
+    others = {key: value for key, value in settings.items() if key not in closing or closing[key] != value}
+    check_wandb({**arguments, "settings": others}, options)
+    if missing := [field for field in closing if field not in settings]:
         raise ConfigError(
             f"trainer.logger: {name} does not pass on the settings that it is given ({missing[0]} is missing), so "
             "W&B's own channels would be open; pass **kwargs on to WandbLogger."
@@ -190,6 +191,13 @@ def _arguments(arguments: Mapping[str, Any]) -> Iterator[Given]:
         field = known if isinstance(known, str) else ""
         if value is not None:
             yield Given(f"trainer.logger: {name}", field, known if isinstance(known, Rule) else FIELDS[field], value)
+
+
+def _as_dict(settings: Any) -> dict[str, Any]:
+    """Return settings by name; of wandb's own class those that were set."""
+    if settings is None or isinstance(settings, Mapping):
+        return dict(settings or {})
+    return {name: getattr(settings, name) for name in settings.model_fields_set}
 
 
 def _settings(settings: Mapping[str, Any]) -> Iterator[Given]:

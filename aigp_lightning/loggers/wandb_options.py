@@ -145,6 +145,7 @@ def wandb_settings(options: WandbOptions) -> dict[str, Any]:
 # ---- hyper-parameters ------------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
+NAME = re.compile(r"[\w+. -]{1,64}")
 PLACES = re.compile(r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token)$")
 """Options with such names hold places or names, never a setting: their words are not sent."""
 ELSEWHERE = {"run", "wandb", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler"}
@@ -168,7 +169,7 @@ def public_values(options: Mapping[str, Any], private: frozenset[str] | None = N
     words = private_words() if private is None else private
     found: dict[str, Any] = {}
     for key, value in options.items():
-        if key in ELSEWHERE or is_secret_name(str(key)):
+        if key in ELSEWHERE or not _is_name(str(key), words):
             continue
         if isinstance(value, Mapping):
             inner = public_values(value, words)
@@ -179,6 +180,11 @@ def public_values(options: Mapping[str, Any], private: frozenset[str] | None = N
         elif _is_public(str(key), value, words):
             found[key] = list(value) if isinstance(value, tuple) else value
     return found
+
+
+def _is_name(key: str, private: frozenset[str]) -> bool:
+    """True if an option's name may be shown: no secret's, no place, nobody's."""
+    return bool(NAME.fullmatch(key)) and not (is_secret_name(key) or is_secret_text(key) or key.lower() in private)
 
 
 def private_words() -> frozenset[str]:

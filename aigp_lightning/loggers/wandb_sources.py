@@ -53,15 +53,17 @@ def without_user(address: str) -> str:
     """
     scheme, sign, rest = address.rpartition("://")
     if not sign:
-        host, colon, _ = address.partition(":")
-        on_disk = not colon or "/" in host or "\\" in host or len(host) == 1
-        return "" if on_disk else host.rpartition("@")[2] + address[len(host) :].partition("?")[0]
+        first, slash, path = address.partition("/")
+        host, colon, _ = (bare := first.rpartition("@")[2]).partition(":")
+        on_disk = not colon or "\\" in bare or len(host) == 1
+        return "" if on_disk else f"{bare}{slash}{path}".partition("?")[0]
     scheme = scheme.rpartition(":")[2]  # `helper::https`
     if scheme.lower() == "file":
         return ""
     host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
     bare = host.rpartition("@")[2]
-    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:@]+)(:\d*)?", bare):
+    parts = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@]+)(:\d*)?", bare)
+    if parts is None or (parts[1] and "@" in path):
         return ""  # a password with a slash in it, or no address at all
     return f"{scheme}://{bare}{slash}{path}"
 

@@ -18,9 +18,10 @@ from helpers import REPO
 from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
+from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
 from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions, public_values, side_channels
-from aigp_lightning.loggers.wandb_sources import without_user
+from aigp_lightning.loggers.wandb_sources import without_credentials, without_user
 
 HOST = "host-of-mine"
 PLANTED = {
@@ -28,14 +29,23 @@ PLANTED = {
     "weights": b"THE-WEIGHTS",
     "code": b"THE-CODE",
     "git": b"THE-DIRTY-FILE",
-    "command": b"--token=THE-ARGUMENT",
+    "command": b"--data.note=THE-ARGUMENT",
     "console": b"THE-CONSOLE",
     "system_metrics": b"system.proc.cpu.threads",
     "requirements": b"torchmetrics==",
     "host": HOST.encode(),
     "machine": platform.release().encode(),
 }
-NEVER = {b"THE-PASSWORD", b"THE-GIT-USER", b"THE-ENVIRONMENT", b"THE-PLACE", f'"{socket.gethostname()}"'.encode()}
+SECRETS = ("--db.password", "THE-OPTION", "--apiKey=THE-OPTION", "--url=https://THE-URL:x@host/?token=THE-URL")
+NEVER = {
+    b"THE-OPTION",
+    b"THE-URL",
+    b"THE-PASSWORD",
+    b"THE-GIT-USER",
+    b"THE-ENVIRONMENT",
+    b"THE-PLACE",
+    f'"{socket.gethostname()}"'.encode(),
+}
 
 FAST = {"dict_kwargs": {"settings": {"x_stats_sampling_interval": 0.5}}}
 
@@ -59,8 +69,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "tracked.txt").write_text("THE-DIRTY-FILE\n", encoding="utf-8")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("A_TOKEN", "THE-ENVIRONMENT")
-    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "aigp_lightning", "fit", "--token=THE-ARGUMENT"])
-    monkeypatch.setattr(sys, "argv", ["aigp_lightning", "fit", "--token=THE-ARGUMENT"])
+    monkeypatch.setattr(
+        sys, "orig_argv", ["python", "-m", "aigp_lightning", "fit", *SECRETS, "--data.note=THE-ARGUMENT"]
+    )
+    monkeypatch.setattr(sys, "argv", ["aigp_lightning", "fit", *SECRETS, "--data.note=THE-ARGUMENT"])
     monkeypatch.setattr(socket, "gethostname", lambda: HOST)
     monkeypatch.syspath_prepend(str(folder))
     import_module("mine_of_test")
@@ -129,11 +141,12 @@ def test_all_channels_together(server: WandbStandin, place: Path, tmp_path: Path
     assert server.files["code/aigp_lightning/types.py"] == source
     assert b"+THE-DIRTY-FILE" in server.files["diff.patch"]
     assert b"THE-CONSOLE" in server.files["output.log"]
-    assert server.config["command"].endswith("fit --token=THE-ARGUMENT")
+    assert server.config["command"].endswith("--data.note=THE-ARGUMENT")
 
 
 def test_the_users_own_settings_win(server: WandbStandin, place: Path, tmp_path: Path) -> None:
-    train(tmp_path, WandbOptions(config=False), dict_kwargs={"settings": {"console": "wrap"}})
+    """Where a channel is open; a closed one is opened by our switch alone, see test_wandb_gate.py."""
+    train(tmp_path, WandbOptions(config=False, console=True), dict_kwargs={"settings": {"console": "wrap_raw"}})
     assert found(server) == {"console"}
 
 
@@ -167,6 +180,55 @@ def test_config_holds_settings_and_no_places(tmp_path: Path, monkeypatch: pytest
     }
 
 
+SECRET_NAMES = (
+    *("password", "Passwd", "secret", "apiKey", "API_KEY", "api-key", "db-password", "DBPASSWORD", "accessToken"),
+    *("token", "email", "e_mail", "userEmail", "credentials", "auth", "user", "userName", "login", "pin", "smtp_pw"),
+    *("pass_word", "ｐassword", "secret.code", "wandb token", "hf_token_2"),
+)
+PUBLIC_NAMES = ("keypoints", "key_points", "monkey", "max_tokens", "pin_memory", "author", "passthrough", "compass")
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize("value", [1234, True, 0.5, "word", [1, 2], None, {"a": 1, "b": {"c": 2}}])
+def test_config_holds_nothing_called_a_secret(name: str, value: object) -> None:
+    """A PIN is a number."""
+    nested = {"data": {name: value, "init_args": {name: value}, "x": 1}}
+    assert public_values(nested, frozenset()) == {"data": {"x": 1}}
+
+
+@pytest.mark.parametrize("name", PUBLIC_NAMES)
+def test_config_holds_what_only_sounds_like_a_secret(name: str) -> None:
+    assert public_values({"model": {name: 17}}, frozenset()) == {"model": {name: 17}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("me@example.com", "https://me:x@host/a", "ssh://me@host", "ghp_abcdef", "sk-abcdef", "hf_abc", "AKIAABCDEF"),
+        *("0123456789abcdef0123456789abcdef", "a1b2c3d4e5f6a7b8c9"),
+    ],
+)
+def test_config_holds_no_credential_in_a_value_or_a_name(text: str) -> None:
+    assert public_values({"data": {"note": text, "notes": [text, 1], "x": 1}}, frozenset()) == {"data": {"x": 1}}
+    assert public_values({"data": {text: 1, "/a/b": 1, "c:\\d": {"e": 1}, "Alice": 1}}, frozenset({"alice"})) == {}
+
+
+def test_a_command_line_is_masked() -> None:
+    typed = (
+        "fit --data.imgsz 640 --db.password abc --dbPassword=abc --apiKey abc --auth --seed 1 --x=https://a:b@h/c "
+        "PASSWORD=abc --data.url https://h/?a=1&access_token=abc --keypoints 4 https://h:80/a@b"
+    )
+    assert " ".join(masked_command(typed.split())) == (
+        "fit --data.imgsz 640 --db.password *** --dbPassword=*** --apiKey *** --auth --seed 1 --x=https://***@h/c "
+        "PASSWORD=*** --data.url https://h/?a=1&access_token=*** --keypoints 4 https://h:80/a@b"
+    )
+
+
+def test_code_and_patches_are_masked() -> None:
+    text = b"a = 'https://me:se/cret@host/b'  # me@example.com, https://host:80/a@b\n"
+    assert without_credentials(text) == b"a = 'https://***@host/b'  # me@example.com, https://host:80/a@b\n"
+
+
 @pytest.mark.parametrize(
     ("address", "bare"),
     [
@@ -175,6 +237,15 @@ def test_config_holds_settings_and_no_places(tmp_path: Path, monkeypatch: pytest
         ("me@example.com:a/b.git", "example.com:a/b.git"),
         ("https://example.com/a@b.git", "https://example.com/a@b.git"),
         ("", ""),
+        ("https://example.com/a.git?access_token=x#y", "https://example.com/a.git"),
+        ("https://example.com?token=x", "https://example.com"),
+        ("https://me:p@ss@example.com/a.git", "https://example.com/a.git"),
+        ("https://me:pa/ss@example.com/a.git", ""),
+        ("https://me:12/ss@example.com/a.git", ""),
+        ("ext::https://me:secret@example.com/a", "https://example.com/a"),
+        ("https://me@[::1]:8443/a", "https://[::1]:8443/a"),
+        ("me:secret@example.com:a/b.git?token=x", "example.com:a/b.git"),
+        *((place, "") for place in ("/home/me/a", "../a", "~/a", "C:\\me\\a", "C:/me/a", "file:///home/me/a", "a")),
     ],
 )
 def test_a_remote_loses_its_user(address: str, bare: str) -> None:

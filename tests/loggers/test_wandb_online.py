@@ -19,6 +19,7 @@ from wandb_standin import WandbStandin, forget, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb_opening import sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 QUICK = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 1, "--media.val_batches", 0)
@@ -34,6 +35,20 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbSta
 def fit(run_cli: Callable[..., int], data: Path, root: Path, *words: object, overlay: str = "wandb") -> int:
     configs = ("--config", REPO / "configs/detector.yaml", "--config", REPO / f"configs/logger/{overlay}.yaml")
     return run_cli("fit", *configs, *small(data, root), "--run.name", "online", *words)
+
+
+def typed(command: str, folder: Path, **variables: str) -> int:
+    """Run a printed command as it stands, in a shell that finds a `wandb` and a `python` of this environment."""
+    programs = folder / "THE-PROGRAMS"
+    programs.mkdir()
+    (programs / "wandb").write_text(f"#!{sys.executable}\nfrom wandb.cli.cli import cli\ncli()\n", encoding="utf-8")
+    (programs / "wandb").chmod(0o755)
+    dropped = ("WANDB_SERVICE", "WANDB_ERROR_REPORTING", "WANDB_MODE", "WANDB_DIR", "WANDB_DISABLE_WEAVE")
+    environment = {key: value for key, value in os.environ.items() if key not in dropped}
+    found = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment.update(variables, PATH=found)
+    ran = subprocess.run(command, shell=True, env=environment, capture_output=True, timeout=600, check=False)
+    return ran.returncode
 
 
 def said(captured: Any) -> list[str]:
@@ -204,7 +219,7 @@ def test_a_server_that_turns_away_leaves_an_offline_record(
     first, last = said(capfd)
     assert words in first
     record = next(tmp_path.glob("wandb/offline-run-*"))
-    assert last == f"W&B: recorded offline. To send it: wandb sync {record}"
+    assert last == f"W&B: recorded offline. To send it: {sync_command(str(record))}"
     assert b"a_figure" in next(record.glob("run-*.wandb")).read_bytes()
     assert list(tmp_path.glob("wandb/run-*")) == []
 
@@ -241,14 +256,40 @@ def test_what_a_dead_server_missed_can_be_sent_later(
     began = time.monotonic()
     finish_wandb()
     assert time.monotonic() - began < 30
-    command = said(capfd)[-1].split(": ")[-1].split()
-    assert command[:3] == ["wandb", "sync", "--include-online"]
+    command = said(capfd)[-1].split(": ")[-1]
+    assert "sync --include-online" in command
     forget()
     server.start()
-    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, timeout=600)
+    assert typed(command, tmp_path) == 0
     assert [row["a"] for row in server.history] == [0, 1, 2, 3, 4, 5]
     assert str(tmp_path).encode() not in server.texts()
     assert f'"{socket.gethostname()}"'.encode() not in server.texts()
+
+
+def test_the_printed_command_sends_what_was_recorded_and_nothing_else(
+    server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without its variables, `wandb sync` tells the path of the program `wandb`, and asks where reports may go."""
+    place = tmp_path / "THE PLACE"
+    place.mkdir()
+    for words in (("init", "-q"), ("remote", "add", "origin", "https://THE-GIT-USER@example.com/a.git")):
+        subprocess.run(["git", *words], cwd=place, check=True)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    opened(place, WandbOptions()).log_metrics({"a": 1.5}, step=0)
+    finish_wandb()
+    command = said(capfd)[-1].split(": ")[-1]
+    people = {"USER": "THE-USER", "LOGNAME": "THE-USER", "USERNAME": "THE-USER", "A_TOKEN": "THE-TOKEN"}
+    doors = {"WANDB_HOST": "THE-HOST", "WANDB_GIT_COMMIT": "THE-COMMIT", "WANDB_DOCKER": "THE-DOCKER"}
+    assert typed(command, tmp_path, **people, **doors) == 0
+    assert [row["a"] for row in server.history] == [1.5]
+    assert server.unknown == []
+    text = server.texts()
+    assert b"THE-" not in text
+    assert b"THE PLACE" not in text
+    leaks = (str(tmp_path), str(REPO), str(Path.home()), sys.prefix, f'"{socket.gethostname()}"')
+    assert [leak for leak in leaks if leak.encode() in text] == []
+    assert not any("otel" in request.path for request in server.requests)
 
 
 def test_weights_for_a_dead_server_end_no_run(
