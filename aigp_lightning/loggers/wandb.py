@@ -21,7 +21,7 @@ from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb_config import print_wandb
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
-from aigp_lightning.loggers.wandb_opening import error_text, opened, quoted, sync_command
+from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, quoted, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
 from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
 from aigp_lightning.run.processes import first_process
@@ -175,9 +175,7 @@ def finish_wandb() -> None:
         return
     if offline:
         sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
-        several = f"offline-run-*-{run.id}"  # a resumed run has more than one
-        alone = len(list(folder.parent.glob(several))) == 1
-        what = quoted(folder) if alone else f"{quoted(folder.parent)}/{several}"
+        what = all_records(folder, run.id)
         print_wandb(f"recorded offline. To send it: {sync_command(what)}")
 
 

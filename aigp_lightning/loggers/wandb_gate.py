@@ -88,7 +88,7 @@ def check_session() -> None:
     merged, usual = wandb_setup.singleton().settings, wandb.Settings()
     for field in type(merged).model_fields:
         rule, value = FIELDS.get(field, _UNKNOWN), getattr(merged, field)
-        if rule.verdict == "refused" and field not in FILLED and value != getattr(usual, field):
+        if rule.verdict == "refused" and field not in FILLED and value not in ("", getattr(usual, field)):
             raise ConfigError(_refusal(Given(f"wandb's setting {field}", field, rule, value)))
 
 
@@ -233,7 +233,7 @@ def _passes(given: Given, options: WandbOptions) -> bool:
         usual = getattr(wandb.Settings(), field)
     except Exception:  # pydantic's, wandb's: it means nothing, so it is not what passes
         return False
-    return value in rule.passes if rule.verdict == "ours" else bool(value == usual)
+    return value in rule.passes if rule.verdict == "ours" else bool(value in ("", usual))
 
 
 def _is_used(rule: Rule, options: WandbOptions) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -32,6 +33,21 @@ def sync_command(what: str, online: bool = False) -> str:
     if os.name == "posix":
         return f"WANDB_PROGRAM=train WANDB_ERROR_REPORTING=false wandb {words}"
     return f"python -m wandb {words}"  # shells differ in how a variable is set; the module's name is no path
+
+
+def all_records(folder: Path, run_id: str) -> str:
+    """Name all offline folders of a run for a shell; a resumed run has more than one.
+
+    Args:
+        folder: the last one.
+        run_id: the run's; wandb permits signs in it that a shell would read.
+    """
+    several = sorted(folder.parent.glob(f"offline-run-*-{glob.escape(run_id)}"))
+    if len(several) <= 1:
+        return quoted(folder)
+    if os.name == "posix":
+        return f"{shlex.quote(str(folder.parent))}/offline-run-*-{shlex.quote(run_id)}"
+    return " ".join(quoted(path) for path in several)
 
 
 def quoted(path: Path) -> str:
@@ -91,6 +107,7 @@ def _offline(logger: WandbLogger, arguments: dict[str, Any]) -> WandbLogger:
 
     wandb.teardown()  # its process would hold that the run's id is in use, and remember the mode it met first
     offline = type(logger)(**{**arguments, "log_model": False, "mode": "offline"})
+    offline._wandb_init["settings"] = {**logger._wandb_init["settings"], "mode": "offline"}  # those that were checked
     _ = offline.experiment
     return offline
 

@@ -233,6 +233,7 @@ USUAL = {
     # the same as our defaults
     **{"WANDB_CONSOLE": "off", "WANDB_DISABLE_GIT": "true", "WANDB_DISABLE_CODE": "true", "WANDB_SAVE_CODE": "false"},
     **{"WANDB_SYNC_TENSORBOARD": "false", "WANDB_X_DISABLE_STATS": "true", "WANDB__DISABLE_META": "1"},
+    **{"WANDB_NOTEBOOK_NAME": "", "WANDB_GIT_COMMIT": "", "WANDB_DOCKER": ""},
     **{"WANDB_ERROR_REPORTING": "true", "WANDB_SERVICE": "3-1-tcp-localhost-1"},
 }
 

@@ -19,7 +19,7 @@ from wandb_standin import WandbStandin, forget, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
-from aigp_lightning.loggers.wandb_opening import sync_command
+from aigp_lightning.loggers.wandb_opening import all_records, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 QUICK = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 1, "--media.val_batches", 0)
@@ -95,7 +95,7 @@ def test_a_run_and_its_second_half_arrive_and_nothing_else(
 
 
 def test_offline_goes_on_with_the_same_id(
-    server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Two records of one run, for `wandb sync` to put together."""
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -107,6 +107,23 @@ def test_offline_goes_on_with_the_same_id(
     assert len(records) == 2
     assert all(f"-{known}" in name for name in records)
     assert server.requests == []
+    monkeypatch.delenv("WANDB_MODE")
+    assert typed(said(capfd)[-1].split(": ")[-1], tmp_path) == 0
+    assert [row["a"] for row in server.rows(known)] == [1.0, 1.0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells of this form")
+def test_folders_are_named_so_that_a_shell_reads_them_right(tmp_path: Path) -> None:
+    place = tmp_path / "it's a $(place)"
+    records = [place / f"offline-run-20260101_00000{number}-a b;[1]" for number in range(2)]
+    for record in records:
+        record.mkdir(parents=True)
+    (place / "offline-run-20260101_000000-a b;1").mkdir()
+    listed = subprocess.run(
+        f"printf '%s\\n' {all_records(records[0], 'a b;[1]')}", shell=True, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.splitlines() == [str(record) for record in records]
+    assert all_records(place / "offline-run-20260101_000000-a b;1", "a b;1").count("offline-run") == 1
 
 
 def test_disabled_is_silent_and_keeps_nothing(
