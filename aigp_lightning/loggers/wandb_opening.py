@@ -42,10 +42,10 @@ def all_records(folder: Path, run_id: str) -> str:
         folder: the last one.
         run_id: the run's; wandb permits signs in it that a shell would read.
     """
-    several = sorted(folder.parent.glob(f"offline-run-*-{glob.escape(run_id)}"))
+    several = sorted(path.parent for path in folder.parent.glob(f"offline-run-*/run-{glob.escape(run_id)}.wandb"))
     if len(several) <= 1:
         return quoted(folder)
-    if os.name == "posix":
+    if os.name == "posix" and all(path.name.endswith(f"-{run_id}") for path in several):  # not of one second
         return f"{shlex.quote(str(folder.parent))}/offline-run-*-{shlex.quote(run_id)}"
     return " ".join(quoted(path) for path in several)
 

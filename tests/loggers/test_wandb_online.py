@@ -112,18 +112,27 @@ def test_offline_goes_on_with_the_same_id(
     assert [row["a"] for row in server.rows(known)] == [1.0, 1.0]
 
 
+def named(folder: Path, run: str) -> list[str]:
+    """What a shell makes of it."""
+    words = f"printf '%s\\n' {all_records(folder, run)}"
+    return subprocess.run(words, shell=True, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="shells of this form")
 def test_folders_are_named_so_that_a_shell_reads_them_right(tmp_path: Path) -> None:
     place = tmp_path / "it's a $(place)"
-    records = [place / f"offline-run-20260101_00000{number}-a b;[1]" for number in range(2)]
-    for record in records:
+    run, other = "a b;[1]", "a b;1"
+    records = [place / f"offline-run-20260101_00000{number}-{run}" for number in range(2)]
+    for record in (*records, place / f"offline-run-20260101_000000-{other}"):
         record.mkdir(parents=True)
-    (place / "offline-run-20260101_000000-a b;1").mkdir()
-    listed = subprocess.run(
-        f"printf '%s\\n' {all_records(records[0], 'a b;[1]')}", shell=True, capture_output=True, text=True, check=True
-    )
-    assert listed.stdout.splitlines() == [str(record) for record in records]
-    assert all_records(place / "offline-run-20260101_000000-a b;1", "a b;1").count("offline-run") == 1
+        (record / f"run-{other if record not in records else run}.wandb").touch()
+    assert named(records[0], run) == [str(record) for record in records]
+    again = place / f"offline-run-20260101_000001-{run}-1"  # a second start within the same second
+    again.mkdir()
+    (again / f"run-{run}.wandb").touch()
+    assert named(again, run) == [str(record) for record in (*records, again)]
+    alone = place / f"offline-run-20260101_000000-{other}"
+    assert named(alone, other) == [str(alone)]
 
 
 def test_disabled_is_silent_and_keeps_nothing(
