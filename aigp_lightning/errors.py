@@ -1,4 +1,50 @@
-"""Errors that a user can act on. The command line prints their text without a traceback."""
+"""Errors that a user can act on, and the words for the user. The command line prints errors without a traceback."""
+
+import re
+
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters, of which ESC begins a terminal's commands
+    "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # reorder or hide text
+    "\u2028\u2029\ud800-\udfff]"  # line ends of Unicode, and what is no Unicode: bytes of a file's name
+)
+"""Characters that control a terminal, reorder a line or cannot be written."""
+
+
+def printable(text: object, lines: bool = False) -> str:
+    r"""Escape in a text of others, such as a class's or a file's name, what would control the terminal.
+
+    Args:
+        text: such as a name; letters of all scripts stay.
+        lines: keep the line ends.
+
+    Example:
+        >>> printable("\x1b[31mred\ngate"), printable("a\nb", lines=True), printable("Tür, ворота, 门")
+        ('\\x1b[31mred\\ngate', 'a\nb', 'Tür, ворота, 门')
+    """
+    kept = "\n" if lines else ""
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in kept else escape(found[0]), str(text))
+
+
+def escape(character: str) -> str:
+    r"""Return the escape of a character, as Python writes it.
+
+    Example:
+        >>> escape("\x1b"), escape("\u202e")
+        ('\\x1b', '\\u202e')
+    """
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def tell_user(text: str, everywhere: bool = False) -> None:
+    """Tell the user something, in the log of the run.
+
+    Args:
+        text: one or more lines.
+        everywhere: each process says it, of itself; otherwise one for all.
+    """
+    from lightning_utilities.core import rank_zero
+
+    (rank_zero.log.info if everywhere else rank_zero.rank_zero_info)(printable(text, lines=True))
 
 
 def warn_user(text: str, everywhere: bool = False) -> None:
@@ -8,9 +54,7 @@ def warn_user(text: str, everywhere: bool = False) -> None:
         text: what there is to know.
         everywhere: each process says it, of itself; otherwise one for all.
     """
-    from lightning_utilities.core import rank_zero
-
-    (rank_zero.log.info if everywhere else rank_zero.rank_zero_info)(f"warning: {text}")
+    tell_user(f"warning: {text}", everywhere)
 
 
 class UserError(Exception):

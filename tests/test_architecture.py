@@ -153,7 +153,7 @@ def test_media_knows_no_trainer_and_no_logger() -> None:
 
 def test_audit_shares_nothing_with_what_it_checks() -> None:
     """It has the ledger's reader and the shapes of the loggers' records; no sink, no callback, no logger."""
-    check_rooms(files("audit"), {"audit", "logfiles", "errors", "files"}, {"media.ledger"})
+    check_rooms(files("audit"), {"audit", "logfiles", "terminal", "errors", "files"}, {"media.ledger"})
     check_none(offenders(files("audit"), root_in("lightning", "torch")))
     records = ("wandb.proto.wandb_internal_pb2", "tensorboard.compat.proto.event_pb2")
     loggers = root_in("wandb", "tensorboard")
@@ -169,7 +169,7 @@ def test_the_policy_stays_by_itself() -> None:
     """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
     chosen = (*files("policy"), "aigp_lightning/cli/ppo.py")
     check_none(offenders(chosen, root_in("lightning", "lightning_utilities", "wandb", "torchvision", "albumentations")))
-    check_rooms(chosen, {"policy", "terminal", "errors", "files"}, {"cli.parser", "run.folder"})
+    check_rooms(chosen, {"policy", "terminal", "errors", "files"}, {"cli.parser", "run.folder", "run.signals"})
     flying = {module_of(file).split(".", 1)[1] for file in files("policy/env")}
     check_rooms(files("policy/env"), {"errors"}, flying)
 
@@ -177,6 +177,22 @@ def test_the_policy_stays_by_itself() -> None:
 def test_one_lightning() -> None:
     """`pytorch_lightning`'s classes are others than `lightning.pytorch`'s."""
     check_none(offenders(files(), root_in("pytorch_lightning")))
+
+
+def test_everything_is_printed_by_the_functions_for_it() -> None:
+    """They let no name control the terminal, and no stream end a run: `terminal/output.py`, and the log's own words."""
+    printing = {"print", "Console", "ArgumentParser", "rank_zero_info", "rank_zero_warn", "warn"}
+    streams = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+    found = []
+    for file in files():
+        if file.startswith("aigp_lightning/terminal/") or file == "aigp_lightning/errors.py":
+            continue
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).split(".")[-1] in printing:
+                found.append(f"{file}:{node.lineno} calls {name}")
+            if isinstance(node, ast.Attribute) and (name := ast.unparse(node)) in streams:
+                found.append(f"{file}:{node.lineno} uses {name}")
+    check_none(found)
 
 
 def test_no_eval_no_exec() -> None:

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import MEANING, Audit, Finding
+from aigp_lightning.errors import printable
+from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.text import Text
 
     from aigp_lightning.audit.images import Appearances
@@ -21,16 +22,13 @@ SHOWN = 25
 
 def print_audit(audit: Audit) -> None:
     """Print the numbers, side channels and differences of an audit."""
-    from rich.console import Console
-
-    console = Console()
-    _print_line(console, f"audit of {audit.run}")
-    _print_tallies(console, audit)
+    print_line(f"audit of {audit.run}")
+    _print_tallies(audit)
     if audit.side_channels:
-        _print_side_channels(console, audit)
+        _print_side_channels(audit)
     for note in audit.notes:
-        _print_line(console, f"note: {note}")
-    _print_findings(console, audit)
+        print_line(f"note: {note}")
+    _print_findings(audit)
 
 
 def print_appearances(found: Appearances, audit: Audit) -> None:
@@ -40,34 +38,30 @@ def print_appearances(found: Appearances, audit: Audit) -> None:
         found: those pictures.
         audit: of the same run.
     """
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     if not found.lines:
-        _print_line(console, f"{found.image}: nowhere. No picture in this run's ledger shows it.")
+        print_line(f"{found.image}: nowhere. No picture in this run's ledger shows it.")
     else:
-        _print_line(console, f"{found.image}: {found.source}, found {found.matched}")
+        print_line(f"{found.image}: {found.source}, found {found.matched}")
         table = Table("epoch", "picture", "destination", "outcome")
         for line in found.lines:
             table.add_row(
                 *map(_cell, (str(line.epoch), line.file, line.destination, _outcome(line.outcome, line.reason)))
             )
-        console.print(table)
-        _print_line(
-            console, "Loggers got pictures with it." if found.was_sent else "It is only in files: no logger got it."
-        )
+        print_tables(table)
+        print_line("Loggers got pictures with it." if found.was_sent else "It is only in files: no logger got it.")
     if audit.clean:
-        _print_line(console, "The ledger matches files and loggers.")
+        print_line("The ledger matches files and loggers.")
     else:
-        _print_line(console, f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
+        print_line(f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
 
 
 def _outcome(outcome: str, reason: str) -> str:
     return f"{outcome}: {reason}" if reason else outcome
 
 
-def _print_tallies(console: Console, audit: Audit) -> None:
+def _print_tallies(audit: Audit) -> None:
     from rich.table import Table
 
     unknown = any(tally.unknown for tally in audit.tallies.values())
@@ -81,10 +75,10 @@ def _print_tallies(console: Console, audit: Audit) -> None:
         there = "?" if tally.found is None else str(tally.found)
         numbers = (*map(str, counts), f"{tally.bytes / 1e6:.2f}", there)
         table.add_row(*map(_cell, (tally.destination, *numbers, tally.scalars)))
-    console.print(table)
+    print_tables(table)
 
 
-def _print_side_channels(console: Console, audit: Audit) -> None:
+def _print_side_channels(audit: Audit) -> None:
     from rich.table import Table
 
     table = Table("beside pictures and scalars", "switch", "to W&B", "what", "MB")
@@ -93,7 +87,7 @@ def _print_side_channels(console: Console, audit: Audit) -> None:
         switch = {None: "", True: "on", False: "off"}[channel.on]
         handed = "yes" if channel.handed else "no"
         table.add_row(*map(_cell, (channel.name, switch, handed, _short(channel.detail), size)))
-    console.print(table)
+    print_tables(table)
 
 
 def _short(detail: str) -> str:
@@ -102,42 +96,32 @@ def _short(detail: str) -> str:
     return detail if len(parts) <= LISTED else f"{', '.join(parts[:LISTED])} and {len(parts) - LISTED} more"
 
 
-def _print_findings(console: Console, audit: Audit) -> None:
+def _print_findings(audit: Audit) -> None:
     if audit.clean:
         lines = "no ledger, and no pictures" if audit.ledger is None else f"{len(audit.ledger)} lines of the ledger"
-        _print_line(console, f"everything matches: {lines}.")
+        print_line(f"everything matches: {lines}.")
         return
     number = len(audit.findings)
-    _print_line(console, f"{number} differences:" if number > 1 else "1 difference:")
+    print_line(f"{number} differences:" if number > 1 else "1 difference:")
     count: Counter[str] = Counter()
     order = list(MEANING)
     for finding in sorted(audit.findings, key=lambda finding: order.index(finding.what)):
         if not count[finding.what]:
-            _print_line(console, f"{finding.what}: {MEANING[finding.what]}")
+            print_line(f"{finding.what}: {MEANING[finding.what]}")
         count[finding.what] += 1
         if count[finding.what] <= SHOWN:
-            _print_line(console, _sentence(finding))
+            print_line(_sentence(finding))
     for what, all_of_it in count.items():
         if all_of_it > SHOWN:
-            _print_line(console, f"… and {all_of_it - SHOWN} more of {what!r}: --json lists all.")
+            print_line(f"… and {all_of_it - SHOWN} more of {what!r}: --json lists all.")
 
 
 def _sentence(finding: Finding) -> str:
     return f"  {finding.destination:<11} {finding.file}: {finding.message}"
 
 
-def _print_line(console: Console, text: str) -> None:
-    """Print a text unchanged in one line, however long, so that file names are not broken."""
-    console.print(_printable(text), markup=False, highlight=False, soft_wrap=True, emoji=False)
-
-
 def _cell(text: str) -> Text:
     """Return a table cell whose text is not read as markup, as brackets in a file's name would be."""
     from rich.text import Text
 
-    return Text(_printable(text), overflow="fold")
-
-
-def _printable(text: str) -> str:
-    """Escape what is not valid Unicode or would control the terminal in text from the audited files."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return Text(printable(text), overflow="fold")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
-from lightning_utilities.core.rank_zero import rank_zero_info
 
+from aigp_lightning.errors import tell_user
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import ClosesMosaic
 
@@ -41,4 +41,4 @@ class CloseMosaic(Callback):
         if not self._closed and isinstance(data, ClosesMosaic) and self.closes(trainer, trainer.current_epoch):
             self._closed = True
             data.close_mosaic()
-            rank_zero_info(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")
+            tell_user(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +13,7 @@ from rich import get_console
 from aigp_lightning.callbacks.progress_tracker import ProgressTracker
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.terminal.memory import MemoryUse
+from aigp_lightning.terminal.output import has_live_terminal, print_line
 from aigp_lightning.terminal.screen import Screen
 from aigp_lightning.terminal.view import View, duration, pictures_line
 from aigp_lightning.types import ReportsPictures
@@ -43,8 +42,7 @@ def progress_callback(wanted: bool | None, others: Iterable[Callback]) -> Callba
     """
     if wanted is not False and any(isinstance(callback, ProgressBar) for callback in others):
         return None
-    terminal = sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    return Dashboard() if terminal and wanted is not False else PlainProgress()
+    return Dashboard() if has_live_terminal() and wanted is not False else PlainProgress()
 
 
 class Dashboard(ProgressTracker, ProgressBar):
@@ -200,7 +198,7 @@ class PlainProgress(ProgressTracker):
         parts += [f"{self.pace.speed:.3g} images/s"] if self.pace.speed else []
         left = self.time_left
         parts += [f"eta {duration(left)}"] if left is not None else []
-        print("  ".join(parts), flush=True)
+        print_line("  ".join(parts))
 
 
 def _rates(trainer: pl.Trainer) -> list[str]:

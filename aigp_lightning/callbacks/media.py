@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Callback
-from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.callbacks.media_base import MediaBase
 from aigp_lightning.callbacks.results import read_rows
+from aigp_lightning.errors import tell_user
 from aigp_lightning.media.module_facts import class_names, closing_kinds, metrics_of
 from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import label_jobs, results_job, train_job
@@ -56,7 +56,7 @@ class Media(MediaBase, Callback):
         self.close()
         self._checked = False  # a further run may have other data
         if (status := self.status()) is not None:
-            rank_zero_info(f"pictures: {status}")
+            tell_user(f"pictures: {status}")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Finish the pictures in flight."""
@@ -120,7 +120,7 @@ class Media(MediaBase, Callback):
         batches = int(trainer.num_val_batches[0])
         if lacking := self.val.start(trainer.datamodule, pl_module, batches):  # type: ignore[attr-defined]
             self.val_batches = 0
-            rank_zero_info(f"no validation pictures: {lacking}")
+            tell_user(f"no validation pictures: {lacking}")
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: DetectionBatch,

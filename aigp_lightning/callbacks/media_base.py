@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lightning_utilities.core.rank_zero import rank_zero_info
-
-from aigp_lightning.errors import warn_user
+from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
 from aigp_lightning.media.image_patterns import ImagePatterns
@@ -82,7 +80,7 @@ class MediaBase:
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history, self.resuming = keep_history, resuming
-        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, rank_zero_info)
+        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user)
         self.best = BestEpochFigures()
         self.render_worker: RenderWorker | None = None
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
@@ -115,7 +113,7 @@ class MediaBase:
             self.val.reset()
         routing = routing or Routing(self.routes, sinks_of(loggers))
         mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
-        check_private_images(datamodule, self.private, routing, mosaics, refuse, rank_zero_info)
+        check_private_images(datamodule, self.private, routing, mosaics, refuse, tell_user)
 
     def start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the ledger and start the thread that draws; on the first process.
@@ -123,7 +121,7 @@ class MediaBase:
         Raises:
             ConfigError: see `check_data`.
         """
-        routing = Routing(self.routes, recording_sinks(trainer.loggers, rank_zero_info))
+        routing = Routing(self.routes, recording_sinks(trainer.loggers, tell_user))
         if not self._checked:
             self.check_data(trainer.datamodule, routing=routing)  # type: ignore[attr-defined]
         self.render_worker = start_pipeline(

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.files import write_atomic
+from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -127,10 +128,8 @@ class Results(Callback):
         metrics = "  ".join(_words({key[8:]: value for key, value in values.items() if key.startswith("metrics/")}))
         if (error := values.get("corners/error_px_median")) is not None:
             metrics += f"  corners {error:.2f} px"
-        print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss: {losses}  {metrics}{mark}  {seconds:.0f} s",
-            flush=True,
-        )
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print_line(f"{epoch}  loss: {losses}  {metrics}{mark}  {seconds:.0f} s")
 
     def _path(self, trainer: pl.Trainer) -> Path:
         return Path(trainer.default_root_dir) / self.filename

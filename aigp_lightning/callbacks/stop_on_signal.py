@@ -1,7 +1,8 @@
-"""Training stops at Ctrl-C, SIGTERM and SLURM's signal, in our way and not in Lightning's."""
+"""Training stops at Ctrl-C, SIGTERM, SIGHUP and SLURM's signal, in our way and not in Lightning's."""
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
+from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -34,6 +36,11 @@ class StopOnSignal(Callback):
 
     def __init__(self, signals: SignalHandler) -> None:
         self.signals = signals
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Protect the streams of a process that Lightning has spawned, which did not begin with our command line."""
+        if multiprocessing.parent_process() is not None:
+            protect_streams(PATIENCE)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Replace Lightning's handlers, which are in place now."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
+from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import write_atomic
+from aigp_lightning.terminal.output import print_text
 
 
 def main(verb: str, arguments: list[str]) -> int:
@@ -38,8 +38,7 @@ def main(verb: str, arguments: list[str]) -> int:
         found = find_image(result.ledger, options.image)
         content["image"] = found.as_dict()
     if options.json == "-":
-        json.dump(content, sys.stdout, indent=2)
-        print()
+        print_text(json.dumps(content, indent=2))
     else:
         if found is not None:
             print_appearances(found, result)
@@ -51,13 +50,12 @@ def main(verb: str, arguments: list[str]) -> int:
     return int(not result.clean)
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(verb: str) -> VerbParser:
+    parser = VerbParser(
         prog=f"python -m aigp_lightning {verb}",
         description="What a run drew and handed over: the ledger, the files and the loggers' own files held against "
         "each other, byte by byte. Exit status 0: everything matches; 1: there are differences; 2: no such run.",
         epilog="example: audit runs/detect/gates --image datasets/gates/images/val/000003.jpg",
-        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="folder of the run")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - prints that alone")

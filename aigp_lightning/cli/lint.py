@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from typing import TYPE_CHECKING
 
+from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.data.data_yaml import SPLITS, read_data_yaml
+from aigp_lightning.terminal.output import has_live_terminal, print_line, print_text
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -32,7 +32,7 @@ def main(verb: str, arguments: list[str]) -> int:
     splits = options.split or [split for split in SPLITS if split in spec.splits]
     found = [_check(spec, split, options.strict) for split in splits]
     if not sum(found):
-        print(f"{spec.file}: no problems")
+        print_line(f"{spec.file}: no problems")
     return int(any(found))
 
 
@@ -41,24 +41,23 @@ def _check(spec: DataSpec, split: str, strict: bool) -> int:
     from aigp_lightning.data.lint import lint
     from aigp_lightning.data.scan import scan_split
 
-    result = scan_split(spec, split, pose=spec.keypoints is not None, workers=THREADS, progress=sys.stdout.isatty())
-    print(result.summary())
+    result = scan_split(spec, split, pose=spec.keypoints is not None, workers=THREADS, progress=has_live_terminal())
+    print_text(result.summary())
     if spec.keypoints is None:
         return len(result.problems)
     linted = lint(split, result.records, spec, thorough=strict)
-    print(linted.summary())
+    print_text(linted.summary())
     return len(result.problems) + len(linted.problems)
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(verb: str) -> VerbParser:
+    parser = VerbParser(
         prog=f"python -m aigp_lightning {verb}",
         description="Check a data set without training: every image and label file, and, where there are keypoints, "
         "that corners go round the same way from the same corner, that flip_idx and flip_idx_vertical fit them, and "
         "that visible ones lie in their boxes. Each problem is told with file and line. Exit status 0: no problems; "
         "1: there are some; 2: the data set cannot be used.",
         epilog="example: lint datasets/gates/data.yaml --split train val",
-        allow_abbrev=False,
     )
     parser.add_argument("data_yaml", metavar="DATA_YAML", help="the data set's data.yaml, or its folder")
     parser.add_argument("--split", nargs="+", choices=SPLITS, help="only these splits; all without it")

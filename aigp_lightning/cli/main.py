@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
+
+from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
+from aigp_lightning.terminal.safe_stream import SafeStream
 
 VERBS: dict[str, tuple[str, str]] = {
     "fit": ("aigp_lightning.cli.training", "train:  fit --config configs/detector.yaml"),
@@ -22,6 +26,8 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
+FILES_ARE_RESULTS = ("fit", "predict", "export", "make-data", "ppo")
+"""Verbs that write files: they do not wait for who reads what they print, nor fail if it cannot be printed."""
 
 HELP = """\
 usage: python -m aigp_lightning VERB [options]
@@ -55,18 +61,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 when the user's input was wrong, or 1 when something outside failed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    with protected_output(wait_for_reader=not words or words[0] not in FILES_ARE_RESULTS) as streams:
+        try:
+            return int(_check_result(_dispatch(words), words, streams))
+        except SystemExit as stop:  # argparse's, of help and of wrong options
+            stop.code = _check_result(stop.code, words, streams)
+            raise
+
+
+def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(help_text(), end="")
+        print_text(help_text().rstrip())
         return 0
     if words[0] in ("-V", "--version"):
         from aigp_lightning import __version__
 
-        print(f"aigp_lightning {__version__}")
+        print_line(f"aigp_lightning {__version__}")
         return 0
     verb, rest = words[0], words[1:]
     if verb not in VERBS:
         return _print_error(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
     return _run(verb, rest)
+
+
+def _check_result(status: Any, words: list[str], streams: list[SafeStream]) -> Any:
+    """Return the exit status: 1 instead of 0 if the result was to be printed, and that was not possible."""
+    if status or (words and words[0] in FILES_ARE_RESULTS) or not (why := lost_result(streams)):
+        return status
+    return _print_error(f"what was to be printed is lost: {why}.", 1)
 
 
 def _run(verb: str, rest: list[str]) -> int:
@@ -75,7 +97,7 @@ def _run(verb: str, rest: list[str]) -> int:
     try:
         status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
     except KeyboardInterrupt:
-        print("\nstopped.", file=sys.stderr)
+        print_text("\nstopped.", err=True)
         return 130
     except Exception as error:
         known = explained(error)
@@ -91,7 +113,7 @@ def _print_error(text: str, status: int = 2, shared: bool = True) -> int:
 
     first = first_process()
     if first or not shared:
-        print(f"error: {text}" if first else f"error: process {rank()}: {text}", file=sys.stderr)
+        print_text(f"error: {text}" if first else f"error: process {rank()}: {text}", err=True)
     return status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aigp_lightning.cli.parser import parse_options
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
+from aigp_lightning.terminal.output import print_line
 
 CONFIGS = {"detect": "detector", "pose": "pose", "obstacle": "obstacle"}
 """By task, the file in `configs/` that trains on it."""
@@ -24,5 +25,5 @@ def main(verb: str, arguments: list[str]) -> None:
     example = "make-data --out datasets/gates --train 512 --val 128 --seed 1"
     options = parse_options(MakeDataOptions, verb, arguments, description, example)
     made = make_data(options)
-    print(f"made {made}; train on it with")
-    print(f"  python -m aigp_lightning fit --config configs/{CONFIGS[options.task]}.yaml --data.data_yaml {made}")
+    print_line(f"made {made}; train on it with")
+    print_line(f"  python -m aigp_lightning fit --config configs/{CONFIGS[options.task]}.yaml --data.data_yaml {made}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
+
+from aigp_lightning.errors import printable
 
 EXAMPLES = {
     "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
@@ -34,8 +37,21 @@ class StrictParser:
         """Print what is wrong, without the types that were tried, and end the program."""
         # The parser of a class within another's raises, and the outer one says it.
         parser: Any = super()
-        parser.error(shorten_error(message) if getattr(self, "exit_on_error", True) else message, ex)
+        if getattr(self, "exit_on_error", True):
+            message = printable(shorten_error(message), lines=True)
+        parser.error(message, ex)
         raise AssertionError("jsonargparse has left by now")
+
+
+class VerbParser(argparse.ArgumentParser):
+    """A parser of argparse's that takes no short forms, and whose errors repeat no control characters."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end the program."""
+        super().error(printable(message, lines=True))
 
 
 def shorten_error(message: str) -> str:
@@ -67,11 +83,11 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
     """
     from jsonargparse import ArgumentParser
 
-    parser = ArgumentParser(
+    parser_class: Any = type("VerbOptions", (StrictParser, ArgumentParser), {})
+    parser = parser_class(
         prog=f"python -m aigp_lightning {verb}",
         description=description,
         epilog=f"example: {example}",
-        allow_abbrev=False,
     )
     parser.add_class_arguments(kind, as_group=False)
     return kind(**parser.parse_args(list(arguments)).as_dict())

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning_utilities.core.rank_zero import rank_zero_info
 
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
+from aigp_lightning.errors import tell_user
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
@@ -21,6 +20,7 @@ from aigp_lightning.media.sinks import WandbSink, sinks_of
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show
 from aigp_lightning.run.context import RunContext
+from aigp_lightning.terminal.output import print_text
 
 STDOUT = "-"
 
@@ -63,7 +63,7 @@ class PlanCLI(AigpCLI):
         data.setup("fit")
         media = self.callbacks.media
         assert media is not None
-        sinks = sinks_of(trainer.loggers, rank_zero_info)
+        sinks = sinks_of(trainer.loggers, tell_user)
         off = os.environ.get("WANDB_MODE") == "disabled"
         routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
         media.check_data(data, routing=routing)
@@ -81,7 +81,7 @@ class PlanCLI(AigpCLI):
     def _tell(target: str | None, forecast: Any, channels: Any, max_mb: float | None) -> None:
         text = json.dumps(as_json(forecast, channels, max_mb), indent=2)
         if target == STDOUT:
-            sys.stdout.write(text + "\n")
+            print_text(text)
             return
         if target is not None:
             Path(target).write_text(text, encoding="utf-8")

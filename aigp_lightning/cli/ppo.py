@@ -5,9 +5,10 @@ It stands outside `policy/`, whose import registers the environment with Gymnasi
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from aigp_lightning.terminal.output import print_line, print_text
 
 PROGRAM = "python -m aigp_lightning ppo"
 VERBS = {
@@ -57,7 +58,7 @@ def main(verb: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         width = max(map(len, VERBS))
         lines = "\n".join(f"  {name:<{width}}  {line}" for name, line in VERBS.items())
-        print(HELP.format(program=PROGRAM, verbs=lines), end="")
+        print_text(HELP.format(program=PROGRAM, verbs=lines).rstrip())
         return 0
     verbs: dict[str, Callable[[list[str]], int]] = {"fit": _fit, "evaluate": _evaluate, "export": _export}
     if arguments[0] not in verbs:
@@ -112,10 +113,10 @@ def _parse_with_run_config(kind: type[Options], verb: str, arguments: list[str],
     run = find_run(find_model(model, f"--{option}"))
     if run is None:
         if not any(word.startswith("--config") for word in arguments):
-            print(
+            print_line(
                 f"note: no run's config.yaml lies above {model}, so the environment is the default one; --config names "
                 "another",
-                file=sys.stderr,
+                err=True,
             )
         return config
     return parse(kind, verb, arguments, str(run / "config.yaml"))

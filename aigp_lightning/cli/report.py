@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -14,6 +13,7 @@ from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.files import write_atomic
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import requeue
+from aigp_lightning.terminal.output import console, print_line, print_tables
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -108,11 +108,10 @@ def _print(headings: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:
         headings: of columns, by the key of their values; the first column is words.
         rows: None is an unknown figure.
     """
-    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
 
-    console = Console()
+    screen = console()
     kept = [key for key in headings if any(row[key] is not None for row in rows)]
     table = Table()
     for place, key in enumerate(kept):
@@ -120,9 +119,9 @@ def _print(headings: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(headings[key], justify="right" if place else "left", vertical="bottom", no_wrap=place > 0)
     for row in rows:
         table.add_row(*(_cell(row[key]) for key in kept))
-    if Measurement.get(console, console.options.update(max_width=10_000), table).maximum > console.width:
+    if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum > screen.width:
         table.padding = (0, 0, 0, 0)
-    console.print(table, markup=False)
+    print_tables(table, on=screen)
 
 
 def _cell(value: Any) -> str:
@@ -168,7 +167,7 @@ def report_stop(number: int, folder: Path | None) -> int:
         how = f"To go on: the same command with --ckpt_path {last}"
         if not last.is_file():
             how = "No epoch was complete yet; the same command with --ckpt_path last begins again, in the same folder"
-        print(f"\nstopped by {name.name}. {how}.", file=sys.stderr)
-        if name not in (signal.SIGINT, signal.SIGTERM):
+        print_line("", f"stopped by {name.name}. {how}.", err=True)
+        if name.name == "SIGUSR1":  # of SLURM
             requeue()
     return 128 + number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from aigp_lightning.run.folder import (
 )
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
+from aigp_lightning.terminal.output import has_live_terminal, print_line
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": 100,
@@ -61,9 +61,9 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
             remove_unused_run_folder(context.folder)
             raise
     elif first_process() and context.checkpoint is None:
-        print(f"no checkpoint in {context.folder} yet: the run begins again, in the same folder", flush=True)
+        print_line(f"no checkpoint in {context.folder} yet: the run begins again, in the same folder")
     if first_process() and context.checkpoint is not None:
-        print(f"resuming from {context.checkpoint}", flush=True)
+        print_line(f"resuming from {context.checkpoint}")
     return context
 
 
@@ -90,7 +90,7 @@ def resolve_config(config: Any, verb: str, context: RunContext) -> None:
         trainer.logger = False
     if trainer.precision is None:
         trainer.precision = "16-mixed" if on_gpu(trainer.accelerator) else "32-true"
-    if verb != "fit" and trainer.enable_progress_bar is None and not sys.stdout.isatty():
+    if verb != "fit" and trainer.enable_progress_bar is None and not has_live_terminal():
         trainer.enable_progress_bar = False
     if verb in ("validate", "test"):
         config.verbose = False  # our table says it

@@ -35,6 +35,7 @@ from aigp_lightning.run.oom_advice import oom_advice
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
+from aigp_lightning.terminal.output import keep_unprinted, print_line
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
@@ -107,6 +108,8 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
+        if first_process():
+            keep_unprinted(context.folder)
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
@@ -196,7 +199,7 @@ class AigpCLI(LightningCLI):
             self._report()
         if self.trainer.is_global_zero:
             folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
-            print(f"run folder: {folder}\nbest weights: {folder / 'weights' / f'best{suffix}'}")
+            print_line(f"run folder: {folder}", f"best weights: {folder / 'weights' / f'best{suffix}'}")
 
     def after_validate(self) -> None:
         """Print and write the metrics."""

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.collate import LazyLoader, collate
+from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 
 def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memory: bool = False) -> DataLoader[Any]:
@@ -78,3 +79,4 @@ def _init_worker(worker: int) -> None:
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    protect_streams(PATIENCE)  # where workers are spawned they have streams of their own

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_utilities.core.rank_zero import rank_zero_info
-
 from aigp_lightning.data.lint import lint
 from aigp_lightning.data.synthetic.options import MakeDataOptions
-from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.errors import ConfigError, DataError, tell_user
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -99,7 +97,7 @@ def make_missing(data_yaml: str, synthetic: MakeDataOptions, progress: bool) -> 
     from aigp_lightning.data.synthetic import make_data
 
     options = replace(synthetic, out=str(Path(data_yaml).parent))
-    rank_zero_info(f"{data_yaml} is not there: making {options.train + options.val + options.test} pictures")
+    tell_user(f"{data_yaml} is not there: making {options.train + options.val + options.test} pictures")
     try:
         made = make_data(options, progress=progress)
     except DataError:
@@ -136,7 +134,7 @@ def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool,
         ...     Path(folder, "data_problems_val.txt").read_text()
         '000.jpg missing image: there is no such file\n'
     """
-    rank_zero_info(scan.summary())
+    tell_user(scan.summary())
     linted = lint(scan.split, scan.records, spec) if pose else None
     odd = linted.problems if linted is not None else []
     if scan.problems or odd:
@@ -148,4 +146,4 @@ def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool,
             f"{spec.file}: strict is set and '{scan.split}' has keypoints that make no sense; mend them\n"
             f"{linted.summary()}"
         )
-    rank_zero_info(linted.summary())
+    tell_user(linted.summary())

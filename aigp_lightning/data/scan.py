@@ -22,6 +22,7 @@ from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.scan_cache import Columns
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
+from aigp_lightning.terminal.output import console
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -191,8 +192,9 @@ def _bar(split: str, total: int, progress: bool) -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
-    )
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        transient=True, console=console(),
+    )  # fmt: skip
     if not bar.console.is_interactive:  # there it would only print an empty line
         return nullcontext()
     bar.add_task(f"checking {split}", total=total)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
+from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
@@ -77,7 +78,7 @@ def export(options: ExportOptions) -> list[Path]:
     for form in dict.fromkeys(options.format):
         target = folder / f"{source.stem}.{form}"
         if target.resolve() == source.resolve():
-            print(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
+            print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
         else:
             written.append(_write(form, target, deployment, options))
     return written
@@ -141,7 +142,7 @@ def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions
     finally:
         temporary.unlink(missing_ok=True)
     reference = "the module rounded to float16" if form == "pt" else "the module"
-    print(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
+    print_line(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
     return path
 
 

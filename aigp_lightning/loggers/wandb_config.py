@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import string
-import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from aigp_lightning.loggers.wandb_gate import check_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
 from aigp_lightning.run.folder import RUN_FILE, write_run_file
+from aigp_lightning.terminal.output import print_line
 
 ENV_PROJECT = "WANDB_PROJECT"
 """wandb's own variable: the project, where the logger's options name none."""
@@ -31,7 +31,7 @@ MODES = ("online", "run", "offline", "dryrun", "disabled", "shared")
 
 def print_wandb(text: str) -> None:
     """Print one line about W&B for the person at the terminal."""
-    print(f"W&B: {text}", file=sys.stderr, flush=True)
+    print_line(f"W&B: {text}", err=True)
 
 
 def is_installed(folder: Path, first: bool) -> bool:

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from lightning_utilities.core.rank_zero import rank_zero_info
-
 from aigp_lightning.checkpoints.schema import METADATA
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh_split
@@ -158,7 +156,7 @@ class DetectorModule(BaseModule):
         network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
             taken, total = files.transfer_weights(network, source)
-            rank_zero_info(f"took {taken} of {total} tensors from {self.weights}")
+            tell_user(f"took {taken} of {total} tensors from {self.weights}")
         for layer in cast("Any", network).model[: self.freeze_layers]:
             layer.requires_grad_(False)
         return network

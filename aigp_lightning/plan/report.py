@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.media.routing import KINDS
+from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +38,11 @@ def over(forecast: Forecast, max_mb: float | None) -> bool:
 
 def show(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> None:
     """Print the tables."""
-    from rich.console import Console
-
-    console = Console()
-    console.print(_pictures(forecast))
+    print_tables(_pictures(forecast))
     if channels:
-        console.print(_channels(channels))
+        print_tables(_channels(channels))
     for line in _lines(forecast, max_mb):
-        console.print(line, highlight=False, soft_wrap=True)
+        print_line(line)
 
 
 def _pictures(forecast: Forecast) -> Any:
@@ -104,7 +102,7 @@ def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
             f"↑ leaves this machine, at once or when synced: {size:.1f} MB of pictures. No limit is set (media.max_mb)."
         )
     elif over(forecast, max_mb):
-        lines.append(f"[bold]over budget[/]: {size:.1f} MB would leave this machine, media.max_mb is {max_mb:g}.")
+        lines.append(f"over budget: {size:.1f} MB would leave this machine, media.max_mb is {max_mb:g}.")
         lines += [f"  {line}" for line in forecast.withheld]
     else:
         lines.append(f"↑ leaves this machine: {size:.1f} MB of pictures, within media.max_mb {max_mb:g}.")

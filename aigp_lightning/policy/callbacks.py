@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,6 +23,8 @@ from aigp_lightning.policy.episodes import Summary, run_episodes, summarize
 from aigp_lightning.policy.models import BEST, CHECKPOINTS, Policy, read_about, save_model
 from aigp_lightning.policy.progress import Stopwatch, race_scalars
 from aigp_lightning.policy.view import describe
+from aigp_lightning.run.signals import is_repeated, stop_signals
+from aigp_lightning.terminal.output import print_line
 
 EVALUATIONS = "evaluations.csv"
 COLUMNS = ("steps", "best", "success", "success_low", "success_high", "race_seconds", "best_lap", "pass_rate", "gates",
@@ -121,7 +122,7 @@ class Evaluation(BaseCallback):
             self.logger.record(f"eval/{key}", value)
         self.logger.dump(self.model.num_timesteps)
         self._append(self._row(summary, better))
-        print(f"evaluation at {self.last[0]:,} steps: {describe(summary)}{'  (best)' if better else ''}", flush=True)
+        print_line(f"evaluation at {self.last[0]:,} steps: {describe(summary)}{'  (best)' if better else ''}")
 
     def _append(self, row: dict[str, Any]) -> None:
         file = self.folder / EVALUATIONS
@@ -166,7 +167,7 @@ class Checkpoints(BaseCallback):
 
 
 class StopHandler(AbstractContextManager["StopHandler"]):
-    """A handler of Ctrl-C and SIGTERM: the first asks the training to stop after its step, a second ends it at once.
+    """A handler of Ctrl-C, SIGTERM and SIGHUP: the first one stops the training after its step, a second one at once.
 
     Attributes:
         signal: number of the signal that was received; None before one is.
@@ -177,7 +178,9 @@ class StopHandler(AbstractContextManager["StopHandler"]):
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopHandler:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
+            if signal.getsignal(number) is signal.SIG_IGN:  # as by nohup
+                continue
             try:
                 self._previous[number] = signal.signal(number, self._handle)
             except ValueError:  # signals can be handled in the main thread alone
@@ -193,10 +196,12 @@ class StopHandler(AbstractContextManager["StopHandler"]):
         return self.signal is not None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and is_repeated(number):
+            return
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-        print("stopping after this step, then saving; once more: at once, without saving", file=sys.stderr, flush=True)
+        print_line("stopping after this step, then saving; once more: at once, without saving", err=True)
 
 
 class StopOnRequest(BaseCallback):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from stable_baselines3.common.callbacks import BaseCallback
 
 from aigp_lightning.policy.view import PolicyView
+from aigp_lightning.terminal.output import has_live_terminal, print_line
 from aigp_lightning.terminal.screen import Screen
 from aigp_lightning.terminal.view import duration, number
 
@@ -45,7 +44,7 @@ def progress_callback(
         folder: of the run.
         console: a terminal; by default the process's own, if it has one.
     """
-    terminal = console is not None or (sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown"))
+    terminal = console is not None or has_live_terminal()
     if not (terminal and config.progress):
         return PlainLines(config, stats)
     return Dashboard(config, stats, evaluation, scalars, folder, console)
@@ -133,4 +132,4 @@ class PlainLines(BaseCallback):
         parts += [f"success {summary.success:.1%}"] if summary.success is not None else []
         parts += [f"gates {summary.pass_rate:.1%}"] if summary.pass_rate is not None else []
         parts += [f"eta {duration(left)}"] if left is not None else []
-        print("  ".join(parts), flush=True)
+        print_line("  ".join(parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -13,6 +12,7 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from aigp_lightning.errors import ConfigError, first_line
+from aigp_lightning.terminal.output import print_line
 
 ACTIONS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -67,7 +67,7 @@ def check_single(env: gymnasium.Env[Any, Any], name: str) -> None:
     finally:
         env.close()
     for each in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)):
-        print(f"note on {name}: {first_line(each)}", file=sys.stderr)
+        print_line(f"note on {name}: {first_line(each)}", err=True)
 
 
 def check_step(env: VecEnv, name: str) -> None:

@@ -25,6 +25,7 @@ from aigp_lightning.policy.train import torch_threads
 from aigp_lightning.policy.trajectories import Path3D, Recorder, write_paths
 from aigp_lightning.policy.vec_adapter import VectorEnvAdapter
 from aigp_lightning.policy.verb_config import EvaluateConfig
+from aigp_lightning.terminal.output import print_line, print_tables
 
 Predict = Callable[[Any], np.ndarray]
 
@@ -61,7 +62,7 @@ def evaluate(config: EvaluateConfig) -> Summary:
     _write_episodes(out / "episodes.csv", episodes)
     _print_tables(title, summary)
     _write_paths(out, recorder, title, config.trajectories)
-    print(f"results: {out}")
+    print_line(f"results: {out}")
     return summary
 
 
@@ -186,20 +187,16 @@ def _write_episodes(file: Path, episodes: list[dict[str, Any]]) -> None:
 
 
 def _print_tables(title: str, summary: Summary) -> None:
-    from rich.console import Console
-
     from aigp_lightning.policy.tables import tables
 
-    console = Console()
-    for table in tables(title, summary):
-        console.print(table)
+    print_tables(*tables(title, summary))
 
 
 def _write_paths(out: Path, recorder: Recorder, title: str, count: int) -> None:
     paths: list[Path3D] = recorder.paths
     if not paths:
         if count:
-            print("no paths are drawn: the environment has no `state` with `position` and `velocity`")
+            print_line("no paths are drawn: the environment has no `state` with `position` and `velocity`")
         return
     from aigp_lightning.policy.paths_plot import draw_3d, draw_above
 

@@ -22,6 +22,7 @@ from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.policy.deployed import DeployedPolicy
 from aigp_lightning.policy.models import Policy, find_model, load_policy, read_about
 from aigp_lightning.policy.verb_config import ExportConfig
+from aigp_lightning.terminal.output import print_line
 
 FORMATS = ("onnx", "torchscript")
 MAX_DEVIATIONS = 20.0
@@ -90,7 +91,7 @@ def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportCo
     finally:
         temporary.unlink(missing_ok=True)
     size = path.stat().st_size / 1e3
-    print(f"{path}  ({size:.0f} kB; greatest difference from the policy: {difference:.2g} of the actions' range)")
+    print_line(f"{path}  ({size:.0f} kB; greatest difference from the policy: {difference:.2g} of the actions' range)")
     return path
 
 

@@ -16,6 +16,7 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.models import load_model, load_statistics
 from aigp_lightning.policy.ppo_config import Linear, NormalizeConfig
+from aigp_lightning.terminal.output import print_line
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "silu": torch.nn.SiLU}
 
@@ -49,7 +50,7 @@ def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
             f"which is {config.total_timesteps:,}."
         )
     model.set_random_seed(config.seed + model.num_timesteps)  # else it would repeat the random numbers of its beginning
-    print(
+    print_line(
         f"going on with {folder} at {model.num_timesteps:,} steps. Weights, optimizer and normalisation go on as they "
         "were; episodes start anew and random numbers are others, so it is not the run that was never stopped, bit by "
         "bit."

@@ -19,6 +19,7 @@ from aigp_lightning.errors import ConfigError, first_line
 from aigp_lightning.policy.config import EnvConfig, EvalConfig
 from aigp_lightning.policy.env_checks import check_single, check_spaces, check_step
 from aigp_lightning.policy.vec_adapter import VectorEnvAdapter
+from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 SUGGESTIONS = 3
 WRONG_ARGUMENTS = ("unexpected keyword argument", "required positional argument", "required keyword-only argument")
@@ -116,8 +117,10 @@ class _EnvFactory:
         self.config, self.process = config, os.getpid()
 
     def __call__(self) -> gymnasium.Env[Any, Any]:
-        if os.getpid() != self.process:  # Ctrl-C goes to all processes of a terminal; only the first decides
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if os.getpid() != self.process:  # Ctrl-C and SIGHUP go to all processes of a terminal; only the first decides
+            for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+                signal.signal(number, signal.SIG_IGN)
+            protect_streams(PATIENCE)  # what the environment prints must not hold it up
             find_spec(self.config)  # this process has imported nothing yet
         env: gymnasium.Env[Any, Any] = _call_factory(
             self.config, lambda: gymnasium.make(self.config.id, **self.config.kwargs)

@@ -37,6 +37,7 @@ from aigp_lightning.policy.models import (
 )
 from aigp_lightning.policy.progress import LastScalars, TrainingStats
 from aigp_lightning.run.folder import claim_folder
+from aigp_lightning.terminal.output import keep_unprinted, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,18 +141,18 @@ def _close(env: VecMonitor) -> None:
 def _print_result(result: TrainingResult, config: PolicyConfig, good_enough: bool) -> None:
     if result.signal is not None:
         name = signal.Signals(result.signal).name
-        print(
-            f"stopped by {name} at {result.steps:,} steps, saved as {result.folder / LAST}. Go on with\n"
-            f"  python -m aigp_lightning ppo fit --resume {result.folder}"
+        print_line(
+            f"stopped by {name} at {result.steps:,} steps, saved as {result.folder / LAST}. Go on with",
+            f"  python -m aigp_lightning ppo fit --resume {result.folder}",
         )
     elif good_enough:
-        print(
+        print_line(
             f"ended at {result.steps:,} steps: {config.early_stop.evaluations} evaluations in a row had a success "
             f"rate of {config.early_stop.success:g} or more"
         )
-    print(f"run folder: {result.folder}\nlast model: {result.folder / LAST}")
+    print_line(f"run folder: {result.folder}", f"last model: {result.folder / LAST}")
     if result.best is not None:
-        print(f"best model: {result.folder / BEST}, of {result.best[0]:,} steps")
+        print_line(f"best model: {result.folder / BEST}, of {result.best[0]:,} steps")
 
 
 def _prepare_folder(config: PolicyConfig, checkpoint: Path | None) -> Path:
@@ -162,6 +163,7 @@ def _prepare_folder(config: PolicyConfig, checkpoint: Path | None) -> Path:
         folder = claim_folder(output.parent, output.name, exist_ok=False, options=("--output", "--output"))
     content = asdict(replace(config, resume=None, output=str(folder)))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    keep_unprinted(folder)
     write_atomic(folder / CONFIG_FILE, text.encode("utf-8"))
     versions = {"aigp_lightning": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from aigp_lightning.errors import printable
 from aigp_lightning.policy.episodes import Summary
 from aigp_lightning.terminal.view import MARGIN, WIDEST, bar_line, duration, fill, number
 
@@ -87,7 +88,7 @@ class PolicyView:
             if evaluation is not None:
                 yield _row(f"{label} eval", f"{evaluation[0]:,} steps: {describe(evaluation[1])}")
         if self.output:
-            yield Text(self.output, style="dim")
+            yield Text(printable(self.output), style="dim")
 
     def _speed(self) -> list[str]:
         parts = [f"{self.speed:,.0f} steps/s"] if self.speed else []
@@ -123,7 +124,7 @@ class PolicyView:
             yield _row("times", ", ".join(times))
         for place, (cause, count) in enumerate(summary.causes.items()):
             share = count / summary.episodes
-            row = _row("" if place else "ended by", f"{cause:<12}")
+            row = _row("" if place else "ended by", f"{printable(cause):<12}")
             style = "green" if cause == "finish" else "red"
             yield row.append(("=" if plain else "━") * round(share * BAR), style=style).append(f" {share:.0%}")
         yield Text()

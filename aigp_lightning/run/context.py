@@ -18,7 +18,7 @@ class RunContext:
         checkpoint: path of the checkpoint that it resumes from; None where it begins.
         resuming: whether the folder holds what an earlier start of the same run has written. Without a checkpoint the
             run was stopped before its first one, and trains from the beginning.
-        signals: handles Ctrl-C, SIGTERM and SLURM's signal.
+        signals: handles Ctrl-C, SIGTERM, SIGHUP and SLURM's signal.
     """
 
     folder: Path

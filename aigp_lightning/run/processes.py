@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aigp_lightning.errors import RunError, UserError
+from aigp_lightning.terminal.output import print_line
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Variables by which launchers number the processes; the first that is set counts, as in Lightning."""
@@ -84,5 +84,5 @@ def exit_with_parent(parent: int, rank: int) -> None:
     """
     while os.getppid() == parent:
         time.sleep(PERIOD)
-    print(f"error: process {rank}: the first process is gone; this one ends too.", file=sys.stderr, flush=True)
+    print_line(f"error: process {rank}: the first process is gone; this one ends too.", err=True)
     os._exit(1)  # other threads may wait for it for ever

@@ -1,16 +1,21 @@
-"""Signals that end a run: Ctrl-C, SIGTERM of `kill`, docker and SLURM, and the signal by which SLURM announces it."""
+"""Signals that end a run: Ctrl-C, SIGTERM, SIGHUP of a terminal that is gone, and SLURM's announcement of the end."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from aigp_lightning.terminal.output import print_line
+
 JOB_ID = "SLURM_JOB_ID"
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Signals that end a run, where the system has them: SIGBREAK is Ctrl-Break on Windows."""
+REPEATED = "SIGHUP"
+"""It comes twice when a terminal is closed, from the shell and from the system, and after SIGTERM from systemd."""
 
 
 class StoppedBySignal(BaseException):
@@ -29,7 +34,8 @@ class SignalHandler:
     """A context in which these signals are handled, on the main thread.
 
     The first one raises `StoppedBySignal` where the program is: callbacks finish the pictures in flight and keep the
-    last complete checkpoint. A second one ends the process at once; whatever is on disk is complete at any time.
+    last complete checkpoint. A second one, other than SIGHUP, ends the process at once; whatever is on disk is complete
+    at any time. A signal that was ignored when the program began, by `nohup` for instance, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -37,6 +43,7 @@ class SignalHandler:
         """Number of the signal that was received; 0 for none."""
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
+        self._ignored: set[int] = set()
 
     def __enter__(self) -> SignalHandler:
         self.install()
@@ -50,23 +57,34 @@ class SignalHandler:
         """Replace the handlers of these signals by this one."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in _signals():
-            before = signal.signal(number, self._handle)
+        for number in stop_signals():
+            before = signal.getsignal(number)
+            if number not in self._before and before is signal.SIG_IGN:
+                self._ignored.add(number)
             self._before.setdefault(number, before if before is not None else signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if number in self._ignored else self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a loader's process, which has inherited this
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             os._exit(128 + number)
+        if self.number and is_repeated(number):
+            return
         if self.number:
             os._exit(128 + number)
         self.number = number
         raise StoppedBySignal(number)
 
 
-def _signals() -> list[int]:
-    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+def is_repeated(number: int) -> bool:
+    """True if a signal comes more than once by itself, so that a second one asks for nothing more."""
+    return signal.Signals(number).name == REPEATED
+
+
+def stop_signals() -> list[int]:
+    """Return the numbers of the signals that end a run on this system."""
+    numbers = [int(getattr(signal, name)) for name in ENDING if hasattr(signal, name)]
     if JOB_ID in os.environ and hasattr(signal, "SIGUSR1"):
         numbers.append(signal.SIGUSR1)  # `#SBATCH --signal=USR1@120`
     return numbers
@@ -79,6 +97,6 @@ def requeue() -> None:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         why = getattr(error, "stderr", "") or error
-        print(f"could not requeue SLURM job {job}: {str(why).strip()}", file=sys.stderr)
+        print_line(f"could not requeue SLURM job {job}: {str(why).strip()}", err=True)
     else:
-        print(f"SLURM job {job} is queued again, and goes on then.", file=sys.stderr)
+        print_line(f"SLURM job {job} is queued again, and goes on then.", err=True)

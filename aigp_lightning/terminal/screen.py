@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.file_proxy import FileProxy
 from rich.live import Live
+from rich.text import Text
+
+from aigp_lightning.errors import printable
+from aigp_lightning.terminal.streams import redirect_handlers
 
 
 class Screen:
@@ -35,7 +38,7 @@ class Screen:
         sys.stdout = cast("TextIO", _StreamAboveView(console, sys.stdout))
         if sys.stderr.isatty():  # where errors go to a file, they still do
             sys.stderr = cast("TextIO", _StreamAboveView(console, sys.stderr))
-        self._handlers = _redirect_handlers(dict(zip(self._streams, (sys.stdout, sys.stderr), strict=True)))
+        self._handlers = redirect_handlers(dict(zip(self._streams, (sys.stdout, sys.stderr), strict=True)))
         atexit.register(self.close)
         self._live.start(refresh=True)
 
@@ -55,7 +58,7 @@ class Screen:
         try:
             return self._view()
         except Exception as error:  # a view that fails must not end the thread, far less the run
-            return f"dashboard: {type(error).__name__}: {error}"
+            return Text(printable(f"dashboard: {type(error).__name__}: {error}"))
 
 
 class _StreamAboveView(FileProxy):
@@ -76,23 +79,3 @@ class _StreamAboveView(FileProxy):
             self.rich_proxied_file.flush()
         else:
             super().flush()
-
-
-def _redirect_handlers(streams: dict[Any, Any]) -> list[tuple[logging.StreamHandler[Any], Any]]:
-    """Make log handlers of these streams write to their substitutes.
-
-    Args:
-        streams: the substitute of each stream.
-
-    Returns:
-        The handlers that were changed, with the stream that each had before.
-    """
-    loggers = [logging.root, *logging.Logger.manager.loggerDict.values()]
-    handlers = {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
-    changed = []
-    for handler in handlers:
-        stream = getattr(handler, "stream", None)
-        if isinstance(handler, logging.StreamHandler) and stream in streams and streams[stream] is not stream:
-            handler.setStream(streams[stream])
-            changed.append((handler, stream))
-    return changed

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from aigp_lightning.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
@@ -76,7 +78,7 @@ class View:
         yield from _tables(_loss_table(self.losses), _metric_table(self.metrics, self.epoch), width)
         yield from fill([f"{duration(self.elapsed)} elapsed", *self.footer], width)
         if self.pictures:
-            yield Text(self.pictures, style="dim")
+            yield Text(printable(self.pictures), style="dim")
 
 
 def bar_line(
@@ -110,7 +112,7 @@ def bar_line(
 def _loss_table(losses: Mapping[str, tuple[float | None, float | None]]) -> list[Text]:
     rows = [Text(f"{'loss':<12}{'train':>9}{'val':>9}", style="dim")]
     for name, values in losses.items():
-        row = Text(f"{name[:11]:<12}")
+        row = Text(f"{printable(name)[:11]:<12}")
         for value in values:
             row.append(f"{number(value):>9}")
         rows.append(row)
@@ -120,7 +122,7 @@ def _loss_table(losses: Mapping[str, tuple[float | None, float | None]]) -> list
 def _metric_table(metrics: Mapping[str, tuple[float, float, int]], epoch: int) -> list[Text]:
     rows = [Text(f"{'metric':<14}{'last':>8}{'best':>9}{'epoch':>7}", style="dim")]
     for name, (last, best, when) in metrics.items():
-        row = Text(f"{name[:13]:<14}{number(last):>8}")
+        row = Text(f"{printable(name)[:13]:<14}{number(last):>8}")
         is_new = when >= epoch - 1  # of this epoch or of the one before, whose validation is the last
         rows.append(row.append(f"{number(best):>9}", style="green" if is_new else "").append(f"{when:>7}", style="dim"))
     return rows if metrics else []
@@ -145,7 +147,7 @@ def _tables(left: list[Text], right: list[Text], width: int) -> Iterator[Text]:
 def fill(items: Sequence[str], width: int) -> Iterator[Text]:
     """Yield the items in lines of as many as fit the width."""
     line = ""
-    for item in items:
+    for item in map(printable, items):
         if line and len(line) + 3 + len(item) > width:
             yield Text(line, style="dim")
             line = ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from aigp_lightning.data.synthetic.geometry import CORNER_NAMES
 from aigp_lightning.data.synthetic.options import CLASSES, MakeDataOptions
 from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.terminal.output import console
 
 HEADER = "# made by aigp_lightning make-data"
 CHUNK = 8
@@ -206,7 +207,7 @@ def _bar(total: int, show: bool) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("make-data"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not show) as bar:
+    with Progress(*columns, disable=not show, console=console()) as bar:
         task = bar.add_task("make-data", total=total)
 
         def advance(count: int) -> None:

@@ -83,8 +83,8 @@ def add_axes(
         axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     # A given y: else Matplotlib measures all ticks to find it, which takes a third of the drawing's time.
     axes.set_title(title, loc="left", y=1.0, fontsize=NORMAL, color=INK, parse_math=False)
-    axes.set_xlabel(labels[0], fontsize=NORMAL, color=INK)
-    axes.set_ylabel(labels[1], fontsize=NORMAL, color=INK)
+    axes.set_xlabel(labels[0], fontsize=NORMAL, color=INK, parse_math=False)
+    axes.set_ylabel(labels[1], fontsize=NORMAL, color=INK, parse_math=False)
     return axes
 
 
@@ -108,7 +108,7 @@ def notice(words: str, width: int = 1200, height: int = 300) -> Figure:
         'no labels'
     """
     figure = new_figure(width, height)
-    figure.text(0.5, 0.5, words, fontsize=1.7 * NORMAL, color=INK, ha="center", va="center")
+    figure.text(0.5, 0.5, words, fontsize=1.7 * NORMAL, color=INK, ha="center", va="center", parse_math=False)
     return figure
 
 

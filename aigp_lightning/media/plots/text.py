@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.errors import printable
+
 Colour = tuple[int, int, int]
 
 
@@ -67,13 +69,15 @@ def put(
 
 
 def one_line(text: str) -> str:
-    """Return a name as it can be written: line breaks become spaces, and bytes that are no text question marks.
+    r"""Return a name as it can be written: line breaks become spaces, bytes that are no text question marks.
+
+    Other control characters, and those that reorder a line, are written as their escapes.
 
     Example:
-        >>> one_line(f"start{chr(10)}gate")
-        'start gate'
+        >>> one_line(f"start{chr(10)}gate"), one_line(f"{chr(27)}[31mred")
+        ('start gate', '\\x1b[31mred')
     """
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    return printable(" ".join(text.encode("utf-8", "replace").decode("utf-8").split()))
 
 
 @lru_cache(maxsize=4096)

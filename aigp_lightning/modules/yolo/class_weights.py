@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from lightning_utilities.core.rank_zero import rank_zero_info
 from numpy.typing import NDArray
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, tell_user
 
 
 def check_class_weights(asked: float | list[float]) -> None:
@@ -89,7 +88,7 @@ def weigh_split(
     weights = class_weights(asked, counts, names)
     if weights is not None:
         shown = zip(names.values(), weights, counts, strict=True)
-        rank_zero_info(
+        tell_user(
             "class weights: " + ", ".join(f"{name} {weight:.3g} ({count} objects)" for name, weight, count in shown)
         )
     return weights
