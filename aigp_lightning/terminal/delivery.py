@@ -46,7 +46,8 @@ class Delivery:
         self._queue: deque[bytes] = deque()
         self._lost: deque[bytes] = deque()
         self._thread: threading.Thread | None = None
-        self._busy = self._stalled = self._gone = self.broken = False
+        self._busy = b""
+        self._stalled = self._gone = self.broken = False
         self.why, self.lost_lines, self._gap = "", 0, 0
 
     def put(self, data: bytes) -> None:
@@ -80,6 +81,9 @@ class Delivery:
             while not self._done() and left > len(self._queue) and time.monotonic() < end:
                 left = len(self._queue)
                 self._turn.wait_for(lambda left=left: self._done() or len(self._queue) < left, seconds)  # type: ignore[misc]
+            if self._busy and not self._gone:
+                self._lose(self._busy, NOT_READ)
+                self._lost.rotate()  # it is older than what the queue had no room for
             while self._queue:
                 self._lose(self._queue.popleft(), NOT_READ)
 
@@ -109,12 +113,12 @@ class Delivery:
     def _work(self) -> None:
         while True:
             with self._turn:
-                self._busy = False
+                self._busy = b""
                 self._stalled = self._stalled and bool(self._queue)
                 self._turn.notify_all()
                 while not self._queue:
                     self._turn.wait()
-                data, self._busy = self._queue.popleft(), True
+                self._busy = data = self._queue.popleft()
             self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:

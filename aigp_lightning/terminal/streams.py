@@ -7,6 +7,7 @@ for a run to end or to wait: what cannot be written is counted and kept, to be t
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +38,10 @@ def protect_streams(patience: float | None) -> list[SafeStream]:
         own = getattr(sys, f"__{name}__")
         if stream is None:  # closed when the program began, or a program without a console
             stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until the process ends
-        safe = SafeStream(stream, _raw(stream) if stream is own else None, patience)
+        raw = _raw(stream) if stream is own else None
+        if raw is not None:
+            _open_pipe_again(raw)
+        safe = SafeStream(stream, raw, patience)
         setattr(sys, name, safe)
         redirect_handlers({stream: safe})
         made.append(safe)
@@ -86,6 +90,21 @@ def _raw(stream: Any) -> Any:
     except (OSError, ValueError):
         return None
     return getattr(buffer, "raw", buffer)
+
+
+def _open_pipe_again(raw: Any) -> None:
+    """Let no write to a pipe wait, also not of a library in C; other programs that write to it wait as before.
+
+    The flag for that belongs to what was opened, which the shell and others share: so the pipe is opened again.
+    """
+    try:
+        number = raw.fileno()
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            opened = os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
+            os.dup2(opened, number)
+            os.close(opened)
+    except (OSError, ValueError, AttributeError):  # no Linux, no reader, no right to
+        pass
 
 
 def open_missing_descriptors() -> None:

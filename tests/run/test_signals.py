@@ -28,7 +28,7 @@ def in_a_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_raises_where_the_program_is(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with SignalHandler() as signals:
@@ -49,6 +49,39 @@ def test_the_second_ends_the_process_at_once() -> None:
                 os._exit(7)
 
     assert in_a_child(twice) == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
+def test_sighup_comes_more_than_once_by_itself(first: signal.Signals) -> None:
+    """A closed terminal sends it beside the shell, and systemd after SIGTERM; what the run still does is done."""
+
+    def hang_up() -> None:
+        with SignalHandler() as signals:
+            try:
+                os.kill(os.getpid(), first)
+            except StoppedBySignal:
+                os.kill(os.getpid(), signal.SIGHUP)
+                time.sleep(0.01)
+                os._exit(7 if signals.number == first else 8)
+
+    assert in_a_child(hang_up) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_what_was_ignored_at_the_start_stays_ignored(number: signal.Signals) -> None:
+    """By nohup, or in the background of a shell; also where Lightning handles it meanwhile."""
+
+    def ignoring() -> None:
+        signal.signal(number, signal.SIG_IGN)
+        with SignalHandler() as signals:
+            os.kill(os.getpid(), number)
+            signal.signal(number, lambda *_: os._exit(9))
+            signals.install()
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        os._exit(7 if signal.getsignal(number) is signal.SIG_IGN and not signals.number else 8)
+
+    assert in_a_child(ignoring) == 7
 
 
 def test_a_loaders_process_is_ended_as_ever() -> None:
