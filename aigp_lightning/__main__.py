@@ -3,9 +3,8 @@
 import sys
 
 from aigp_lightning.cli.main import main
-from aigp_lightning.terminal.streams import PATIENCE, open_missing_descriptors, protect_streams
+from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 if __name__ == "__main__":
-    open_missing_descriptors()
     protect_streams(PATIENCE)  # to the very end: libraries print when the interpreter ends
     sys.exit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
 
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -61,12 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 when the user's input was wrong, or 1 when something outside failed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with protected_output(wait_for_reader=not words or words[0] not in FILES_ARE_RESULTS) as streams:
+    printed = _prints_its_result(words)
+    with protected_output(wait_for_reader=printed) as streams:
         try:
-            return int(_check_result(_dispatch(words), words, streams))
+            status = _dispatch(words)
+            return _status_of_lost_result(streams) if printed and not status else status
         except SystemExit as stop:  # argparse's, of help and of wrong options
-            stop.code = _check_result(stop.code, words, streams)
+            stop.code = _status_of_lost_result(streams) if printed and not stop.code else stop.code
             raise
+
+
+def _prints_its_result(words: list[str]) -> bool:
+    """True if what a command prints is all that it is for: reports, help and configurations."""
+    if not words or words[0] not in FILES_ARE_RESULTS:
+        return True
+    return any(word in ("-h", "--help") or word.startswith("--print_config") or ".help" in word for word in words)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -84,11 +92,10 @@ def _dispatch(words: list[str]) -> int:
     return _run(verb, rest)
 
 
-def _check_result(status: Any, words: list[str], streams: list[SafeStream]) -> Any:
-    """Return the exit status: 1 instead of 0 if the result was to be printed, and that was not possible."""
-    if status or (words and words[0] in FILES_ARE_RESULTS) or not (why := lost_result(streams)):
-        return status
-    return _print_error(f"what was to be printed is lost: {why}.", 1)
+def _status_of_lost_result(streams: list[SafeStream]) -> int:
+    """Return the exit status of a command that went well: 1 if its result could not be printed."""
+    why = lost_result(streams)
+    return _print_error(f"what was to be printed is lost: {why}.", 1) if why else 0
 
 
 def _run(verb: str, rest: list[str]) -> int:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import printable
-from aigp_lightning.files import write_atomic
-from aigp_lightning.terminal.safe_stream import SafeStream
+from aigp_lightning.terminal.safe_stream import SafeStream, harmless
 from aigp_lightning.terminal.streams import PATIENCE, WAIT_FOR_READER, protect_streams, restore_streams, safe_streams
 
 if TYPE_CHECKING:
@@ -147,7 +146,9 @@ def _tell_losses(streams: list[SafeStream], wait_for_reader: bool) -> None:
     written = ""
     if file is not None and file.parent.is_dir():
         try:
-            write_atomic(file, b"".join(stream.delivery.lost_bytes() for stream in lost))
+            texts = (stream.delivery.lost_bytes().decode(stream.encoding, "replace") for stream in lost)
+            with file.open("a", encoding="utf-8") as target:
+                target.writelines(harmless(text, terminal=False) for text in texts)
             written = f"; they are in {file}"
         except OSError as error:
             written = f"; nor to {file}: {error.strerror}"

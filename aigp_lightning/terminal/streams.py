@@ -29,6 +29,7 @@ def protect_streams(patience: float | None) -> list[SafeStream]:
     Returns:
         Those that are new; `restore_streams` takes them.
     """
+    open_missing_descriptors()
     made = []
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
