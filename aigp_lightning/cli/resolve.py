@@ -19,7 +19,7 @@ from aigp_lightning.run.folder import (
 )
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
-from aigp_lightning.terminal.output import has_live_terminal, print_line
+from aigp_lightning.terminal.output import has_live_terminal, keep_unprinted, print_line
 
 DEFAULTS: dict[str, Any] = {
     "max_epochs": 100,
@@ -80,6 +80,8 @@ def resolve_config(config: Any, verb: str, context: RunContext) -> None:
     """
     trainer = config.trainer
     trainer.default_root_dir = str(context.folder)
+    if first_process():
+        keep_unprinted(context.folder)
     if verb == "fit":
         config.checkpoint.dirpath = str(context.folder / LAST.parent)
         options = WandbOptions(**config.wandb.as_dict())

@@ -35,7 +35,7 @@ from aigp_lightning.run.oom_advice import oom_advice
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
-from aigp_lightning.terminal.output import keep_unprinted, print_line
+from aigp_lightning.terminal.output import print_line
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
@@ -108,8 +108,6 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
-        if first_process():
-            keep_unprinted(context.folder)
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
