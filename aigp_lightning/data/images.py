@@ -6,8 +6,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
-from aigp_lightning.data.problems import printable
-from aigp_lightning.errors import DataError
+from aigp_lightning.errors import DataError, printable
 
 if TYPE_CHECKING:
     import numpy as np

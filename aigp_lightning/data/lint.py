@@ -17,7 +17,8 @@ from aigp_lightning.data import keypoint_checks as checks
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.keypoint_table import KeypointTable, keypoint_table
 from aigp_lightning.data.label_values import BOX_COLUMNS, MAX_VISIBILITY
-from aigp_lightning.data.problems import Problem, printable, problem_lines
+from aigp_lightning.data.problems import Problem, problem_lines
+from aigp_lightning.errors import printable
 from aigp_lightning.types import Keypoints
 
 if TYPE_CHECKING:

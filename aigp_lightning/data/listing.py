@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
 from aigp_lightning.data.limits import MAX_PROBLEMS
-from aigp_lightning.data.problems import Problem, printable
-from aigp_lightning.errors import DataError
+from aigp_lightning.data.problems import Problem
+from aigp_lightning.errors import DataError, printable
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from aigp_lightning.data.problems import printable
-from aigp_lightning.errors import RunError, warn_user
+from aigp_lightning.errors import RunError, printable, warn_user
 
 LIST = "lost_files.txt"
 WARNED = 5

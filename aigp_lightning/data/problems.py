@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aigp_lightning.errors import printable
+
 SHOWN = 5
 """Problems of one kind that are printed; a file has all."""
 
@@ -36,16 +38,6 @@ class Problem:
         """Return `file:line kind: text` on one line, whatever the file name holds."""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return printable(f"{where} {self.kind}: {self.text}")
-
-
-def printable(text: str) -> str:
-    r"""Escape control characters, so that file names cannot break lines or steer the terminal.
-
-    Example:
-        >>> printable("gate\n\x1b[2J.jpg")
-        'gate\\n\\x1b[2J.jpg'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def problem_lines(problems: Sequence[Problem], outcome: Callable[[Problem], str]) -> list[str]:

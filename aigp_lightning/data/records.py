@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.images import label_path
-from aigp_lightning.data.problems import Problem, printable, problem_lines
+from aigp_lightning.data.problems import Problem, problem_lines
+from aigp_lightning.errors import printable
 from aigp_lightning.files import write_atomic
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from aigp_lightning.data.augment.letterbox import input_shape, letterbox
 from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
 from aigp_lightning.data.items import Item, unlabelled
-from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
-from aigp_lightning.errors import DataError
+from aigp_lightning.errors import DataError, printable
 
 SHOWN = 5
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.data.limits import MAX_YAML_BYTES, regular_file_size
-from aigp_lightning.data.problems import printable
-from aigp_lightning.errors import DataError, first_line
+from aigp_lightning.errors import DataError, first_line, printable
 
 MAX_MESSAGE = 400
 """Most characters of a message; a value of the file may be in it."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import heapq
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.data.problems import printable
+from aigp_lightning.errors import printable
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.data.sources import SourceFile
 
+log = logging.getLogger(__name__)
 JSON_FILE = "predictions.json"
 UNREADABLE_FILE = "unreadable.txt"
 SHOWN = 5
@@ -88,8 +90,8 @@ def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_js
     print_line(f"predicted {what}: {counts['detections']} detections, in {folder}")
     if problems:
         listed.write_text("\n".join(problems) + "\n", encoding="utf-8", errors="backslashreplace")
-        shown = [f"  {problem}" for problem in problems[:SHOWN]]
-        print_line(f"{len(problems)} could not be read or drawn, listed in {listed}:", *shown, err=True)
+        shown = "".join(f"\n  {printable(problem)}" for problem in problems[:SHOWN])
+        log.warning("%d could not be read or drawn, listed in %s:%s", len(problems), printable(str(listed)), shown)
 
 
 def _lines(part: Path) -> Iterator[dict[str, Any]]:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from aigp_lightning.data.images import read_image
-from aigp_lightning.data.problems import printable
 from aigp_lightning.data.video import VideoReader
-from aigp_lightning.errors import DataError, UserError
+from aigp_lightning.errors import DataError, UserError, printable
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.media.plots.boxes import draw_boxes
