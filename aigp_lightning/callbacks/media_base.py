@@ -11,6 +11,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from aigp_lightning.errors import warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
+from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.pipeline import start_pipeline
@@ -111,7 +112,7 @@ class MediaBase:
         """
         self._checked = True
         if self.val.select == "files" and isinstance(datamodule, HasPictures):
-            self.val.open(datamodule.pictures("val"))
+            self.val.open(datamodule.pictures("val"), image_root(datamodule))
             self.val.reset()
         routing = routing or Routing(self.routes, sinks_of(loggers))
         mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
