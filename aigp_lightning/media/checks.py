@@ -92,6 +92,10 @@ def check_private_images(
         >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3), refuse=True, say=print)
         media.private: 1 of 2 training and 1 of 2 validation images are private
     """
+    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1]}
+    leaving = [kind for kind, some in drawn.items() if some and routing.remote_recipients(kind)]
+    if private and leaving and not isinstance(data, HasImageFiles):
+        warn_user("media.private: the data cannot list its images (image_files), so what fits none cannot be told")
     if not private or not isinstance(data, HasImageFiles):
         return
     train, val = data.image_files("train"), data.image_files("val")
@@ -101,8 +105,6 @@ def check_private_images(
         f"media.private: {secret[0]} of {len(train)} training and {secret[1]} of {len(val)} validation images are "
         "private"
     )
-    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1]}
-    leaving = [kind for kind, some in drawn.items() if some and routing.remote_recipients(kind)]
     # An entry may well name images of the test split, or such as cannot be used: they are in no picture.
     if private.unused() and (unused := private.unused(image_files_of_all_splits(data))):
         _tell_unused(unused, any(secret), (train + val)[0] if train or val else "(none)", leaving)

@@ -37,7 +37,7 @@ def glob_regex(glob: str, rooted: bool) -> re.Pattern[str]:
 
     Args:
         glob: with forward slashes.
-        rooted: it begins where the path begins; otherwise at any folder.
+        rooted: it begins where the path begins; otherwise after any `/` of it.
 
     Example:
         >>> regex = glob_regex("garage/**/*.jpg", rooted=False)
@@ -47,7 +47,7 @@ def glob_regex(glob: str, rooted: bool) -> re.Pattern[str]:
         True
     """
     body = "".join(_PARTS[kind] if kind in _PARTS else _escaped(kind, text) for kind, text in _tokens(glob))
-    return re.compile(f"{'' if rooted else '(?:.*/)?'}{body}(?:/.*)?", re.DOTALL)
+    return re.compile(f"{'' if rooted else '.*/'}{body}(?:/.*)?", re.DOTALL)
 
 
 _PARTS = {"folders": "(?:.*/)?", "any": ".*", "one": "."}

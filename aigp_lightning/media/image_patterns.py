@@ -44,6 +44,7 @@ class ImagePatterns:
         self._paths = ImagePaths()
         self._known: dict[str, bool] = {}
         self._used: set[int] = set()
+        self._exact: set[int] = set()
         self._shared: set[Identity] = set()
 
     def __bool__(self) -> bool:
@@ -53,9 +54,7 @@ class ImagePatterns:
         """True if an image, by its path, is one of them."""
         path = str(image)
         if path not in self._known:
-            hits = self._hits(path)
-            self._used |= hits
-            self._known[path] = bool(hits) or (bool(self._shared) and identity(path) in self._shared)
+            self._known[path] = self._decide(path, self._hits(path))
         return self._known[path]
 
     def any(self, images: Iterable[str]) -> bool:
@@ -63,7 +62,10 @@ class ImagePatterns:
         return any(image in self for image in images)
 
     def survey(self, images: Iterable[str], root: str | None = None) -> None:
-        """Look at all images of a data set at once: a file that one of its names makes one of them is, by every name.
+        """Look at all images of a data set at once.
+
+        A file that one of its names makes one of them is one by every name; an entry that is an image's name is not
+        read as a pattern.
 
         Args:
             images: their paths.
@@ -71,11 +73,20 @@ class ImagePatterns:
         """
         self._root = root or self._root
         self._files, self._paths = None, ImagePaths()
-        self._known, self._used, self._shared = {}, set(), set()
+        self._known, self._used, self._exact, self._shared = {}, set(), set(), set()
         if self:
-            every = [(image, image in self) for image in dict.fromkeys(images)]
-            self._shared = {found for image, ours in every if ours and (found := identity(image)) is not None}
-            self._known = {image: ours or identity(image) in self._shared for image, ours in every}
+            hits = {image: self._hits(image) for image in images}
+            self._exact = {number for each in hits.values() for number in each if number < len(self.entries)}
+            ours = [image for image, each in hits.items() if self._decide(image, each)]
+            self._shared = {found for image in ours if (found := identity(image)) is not None}
+            self._known = {image: self._decide(image, each) for image, each in hits.items()}
+
+    def _decide(self, path: str, hits: set[int]) -> bool:
+        """Return whether an image is meant, and note by which entries."""
+        count = len(self.entries)
+        meant = {number % count for number in hits if number < count or number - count not in self._exact}
+        self._used |= meant
+        return bool(meant) or (bool(self._shared) and identity(path) in self._shared)
 
     def unused(self, others: Iterable[str] = ()) -> list[str]:
         """List the entries that fitted none of the images asked about so far: perhaps typing errors.
@@ -87,11 +98,11 @@ class ImagePatterns:
         for image in others:
             if not left:
                 break
-            left -= self._hits(image)
+            left -= {number % len(self.entries) for number in self._hits(image)}
         return [self.entries[number].named for number in sorted(left)]
 
     def _hits(self, path: str) -> set[int]:
-        """Return the numbers of the entries that an image fits."""
+        """Return the numbers of the entries that an image fits, as `PatternFiles` has them."""
         if self._files is None:
             self._files = PatternFiles(self.entries, [self.folder, *([self._root] if self._root else [])])
         files, names = self._files, self._paths.names(path)

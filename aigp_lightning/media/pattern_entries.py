@@ -128,13 +128,13 @@ def _read_list(path: str, option: str) -> Iterator[PatternEntry]:
             raise ConfigError(f"{option} {shown(where)}: a zero byte; this is no list of names, one on each line.")
         if not line.strip():
             continue
-        if any("\udc80" <= c <= "\udcff" for c in line):
-            places = [os.path.join(base, name) for name in (line, line.strip()) for base in (folder, os.getcwd())]
-            if not any(os.path.exists(place) for place in places):
-                raise ConfigError(f"{option} {shown(where)}: it is not UTF-8 text, and no file is named so.")
-        entry = PatternEntry(COMMENT.sub("", line).strip(), line, folder, where)
-        found = found or bool(entry.text)
-        yield entry
+        names = (line, line.strip())
+        there = any(os.path.exists(os.path.join(base, name)) for name in names for base in (folder, os.getcwd()))
+        if not there and any("\udc80" <= c <= "\udcff" for c in line):
+            raise ConfigError(f"{option} {shown(where)}: it is not UTF-8 text, and no file is named so.")
+        text = line.strip() if there else COMMENT.sub("", line).strip()
+        found = found or bool(text)
+        yield PatternEntry(text, line, folder, where)
     if not found:
         raise ConfigError(f"{option} {shown(path)}: the list is empty; write one name a line, or null for no images.")
 

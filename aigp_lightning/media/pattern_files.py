@@ -26,6 +26,8 @@ class PatternFiles:
 
     Attributes:
         named: numbers of entries by the identity of the file or folder that they name.
+        count: how many entries there are. The number of an entry with this added stands for what it may mean as well,
+            should no image be named just so: `x[1].jpg` is a name before it is a pattern.
 
     Example:
         >>> files = PatternFiles([PatternEntry("garage/*", "garage/*")], bases=[os.getcwd()])
@@ -34,9 +36,11 @@ class PatternFiles:
     """
 
     def __init__(self, entries: Sequence[PatternEntry], bases: Sequence[str]) -> None:
+        self.count = len(entries)
         self.named: dict[Identity, set[int]] = {}
         self._texts: list[tuple[bool, str, bool, int]] = []  # glob or name; text; rooted; number
-        self._insides: dict[str, _Inside] = {}
+        self._insides: dict[tuple[str, bool], _Inside] = {}
+        self._globbed: dict[str, list[str]] = {}
         for number, entry in enumerate(entries):
             folders = list(dict.fromkeys([*([entry.folder] if entry.folder else []), *bases]))
             self._add(entry, folders, number)
@@ -64,15 +68,16 @@ class PatternFiles:
                     self._add_file(path, number)
                 if all(identity(os.path.normpath(path)) == identity(path) for path in there):  # no `..` behind a link
                     self._add_name(reading, bases, number)
-                if "*" in reading or "?" in reading:  # hardly ever in a name: in doubt, the pattern is meant as well
+                if is_pattern(reading):
                     self._add_glob(reading, bases, number)
                 return
-        if entry.whole != entry.text:  # `x #1.jpg` may be an image somewhere in the data set
-            self._add_name(entry.whole.strip(), bases, number)
-        for reading in spellings(entry.text):
+        for reading in {entry.whole, entry.whole.strip()}:
             self._add_name(reading, bases, number)
+        for reading in spellings(entry.text):
+            also = number if is_pattern(reading) else number + self.count
+            self._add_name(reading, bases, also)
             if has_magic(reading):
-                self._add_glob(reading, bases, number)
+                self._add_glob(reading, bases, also)
 
     # ---- what exists ------------------------------------------------------------------------------------------------
 
@@ -80,8 +85,8 @@ class PatternFiles:
         """Add a file or folder that exists; for a folder, also what links in it lead to."""
         self._texts += [(False, canonical(name), True, number) for name in hops(path)]
         self._identify(identity(path), number)
-        if os.path.isdir(path):
-            inside = self._inside(path)
+        if os.path.isdir(path) and os.path.dirname(real := os.path.realpath(path)) != real:  # below / is everything
+            inside = self._inside(real)
             for found in [*inside.links.values(), *inside.files]:
                 self._identify(found, number)
 
@@ -89,11 +94,11 @@ class PatternFiles:
         if found is not None:
             self.named.setdefault(found, set()).add(number)
 
-    def _inside(self, folder: str) -> _Inside:
+    def _inside(self, folder: str, deep: bool = True) -> _Inside:
         real = os.path.realpath(folder)
-        if real not in self._insides:
-            self._insides[real] = _Inside(real)
-        return self._insides[real]
+        if (real, deep) not in self._insides:
+            self._insides[real, deep] = _Inside(real, deep)
+        return self._insides[real, deep]
 
     # ---- texts ------------------------------------------------------------------------------------------------------
 
@@ -116,6 +121,8 @@ class PatternFiles:
             self._add_globs(canonical(text), rooted, number)
         for base in [""] if rooted else bases:
             folder, rest = _beginning(base, os.path.abspath(pattern) if rooted else pattern)
+            if not folder:
+                self._add_links_in_fitting_folders(base, pattern, number)
             if not folder or not rest:
                 continue
             for name in hops(folder):
@@ -127,9 +134,18 @@ class PatternFiles:
         for each in dict.fromkeys((text, text.replace("[[]", "[").replace("[", "[[]"))):
             self._texts.append((True, each, rooted, number))
 
-    def _add_links(self, folder: str, rest: str, number: int) -> None:
+    def _add_links_in_fitting_folders(self, base: str, pattern: str, number: int) -> None:
+        """Add what links lead to that a relative glob fits which begins with a wildcard, such as `gar*/*.jpg`."""
+        folder, name = os.path.split(os.path.normpath(pattern))
+        wanted = os.path.join(glob.escape(base), folder)
+        if base and folder and wanted not in self._globbed:
+            self._globbed[wanted] = [found for found in glob.glob(wanted) if os.path.isdir(found)]
+        for found in self._globbed.get(wanted, ()):
+            self._add_links(found, name, number, deep=False)
+
+    def _add_links(self, folder: str, rest: str, number: int, deep: bool = True) -> None:
         """Add what the links that fit a glob lead to."""
-        links = self._inside(folder).links
+        links = self._inside(folder, deep).links
         regex = glob_regex(canonical(rest), rooted=True) if links else None
         for path, found in links.items():
             if regex is not None and regex.fullmatch(path):
@@ -137,18 +153,20 @@ class PatternFiles:
 
 
 class _Inside:
-    """What lies in a folder and below it: `links`, by path from there, to what they lead to; and the `files`."""
+    """What lies in a folder, and if `deep` below it: `links`, by path from there, to what they lead to; the `files`."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, deep: bool) -> None:
         self.links: dict[str, Identity | None] = {}
         self.files: set[Identity] = set()
         waiting, seen = [folder], set[Identity | None]()
+        device = (identity(folder) or (0, 0))[0]
         while waiting and len(self.files) < MOST_INSIDE:
             here = waiting.pop()
             mine = identity(here)
-            if mine is not None and mine not in seen:
+            if mine is not None and mine not in seen and mine[0] == device:  # not into what is mounted there
                 seen.add(mine)
-                waiting += self._look(here, folder, mine[0])
+                deeper = self._look(here, folder, mine[0])
+                waiting += deeper if deep else []
         if waiting:
             warn_user(f"{shown(folder)} has too much in it to look for links: what they lead to is not taken for named")
 
@@ -167,6 +185,16 @@ class _Inside:
         except OSError:  # a folder that may not be listed: images in it are known by its own name
             return folders
         return folders
+
+
+def is_pattern(text: str) -> bool:
+    """True if a text is a pattern even where a file is named so: names hardly ever have a `*` or `?` in them.
+
+    Example:
+        >>> is_pattern("garage/*"), is_pattern("x[1].jpg")
+        (True, False)
+    """
+    return "*" in text or "?" in text
 
 
 def _is_rooted(name: str) -> bool:
