@@ -1,4 +1,4 @@
-"""A whole run with private images of odd names, and W&B offline: W&B's folder has neither their pixels nor their names."""
+"""A whole run with private images of odd names: W&B's folder has neither their pixels nor their names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from helpers import REPO, draw_squares, small
+from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
 from aigp_lightning.media.ledger import Lines, read_ledger
@@ -59,11 +61,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+class Vanish(Callback):
+    """Takes a private image away while training, so that the terminal tells of it, which W&B records."""
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self.image = Path(trainer.datamodule.spec.root) / "images" / SECRET[0]
+        self.image.rename(self.image.with_suffix(".away"))
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self.image.with_suffix(".away").rename(self.image)
+
+
 @pytest.fixture(scope="module")
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("out")
     words = [*CONFIGS, *small(root / "data.yaml", out), "--run.name", "a", "--trainer.max_epochs", 1]
     words += ["--media.private", root / "list.txt", "--close_mosaic.epochs", 0, "--wandb.console", "true"]
+    words += ["--trainer.callbacks+", json.dumps({"class_path": f"{__name__}.Vanish"})]
     assert run_cli("fit", *words) == 0
     yield out / "detect" / "a"
     import wandb
@@ -95,6 +109,9 @@ def test_no_name_is_in_wandb_s_folder(run: Path) -> None:
         assert MARK not in path.name
         assert "list.txt" not in path.read_bytes().decode("latin-1")
     (folder,) = run.glob("wandb/offline-run-*")
+    console = (folder / "files" / "output.log").read_text()
+    assert "warning: a private image cannot be read (lost_files.txt names it). It was there at the start." in console
+    assert MARK in (run / "lost_files.txt").read_text()
     rows = read_wandb_run(folder).history
     assert any("val_batch0_pred" in row for row in rows)
     assert MARK not in json.dumps([str(row) for row in rows])
