@@ -14,9 +14,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
-from aigp_lightning.cli.image_options import check_image_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_trained
+from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
 from aigp_lightning.cli.report import print_report, report_stop, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.data.datamodule import YoloDataModule

@@ -72,9 +72,9 @@ def read_entries(patterns: str | Sequence[str] | None, option: str) -> list[Patt
     given = [patterns] if isinstance(patterns, str) else [os.fspath(each) for each in patterns or ()]
     entries: list[PatternEntry] = []
     for entry in given:
-        if not entry.strip():
-            raise ConfigError(f"{option} has an empty entry, which names nothing. For no images at all write null.")
         path = next((path for path in spellings(entry) if os.path.exists(path)), "")
+        if not entry.strip() and not path:
+            raise ConfigError(f"{option} has an empty entry, which names nothing. For no images at all write null.")
         if entry.strip().lower().endswith(LIST_SUFFIXES) and not os.path.isdir(path):
             entries += _read_list(path or entry, option)
         elif entry.startswith("[") and entry.endswith("]") and not path:

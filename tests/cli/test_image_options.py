@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aigp_lightning.cli.image_options import check_image_options
+from aigp_lightning.cli.preflight import check_image_options
 from aigp_lightning.errors import ConfigError
 
 
