@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger import Line
@@ -60,10 +62,12 @@ def find_image(lines: Sequence[Line], image: str) -> Appearances:
         The lines of those pictures; none if there is no such image.
 
     Raises:
-        DataError: the paths of several images end so.
+        DataError: the paths of several images end so, or it is a folder.
     """
     sources = {source for line in lines for source in line.sources}
     matches, how = _match(sources, image)
+    if not matches and os.path.isdir(image):
+        raise DataError(f"--image {image}: it is a folder; give the path of an image.")
     if len(matches) > 1 and how == "by name":
         shown = ", ".join(sorted(matches)[:SHOWN]) + (" …" if len(matches) > SHOWN else "")
         raise DataError(f"--image {image}: {len(matches)} images are named so: {shown}. Give more of the path.")
@@ -72,17 +76,41 @@ def find_image(lines: Sequence[Line], image: str) -> Appearances:
 
 
 def _match(sources: Collection[str], image: str) -> tuple[set[str], str]:
-    if image in sources:
-        exact = {image}
-        return exact | _same_file(sources, image), "by the path in the ledger"
-    if same := _same_file(sources, image):
+    same = _same_file(sources, image)
+    if exact := {source for source in sources if source == image or _text(source) == _text(image)}:
+        return exact | same, "by the path in the ledger"
+    if same:
         return same, "by the file that the path leads to"
-    tail = Path(os.path.normcase(image)).parts
-    ends = {source for source in sources if Path(os.path.normcase(source)).parts[-len(tail) :] == tail}
+    if not (tail := _text(image).split("/")) or tail[0] in ("", ".", ".."):
+        return set(), ""
+    ends = {source for source in sources if _text(source).split("/")[-len(tail) :] == tail}
     return ends, "by name" if ends else ""
 
 
 def _same_file(sources: Collection[str], image: str) -> set[str]:
-    """Return the sources that are the same file as an image, links followed."""
-    wanted = os.path.normcase(os.path.realpath(image))
-    return {source for source in sources if os.path.normcase(os.path.realpath(source)) == wanted}
+    """Return the sources that are the same file as an image: links followed, by another link to it, in another case."""
+    path = os.path.expanduser(_without_scheme(image)) if not os.path.exists(image) else image
+    wanted, number = _text(os.path.realpath(path)), _identity(path)
+    return {
+        source
+        for source in sources
+        if _text(os.path.realpath(source)) == wanted or (number is not None and _identity(source) == number)
+    }
+
+
+def _text(path: str) -> str:
+    """Return a path as text to compare: without detours, composed Unicode, in one case where case does not count."""
+    plain = os.path.normcase(os.path.normpath(_without_scheme(path))).replace(os.sep, "/")
+    return unicodedata.normalize("NFC", re.sub("^/+", "/", plain))
+
+
+def _without_scheme(path: str) -> str:
+    return unquote(path[len("file://") :]) if path.startswith("file:///") else path
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from aigp_lightning.callbacks.media_base import MediaBase
 from aigp_lightning.callbacks.results import read_rows
 from aigp_lightning.errors import tell_user
+from aigp_lightning.media.data_facts import hide_names
 from aigp_lightning.media.module_facts import class_names, closing_kinds, metrics_of
 from aigp_lightning.media.plots.skeleton import edges_of
 from aigp_lightning.media.render_jobs import label_jobs, results_job, train_job
@@ -45,6 +46,7 @@ class Media(MediaBase, Callback):
         self._epoch, self._drawn, self._before = self._before, -1, -1
         self._due_by, self._closed = 0, False
         self.val.reset()
+        hide_names(trainer.datamodule, self.private)  # type: ignore[attr-defined]
         if trainer.is_global_zero:
             self.start(trainer, pl_module)
         self.wants = trainer.strategy.broadcast(self.wants)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
+from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.pipeline import start_pipeline
@@ -109,7 +110,7 @@ class MediaBase:
         """
         self._checked = True
         if self.val.select == "files" and isinstance(datamodule, HasPictures):
-            self.val.open(datamodule.pictures("val"))
+            self.val.open(datamodule.pictures("val"), image_root(datamodule))
             self.val.reset()
         routing = routing or Routing(self.routes, sinks_of(loggers))
         mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"

@@ -1,7 +1,11 @@
-"""The datamodule: splits of a data set to loaders, on any number of processes."""
+"""The datamodule: splits of a data set to loaders, on any number of processes.
+
+Longer than 250 lines: Lightning asks one class for all loaders, and the callbacks ask it for the images behind them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from torch.utils.data import DataLoader
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.loaders import cores, make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.pictures import EvalPictures
@@ -88,6 +93,7 @@ class YoloDataModule(pl.LightningDataModule):
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
         self.failure: UserError | None = None
+        self.private: Container[object] = ()
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -140,6 +146,18 @@ class YoloDataModule(pl.LightningDataModule):
     def image_files(self, split: str = "train") -> list[str]:
         """Return the paths of a split's usable images, as they were found."""
         return [record.im_file for record in self.scan(split).records]
+
+    def root_folder(self) -> str:
+        """Return the folder from which the splits' relative paths start."""
+        return str(self.spec.root)
+
+    def listed_files(self) -> list[str]:
+        """Return the paths of the images of all splits, those that cannot be used too."""
+        return all_images(self.spec)
+
+    def hide_names(self, private: Container[object]) -> None:
+        """Print no names of these images: what is printed may leave by a logger's console."""
+        self.private = private
 
     def prepare_data(self) -> None:
         """Make the synthetic data set if it is missing, and scan the labels, once on every machine.
@@ -234,7 +252,8 @@ class YoloDataModule(pl.LightningDataModule):
         lost = batch.pop("lost", None)
         if lost:
             split, images = self._run.split, len(self.scan(self._run.split).records)
-            self.lost.setdefault(split, LostFiles(split, images, self.lost_limit, self._run.folder)).add(lost)
+            known = LostFiles(split, images, self.lost_limit, self._run.folder, self.private)
+            self.lost.setdefault(split, known).add(lost)
         return batch
 
     def _eval(self, split: str, rank: int, world_size: int) -> EvalSet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,24 @@ def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
             f"{spec.file}: the '{split}' split has no images; looked in {looked} for {' '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return sorted(found), problems
+
+
+def all_images(spec: DataSpec) -> list[str]:
+    """Find the images of all splits, as `list_images` does; a split that cannot be listed has none.
+
+    Args:
+        spec: data set.
+
+    Example:
+        >>> from aigp_lightning.data.data_yaml import DataSpec
+        >>> all_images(DataSpec(Path("/none/data.yaml"), Path("/none"), {0: "gate"}, {"train": ("/none/images",)}))
+        []
+    """
+    found: list[str] = []
+    for split in spec.splits:
+        with suppress(DataError):
+            found += list_images(spec, split)
+    return found
 
 
 def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ class LostFiles:
         images: number of its images.
         limit: share of them that may be lost; at least one may, unless it is 0.
         folder: the run folder, which gets a `lost_files.txt`.
+        private: images that only this list names: what is printed may leave by a logger's console.
 
     Example:
         >>> import tempfile
@@ -49,8 +51,10 @@ class LostFiles:
         2
     """
 
-    def __init__(self, split: str, images: int, limit: float, folder: Path) -> None:
-        self.split, self.images, self.folder = split, images, folder
+    def __init__(
+        self, split: str, images: int, limit: float, folder: Path, private: Container[object] = ()
+    ) -> None:  # fmt: skip
+        self.split, self.images, self.folder, self.private = split, images, folder, private
         self.limit = limit
         self.allowed = max(1, int(limit * images)) if limit > 0 else 0
         self.files: dict[str, str] = {}
@@ -69,21 +73,27 @@ class LostFiles:
             return
         self.files |= new
         self._list(new)
-        for number, why in enumerate(new.values(), len(self.files) - len(new) + 1):
+        for number, file in enumerate(new, len(self.files) - len(new) + 1):
             if number <= WARNED:
                 where = f"; {self.folder / LIST} has all" if number == WARNED else ""
                 warn_user(
-                    f"{printable(why)}. It was there at the start. Set aside, {CONSEQUENCE[self.split]} "
+                    f"{self._told(file)}. It was there at the start. Set aside, {CONSEQUENCE[self.split]} "
                     f"({number} of {self.images} {self.split} images so far{where}).",
                     everywhere=True,
                 )
         if len(self.files) > self.allowed:
             raise RunError(
                 f"{len(self.files)} of {self.images} {self.split} images cannot be read any more, the last: "
-                f"{printable(next(reversed(self.files.values())))}. That is more than --data.lost_limit {self.limit:g} "
+                f"{self._told(next(reversed(self.files)))}. That is more than --data.lost_limit {self.limit:g} "
                 f"allows ({self.allowed}). Is the disk with the data still there? {self.folder / LIST} names them; "
                 "what was trained so far is in --ckpt_path last."
             )
+
+    def _told(self, file: str) -> str:
+        """Say why an image is lost; of a private one not which."""
+        if file in self.private:
+            return f"a private image cannot be read ({LIST} names it)"
+        return printable(self.files[file])
 
     def _list(self, new: dict[str, str]) -> None:
         """Append to the list in the run folder; a list that cannot be written is a warning."""

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.media.data_facts import image_files_of_all_splits, image_root
+from aigp_lightning.media.pattern_entries import shown
 from aigp_lightning.types import HasImageFiles
 
 if TYPE_CHECKING:
     from aigp_lightning.media.image_patterns import ImagePatterns
     from aigp_lightning.media.routing import Routing
     from aigp_lightning.media.val_selection import Select
+
+MOST_NAMED = 5
+"""Entries that an error names; the others are counted."""
 
 
 def check_numbers(train: int, val: int, every: int, images: int, conf: float, max_mb: float | None) -> None:
@@ -74,7 +79,8 @@ def check_private_images(
         say: called with the counts.
 
     Raises:
-        ConfigError: the patterns fit no image, or a picture of a private image would leave and that is refused.
+        ConfigError: an entry fits no image and pictures of images would leave, or one of a private image would and that
+            is refused.
 
     Example:
         >>> from aigp_lightning.media.image_patterns import ImagePatterns
@@ -86,29 +92,41 @@ def check_private_images(
         >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3), refuse=True, say=print)
         media.private: 1 of 2 training and 1 of 2 validation images are private
     """
+    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1]}
+    leaving = [kind for kind, some in drawn.items() if some and routing.remote_recipients(kind)]
+    if private and leaving and not isinstance(data, HasImageFiles):
+        warn_user("media.private: the data cannot list its images (image_files), so what fits none cannot be told")
     if not private or not isinstance(data, HasImageFiles):
         return
     train, val = data.image_files("train"), data.image_files("val")
+    private.survey([*train, *val], image_root(data))
     secret = [sum(image in private for image in images) for images in (train, val)]
     say(
         f"media.private: {secret[0]} of {len(train)} training and {secret[1]} of {len(val)} validation images are "
         "private"
     )
-    if not any(secret):
-        raise ConfigError(
-            f"media.private fits no image of this data set, such as {(train + val)[0]}. Before anything leaves "
-            "unmasked: check the spelling, or set media.private to null for data without private images."
-        )
-    if unused := private.unused():
-        warn_user(f"media.private: no image of this data set fits {', '.join(unused)}")
-    shown = {
-        "train_batch": secret[0] and mosaics[0],
-        "val_labels": secret[1] and mosaics[1],
-        "val_pred": secret[1] and mosaics[1],
-    }
-    leaving = [kind for kind, some in shown.items() if some and routing.remote_recipients(kind)]
-    if refuse and leaving:
-        raise ConfigError(_refusal(leaving))
+    # An entry may well name images of the test split, or such as cannot be used: they are in no picture.
+    if private.unused() and (unused := private.unused(image_files_of_all_splits(data))):
+        _tell_unused(unused, any(secret), (train + val)[0] if train or val else "(none)", leaving)
+    shown_kinds = {"train_batch": secret[0], "val_labels": secret[1], "val_pred": secret[1]}
+    if refuse and (shows := [kind for kind in leaving if shown_kinds[kind]]):
+        raise ConfigError(_refusal(shows))
+
+
+def _tell_unused(unused: list[str], others_fit: bool, example: str, leaving: list[str]) -> None:
+    """Warn of entries that fit nothing; where pictures of images leave, that is an error."""
+    names = ", ".join(unused[:MOST_NAMED]) + (f" and {more} more" if (more := len(unused) - MOST_NAMED) > 0 else "")
+    if others_fit:
+        told = f"media.private: no image of this data set fits {names}; its images are named like {shown(example)}"
+    else:
+        told = f"media.private fits no image of this data set, such as {shown(example)}: {names}"
+    if not leaving:
+        warn_user(told)
+        return
+    raise ConfigError(
+        f"{told}. Before anything leaves unmasked in {', '.join(leaving)}: mend or remove what fits nothing under "
+        "--media.private, or set it to null for data without private images."
+    )
 
 
 def _refusal(leaving: list[str]) -> str:

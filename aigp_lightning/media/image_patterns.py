@@ -5,26 +5,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from fnmatch import translate
-from pathlib import Path
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.media.image_paths import Identity, ImagePaths, canonical, identity
+from aigp_lightning.media.pattern_entries import read_entries
+from aigp_lightning.media.pattern_files import PatternFiles
 
-LIST_SUFFIXES = (".txt", ".lst")
+FRAME = re.compile(r"(.+)#\d+", re.DOTALL)
+"""A frame of a video, as `predict` names it."""
 
 
 class ImagePatterns:
-    """Patterns that are held against the paths of images.
+    """Patterns that are held against the paths of images. When in doubt, an image is meant.
+
+    A name of something that exists means that file or folder, by whatever name the image comes: by a link, with
+    detours, in another case where the file system ignores it. A folder means all in it. Besides, a name that is not
+    absolute fits anywhere in a path: `garage/*` fits `/data/garage/a.jpg`. It starts from the list file's folder, the
+    working directory and the data set's folder, too.
 
     Args:
-        patterns: globs (`*` crosses folders), paths of images or folders, or list files (`.txt`) with one of these a
-            line; `#` begins a comment. A pattern that is not absolute fits anywhere in a path: `garage/*` fits
-            `/data/garage/a.jpg`. It is held against the path as the data set names it and against the file behind
-            symbolic links. A folder means all in it. When in doubt, an image is meant.
+        patterns: globs (`*` crosses folders, `**/` is zero or more of them), paths of images or folders, or list files
+            (`.txt`, `.lst`) with one of these a line; `#` at the start of a line or after a blank begins a comment.
         option: the option's name, for messages.
 
     Raises:
-        ConfigError: a list file cannot be read, or what was meant as a list is none.
+        ConfigError: an entry is empty, a list file cannot be read, or what was meant as a list is none.
 
     Example:
         >>> private = ImagePatterns(["garage/*", "secret.jpg"], "--media.private")
@@ -33,57 +37,82 @@ class ImagePatterns:
     """
 
     def __init__(self, patterns: str | Sequence[str] | None, option: str) -> None:
-        given = [patterns] if isinstance(patterns, str) else list(patterns or ())
-        for entry in given:
-            if entry.startswith("[") and entry.endswith("]"):
-                raise ConfigError(f'{option} {entry} was not read as a list. Quote its items: \'["a/*", "b.jpg"]\'.')
-        self.patterns = [pattern for entry in given for pattern in _expand(entry, option)]
-        self._tests = [(pattern, _compiled(pattern)) for pattern in self.patterns]
+        self.entries, self.folder = read_entries(patterns, option), os.getcwd()
+        self.patterns = [entry.text for entry in self.entries if entry.text]
+        self._root: str | None = None
+        self._files: PatternFiles | None = None
+        self._paths = ImagePaths()
         self._known: dict[str, bool] = {}
-        self._used: set[str] = set()
+        self._used: set[int] = set()
+        self._exact: set[int] = set()
+        self._shared: set[Identity] = set()
 
     def __bool__(self) -> bool:
-        return bool(self.patterns)
+        return bool(self.entries)
 
     def __contains__(self, image: object) -> bool:
         """True if an image, by its path, is one of them."""
         path = str(image)
         if path not in self._known:
-            forms = {_posix(os.path.abspath(path)), _posix(os.path.realpath(path))}
-            hits = [name for name, test in self._tests if any(test.match(form) for form in forms)]
-            self._used.update(hits)
-            self._known[path] = bool(hits)
+            self._known[path] = self._decide(path, self._hits(path))
         return self._known[path]
 
     def any(self, images: Iterable[str]) -> bool:
         """True if one of these images is one of them."""
         return any(image in self for image in images)
 
-    def unused(self) -> list[str]:
-        """List the patterns that fitted none of the images asked about so far: perhaps a typing error."""
-        return [pattern for pattern in self.patterns if pattern not in self._used]
+    def survey(self, images: Iterable[str], root: str | None = None) -> None:
+        """Look at all images of a data set at once.
 
+        A file that one of its names makes one of them is one by every name; an entry that is an image's name is not
+        read as a pattern.
 
-def _expand(entry: str, option: str) -> list[str]:
-    if not entry.lower().endswith(LIST_SUFFIXES):
-        return [entry]
-    try:
-        lines = Path(entry).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
-        raise ConfigError(f"{option} {entry}: the list cannot be read: {reason}.") from error
-    return [stripped for line in lines if (stripped := line.split("#")[0].strip())]
+        Args:
+            images: their paths.
+            root: the data set's folder, from which relative names start too; None leaves it as it is.
+        """
+        self._root = root or self._root
+        self._files, self._paths = None, ImagePaths()
+        self._known, self._used, self._exact, self._shared = {}, set(), set(), set()
+        if self:
+            hits = {image: self._hits(image) for image in images}
+            self._exact = {number for each in hits.values() for number in each if number < len(self.entries)}
+            ours = [image for image, each in hits.items() if self._decide(image, each)]
+            self._shared = {found for image in ours if (found := identity(image)) is not None}
+            self._known = {image: self._decide(image, each) for image, each in hits.items()}
 
+    def _decide(self, path: str, hits: set[int]) -> bool:
+        """Return whether an image is meant, and note by which entries."""
+        count = len(self.entries)
+        meant = {number % count for number in hits if number < count or number - count not in self._exact}
+        self._used |= meant
+        return bool(meant) or (bool(self._shared) and identity(path) in self._shared)
 
-def _posix(path: str) -> str:
-    return os.path.normcase(path).replace("\\", "/")
+    def unused(self, others: Iterable[str] = ()) -> list[str]:
+        """List the entries that fitted none of the images asked about so far: perhaps typing errors.
 
+        Args:
+            others: further images that an entry may fit.
+        """
+        left = {number for number, entry in enumerate(self.entries) if entry.text} - self._used
+        for image in others:
+            if not left:
+                break
+            left -= {number % len(self.entries) for number in self._hits(image)}
+        return [self.entries[number].named for number in sorted(left)]
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern; it matches a path that fits it or lies below what fits."""
-    rooted = os.path.isabs(pattern)
-    text = _posix(os.path.normpath(pattern) if rooted else pattern.removeprefix("./")).rstrip("/")
-    tail = translate(text)
-    below = translate(text + "/*")
-    anywhere = "" if rooted else "(?:.*/)?"
-    return re.compile(f"{anywhere}(?:{tail}|{below})")
+    def _hits(self, path: str) -> set[int]:
+        """Return the numbers of the entries that an image fits, as `PatternFiles` has them."""
+        if self._files is None:
+            self._files = PatternFiles(self.entries, [self.folder, *([self._root] if self._root else [])])
+        files, names = self._files, self._paths.names(path)
+        if (frame := FRAME.fullmatch(path)) and not os.path.exists(path):
+            names += self._paths.names(frame[1])
+        texts = {canonical(name) for name in names}
+        hits: set[int] = set().union(*(files.index.fitting(text) for text in texts))
+        if self._paths.caseless(path):
+            hits |= set().union(*(files.caseless_index.fitting(text.casefold()) for text in texts))
+        if files.named:
+            mine = identity(names[-1])
+            hits = hits.union(*(files.named.get(found, ()) for found in {mine, *self._paths.above(names)} if found))
+        return hits

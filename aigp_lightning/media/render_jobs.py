@@ -143,7 +143,7 @@ def val_jobs(
 
     sources = tuple((file,) for file in files)
     return [
-        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key="\n".join(files)),
+        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key="\0".join(files)),
         RenderJob("val_pred", f"val_batch{mosaic}_pred.jpg", predictions, sources, mosaic),
     ]
 

@@ -70,7 +70,7 @@ class Renderer:
         try:
             data = self._encoded(job, hidden)
         except Exception as error:
-            reason = f"private image, and masking it failed: {first_line(error)}"
+            reason = f"private image, and masking it failed: {self._reason(error, job)}"
             return replace(local, masked=replace(local, reason=reason))
         return replace(local, masked=RenderedImage(job, self.folder / MASKED / job.name, data, hidden))
 
@@ -78,7 +78,18 @@ class Renderer:
         try:
             return self.render(job)
         except Exception as error:
-            return RenderedImage(job, self.folder / job.name, b"", reason=first_line(error))
+            return RenderedImage(job, self.folder / job.name, b"", reason=self._reason(error, job))
+
+    def _reason(self, error: Exception, job: RenderJob) -> str:
+        """Say why something failed; of pictures with private images, which an error may name, only the kind of error.
+
+        The reason is printed, and a logger may record the terminal.
+        """
+        try:
+            tells = not job.private_cells(self.private)
+        except Exception:  # which of them are private is what failed
+            tells = False
+        return first_line(error) if tells else f"{type(error).__name__}, which may name a private image"
 
     def _is_due(self, job: RenderJob, epoch: int, ledger: Ledger) -> bool:
         """True if somebody is to get the picture who, before the run was resumed, did not."""

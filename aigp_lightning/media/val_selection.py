@@ -1,4 +1,7 @@
-"""Selects the validation images that are shown, and keeps what the model found in them."""
+"""Selects the validation images that are shown, and keeps what the model found in them.
+
+Longer than 250 lines: selecting, collecting and listing share the same few dictionaries.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ import numpy as np
 
 from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
 from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.pattern_entries import shown
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.render_jobs import val_jobs
 from aigp_lightning.types import Detector, HasPictures, Prediction
@@ -86,11 +91,12 @@ class ValImageSelection:
 
     # ---- selecting --------------------------------------------------------------------------------------------------
 
-    def open(self, pictures: SplitImages) -> None:
+    def open(self, pictures: SplitImages, root: str | None = None) -> None:
         """Select from a split's images, unless that depends on what the model finds.
 
         Args:
             pictures: the split's images.
+            root: the data set's folder, from which relative names of images start.
 
         Raises:
             ConfigError: the named files are not in the validation split.
@@ -99,12 +105,7 @@ class ValImageSelection:
         self._places = {file: place for place, file in enumerate(pictures.files)}
         files, most = list(self._places), self.mosaics * self.per_mosaic
         if self.select == "files":
-            files = [file for file in files if file in self.patterns]
-            if not files:
-                raise ConfigError(
-                    f"--media.val_files {' '.join(self.patterns.patterns)} fits no image of the validation split, "
-                    f"such as {pictures.files[0] if pictures.files else '(it is empty)'}."
-                )
+            files = self._named(files, root)
         if self.select == "spread" and most < len(files):
             files = [files[place] for place in np.linspace(0, len(files) - 1, most).round().astype(int)]
         there = math.ceil(len(files) / self.per_mosaic)
@@ -116,6 +117,13 @@ class ValImageSelection:
             self.shown = files[:most]
         elif self.shown is not None:  # selected before this run was resumed
             self.shown = [file for file in self.shown if file in self._places]
+
+    def _named(self, files: list[str], root: str | None) -> list[str]:
+        self.patterns.survey(files, root)
+        if named := [file for file in files if file in self.patterns]:
+            return named
+        asked, example = shown(" ".join(self.patterns.patterns)), shown(files[0]) if files else "(it is empty)"
+        raise ConfigError(f"--media.val_files {asked} fits no image of the validation split, such as {example}.")
 
     def reset(self) -> None:
         """Prepare for a run, whose images may be others than an earlier one's; a checkpoint's selection stays."""
@@ -149,7 +157,7 @@ class ValImageSelection:
         if self.select.startswith("worst") and not isinstance(module, Detector):
             return "the module has no `match`, which says for val_select=worst what is right"
         if self._pictures is None:
-            self.open(data.pictures("val", batches))
+            self.open(data.pictures("val", batches), image_root(data))
         self.found, self.scores = {}, {}
         return ""
 

@@ -386,12 +386,15 @@ def test_refusing_to_start(train: Callable[..., Path], capfd: pytest.CaptureFixt
 def test_patterns_that_fit_nothing(
     train: Callable[..., Path], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One of several is told of; if all are wrong, nothing leaves before somebody looked."""
-    train("--media.private", "garage/*", epochs=1, status=2)
-    assert "media.private fits no image of this data set, such as " in capfd.readouterr().err
+    """Where pictures would leave, nothing does before somebody looked; elsewhere a warning will do."""
     words = ("--media.private", '["garage/*", "val/004.png"]', "--trainer.limit_train_batches", 1)
-    train(*words, epochs=1)
+    train(*TENSORBOARD_AND_WANDB, *words, epochs=1, status=2)
+    assert "error: media.private: no image of this data set fits garage/*" in capfd.readouterr().err
+    train(*TENSORBOARD_AND_WANDB, "--media.private", "garage/*", epochs=1, status=2)
+    assert "media.private fits no image of this data set, such as " in capfd.readouterr().err
+    run = train(*words, epochs=1)
     assert "warning: media.private: no image of this data set fits garage/*" in caplog.text
+    assert not (run / "wandb").exists()
 
 
 def test_curves_are_of_the_best_epoch(train: Callable[..., Path]) -> None:

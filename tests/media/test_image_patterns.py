@@ -47,16 +47,19 @@ def test_list_file(tmp_path: Path) -> None:
 
 
 def test_links_do_not_hide_an_image(tmp_path: Path) -> None:
-    """A link with a harmless name to a private image is private, and so is a private link to a harmless one."""
+    """A link with a harmless name to a private image is private; what a link in a private folder leads to is too."""
     (tmp_path / "garage").mkdir()
     (tmp_path / "garage" / "a.jpg").write_bytes(b"")
     (tmp_path / "plain.jpg").symlink_to(tmp_path / "garage" / "a.jpg")
-    (tmp_path / "b.jpg").write_bytes(b"")
+    for name in "bc":
+        (tmp_path / f"{name}.jpg").write_bytes(b"")
     (tmp_path / "garage" / "b.jpg").symlink_to(tmp_path / "b.jpg")
-    patterns = ImagePatterns("garage", "--media.private")
-    assert str(tmp_path / "plain.jpg") in patterns
-    assert str(tmp_path / "garage" / "b.jpg") in patterns
-    assert str(tmp_path / "b.jpg") not in patterns
+    for entry in ("garage", "garage/*", "gar*/*.jpg", str(tmp_path / "garage" / "?.jpg")):
+        patterns = ImagePatterns(entry, "--media.private")
+        assert str(tmp_path / "plain.jpg") in patterns
+        assert str(tmp_path / "garage" / "b.jpg") in patterns
+        assert str(tmp_path / "b.jpg") in patterns
+        assert str(tmp_path / "c.jpg") not in patterns
 
 
 def test_relative_paths_of_images(tmp_path: Path) -> None:

@@ -110,3 +110,16 @@ def test_without_its_masked_file_a_picture_is_withheld(delivery: Delivery, tmp_p
     assert (written.outcome, withheld.outcome) == ("written", "withheld")
     assert withheld.reason.startswith("private image, and masking it failed: ")
     assert (delivery.status.drawn, delivery.status.withheld, delivery.status.sent) == (1, 1, 0)
+
+
+def test_an_error_that_names_a_private_image_is_not_repeated(tmp_path: Path) -> None:
+    """It is printed, and a logger may record the terminal."""
+
+    def fails(masked: frozenset[int]) -> NDArray[np.uint8]:
+        raise OSError("cannot read secret.jpg")
+
+    ledger = Ledger(tmp_path / "media.jsonl")
+    pictures = [RenderJob("train_batch", "train_batch0.png", fails, ((name,),)) for name in ("secret.jpg", "b.jpg")]
+    secret, plain = renderer(tmp_path).render_group(RenderGroup(pictures, epoch=0, step=0), ledger)
+    assert secret.reason == "OSError, which may name a private image"
+    assert plain.reason == "cannot read secret.jpg"

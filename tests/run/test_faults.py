@@ -287,6 +287,21 @@ def test_too_many_lost_files(limit: float, allowed: int, tmp_path: Path) -> None
     assert (tmp_path / "lost_files.txt").read_text().splitlines()[-1] == "train x.png: gone"
 
 
+def test_a_private_image_that_is_lost_is_not_named_on_the_terminal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A logger may record the terminal; the list in the run folder has the name."""
+    caplog.set_level("INFO")
+    files = LostFiles("train", 40, 0.05, tmp_path, private={"secret.png"})
+    files.add([Lost("a.png", "a.png: gone"), Lost("secret.png", "secret.png: gone")])
+    with pytest.raises(RunError, match=r"the last: b\.png: gone"):
+        files.add([Lost("b.png", "b.png: gone")])
+    assert "a.png: gone" in caplog.text
+    assert "a private image cannot be read (lost_files.txt names it)" in caplog.text
+    assert "secret" not in caplog.text
+    assert "train secret.png: gone" in (tmp_path / "lost_files.txt").read_text()
+
+
 # ---- losses that are no number ---------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,153 @@
+"""Reads the names of images that a user gives: entries of an option, and lines of list files."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from aigp_lightning.errors import ConfigError
+
+LIST_SUFFIXES = (".txt", ".lst")
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
+"""Byte order marks with which a list may begin; the longer ones first."""
+LINE_END = re.compile(r"\r\n|\r|\n")
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class PatternEntry:
+    """One name, as it was written.
+
+    Attributes:
+        text: the name, without a comment; empty where the line is nothing but one.
+        whole: the line with what looks like a comment: `x #1.jpg` may be a file's name.
+        folder: of the list file; empty for an entry of the option itself.
+        where: list file and line, for messages; empty for an entry of the option itself.
+
+    Example:
+        >>> PatternEntry("x", "x #1.jpg", "/data", "/data/private.txt:3").named
+        'x (/data/private.txt:3)'
+    """
+
+    text: str
+    whole: str
+    folder: str = ""
+    where: str = ""
+
+    @property
+    def named(self) -> str:
+        """The name for messages, with the line it stands in; without characters that steer a terminal."""
+        return shown(f"{self.text} ({self.where})" if self.where else self.text)
+
+
+def shown(text: str) -> str:
+    r"""Return a name as a message may show it: control characters and broken Unicode are escaped.
+
+    Example:
+        >>> shown("two\nlines"), shown("höf")
+        ('two\\nlines', 'höf')
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def read_entries(patterns: str | Sequence[str] | None, option: str) -> list[PatternEntry]:
+    """Read an option's names; those of list files in place of the lists.
+
+    Args:
+        patterns: of the option.
+        option: its name, for messages.
+
+    Raises:
+        ConfigError: an entry is empty, a list cannot be read, or what was meant as a list is none.
+
+    Example:
+        >>> [entry.text for entry in read_entries(["garage/*", "a#b.jpg"], "--media.private")]
+        ['garage/*', 'a#b.jpg']
+    """
+    given = [patterns] if isinstance(patterns, str) else [os.fspath(each) for each in patterns or ()]
+    entries: list[PatternEntry] = []
+    for entry in given:
+        path = next((path for path in spellings(entry) if os.path.exists(path)), "")
+        if not entry.strip() and not path:
+            raise ConfigError(f"{option} has an empty entry, which names nothing. For no images at all write null.")
+        if entry.strip().lower().endswith(LIST_SUFFIXES) and not os.path.isdir(path):
+            entries += _read_list(path or entry, option)
+        elif entry.startswith("[") and entry.endswith("]") and not path:
+            raise ConfigError(
+                f'{option} {shown(entry)} was not read as a list. Quote its items: \'["a/*", "b.jpg"]\'. '
+                f"If it is the name of a file, write ./{shown(entry)}"
+            )
+        else:
+            entries.append(PatternEntry(entry, entry))
+    return entries
+
+
+def spellings(text: str) -> list[str]:
+    r"""List what a name may mean, the name as it is first: quoted, a `file://` URL, with `~` or variables, or Windows'.
+
+    Args:
+        text: as written.
+
+    Example:
+        >>> spellings(" 'garage/a.jpg'"), spellings("file:///data/a%20b.jpg")[1]
+        ([" 'garage/a.jpg'", "'garage/a.jpg'", 'garage/a.jpg'], '/data/a b.jpg')
+    """
+    found = [text, text.strip()]
+    bare = found[-1]
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
+        found.append(bare := bare[1:-1])
+    if bare.lower().startswith("file:"):
+        found.append(bare := _url_path(bare))
+    found += [os.path.expanduser(bare), os.path.expandvars(os.path.expanduser(bare))]
+    if os.sep == "/" and "\\" in bare:  # written on Windows
+        found.append(found[-1].replace("\\", "/"))
+    return [each for each in dict.fromkeys(found) if each]
+
+
+def _url_path(url: str) -> str:
+    try:
+        parts = urlsplit(url.replace("#", "%23").replace("?", "%3F"))
+    except ValueError:  # such as an unfinished IPv6 address
+        return url
+    host = "" if parts.netloc.lower() in ("", "localhost") else f"//{parts.netloc}"
+    path = host + unquote(parts.path, errors="surrogateescape")
+    return path[1:] if re.match("/[A-Za-z]:", path) and os.sep == "\\" else path
+
+
+def _read_list(path: str, option: str) -> Iterator[PatternEntry]:
+    """Read a list file: one name a line."""
+    text, folder, found = _list_text(path, option), os.path.dirname(os.path.abspath(path)), False
+    for number, line in enumerate(LINE_END.split(text), 1):
+        where = f"{path}:{number}"
+        if "\0" in line:
+            raise ConfigError(f"{option} {shown(where)}: a zero byte; this is no list of names, one on each line.")
+        if not line.strip():
+            continue
+        names = (line, line.strip())
+        there = any(os.path.exists(os.path.join(base, name)) for name in names for base in (folder, os.getcwd()))
+        if not there and any("\udc80" <= c <= "\udcff" for c in line):
+            raise ConfigError(f"{option} {shown(where)}: it is not UTF-8 text, and no file is named so.")
+        text = line.strip() if there else COMMENT.sub("", line).strip()
+        found = found or bool(text)
+        yield PatternEntry(text, line, folder, where)
+    if not found:
+        raise ConfigError(f"{option} {shown(path)}: the list is empty; write one name a line, or null for no images.")
+
+
+def _list_text(path: str, option: str) -> str:
+    """Decode a list: UTF-8, or what its byte order mark says; bytes that no text has are kept, as in file names."""
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise ConfigError(f"{option} {shown(path)}: the list cannot be read: it is not a file.")
+        with open(path, "rb") as file:
+            data = file.read()
+        mark, encoding = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", "utf-8"))
+        return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its mark says UTF-16, and it is not UTF-8 either"
+        raise ConfigError(f"{option} {shown(path)}: the list cannot be read: {reason}.") from error
