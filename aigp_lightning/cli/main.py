@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
     "export": ("aigp_lightning.cli.export", "a checkpoint as Ultralytics .pt, ONNX, TorchScript"),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
+    "keys": ("aigp_lightning.cli.keys", "make a pair of keys: fit --media.sign signs the ledger with it"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
     "ppo": (
