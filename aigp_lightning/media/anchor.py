@@ -13,6 +13,8 @@ Totals = dict[str, dict[str, dict[str, int]]]
 """Pictures and bytes, by destination and outcome."""
 HEAD, LINES = "ledger/head", "ledger/lines"
 """Names in a logger's summary."""
+LARGEST = (1 << 63) - 1
+"""Bytes that a sum stops at: no ledger that somebody wrote makes a checkpoint whose numbers cannot be read."""
 PICTURES, BYTES = "pictures", "bytes"
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -87,7 +89,7 @@ def add_to(totals: Totals, entry: Entry) -> None:
     """
     sums = totals.setdefault(entry.destination, {}).setdefault(entry.outcome, {PICTURES: 0, BYTES: 0})
     sums[PICTURES] += 1
-    sums[BYTES] += entry.bytes
+    sums[BYTES] = min(max(sums[BYTES] + entry.bytes, 0), LARGEST)
 
 
 def parse_anchor(content: object) -> Anchor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from audit_signed_run import EPOCHS, KEY, OTHER, Run, complete, keep, public_file, rewrite, sign_anew
 
 from aigp_lightning.audit.check import audit
+from aigp_lightning.audit.check_signatures import check_signatures
 from aigp_lightning.audit.findings import Audit
 from aigp_lightning.media.keys import fingerprint
 from aigp_lightning.media.ledger import LEDGER_FILE, Entry, Ledger, read_ledger
@@ -232,6 +234,26 @@ def test_a_configuration_that_signs_and_no_signatures(run: Path) -> None:
     assert audit(run).clean
     (run / "config.yaml").write_bytes(b"media: [sign: {")
     assert audit(run).clean
+
+
+def test_no_change_of_any_byte_goes_unnoticed(made: Path) -> None:
+    """Of the signatures or of the ledger; and none ends the audit."""
+    import random
+
+    dice = random.Random(5)
+    texts = {name: (made / name).read_bytes() for name in (LEDGER_FILE, SIGNATURE_FILE)}
+    for _ in range(150):
+        name = dice.choice(list(texts))
+        data = bytearray(texts[name])
+        for place in dice.sample(range(len(data)), dice.choice((1, 1, 3))):
+            data[place] = dice.choice([byte for byte in (10, 34, 48, 125, dice.randrange(256)) if byte != data[place]])
+        (made / name).write_bytes(data)
+        lines = read_ledger(made / LEDGER_FILE)
+        result = Audit(made, lines)
+        check_signatures(result, PUBLIC)
+        (made / name).write_bytes(texts[name])
+        assert result.findings or lines.problems, (name, bytes(data))
+        json.dumps(result.as_dict())
 
 
 # ---- runs that were killed and resumed -------------------------------------------------------------------------------

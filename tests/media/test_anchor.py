@@ -123,6 +123,24 @@ def test_totals_are_compared_both_ways() -> None:
     ]
 
 
+def test_a_ledger_that_somebody_wrote_makes_no_checkpoint_that_cannot_be_read(tmp_path: Path) -> None:
+    """PyTorch's reader of plain values knows no integers of a thousand digits."""
+    import torch
+
+    ledger = filled(tmp_path, 1)
+    for size in (10**1000, -(10**1000), 5):
+        ledger.add(replace(entry(1, "\ud800"), bytes=size))
+    ledger.close()
+    anchor = Ledger(tmp_path / LEDGER_FILE).anchor()
+    assert anchor == ledger.anchor()
+    assert anchor.totals == {
+        "file": {"written": {"pictures": 1, "bytes": 10}},
+        "\ud800": {"written": {"pictures": 3, "bytes": 5}},
+    }
+    torch.save({"ledger": anchor.as_dict()}, tmp_path / "x.ckpt")
+    assert parse_anchor(torch.load(tmp_path / "x.ckpt", weights_only=True)["ledger"]) == anchor
+
+
 # ---- signatures ------------------------------------------------------------------------------------------------------
 
 
