@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigp_lightning.audit.check_anchor import check_anchors
+from aigp_lightning.audit.check_anchor import check_checkpoints
 from aigp_lightning.audit.check_signatures import check_signatures
 from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
@@ -61,7 +61,7 @@ def audit(run: Path, key: Ed25519PublicKey | None = None) -> Audit:
     _check_files(result, lines)
     check_tensorboard(result, lines)
     check_wandb(result, lines)
-    check_anchors(result)
+    check_checkpoints(result)
     check_signatures(result, key)
     for name in sorted(name for name in result.tallies if name.startswith("other")):
         result.notes.append(f"What {name.partition(':')[2]} has can't be read back here; the numbers are the ledger's.")

@@ -21,19 +21,12 @@ DIGITS = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")
 SHOWN = 12
 
 
-def check_anchors(result: Audit) -> None:
-    """Compare the anchors in the run's checkpoints with its ledger, and say what knows it, W&B's summary included.
+def check_checkpoints(result: Audit) -> None:
+    """Compare the anchors in the run's checkpoints with its ledger, which goes on from there.
 
     Args:
-        result: the audit; differences and a remark are added.
+        result: the audit; differences are added.
     """
-    _check_checkpoints(result)
-    if result.anchors:
-        known = ", ".join(f"{place} (line {line})" for place, line in result.anchors.items())
-        result.notes.append(f"The ledger is as these know it, up to the line that they know: {known}.")
-
-
-def _check_checkpoints(result: Audit) -> None:
     for path in (LAST, BEST):
         if not (result.run / path).is_file():
             continue

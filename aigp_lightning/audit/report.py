@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import MEANING, Audit, Finding
+from aigp_lightning.media.anchor import anchor_of
+from aigp_lightning.media.ledger import Lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +33,11 @@ def print_audit(audit: Audit) -> None:
     for note in audit.notes:
         _print_line(console, f"note: {note}")
     _print_findings(console, audit)
+    if isinstance(audit.ledger, Lines):
+        _print_line(console, str(anchor_of(audit.ledger)))
+    if audit.anchors:
+        known = ", ".join(f"{place} (line {line})" for place, line in audit.anchors.items())
+        _print_line(console, f"it is as these know it, up to the line that they know: {known}")
 
 
 def print_appearances(found: Appearances, audit: Audit) -> None:

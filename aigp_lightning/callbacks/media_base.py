@@ -134,7 +134,7 @@ class MediaBase:
         Raises:
             ConfigError: it is another, or cannot be used.
         """
-        if self.sign:
+        if self.sign and first_process():
             check_same_key(folder, read_private_key(self.sign))
 
     def start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

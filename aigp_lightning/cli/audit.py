@@ -30,9 +30,7 @@ def main(verb: str, arguments: list[str]) -> int:
     from aigp_lightning.audit.check_anchor import check_expected, check_head
     from aigp_lightning.audit.images import find_image
     from aigp_lightning.audit.report import print_appearances, print_audit
-    from aigp_lightning.media.anchor import anchor_of
     from aigp_lightning.media.keys import read_public_key
-    from aigp_lightning.media.ledger import Lines
 
     key = None if options.key is None else read_public_key(options.key)
     result = audit(Path(options.run), key)
@@ -55,8 +53,6 @@ def main(verb: str, arguments: list[str]) -> int:
             print_appearances(found, result)
         else:
             print_audit(result)
-            if isinstance(result.ledger, Lines):
-                print(anchor_of(result.ledger))
         if options.json:
             text = json.dumps(content, indent=2, ensure_ascii=False)
             write_atomic(Path(options.json), text.encode("utf-8", errors="backslashreplace"))

@@ -156,8 +156,6 @@ class AigpCLI(LightningCLI):
         if first_process():
             self.read_data()
             media = self.callbacks.media
-            if media is not None:
-                media.check_signing(Path(self.trainer.default_root_dir))
             if media is not None and self.datamodule.failure is None:  # else `setup` tells all processes
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
