@@ -152,8 +152,17 @@ def test_media_knows_no_trainer_and_no_logger() -> None:
 
 
 def test_audit_shares_nothing_with_what_it_checks() -> None:
-    """It has the ledger's reader and the shapes of the loggers' records; no sink, no callback, no logger."""
-    check_rooms(files("audit"), {"audit", "logfiles", "terminal", "errors", "files"}, {"media.ledger"})
+    """It has the readers of ledger, signatures and checkpoints and the shapes of the loggers' records; no sink, no
+    callback, no logger, and nothing that signs."""
+    readers = {
+        "media.ledger",
+        "media.anchor",
+        "media.keys",
+        "media.signatures",
+        "checkpoints.load",
+        "checkpoints.paths",
+    }
+    check_rooms(files("audit"), {"audit", "logfiles", "terminal", "errors", "files"}, readers)
     check_none(offenders(files("audit"), root_in("lightning", "torch")))
     records = ("wandb.proto.wandb_internal_pb2", "tensorboard.compat.proto.event_pb2")
     loggers = root_in("wandb", "tensorboard")

@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from aigp_lightning.audit.check_anchor import check_checkpoints
+from aigp_lightning.audit.check_signatures import check_signatures
 from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
 from aigp_lightning.audit.compare import UNKNOWN
@@ -20,17 +23,21 @@ from aigp_lightning.logfiles.folders import logger_folders
 from aigp_lightning.logfiles.wandb_places import all_wandb_folders
 from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 PICTURES = (".jpg", ".jpeg", ".png")
 MASKED = "masked/"
 HISTORY = re.compile(r"history/epoch(\d+)/(.+)")
 RUN_FILES = (LEDGER_FILE, "config.yaml", "results.csv")
 
 
-def audit(run: Path) -> Audit:
+def audit(run: Path, key: Ed25519PublicKey | None = None) -> Audit:
     """Audit a run.
 
     Args:
         run: its folder.
+        key: the public key of whoever is to have signed the ledger; None takes the one that its signatures name.
 
     Returns:
         Numbers by destination, and every difference.
@@ -54,6 +61,8 @@ def audit(run: Path) -> Audit:
     _check_files(result, lines)
     check_tensorboard(result, lines)
     check_wandb(result, lines)
+    check_checkpoints(result)
+    check_signatures(result, key)
     for name in sorted(name for name in result.tallies if name.startswith("other")):
         result.notes.append(f"What {name.partition(':')[2]} has can't be read back here; the numbers are the ledger's.")
     return result

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from aigp_lightning.audit.check_anchor import check_summaries
 from aigp_lightning.audit.check_channels import check_channels
 from aigp_lightning.audit.compare import UNKNOWN, compare
 from aigp_lightning.audit.digest import digest_of
@@ -33,6 +34,7 @@ def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
     groups = group_places(NAME, places, logger_folders(result.run, NAME), lines)
     runs: dict[Path, WandbRun] = {folder: read_wandb_run(folder) for _, folder in folders}
     check_channels(result, folders, runs)
+    check_summaries(result, list(runs.values()))
     for destinations, paths in groups:
         _check_pictures(result, lines, destinations, [runs[path] for path in paths])
 

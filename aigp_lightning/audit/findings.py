@@ -7,10 +7,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.anchor import anchor_of
+from aigp_lightning.media.ledger import Line, Lines
 
 FindingKind = Literal[
-    "chain", "changed", "missing", "unlisted", "contrary", "misfiled", "damaged", "switched off", "unasked", "stranger"
+    "chain",
+    "changed",
+    "missing",
+    "unlisted",
+    "contrary",
+    "misfiled",
+    "damaged",
+    "switched off",
+    "unasked",
+    "stranger",
+    "anchor",
+    "signature",
 ]
 MEANING: dict[FindingKind, str] = {
     "contrary": "handed over although the ledger says it was not",
@@ -22,6 +34,8 @@ MEANING: dict[FindingKind, str] = {
     "missing": "in the ledger, but not there",
     "misfiled": "there, but not under its epoch",
     "chain": "the ledger was changed after it was written",
+    "anchor": "another ledger than the one that was noted elsewhere",
+    "signature": "not what was signed, or not signed",
     "damaged": "cannot be read in full",
 }
 
@@ -123,6 +137,7 @@ class Audit:
         findings: every difference.
         notes: remarks that are no differences.
         side_channels: of W&B; empty if the run has no W&B folder.
+        anchors: places that know the ledger as it is, and up to which line.
     """
 
     run: Path
@@ -131,6 +146,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     side_channels: list[SideChannel] = field(default_factory=list)
+    anchors: dict[str, int] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
@@ -145,6 +161,8 @@ class Audit:
         """Return everything but the ledger's lines, for JSON."""
         return {
             "run": str(self.run),
+            "anchor": anchor_of(self.ledger).as_dict() if isinstance(self.ledger, Lines) else None,
+            "anchors": self.anchors,
             "ledger_lines": None if self.ledger is None else len(self.ledger),
             "clean": self.clean,
             "destinations": [asdict(tally) for tally in self.tallies.values()],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import MEANING, Audit, Finding
 from aigp_lightning.errors import printable
+from aigp_lightning.media.anchor import anchor_of
+from aigp_lightning.media.ledger import Lines
 from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ def print_audit(audit: Audit) -> None:
     for note in audit.notes:
         print_line(f"note: {note}")
     _print_findings(audit)
+    if isinstance(audit.ledger, Lines):
+        print_line(str(anchor_of(audit.ledger)))
+    if audit.anchors:
+        known = ", ".join(f"{place} (line {line})" for place, line in audit.anchors.items())
+        print_line(f"it is as these know it, up to the line that they know: {known}")
 
 
 def print_appearances(found: Appearances, audit: Audit) -> None:

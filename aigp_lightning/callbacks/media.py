@@ -55,14 +55,16 @@ class Media(MediaBase, Callback):
         """Finish all pictures, and say how many there were."""
         if not self._closed:  # nothing was left to train: the run was stopped after its last epoch
             self.on_train_end(trainer, pl_module)
-        self.close()
+        self.close(complete=True)
         self._checked = False  # a further run may have other data
         if (status := self.status()) is not None:
             tell_user(f"pictures: {status}")
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Finish the pictures in flight."""
+        """Finish the pictures in flight, and say what the ledger's head is."""
         self.close()
+        if self.anchor is not None and (anchor := self.anchor.current()).lines:
+            tell_user(str(anchor))
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Finish, if nothing has yet."""
@@ -95,6 +97,8 @@ class Media(MediaBase, Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the epoch: when training ends, the trainer's counter is past it."""
         self._epoch = trainer.current_epoch
+        if self.anchor is not None:
+            self.anchor.end_epoch(self._epoch)
         self._due_by = self.render_worker.begun if self.render_worker is not None else 0
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

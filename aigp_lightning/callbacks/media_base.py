@@ -6,18 +6,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from aigp_lightning.callbacks.anchor import RunAnchor
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.keys import check_signing_key, read_private_key
 from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import KINDS, Routes, Routing
+from aigp_lightning.media.signer import check_same_key
 from aigp_lightning.media.sinks import recording_sinks, sinks_of
 from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
 from aigp_lightning.media.val_selection import Select, ValImageSelection
 from aigp_lightning.run.lightning_internals import batches_stepped
+from aigp_lightning.run.processes import first_process
 from aigp_lightning.types import HasPictures
 
 if TYPE_CHECKING:
@@ -47,10 +51,12 @@ class MediaBase:
         max_mb: most megabytes of pictures for all remote destinations together; null: no limit. Given up first:
             validation mosaics one by one, then all mosaics, then the closing curves. Scalars always go.
         keep_history: keep every epoch's pictures in history/, instead of the latest alone.
+        sign: file of a private Ed25519 key, as `keys` makes it: the ledger is signed with it after every epoch and at
+            the end, into media.sig.jsonl.
         resuming: the run folder holds what an earlier start of the same run has drawn.
 
     Raises:
-        ConfigError: an option is out of its range, or val_select and val_files do not go together.
+        ConfigError: an option is out of its range, val_select and val_files do not go together, or the key is none.
 
     Example:
         >>> media = MediaBase(val_files=["gates/*.jpg"], private="secret/", max_mb=50)
@@ -72,6 +78,7 @@ class MediaBase:
         private_action: Literal["mask", "withhold", "refuse"] = "mask",
         max_mb: float | None = None,
         keep_history: bool = False,
+        sign: str | None = None,
         *,
         resuming: bool = False,
     ) -> None:
@@ -81,9 +88,13 @@ class MediaBase:
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history, self.resuming = keep_history, resuming
+        self.sign = sign
+        if sign and first_process():  # on other machines there is no such file
+            check_signing_key(sign)
         self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user)
         self.best = BestEpochFigures()
         self.render_worker: RenderWorker | None = None
+        self.anchor: RunAnchor | None = None
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
         self._epoch = self._drawn = self._before = -1
         self._due_by = 0
@@ -116,6 +127,15 @@ class MediaBase:
         mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
         check_private_images(datamodule, self.private, routing, mosaics, refuse, tell_user)
 
+    def check_signing(self, folder: Path) -> None:
+        """Check that a run which goes on in a folder is signed with the key that it was signed with so far.
+
+        Raises:
+            ConfigError: it is another, or cannot be used.
+        """
+        if self.sign and first_process():
+            check_same_key(folder, read_private_key(self.sign))
+
     def start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the ledger and start the thread that draws; on the first process.
 
@@ -136,6 +156,7 @@ class MediaBase:
             resuming=self.resuming or bool(trainer.ckpt_path),
             say=warn_user,
         )
+        self.anchor = RunAnchor(self.render_worker, Path(trainer.default_root_dir), self.sign, warn_user)
         self.wants = {kind: routing.wanted(kind) for kind in KINDS}
 
     def put(self, trainer: pl.Trainer, jobs: Sequence[RenderJob], epoch: int, validations_left: int = 0) -> None:
@@ -150,12 +171,25 @@ class MediaBase:
         if self.render_worker is not None:
             self.render_worker.put(RenderGroup(jobs, epoch, batches_stepped(trainer), validations_left))
 
-    def close(self) -> None:
-        """Wait until all pictures are drawn and delivered. A second call does nothing."""
+    def close(self, complete: bool = False) -> None:
+        """Wait until all pictures are drawn and delivered, and sign the ledger. A second call does nothing.
+
+        Args:
+            complete: the run was neither stopped nor failed.
+        """
         if self.render_worker is not None:
             self.render_worker.close()
+        if self.anchor is not None:
+            self.anchor.finish(complete)
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the ledger's head and totals; the first process has them, and it is the one that writes."""
+        if self.anchor is not None:
+            self.anchor.add_to(checkpoint)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch's figures, the selected images where they must stay, and the epoch."""

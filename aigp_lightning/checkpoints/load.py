@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.checkpoints.schema import checkpoint_metadata
+from aigp_lightning.checkpoints.schema import LEDGER, checkpoint_metadata
 from aigp_lightning.errors import WeightsError, first_line
 
 
@@ -35,3 +35,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
     checkpoint_metadata(content, path)
     return content
+
+
+def read_ledger_anchor(path: Path) -> Any:
+    """Read from a checkpoint what it says of the ledger, without its weights and without running code.
+
+    Args:
+        path: the `.ckpt`.
+
+    Returns:
+        What stands there, unchecked; None in checkpoints of earlier versions.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    import torch
+
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises half a dozen types
+        raise WeightsError(f"cannot read {path}: {first_line(error)}") from error
+    return content.get(LEDGER) if isinstance(content, dict) else None

@@ -18,6 +18,9 @@ RNG_STATE = "random_state"
 """State of the random number generators at the end of the epoch, see `run/rng.py`."""
 PENDING_GRADIENTS = "pending_gradients"
 """Gradients that wait for their optimizer step, by parameter name; only where there are some."""
+LEDGER = "ledger"
+"""Head, lines and totals of the ledger of pictures when the checkpoint was made, see `media/anchor.py`: plain values.
+Older checkpoints have none."""
 
 FIRST_FAMILY = "yolo"
 """The family of checkpoints that name none: those from before there was a second one."""

@@ -23,13 +23,21 @@ def main(verb: str, arguments: list[str]) -> int:
 
     Raises:
         DataError: there is no such run, or it has no ledger to find an image in.
+        ConfigError: a hash, a file or a key to compare with cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
     from aigp_lightning.audit.check import audit
+    from aigp_lightning.audit.check_anchor import check_expected, check_head
     from aigp_lightning.audit.images import find_image
     from aigp_lightning.audit.report import print_appearances, print_audit
+    from aigp_lightning.media.keys import read_public_key
 
-    result = audit(Path(options.run))
+    key = None if options.key is None else read_public_key(options.key)
+    result = audit(Path(options.run), key)
+    if options.head is not None:
+        check_head(result, options.head)
+    if options.expect is not None:
+        check_expected(result, Path(options.expect))
     content = result.as_dict()
     found = None
     if options.image is not None:
@@ -60,4 +68,13 @@ def _parser(verb: str) -> VerbParser:
     parser.add_argument("run", metavar="RUN", help="folder of the run")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - prints that alone")
     parser.add_argument("--image", metavar="PATH", help="list every picture that shows this image, and where it went")
+    parser.add_argument(
+        "--head", metavar="HASH", help="the hash that the ledger's head is to be, as `fit` printed it at the end"
+    )
+    parser.add_argument(
+        "--expect", metavar="FILE", help="compare head and totals with what --json wrote to this file before"
+    )
+    parser.add_argument(
+        "--key", metavar="PUBFILE", help="public key (of `keys`, or OpenSSH's) that every line is to be signed with"
+    )
     return parser

@@ -114,6 +114,9 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
         config: the verb's configuration with its classes built: the groups, and `trainer`.
         verb: fit, validate, test or predict.
         config_yaml: the resolved configuration as text, for the run folder.
+
+    Raises:
+        ConfigError: the ledger cannot be signed with the key that is named.
     """
     checkpoint_io = AtomicCheckpointIO()
     users: list[Callback] = _listed(config.trainer.callbacks)
@@ -123,6 +126,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
         return RunCallbacks(tuple(callbacks), checkpoint_io)
     progress = progress_callback(config.trainer.enable_progress_bar, users)
     media = Media(**_options(config, "media"), resuming=context.resuming)
+    media.check_signing(context.folder)
     groups = [media if kind is Media else kind(**_options(config, group)) for group, (kind, _) in GROUPS.items()]
     callbacks = [*first, SaveConfig(config_yaml), *users]
     callbacks += [progress] if progress is not None else []

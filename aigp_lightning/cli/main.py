@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
     "export": ("aigp_lightning.cli.export", "a checkpoint as Ultralytics .pt, ONNX, TorchScript"),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
+    "keys": ("aigp_lightning.cli.keys", "make a pair of keys: fit --media.sign signs the ledger with it"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
     "ppo": (
@@ -25,7 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
-FILES_ARE_RESULTS = ("fit", "predict", "export", "make-data", "ppo")
+FILES_ARE_RESULTS = ("fit", "predict", "export", "keys", "make-data", "ppo")
 """Verbs that write files: they do not wait for who reads what they print, nor fail if it cannot be printed."""
 
 HELP = """\

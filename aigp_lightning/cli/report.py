@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.files import write_atomic
+from aigp_lightning.media.anchor import anchor_of
+from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import requeue
 from aigp_lightning.terminal.output import console, print_line, print_tables
@@ -150,6 +154,21 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
     write_atomic(path, json.dumps(content, indent=2).encode())
+
+
+def print_ledger(folder: Path) -> None:
+    """Print the ledger's head, and the command that compares it later; nothing where no picture was drawn.
+
+    Args:
+        folder: the run folder.
+    """
+    try:
+        anchor = anchor_of(read_ledger(folder / LEDGER_FILE))
+    except OSError:
+        return  # the run is over and saved, whatever became of its ledger
+    if anchor.lines:
+        place = shlex.quote(str(folder)) if os.name == "posix" else f'"{folder}"'
+        print_line(anchor, f"to compare it later: python -m aigp_lightning audit {place} --head {anchor.head}")
 
 
 def report_stop(number: int, folder: Path | None) -> int:

@@ -16,7 +16,7 @@ from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_option
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
-from aigp_lightning.cli.report import print_report, report_stop, write_json
+from aigp_lightning.cli.report import print_ledger, print_report, report_stop, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
@@ -199,6 +199,7 @@ class AigpCLI(LightningCLI):
         if self.trainer.is_global_zero:
             folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
             print_line(f"run folder: {folder}", f"best weights: {folder / 'weights' / f'best{suffix}'}")
+            print_ledger(folder)
 
     def after_validate(self) -> None:
         """Print and write the metrics."""

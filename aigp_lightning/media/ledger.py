@@ -6,13 +6,17 @@ The chain has no key: who rewrites every line from one on is found out by the fi
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
+from copy import deepcopy
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
+from aigp_lightning.media.anchor import Anchor, add_to, totals_of
 from aigp_lightning.media.ledger_lines import (
     START,
     Entry,
@@ -24,7 +28,7 @@ from aigp_lightning.media.ledger_lines import (
     parse_lines,
 )
 
-__all__ = ["LEDGER_FILE", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger"]
+__all__ = ["LEDGER_FILE", "START", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger"]
 
 LEDGER_FILE = "media.jsonl"
 
@@ -61,8 +65,9 @@ class Ledger:
         data = _trim(path)
         lines = parse_lines(data)
         self.problems = lines.problems
-        self._prev = sha256(data[:-1].rpartition(b"\n")[2]).hexdigest() if data else START
+        self._prev, self._number = lines.heads[-1], len(lines.heads) - 1
         self._next = lines.due
+        self._totals = totals_of(lines)
         for line in lines:
             self._count(line)
         if not resuming:
@@ -79,8 +84,20 @@ class Ledger:
             moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             line = encode_line(entry, self._next, moment, self._prev)
             self._write(line + b"\n")
-            self._prev, self._next = sha256(line).hexdigest(), self._next + 1
+            self._prev, self._next, self._number = sha256(line).hexdigest(), self._next + 1, self._number + 1
             self._count(entry)
+            add_to(self._totals, entry)
+
+    def anchor(self) -> Anchor:
+        """Return head, length and totals as they are now; threads may add lines meanwhile."""
+        with self._lock:
+            return Anchor(self._prev, self._number, deepcopy(self._totals))
+
+    def sync(self) -> None:
+        """Wait until the disk has all lines so far, so that no power cut takes what an anchor elsewhere counts."""
+        with self._lock, suppress(OSError):  # some file systems have no such call
+            if not self._file.closed:
+                os.fsync(self._file.fileno())
 
     def total(self, outcome: Outcome = "sent", destinations: Collection[str] | None = None) -> int:
         """Sum the bytes of all pictures with an outcome, resumed runs included.

@@ -81,6 +81,7 @@ class Lines(list[Line]):
     Attributes:
         problems: what is wrong with the file, a sentence each, by line number.
         due: number that the next line gets.
+        heads: SHA-256 of each line of the file, at its number from 1; before the first, what it carries as `prev`.
 
     Example:
         >>> lines = parse_lines(b"no ledger")
@@ -92,6 +93,7 @@ class Lines(list[Line]):
         super().__init__()
         self.problems: list[str] = []
         self.due = 0
+        self.heads = [START]
 
 
 def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
@@ -163,6 +165,7 @@ def parse_lines(data: bytes) -> Lines:
             lines.append(line)
             lines.due = line.n
         prev, lines.due = sha256(raw).hexdigest(), lines.due + 1
+        lines.heads.append(prev)
     if rows[-1]:
         lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
     return lines

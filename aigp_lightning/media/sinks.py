@@ -6,7 +6,7 @@ A logger gets the very bytes of a file that is in the run folder. Nothing here d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -60,6 +60,19 @@ class LogsImages(Protocol):
 
     def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
         """Log images under a key."""
+
+
+@runtime_checkable
+class KeepsSummary(Protocol):
+    """A destination that shows a few values beside a run.
+
+    Example:
+        >>> isinstance(WandbSink(WandbLogger(offline=True)), KeepsSummary)
+        True
+    """
+
+    def summarize(self, values: Mapping[str, str | int]) -> None:
+        """Add values to what is shown; what is raised is the caller's to report."""
 
 
 @singledispatch
@@ -183,6 +196,10 @@ class WandbSink:
         row: dict[str, Any] = {image.key: wandb.Image(str(image.path)) for image in images}
         self.logger.experiment.log({**row, "epoch": epoch, "trainer/global_step": step})
         self._wait()
+
+    def summarize(self, values: Mapping[str, str | int]) -> None:
+        """Add values to the run's summary; no row is logged."""
+        self.logger.experiment.summary.update(dict(values))
 
     def _wait(self) -> None:
         """Wait until the row is on disk: what the ledger calls sent must be there, should the run be killed now."""

@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
@@ -48,7 +49,7 @@ class RenderWorker:
 
     def __init__(self, renderer: Renderer, delivery: Delivery) -> None:
         self.renderer, self.delivery = renderer, delivery
-        self._queue: queue.Queue[RenderGroup | None] = queue.Queue(QUEUE_SIZE)
+        self._queue: queue.Queue[RenderGroup | Callable[[], None] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._begun = self._ended = 0  # groups; each is counted by one thread alone
         self._thread.start()
@@ -74,6 +75,16 @@ class RenderWorker:
             self.status.pending = self._begun - self._ended
             self._queue.put(group)
 
+    def call(self, task: Callable[[], None]) -> None:
+        """Queue a call to be made in the thread, after all that was put before. Does nothing after `close`.
+
+        Args:
+            task: the call; what it raises is a warning.
+        """
+        if self._thread.is_alive():
+            self._begun += 1
+            self._queue.put(task)
+
     def close(self) -> None:
         """Wait until every group is delivered. A second call does nothing."""
         if self._thread.is_alive():
@@ -87,11 +98,23 @@ class RenderWorker:
         if sys.platform == "linux":  # where a thread has its own priority; training comes first
             with contextlib.suppress(OSError):  # a run that is nicer already may not take that back
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        while (group := self._queue.get()) is not None:
-            try:
-                self.delivery.deliver(self.renderer.render_group(group, self.delivery.ledger), group)
-            except Exception as error:
-                self.status.failed += 1
-                self.delivery.say(f"pictures of epoch {group.epoch} failed: {first_line(error)}")
+        while (work := self._queue.get()) is not None:
+            if callable(work):
+                self._call(work)
+            else:
+                self._draw(work)
             self._ended += 1
             self.status.pending = self._begun - self._ended
+
+    def _draw(self, group: RenderGroup) -> None:
+        try:
+            self.delivery.deliver(self.renderer.render_group(group, self.delivery.ledger), group)
+        except Exception as error:
+            self.status.failed += 1
+            self.delivery.say(f"pictures of epoch {group.epoch} failed: {first_line(error)}")
+
+    def _call(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception as error:
+            self.delivery.say(f"beside the pictures: {first_line(error)}")

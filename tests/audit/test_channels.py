@@ -17,6 +17,7 @@ from helpers import REPO, small
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.findings import Finding
 from aigp_lightning.logfiles.wandb_run import wandb_folders
+from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
 
 Plant = Callable[[Path], None]
 
@@ -301,11 +302,13 @@ def test_what_a_row_may_have(run: Path) -> None:
     """Figures that are none, and the hash of a ledger in the summary."""
     from wandb.proto.wandb_internal_pb2 import Record
 
+    heads = read_ledger(run / LEDGER_FILE).heads
     for fill in (
         history("a", float("nan")),
         history("b", -1e300),
         history("c", None),
-        summary("ledger/head", "0a" * 32),
+        summary("ledger/head", heads[-1]),
+        summary("ledger/lines", len(heads) - 1),
     ):
         record = Record()
         fill(record)

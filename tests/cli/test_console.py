@@ -28,6 +28,8 @@ LINES = (
     r"│ (all|square|disc) .*│",
     r"run folder: .*/detect/gates",
     r"best weights: .*/weights/best\.pt",
+    r"ledger: \d+ lines, head [0-9a-f]{64}",
+    r"to compare it later: python -m aigp_lightning audit .*/detect/gates --head [0-9a-f]{64}",
 )
 """What a run without a mistake prints, in whole lines."""
 
