@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 START = "0" * 64
 """Stands in the first line in place of a hash."""
-Outcome = Literal["written", "sent", "withheld", "failed"]
+Outcome = Literal["written", "sent", "unknown", "withheld", "failed"]
+LEFT: tuple[Outcome, ...] = ("sent", "unknown")
+"""Outcomes of what a logger has, or may have: both count against the budget, and neither is delivered again."""
+IN_FLIGHT = "the run ended while it was handed over"
+"""Reason of a line that stands for a picture from before it is handed over until its outcome is known."""
+FOUND = "found with the logger when the run went on"
+"""Reason of a `sent` line that a resumed run adds; it settles an `unknown` one. Earlier versions have it too."""
+REMOTE = ("wandb", "other")
+"""Destinations that are remote unless their line says something else."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +35,13 @@ class Entry:
         step: that scalars were logged at.
         epoch: from 0.
         sources: images that the picture shows, by the paths the data set found them at; without those that are masked.
-        destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`.
-        outcome: `written` for a file; `sent`, `withheld` or `failed` for a logger.
-        reason: why it was withheld or failed.
+        destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`; a second logger of one kind has a
+            number, as `tensorboard:2`.
+        outcome: `written` for a file; for a logger `sent`, `withheld`, `failed`, or `unknown` where nobody can tell
+            whether it arrived.
+        reason: why it was withheld, failed or is unknown.
+        remote: whether the destination is remote, where its name does not say so: TensorBoard in a bucket. None: as
+            its name says.
 
     Example:
         >>> entry = Entry(
@@ -50,6 +63,22 @@ class Entry:
     destination: str
     outcome: Outcome
     reason: str = ""
+    remote: bool | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, int, str]:
+        """Destination, key, epoch and hash: the same picture at the same place."""
+        return self.destination, self.key, self.epoch, self.sha256
+
+    @property
+    def is_remote(self) -> bool:
+        """True if what the destination takes leaves this machine, now or when it is synced."""
+        return self.destination.partition(":")[0] in REMOTE if self.remote is None else self.remote
+
+    @property
+    def left(self) -> bool:
+        """True if the picture has left this machine, or may have."""
+        return self.is_remote and self.outcome in LEFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +102,11 @@ class Line(Entry):
     time: str
     prev: str
     number: int = 0
+
+    @property
+    def entry(self) -> Entry:
+        """What it says, without its place."""
+        return Entry(**{field.name: getattr(self, field.name) for field in fields(Entry)})
 
 
 class Lines(list[Line]):
@@ -109,6 +143,8 @@ def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
         b'{"n": 0, "time": "2025-01-01T00:00:00Z", "kind": "results", '
     """
     content = {"n": n, "time": time, **asdict(entry), "prev": prev}
+    if content["remote"] is None:
+        del content["remote"]
     try:
         return json.dumps(content, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:  # a path that is not valid Unicode: escapes keep it
@@ -163,9 +199,33 @@ def parse_lines(data: bytes) -> Lines:
             lines.append(line)
             lines.due = line.n
         prev, lines.due = sha256(raw).hexdigest(), lines.due + 1
-    if rows[-1]:
+    if rows[-1].strip(b" "):  # blanks: a replacement was about to be cut to its length
         lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
     return lines
+
+
+def settled(lines: Iterable[Line]) -> list[Line]:
+    """Leave out the `unknown` lines of pictures that a resumed run found with their logger: a later line says `sent`.
+
+    Args:
+        lines: of a ledger, in order.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "wandb", "unknown", "timed out")
+        >>> first = parse_line(encode_line(entry, 0, "2025-01-01T00:00:00Z", START))
+        >>> found = parse_line(encode_line(replace(entry, outcome="sent", reason=FOUND), 1, first.time, START))
+        >>> [line.outcome for line in settled([first, found])]
+        ['sent']
+    """
+    kept, found = [], Counter[tuple[str, str, int, str]]()
+    for line in reversed(list(lines)):
+        if line.outcome == "unknown" and found[line.identity] > 0:
+            found[line.identity] -= 1
+            continue
+        found[line.identity] += line.outcome == "sent" and line.reason == FOUND
+        kept.append(line)
+    return kept[::-1]
 
 
 def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:
@@ -179,8 +239,9 @@ def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:
 
 
 _NUMBERS = ("n", "bytes", "step", "epoch")
-_KINDS: dict[str, type] = {
-    field.name: int if field.name in _NUMBERS else list if field.name == "sources" else str
+_OTHERS: dict[str, Any] = {"sources": list, "remote": bool | None}
+_KINDS: dict[str, Any] = {
+    field.name: int if field.name in _NUMBERS else _OTHERS.get(field.name, str)
     for field in fields(Line)
     if field.name != "number"
 }
