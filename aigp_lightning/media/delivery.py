@@ -186,7 +186,8 @@ class Delivery:
                 self.budget.sent -= sum(entry.bytes for entry in entries)
                 self._withhold(given, sink, group, NO_LEDGER)
                 return
-            reason, outcomes = "", list[Entry]()
+            reason = ""
+            outcomes: list[Entry] = []
             try:
                 reason = "switched off after repeated failures" if off else self._try(progress, sink, group)
             except BaseException as error:
