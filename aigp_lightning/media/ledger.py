@@ -21,6 +21,7 @@ from aigp_lightning.media.ledger_file import LedgerFile
 from aigp_lightning.media.ledger_lines import (
     FOUND,
     IN_FLIGHT,
+    LEFT,
     START,
     Entry,
     Line,
@@ -31,7 +32,7 @@ from aigp_lightning.media.ledger_lines import (
     settled,
 )
 
-__all__ = ["FOUND", "LEDGER_FILE", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger", "settled"]
+__all__ = ["FOUND", "LEDGER_FILE", "LEFT", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger", "settled"]
 
 LEDGER_FILE = "media.jsonl"
 NO_REASON = "its reason found no room on the disk"
