@@ -25,7 +25,8 @@ from aigp_lightning.media import sinks as sinks_module
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.ledger import IN_FLIGHT, Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger import Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger_lines import IN_FLIGHT
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of
