@@ -165,7 +165,8 @@ class Ledger(LedgerCounts):
             outcomes: entries to stand there instead. One that is left out was not handed over.
         """
         lines, entries = self._flight_lines, self.in_flight
-        for attempt in (list(outcomes), [_without_reason(entry) for entry in outcomes]):
+        attempts = [list(outcomes), [_without_reason(entry) for entry in outcomes]]
+        for attempt in attempts if attempts[0] != entries else []:  # else they stand there as they are to
             with contextlib.suppress(OSError, MemoryError):
                 encoded = self._encoded(attempt)
                 self._opened.replace(self._flight_at, _joined(encoded))

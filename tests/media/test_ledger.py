@@ -299,6 +299,11 @@ def test_what_was_in_flight_can_be_settled_later(tmp_path: Path) -> None:
         again = Ledger(path, reopen=True)
         assert again.in_flight == []
         again.close()
+    path.write_bytes(meanwhile)
+    ledger = Ledger(path, reopen=True)
+    ledger.settle(ledger.in_flight)
+    ledger.close()
+    assert path.read_bytes() == meanwhile, "what stays unknown stays the same line"
 
 
 def test_only_what_stands_at_the_end_was_in_flight(tmp_path: Path) -> None:
