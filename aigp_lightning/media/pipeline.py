@@ -53,10 +53,14 @@ def start_pipeline(
         ...     sorted(path.name for path in Path(folder).iterdir())
         ['media.jsonl', 'results.png']
     """
-    ledger, say = Ledger(folder / LEDGER_FILE, resuming, required=False), unfailing(say)
+    path, say = folder / LEDGER_FILE, unfailing(say)
+    try:
+        ledger = Ledger(path, resuming)
+    except OSError:
+        ledger = Ledger(path, resuming, required=False)
     if ledger.failure is not None:
-        reason = first_line(ledger.failure)
-        say(f"the ledger cannot be opened ({reason}): pictures are drawn, and none goes to a remote destination")
+        why = f"the ledger cannot be opened ({first_line(ledger.failure)})"
+        say(f"{why}: pictures are drawn, and none goes to a remote destination")
     budget = Budget(max_mb, ledger.left, say)
     budget.reserve_for({kind: routing.remote_recipients(kind) for kind in closing})
     renderer, status = Renderer(folder, routing, private, withhold), MediaStatus(earlier=ledger.left / MEGA)
