@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
-from itertools import takewhile
 from pathlib import Path
 
-from aigp_lightning.media.ledger_counts import LedgerCounts
+from aigp_lightning.media.ledger_counts import LedgerCounts, last_hand_over, settled
 from aigp_lightning.media.ledger_file import LedgerFile
 from aigp_lightning.media.ledger_lines import (
     FOUND,
@@ -29,7 +28,6 @@ from aigp_lightning.media.ledger_lines import (
     Outcome,
     encode_line,
     parse_lines,
-    settled,
 )
 
 __all__ = ["FOUND", "LEDGER_FILE", "LEFT", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger", "settled"]
@@ -83,7 +81,7 @@ class Ledger(LedgerCounts):
         data = self._file.found if self._file is not None else b""
         lines = parse_lines(data)
         self.problems = lines.problems
-        if reopen and (flight := _last_hand_over(lines, data)):
+        if reopen and (flight := last_hand_over(lines, data)):
             self.in_flight = [line.entry for line in flight]
             self._flight_lines = data.split(b"\n")[-len(flight) - 1 : -1]
             data = data[: -len(_joined(self._flight_lines))]
@@ -165,7 +163,7 @@ class Ledger(LedgerCounts):
             outcomes: entries to stand there instead. One that is left out was not handed over.
         """
         lines, entries = self._flight_lines, self.in_flight
-        attempts = [list(outcomes), [_without_reason(entry) for entry in outcomes]]
+        attempts = [list(outcomes), [replace(entry, reason=entry.reason and NO_REASON) for entry in outcomes]]
         for attempt in attempts if attempts[0] != entries else []:  # else they stand there as they are to
             with contextlib.suppress(OSError, MemoryError):
                 encoded = self._encoded(attempt)
@@ -233,14 +231,3 @@ def read_ledger(path: Path) -> Lines:
 
 def _joined(lines: Sequence[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
-
-
-def _without_reason(entry: Entry) -> Entry:
-    return replace(entry, reason=NO_REASON) if entry.reason else entry
-
-
-def _last_hand_over(lines: Lines, data: bytes) -> list[Line]:
-    """Return the lines at the end that stand for pictures in flight; none if the end of the file is no line."""
-    last = list(takewhile(lambda line: (line.outcome, line.reason) == ("unknown", IN_FLIGHT), reversed(lines)))[::-1]
-    rows = data.count(b"\n")
-    return last if last and [line.number for line in last] == list(range(rows - len(last) + 1, rows + 1)) else []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import takewhile
 
-from aigp_lightning.media.ledger_lines import FOUND, Entry, Outcome
+from aigp_lightning.media.ledger_lines import FOUND, IN_FLIGHT, Entry, Line, Lines, Outcome
 
 
 class LedgerCounts:
@@ -78,3 +79,43 @@ class LedgerCounts:
         """True if nobody can tell whether a destination has a picture."""
         known = self._had.get((destination, key, epoch))
         return known is not None and known.outcome == "unknown"
+
+
+def settled(lines: Iterable[Line]) -> list[Line]:
+    """Leave out the `unknown` lines of pictures that a resumed run found with their logger: a later line says `sent`.
+
+    Args:
+        lines: of a ledger, in order.
+
+    Example:
+        >>> from aigp_lightning.media.ledger_lines import START, encode_line, parse_line
+        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "wandb", "unknown", "timed out")
+        >>> first = parse_line(encode_line(entry, 0, "2025-01-01T00:00:00Z", START))
+        >>> found = parse_line(encode_line(replace(entry, outcome="sent", reason=FOUND), 1, first.time, START))
+        >>> [line.outcome for line in settled([first, found])]
+        ['sent']
+    """
+    kept, found = [], Counter[tuple[str, str, int, str]]()
+    for line in reversed(list(lines)):
+        if line.outcome == "unknown" and found[line.identity] > 0:
+            found[line.identity] -= 1
+            continue
+        found[line.identity] += line.outcome == "sent" and line.reason == FOUND
+        kept.append(line)
+    return kept[::-1]
+
+
+def last_hand_over(lines: Lines, data: bytes) -> list[Line]:
+    """Return the lines at the end that stand for pictures in flight; none if the end of the file is no line.
+
+    Args:
+        lines: of a ledger.
+        data: the file's bytes.
+
+    Example:
+        >>> last_hand_over(Lines(), b"")
+        []
+    """
+    last = list(takewhile(lambda line: (line.outcome, line.reason) == ("unknown", IN_FLIGHT), reversed(lines)))[::-1]
+    rows = data.count(b"\n")
+    return last if last and [line.number for line in last] == list(range(rows - len(last) + 1, rows + 1)) else []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Any, Literal
@@ -40,8 +39,6 @@ class Entry:
         outcome: `written` for a file; for a logger `sent`, `withheld`, `failed`, or `unknown` where nobody can tell
             whether it arrived.
         reason: why it was withheld, failed or is unknown.
-        remote: whether the destination is remote, where its name does not say so: TensorBoard in a bucket. None: as
-            its name says.
 
     Example:
         >>> entry = Entry(
@@ -63,7 +60,6 @@ class Entry:
     destination: str
     outcome: Outcome
     reason: str = ""
-    remote: bool | None = None
 
     @property
     def identity(self) -> tuple[str, str, int, str]:
@@ -73,7 +69,8 @@ class Entry:
     @property
     def is_remote(self) -> bool:
         """True if what the destination takes leaves this machine, now or when it is synced."""
-        return self.destination.partition(":")[0] in REMOTE if self.remote is None else self.remote
+        said: bool | None = getattr(self, "remote", None)
+        return self.destination.partition(":")[0] in REMOTE if said is None else said
 
     @property
     def left(self) -> bool:
@@ -82,10 +79,27 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoteEntry(Entry):
+    """An entry of a destination whose name does not say that it is remote, or not: TensorBoard in a bucket.
+
+    Attributes:
+        remote: whether what it takes leaves this machine.
+
+    Example:
+        >>> bucket = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "tensorboard", "sent")
+        >>> bucket.left, RemoteEntry(**asdict(bucket), remote=True).left
+        (False, True)
+    """
+
+    remote: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line(Entry):
     """An entry as it stands in the file.
 
     Attributes:
+        remote: see `RemoteEntry`; None where the destination's name says it, and the line does not.
         n: number of the line as written, from 0.
         time: when it was written, UTC.
         prev: SHA-256 of the line before.
@@ -101,12 +115,14 @@ class Line(Entry):
     n: int
     time: str
     prev: str
+    remote: bool | None = None
     number: int = 0
 
     @property
     def entry(self) -> Entry:
         """What it says, without its place."""
-        return Entry(**{field.name: getattr(self, field.name) for field in fields(Entry)})
+        content = {field.name: getattr(self, field.name) for field in fields(Entry)}
+        return Entry(**content) if self.remote is None else RemoteEntry(**content, remote=self.remote)
 
 
 class Lines(list[Line]):
@@ -143,8 +159,6 @@ def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
         b'{"n": 0, "time": "2025-01-01T00:00:00Z", "kind": "results", '
     """
     content = {"n": n, "time": time, **asdict(entry), "prev": prev}
-    if content["remote"] is None:
-        del content["remote"]
     try:
         return json.dumps(content, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:  # a path that is not valid Unicode: escapes keep it
@@ -202,30 +216,6 @@ def parse_lines(data: bytes) -> Lines:
     if rows[-1].strip(b" "):  # blanks: a replacement was about to be cut to its length
         lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
     return lines
-
-
-def settled(lines: Iterable[Line]) -> list[Line]:
-    """Leave out the `unknown` lines of pictures that a resumed run found with their logger: a later line says `sent`.
-
-    Args:
-        lines: of a ledger, in order.
-
-    Example:
-        >>> from dataclasses import replace
-        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "wandb", "unknown", "timed out")
-        >>> first = parse_line(encode_line(entry, 0, "2025-01-01T00:00:00Z", START))
-        >>> found = parse_line(encode_line(replace(entry, outcome="sent", reason=FOUND), 1, first.time, START))
-        >>> [line.outcome for line in settled([first, found])]
-        ['sent']
-    """
-    kept, found = [], Counter[tuple[str, str, int, str]]()
-    for line in reversed(list(lines)):
-        if line.outcome == "unknown" and found[line.identity] > 0:
-            found[line.identity] -= 1
-            continue
-        found[line.identity] += line.outcome == "sent" and line.reason == FOUND
-        kept.append(line)
-    return kept[::-1]
 
 
 def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
 from aigp_lightning.media.ledger import Entry, Ledger, Outcome
+from aigp_lightning.media.ledger_lines import RemoteEntry
 
 if TYPE_CHECKING:
     from aigp_lightning.media.hand_over import Sink
@@ -92,7 +93,7 @@ class LedgerWriter:
             outcome=outcome,
             reason=reason,
         )
-        return entry if entry.is_remote == remote else replace(entry, remote=remote)
+        return entry if entry.is_remote == remote else RemoteEntry(**asdict(entry), remote=remote)
 
     def add(self, *entries: Entry) -> None:
         """Add lines to the ledger, now or as soon as that is possible."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
-from aigp_lightning.media.ledger_lines import IN_FLIGHT, parse_lines
+from aigp_lightning.media.ledger_lines import IN_FLIGHT, RemoteEntry, parse_lines
 
 
 def entry(key: str = "val_batch0_pred", epoch: int = 0, destination: str = "file", **other: object) -> Entry:
@@ -322,7 +323,8 @@ def test_remote_is_said_only_where_the_name_does_not_say_it(tmp_path: Path) -> N
     path = tmp_path / "media.jsonl"
     ledger = Ledger(path)
     for destination, remote in (("tensorboard", None), ("tensorboard", True), ("wandb:2", None), ("other:X", None)):
-        ledger.add(entry(destination=destination, remote=remote))
+        plain = entry(destination=destination)
+        ledger.add(plain if remote is None else RemoteEntry(**asdict(plain), remote=remote))
     ledger.close()
     rows = [json.loads(row) for row in path.read_bytes().splitlines()]
     assert ["remote" in row for row in rows] == [False, True, False, False]

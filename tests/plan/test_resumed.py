@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from helpers import REPO, small
 from aigp_lightning.media import pipeline
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger_lines import RemoteEntry
 from aigp_lightning.media.types import MediaStatus
 from aigp_lightning.plan.earlier import earlier_starts
 from aigp_lightning.run.folder import RunConfig
@@ -116,8 +118,8 @@ def run_folder(root: Path, name: str = "gates") -> Path:
         (1000, "tensorboard", "sent", None), (10_000, "wandb", "failed", None), (100_000, "other:Board", "sent", None),
     ):  # fmt: skip
         key = f"val_batch{size}_pred"
-        entry = Entry("val_pred", key, f"{key}.jpg", "0" * 64, size, 0, 0, [], destination, outcome, "", remote)  # type: ignore[arg-type]
-        ledger.add(entry)
+        entry = Entry("val_pred", key, f"{key}.jpg", "0" * 64, size, 0, 0, [], destination, outcome)  # type: ignore[arg-type]
+        ledger.add(entry if remote is None else RemoteEntry(**asdict(entry), remote=remote))
     assert ledger.left == 100_111
     ledger.close()
     return folder
