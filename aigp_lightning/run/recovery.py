@@ -18,6 +18,7 @@ from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read_event_file
 from aigp_lightning.logfiles.folders import followed_event_files as event_files
 from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
+from aigp_lightning.logfiles.folders import logger_folders
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
@@ -132,8 +133,11 @@ def _may_have_left(entry: Entry, folder: Path, loggers: int) -> bool:
         loggers: that the run has of this kind.
     """
     kind = _kind(entry)
-    if kind == "tensorboard":  # the files of a logger in a bucket, or of one that keeps them elsewhere, are not read
-        return entry.is_remote or len({path.parent for path in event_files(folder)}) < loggers
+    if kind == "tensorboard":  # the files of a logger in a bucket, or of one that keeps them nobody knows where
+        noted = [x.folder for x in logger_folders(folder, kind) if x.noted and x.destination == entry.destination]
+        if entry.is_remote or noted:
+            return entry.is_remote or not all(x and (x.is_dir() or x.is_relative_to(folder)) for x in noted)
+        return len({path.parent for path in event_files(folder)}) < loggers
     if kind != "wandb" or not (places := wandb_folders(folder)):
         return True
     if places[-1].name.startswith("offline-"):

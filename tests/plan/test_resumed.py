@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 from helpers import REPO, small
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.media import pipeline
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
 from aigp_lightning.media.ledger_lines import RemoteEntry
+from aigp_lightning.media.routing import Routes, Routing
+from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.media.types import MediaStatus
-from aigp_lightning.plan.earlier import earlier_starts
+from aigp_lightning.plan.earlier import EarlierStarts, earlier_starts
+from aigp_lightning.plan.planned import Forecast, PlannedFile
+from aigp_lightning.plan.report import over
 from aigp_lightning.run.folder import RunConfig
 
 OVERLAYS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
@@ -151,3 +156,20 @@ def test_a_folder_that_is_used_again_counts_too(tmp_path: Path) -> None:
     found = earlier_starts(RunConfig(root=str(tmp_path), exist_ok=True), "detect", None)
     assert (found.folder, found.counts.left) == (folder, 100_111)
     assert not found.counts.has("wandb", "val_batch1_pred", 0)
+
+
+def test_two_loggers_of_a_kind_have_a_column_each(tmp_path: Path) -> None:
+    sinks = sinks_of([TensorBoardLogger(tmp_path), TensorBoardLogger("memory://bucket/x"), TensorBoardLogger(tmp_path)])
+    names = ("tensorboard", "tensorboard:2", "tensorboard:3")
+    earlier = EarlierStarts()
+    entry = Entry("val_pred", "val_batch0_pred", "x.jpg", "0" * 64, 70, 0, 0, [], names[1], "sent")
+    earlier.counts.count(RemoteEntry(**asdict(entry), remote=True))
+    file = PlannedFile("val_batch0_pred.jpg", "val_pred", 3, 8, 8, 100, 70, 1, names, {names[1]: 1})
+    forecast = Forecast([file], [0, 1, 2], Routing(Routes(), sinks), earlier=earlier)
+    assert [(x.name, x.remote, x.pictures, x.bytes, x.earlier_bytes) for x in forecast.totals()] == [
+        ("file", False, 3, 300, 0), (names[0], False, 3, 300, 0),
+        (names[1], True, 2, 140, 70), (names[2], False, 3, 300, 0),
+    ]  # fmt: skip
+    assert (forecast.left_bytes, forecast.remote_bytes) == (70, 140)
+    assert not over(forecast, 210 / 1e6)
+    assert over(forecast, 209 / 1e6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -146,6 +147,19 @@ def test_what_the_logger_never_got_is_as_if_it_had_not_begun(destination: str, r
     for line in mine:
         assert not ledger.has(destination, line.key, line.epoch)
     assert ledger.total("unknown") == 0
+    ledger.close()
+
+
+@pytest.mark.parametrize(("place", "known"), [("tensorboard", True), ("/nowhere/at/all", False), ("gs://x/y", False)])
+def test_a_logger_whose_files_are_not_there(place: str, known: bool, run: Path) -> None:
+    """In the run folder, and it wrote nothing yet; elsewhere, and nobody can look."""
+    mine = end_in_flight(run, "tensorboard")
+    shutil.rmtree(run / "tensorboard")
+    note = {"loggers": [{"destination": "tensorboard", "folder": place}]}
+    (run / "run.json").write_text(json.dumps(note), encoding="utf-8")
+    repair_run_folder(run)
+    ledger = Ledger(run / "media.jsonl")
+    assert [ledger.has("tensorboard", x.key, x.epoch) for x in mine] == [not known] * len(mine)
     ledger.close()
 
 
