@@ -1,7 +1,4 @@
-"""W&B's run: opened before training, closed after it. No failure of W&B's ends a training run.
-
-Longer than 250 lines: the logger, and how its run is opened and closed, are told together.
-"""
+"""W&B's run: opened before training, closed after it. No failure of W&B's ends a training run."""
 
 from __future__ import annotations
 
