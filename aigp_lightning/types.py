@@ -272,6 +272,14 @@ class Flushes(Protocol):
 
 
 @runtime_checkable
+class ShowsPictures(Protocol):
+    """A logger that can read back the pictures that it has on this machine."""
+
+    def logged_pictures(self, epoch: int) -> set[tuple[str, str]]:
+        """Return key and SHA-256 of the latest pictures of an epoch."""
+
+
+@runtime_checkable
 class ReportsPictures(Protocol):
     """A callback that draws pictures and counts them."""
 

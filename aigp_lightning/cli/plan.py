@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.errors import tell_user
@@ -17,9 +18,11 @@ from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
 from aigp_lightning.media.sinks import WandbSink, sinks_of
+from aigp_lightning.plan.earlier import earlier_starts
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show
 from aigp_lightning.run.context import RunContext
+from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.terminal.output import print_text
 
 STDOUT = "-"
@@ -39,6 +42,7 @@ class PlanCLI(AigpCLI):
     def before_instantiate_classes(self) -> None:
         """Put everything that would be written into a scratch folder; one process draws for all."""
         config = self.config[self.verb]
+        self.earlier = earlier_starts(RunConfig(**config.run.as_dict()), task_of(config), config.get("ckpt_path"))
         self._scratch = scratch()
         config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"
         self.context = RunContext(Path(self._scratch.name), signals=self.signals)
@@ -67,7 +71,7 @@ class PlanCLI(AigpCLI):
         off = os.environ.get("WANDB_MODE") == "disabled"
         routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
         media.check_data(data, routing=routing)
-        forecast = Forecaster(trainer, module, data, media, routing).forecast()
+        forecast = Forecaster(trainer, module, data, media, routing, self.earlier).forecast()
         config = self.config[self.verb]
         to_wandb = any(isinstance(sink, WandbSink) for sink in routing.sinks)
         given = config.trainer.logger

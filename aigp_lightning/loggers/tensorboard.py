@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
+from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.logged import logged_scalars
 
 
@@ -49,6 +50,13 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
             return False
         self._logged[point] -= 1
         return True
+
+    def logged_pictures(self, epoch: int) -> set[tuple[str, str]]:
+        """Return key and SHA-256 of an epoch's pictures in the event file that was written to last."""
+        files = event_files(Path(self.log_dir))
+        last = max(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        images = read_event_file(last).images if last is not None else []
+        return {(image.tag, image.sha256) for image in images if image.step == epoch}
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Add hyperparameters, inside the fence."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import WandbLogger
 
 from aigp_lightning.logfiles.logged import logged_rows, row_names
-from aigp_lightning.logfiles.wandb_run import last_row
+from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb_config import print_wandb
@@ -75,6 +75,11 @@ class ResilientWandbLogger(WandbLogger):
         except Exception:  # W&B's process is gone, or several share the run: nobody can tell
             return True
         return step <= began or last_row(Path(run.dir).parent) >= step - 1
+
+    def logged_pictures(self, epoch: int) -> set[tuple[str, str]]:
+        """Return key and SHA-256 of an epoch's pictures that the last rows of the run file name."""
+        media = read_wandb_run(Path(self.experiment.dir).parent, TAIL).media
+        return {(picture.key, picture.sha256) for picture in media if picture.epoch == epoch}
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Upload the weights, if every checkpoint was asked for."""

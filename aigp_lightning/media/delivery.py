@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
 from aigp_lightning.files import write_atomic
-from aigp_lightning.media.ledger import Entry, Outcome
+from aigp_lightning.media.hand_over import HandOver
+from aigp_lightning.media.ledger_writer import NO_LEDGER, LedgerWriter, unfailing
 from aigp_lightning.media.routing import PER_EPOCH
 from aigp_lightning.media.types import MediaStatus, RenderedImage, RenderGroup
 
 if TYPE_CHECKING:
     from aigp_lightning.media.budget import Budget
-    from aigp_lightning.media.ledger import Ledger
+    from aigp_lightning.media.hand_over import Sink
+    from aigp_lightning.media.ledger import Entry, Ledger, Outcome
     from aigp_lightning.media.routing import Routing
-    from aigp_lightning.media.sinks import Sink
 
 MAX_FAILURES = 3
 """Failures in a row after which a logger gets no more pictures."""
@@ -28,6 +30,9 @@ HISTORY = "history"
 @dataclass
 class Delivery:
     """Writes pictures to the run folder and gives them to the loggers; each of both is a line in the ledger.
+
+    No line, no sending: as long as the ledger cannot be written, remote destinations get nothing. Lines that are owed
+    are written as soon as that is possible, before anything else is sent.
 
     Args:
         folder: the run folder.
@@ -50,7 +55,7 @@ class Delivery:
         ...     delivery = Delivery(Path(folder), ledger, Routing(Routes(), []), budget, say=print)
         ...     image = RenderedImage(job, Path(folder) / job.name, data=b"a picture's bytes")
         ...     delivery.deliver([image], RenderGroup([job], epoch=0, step=0))
-        ...     ledger.close()
+        ...     delivery.record.close()
         ...     image.path.read_bytes(), delivery.status.drawn
         (b"a picture's bytes", 1)
     """
@@ -64,6 +69,12 @@ class Delivery:
     status: MediaStatus = field(default_factory=MediaStatus)
     _failures: dict[str, int] = field(default_factory=dict)
     _allowed: set[int] | None = None
+    _said: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Let the ledger be written in order."""
+        self.say = unfailing(self.say)
+        self.record = LedgerWriter(self.folder, self.ledger, self.say)
 
     def deliver(self, images: Sequence[RenderedImage], group: RenderGroup) -> None:
         """Write a group's pictures, give each logger what it may have, and record both.
@@ -92,11 +103,12 @@ class Delivery:
                 reason = first_line(error)
         if reason:
             self.status.failed += 1
+            self._note(replace(image, data=b""), group, "file", "failed", reason)
             self.say(f"{image.job.name} could not be drawn: {reason}")
-            self._record(replace(image, data=b""), group, "file", "failed", reason)
             return False
         self.status.drawn += 1
-        self._record(image, group, "file", "written")
+        if not self.ledger.has("file", image.key, group.epoch, sha256(image.data).hexdigest()):  # else: a resumed run
+            self._note(image, group, "file", "written")
         return True
 
     @staticmethod
@@ -133,16 +145,27 @@ class Delivery:
             if sink not in self.routing.recipients(image.job.kind):
                 continue
             if self.ledger.has(sink.name, image.key, group.epoch):
+                self._tell_doubts(image, sink, group)
                 continue
             reason = self._refusal(image) if sink.remote else ""
             if reason:
-                self.status.withheld += 1
-                self._record(image, group, sink.name, "withheld", reason)
+                self._withhold([image], sink, group, reason)
             else:
                 given.append(image)
                 self.budget.sent += len(image.data) * sink.remote
         if given:
             self._send(given, sink, group)
+
+    def _withhold(self, images: Sequence[RenderedImage], sink: Sink, group: RenderGroup, reason: str) -> None:
+        self.status.withheld += len(images)
+        self.record.add(*(self.record.entry(image, group, sink, "withheld", reason) for image in images))
+
+    def _tell_doubts(self, image: RenderedImage, sink: Sink, group: RenderGroup) -> None:
+        """Say, once, why a logger does not get what it may have."""
+        if self.ledger.doubts(sink.name, image.key, group.epoch) and sink.name not in self._said:
+            self._said.add(sink.name)
+            lost = "what it was given when the run ended; that is not sent again"
+            self.say(f"{sink.name}: nobody can tell whether it has {lost}")
 
     def _refusal(self, image: RenderedImage) -> str:
         """Return why a remote destination may not have a picture; empty if it may."""
@@ -154,53 +177,64 @@ class Delivery:
         return "" if self.budget.admits(kind, len(image.data)) else "budget"
 
     def _send(self, given: list[RenderedImage], sink: Sink, group: RenderGroup) -> None:
-        size = sum(len(image.data) for image in given)
-        off = self._failures.get(sink.name, 0) >= MAX_FAILURES
-        reason = "switched off after repeated failures" if off else self._try(given, sink, group)
-        if reason:
-            self.status.failed += len(given)
-            self.budget.sent -= size * sink.remote
-        else:
-            self.status.kept += len(given) * (not sink.remote)
-            self.status.sent += len(given) * sink.remote
-            self.status.megabytes += size * sink.remote / 1e6
-        for image in given:
-            self._record(image, group, sink.name, "failed" if reason else "sent", reason)
+        """Note pictures in the ledger, send them, and note what became of each, whatever interrupts that."""
+        progress, off = HandOver(given), self._failures.get(sink.name, 0) >= MAX_FAILURES
+        with contextlib.ExitStack() as stack:
+            entries = [self.record.entry(image, group, sink, "unknown") for image in given]
+            noted = self.record.hand_over(stack, entries)
+            if noted is None and sink.remote:
+                self.budget.sent -= sum(entry.bytes for entry in entries)
+                self._withhold(given, sink, group, NO_LEDGER)
+                return
+            reason = ""
+            outcomes: list[Entry] = []
+            try:
+                reason = "switched off after repeated failures" if off else self._try(progress, sink, group)
+            except BaseException as error:
+                reason = first_line(error)
+                raise
+            finally:
+                outcomes += [self._outcome(*pair, progress, reason) for pair in zip(given, entries, strict=True)]
+                if noted is not None:
+                    noted += outcomes
+        if noted is None:
+            self.record.add(*outcomes)
+        if reason and not off:
+            self._tell_failure(outcomes, sink, reason)
 
-    def _try(self, given: list[RenderedImage], sink: Sink, group: RenderGroup) -> str:
+    def _try(self, progress: HandOver, sink: Sink, group: RenderGroup) -> str:
         """Send; returns why that failed, or nothing."""
         try:
-            sink.send(given, group.epoch, group.step)
+            sink.send(progress, group.epoch, group.step)
         except Exception as error:
             self._failures[sink.name] = self._failures.get(sink.name, 0) + 1
-            ended = "; it gets no more" if self._failures[sink.name] >= MAX_FAILURES else ""
-            self.say(f"{sink.name} did not take {len(given)} pictures: {first_line(error)}{ended}")
             return first_line(error)
         self._failures[sink.name] = 0
         return ""
 
-    # ---- the record -------------------------------------------------------------------------------------------------
+    def _outcome(self, image: RenderedImage, entry: Entry, progress: HandOver, reason: str) -> Entry:
+        """Count what became of a picture, and return what the ledger is to say of it."""
+        outcome, size = progress.outcome(image), entry.bytes * entry.is_remote
+        if outcome == "failed":
+            self.status.failed += 1
+            self.budget.sent -= size
+            return replace(entry, outcome=outcome, reason=reason or "the logger did not take it")
+        self.status.megabytes += size / 1e6
+        if outcome == "unknown":
+            self.status.unknown += 1
+            return replace(entry, outcome=outcome, reason=reason or "the logger did not say whether it took it")
+        self.status.kept += not entry.is_remote
+        self.status.sent += entry.is_remote
+        return replace(entry, outcome=outcome)
 
-    def _record(
-        self, image: RenderedImage, group: RenderGroup, destination: str, outcome: Outcome, reason: str = ""
+    def _tell_failure(self, outcomes: Sequence[Entry], sink: Sink, reason: str) -> None:
+        """Say what a logger did not take, and after the third time in a row that it gets no more."""
+        failed, unknown = (sum(x.outcome == what for x in outcomes) for what in ("failed", "unknown"))
+        text = f"{sink.name} did not take {failed + unknown} pictures: {reason}"
+        text += f"; {unknown} of them may have arrived all the same, and count as sent" if unknown else ""
+        self.say(text + ("; it gets no more" if self._failures[sink.name] >= MAX_FAILURES else ""))
+
+    def _note(
+        self, image: RenderedImage, group: RenderGroup, to: Sink | str, outcome: Outcome, reason: str = ""
     ) -> None:
-        """Add a line to the ledger, unless a resumed run has written the same file before."""
-        entry = Entry(
-            kind=image.job.kind,
-            key=image.key,
-            file=image.path.relative_to(self.folder).as_posix(),
-            sha256=sha256(image.data).hexdigest(),
-            bytes=len(image.data),
-            step=group.step,
-            epoch=group.epoch,
-            sources=image.job.sources(image.hidden),
-            destination=destination,
-            outcome=outcome,
-            reason=reason,
-        )
-        if outcome == "written" and self.ledger.has("file", entry.key, entry.epoch, entry.sha256):
-            return
-        try:
-            self.ledger.add(entry)
-        except OSError as error:
-            self.say(f"the ledger could not be written: {first_line(error)}")
+        self.record.add(self.record.entry(image, group, to, outcome, reason))

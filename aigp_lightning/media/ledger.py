@@ -6,42 +6,70 @@ The chain has no key: who rewrites every line from one on is found out by the fi
 
 from __future__ import annotations
 
-import os
+import contextlib
+import errno
 import threading
-from collections import Counter
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
 from aigp_lightning.media.anchor import Anchor, add_to, totals_of
+from aigp_lightning.media.ledger_counts import LedgerCounts, last_hand_over, settled
+from aigp_lightning.media.ledger_file import LedgerFile
 from aigp_lightning.media.ledger_lines import (
+    FOUND,
+    IN_FLIGHT,
+    LEFT,
     START,
     Entry,
     Line,
     Lines,
     Outcome,
     encode_line,
-    parse_line,
     parse_lines,
 )
 
-__all__ = ["LEDGER_FILE", "START", "Entry", "Ledger", "Line", "Lines", "Outcome", "read_ledger"]
+__all__ = [
+    "FOUND",
+    "LEDGER_FILE",
+    "LEFT",
+    "START",
+    "Entry",
+    "Ledger",
+    "Line",
+    "Lines",
+    "Outcome",
+    "read_ledger",
+    "settled",
+]
 
 LEDGER_FILE = "media.jsonl"
+NO_REASON = "its reason found no room on the disk"
+"""Stands in for a reason that is longer than what was kept free for it."""
 
 
-class Ledger:
+class Ledger(LedgerCounts):
     """Adds lines to a ledger; a resumed run adds to the lines that are there.
 
     A last line that was cut off, because the run was killed while it was written, is removed. Nothing else that is
     wrong with the file stops a run: it is in `problems`, and the audit reports it.
 
+    What a logger is about to get stands in the file before it gets it (`hand_over`), so that nothing can leave which
+    the ledger has no room for, or does not know after a kill.
+
     Args:
         path: the file; it is made if it isn't there.
         resuming: what it holds is of the same run; else `has` knows nothing of it.
+        required: raise if the file cannot be opened; else `failure` says why, and every line is refused.
+        reopen: take up what the last run was handing over when it ended, for `in_flight` and `settle`.
+
+    Attributes:
+        problems: what is wrong with the file, a sentence each.
+        failure: why it could not be opened; None if it is open.
+        in_flight: entries that stand in the file as `unknown` until `settle` says what became of them.
 
     Raises:
         OSError: the file cannot be read or written.
@@ -57,22 +85,39 @@ class Ledger:
         ['results']
     """
 
-    def __init__(self, path: Path, resuming: bool = True) -> None:
-        self._lock = threading.Lock()
-        self._bytes: Counter[tuple[str, str]] = Counter()
-        self._had: dict[tuple[str, str, int], str] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = _trim(path)
+    def __init__(self, path: Path, resuming: bool = True, *, required: bool = True, reopen: bool = False) -> None:
+        super().__init__()
+        self._lock, self._turn = threading.Lock(), threading.RLock()
+        self.failure: OSError | None = None
+        self.in_flight: list[Entry] = []
+        self._flight_at, self._flight_lines = 0, list[bytes]()
+        self._file = self._open(path, required)
+        data = self._file.found if self._file is not None else b""
         lines = parse_lines(data)
         self.problems = lines.problems
-        self._prev, self._number = lines.heads[-1], len(lines.heads) - 1
-        self._next = lines.due
-        self._totals = totals_of(lines)
-        for line in lines:
-            self._count(line)
+        if reopen and (flight := last_hand_over(lines, data)):
+            self.in_flight = [line.entry for line in flight]
+            self._flight_lines = data.split(b"\n")[-len(flight) - 1 : -1]
+            self._flight_at = len(data) - len(_joined(self._flight_lines))
+        self._number = len(lines.heads) - 1 - len(self.in_flight)
+        self._prev, self._next = lines.heads[self._number], lines.due - len(self.in_flight)
+        committed = lines[: len(lines) - len(self.in_flight)]
+        self._totals = totals_of(committed)
+        for line in committed:
+            self.count(line)
         if not resuming:
-            self._had.clear()
-        self._file = path.open("ab", buffering=0)
+            self.forget()
+
+    def _open(self, path: Path, required: bool) -> LedgerFile | None:
+        try:
+            return LedgerFile(path)
+        except OSError as error:
+            if required:
+                raise
+            self.failure = error
+            return None
+
+    # ---- lines ------------------------------------------------------------------------------------------------------
 
     def add(self, entry: Entry) -> None:
         """Add a line; it is with the operating system when this returns. Threads may share a ledger.
@@ -80,69 +125,109 @@ class Ledger:
         Raises:
             OSError: it could not be written, as on a full disk. The file is then as before.
         """
-        with self._lock:
-            moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            line = encode_line(entry, self._next, moment, self._prev)
-            self._write(line + b"\n")
-            self._prev, self._next, self._number = sha256(line).hexdigest(), self._next + 1, self._number + 1
-            self._count(entry)
-            add_to(self._totals, entry)
+        with self._turn:
+            if self.in_flight:
+                raise RuntimeError("pictures are in flight: `settle` says first what became of them")
+            lines = self._encoded([entry])
+            self._opened.append(_joined(lines))
+            self._commit(lines, [entry])
+
+    @contextlib.contextmanager
+    def hand_over(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+        """Note pictures before a logger gets them; what became of them replaces that when the block ends, however.
+
+        Until then, and for good if the run is killed, they stand in the file as `unknown`. The room that this takes is
+        enough for the outcomes: a disk that fills up meanwhile loses none of them.
+
+        Args:
+            entries: of one hand-over.
+
+        Yields:
+            A list to be filled with the same number of entries, with their outcomes.
+
+        Raises:
+            OSError: they could not be noted; nothing may be handed over then.
+
+        Example:
+            >>> import tempfile
+            >>> from dataclasses import replace
+            >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "wandb", "sent")
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     ledger = Ledger(Path(folder) / LEDGER_FILE)
+            ...     with ledger.hand_over([entry]) as outcomes:
+            ...         meanwhile = read_ledger(Path(folder) / LEDGER_FILE)[0].outcome
+            ...         outcomes.append(replace(entry, outcome="failed", reason="nobody there"))
+            ...     ledger.close()
+            ...     meanwhile, read_ledger(Path(folder) / LEDGER_FILE)[0].outcome
+            ('unknown', 'failed')
+        """
+        with self._turn:
+            flight, outcomes = [replace(entry, outcome="unknown", reason=IN_FLIGHT) for entry in entries], list[Entry]()
+            lines = self._encoded(flight)
+            self._flight_at = self._opened.append(_joined(lines))
+            self.in_flight, self._flight_lines = flight, lines
+            try:
+                yield outcomes
+            finally:
+                self.settle(outcomes if len(outcomes) == len(flight) else flight)
+
+    def settle(self, outcomes: Sequence[Entry]) -> None:
+        """Replace the lines in flight by what became of the pictures; they stay if that cannot be written.
+
+        Args:
+            outcomes: entries to stand there instead. One that is left out was not handed over.
+        """
+        lines, entries = self._flight_lines, self.in_flight
+        attempts = [list(outcomes), [replace(entry, reason=entry.reason and NO_REASON) for entry in outcomes]]
+        for attempt in attempts if attempts[0] != entries else []:  # else they stand there as they are to
+            with contextlib.suppress(OSError, MemoryError):
+                encoded = self._encoded(attempt)
+                self._opened.replace(self._flight_at, _joined(encoded))
+                lines, entries = encoded, attempt
+                break
+        self.in_flight, self._flight_lines = [], []
+        self._commit(lines, entries)
 
     def anchor(self) -> Anchor:
-        """Return head, length and totals as they are now; threads may add lines meanwhile."""
+        """Return head, length and totals as they are now, without pictures in flight; threads may add lines."""
         with self._lock:
             return Anchor(self._prev, self._number, deepcopy(self._totals))
 
     def sync(self) -> None:
         """Wait until the disk has all lines so far, so that no power cut takes what an anchor elsewhere counts."""
-        with self._lock, suppress(OSError):  # some file systems have no such call
-            if not self._file.closed:
-                os.fsync(self._file.fileno())
-
-    def total(self, outcome: Outcome = "sent", destinations: Collection[str] | None = None) -> int:
-        """Sum the bytes of all pictures with an outcome, resumed runs included.
-
-        Args:
-            outcome: which.
-            destinations: names to count; `other` counts any other logger. None: all.
-        """
-        return sum(
-            size
-            for (destination, what), size in self._bytes.items()
-            if what == outcome
-            and (destinations is None or destination in destinations or destination.split(":")[0] in destinations)
-        )
-
-    def has(self, destination: str, key: str, epoch: int, sha256: str | None = None) -> bool:
-        """True if a destination has a picture, or was denied it: a resumed run need not deliver it a second time.
-
-        Args:
-            destination: as in an entry.
-            key: of the picture.
-            epoch: of the picture.
-            sha256: only if the latest of its lines has these bytes.
-        """
-        known = self._had.get((destination, key, epoch))
-        return known is not None and sha256 in (None, known)
+        if self._file is not None:
+            self._file.sync()
 
     def close(self) -> None:
         """Close the file. A second call does nothing."""
+        with self._turn:
+            if self._file is not None:
+                self._file.close()
+
+    # ---- inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _opened(self) -> LedgerFile:
+        if self._file is None:
+            raise self.failure or OSError(errno.EBADF, "it is closed")
+        return self._file
+
+    def _encoded(self, entries: Sequence[Entry]) -> list[bytes]:
+        """Encode entries as the next lines."""
+        moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines, prev = list[bytes](), self._prev
+        for n, entry in enumerate(entries, self._next):
+            lines.append(encode_line(entry, n, moment, prev))
+            prev = sha256(lines[-1]).hexdigest()
+        return lines
+
+    def _commit(self, lines: Sequence[bytes], entries: Sequence[Entry]) -> None:
+        """Take over that lines are in the file."""
         with self._lock:
-            self._file.close()
-
-    def _write(self, line: bytes) -> None:
-        size, done = self._file.seek(0, 2), 0
-        try:
-            while done < len(line):  # one call, unless the disk is nearly full
-                done += self._file.write(line[done:])
-        except OSError:
-            self._file.truncate(size)
-            raise
-
-    def _count(self, entry: Entry) -> None:
-        self._bytes[entry.destination, entry.outcome] += entry.bytes
-        if entry.outcome != "failed":
-            self._had[entry.destination, entry.key, entry.epoch] = entry.sha256
+            for line, entry in zip(lines, entries, strict=True):
+                self._prev, self._next, self._number = sha256(line).hexdigest(), self._next + 1, self._number + 1
+                add_to(self._totals, entry)
+                self.count(entry)
 
 
 def read_ledger(path: Path) -> Lines:
@@ -170,16 +255,5 @@ def read_ledger(path: Path) -> Lines:
     return parse_lines(path.read_bytes())
 
 
-def _trim(path: Path) -> bytes:
-    """Remove a cut-off last line, and complete one that lacks only its line end; returns the file's bytes then."""
-    data = path.read_bytes() if path.exists() else b""
-    tail = data.rpartition(b"\n")[2]
-    if not tail:
-        return data
-    complete = parse_line(tail) is not None
-    with path.open("r+b") as file:
-        file.truncate(len(data) - len(tail))
-        if complete:
-            file.seek(0, 2)
-            file.write(tail + b"\n")
-    return data + b"\n" if complete else data[: len(data) - len(tail)]
+def _joined(lines: Sequence[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)

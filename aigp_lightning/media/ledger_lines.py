@@ -6,11 +6,19 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 START = "0" * 64
 """Stands in the first line in place of a hash."""
-Outcome = Literal["written", "sent", "withheld", "failed"]
+Outcome = Literal["written", "sent", "unknown", "withheld", "failed"]
+LEFT: tuple[Outcome, ...] = ("sent", "unknown")
+"""Outcomes of what a logger has, or may have: both count against the budget, and neither is delivered again."""
+IN_FLIGHT = "the run ended while it was handed over"
+"""Reason of a line that stands for a picture from before it is handed over until its outcome is known."""
+FOUND = "found with the logger when the run went on"
+"""Reason of a `sent` line that a resumed run adds; it settles an `unknown` one. Earlier versions have it too."""
+REMOTE = ("wandb", "other")
+"""Destinations that are remote unless their line says something else."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,11 @@ class Entry:
         step: that scalars were logged at.
         epoch: from 0.
         sources: images that the picture shows, by the paths the data set found them at; without those that are masked.
-        destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`.
-        outcome: `written` for a file; `sent`, `withheld` or `failed` for a logger.
-        reason: why it was withheld or failed.
+        destination: `file`, `tensorboard`, `wandb` or `other:<class of the logger>`; a second logger of one kind has a
+            number, as `tensorboard:2`.
+        outcome: `written` for a file; for a logger `sent`, `withheld`, `failed`, or `unknown` where nobody can tell
+            whether it arrived.
+        reason: why it was withheld, failed or is unknown.
 
     Example:
         >>> entry = Entry(
@@ -51,12 +61,45 @@ class Entry:
     outcome: Outcome
     reason: str = ""
 
+    @property
+    def identity(self) -> tuple[str, str, int, str]:
+        """Destination, key, epoch and hash: the same picture at the same place."""
+        return self.destination, self.key, self.epoch, self.sha256
+
+    @property
+    def is_remote(self) -> bool:
+        """True if what the destination takes leaves this machine, now or when it is synced."""
+        said: bool | None = getattr(self, "remote", None)
+        return self.destination.partition(":")[0] in REMOTE if said is None else said
+
+    @property
+    def left(self) -> bool:
+        """True if the picture has left this machine, or may have."""
+        return self.is_remote and self.outcome in LEFT
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteEntry(Entry):
+    """An entry of a destination whose name does not say that it is remote, or not: TensorBoard in a bucket.
+
+    Attributes:
+        remote: whether what it takes leaves this machine.
+
+    Example:
+        >>> bucket = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "tensorboard", "sent")
+        >>> bucket.left, RemoteEntry(**asdict(bucket), remote=True).left
+        (False, True)
+    """
+
+    remote: bool
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Entry):
     """An entry as it stands in the file.
 
     Attributes:
+        remote: see `RemoteEntry`; None where the destination's name says it, and the line does not.
         n: number of the line as written, from 0.
         time: when it was written, UTC.
         prev: SHA-256 of the line before.
@@ -72,7 +115,14 @@ class Line(Entry):
     n: int
     time: str
     prev: str
+    remote: bool | None = None
     number: int = 0
+
+    @property
+    def entry(self) -> Entry:
+        """What it says, without its place."""
+        content = {field.name: getattr(self, field.name) for field in fields(Entry)}
+        return Entry(**content) if self.remote is None else RemoteEntry(**content, remote=self.remote)
 
 
 class Lines(list[Line]):
@@ -166,7 +216,7 @@ def parse_lines(data: bytes) -> Lines:
             lines.due = line.n
         prev, lines.due = sha256(raw).hexdigest(), lines.due + 1
         lines.heads.append(prev)
-    if rows[-1]:
+    if rows[-1].strip(b" "):  # blanks: a replacement was about to be cut to its length
         lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
     return lines
 
@@ -182,8 +232,9 @@ def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:
 
 
 _NUMBERS = ("n", "bytes", "step", "epoch")
-_KINDS: dict[str, type] = {
-    field.name: int if field.name in _NUMBERS else list if field.name == "sources" else str
+_OTHERS: dict[str, Any] = {"sources": list, "remote": bool | None}
+_KINDS: dict[str, Any] = {
+    field.name: int if field.name in _NUMBERS else _OTHERS.get(field.name, str)
     for field in fields(Line)
     if field.name != "number"
 }

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigp_lightning.media.budget import Budget
+from aigp_lightning.errors import first_line
+from aigp_lightning.media.budget import MEGA, Budget
 from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
+from aigp_lightning.media.ledger_writer import unfailing
 from aigp_lightning.media.renderer import Renderer
+from aigp_lightning.media.types import MediaStatus
 from aigp_lightning.media.worker import RenderWorker
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ def start_pipeline(
 ) -> RenderWorker:  # fmt: skip
     """Open the ledger and start the thread that renders and delivers.
 
+    Without a ledger, pictures are drawn and local loggers get them; remote destinations get none.
+
     Args:
         folder: the run folder.
         routing: the destinations of each kind.
@@ -33,9 +38,6 @@ def start_pipeline(
         closing: kinds that are drawn when training ends, for which the budget keeps room.
         resuming: the ledger that is there is of this run.
         say: called with what the user should know.
-
-    Raises:
-        OSError: the ledger cannot be opened.
 
     Example:
         >>> import tempfile
@@ -51,9 +53,15 @@ def start_pipeline(
         ...     sorted(path.name for path in Path(folder).iterdir())
         ['media.jsonl', 'results.png']
     """
-    ledger = Ledger(folder / LEDGER_FILE, resuming)
-    sent = ledger.total(destinations=[sink.name for sink in routing.sinks if sink.remote])
-    budget = Budget(max_mb, sent, say)
+    path, say = folder / LEDGER_FILE, unfailing(say)
+    try:
+        ledger = Ledger(path, resuming)
+    except OSError:
+        ledger = Ledger(path, resuming, required=False)
+    if ledger.failure is not None:
+        why = f"the ledger cannot be opened ({first_line(ledger.failure)})"
+        say(f"{why}: pictures are drawn, and none goes to a remote destination")
+    budget = Budget(max_mb, ledger.left, say)
     budget.reserve_for({kind: routing.remote_recipients(kind) for kind in closing})
-    renderer = Renderer(folder, routing, private, withhold)
-    return RenderWorker(renderer, Delivery(folder, ledger, routing, budget, say, keep_history))
+    renderer, status = Renderer(folder, routing, private, withhold), MediaStatus(earlier=ledger.left / MEGA)
+    return RenderWorker(renderer, Delivery(folder, ledger, routing, budget, say, keep_history, status))

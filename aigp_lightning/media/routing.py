@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.sinks import Sink
+    from aigp_lightning.media.hand_over import Sink
 
 Destination = Literal["file", "tensorboard", "wandb", "other"]
 DESTINATIONS: tuple[Destination, ...] = ("file", "tensorboard", "wandb", "other")

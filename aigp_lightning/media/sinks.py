@@ -6,47 +6,24 @@ A logger gets the very bytes of a file that is in the run folder. Nothing here d
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatch
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.media.encode import picture_size
-from aigp_lightning.types import Flushes
+from aigp_lightning.media.hand_over import HandOver, Sink
+from aigp_lightning.types import Flushes, ShowsPictures
 
 if TYPE_CHECKING:
     from aigp_lightning.media.types import RenderedImage
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
-
-
-class Sink(Protocol):
-    """A logger as a destination of pictures.
-
-    Attributes:
-        name: its name in the ledger.
-        destination: its name in the routes.
-        remote: whether what it takes leaves this machine, now or when it is synced.
-
-    Example:
-        >>> class Listing:  # any logger's pictures, as the drawing thread sends them
-        ...     name = destination = "other"
-        ...     remote = False
-        ...     def send(self, images, epoch, step):
-        ...         print(epoch, [image.key for image in images])
-        >>> Listing().send([], epoch=3, step=40)
-        3 []
-    """
-
-    name: str
-    destination: str
-    remote: bool
-
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
-        """Give pictures to the logger; what is raised is the caller's to report."""
 
 
 @runtime_checkable
@@ -108,8 +85,10 @@ def _(logger: WandbLogger) -> Sink | None:
 def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text: None) -> list[Sink]:
     """Find the sinks of those loggers that take pictures, and say which unknown ones take none.
 
+    The second of a name is called `tensorboard:2` and so on: it is a destination of its own.
+
     Args:
-        loggers: a run's.
+        loggers: a run's, in the order of its configuration.
         say: called once for each logger that gets scalars only, though it is none of those known for that.
 
     Example:
@@ -118,8 +97,11 @@ def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text
         ['tensorboard']
     """
     sinks: list[Sink] = []
+    names = Counter[str]()
     for logger in loggers:
         if (sink := sink_of(logger)) is not None:
+            names[sink.name] += 1
+            sink.name += f":{names[sink.name]}" if names[sink.name] > 1 else ""
             sinks.append(sink)
         elif not isinstance(logger, (CSVLogger, DummyLogger)):
             say(f"{type(logger).__name__} gets scalars only: it has no log_image to take pictures with")
@@ -149,22 +131,30 @@ class TensorBoardSink:
         ('tensorboard', False)
     """
 
-    name = destination = "tensorboard"
+    destination = "tensorboard"
 
     def __init__(self, logger: TensorBoardLogger) -> None:
-        self.logger = logger
+        self.logger, self.name = logger, "tensorboard"
         self.remote = "://" in str(logger.save_dir)  # a bucket
 
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
-        """Write image summaries."""
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        """Write image summaries, each into the file before it counts as sent: the run may be killed at any time."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        writer = self.logger.experiment._get_file_writer()
-        for image in images:
+        experiment = self.logger.experiment  # this one to the end: the logger begins another after a failure
+        writer = experiment._get_file_writer()
+        for image in hand_over.images:
             width, height = picture_size(image.data)
             encoded = Summary.Image(encoded_image_string=image.data, width=width, height=height, colorspace=3)
-            writer.add_summary(Summary(value=[Summary.Value(tag=image.key, image=encoded)]), epoch)
-        self.logger.experiment.flush()  # what the ledger calls sent is in the file, should the run be killed now
+            summary = Summary(value=[Summary.Value(tag=image.key, image=encoded)])
+            hand_over.begin([image])
+            try:
+                writer.add_summary(summary, epoch)
+                experiment.flush()
+            except Exception:
+                hand_over.took(_logged(self.logger, [image], epoch))
+                raise
+            hand_over.took([image])
 
 
 class WandbSink:
@@ -178,24 +168,41 @@ class WandbSink:
         ('wandb', True)
     """
 
-    name = destination = "wandb"
+    destination = "wandb"
     remote = True  # offline runs are there to be synced
 
     def __init__(self, logger: WandbLogger) -> None:
-        self.logger = logger
+        self.logger, self.name = logger, "wandb"
 
     @property
     def records(self) -> bool:
         """False if W&B is switched off (`WANDB_MODE=disabled`) and drops what it is given. Opens the W&B run."""
         return not self.logger.experiment.disabled
 
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
-        """Log one row."""
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        """Log one row.
+
+        Raises:
+            TimeoutError: W&B's own process has not written it; nobody can tell whether it will.
+        """
         import wandb
 
+        run, images = self.logger.experiment, hand_over.images
         row: dict[str, Any] = {image.key: wandb.Image(str(image.path)) for image in images}
-        self.logger.experiment.log({**row, "epoch": epoch, "trainer/global_step": step})
-        self._wait()
+        hand_over.begin(images)  # from here on files are copied and listed for upload one by one, the row last
+        try:
+            run.log({**row, "epoch": epoch, "trainer/global_step": step})
+            if isinstance(self.logger, ShowsPictures):
+                self._wait()
+        except Exception:
+            hand_over.took(_logged(self.logger, images, epoch))
+            raise
+        if not isinstance(self.logger, ShowsPictures):  # Lightning's own: it was given the row, and cannot be asked
+            hand_over.took(images)
+            return
+        hand_over.took(found := _logged(self.logger, images, epoch))
+        if len(found) < len(images):
+            raise TimeoutError("its row is not on disk")
 
     def summarize(self, values: Mapping[str, str | int]) -> None:
         """Add values to the run's summary; no row is logged."""
@@ -226,7 +233,20 @@ class OtherSink:
         self.logger = logger
         self.name = f"other:{type(logger).__name__}"
 
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
-        """Pass on the files' paths."""
-        for image in images:
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        """Pass on the files' paths. Whether a call that fails has sent anything, nobody here knows."""
+        for image in hand_over.images:
+            hand_over.begin([image])
             self.logger.log_image(key=image.key, images=[str(image.path)], step=epoch)
+            hand_over.took([image])
+
+
+def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
+    """Find those pictures that a logger has on this machine; none if it cannot be asked."""
+    if not isinstance(logger, ShowsPictures):
+        return []
+    try:
+        there = logger.logged_pictures(epoch)
+    except Exception:  # it was just seen to fail
+        return []
+    return [image for image in images if (image.key, sha256(image.data).hexdigest()) in there]

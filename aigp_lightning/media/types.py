@@ -1,4 +1,4 @@
-"""The types on a picture's way: a copied batch, what to draw, what was drawn. The last one is the ledger's `Entry`."""
+"""The types on a picture's way: a copied batch, what to draw, what was drawn, how many."""
 
 from __future__ import annotations
 
@@ -148,33 +148,44 @@ class RenderedImage:
 
 @dataclass
 class MediaStatus:
-    """Counters of what was drawn and delivered so far.
+    """Counters of what was drawn and delivered so far, in this start of the run.
 
     Attributes:
         drawn: files written.
         kept: pictures given to loggers on this machine.
         sent: pictures given to remote destinations.
-        withheld: pictures that a remote destination did not get, for privacy or budget.
+        unknown: pictures of which nobody can tell whether a logger took them.
+        withheld: pictures that a remote destination did not get, for privacy, budget or want of a ledger.
         failed: pictures that could not be drawn or delivered.
-        megabytes: given to remote destinations, 10⁶ bytes.
+        megabytes: given to remote destinations, those unknown included, 10⁶ bytes.
+        earlier: the same of earlier starts of the run, as the ledger says.
         pending: groups that wait.
 
     Example:
         >>> print(MediaStatus(drawn=9, kept=9, sent=6, megabytes=1.25))
         9 drawn, 9 to loggers on this machine, 6 to remote ones (1.2 MB), 0 withheld, 0 failed
+        >>> print(MediaStatus(drawn=9, sent=5, unknown=1, megabytes=1.25, earlier=3.5))
+        9 drawn, 0 to loggers on this machine, 5 to remote ones (1.2 MB, 4.8 MB with earlier starts), 0 withheld, \
+0 failed, 1 of which nobody can tell whether it arrived
     """
 
     drawn: int = 0
     kept: int = 0
     sent: int = 0
+    unknown: int = 0
     withheld: int = 0
     failed: int = 0
     megabytes: float = 0.0
+    earlier: float = 0.0
     pending: int = 0
 
     def __str__(self) -> str:
         """Say in words what there was."""
-        return (
-            f"{self.drawn} drawn, {self.kept} to loggers on this machine, {self.sent} to remote ones "
-            f"({self.megabytes:.1f} MB), {self.withheld} withheld, {self.failed} failed"
+        size = f"{self.megabytes:.1f} MB"
+        if self.earlier:
+            size += f", {self.megabytes + self.earlier:.1f} MB with earlier starts"
+        text = (
+            f"{self.drawn} drawn, {self.kept} to loggers on this machine, {self.sent} to remote ones ({size}), "
+            f"{self.withheld} withheld, {self.failed} failed"
         )
+        return f"{text}, {self.unknown} of which nobody can tell whether it arrived" if self.unknown else text

@@ -90,7 +90,7 @@ class RenderWorker:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-        self.delivery.ledger.close()
+        self.delivery.record.close()
 
     # ---- in the thread ----------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class RenderWorker:
     def _draw(self, group: RenderGroup) -> None:
         try:
             self.delivery.deliver(self.renderer.render_group(group, self.delivery.ledger), group)
-        except Exception as error:
+        except BaseException as error:  # a logger's `sys.exit` too: without this thread there are no pictures
             self.status.failed += 1
             self.delivery.say(f"pictures of epoch {group.epoch} failed: {first_line(error)}")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +27,8 @@ from aigp_lightning.media.render_jobs import (
 from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH, Routing, validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
+from aigp_lightning.plan.earlier import EarlierStarts
+from aigp_lightning.plan.planned import Forecast, PlannedFile
 from aigp_lightning.plan.stand_ins import example_corner_errors, example_curves, example_matrix, example_rows
 
 if TYPE_CHECKING:
@@ -38,81 +39,6 @@ if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
 CONFIDENT = 0.9
-
-
-@dataclass(frozen=True)
-class PlannedFile:
-    """A file that the run will draw, and the loggers that will get it.
-
-    Attributes:
-        file: its name.
-        kind: see `KINDS`.
-        count: how often it is drawn in the run.
-        width: pixels.
-        height: pixels.
-        bytes: of one drawing.
-        remote_bytes: of one drawing as remote destinations see it, with private cells masked; 0 where withheld.
-        private: images in it that are private.
-        destinations: names of the loggers that get it.
-    """
-
-    file: str
-    kind: str
-    count: int
-    width: int
-    height: int
-    bytes: int
-    remote_bytes: int
-    private: int
-    destinations: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Total:
-    """The pictures that one destination gets in the whole run.
-
-    Attributes:
-        name: as in the ledger; `file` is the run folder.
-        remote: whether it leaves the machine, now or when synced.
-        pictures: how many.
-        bytes: of all of them.
-    """
-
-    name: str
-    remote: bool
-    pictures: int
-    bytes: int
-
-
-@dataclass
-class Forecast:
-    """The pictures of a run to come.
-
-    Attributes:
-        files: every file.
-        epochs: epochs after which validation pictures are drawn, from 0.
-        routing: the destinations of each kind.
-        withheld: what the budget would hold back, in words.
-    """
-
-    files: list[PlannedFile]
-    epochs: list[int]
-    routing: Routing
-    withheld: list[str] = field(default_factory=list)
-
-    def totals(self) -> list[Total]:
-        """Sum up what the run folder and every logger get, before the budget."""
-        totals = [Total("file", False, sum(f.count for f in self.files), sum(f.count * f.bytes for f in self.files))]
-        for sink in self.routing.sinks:
-            mine = [f for f in self.files if sink.name in f.destinations and (f.remote_bytes or not sink.remote)]
-            size = sum(f.count * (f.remote_bytes if sink.remote else f.bytes) for f in mine)
-            totals.append(Total(sink.name, sink.remote, sum(f.count for f in mine), size))
-        return totals
-
-    @property
-    def remote_bytes(self) -> int:
-        """Bytes that would leave the machine without a budget."""
-        return sum(total.bytes for total in self.totals() if total.remote)
 
 
 class Forecaster:
@@ -127,25 +53,31 @@ class Forecaster:
         data: the datamodule.
         media: the run's callback.
         routing: the destinations of each kind.
+        earlier: what there is of the run already.
     """
 
-    def __init__(self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing) -> None:
+    def __init__(
+        self, trainer: Trainer, module: BaseModule, data: Any, media: Media, routing: Routing,
+        earlier: EarlierStarts | None = None,
+    ) -> None:  # fmt: skip
         self.trainer, self.module, self.data, self.media, self.routing = trainer, module, data, media, routing
+        self.earlier = earlier or EarlierStarts()
         self.names = dict(data.names)
         module.setup_from_data(data)
         self.edges = edges_of(module)
         self.renderer = Renderer(Path(), routing, media.private, media.private_action == "withhold")
 
     def forecast(self) -> Forecast:
-        """Draw every picture once, weigh it and count how often it comes."""
+        """Draw every picture that is still to come once, weigh it and count how often it comes."""
         limits = self.trainer.max_epochs or 0, self.trainer.check_val_every_n_epoch, self.media.val_every_n_epochs
         batches = _limited(self.trainer.limit_val_batches, len(self.data.val_dataloader()))
-        epochs = validation_epochs(0, *limits) if batches else []
-        files = [*self._weigh(self._at_start(), 1)]
+        begun = self.earlier.epoch
+        epochs = validation_epochs(begun, *limits) if batches else []
+        files = [] if begun else [*self._weigh(self._at_start(), [0])]
         if epochs and self.media.val_batches:
-            files += self._weigh(self._validation(batches), len(epochs))
-        files += self._weigh(self._closing(bool(batches)), 1)
-        forecast = Forecast(files, epochs, self.routing)
+            files += self._weigh(self._validation(batches), epochs)
+        files += self._weigh(self._closing(bool(batches)), [max(limits[0], begun, 1) - 1])
+        forecast = Forecast(files, epochs, self.routing, earlier=self.earlier)
         forecast.withheld = self._budget(forecast)
         return forecast
 
@@ -192,7 +124,7 @@ class Forecaster:
 
     # ---- weighing ---------------------------------------------------------------------------------------------------
 
-    def _weigh(self, jobs: Iterable[RenderJob], count: int) -> Iterator[PlannedFile]:
+    def _weigh(self, jobs: Iterable[RenderJob], epochs: Sequence[int]) -> Iterator[PlannedFile]:
         for job in jobs:
             if not self.routing.wanted(job.kind):
                 continue
@@ -202,12 +134,14 @@ class Forecaster:
             recipients = tuple(sink.name for sink in self.routing.recipients(job.kind))
             private = sum(source in self.media.private for source in job.sources())
             size = *picture_size(image.data), len(image.data), remote
-            yield PlannedFile(job.name, job.kind, count, *size, private, recipients)
+            had = {name: sum(self.earlier.counts.has(name, job.key, epoch) for epoch in epochs) for name in recipients}
+            had = {name: number for name, number in had.items() if number}
+            yield PlannedFile(job.name, job.kind, len(epochs), *size, private, recipients, had)
 
     def _budget(self, forecast: Forecast) -> list[str]:
         """Return what the run's own budget would say."""
         said: list[str] = []
-        budget = Budget(self.media.max_mb, 0, said.append)
+        budget = Budget(self.media.max_mb, forecast.left_bytes, said.append)
         budget.reserve_for({kind: self.routing.remote_recipients(kind) for kind in closing_kinds(self.module)})
         mosaics: dict[str, int] = {}
         for file in forecast.files:
@@ -216,7 +150,7 @@ class Forecaster:
                 mosaic = file.file.split("_")[1]
                 mosaics[mosaic] = mosaics.get(mosaic, 0) + recipients * file.remote_bytes
             elif file.kind not in CLOSING:
-                for _ in range(recipients):
+                for _ in range(sum(file.pictures(sink.name, True) for sink in self.routing.sinks if sink.remote)):
                     budget.sent += file.remote_bytes * budget.admits(file.kind, file.remote_bytes)
         if any(mosaics.values()):
             budget.allocate(list(mosaics.values()), len(forecast.epochs))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aigp_lightning.loggers.wandb_options import SideChannel
-    from aigp_lightning.plan.forecast import Forecast
+    from aigp_lightning.plan.planned import Forecast
 
 MEGA = 1e6
 
@@ -24,6 +24,8 @@ def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float |
         "validations": list(forecast.epochs),
         "destinations": [asdict(total) for total in forecast.totals()],
         "side_channels": [channel._asdict() for channel in channels],
+        "resumes": str(forecast.earlier.folder) if forecast.earlier.folder is not None else None,
+        "left_megabytes": forecast.left_bytes / MEGA,
         "remote_megabytes": forecast.remote_bytes / MEGA,
         "max_mb": max_mb,
         "over_budget": over(forecast, max_mb),
@@ -32,8 +34,9 @@ def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float |
 
 
 def over(forecast: Forecast, max_mb: float | None) -> bool:
-    """True if more would leave the machine than allowed."""
-    return max_mb is not None and forecast.remote_bytes > max_mb * MEGA
+    """True if more would leave the machine than allowed, with what has left in earlier starts of the run."""
+    to_come = forecast.remote_bytes
+    return max_mb is not None and to_come > 0 and forecast.left_bytes + to_come > max_mb * MEGA
 
 
 def show(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> None:
@@ -48,8 +51,9 @@ def show(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | No
 def _pictures(forecast: Forecast) -> Any:
     from rich.table import Table
 
-    totals = forecast.totals()
-    table = Table(title="Pictures of the whole run, and who gets them", title_justify="left")
+    totals, earlier = forecast.totals(), forecast.earlier
+    title = f"Pictures from epoch {earlier.epoch + 1} on" if earlier.epoch else "Pictures of the whole run"
+    table = Table(title=f"{title}, and who gets them", title_justify="left")
     table.add_column("kind", no_wrap=True)
     table.add_column("pixels", justify="right")
     table.add_column("kB each", justify="right")
@@ -63,10 +67,9 @@ def _pictures(forecast: Forecast) -> Any:
             continue
         cells = []
         for total in totals:
-            mine = [file for file in files if total.name == "file" or total.name in file.destinations]
-            mine = [file for file in mine if file.remote_bytes or not total.remote]
-            size = sum(file.count * (file.remote_bytes if total.remote else file.bytes) for file in mine)
-            cells.append(f"{sum(file.count for file in mine)} / {size / MEGA:.1f}" if mine else "none")
+            count = sum(file.pictures(total.name, total.remote) for file in files)
+            size = sum(file.size(total.name, total.remote) for file in files)
+            cells.append(f"{count} / {size / MEGA:.1f}" if count else "none")
         largest = max(files, key=lambda file: file.width * file.height)
         each = sum(file.bytes for file in files) / len(files) / 1e3
         table.add_row(kind, f"{largest.width}×{largest.height}", f"{each:.0f}", *cells)
@@ -95,15 +98,21 @@ def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
     private = [file for file in forecast.files if file.private]
     if private:
         lines.append(f"private images are in {len(private)} of the files: " + ", ".join(file.file for file in private))
+    left = forecast.left_bytes / MEGA
+    if left:
+        lines.append(f"{left:.1f} MB have left this machine already, or may have, as the ledger of the run says.")
+    more, all_of_it = ("more ", f", {left + size:.1f} MB in all") if left else ("", "")
     if not remote:
         lines.append("Nothing leaves this machine: no remote destination is configured.")
     elif max_mb is None:
-        lines.append(
-            f"↑ leaves this machine, at once or when synced: {size:.1f} MB of pictures. No limit is set (media.max_mb)."
-        )
+        limit = "No limit is set (media.max_mb)."
+        lines.append(f"↑ leaves this machine, at once or when synced: {size:.1f} MB {more}of pictures. {limit}")
     elif over(forecast, max_mb):
-        lines.append(f"over budget: {size:.1f} MB would leave this machine, media.max_mb is {max_mb:g}.")
+        would = f"{size:.1f} MB {more}would leave this machine{all_of_it}"
+        lines.append(f"over budget: {would}, media.max_mb is {max_mb:g}.")
         lines += [f"  {line}" for line in forecast.withheld]
     else:
-        lines.append(f"↑ leaves this machine: {size:.1f} MB of pictures, within media.max_mb {max_mb:g}.")
+        lines.append(
+            f"↑ leaves this machine: {size:.1f} MB {more}of pictures{all_of_it}, within media.max_mb {max_mb:g}."
+        )
     return lines

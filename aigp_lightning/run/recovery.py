@@ -6,10 +6,11 @@ they find it in their own files and log it once (see `logfiles/logged.py`).
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aigp_lightning.checkpoints.io import finish_commit
@@ -17,14 +18,15 @@ from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read_event_file
 from aigp_lightning.logfiles.folders import followed_event_files as event_files
 from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
+from aigp_lightning.logfiles.folders import logger_folders
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
-from aigp_lightning.media.ledger import LEDGER_FILE, Entry, Ledger, Line, read_ledger
+from aigp_lightning.media.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
+
+__all__ = ["FOUND", "repair_run_folder"]
 
 Picture = tuple[str, int, str, int]
 """Key, epoch, SHA-256 and bytes of a picture that a logger has."""
-FOUND = "found with the logger when the run went on"
-"""Reason in the ledger; runs of earlier versions have it too."""
 HALF = (".*.part", "*.tmp", "masked/.*.part", "history/*/.*.part")
 """Files that were being written."""
 
@@ -46,9 +48,12 @@ def repair_run_folder(folder: Path) -> None:
             _cut(path, event_cut(path))
     for place in _offline_folders(folder):
         _repair_offline_folder(place)
-    if (folder / LEDGER_FILE).is_file():
-        _note_sent(folder / LEDGER_FILE, "tensorboard", _event_pictures(folder))
-        _note_sent(folder / LEDGER_FILE, "wandb", _row_pictures(folder))
+    ledger = folder / LEDGER_FILE
+    if ledger.is_file() and os.access(ledger, os.R_OK | os.W_OK):  # else the run says so, and sends nothing
+        pictures = {"tensorboard": list(_event_pictures(folder)), "wandb": list(_row_pictures(folder))}
+        _settle(folder, pictures)
+        for kind, those in pictures.items():
+            _note_sent(ledger, kind, those)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -92,25 +97,97 @@ def _row_pictures(folder: Path) -> Iterator[Picture]:
             yield media.key, media.epoch, media.sha256, media.size
 
 
-def _note_sent(path: Path, destination: str, pictures: Iterable[Picture]) -> None:
-    """Add the ledger's lines of pictures that a logger got just before the kill."""
-    lines = read_ledger(path)
-    written = {(line.key, line.epoch): line for line in lines if line.outcome == "written"}
-    noted = Counter((x.key, x.epoch, x.sha256) for x in lines if x.destination == destination and x.outcome == "sent")
-    ledger = Ledger(path)
+def _settle(folder: Path, pictures: Mapping[str, Sequence[Picture]]) -> None:
+    """Say in the ledger what became of the pictures that were being handed over when the run ended.
+
+    Those that the logger has are sent. Those that it certainly has not are as if they had not been begun, and are
+    handed over again. The rest stays unknown.
+    """
+    path = folder / LEDGER_FILE
+    ledger = Ledger(path, reopen=True)
     try:
-        for key, epoch, digest, size in pictures:
-            if noted[key, epoch, digest] > 0:
-                noted[key, epoch, digest] -= 1
-            elif (line := written.get((key, epoch))) is not None:
-                ledger.add(_sent(line, destination, digest, size))
+        if not ledger.in_flight:
+            return
+        kind = _kind(ledger.in_flight[0])
+        lines = [line for line in read_ledger(path) if _kind(line) == kind]
+        there = Counter((key, epoch, digest) for key, epoch, digest, _ in pictures.get(kind, ()))
+        there -= Counter(_identity(line) for line in lines if line.outcome == "sent")
+        outcomes = []
+        for entry in ledger.in_flight:
+            if there[_identity(entry)] > 0:
+                there[_identity(entry)] -= 1
+                outcomes.append(replace(entry, outcome="sent", reason=FOUND))
+            elif _may_have_left(entry, folder, len({line.destination for line in lines})):
+                outcomes.append(entry)
+        ledger.settle(outcomes)
     finally:
         ledger.close()
 
 
+def _may_have_left(entry: Entry, folder: Path, loggers: int) -> bool:
+    """True if a picture may be with its logger although the logger's files do not show it.
+
+    Args:
+        entry: of the picture.
+        folder: the run's.
+        loggers: that the run has of this kind.
+    """
+    kind = _kind(entry)
+    if kind == "tensorboard":  # the files of a logger in a bucket, or of one that keeps them nobody knows where
+        noted = [x.folder for x in logger_folders(folder, kind) if x.noted and x.destination == entry.destination]
+        if entry.is_remote or noted:
+            return entry.is_remote or not all(x and (x.is_dir() or x.is_relative_to(folder)) for x in noted)
+        return len({path.parent for path in event_files(folder)}) < loggers
+    if kind != "wandb" or not (places := wandb_folders(folder)):
+        return True
+    if places[-1].name.startswith("offline-"):
+        return False
+    copies = WandbRun(places[-1]).mirrored()  # what is uploaded is copied there first
+    return any(name.startswith(MEDIA) and f"_{entry.sha256[:20]}." in name for name in copies)
+
+
+def _note_sent(path: Path, kind: str, pictures: Iterable[Picture]) -> None:
+    """Add the ledger's lines of pictures that a logger has and the ledger does not say it was sent.
+
+    Args:
+        path: the ledger.
+        kind: of logger; where a run has two of it, the first that lacks the picture counts as the one that has it.
+        pictures: with loggers of this kind.
+    """
+    lines = read_ledger(path)
+    mine = [line for line in settled(lines) if _kind(line) == kind]
+    written = {(line.key, line.epoch): line for line in lines if line.outcome == "written"}
+    noted = Counter(_identity(line) for line in mine if line.outcome == "sent")
+    unknown = [line for line in mine if line.outcome == "unknown"]
+    known = {(line.destination, line.key, line.epoch) for line in mine}
+    names = list(dict.fromkeys(line.destination for line in mine))
+    ledger = Ledger(path)
+    try:
+        for key, epoch, digest, size in pictures:
+            doubt = next((line for line in unknown if _identity(line) == (key, epoch, digest)), None)
+            if noted[key, epoch, digest] > 0:
+                noted[key, epoch, digest] -= 1
+            elif doubt is not None:
+                unknown.remove(doubt)
+                ledger.add(replace(doubt.entry, outcome="sent", reason=FOUND))
+            elif (line := written.get((key, epoch))) is not None:
+                name = next((name for name in names if (name, key, epoch) not in known), kind)
+                known.add((name, key, epoch))
+                ledger.add(_sent(line, name, digest, size))
+    finally:
+        ledger.close()
+
+
+def _kind(entry: Entry) -> str:
+    return entry.destination.partition(":")[0]
+
+
+def _identity(entry: Entry) -> tuple[str, int, str]:
+    return entry.key, entry.epoch, entry.sha256
+
+
 def _sent(line: Line, destination: str, digest: str, size: int) -> Entry:
-    entry = Entry(**{field.name: getattr(line, field.name) for field in fields(Entry)})
-    entry = replace(entry, destination=destination, outcome="sent", reason=FOUND)
+    entry = replace(line.entry, destination=destination, outcome="sent", reason=FOUND)
     if digest == line.sha256:
         return entry
     return replace(entry, file=f"masked/{line.file}", sha256=digest, bytes=size)  # which cells, only the line would say

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger_lines import IN_FLIGHT, RemoteEntry, parse_lines
 
 
 def entry(key: str = "val_batch0_pred", epoch: int = 0, destination: str = "file", **other: object) -> Entry:
@@ -196,3 +198,152 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path) -> None:
     lines = read_ledger(path)
     assert lines.problems == []
     assert [line.epoch for line in lines] == [0, 2]
+
+
+# ---- lines that stand for pictures until their outcome is known ------------------------------------------------------
+
+
+def handed_over(path: Path, *outcomes: Entry) -> tuple[bytes, bytes]:
+    """A ledger of one file, and pictures that are handed over; returns it as it was meanwhile, and at the end."""
+    ledger = Ledger(path)
+    ledger.add(entry())
+    with ledger.hand_over(outcomes) as noted:
+        meanwhile = path.read_bytes()
+        noted.extend(outcomes)
+    ledger.close()
+    return meanwhile, path.read_bytes()
+
+
+OUTCOMES = (
+    entry(destination="wandb"),
+    entry("val_batch1_pred", destination="wandb", outcome="unknown", reason="no answer"),
+    entry("val_batch2_pred", destination="wandb", outcome="failed", reason="a long story " * 30),
+)
+
+
+def test_until_its_outcome_is_known_a_picture_is_unknown(tmp_path: Path) -> None:
+    meanwhile, after = handed_over(tmp_path / "media.jsonl", *OUTCOMES)
+    before = parse_lines(meanwhile)
+    assert before.problems == []
+    assert [line.outcome for line in before] == ["written", *["unknown"] * 3]
+    assert {line.reason for line in before[1:]} == {IN_FLIGHT}
+    lines = parse_lines(after)
+    assert lines.problems == []
+    assert [line.entry for line in lines] == [entry(), *OUTCOMES]
+    assert [line.n for line in lines] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["shorter", "longer"])
+def test_a_kill_while_outcomes_are_written(short: bool, tmp_path: Path) -> None:
+    """Blanks at the end are no line, before the outcomes are written and after."""
+    path = tmp_path / "media.jsonl"
+    meanwhile, after = handed_over(path, *(OUTCOMES[:2] if short else OUTCOMES))
+    room = max(len(meanwhile), len(after))
+    for left in (meanwhile, after):
+        path.write_bytes(left.ljust(room))
+        assert read_ledger(path).problems == []
+        ledger = Ledger(path)
+        ledger.add(entry(epoch=5))
+        ledger.close()
+        lines = read_ledger(path)
+        assert lines.problems == []
+        assert lines[:-1] == parse_lines(left)
+        assert path.read_bytes().startswith(left)
+
+
+def test_whatever_ends_a_hand_over_its_pictures_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "media.jsonl"
+    ledger = Ledger(path)
+    with pytest.raises(KeyboardInterrupt), ledger.hand_over(OUTCOMES):
+        raise KeyboardInterrupt
+    assert [line.outcome for line in read_ledger(path)] == ["unknown"] * 3
+    assert ledger.left == sum(one.bytes for one in OUTCOMES)
+    assert ledger.doubts("wandb", "val_batch0_pred", 0)
+    ledger.add(entry())
+    ledger.close()
+    assert read_ledger(path).problems == []
+
+
+def test_no_line_comes_between(tmp_path: Path) -> None:
+    """Another thread waits for its turn; this one has made a mistake."""
+    path = tmp_path / "media.jsonl"
+    ledger = Ledger(path)
+    thread = threading.Thread(target=lambda: ledger.add(entry(epoch=9)))
+    with ledger.hand_over(OUTCOMES) as noted:
+        thread.start()
+        noted.extend(OUTCOMES)
+        with pytest.raises(RuntimeError, match="settle"):
+            ledger.add(entry())
+        assert read_ledger(path)[-1].outcome == "unknown"
+    thread.join()
+    ledger.close()
+    lines = read_ledger(path)
+    assert lines.problems == []
+    assert [line.entry for line in lines] == [*OUTCOMES, entry(epoch=9)]
+
+
+def test_what_was_in_flight_can_be_settled_later(tmp_path: Path) -> None:
+    path = tmp_path / "media.jsonl"
+    meanwhile, _ = handed_over(path, *OUTCOMES)
+    for kept in range(4):
+        path.write_bytes(meanwhile)
+        ledger = Ledger(path, reopen=True)
+        assert [one.key for one in ledger.in_flight] == [one.key for one in OUTCOMES]
+        assert ledger.left == 0
+        ledger.settle(OUTCOMES[:kept])
+        assert ledger.in_flight == []
+        ledger.add(entry(epoch=3))
+        ledger.close()
+        lines = read_ledger(path)
+        assert lines.problems == []
+        assert [line.entry for line in lines] == [entry(), *OUTCOMES[:kept], entry(epoch=3)]
+        again = Ledger(path, reopen=True)
+        assert again.in_flight == []
+        again.close()
+    path.write_bytes(meanwhile)
+    ledger = Ledger(path, reopen=True)
+    ledger.settle(ledger.in_flight)
+    ledger.close()
+    assert path.read_bytes() == meanwhile, "what stays unknown stays the same line"
+
+
+def test_only_what_stands_at_the_end_was_in_flight(tmp_path: Path) -> None:
+    path = tmp_path / "media.jsonl"
+    meanwhile, _ = handed_over(path, *OUTCOMES)
+    for more in (b"nonsense\n", b""):
+        path.write_bytes(meanwhile + more)
+        ledger = Ledger(path, reopen=True)
+        assert len(ledger.in_flight) == (0 if more else 3)
+        ledger.close()
+        assert path.read_bytes() == meanwhile + more
+
+
+def test_remote_is_said_only_where_the_name_does_not_say_it(tmp_path: Path) -> None:
+    """So ledgers of earlier versions have all their keys, and no others."""
+    path = tmp_path / "media.jsonl"
+    ledger = Ledger(path)
+    for destination, remote in (("tensorboard", None), ("tensorboard", True), ("wandb:2", None), ("other:X", None)):
+        plain = entry(destination=destination)
+        ledger.add(plain if remote is None else RemoteEntry(**asdict(plain), remote=remote))
+    ledger.close()
+    rows = [json.loads(row) for row in path.read_bytes().splitlines()]
+    assert ["remote" in row for row in rows] == [False, True, False, False]
+    assert [line.left for line in read_ledger(path)] == [False, True, True, True]
+    assert ledger.left == 3000
+    odd = path.read_bytes().replace(b'"remote": true', b'"remote": "yes"')
+    assert "line 2 is not a line of a ledger." in parse_lines(odd).problems
+
+
+def test_a_ledger_that_cannot_be_opened_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "media.jsonl"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"media\.jsonl"):
+        Ledger(path)
+    ledger = Ledger(path, required=False)
+    assert isinstance(ledger.failure, OSError)
+    assert ledger.left == 0
+    with pytest.raises(OSError, match=r"media\.jsonl"):
+        ledger.add(entry())
+    with pytest.raises(OSError, match=r"media\.jsonl"), ledger.hand_over(OUTCOMES):
+        raise AssertionError("nothing may be handed over")
+    ledger.close()

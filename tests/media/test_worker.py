@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
+from aigp_lightning.media.hand_over import HandOver
 from aigp_lightning.media.image_patterns import ImagePatterns
 from aigp_lightning.media.ledger import Ledger, read_ledger
 from aigp_lightning.media.renderer import Renderer
@@ -34,10 +35,12 @@ class Shelf:
         self.name, self.destination, self.remote, self.broken = name, name.split(":", maxsplit=1)[0], remote, False
         self.got: list[tuple[str, bytes, int, int]] = []
 
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         if self.broken:
             raise ConnectionError("nobody there\nat all")
-        self.got += [(image.key, image.path.read_bytes(), epoch, step) for image in images]
+        hand_over.begin(hand_over.images)
+        self.got += [(image.key, image.path.read_bytes(), epoch, step) for image in hand_over.images]
+        hand_over.took(hand_over.images)
 
 
 def picture(masked: frozenset[int]) -> NDArray[np.uint8]:
@@ -346,11 +349,11 @@ def test_loggers_by_their_class(tmp_path: Path) -> None:
     ]
     sinks = sinks_of(loggers, said.append)
     assert [(sink.name, sink.destination, sink.remote) for sink in sinks] == [
-        ("tensorboard", "tensorboard", False), ("tensorboard", "tensorboard", True),
+        ("tensorboard", "tensorboard", False), ("tensorboard:2", "tensorboard", True),
         ("other:Pictured", "other", True),
     ]  # fmt: skip
     assert said == ["Plain gets scalars only: it has no log_image to take pictures with"]
-    sinks[-1].send([RenderedImage(job("a.jpg"), tmp_path / "a.jpg", b"")], epoch=4, step=99)
+    sinks[-1].send(HandOver([RenderedImage(job("a.jpg"), tmp_path / "a.jpg", b"")]), epoch=4, step=99)
     assert pictured.got == [("a", [str(tmp_path / "a.jpg")], 4)]
 
 

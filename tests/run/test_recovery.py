@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from aigp_lightning.logfiles.logged import logged_rows, logged_scalars
 from aigp_lightning.logfiles.wandb_run import last_row, read_wandb_run, wandb_folders
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
 from aigp_lightning.loggers.wandb import ResilientWandbLogger
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger import Ledger, Line, read_ledger, settled
 from aigp_lightning.run.recovery import FOUND, repair_run_folder
 
 
@@ -91,6 +93,137 @@ def test_a_picture_that_was_handed_over_before_its_line_gets_one(run: Path) -> N
     }
     repair_run_folder(run)
     assert len(read_ledger(path)) == len(after)
+
+
+# ---- pictures that were being handed over ----------------------------------------------------------------------------
+
+
+def end_in_flight(run: Path, destination: str) -> list[Line]:
+    """Let the ledger end as a kill leaves it that comes while the last epoch's pictures go to a logger."""
+    path = run / "media.jsonl"
+    lines = read_ledger(path)
+    mine = [x for x in lines if (x.destination, x.outcome, x.epoch) == (destination, "sent", EPOCHS - 1)]
+    path.unlink()
+    ledger = Ledger(path)
+    for line in lines:
+        if line not in mine:
+            ledger.add(line.entry)
+    with ledger.hand_over([line.entry for line in mine]) as outcomes:
+        left = path.read_bytes()
+        outcomes.extend(line.entry for line in mine)
+    ledger.close()
+    path.write_bytes(left)
+    assert [x.outcome for x in read_ledger(path)[-len(mine) :]] == ["unknown"] * len(mine)
+    return mine
+
+
+@pytest.mark.parametrize("destination", ["tensorboard", "wandb"])
+def test_what_the_logger_got_in_flight_is_sent(destination: str, run: Path) -> None:
+    """Each has one line, as if nothing had been."""
+    mine = end_in_flight(run, destination)
+    whole = len(read_ledger(run / "media.jsonl"))
+    repair_run_folder(run)
+    after = read_ledger(run / "media.jsonl")
+    assert after.problems == []
+    assert len(after) == whole
+    found = [line for line in after if line.reason == FOUND]
+    assert [(x.key, x.file, x.outcome, x.sha256, x.sources) for x in found] == [
+        (x.key, x.file, "sent", x.sha256, x.sources) for x in mine
+    ]
+    again = (run / "media.jsonl").read_bytes()
+    repair_run_folder(run)
+    assert (run / "media.jsonl").read_bytes() == again
+
+
+@pytest.mark.parametrize("destination", ["tensorboard", "wandb"])
+def test_what_the_logger_never_got_is_as_if_it_had_not_begun(destination: str, run: Path) -> None:
+    mine = end_in_flight(run, destination)
+    (place,) = wandb_folders(run)
+    whole = next((run / "tensorboard").iterdir()) if destination == "tensorboard" else read_wandb_run(place).file
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])  # of the last epoch nothing is left
+    repair_run_folder(run)
+    ledger = Ledger(run / "media.jsonl")
+    assert ledger.problems == []
+    for line in mine:
+        assert not ledger.has(destination, line.key, line.epoch)
+    assert ledger.total("unknown") == 0
+    ledger.close()
+
+
+@pytest.mark.parametrize(("place", "known"), [("tensorboard", True), ("/nowhere/at/all", False), ("gs://x/y", False)])
+def test_a_logger_whose_files_are_not_there(place: str, known: bool, run: Path) -> None:
+    """In the run folder, and it wrote nothing yet; elsewhere, and nobody can look."""
+    mine = end_in_flight(run, "tensorboard")
+    shutil.rmtree(run / "tensorboard")
+    note = {"loggers": [{"destination": "tensorboard", "folder": place}]}
+    (run / "run.json").write_text(json.dumps(note), encoding="utf-8")
+    repair_run_folder(run)
+    ledger = Ledger(run / "media.jsonl")
+    assert [ledger.has("tensorboard", x.key, x.epoch) for x in mine] == [not known] * len(mine)
+    ledger.close()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_may_have_been_uploaded_stays_unknown(copied: bool, run: Path) -> None:
+    """W&B online: a picture that was copied for upload may be at the server, though no row names it."""
+    mine = end_in_flight(run, "wandb")
+    (place,) = wandb_folders(run)
+    online = place.rename(place.with_name(place.name.removeprefix("offline-")))
+    file = read_wandb_run(online).file
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    for path in [] if copied else list((online / "files" / "media").rglob("*.jpg")):
+        path.unlink()
+    repair_run_folder(run)
+    ledger = Ledger(run / "media.jsonl")
+    assert ledger.problems == []
+    assert [ledger.has("wandb", x.key, x.epoch) for x in mine] == [copied] * len(mine)
+    assert ledger.total("unknown") == copied * sum(line.bytes for line in mine)
+    assert ledger.left == sum(line.bytes for line in read_ledger(run / "media.jsonl") if line.left)
+    ledger.close()
+
+
+def test_an_unknown_picture_that_the_logger_has_after_all_is_sent(run: Path) -> None:
+    """By a further line: what was said of it before was true then. It counts once."""
+    path = run / "media.jsonl"
+    lines = read_ledger(path)
+    total = sum(line.bytes for line in lines if line.left)
+    path.unlink()
+    ledger = Ledger(path)
+    for line in lines:
+        doubtful = line.destination == "wandb" and line.epoch == 0 and line.outcome == "sent"
+        ledger.add(replace(line.entry, outcome="unknown", reason="no answer") if doubtful else line.entry)
+    assert ledger.left == total
+    ledger.close()
+    repair_run_folder(run)
+    after = read_ledger(path)
+    assert after.problems == []
+    assert [(x.destination, x.outcome, x.reason) for x in after[len(lines) :]] == [("wandb", "sent", FOUND)] * 2
+    assert {x.outcome for x in settled(after) if x.destination == "wandb"} == {"sent", "withheld"}
+    ledger = Ledger(path)
+    assert (ledger.left, ledger.total("unknown"), ledger.total("sent", ["wandb"])) == (total, 0, total)
+    ledger.close()
+    repair_run_folder(run)
+    assert len(read_ledger(path)) == len(after)
+
+
+def test_a_second_logger_of_a_kind_gets_its_own_lines(run: Path) -> None:
+    """Its event file has the last epoch, its lines are lost."""
+    path = run / "media.jsonl"
+    shutil.copytree(run / "tensorboard", run / "second")
+    ledger = Ledger(path)
+    for line in read_ledger(path):
+        if line.destination == "tensorboard" and line.epoch < EPOCHS - 1:
+            ledger.add(replace(line.entry, destination="tensorboard:2"))
+    ledger.close()
+    repair_run_folder(run)
+    lines = read_ledger(path)
+    assert lines.problems == []
+    sent = [
+        sorted((x.key, x.epoch, x.sha256) for x in lines if x.destination == name and x.outcome == "sent")
+        for name in ("tensorboard", "tensorboard:2")
+    ]
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == 3 * EPOCHS
 
 
 def test_a_file_that_no_row_names_leaves_an_offline_folder(run: Path) -> None:

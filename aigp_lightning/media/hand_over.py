@@ -1,0 +1,74 @@
+"""The way of pictures to a logger: how far it has taken each, and what a logger must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.types import RenderedImage
+
+
+class HandOver:
+    """How far a logger has taken each of the pictures that it is given, kept up to date while it takes them.
+
+    So it holds whatever interrupts that: an error, a signal, memory that runs out.
+
+    Args:
+        images: to be handed over; none of them is begun.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from aigp_lightning.media.types import RenderedImage, RenderJob
+        >>> job = RenderJob("results", "results.png", draw=lambda masked: None)
+        >>> first, second, third = images = [RenderedImage(job, Path("run/results.png"), b"") for _ in range(3)]
+        >>> progress = HandOver(images)
+        >>> progress.begin([first, second])
+        >>> progress.took([first])
+        >>> [progress.outcome(image) for image in images]
+        ['sent', 'unknown', 'failed']
+    """
+
+    def __init__(self, images: Sequence[RenderedImage]) -> None:
+        self.images = images
+        self._outcomes: dict[int, Literal["sent", "unknown", "failed"]] = {}
+
+    def begin(self, images: Iterable[RenderedImage]) -> None:
+        """Note that the logger is about to get pictures: from now on nobody can tell whether it has them."""
+        self._outcomes.update((id(image), "unknown") for image in images)
+
+    def took(self, images: Iterable[RenderedImage]) -> None:
+        """Note that the logger has pictures, for certain."""
+        self._outcomes.update((id(image), "sent") for image in images)
+
+    def outcome(self, image: RenderedImage) -> Literal["sent", "unknown", "failed"]:
+        """Return what became of a picture so far; one that was never begun was certainly not taken."""
+        return self._outcomes.get(id(image), "failed")
+
+
+class Sink(Protocol):
+    """A logger as a destination of pictures.
+
+    Attributes:
+        name: its name in the ledger; every logger of a run has another.
+        destination: its name in the routes, which loggers of one kind share.
+        remote: whether what it takes leaves this machine, now or when it is synced.
+
+    Example:
+        >>> class Listing:  # any logger's pictures, as the drawing thread sends them
+        ...     name = destination = "other"
+        ...     remote = False
+        ...     def send(self, hand_over, epoch, step):
+        ...         for image in hand_over.images:
+        ...             hand_over.begin([image])
+        ...             print(epoch, image.key)
+        ...             hand_over.took([image])
+        >>> Listing().send(HandOver([]), epoch=3, step=40)
+    """
+
+    name: str
+    destination: str
+    remote: bool
+
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        """Give pictures to the logger, and keep up to date what it has; what is raised is the caller's to report."""

@@ -1,0 +1,79 @@
+"""The earlier starts of the run that a plan is about: where it goes on, and what has left already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.checkpoints.paths import LAST, run_folder_of
+from aigp_lightning.errors import DataError, first_line
+from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger_counts import LedgerCounts
+from aigp_lightning.run.folder import RunConfig, find_last_checkpoint, find_run, job_of_cluster, restarted
+
+
+@dataclass
+class EarlierStarts:
+    """A run so far.
+
+    Attributes:
+        folder: its folder; None where the run begins.
+        epoch: the first that is to come, from 0.
+        counts: what its ledger says.
+    """
+
+    folder: Path | None = None
+    epoch: int = 0
+    counts: LedgerCounts = field(default_factory=LedgerCounts)
+
+
+def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> EarlierStarts:
+    """Find the run that `fit` would go on with; nothing is written there.
+
+    Args:
+        config: of the run.
+        task: `detect` or `pose`.
+        checkpoint: `--ckpt_path`: a file, a run folder, `last`, or None.
+
+    Raises:
+        ConfigError: `last`, and there is no run of this name.
+        DataError: its ledger cannot be read.
+        WeightsError: its checkpoint cannot be read.
+    """
+    parent = Path(config.root) / task
+    folder, resuming = _folder(config, parent, checkpoint), True
+    if checkpoint is None or checkpoint == "last" or Path(checkpoint).is_dir():
+        checkpoint = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
+    if folder is None and config.exist_ok and (parent / config.name).is_dir():
+        folder, resuming = parent / config.name, False
+    epoch = 0 if checkpoint is None or not resuming else _epochs_of(checkpoint)
+    counts = LedgerCounts()
+    if folder is not None and (path := folder / LEDGER_FILE).is_file():
+        try:
+            for line in read_ledger(path):
+                counts.count(line)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({first_line(error)}): what has left is not known.") from error
+    if not resuming:
+        counts.forget()
+    return EarlierStarts(folder, epoch, counts)
+
+
+def _folder(config: RunConfig, parent: Path, checkpoint: str | None) -> Path | None:
+    """Find the folder of the run that is resumed; None where one begins."""
+    if checkpoint not in (None, "last"):
+        given = Path(str(checkpoint))
+        return given if given.is_dir() else run_folder_of(given)
+    if checkpoint is None and config.resume != "always" and not (config.resume == "auto" and restarted()):
+        return None
+    folder = find_run(parent, config.name, job_of_cluster() if restarted() else None)
+    if folder is None and checkpoint == "last" and config.resume != "always" and not restarted():
+        find_last_checkpoint(parent, config.name)  # raises, and says what is missing
+    return folder
+
+
+def _epochs_of(checkpoint: str) -> int:
+    """Return how many epochs a checkpoint has behind it."""
+    epoch = read_checkpoint(checkpoint).get("epoch", -1)
+    return epoch + 1 if isinstance(epoch, int) else 0
