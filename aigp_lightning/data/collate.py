@@ -10,7 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
+from aigp_lightning.data.hand_over import NotSent
 from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.data.workers import Workers
 from aigp_lightning.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,10 +40,27 @@ class LazyLoader(DataLoader[Any]):
         Raises:
             UserError: a sample cannot be made; said as in the worker, without the traceback that torch wraps it in.
         """
+        workers = self.multiprocessing_context if isinstance(self.multiprocessing_context, Workers) else None
         try:
-            yield from super().__iter__()
+            if workers is None:
+                yield from super().__iter__()
+                return
+            batches, end = super().__iter__(), object()
+            while True:
+                with workers.waiting():
+                    batch = next(batches, end)
+                if batch is end:
+                    return
+                if isinstance(batch, NotSent):
+                    raise batch.error()
+                yield batch
         except UserError as error:
             raise type(error)(_original_message(error)) from None
+        except Exception as error:
+            known = workers.explain(error) if workers is not None else error
+            if known is error:
+                raise
+            raise known from error
 
 
 def _original_message(error: Exception) -> str:

@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO
 
 from aigp_lightning.errors import DataError, printable
+from aigp_lightning.run.exhausted import raise_if_exhausted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,8 +83,10 @@ def read_image(path: str) -> NDArray[np.uint8]:
         data = np.fromfile(path, np.uint8)  # cv2.imread cannot open non-ASCII names on Windows
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH * deep) if data.size else None
     except (OSError, ValueError) as error:
+        raise_if_exhausted(error)
         raise DataError(f"{printable(path)}: cannot be read: {error}") from error
-    except cv2.error:
+    except cv2.error as error:
+        raise_if_exhausted(error)
         image = None
     if image is not None and image.dtype == np.uint16:
         image = np.right_shift(image, 8).astype(np.uint8)
@@ -149,4 +152,5 @@ def _read_with_pil(path: str) -> NDArray[np.uint8]:
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        raise_if_exhausted(error)
         raise DataError(f"{printable(path)}: cannot be decoded ({error}); replace or remove it") from error

@@ -24,6 +24,7 @@ from aigp_lightning.data.label_values import (
 )
 from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, regular_file_size
 from aigp_lightning.data.problems import Problem
+from aigp_lightning.run.exhausted import raise_if_exhausted
 
 MIN_POLYGON_COLUMNS = 7
 
@@ -70,6 +71,7 @@ def parse_label_file(
     except (FileNotFoundError, NotADirectoryError):
         return (*no_labels(pose), [])
     except (OSError, ValueError) as error:
+        raise_if_exhausted(error)
         return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)])
     cls, bboxes, keypoints, problems = _parse(raw, file, nc, kpt_shape, pose, single_cls)
     if (more := len(problems) - MAX_PROBLEMS) > 0:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.collate import LazyLoader, collate
+from aigp_lightning.data.workers import Workers
 from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 
@@ -45,6 +46,7 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
+        multiprocessing_context=Workers() if workers else None,
     )
 
 

@@ -9,6 +9,7 @@ from aigp_lightning.data.images import open_image, read_image
 from aigp_lightning.data.limits import MAX_PIXELS, regular_file_size
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, first_line
+from aigp_lightning.run.exhausted import raise_if_exhausted
 
 MIN_SIDE = 10  # pixels, as Ultralytics
 TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -62,6 +63,7 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
     except FileNotFoundError:
         return bad("missing image", "there is no such file; a link may lead nowhere")
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        raise_if_exhausted(error)
         text = first_line(error)
         return bad("truncated image" if "truncated" in text.lower() else "unreadable image", text)
     return (shape[0], shape[1]), None

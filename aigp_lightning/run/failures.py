@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import resume_hint
 from aigp_lightning.errors import RunError, UserError
 from aigp_lightning.files import DISK_FULL, disk_full
+from aigp_lightning.run.exhausted import WORKER_STATUS, Exhausted, exhausted, original_text
 
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 BROKEN = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
-SHARED_MEMORY = ("Bus error", "shared memory", "unable to write to file </torch", "unable to mmap")
 WORKER = "DataLoader worker (pid"
+PID = re.compile(r"\(pid\D*(\d+)\)")
+RAN_OUT = {
+    Exhausted.MEMORY: (
+        "the machine's memory is full{why}. Fewer --data.workers or a smaller --data.batch_size need less; see what "
+        "else runs on it.{hint}"
+    ),
+    Exhausted.HANDLES: (
+        "too many open files: allow more of them, `ulimit -n 65536`, or take fewer --data.workers.{hint}"
+    ),
+    Exhausted.SHARED_MEMORY: (
+        "a process that loads images found no shared memory{why}. Give the container more (`docker run "
+        "--shm-size=8g`, or `--ipc=host`), or take fewer --data.workers; 0 needs none.{hint}"
+    ),
+    Exhausted.PROCESSES: (
+        "the system starts no more processes or threads{why}: allow more of them, `ulimit -u`, or take fewer "
+        "--data.workers.{hint}"
+    ),
+}
 
 
 def explained(error: BaseException, folder: Path | None = None) -> UserError | None:
@@ -45,17 +64,13 @@ runs on it.
 
 
 def _describe(error: BaseException, folder: Path | None) -> str | None:
-    text, hint = str(error), resume_hint(folder)
+    text, hint = original_text(error), resume_hint(folder)
     if out_of_gpu_memory(error):
         return f"the GPU's memory is full ({_sentence(text)}). A smaller --data.batch_size needs less.{hint}"
-    if isinstance(error, MemoryError):
-        return (
-            f"the machine's memory is full{_in_brackets(text)}. Fewer --data.workers or a smaller --data.batch_size "
-            f"need less; see what else runs on it.{hint}"
-        )
-    if isinstance(error, RuntimeError) and "Too many open files" in text:
-        return f"too many open files: allow more of them, `ulimit -n 65536`, or take fewer --data.workers.{hint}"
-    if isinstance(error, RuntimeError) and (WORKER in text or any(words in text for words in SHARED_MEMORY)):
+    lacking = exhausted(error)
+    if lacking is not None:
+        return RAN_OUT[lacking].format(why=_why(text), hint=hint)
+    if isinstance(error, RuntimeError) and WORKER in text:
         return _describe_worker(text) + hint
     return None
 
@@ -64,10 +79,8 @@ def _describe_system_error(error: OSError, folder: Path | None) -> str | None:
     path, hint = error.filename or error.filename2, resume_hint(folder)
     if error.errno in DISK_FULL:
         return disk_full(error, path, folder=folder) + hint
-    if error.errno == errno.ENOMEM:
-        return _describe(MemoryError(), folder)
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return _describe(RuntimeError("Too many open files"), folder)
+    if (lacking := exhausted(error)) is not None:
+        return RAN_OUT[lacking].format(why=_in_brackets(original_text(error) if error.errno is None else ""), hint=hint)
     advice = ""
     if path is not None and folder and str(path).startswith(str(folder)) and not os.path.isdir(folder):
         advice = f"the run folder {folder} was deleted or moved while the run wrote to it."
@@ -87,13 +100,14 @@ def out_of_gpu_memory(error: BaseException) -> bool:
     )
 
 
+def _why(text: str) -> str:
+    """Return what an exception said, in brackets; of a worker that could not say it, that it was one."""
+    pid = PID.search(text) if WORKER_STATUS.search(text) else None
+    return f" (for process {pid[1]}, which loads images)" if pid else _in_brackets(text)
+
+
 def _describe_worker(text: str) -> str:
-    if any(words in text for words in SHARED_MEMORY):
-        return (
-            f"a process that loads images found no shared memory ({_sentence(text)}). Give the container more "
-            "(`docker run --shm-size=8g`, or `--ipc=host`), or take fewer --data.workers; 0 needs none."
-        )
-    if "Killed" in text or "exited unexpectedly" in text:
+    if "Killed" in text or re.search("exited unexpectedly(?! with exit code)", text):
         return (
             f"a process that loads images was killed ({_sentence(text)}), most likely by the system because memory "
             "ran out (`dmesg | grep -i kill` says so). Take fewer --data.workers, or give the job more memory."
