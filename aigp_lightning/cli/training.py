@@ -29,9 +29,9 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
-from aigp_lightning.run.failures import explained, out_of_gpu_memory
+from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig, remove_unused_run_folder
-from aigp_lightning.run.oom_advice import oom_advice
+from aigp_lightning.run.oom_advice import oom_advice, step_out_of_memory
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
@@ -181,7 +181,7 @@ class AigpCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except Exception as error:
-            if not out_of_gpu_memory(error):
+            if not step_out_of_memory(error):
                 raise
             raise RunError(oom_advice(error, self.trainer, self.model, self.datamodule)) from error
 

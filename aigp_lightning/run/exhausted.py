@@ -27,7 +27,7 @@ WORDS = {
     Exhausted.HANDLES: ("Too many open files", "items of ancdata"),
     Exhausted.MEMORY: (
         *("DefaultCPUAllocator", "not enough memory: you tried to allocate", "bad_alloc", "bad allocation"),
-        *("Insufficient memory", "Cannot allocate memory", "could not create a primitive"),
+        *("Insufficient memory", "Cannot allocate memory", "failed to map segment", "could not create a primitive"),
         *("could not create a memory object", "could not execute a primitive"),
     ),
     Exhausted.SHARED_MEMORY: ("Bus error", "shared memory", "</torch_"),
@@ -66,7 +66,7 @@ def exhausted(error: BaseException) -> Exhausted | None:
             errno.EAGAIN: Exhausted.PROCESSES,
         }
         return by_number.get(number)
-    if not (isinstance(error, (RuntimeError, OSError)) or _from_opencv(error)):
+    if not (isinstance(error, (RuntimeError, OSError, ImportError)) or _from_opencv(error)):
         return None
     text = text.replace("primitive descriptor", "")  # oneDNN's words for an operation that it does not have
     return next((kind for kind, words in WORDS.items() if any(word in text for word in words)), None)

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import resume_hint
@@ -59,8 +60,23 @@ runs on it.
         each = each.__cause__
     if each is not None:
         return each
-    text = _describe_system_error(error, folder) if isinstance(error, OSError) else _describe(error, folder)
+    texts = (_described(each, folder) for each in _with_what_led_to_it(error))
+    text = next((text for text in texts if text is not None), None)
     return RunError(text) if text is not None else None
+
+
+def _with_what_led_to_it(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those during whose handling it was raised: clean-up fails for want of memory, too."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def _described(error: BaseException, folder: Path | None) -> str | None:
+    return _describe_system_error(error, folder) if isinstance(error, OSError) else _describe(error, folder)
 
 
 def _describe(error: BaseException, folder: Path | None) -> str | None:

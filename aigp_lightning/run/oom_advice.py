@@ -1,4 +1,4 @@
-"""Advice after a GPU ran out of memory (OOM): how many images would have fitted."""
+"""Advice after memory ran out (OOM) in a step, a GPU's or the machine's: how many images would have fitted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.checkpoints.paths import resume_hint
+from aigp_lightning.errors import first_line
+from aigp_lightning.run.exhausted import WORKER_STATUS, Exhausted, exhausted, from_worker, original_text
 from aigp_lightning.run.failures import out_of_gpu_memory
 
 if TYPE_CHECKING:
@@ -110,6 +112,21 @@ def measure_memory(
     return points
 
 
+def step_out_of_memory(error: BaseException) -> bool:
+    """True if an exception says that a step found no memory, on a GPU or, in this process, on the machine.
+
+    Example:
+        >>> step_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+        True
+        >>> step_out_of_memory(RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 82."))
+        False
+    """
+    if out_of_gpu_memory(error):
+        return True
+    lacking = exhausted(error) is Exhausted.MEMORY and not isinstance(error, OSError)
+    return lacking and not from_worker(error) and WORKER_STATUS.search(str(error)) is None
+
+
 def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, data: SizedData) -> str:
     """Return which batch did not fit, and which would; training is over, and its memory is freed to measure that.
 
@@ -122,18 +139,26 @@ def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, 
     processes = trainer.world_size
     mine = data.batch_size // processes
     device = trainer.strategy.root_device
-    fits, size = mine // 2, ""
-    if device.type == "cuda" and isinstance(module, MeasuresMemory) and module.fitting:
+    fits, whose = mine // 2, "the GPU's memory"
+    if not out_of_gpu_memory(error):  # what a step needs of the machine's memory nobody counts
+        whose = f"the machine's memory is full ({first_line(original_text(error)).rstrip('.')})"
+    elif device.type == "cuda" and isinstance(module, MeasuresMemory) and module.fitting:
         import torch
 
-        size = f" of {torch.cuda.get_device_properties(device).total_memory / GIB:.1f} GiB"
+        whose += f" of {torch.cuda.get_device_properties(device).total_memory / GIB:.1f} GiB"
         try:
             fits = _measured(error, module, data, device, mine)
         except Exception as problem:  # it is advice, no more: half is a fair guess
             if not out_of_gpu_memory(problem):
-                size += f"; what would fit could not be measured ({problem})"
-    what = f"the GPU's memory{size} is full: a batch of {data.batch_size} images at {data.imgsz} pixels does not fit"
-    less = "a smaller --data.imgsz or --model.variant needs less too"
+                whose += f"; what would fit could not be measured ({problem})"
+    if out_of_gpu_memory(error):
+        whose += " is full"
+        less = "a smaller --data.imgsz or --model.variant needs less too"
+    else:
+        less = (
+            "a smaller --data.imgsz or --model.variant and fewer --data.workers need less too; see what else runs on it"
+        )
+    what = f"{whose}: a batch of {data.batch_size} images at {data.imgsz} pixels does not fit"
     hint = resume_hint(Path(trainer.default_root_dir))
     if fits < 1:
         return f"{what}, and one image a process hardly does: {less}.{hint}"

@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+import cv2
 import pytest
 
 from aigp_lightning.cli.main import _print_error
@@ -13,6 +14,17 @@ from aigp_lightning.errors import ConfigError, RunError
 from aigp_lightning.run.failures import explained
 
 WORKER = "DataLoader worker (pid 7) is killed by signal: "
+EXITED = "DataLoader worker (pid 7) exited unexpectedly with exit code"
+ALLOCATOR = (
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 "
+    "bytes. Error code 12 (Cannot allocate memory)"
+)
+IN_WORKER = """Caught OSError in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "a.py", line 1, in _worker_loop
+    data = fetcher.fetch(index)
+{}
+"""
 
 
 def system(number: int, file: str | None = None) -> OSError:
@@ -32,6 +44,31 @@ def system(number: int, file: str | None = None) -> OSError:
         (system(errno.ENOMEM), ["the machine's memory is full", "--data.workers"]),
         (system(errno.ENOENT, "{folder}/results.csv"), ["the run folder", "was deleted or moved"]),
         (MemoryError(), ["the machine's memory is full. Fewer --data.workers"]),
+        (system(errno.ENFILE), ["too many open files", "ulimit -n"]),
+        (system(errno.EAGAIN), ["the system starts no more processes or threads", "ulimit -u"]),
+        (RuntimeError("can't start new thread"), ["the system starts no more processes or threads", "--data.workers"]),
+        (RuntimeError("received 0 items of ancdata"), ["too many open files"]),
+        (RuntimeError(ALLOCATOR), ["the machine's memory is full ([enforce fail at alloc_cpu.cpp:127]"]),
+        (RuntimeError("std::bad_alloc"), ["the machine's memory is full (std::bad_alloc)"]),
+        (RuntimeError("could not create a primitive"), ["the machine's memory is full"]),
+        (ImportError("libcublas.so: failed to map segment from shared object"), ["the machine's memory is full"]),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 8 bytes"), ["the machine's memory is full"]),
+        (
+            RuntimeError(IN_WORKER.format("cv2.error: (-4:Insufficient memory) 8 bytes")),
+            ["the machine's memory is full"],
+        ),
+        (OSError(IN_WORKER.format("OSError: [Errno 24] Too many open files: 'a.png'")), ["too many open files"]),
+        (OSError(IN_WORKER.format("OSError: [Errno 12] Cannot allocate memory")), ["the machine's memory is full"]),
+        (RuntimeError(f"{EXITED} 81."), ["too many open files", "ulimit -n"]),
+        (RuntimeError(f"{EXITED} 82."), ["the machine's memory is full (for process 7, which loads images)"]),
+        (RuntimeError(f"{EXITED} 83."), ["no shared memory (for process 7", "--shm-size"]),
+        (RuntimeError(f"{EXITED} 84."), ["the system starts no more processes"]),
+        (RuntimeError(f"{EXITED} 3."), ["ended by itself", "exit code 3"]),
+        (RuntimeError("unable to mmap 8 bytes from file </torch_1>: Cannot allocate memory (12)"), ["memory is full"]),
+        (
+            RuntimeError("unable to open shared memory object </torch_1> in read-write mode: Too many open files (24)"),
+            ["too many open"],
+        ),
         (RuntimeError(f"{WORKER}Killed. "), ["was killed", "memory ran out", "--data.workers"]),
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), ["was killed", "memory ran out"]),
         (RuntimeError(f"{WORKER}Bus error. It is possible that"), ["no shared memory", "--shm-size"]),
@@ -64,7 +101,27 @@ def test_ours_is_found_behind_others() -> None:
     assert explained(outer) is mine
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shape"), system(errno.ENOENT, "x"), KeyError("x"), OSError("x")])
+def test_what_ran_out_is_found_behind_what_failed_for_it() -> None:
+    """PyTorch's writer of files closes what it could not write for want of memory, and fails at that."""
+    try:
+        try:
+            raise MemoryError
+        finally:
+            raise ValueError("I/O operation on closed file.")
+    except ValueError as error:
+        assert str(explained(error)).startswith("the machine's memory is full. ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("could not create a primitive descriptor for a matmul"),
+        RuntimeError("shape"),
+        system(errno.ENOENT, "x"),
+        KeyError("x"),
+        OSError("x"),
+    ],
+)
 def test_what_nobody_foresaw_keeps_its_traceback(error: Exception) -> None:
     assert explained(error) is None
 

@@ -146,7 +146,9 @@ def test_no_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.Ca
     assert run_cli(*words(squares, tmp_path, "Raise", what="memory"), "--trainer.logger", wandb) == 1
     said, folder = complaint(capfd.readouterr()), tmp_path / "detect" / "run"
     assert "the machine's memory is full (Unable to allocate 1.00 EiB" in said
-    assert "--data.workers" in said
+    assert "): a batch of 4 images at 32 pixels does not fit. Try --data.batch_size 2 " in said
+    assert "fewer --data.workers" in said
+    assert f"--ckpt_path {folder / 'weights' / 'last.ckpt'}" in said
     check_kept(folder, epoch=0)
     (record,) = folder.glob("wandb/offline-run-*/*.wandb")
     damage: list[str] = []
