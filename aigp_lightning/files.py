@@ -9,6 +9,10 @@ from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system by which a file could not grow."""
+DEBUG_RECORDS = ".debug_pkl"
+"""How the members of a TorchScript archive end that name the source files, on this machine, of every operation."""
+ALIGNMENT, LOCAL_HEADER, EXTRA_HEADER = 64, 30, 4
+"""Of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
 
 
 def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> None:
@@ -81,3 +85,36 @@ def free_bytes(path: Path | str | None) -> int | None:
         return shutil.disk_usage(place).free if place is not None else None
     except OSError:
         return None
+
+
+def without_members(archive: bytes, suffix: str) -> bytes:
+    """Copy a zip archive without the members whose names end in a certain way.
+
+    Args:
+        archive: its members are not compressed, as PyTorch writes them; their data stay aligned to 64 bytes, so that
+            the copy can be mapped into memory too.
+        suffix: end of the names.
+
+    Example:
+        >>> import io
+        >>> import zipfile
+        >>> with zipfile.ZipFile(buffer := io.BytesIO(), "w") as file:
+        ...     file.writestr("code.py", "x = 1")
+        ...     file.writestr("code.py.debug_pkl", "/home/me/code.py")
+        >>> zipfile.ZipFile(io.BytesIO(without_members(buffer.getvalue(), ".debug_pkl"))).namelist()
+        ['code.py']
+    """
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as new:
+        for member in old.infolist():
+            if member.filename.endswith(suffix):
+                continue
+            header = zipfile.ZipInfo(member.filename)  # with the oldest date there is, as PyTorch's have
+            name = len(member.filename.encode())
+            padding = -(buffer.tell() + LOCAL_HEADER + name + EXTRA_HEADER) % ALIGNMENT
+            header.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+            new.writestr(header, old.read(member))
+    return buffer.getvalue()

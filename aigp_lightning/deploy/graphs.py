@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.deploy.difference import example_picture
 from aigp_lightning.errors import ConfigError, first_line
+from aigp_lightning.files import DEBUG_RECORDS, without_members
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ def write_torchscript(path: Path, graph: ExportGraph, imgsz: int) -> Answers:
     with torch.no_grad():
         traced = cast("Any", torch.jit).trace(graph.network, example_picture(imgsz), strict=False, check_trace=False)
     torch.jit.save(traced, buffer, _extra_files={"config.txt": json.dumps(graph.metadata)})
-    path.write_bytes(buffer.getvalue())
+    path.write_bytes(without_members(buffer.getvalue(), DEBUG_RECORDS))
     answers: Answers = cast("Any", torch.jit).load(io.BytesIO(path.read_bytes()))
     return answers
 

@@ -19,6 +19,7 @@ import torch
 from gymnasium import spaces
 
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.files import DEBUG_RECORDS, without_members
 from aigp_lightning.policy.deployed import DeployedPolicy
 from aigp_lightning.policy.models import Policy, find_model, load_policy, read_about
 from aigp_lightning.policy.verb_config import ExportConfig
@@ -108,7 +109,7 @@ def _make_torchscript(path: Path, module: DeployedPolicy, metadata: dict[str, st
     traced = jit.freeze(jit.trace(module, example, check_trace=False))  # drops the value network
     buffer = io.BytesIO()  # torch's own writer cannot open every path on Windows
     jit.save(traced, buffer, _extra_files={"config.txt": json.dumps(metadata)})
-    path.write_bytes(buffer.getvalue())
+    path.write_bytes(without_members(buffer.getvalue(), DEBUG_RECORDS))
     reread = jit.load(io.BytesIO(path.read_bytes()))
     return lambda observations: cast("np.ndarray", reread(torch.from_numpy(observations)).numpy())
 

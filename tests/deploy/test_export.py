@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import math
 import os
 import re
+import socket
+import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,7 @@ import pytest
 import torch
 from ultralytics import YOLO
 
+import aigp_lightning
 from aigp_lightning.deploy import export as export_file
 from aigp_lightning.deploy.difference import greatest_difference
 from aigp_lightning.deploy.export import ExportOptions, export
@@ -162,6 +167,69 @@ def test_metadata(exported):
     assert in_torchscript["names"] == {str(key): value for key, value in NAMES.items()}
     assert (in_onnx["stride"], in_onnx["task"], in_onnx["imgsz"]) == ("32", "detect", "[64, 64]")
     assert in_torchscript["args"] == {"batch": 1, "dynamic": False, "nms": False}
+
+
+def traces(file: Path, words: Collection[str]) -> list[str]:
+    """Where words stand in a file, or in a member of one that is an archive."""
+    parts = {file.name: file.read_bytes()}
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            parts |= {f"{file.name}: {name}": archive.read(name) for name in archive.namelist()}
+    return [f"{part} has {word}" for part, content in parts.items() for word in words if word.encode() in content]
+
+
+def machine(*folders: Path) -> set[str]:
+    """What must not stand in a file that is given away: folders of the data and the code, user, host."""
+    code = Path(aigp_lightning.__file__).parent.parent, Path(torch.__file__).parent.parent, Path.home(), Path.cwd()
+    found = {*map(str, (*folders, *code)), "site-packages", "dist-packages", socket.gethostname(), getpass.getuser()}
+    return {word for word in found if len(word) > 4}  # shorter ones are found in any weights
+
+
+def test_no_file_names_this_machine(exported, checkpoint):
+    words = machine(checkpoint.parent)
+    assert {"site-packages", str(checkpoint.parent)} <= words
+    for file in exported.values():
+        assert traces(file, words) == []
+
+
+def test_what_a_stranger_left_in_a_pt_is_not_passed_on(checkpoint, tmp_path):
+    """Ultralytics' own files have the paths of whoever trained them, and where their sources were."""
+    save_pt(tmp_path / "theirs.pt", load_module(checkpoint).network)
+    content = torch.load(tmp_path / "theirs.pt", weights_only=False)
+    home = {"data": "/home/mallory/secret.yaml", "project": "C:\\Users\\mallory\\runs", "save_dir": "/home/mallory/run"}
+    content["model"].args |= home
+    content["train_args"] |= home
+    content["model"].pt_path = "/home/mallory/theirs.pt"
+    content["model"].yaml["yaml_file"] = "/home/mallory/yolo11n.yaml"
+    content["git"] = {"root": "/home/mallory/git", "origin": "git@example.org:mallory/secret.git"}
+    torch.save(content, tmp_path / "theirs.pt")
+    options = {"weights": str(tmp_path / "theirs.pt"), "format": ["pt", "torchscript"], "imgsz": SIZE}
+    written = export(ExportOptions(**options, out=str(tmp_path / "ours")))
+    assert len(written) == 2
+    for file in written:
+        assert traces(file, {"mallory", *machine(tmp_path)}) == []
+    assert YOLO(tmp_path / "ours" / "theirs.pt").names == NAMES
+
+
+def test_data_in_torchscript_stay_aligned(exported):
+    """So that programs may map the weights into memory, as in the file that PyTorch wrote."""
+    content = exported["torchscript"].read_bytes()
+    with zipfile.ZipFile(exported["torchscript"]) as archive:
+        assert archive.testzip() is None
+        members = archive.infolist()
+    assert not [member.filename for member in members if member.filename.endswith(".debug_pkl")]
+    for member in members:
+        lengths = content[member.header_offset + 26 : member.header_offset + 30]
+        start = member.header_offset + 30 + sum(struct.unpack("<HH", lengths))
+        assert start % 64 == 0, member.filename
+
+
+def test_best_pt_keeps_the_names_of_files_alone(checkpoint, tmp_path):
+    settings = {"data": "/home/mallory/my gates.yaml", "imgsz": SIZE}
+    load_module(checkpoint).deployment.write_portable(tmp_path / "best.pt", 3, settings)
+    assert traces(tmp_path / "best.pt", {"mallory", *machine(tmp_path)}) == []
+    kept = YOLO(tmp_path / "best.pt").ckpt["train_args"]
+    assert (kept["data"], kept["imgsz"]) == ("my gates.yaml", SIZE)
 
 
 def test_pt_needs_nothing_of_ours(exported):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from helpers import REPO
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.policy.models import load_model, load_policy, load_statistics
@@ -50,6 +52,13 @@ def test_files_answer_as_the_policy_does(
     said = capsys.readouterr().out
     assert said.count("greatest difference from the policy") == 2
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"policy.onnx", "policy.torchscript"}
+    for path in (tmp_path / "out").iterdir():
+        parts = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                parts += map(archive.read, archive.namelist())
+        for word in ("site-packages", str(tmp_path), str(model.parent), str(REPO), f"{Path.home()}/"):
+            assert not any(word.encode() in part for part in parts), f"{path.name} names {word}"
 
     policy = load_policy(model)
     space, statistics = policy.model.observation_space, policy.statistics.obs_rms

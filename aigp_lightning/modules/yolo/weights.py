@@ -142,14 +142,16 @@ def save_pt(
         model: a model from `build_model`, with the weights to save.
         epoch: the epoch they are from.
         metrics: validation metrics to store with them.
-        train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …).
+        train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …); paths lose their folders.
 
     Raises:
         OSError: the disk is full or not writable; an older file is as it was.
     """
     snapshot: Any = plain_norms(deepcopy(model)).cpu().eval().half().to(memory_format=torch.contiguous_format)
     args = {key: value for key, value in {**DEFAULT_CFG_DICT, **(train_args or {})}.items() if key in DEFAULT_CFG_DICT}
-    args["task"] = snapshot.task
+    args = {**without_folders(args), "task": snapshot.task}
+    vars(snapshot).pop("pt_path", None)  # of the file that it was read from
+    snapshot.yaml = without_folders(snapshot.yaml)
     snapshot.criterion, snapshot.class_weights, snapshot.args = None, None, dict(args)
     for parameter in snapshot.parameters():
         parameter.requires_grad_(False)
@@ -166,6 +168,15 @@ def save_pt(
     buffer = io.BytesIO()  # torch's own writer hides a full disk's errno, and some paths on Windows
     torch.save(content, buffer)
     write_atomic(path, buffer.getbuffer())
+
+
+def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce the paths among some settings to the names of their files: folders name the machine and its user."""
+    return {key: _file_name(value) if isinstance(value, (str, Path)) else value for key, value in values.items()}
+
+
+def _file_name(value: str | Path) -> str:
+    return str(value).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def plain_norms(model: nn.Module) -> nn.Module:
