@@ -164,7 +164,7 @@ class BatchQueue(Queue):  # type: ignore[type-arg]
             raise
 
     def _is_message_coming(self, timeout: float = 0.0) -> bool:
-        """Wait for a message to begin, unless none will; true if one does."""
+        """True if a message begins in time; raises where none will."""
         deadline = time.monotonic() + timeout
         while not self._reader.poll(max(0.0, min(PERIOD, deadline - time.monotonic()))):  # type: ignore[attr-defined]
             if time.monotonic() >= deadline:
