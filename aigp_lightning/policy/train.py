@@ -20,6 +20,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
 
 from aigp_lightning import __version__
+from aigp_lightning.errors import RunError
 from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.callbacks import Checkpoints, Evaluation, StopHandler, StopOnRequest, every_n_steps
 from aigp_lightning.policy.config import PolicyConfig
@@ -121,9 +122,12 @@ def _learn(
         )
         if not stop.requested() and (evaluation.last is None or evaluation.last[0] < model.num_timesteps):
             evaluation.evaluate()
-    except WORKER_ERRORS:
+    except WORKER_ERRORS as error:
         if not stop.requested():  # else the signal went to the environments' processes too
-            raise
+            raise RunError(
+                f"a process that runs an environment is gone ({type(error).__name__}), most likely killed for "
+                f"want of memory. Take fewer --env.n_envs, or --env.backend dummy. {folder} has the models that were saved."
+            ) from error
     finally:
         progress.close()
         model.logger.close()
