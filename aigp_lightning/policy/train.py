@@ -126,7 +126,8 @@ def _learn(
         if not stop.requested():  # else the signal went to the environments' processes too
             raise RunError(
                 f"a process that runs an environment is gone ({type(error).__name__}), most likely killed for "
-                f"want of memory. Take fewer --env.n_envs, or --env.backend dummy. {folder} has the models that were saved."
+                "want of memory. Take fewer --env.n_envs, or --env.backend dummy. Models that were saved are in "
+                f"{folder}."
             ) from error
     finally:
         progress.close()
