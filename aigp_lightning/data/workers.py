@@ -135,6 +135,7 @@ class Workers(BaseContext):
         Args:
             error: as torch raised it; it is returned where nothing better is known.
         """
+        _expect_deaths()
         cut = isinstance(error, (EOFError, OSError)) and exhausted(error) is None
         deadline = time.monotonic() + 2 * PERIOD * isinstance(error, (EOFError, ConnectionError))
         while (lost := self.lost()) is None and time.monotonic() < deadline:  # the end of a process takes its time
@@ -153,12 +154,18 @@ class Workers(BaseContext):
     def kill(self) -> None:
         """End all workers at once, whatever they are at; no error of torch's follows from that."""
         alive = [process for process, _ in self._processes if process.pid is not None and process.is_alive()]
-        if alive and hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if alive:
+            _expect_deaths()
         for process in alive:
             process.kill()
         for process in alive:
             process.join(timeout=PERIOD)
+
+
+def _expect_deaths() -> None:
+    """Keep torch from raising, out of a signal's handler, for workers that end while a first error is dealt with."""
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _kill(workers: weakref.ref[Workers]) -> None:
