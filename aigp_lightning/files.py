@@ -1,10 +1,14 @@
-"""Atomic writes: a file is there whole, or as it was before; and what to say of a disk that is full."""
+"""Atomic writes: a file is there whole, or as it was before. What to say of a full disk; how a shell takes a path."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
 import shutil
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -46,6 +50,22 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> Non
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_half_written(path: Path, suffixes: Collection[str]) -> bool:
+    """True if a file's name is one under which `write_atomic` writes: `.NAME.PROCESS.part`.
+
+    Args:
+        path: of the file.
+        suffixes: that NAME may have; others are not the caller's.
+
+    Example:
+        >>> names = (".labels.jpg.77.part", ".labels.jpg.part", ".a.zip.7.part")
+        >>> [is_half_written(Path(name), {".jpg"}) for name in names]
+        [True, False, False]
+    """
+    found = re.fullmatch(r"\.(.+)\.[0-9]+\.part", path.name, re.DOTALL)
+    return found is not None and Path(found[1]).suffix in suffixes
 
 
 def disk_full(error: OSError, path: Path | str | None, needed: int | None = None, folder: Path | None = None) -> str:
@@ -118,3 +138,51 @@ def without_members(archive: bytes, suffix: str) -> bytes:
             header.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
             new.writestr(header, old.read(member))
     return buffer.getvalue()
+
+
+def typed_command(*words: str | Path, variables: Mapping[str, str] | None = None) -> str:
+    """Return a command line of this program as it can be typed, in whatever folder.
+
+    Args:
+        words: after the program's name: a verb and its options.
+        variables: to be set for it; left out on Windows, whose shells set none for one command.
+
+    Example:
+        >>> typed_command("fit").endswith(" -m aigp_lightning fit")
+        True
+    """
+    python = "python" if shutil.which("python") == sys.executable else sys.executable
+    command, here = shell_quoted(python, "-m", "aigp_lightning", *words), shell_quoted(Path.cwd())
+    if os.name != "posix":
+        return f"cd /d {here} && {command}"
+    before = "".join(f"{name}={shell_quoted(value)} " for name, value in (variables or {}).items())
+    return f"cd {here} && {before}{command}"
+
+
+def shell_quoted(*words: str | Path) -> str:
+    r"""Return words as this system's shell takes them, so that a printed command can be run.
+
+    What a terminal would not show as it is (a newline, an escape code, bytes that are no text) is written by its
+    number, in the `$'…'` of bash and zsh.
+
+    Args:
+        words: of a command; or one path.
+
+    Example:
+        >>> shell_quoted("fit", Path("my runs/it's") / "last.ckpt") if os.name == "posix" else ""
+        'fit \'my runs/it\'"\'"\'s/last.ckpt\''
+        >>> print(shell_quoted("a\nb"))
+        $'a\x0ab'
+    """
+    return " ".join(map(_quote, map(str, words)))
+
+
+def _quote(word: str) -> str:
+    if not word.isprintable():
+        coded = (
+            c if c.isprintable() and c not in "'\\" else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in word
+        )
+        return "$'" + "".join(coded) + "'"
+    if os.name == "posix":
+        return shlex.quote(word)
+    return f'"{word}"' if not word or any(c in word for c in " &|<>^()%!;,='") else word

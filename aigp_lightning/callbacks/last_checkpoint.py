@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
-from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.checkpoints.paths import LAST, resume_option
 from aigp_lightning.errors import RunError, warn_user
 from aigp_lightning.types import Flushes
 
@@ -97,7 +97,8 @@ class LastCheckpoint(Checkpoint):
             self.store.commit()
             raise RunError(
                 f"the run folder {trainer.default_root_dir} was deleted or moved while training. It was made anew and "
-                f"holds epoch {trainer.current_epoch + 1}, and not what was in it; go on with --ckpt_path {path}.",
+                f"holds epoch {trainer.current_epoch + 1}, and not what was in it; to go on: the same command with "
+                f"{resume_option(path)}",
                 shared=True,
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from lightning.fabric.plugins import TorchCheckpointIO
 
 from aigp_lightning.checkpoints.paths import LAST, resume_hint, run_folder_of
 from aigp_lightning.errors import RunError
-from aigp_lightning.files import DISK_FULL, disk_full, write_atomic
+from aigp_lightning.files import DISK_FULL, disk_full, is_half_written, write_atomic
 
 NEXT = ".next"
 """Ends the name of a checkpoint that is written and does not count yet."""
+ASIDE = re.compile(r"\..+\.ckpt(\.next|\.[0-9]+)", re.DOTALL)
+"""Names of checkpoints that do not count: kept aside; half of one, by an earlier version."""
+WRITTEN = (".ckpt", NEXT, ".pt", ".pth")
+"""Ends of the names of files that a run writes into its folder of weights."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -133,12 +138,13 @@ def finish_commit(weights: Path) -> None:
         weights: the folder.
     """
     last = _epoch(weights / LAST.name)
-    for path in weights.glob(f".*{NEXT}"):
+    for path in weights.glob(f".*.ckpt{NEXT}"):
         name = path.name.removeprefix(".").removesuffix(NEXT)
         if name != LAST.name and last is not None and _epoch(path) == last:
             path.replace(weights / name)
-    for path in weights.glob(".*.ckpt.*"):
-        path.unlink(missing_ok=True)
+    for path in weights.glob(".*"):  # what else lies there is none of a run's
+        if ASIDE.fullmatch(path.name) or is_half_written(path, WRITTEN):
+            path.unlink(missing_ok=True)
 
 
 def _epoch(path: Path) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aigp_lightning.files import shell_quoted
+
 LAST = Path("weights") / "last.ckpt"
 BEST = Path("weights") / "best.ckpt"
 
@@ -26,9 +28,20 @@ def run_folder_of(checkpoint: Path) -> Path | None:
 def resume_hint(folder: Path | None) -> str:
     """Return a sentence that says how to resume a run, starting with a blank; empty where nothing can be resumed.
 
+    It ends with the path, quoted for a shell and without a full stop, so that it can be copied.
+
     Args:
         folder: the run folder; None where there is none yet.
     """
     places = [folder / LAST, folder / BEST] if folder is not None else []
     found = next((path for path in places if path.is_file()), None)
-    return f" Then go on with --ckpt_path {found}." if found is not None else ""
+    return f" To go on then: the same command with {resume_option(found)}" if found is not None else ""
+
+
+def resume_option(place: Path) -> str:
+    """Return the option of `fit` that resumes a run, as a shell takes it.
+
+    Args:
+        place: a checkpoint, or a run folder without one.
+    """
+    return f"--ckpt_path {shell_quoted(place.absolute())}"

@@ -1,22 +1,16 @@
-"""The end of a run: its metrics as a table and as JSON, or how to resume it."""
+"""The end of a run: its metrics as a table and as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shlex
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from aigp_lightning.checkpoints.paths import LAST
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.anchor import anchor_of
 from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
-from aigp_lightning.run.processes import first_process
-from aigp_lightning.run.signals import requeue
 from aigp_lightning.terminal.output import console, print_line, print_tables
 
 if TYPE_CHECKING:
@@ -167,26 +161,5 @@ def print_ledger(folder: Path) -> None:
     except OSError:
         return  # the run is over and saved, whatever became of its ledger
     if anchor.lines:
-        place = shlex.quote(str(folder)) if os.name == "posix" else f'"{folder}"'
-        print_line(anchor, f"to compare it later: python -m aigp_lightning audit {place} --head {anchor.head}")
-
-
-def report_stop(number: int, folder: Path | None) -> int:
-    """Print on the first process how to resume a run that a signal stopped; SLURM's signal queues its job again.
-
-    Args:
-        number: of the signal.
-        folder: the run folder; None where none was chosen yet.
-
-    Returns:
-        The exit status that the signal has by custom: 128 and its number.
-    """
-    name, last = signal.Signals(number), (folder or Path()) / LAST
-    if first_process():
-        how = f"To go on: the same command with --ckpt_path {last}"
-        if not last.is_file():
-            how = "No epoch was complete yet; the same command with --ckpt_path last begins again, in the same folder"
-        print_line("", f"stopped by {name.name}. {how}.", err=True)
-        if name.name == "SIGUSR1":  # of SLURM
-            requeue()
-    return 128 + number
+        command = f"python -m aigp_lightning audit {shell_quoted(folder)} --head {anchor.head}"
+        print_line(anchor, f"to compare it later: {command}")

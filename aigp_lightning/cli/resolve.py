@@ -10,15 +10,10 @@ from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
 from aigp_lightning.loggers.config import resolve_loggers
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.folder import (
-    RunConfig,
-    find_last_checkpoint,
-    mark_run_folder,
-    remove_unused_run_folder,
-    start_run,
-)
+from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
+from aigp_lightning.run.start import start_run
 from aigp_lightning.terminal.output import has_live_terminal, keep_unprinted, print_line
 
 DEFAULTS: dict[str, Any] = {
@@ -35,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
-    """Choose the run folder and the checkpoint.
+    """Choose the run folder, which is locked from here on, and the checkpoint.
 
     Args:
         config: of the verb; `ckpt_path` is changed in place.
@@ -43,24 +38,19 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
         signals: the run's handler of signals.
 
     Raises:
-        ConfigError: there is no such run, or nothing can be written there.
+        ConfigError: there is no such run, another process writes to its folder, or nothing can be written there.
     """
     task, run = task_of(config), RunConfig(**config.run.as_dict())
     if verb != "fit":
         if config.get("ckpt_path") == "last":
             config.ckpt_path = str(find_last_checkpoint(Path(run.root) / task, run.name))
-        fresh = RunConfig(run.name, run.root, run.exist_ok, "never")
-        return start_run(fresh, task, None, first_process(), signals)
+        # validate and test write nothing of their own, and go on beside a run whose folder `exist_ok` would take
+        fresh = RunConfig(run.name, run.root, run.exist_ok and verb == "predict", "never")
+        return start_run(fresh, task, None, first_process(), signals, verb)
     refuse_partial_epochs(config.checkpoint)
     context = start_run(run, task, config.get("ckpt_path"), first_process(), signals)
     config.ckpt_path = context.checkpoint
-    if first_process() and not context.resuming:
-        try:
-            mark_run_folder(context.folder)
-        except OSError:
-            remove_unused_run_folder(context.folder)
-            raise
-    elif first_process() and context.checkpoint is None:
+    if first_process() and context.resuming and context.checkpoint is None:
         print_line(f"no checkpoint in {context.folder} yet: the run begins again, in the same folder")
     if first_process() and context.checkpoint is not None:
         print_line(f"resuming from {context.checkpoint}")

@@ -16,8 +16,9 @@ from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_option
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
-from aigp_lightning.cli.report import print_ledger, print_report, report_stop, write_json
+from aigp_lightning.cli.report import print_ledger, print_report, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
+from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
@@ -86,7 +87,11 @@ class AigpCLI(LightningCLI):
             if not signals.number:  # after a signal, such an error is that of a process that the signal ended as well
                 raise
             finish_wandb()  # should the signal have come while that was done
-            self.status = report_stop(signals.number, self.context.folder if self.context is not None else None)
+            folder = self.context.folder if self.context is not None else None
+            self.status = report_stop(signals.number, folder, verb, arguments)
+        finally:
+            if self.context is not None:
+                self.context.close()  # the last thing: whoever goes on finds all of it done
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Name the one verb that was typed: the others' parsers are not built."""
@@ -169,7 +174,7 @@ class AigpCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the verb; an error that can be explained becomes one of a line, with how to resume the run."""
         try:
-            with explain_lost_processes():
+            with explain_lost_processes(Path(self.trainer.default_root_dir)):
                 self._run_with_memory_advice(subcommand)
         except Exception as error:
             known = explained(error, Path(self.trainer.default_root_dir))
@@ -217,9 +222,9 @@ class AigpCLI(LightningCLI):
             write_json(Path(target), self.trainer, self.model, self.datamodule)
 
     def _close(self) -> None:
-        """Close the W&B run, and remove the run folder of a run that was refused or of a verb that writes no file."""
+        """Close the W&B run, and remove the folder that was made for a run that was refused or a verb without files."""
         finish_wandb()
-        if self.context is not None and first_process():
+        if self.context is not None and self.context.made:
             remove_unused_run_folder(self.context.folder)
 
 

@@ -126,7 +126,7 @@ class TrainDataset:
                 except StopIteration:
                     raise RunError(
                         f"{TRIES + 1} training images in a row cannot be read, the last: {error}. Is the disk with the "
-                        "data still there? What was trained so far is in --ckpt_path last."
+                        "data still there? What was trained so far is in the run folder, weights/last.ckpt."
                     ) from None
 
 

@@ -86,7 +86,7 @@ class LostFiles:
                 f"{len(self.files)} of {self.images} {self.split} images cannot be read any more, the last: "
                 f"{self._told(next(reversed(self.files)))}. That is more than --data.lost_limit {self.limit:g} "
                 f"allows ({self.allowed}). Is the disk with the data still there? {self.folder / LIST} names them; "
-                "what was trained so far is in --ckpt_path last."
+                "what was trained so far is in the run folder, weights/last.ckpt."
             )
 
     def _told(self, file: str) -> str:

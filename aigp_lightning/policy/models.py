@@ -20,6 +20,8 @@ MODEL_FILE = "model.zip"
 STATISTICS_FILE = "vecnormalize.pkl"
 ABOUT_FILE = "about.json"
 CONFIG_FILE = "config.yaml"
+VERSIONS_FILE = "versions.json"
+"""In a run's folder, beside its configuration."""
 LAST, BEST, CHECKPOINTS = "last", "best", "checkpoints"
 LOAD_ERRORS = (
     OSError,
@@ -54,14 +56,16 @@ class Policy:
 def save_model(model: PPO, folder: Path, about: Mapping[str, Any]) -> None:
     """Save a model and its statistics atomically: the previous one stays until the new one is complete.
 
+    What else lies in the model's folder, such as an export or notes, stays there.
+
     Args:
         model: its environment is a `VecNormalize`.
         folder: of this one model.
         about: plain values that describe it; `steps` is added.
     """
     temporary, previous = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (temporary, previous):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _finish_replacing(folder, previous)
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     model.save(temporary / MODEL_FILE)
     cast("VecNormalize", model.get_vec_normalize_env()).save(str(temporary / STATISTICS_FILE))
@@ -70,6 +74,19 @@ def save_model(model: PPO, folder: Path, about: Mapping[str, Any]) -> None:
     if folder.exists():
         folder.rename(previous)
     temporary.rename(folder)
+    _finish_replacing(folder, previous)
+
+
+def _finish_replacing(folder: Path, previous: Path) -> None:
+    """Remove a model that was replaced, but what else lay in its folder; put it back if a kill came in between."""
+    if not previous.is_dir():
+        return
+    if not folder.exists():
+        previous.rename(folder)
+        return
+    for path in previous.iterdir():
+        if path.name not in (MODEL_FILE, STATISTICS_FILE, ABOUT_FILE) and not (folder / path.name).exists():
+            path.rename(folder / path.name)
     shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -94,9 +111,12 @@ def find_model(path: str, option: str) -> Path:
 
 
 def find_run(folder: Path) -> Path | None:
-    """Return the folder of the run that a model belongs to; None when it lies in none."""
-    parents = (folder.parent, folder.parent.parent)
-    return next((parent for parent in parents if (parent / CONFIG_FILE).is_file()), None)
+    """Return the folder of the run that a model belongs to; None when it lies in none.
+
+    A `config.yaml` alone may be anybody's, and a resumed run writes its own.
+    """
+    parents, files = (folder.parent, folder.parent.parent), (CONFIG_FILE, VERSIONS_FILE)
+    return next((parent for parent in parents if all((parent / file).is_file() for file in files)), None)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

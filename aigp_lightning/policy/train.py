@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from aigp_lightning import __version__
 from aigp_lightning.errors import RunError
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import typed_command, write_atomic
 from aigp_lightning.policy.callbacks import Checkpoints, Evaluation, StopHandler, StopOnRequest, every_n_steps
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.dashboard import progress_callback
@@ -32,12 +32,14 @@ from aigp_lightning.policy.models import (
     BEST,
     CONFIG_FILE,
     LAST,
+    VERSIONS_FILE,
     find_model,
     find_run,
     save_model,
 )
 from aigp_lightning.policy.progress import LastScalars, TrainingStats
 from aigp_lightning.run.folder import claim_folder
+from aigp_lightning.run.lock import lock_run_folder
 from aigp_lightning.terminal.output import keep_unprinted, print_line
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 TENSORBOARD = "tb_apex"
 WORKER_ERRORS = (EOFError, ConnectionError)
 """Errors raised when the process of an environment has ended."""
-VERSIONS_FILE = "versions.json"
 PACKAGES = ("stable_baselines3", "gymnasium", "torch", "numpy")
 
 
@@ -83,19 +84,23 @@ def train(
         Run folder, steps, the last and the best evaluation.
 
     Raises:
-        ConfigError: an option is wrong, or the environment does not fit.
+        ConfigError: an option is wrong, the environment does not fit, or another process writes to the run to resume.
         WeightsError: the model to resume from cannot be read.
     """
     config.check()
     config.check_batch()
     with torch_threads(config.ppo.torch_threads), ExitStack() as stack:
         checkpoint = find_model(config.resume, "--resume") if config.resume else None
+        resumed = find_run(checkpoint) if checkpoint is not None else None
+        if resumed is not None:
+            stack.enter_context(lock_run_folder(resumed, "ppo fit"))
         env = make_env(config.env)
         stack.callback(_close, env)
         eval_env = make_env(evaluation_env_config(config.env, config.eval_env), check=False)
         stack.callback(_close, eval_env)
         model = build_model(config, env) if checkpoint is None else load_for_resume(config, env, checkpoint)
-        folder = _prepare_folder(config, checkpoint)
+        folder = resumed or _claim_folder(config, stack)
+        _describe_run(config, folder)
         stop = stack.enter_context(StopHandler())
         return _learn(config, model, eval_env, folder, stop, callbacks, console)
 
@@ -147,8 +152,8 @@ def _print_result(result: TrainingResult, config: PolicyConfig, good_enough: boo
     if result.signal is not None:
         name = signal.Signals(result.signal).name
         print_line(
-            f"stopped by {name} at {result.steps:,} steps, saved as {result.folder / LAST}. Go on with",
-            f"  python -m aigp_lightning ppo fit --resume {result.folder}",
+            f"stopped by {name} at {result.steps:,} steps, saved as {result.folder / LAST}. To go on:",
+            f"  {typed_command('ppo', 'fit', '--resume', result.folder.absolute())}",
         )
     elif good_enough:
         print_line(
@@ -160,12 +165,16 @@ def _print_result(result: TrainingResult, config: PolicyConfig, good_enough: boo
         print_line(f"best model: {result.folder / BEST}, of {result.best[0]:,} steps")
 
 
-def _prepare_folder(config: PolicyConfig, checkpoint: Path | None) -> Path:
-    """Claim the run's folder, and write its configuration and the versions of its packages."""
+def _claim_folder(config: PolicyConfig, stack: ExitStack) -> Path:
+    """Make a folder for a new run, and lock it until the stack is closed."""
     output = Path(config.output)
-    folder = find_run(checkpoint) if checkpoint is not None else None
-    if folder is None:
-        folder = claim_folder(output.parent, output.name, exist_ok=False, options=("--output", "--output"))
+    folder, _ = claim_folder(output.parent, output.name, exist_ok=False, options=("--output", "--output"))
+    stack.enter_context(lock_run_folder(folder, "ppo fit"))
+    return folder
+
+
+def _describe_run(config: PolicyConfig, folder: Path) -> None:
+    """Write the run's configuration and the versions of its packages."""
     content = asdict(replace(config, resume=None, output=str(folder)))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     keep_unprinted(folder)
@@ -173,7 +182,6 @@ def _prepare_folder(config: PolicyConfig, checkpoint: Path | None) -> Path:
     versions = {"aigp_lightning": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
     write_atomic(folder / VERSIONS_FILE, json.dumps(versions, indent=2).encode("utf-8"))
-    return folder
 
 
 @contextmanager

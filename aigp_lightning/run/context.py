@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.run.lock import RunLock
 from aigp_lightning.run.signals import SignalHandler
 
 
@@ -19,12 +20,21 @@ class RunContext:
         resuming: whether the folder holds what an earlier start of the same run has written. Without a checkpoint the
             run was stopped before its first one, and trains from the beginning.
         signals: handles Ctrl-C, SIGTERM, SIGHUP and SLURM's signal.
+        made: whether this start has made the folder; only then may it remove it.
+        lock: keeps other processes from writing to the folder; the first process has it.
     """
 
     folder: Path
     checkpoint: str | None = None
     resuming: bool = False
     signals: SignalHandler = field(default_factory=SignalHandler, compare=False)
+    made: bool = field(default=False, compare=False)
+    lock: RunLock | None = field(default=None, compare=False)
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        if self.lock is not None:
+            self.lock.release()
 
     @property
     def resumes_last(self) -> bool:

@@ -1,4 +1,4 @@
-"""The run folder: chosen once, on the first process, for all of them."""
+"""Run folders: claimed, found again, marked as a run's, removed when nothing came of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from aigp_lightning.checkpoints.paths import LAST, run_folder_of
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import write_atomic
-from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.signals import SignalHandler
+from aigp_lightning.run.lock import LOCK_FILE
 
 ENV_FOLDER = "AIGP_RUN_FOLDER"
 """Variable by which the first process tells the ones it starts which folder it chose."""
@@ -26,6 +25,11 @@ RUN_FILE = "run.json"
 JOB = "job"
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 """Set by torchrun and SLURM: how often they have started this run anew."""
+RESULTS = (
+    *(CONFIG_FILE, "results.*", "media.jsonl", "labels*.jpg", "train_batch*.jpg", "val_batch*.jpg", "*_curve.png"),
+    *("confusion_matrix*.png", "corner_error.png", "weights/*", "lost_files.txt", "data_problems_*.txt"),
+)
+"""Patterns of the files that a run writes."""
 
 
 @dataclass
@@ -50,7 +54,7 @@ class RunConfig:
 
 def claim_folder(
     parent: Path, name: str, exist_ok: bool, options: tuple[str, str] = ("--run.name", "--run.root")
-) -> Path:
+) -> tuple[Path, bool]:
     """Make a folder that no other run has: `name`, else `name-2`, `name-3` and so on.
 
     Making it is the claim, so two runs started at once get two folders.
@@ -61,18 +65,22 @@ def claim_folder(
         exist_ok: take it if it exists.
         options: that choose the name and the parent, for errors.
 
+    Returns:
+        The folder, and whether it was made; one that was there may hold what no run has written.
+
     Raises:
         ConfigError: the name is no folder name, or nothing can be written there.
     """
-    if not name or name in (".", "..") or Path(name).name != name:
-        raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
+    check_name(name, options)
     number = 1
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            folder.mkdir(parents=True, exist_ok=exist_ok)
-            return folder
+            folder.mkdir(parents=True)
+            return folder, True
         except FileExistsError:
+            if exist_ok and folder.is_dir():
+                return folder, False
             if exist_ok:
                 raise ConfigError(f"{folder} is a file; a run needs a folder. Choose another {options[0]}.") from None
             number += 1
@@ -80,6 +88,48 @@ def claim_folder(
             raise ConfigError(
                 f"cannot make the run folder {folder}: {error.strerror}. {options[1]} chooses."
             ) from error
+
+
+def check_name(name: str, options: tuple[str, str] = ("--run.name", "--run.root")) -> None:
+    """Refuse a run's name that would lead out of the parent folder.
+
+    Args:
+        name: of the run.
+        options: that choose the name and the parent, for errors.
+
+    Raises:
+        ConfigError: it is no plain name.
+    """
+    if not name or name in (".", "..") or Path(name).name != name:
+        raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
+
+
+def is_run_folder(folder: Path) -> bool:
+    """True if a folder holds what shows that a run has written there.
+
+    Args:
+        folder: which may be missing.
+    """
+    return any((folder / file).is_file() for file in (RUN_FILE, CONFIG_FILE, LAST))
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Refuse to write over files in an existing folder that is no run's.
+
+    Args:
+        folder: that `--run.exist_ok` allows to take.
+
+    Raises:
+        ConfigError: it has a file such as a run writes, and no run has made it.
+    """
+    if any((folder / file).is_file() for file in (RUN_FILE, LAST)):
+        return
+    found = next((path for pattern in RESULTS for path in sorted(folder.glob(pattern))), None)
+    if found is not None:
+        raise ConfigError(
+            f"--run.exist_ok true: {folder} has no {RUN_FILE}, so no run has made it, and {found.relative_to(folder)} "
+            "would be written over. Move that away, or choose another --run.name."
+        )
 
 
 def find_run(parent: Path, name: str, job: str | None = None) -> Path | None:
@@ -92,7 +142,7 @@ def find_run(parent: Path, name: str, job: str | None = None) -> Path | None:
     """
     form = re.compile(rf"{re.escape(name)}(-\d+)?")
     folders = [path for path in parent.iterdir() if form.fullmatch(path.name)] if parent.is_dir() else []
-    runs = [run for run in folders if any((run / file).is_file() for file in (RUN_FILE, CONFIG_FILE, LAST))]
+    runs = [run for run in folders if is_run_folder(run)]
     if job is not None:
         runs = [run for run in runs if read_run_file(run).get(JOB) == job]
     return max(runs, key=_age, default=None)
@@ -130,41 +180,6 @@ def job_of_cluster() -> str | None:
     return None if run == "none" else f"torchrun-{run}"
 
 
-def start_run(
-    config: RunConfig, task: str, checkpoint: str | None, first: bool, signals: SignalHandler | None = None
-) -> RunContext:
-    """Choose the run's folder, and the checkpoint that it resumes from.
-
-    Args:
-        config: what the user asked for.
-        task: `detect` or `pose`; runs are kept apart by it.
-        checkpoint: `--ckpt_path`: a file, `last`, or None. A run is resumed in the folder that its checkpoint lies in.
-        first: whether this is the process that chooses. The others are told: by the environment when the first one
-            started them, or by `SyncRunFolder` when they were started beside it.
-        signals: the run's handler of signals.
-
-    Raises:
-        ConfigError: `last`, and there is no run of this name.
-    """
-    parent, signals = Path(config.root) / task, signals or SignalHandler()
-    folder = None
-    if checkpoint not in (None, "last"):
-        folder = run_folder_of(Path(str(checkpoint)))
-    elif checkpoint == "last" or config.resume == "always" or (config.resume == "auto" and restarted()):
-        chosen = None if first else os.environ.get(ENV_FOLDER)
-        folder = Path(chosen) if chosen else find_run(parent, config.name, job_of_cluster() if restarted() else None)
-        if folder is None and checkpoint == "last" and config.resume != "always" and not restarted():
-            find_last_checkpoint(parent, config.name)  # raises, and says what is missing
-        checkpoint = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
-    resuming = folder is not None
-    if not first:
-        place = Path(os.environ.get(ENV_FOLDER, folder or parent / config.name))
-        return RunContext(place, checkpoint, resuming, signals)
-    folder = (folder or claim_folder(parent, config.name, config.exist_ok)).resolve()
-    os.environ[ENV_FOLDER], os.environ[ENV_FIRST] = str(folder), str(os.getpid())
-    return RunContext(folder, checkpoint, resuming, signals)
-
-
 def mark_run_folder(folder: Path) -> None:
     """Note in a new run's folder that it is one, and which job's: a restarted job finds it by that."""
     job = job_of_cluster()
@@ -189,8 +204,8 @@ def remove_unused_run_folder(folder: Path) -> None:
     """Remove a run's folder if the run never got as far as a result of its own.
 
     Args:
-        folder: the run's; no other process writes there.
+        folder: made by this start of the run; no other process writes there.
     """
-    empty = {CONFIG_FILE, RUN_FILE, "tensorboard", "wandb"}
+    empty = {CONFIG_FILE, RUN_FILE, LOCK_FILE, "tensorboard", "wandb"}
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
         shutil.rmtree(folder, ignore_errors=True)

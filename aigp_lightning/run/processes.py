@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from aigp_lightning.checkpoints.paths import resume_hint
 from aigp_lightning.errors import RunError, UserError
 from aigp_lightning.terminal.output import print_line
 
@@ -33,8 +35,11 @@ def first_process() -> bool:
 
 
 @contextmanager
-def explain_lost_processes() -> Iterator[None]:
+def explain_lost_processes(folder: Path | None = None) -> Iterator[None]:
     """Turn a failed exchange with other processes into an error of one line, and mark errors that they do not share.
+
+    Args:
+        folder: of the run.
 
     Raises:
         RunError: an exchange with another process failed.
@@ -50,8 +55,8 @@ def explain_lost_processes() -> Iterator[None]:
             raise
         raise RunError(
             f"another process of this run is gone, or did not answer in time ({_reason(error)}). Its own output says "
-            "why; without any it was killed, often because memory ran out. What was saved is whole: go on with "
-            "--ckpt_path last. Processes that are only slow need a longer --ddp.timeout."
+            "why; without any it was killed, often because memory ran out. Processes that are only slow need a longer "
+            f"--ddp.timeout. What was saved is whole.{resume_hint(folder)}"
         ) from error
 
 

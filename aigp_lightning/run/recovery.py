@@ -1,5 +1,7 @@
 """A run folder is put in order after a kill, before the run is resumed.
 
+Only what a run of ours has made is cut or removed: the user may keep other things in the folder.
+
 A run that was stopped resumes after its last complete epoch. What its loggers got of the epoch it was in, they have:
 they find it in their own files and log it once (see `logfiles/logged.py`).
 """
@@ -7,18 +9,20 @@ they find it in their own files and log it once (see `logfiles/logged.py`).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from aigp_lightning.checkpoints.io import finish_commit
 from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.files import is_half_written
 from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read_event_file
 from aigp_lightning.logfiles.folders import followed_event_files as event_files
 from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
-from aigp_lightning.logfiles.folders import logger_folders
+from aigp_lightning.logfiles.folders import logger_folders, wandb_ids
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
@@ -27,8 +31,12 @@ __all__ = ["FOUND", "repair_run_folder"]
 
 Picture = tuple[str, int, str, int]
 """Key, epoch, SHA-256 and bytes of a picture that a logger has."""
-HALF = (".*.part", "*.tmp", "masked/.*.part", "history/*/.*.part")
-"""Files that were being written."""
+PLACES = ("", "masked", "history/*", "nonfinite")
+"""Folders of a run in which it writes files atomically, beside the one of its weights."""
+WRITTEN = (".jpg", ".png", ".csv", ".json", ".yaml", ".pt")
+"""Suffixes of what it writes there."""
+COPY = re.compile(r"(?P<key>.+)_[0-9]+_[0-9a-f]{20}\.(jpg|png)")
+"""Name of W&B's copy of a picture: logger key, row, beginning of the SHA-256."""
 
 
 def repair_run_folder(folder: Path) -> None:
@@ -41,15 +49,18 @@ def repair_run_folder(folder: Path) -> None:
         folder: the run's; no other process writes there.
     """
     finish_commit((folder / LAST).parent)
-    for path in (path for form in HALF for path in folder.glob(form)):
-        path.unlink(missing_ok=True)
+    for path in (path for place in PLACES for path in folder.glob(f"{place}/.*.part".lstrip("/"))):
+        if path.is_file() and is_half_written(path, WRITTEN):
+            path.unlink(missing_ok=True)
     for path in event_files(folder):
         if path.is_relative_to(folder) or not is_being_written(path):  # elsewhere, other runs may write
             _cut(path, event_cut(path))
-    for place in _offline_folders(folder):
-        _repair_offline_folder(place)
     ledger = folder / LEDGER_FILE
-    if ledger.is_file() and os.access(ledger, os.R_OK | os.W_OK):  # else the run says so, and sends nothing
+    usable = ledger.is_file() and os.access(ledger, os.R_OK | os.W_OK)
+    keys = {line.key for line in read_ledger(ledger)} if usable else set()
+    for place in _offline_folders(folder):
+        _repair_offline_folder(place, keys)
+    if usable:  # else the run says so, and sends nothing
         pictures = {"tensorboard": list(_event_pictures(folder)), "wandb": list(_row_pictures(folder))}
         _settle(folder, pictures)
         for kind, those in pictures.items():
@@ -66,19 +77,29 @@ def _cut(path: Path, at: int | None) -> None:
 
 
 def _offline_folders(folder: Path) -> list[Path]:
-    return [place for place in wandb_folders(folder) if place.name.startswith("offline-")]
+    """Find the folders of this run's own W&B runs; others that lie there are somebody else's."""
+    ids = tuple(f"-{run_id}" for run_id in wandb_ids(folder) if run_id)
+    return [place for place in wandb_folders(folder) if place.name.startswith("offline-") and place.name.endswith(ids)]
 
 
-def _repair_offline_folder(place: Path) -> None:
-    """Leave in an offline W&B folder what `wandb sync` can send: nothing of it has left this machine yet."""
+def _repair_offline_folder(place: Path, keys: Collection[str]) -> None:
+    """Leave in an offline W&B folder what `wandb sync` can send: nothing of it has left this machine yet.
+
+    Args:
+        place: the folder.
+        keys: logger keys of the run's pictures.
+    """
     run = read_wandb_run(place)
     if not run.begun:
-        shutil.rmtree(place, ignore_errors=True)
+        if {path.name for path in place.iterdir()} <= {"files", "logs", "tmp", run.file.name}:
+            shutil.rmtree(place, ignore_errors=True)
         return
     _cut(run.file, record_cut(run.file))
     named = {media.path for media in run.media}
     for name in [name for name in run.mirrored() if name.startswith(MEDIA) and name not in named]:
-        (run.mirror / name).unlink(missing_ok=True)  # copied there; the row that names it was not written any more
+        copy = COPY.fullmatch(name.rpartition("/")[2])
+        if copy is not None and copy["key"] in keys:
+            (run.mirror / name).unlink(missing_ok=True)  # the row that names it was not written any more
 
 
 # ---- the ledger ------------------------------------------------------------------------------------------------------

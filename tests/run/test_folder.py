@@ -18,8 +18,8 @@ from aigp_lightning.run.folder import (
     mark_run_folder,
     read_run_file,
     remove_unused_run_folder,
-    start_run,
 )
+from aigp_lightning.run.start import start_run
 
 
 def made(root: Path, name: str, checkpoint_at: float | None = None) -> Path:
@@ -34,7 +34,9 @@ def made(root: Path, name: str, checkpoint_at: float | None = None) -> Path:
 
 
 def start(root: Path, ckpt: str | None = None, first: bool = True, **options: object) -> RunContext:
-    return start_run(RunConfig(name="r", root=str(root), **options), "detect", ckpt, first)  # type: ignore[arg-type]
+    context = start_run(RunConfig(name="r", root=str(root), **options), "detect", ckpt, first)  # type: ignore[arg-type]
+    context.close()
+    return context
 
 
 def test_the_newest_checkpoint_of_the_name_is_the_last(tmp_path: Path) -> None:

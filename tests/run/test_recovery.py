@@ -17,6 +17,7 @@ from aigp_lightning.logfiles.wandb_run import last_row, read_wandb_run, wandb_fo
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
 from aigp_lightning.loggers.wandb import ResilientWandbLogger
 from aigp_lightning.media.ledger import Ledger, Line, read_ledger, settled
+from aigp_lightning.run.folder import read_run_file, write_run_file
 from aigp_lightning.run.recovery import FOUND, repair_run_folder
 
 
@@ -29,6 +30,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         builder.epoch(epoch)
     builder.wandb.log({"train/box_loss": 0.5, "epoch": 1, "trainer/global_step": 5})
     builder.close()
+    write_run_file(run, wandb_run_id=wandb_folders(run)[0].name.rpartition("-")[2])
     yield run
 
 
@@ -62,12 +64,41 @@ def test_cut_off_files_end_with_a_whole_record(lost: int, run: Path) -> None:
 
 def test_half_written_files_are_removed(run: Path) -> None:
     kept = {path for path in run.rglob("*") if path.is_file()}
-    half = (".val_batch0_pred.jpg.part", "masked/.x.jpg.part", "results.tmp", "weights/.last.ckpt.77")
+    half = (
+        *(".val_batch0_pred.jpg.77.part", "masked/.x.jpg.77.part", "history/epoch0000/.x.jpg.7.part"),
+        *(".results.csv.77.part", "weights/.last.ckpt.77", "weights/.best.pt.7.part", "weights/.last.ckpt.next.7.part"),
+    )
     for name in half:
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_bytes(b"half")
     repair_run_folder(run)
     assert {path for path in run.rglob("*") if path.is_file()} == kept
+
+
+def test_what_the_run_did_not_make_stays(run: Path) -> None:
+    """Names close to ours, another W&B run with nothing in it, pictures that somebody put into our mirror."""
+    (place,) = wandb_folders(run)
+    other = "wandb/offline-run-20990101_000000-theirs00"
+    media = f"wandb/{place.name}/files/media"
+    theirs = (
+        *("notes.tmp", ".film.mp4.part", ".val_batch0_pred.jpg.part", ".backup.tar.7.part", "masked/mine.tmp"),
+        *("weights/.best.ckpt.bak", "weights/.notes.ckpt.txt", f"{other}/run-theirs00.wandb", f"{other}/notes.txt"),
+        *(f"{media}/images/mine.jpg", f"{media}/images/mine_1_0123456789abcdef0123.jpg", f"{media}/table/t.json"),
+    )
+    for name in theirs:
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_bytes(b"theirs")
+    whole = read_wandb_run(place).file.read_bytes()
+    (run / other / "run-theirs00.wandb").write_bytes(whole[:7])
+    write_run_file(run, wandb_run_id=read_run_file(run)["wandb_run_id"])
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    repair_run_folder(run)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    for known in ("../../x", 7, None):
+        (run / "run.json").write_text(json.dumps({"wandb_run_id": known}), encoding="utf-8")
+        read_wandb_run(place).file.write_bytes(whole[:-5])
+        repair_run_folder(run)
+        assert read_wandb_run(place).file.read_bytes() == whole[:-5], "no W&B run is known to be this run's"
 
 
 def test_a_picture_that_was_handed_over_before_its_line_gets_one(run: Path) -> None:
@@ -237,9 +268,10 @@ def test_a_file_that_no_row_names_leaves_an_offline_folder(run: Path) -> None:
 
 def test_a_wandb_folder_in_which_nothing_is_goes(run: Path) -> None:
     (place,) = wandb_folders(run)
-    empty = place.with_name("offline-run-20990101_000000-abcdefgh")
+    run_id = read_run_file(run)["wandb_run_id"]
+    empty = place.with_name(f"offline-run-20990101_000000-{run_id}")
     empty.mkdir()
-    (empty / "run-abcdefgh.wandb").write_bytes(next(place.glob("*.wandb")).read_bytes()[:7])
+    (empty / f"run-{run_id}.wandb").write_bytes(next(place.glob("*.wandb")).read_bytes()[:7])
     repair_run_folder(run)
     assert wandb_folders(run) == [place]
 
