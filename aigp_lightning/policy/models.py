@@ -63,7 +63,7 @@ def save_model(model: PPO, folder: Path, about: Mapping[str, Any]) -> None:
         folder: of this one model.
         about: plain values that describe it; `steps` is added.
     """
-    temporary, previous = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    temporary, previous = folder.with_name(f".{folder.name}.new"), _aside(folder)
     _finish_replacing(folder, previous)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -75,6 +75,11 @@ def save_model(model: PPO, folder: Path, about: Mapping[str, Any]) -> None:
         folder.rename(previous)
     temporary.rename(folder)
     _finish_replacing(folder, previous)
+
+
+def _aside(folder: Path) -> Path:
+    """Return where a model is while a new one takes its place."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def _finish_replacing(folder: Path, previous: Path) -> None:
@@ -101,7 +106,8 @@ def find_model(path: str, option: str) -> Path:
         ConfigError: there is no model.
     """
     given = Path(path)
-    for folder in (given, given / LAST, given.parent if given.name == MODEL_FILE else given):
+    killed = _aside(given / LAST)  # while the model was replaced
+    for folder in (given, given / LAST, given.parent if given.name == MODEL_FILE else given, killed):
         if (folder / MODEL_FILE).is_file() and (folder / STATISTICS_FILE).is_file():
             return folder
     raise ConfigError(

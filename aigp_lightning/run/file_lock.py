@@ -68,6 +68,11 @@ class FileLock:
                     self.descriptor = descriptor
                     _held.add(self)
                     return True
+            except OSError:
+                with suppress(OSError):
+                    if os.fstat(descriptor).st_size == 0:
+                        self.path.unlink()  # made just now, for nothing
+                raise
             finally:
                 if self.descriptor is None:
                     os.close(descriptor)

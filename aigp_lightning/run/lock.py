@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import DISK_FULL
 from aigp_lightning.run.file_lock import UNSUPPORTED, FileLock
 from aigp_lightning.terminal.output import print_line
@@ -106,10 +107,11 @@ def lock_run_folder(folder: Path, verb: str, wait: float = GRACE) -> RunLock:
             raise
         if error.errno not in UNSUPPORTED:
             raise ConfigError(_why_not(folder, error)) from error
-        warn_user(
-            f"{folder}: this file system keeps no locks ({error.strerror}). Nothing stops a second start that writes "
-            "to the same folder; see to it yourself."
-        )
+        print(
+            f"warning: {folder}: this file system keeps no locks ({error.strerror}). Nothing stops a second start that "
+            "writes to the same folder; see to it yourself.",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         return RunLock(None)
     ours = _sign(lock, verb)
     return RunLock(lock, remove=ours)

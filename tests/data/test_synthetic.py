@@ -270,6 +270,15 @@ def test_a_data_set_is_not_overwritten_unasked(tmp_path: Path) -> None:
     (mine / "thesis.txt").write_text("years", encoding="utf-8")
     with pytest.raises(DataError, match="not written by make-data"):
         make_data(replace(options, out=str(mine), force=True), progress=False)
+    for name in ("labels/train/notes.txt", "images/val/mine.jpg", "README"):
+        (out / name).write_text("years", encoding="utf-8")
+        with pytest.raises(DataError, match=f"{name} was not written by make-data"):
+            make_data(replace(options, force=True), progress=False)
+        (out / name).unlink()
+    for name in ("labels/train.cache", "images/train.aigp-cache.npz"):
+        (out / name).touch()
+    make_data(replace(options, force=True), progress=False)
+    assert contents(out) == before
     with pytest.raises(DataError, match="is a file"):
         make_data(replace(options, out=str(mine / "thesis.txt")), progress=False)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "set"]

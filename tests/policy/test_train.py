@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pickle
+import shlex
 import signal
 import zipfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from aigp_lightning.policy.config import EarlyStop
-from aigp_lightning.policy.models import load_policy
+from aigp_lightning.policy.models import load_policy, read_about
 from aigp_lightning.policy.train import train
 
 FILES = {"model.zip", "vecnormalize.pkl", "about.json"}
@@ -144,17 +145,53 @@ class Signals(BaseCallback):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(
-    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    found = train(small_config(tmp_path / "run"), [Signals(number, 600)])
+    found = train(small_config(Path("it's ü", "run")), [Signals(number, 600)])
     said = capsys.readouterr()
     assert found.signal == number and found.steps in (600, 604)
     assert load_policy(found.folder / "last").model.num_timesteps == found.steps
     assert f"stopped by {number.name} at {found.steps} steps" in said.out
-    assert f"python -m aigp_lightning ppo fit --resume {found.folder}" in said.out
+    (command,) = [line for line in said.out.splitlines() if "-m aigp_lightning ppo fit --resume" in line]
+    change, folder, _, _, *words = shlex.split(command)
+    assert (change, folder) == ("cd", str(tmp_path))
+    assert run_cli(*words[words.index("ppo") :], "--total_timesteps", found.steps + 512) == 0
+    assert read_about(found.folder / "last")["steps"] >= found.steps + 512
+    assert [path.name for path in found.folder.parent.iterdir()] == ["run"]
     assert "stopping after this step, then saving" in said.err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_one_writer_a_run(tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """A resume beside a training is refused; what others have put beside its models stays."""
+    refused = []
+
+    class Second(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps >= 512 and not refused:
+                before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+                refused.append(run_cli("ppo", "fit", "--resume", run))
+                assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+            return True
+
+    run = train(small_config(tmp_path / "run", total_timesteps=256, eval_freq=0)).folder
+    for model in ("last", "best"):
+        (run / model / "policy.onnx").write_text("exported", encoding="utf-8")
+    (run / "last").rename(run / ".last.old")  # a kill while the model was replaced
+    resumed = small_config(tmp_path / "run", total_timesteps=1024, eval_freq=512, resume=str(run))
+    assert train(resumed, [Second()]).folder == run
+    assert refused == [2]
+    assert f"error: {run} is in use: process {os.getpid()} (ppo fit, since " in capsys.readouterr().err
+    for model in ("last", "best"):
+        assert {path.name for path in (run / model).iterdir()} == FILES | {"policy.onnx"}
+    assert {".last.old", "run.lock"} & {path.name for path in run.iterdir()} == set()
+    (run / "versions.json").unlink()  # a config.yaml above a model may be anybody's
+    config = (run / "config.yaml").read_bytes()
+    assert train(
+        small_config(tmp_path / "run", total_timesteps=1280, eval_freq=0, resume=str(run))
+    ).folder == run.with_name("run-2")
+    assert (run / "config.yaml").read_bytes() == config
 
 
 def test_good_enough_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import uuid
@@ -19,6 +20,11 @@ from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.terminal.output import console
 
 HEADER = "# made by aigp_lightning make-data"
+OWN = re.compile(
+    r"data\.yaml|images/(train|val|test)/\d{6,}\.jpg|labels/(train|val|test)/\d{6,}\.txt"
+    r"|(.*/)?[^/]*(\.aigp-cache\.npz|\.cache)"
+)
+"""Files of a data set that may be replaced: those written here, and the caches of ours and of Ultralytics' scans."""
 CHUNK = 8
 FEW_JOBS = 4
 """Up to here, starting processes takes longer than drawing."""
@@ -118,6 +124,21 @@ def _refuse_taken(target: Path, force: bool) -> None:
             f"make-data: {target} was not written by make-data, so force does not replace it; "
             "remove it yourself or choose another out"
         )
+    if (foreign := _foreign_file(target)) is not None:
+        raise DataError(
+            f"make-data: {foreign} was not written by make-data, and force would remove it with {target}; "
+            "move it away or choose another out"
+        )
+
+
+def _foreign_file(target: Path) -> Path | None:
+    """Return a file or link in a data set that make-data has not written, nor reading the set for training."""
+    for folder, folders, files in os.walk(target):
+        for name in (*files, *(name for name in folders if os.path.islink(os.path.join(folder, name)))):
+            path = Path(folder, name)
+            if OWN.fullmatch(path.relative_to(target).as_posix()) is None:
+                return path
+    return None
 
 
 def _put(partial: Path, target: Path, force: bool) -> None:
