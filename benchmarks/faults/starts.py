@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +45,20 @@ class Start:
         self.marks.put(None)
 
 
-def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0, fork: bool = False) -> Start:
-    """Start the program, for the first time or again."""
+def launch(
+    data: Path, root: Path, way: str, first: bool, restarts: int = 0, fork: bool = False, more: Sequence[object] = ()
+) -> Start:
+    """Start the program, for the first time or again.
+
+    Args:
+        data: the data set.
+        root: folder of the runs.
+        way: how a run is resumed.
+        first: whether this is the first start.
+        restarts: that torchrun may do.
+        fork: from a process that has done the imports.
+        more: options.
+    """
     words = [
         *("fit", "--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/logger/both.yaml"),
         *("--data.synthetic", "null", "--data.data_yaml", data, "--data.imgsz", 64, "--data.batch_size", 8),
@@ -54,6 +67,7 @@ def launch(data: Path, root: Path, way: str, first: bool, restarts: int = 0, for
         *("--close_mosaic.epochs", 2, "--ema.tau", 20, "--checkpoint.monitor", "val/cls_loss"),
         *("--checkpoint.mode", "max", "--media.max_images", 4, "--media.val_batches", 2),
         *("--run.name", NAME, "--run.root", root, "--trainer.callbacks+", "faults.phases.Phases"),
+        *more,
     ]
     head: list[object] = [sys.executable]
     variables = {**environment(root.parent / "settings", 1), "WANDB_MODE": "offline"}
