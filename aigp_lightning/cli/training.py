@@ -154,9 +154,7 @@ class AigpCLI(LightningCLI):
             self.trainer.state.fn = TrainerFn(self.verb)  # by which the datamodule knows which splits are wanted
             self.read_data()
 
-    def before_test(self) -> None:
-        """Read the data on the first process, as before validation."""
-        self.before_validate()
+    before_test = before_validate
 
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
@@ -210,9 +208,7 @@ class AigpCLI(LightningCLI):
         """Print and write the metrics."""
         self._report()
 
-    def after_test(self) -> None:
-        """Print and write the metrics."""
-        self._report()
+    after_test = after_validate
 
     def _report(self) -> None:
         if not self.trainer.is_global_zero or self.model.table is None:

@@ -78,8 +78,9 @@ def _cut(path: Path, at: int | None) -> None:
 
 def _offline_folders(folder: Path) -> list[Path]:
     """Find the folders of this run's own W&B runs; others that lie there are somebody else's."""
-    ids = tuple(f"-{run_id}" for run_id in wandb_ids(folder) if run_id)
-    return [place for place in wandb_folders(folder) if place.name.startswith("offline-") and place.name.endswith(ids)]
+    ids = wandb_ids(folder)
+    found = [(place, place.name.split("-", 3)) for place in wandb_folders(folder)]  # offline-run-TIME-ID
+    return [place for place, parts in found if parts[0] == "offline" and parts[-1] in ids]
 
 
 def _repair_offline_folder(place: Path, keys: Collection[str]) -> None:
