@@ -87,8 +87,7 @@ class AigpCLI(LightningCLI):
             if not signals.number:  # after a signal, such an error is that of a process that the signal ended as well
                 raise
             finish_wandb()  # should the signal have come while that was done
-            folder = self.context.folder if self.context is not None else None
-            self.status = report_stop(signals.number, folder, verb, arguments)
+            self.status = report_stop(signals.number, self.context and self.context.folder, verb, arguments)
         finally:
             if self.context is not None:
                 self.context.close()  # the last thing: whoever goes on finds all of it done

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,11 +106,11 @@ def lock_run_folder(folder: Path, verb: str, wait: float = GRACE) -> RunLock:
             raise
         if error.errno not in UNSUPPORTED:
             raise ConfigError(_why_not(folder, error)) from error
-        print(
+        print_line(
             f"warning: {folder}: this file system keeps no locks ({error.strerror}). Nothing stops a second start that "
             "writes to the same folder; see to it yourself.",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+            err=True,
+        )
         return RunLock(None)
     ours = _sign(lock, verb)
     return RunLock(lock, remove=ours)

@@ -28,7 +28,7 @@ printf '%s\\0' "$PWD" "$AIGP_WANDB" "$@"
 
 
 class Interrupts(Callback):
-    """Presses Ctrl-C once in a run's life.
+    """Is sent SIGTERM once in a run's life.
 
     Args:
         at: epoch in which.
@@ -50,7 +50,7 @@ class Interrupts(Callback):
     def _interrupt(self) -> None:
         if not self.mark.exists():
             self.mark.touch()
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def test_what_is_said_works(
     words += ["--trainer.callbacks+", stop + '"mark": "the mark"}}', "--trainer.max_epochs", at + 1]
     words += ["--model.optim.nbs", 8, "--data.imgsz", 32, "--trainer.limit_train_batches", 1]
     words += ["--media.val_batches", 0, "--trainer.logger", "false"]
-    assert run_cli("fit", *words) == 130
+    assert run_cli("fit", *words) == 143
     (line, command) = capfd.readouterr().err.splitlines()[-2:]
-    assert line.startswith(f"stopped by SIGINT. {said}"), line
+    assert line.startswith(f"stopped by SIGTERM. {said}"), line
     folder, aigp_wandb, *rest = typed(command)
     assert (Path(folder), aigp_wandb, rest[:3]) == (tmp_path, "0", ["-m", "aigp_lightning", "fit"])
     assert (runs / f"{name}-2").exists() is not before
