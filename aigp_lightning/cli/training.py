@@ -159,8 +159,7 @@ class AigpCLI(LightningCLI):
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
         if first_process():
             self.read_data()
-            media = self.callbacks.media
-            if media is not None and self.datamodule.failure is None:  # else `setup` tells all processes
+            if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
         options = WandbOptions(**config.wandb.as_dict())
@@ -174,8 +173,7 @@ class AigpCLI(LightningCLI):
             with explain_lost_processes(Path(self.trainer.default_root_dir)):
                 self._run_with_memory_advice(subcommand)
         except Exception as error:
-            known = explained(error, Path(self.trainer.default_root_dir))
-            if known is None:
+            if (known := explained(error, Path(self.trainer.default_root_dir))) is None:
                 raise
             raise known from None
 

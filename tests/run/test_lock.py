@@ -274,7 +274,7 @@ def test_a_refused_start_leaves_an_existing_folder_as_it_was(
     record = run / "wandb" / "offline-run-20260101_000000-theirs00" / "run-theirs00.wandb"
     record.parent.mkdir(parents=True)
     record.write_bytes(b"1234567")
-    wrong = ("--media.private", '["no/such/picture"]')
+    wrong = ("--data.data_yaml", tmp_path / "none.yaml", "--data.synthetic", "null", "--trainer.max_epochs", 1)
     for exist_ok, name in (("true", "gates"), ("false", "gates-2")):
         assert run_cli("fit", *small(shapes, tmp_path), "--run.exist_ok", exist_ok, *wrong) == 2
         assert record.read_bytes() == b"1234567", name
