@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from aigp_lightning.media.ledger import Entry, Ledger
+from aigp_lightning.media.ledger.ledger import Entry, Ledger
 
 PRIVATE_SETTINGS = {
     "x_disable_machine_info": True,

@@ -11,9 +11,9 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aigp_lightning.media.ledger import LEDGER_FILE, START, Entry, Ledger
-from aigp_lightning.media.signatures import SIGNATURE_FILE, encode_signature, sign
-from aigp_lightning.media.signer import Signer, read_signatures
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, START, Entry, Ledger
+from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE, encode_signature, sign
+from aigp_lightning.media.ledger.signer import Signer, read_signatures
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -155,10 +155,10 @@ def test_audit_shares_nothing_with_what_it_checks() -> None:
     """It has the readers of ledger, signatures and checkpoints and the shapes of the loggers' records; no sink, no
     callback, no logger, and nothing that signs."""
     readers = {
-        "media.ledger",
-        "media.anchor",
-        "media.keys",
-        "media.signatures",
+        "media.ledger.ledger",
+        "media.ledger.anchor",
+        "media.ledger.keys",
+        "media.ledger.signatures",
         "checkpoints.load",
         "checkpoints.paths",
     }

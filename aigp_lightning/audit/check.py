@@ -21,7 +21,7 @@ from aigp_lightning.errors import DataError
 from aigp_lightning.logfiles.event_file import event_files
 from aigp_lightning.logfiles.folders import logger_folders
 from aigp_lightning.logfiles.wandb_places import all_wandb_folders
-from aigp_lightning.media.ledger import LEDGER_FILE, Line, read_ledger
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Line, read_ledger
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

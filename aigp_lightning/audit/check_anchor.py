@@ -13,8 +13,8 @@ from aigp_lightning.checkpoints.load import read_ledger_anchor
 from aigp_lightning.checkpoints.paths import BEST, LAST
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.logfiles.wandb_run import WandbRun
-from aigp_lightning.media.anchor import HEAD, LINES, Anchor, anchor_of, differing_totals, parse_anchor
-from aigp_lightning.media.ledger import LEDGER_FILE, Lines
+from aigp_lightning.media.ledger.anchor import HEAD, LINES, Anchor, anchor_of, differing_totals, parse_anchor
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines
 
 SHORTEST = 12
 DIGITS = re.compile(rf"[0-9a-f]{{{SHORTEST},64}}")

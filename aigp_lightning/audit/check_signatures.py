@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import Audit, Finding
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
-from aigp_lightning.media.anchor import anchor_of, differing_totals
-from aigp_lightning.media.keys import fingerprint, raw_public_key
-from aigp_lightning.media.ledger import LEDGER_FILE, START, Lines
-from aigp_lightning.media.signatures import OVER, SIGNATURE_FILE, Signature, is_valid, parse_signature
+from aigp_lightning.media.ledger.anchor import anchor_of, differing_totals
+from aigp_lightning.media.ledger.keys import fingerprint, raw_public_key
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, START, Lines
+from aigp_lightning.media.ledger.signatures import OVER, SIGNATURE_FILE, Signature, is_valid, parse_signature
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

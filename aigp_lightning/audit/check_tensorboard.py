@@ -11,7 +11,7 @@ from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.audit.places import Place, group_places, note_missing, relative
 from aigp_lightning.logfiles.event_file import read_event_file
 from aigp_lightning.logfiles.folders import find_event_files, logger_folders
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.ledger.ledger import Line
 
 NAME = "tensorboard"
 SHOWN = 12

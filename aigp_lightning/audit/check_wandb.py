@@ -14,7 +14,7 @@ from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.audit.places import Place, group_places, note_missing, relative
 from aigp_lightning.logfiles.folders import find_wandb_folders, logger_folders
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.ledger.ledger import Line
 
 NAME = "wandb"
 MIRRORED = re.compile(r"media/[^/]+/(?P<key>.+)_\d+_[0-9a-f]{20}\.\w+")

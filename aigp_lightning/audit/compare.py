@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from aigp_lightning.audit.findings import Finding, LoggedPicture
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.ledger.ledger import Line
 
 Key = TypeVar("Key", bound=Hashable)
 

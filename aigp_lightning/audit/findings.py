@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aigp_lightning.media.anchor import anchor_of
-from aigp_lightning.media.ledger import Line, Lines
+from aigp_lightning.media.ledger.anchor import anchor_of
+from aigp_lightning.media.ledger.ledger import Line, Lines
 
 FindingKind = Literal[
     "chain",

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from aigp_lightning.errors import DataError
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.ledger.ledger import Line
 
 SHOWN = 5
 """Candidates that an error names at most."""

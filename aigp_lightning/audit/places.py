@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aigp_lightning.audit.findings import Audit
 from aigp_lightning.logfiles.folders import LoggerFolder, logger_folders
-from aigp_lightning.media.ledger import Line
+from aigp_lightning.media.ledger.ledger import Line
 
 
 class Place(NamedTuple):

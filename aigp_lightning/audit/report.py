@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import MEANING, Audit, Finding
 from aigp_lightning.errors import printable
-from aigp_lightning.media.anchor import anchor_of
-from aigp_lightning.media.ledger import Lines
+from aigp_lightning.media.ledger.anchor import anchor_of
+from aigp_lightning.media.ledger.ledger import Lines
 from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:

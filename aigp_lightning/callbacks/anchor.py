@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.checkpoints.schema import LEDGER
 from aigp_lightning.errors import first_line
-from aigp_lightning.media.anchor import HEAD, LINES
-from aigp_lightning.media.keys import read_private_key
-from aigp_lightning.media.signatures import SIGNATURE_FILE, Moment
-from aigp_lightning.media.signer import Signer, check_same_key
+from aigp_lightning.media.ledger.anchor import HEAD, LINES
+from aigp_lightning.media.ledger.keys import read_private_key
+from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE, Moment
+from aigp_lightning.media.ledger.signer import Signer, check_same_key
 from aigp_lightning.media.sinks import KeepsSummary
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.anchor import Anchor
+    from aigp_lightning.media.ledger.anchor import Anchor
     from aigp_lightning.media.worker import RenderWorker
 
 
@@ -34,7 +34,7 @@ class RunAnchor:
 
     Example:
         >>> import tempfile
-        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.patterns.image_patterns import ImagePatterns
         >>> from aigp_lightning.media.pipeline import start_pipeline
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -11,12 +11,12 @@ from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
 from aigp_lightning.media.data_facts import image_root
-from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.keys import check_signing_key, read_private_key
+from aigp_lightning.media.ledger.keys import check_signing_key, read_private_key
+from aigp_lightning.media.ledger.signer import check_same_key
 from aigp_lightning.media.module_facts import closing_kinds
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import KINDS, Routes, Routing
-from aigp_lightning.media.signer import check_same_key
 from aigp_lightning.media.sinks import recording_sinks, sinks_of
 from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
 from aigp_lightning.media.val_selection import Select, ValImageSelection

@@ -19,8 +19,8 @@ RNG_STATE = "random_state"
 PENDING_GRADIENTS = "pending_gradients"
 """Gradients that wait for their optimizer step, by parameter name; only where there are some."""
 LEDGER = "ledger"
-"""Head, lines and totals of the ledger of pictures when the checkpoint was made, see `media/anchor.py`: plain values.
-Older checkpoints have none."""
+"""Head, lines and totals of the ledger of pictures when the checkpoint was made, see `media/ledger/anchor.py`: plain
+values. Older checkpoints have none."""
 
 FIRST_FAMILY = "yolo"
 """The family of checkpoints that name none: those from before there was a second one."""

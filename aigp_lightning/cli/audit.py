@@ -30,7 +30,7 @@ def main(verb: str, arguments: list[str]) -> int:
     from aigp_lightning.audit.check_anchor import check_expected, check_head
     from aigp_lightning.audit.images import find_image
     from aigp_lightning.audit.report import print_appearances, print_audit
-    from aigp_lightning.media.keys import read_public_key
+    from aigp_lightning.media.ledger.keys import read_public_key
 
     key = None if options.key is None else read_public_key(options.key)
     result = audit(Path(options.run), key)

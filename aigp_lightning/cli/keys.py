@@ -23,7 +23,7 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: one of the files exists, or cannot be written.
     """
     options = _parser(verb).parse_args(arguments)
-    from aigp_lightning.media.keys import fingerprint, make_keys, public_path
+    from aigp_lightning.media.ledger.keys import fingerprint, make_keys, public_path
 
     path = Path(options.out)
     public = make_keys(path)

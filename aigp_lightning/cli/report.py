@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.files import shell_quoted, write_atomic
-from aigp_lightning.media.anchor import anchor_of
-from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.anchor import anchor_of
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 from aigp_lightning.terminal.output import console, print_line, print_tables
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.media.data_facts import image_files_of_all_splits, image_root
-from aigp_lightning.media.pattern_entries import shown
+from aigp_lightning.media.patterns.entries import shown
 from aigp_lightning.types import HasImageFiles
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.image_patterns import ImagePatterns
+    from aigp_lightning.media.patterns.image_patterns import ImagePatterns
     from aigp_lightning.media.routing import Routing
     from aigp_lightning.media.val_selection import Select
 
@@ -83,7 +83,7 @@ def check_private_images(
             is refused.
 
     Example:
-        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.patterns.image_patterns import ImagePatterns
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> class Data:
         ...     def image_files(self, split):

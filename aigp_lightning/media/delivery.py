@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from aigp_lightning.errors import first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.hand_over import HandOver
-from aigp_lightning.media.ledger_writer import NO_LEDGER, LedgerWriter, unfailing
+from aigp_lightning.media.ledger.writer import NO_LEDGER, LedgerWriter, unfailing
 from aigp_lightning.media.routing import PER_EPOCH
 from aigp_lightning.media.types import MediaStatus, RenderedImage, RenderGroup
 
 if TYPE_CHECKING:
     from aigp_lightning.media.budget import Budget
     from aigp_lightning.media.hand_over import Sink
-    from aigp_lightning.media.ledger import Entry, Ledger, Outcome
+    from aigp_lightning.media.ledger.ledger import Entry, Ledger, Outcome
     from aigp_lightning.media.routing import Routing
 
 MAX_FAILURES = 3
@@ -46,7 +46,7 @@ class Delivery:
     Example:
         >>> import tempfile
         >>> from aigp_lightning.media.budget import Budget
-        >>> from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
+        >>> from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Ledger
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> from aigp_lightning.media.types import RenderJob
         >>> job = RenderJob("results", "results.png", draw=lambda masked: None)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from aigp_lightning.errors import first_line
 from aigp_lightning.media.budget import MEGA, Budget
 from aigp_lightning.media.delivery import Delivery
-from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
-from aigp_lightning.media.ledger_writer import unfailing
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Ledger
+from aigp_lightning.media.ledger.writer import unfailing
 from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.types import MediaStatus
 from aigp_lightning.media.worker import RenderWorker
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.image_patterns import ImagePatterns
+    from aigp_lightning.media.patterns.image_patterns import ImagePatterns
     from aigp_lightning.media.routing import Routing
 
 
@@ -42,7 +42,7 @@ def start_pipeline(
     Example:
         >>> import tempfile
         >>> import numpy as np
-        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.patterns.image_patterns import ImagePatterns
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> from aigp_lightning.media.types import RenderGroup, RenderJob
         >>> job = RenderJob("results", "results.png", lambda masked: np.full((8, 8, 3), 90, np.uint8))

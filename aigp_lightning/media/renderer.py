@@ -11,8 +11,8 @@ from aigp_lightning.media.encode import encode
 from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.image_patterns import ImagePatterns
-    from aigp_lightning.media.ledger import Ledger
+    from aigp_lightning.media.ledger.ledger import Ledger
+    from aigp_lightning.media.patterns.image_patterns import ImagePatterns
     from aigp_lightning.media.routing import Routing
 
 MASKED = "masked"
@@ -31,7 +31,7 @@ class Renderer:
 
     Example:
         >>> import numpy as np
-        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.patterns.image_patterns import ImagePatterns
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> grey = RenderJob("results", "results.png", lambda masked: np.full((8, 8, 3), 90, np.uint8))
         >>> renderer = Renderer(Path("run"), Routing(Routes(), []), ImagePatterns(None, "--media.private"))

@@ -197,10 +197,8 @@ class WandbSink:
         except Exception:
             hand_over.took(_logged(self.logger, images, epoch))
             raise
-        if not isinstance(self.logger, ShowsPictures):  # Lightning's own: it was given the row, and cannot be asked
-            hand_over.took(images)
-            return
-        hand_over.took(found := _logged(self.logger, images, epoch))
+        asked = isinstance(self.logger, ShowsPictures)  # Lightning's own was given the row, and cannot be asked
+        hand_over.took(found := _logged(self.logger, images, epoch) if asked else images)
         if len(found) < len(images):
             raise TimeoutError("its row is not on disk")
 

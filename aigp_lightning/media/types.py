@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aigp_lightning.media.image_patterns import ImagePatterns
+    from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 
 
 @dataclass(frozen=True)

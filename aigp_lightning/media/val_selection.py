@@ -16,8 +16,8 @@ from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
-from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.pattern_entries import shown
+from aigp_lightning.media.patterns.entries import shown
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.render_jobs import val_jobs
 from aigp_lightning.types import Detector, HasPictures, Prediction

@@ -34,7 +34,7 @@ class RenderWorker:
         >>> import tempfile
         >>> from pathlib import Path
         >>> import numpy as np
-        >>> from aigp_lightning.media.image_patterns import ImagePatterns
+        >>> from aigp_lightning.media.patterns.image_patterns import ImagePatterns
         >>> from aigp_lightning.media.pipeline import start_pipeline  # makes renderer, delivery and worker
         >>> from aigp_lightning.media.routing import Routes, Routing
         >>> from aigp_lightning.media.types import RenderGroup, RenderJob

@@ -8,8 +8,8 @@ from pathlib import Path
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.checkpoints.paths import LAST, run_folder_of
 from aigp_lightning.errors import DataError, first_line
-from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
-from aigp_lightning.media.ledger_counts import LedgerCounts
+from aigp_lightning.media.ledger.counts import LedgerCounts
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint, find_run, job_of_cluster, restarted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aigp_lightning.media.ledger import LEFT
+from aigp_lightning.media.ledger.ledger import LEFT
 from aigp_lightning.plan.earlier import EarlierStarts
 
 if TYPE_CHECKING:

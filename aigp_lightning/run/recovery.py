@@ -25,7 +25,7 @@ from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_fold
 from aigp_lightning.logfiles.folders import logger_folders, wandb_ids
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
-from aigp_lightning.media.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
 
 __all__ = ["FOUND", "repair_run_folder"]
 

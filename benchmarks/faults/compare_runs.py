@@ -92,7 +92,7 @@ def _results(run: Path) -> Iterator[Hashable]:
 
 def _ledger(run: Path) -> Iterator[Hashable]:
     """Return an entry for each picture, epoch and destination."""
-    from aigp_lightning.media.ledger import read_ledger
+    from aigp_lightning.media.ledger.ledger import read_ledger
 
     for line in read_ledger(run / "media.jsonl"):
         yield line.key, line.epoch, line.step, line.destination, line.outcome, line.sha256[:12], tuple(line.sources)

@@ -15,8 +15,8 @@ from audit_signed_run import complete, keep, rewrite
 
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.findings import Audit
-from aigp_lightning.media.anchor import anchor_of
-from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.anchor import anchor_of
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 
 Cli = Callable[..., int]
 LAST, BEST = "weights/last.ckpt", "weights/best.ckpt"
@@ -190,7 +190,7 @@ def test_digits_that_fit_several_lines(run: Path) -> None:
     """Of an empty ledger's zeros and a hash that was made up: real ones do not share twelve digits."""
     from aigp_lightning.audit.check_anchor import check_head
     from aigp_lightning.errors import ConfigError
-    from aigp_lightning.media.ledger import Lines
+    from aigp_lightning.media.ledger.ledger import Lines
 
     lines = Lines()
     lines.heads = ["0" * 64, "0" * 63 + "1"]

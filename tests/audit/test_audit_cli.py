@@ -14,7 +14,7 @@ from audit_run import SOURCES
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.images import find_image
 from aigp_lightning.errors import DataError
-from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
 
 Cli = Callable[..., int]
 

@@ -17,7 +17,7 @@ from helpers import REPO, small
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.findings import Finding
 from aigp_lightning.logfiles.wandb_run import wandb_folders
-from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 
 Plant = Callable[[Path], None]
 

@@ -253,7 +253,7 @@ def rewrite(run: Path, change: Callable[[dict[str, object]], None]) -> None:
     """A ledger that was different from the start: its chain is whole."""
     from dataclasses import fields
 
-    from aigp_lightning.media.ledger import Entry, Ledger
+    from aigp_lightning.media.ledger.ledger import Entry, Ledger
 
     contents = [json.loads(line) for line in rows(run)]
     (run / "media.jsonl").unlink()

@@ -10,7 +10,7 @@ import pytest
 
 from aigp_lightning.audit.images import find_image
 from aigp_lightning.errors import DataError
-from aigp_lightning.media.ledger import Entry, Ledger, Lines, read_ledger
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, Lines, read_ledger
 
 NAMES = ["x #1.jpg", "run [1].jpg", "two\nlines.jpg", "back\\slash.jpg", "latin\udcf6.jpg", "100%.jpg", "~.jpg",
          unicodedata.normalize("NFD", "höf.jpg")]  # fmt: skip

@@ -18,7 +18,7 @@ from helpers import small
 from aigp_lightning.audit.check import audit
 from aigp_lightning.logfiles.folders import find_event_files, find_wandb_folders, logger_folders
 from aigp_lightning.logfiles.wandb_run import wandb_folders
-from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
 from aigp_lightning.run.recovery import repair_run_folder
 
 
@@ -257,7 +257,7 @@ def test_a_wandb_folder_that_is_a_link_is_followed(run: Path) -> None:
 
 def test_unknown_is_no_difference_whether_it_is_there_or_not(run: Path) -> None:
     """It counts as left, in a column of its own."""
-    from aigp_lightning.media.ledger_lines import parse_line
+    from aigp_lightning.media.ledger.lines import parse_line
 
     picked: list[str] = []
 

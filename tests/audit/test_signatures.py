@@ -14,10 +14,10 @@ from audit_signed_run import EPOCHS, KEY, OTHER, Run, complete, keep, public_fil
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.check_signatures import check_signatures
 from aigp_lightning.audit.findings import Audit
-from aigp_lightning.media.keys import fingerprint
-from aigp_lightning.media.ledger import LEDGER_FILE, Entry, Ledger, read_ledger
-from aigp_lightning.media.signatures import SIGNATURE_FILE
-from aigp_lightning.media.signer import Signer
+from aigp_lightning.media.ledger.keys import fingerprint
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE
+from aigp_lightning.media.ledger.signer import Signer
 
 PUBLIC = KEY.public_key()
 

@@ -19,12 +19,12 @@ from aigp_lightning.audit.check import audit
 from aigp_lightning.callbacks.media import Media
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
-from aigp_lightning.media.anchor import anchor_of
-from aigp_lightning.media.keys import make_keys, read_public_key
-from aigp_lightning.media.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.anchor import anchor_of
+from aigp_lightning.media.ledger.keys import make_keys, read_public_key
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE, is_valid
+from aigp_lightning.media.ledger.signer import read_signatures
 from aigp_lightning.media.routing import Routes
-from aigp_lightning.media.signatures import SIGNATURE_FILE, is_valid
-from aigp_lightning.media.signer import read_signatures
 
 Cli = Callable[..., int]
 NOTHING = Routes(labels=[], labels_correlogram=[])

@@ -14,7 +14,7 @@ import torch
 from helpers import REPO, small
 from numpy.typing import NDArray
 
-from aigp_lightning.media.ledger import Lines, read_ledger
+from aigp_lightning.media.ledger.ledger import Lines, read_ledger
 from aigp_lightning.media.plots.boxes import class_colour
 
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import REPO, small
 
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger.ledger import read_ledger
 
 
 @pytest.fixture(scope="module")

@@ -214,7 +214,7 @@ def clip() -> bytes:
 @cache
 def ledger_file() -> bytes:
     """A ledger of four lines."""
-    from aigp_lightning.media.ledger import Entry, Ledger
+    from aigp_lightning.media.ledger.ledger import Entry, Ledger
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "media.jsonl"

@@ -183,7 +183,7 @@ def video(data: bytes, folder: Path) -> str:
 
 def ledger(data: bytes, folder: Path) -> str:
     """Read with its problems listed; a run that goes on goes on."""
-    from aigp_lightning.media.ledger import Ledger, read_ledger
+    from aigp_lightning.media.ledger.ledger import Ledger, read_ledger
 
     file = folder / "media.jsonl"
     file.write_bytes(data)

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from helpers import largest_file
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.anchor import Anchor, anchor_of, differing_totals, parse_anchor
-from aigp_lightning.media.ledger import LEDGER_FILE, START, Entry, Ledger, read_ledger
-from aigp_lightning.media.signatures import (
+from aigp_lightning.media.ledger.anchor import Anchor, anchor_of, differing_totals, parse_anchor
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, START, Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.signatures import (
     SIGNATURE_FILE,
     Signature,
     encode_signature,
@@ -26,7 +26,7 @@ from aigp_lightning.media.signatures import (
     sign,
     signed_bytes,
 )
-from aigp_lightning.media.signer import Signer, check_same_key, read_signatures
+from aigp_lightning.media.ledger.signer import Signer, check_same_key, read_signatures
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

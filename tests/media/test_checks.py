@@ -9,7 +9,7 @@ import pytest
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.checks import check_private_images
-from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.val_selection import ValImageSelection
 

@@ -24,9 +24,9 @@ from aigp_lightning.loggers.wandb import ResilientWandbLogger
 from aigp_lightning.media import sinks as sinks_module
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
-from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.ledger import Ledger, Line, read_ledger, settled
-from aigp_lightning.media.ledger_lines import IN_FLIGHT
+from aigp_lightning.media.ledger.ledger import Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger.lines import IN_FLIGHT
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.image_patterns import ImagePatterns
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 
 ODD = ["x #1.jpg", "#1.jpg", "a#b.jpg", "run [1].jpg", "[abc]", "{a,b}.jpg", "!not.jpg", "100%.jpg", "it's \"so\".jpg",
        " blanks .jpg", "höf.jpg", "~tilde.jpg", "$HOME.jpg", "-dash.jpg", "(copy).jpg", "a,b;c.jpg",

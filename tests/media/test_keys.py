@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.keys import (
+from aigp_lightning.media.ledger.keys import (
     LARGEST,
     check_signing_key,
     fingerprint,

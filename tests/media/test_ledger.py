@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
-from aigp_lightning.media.ledger_lines import IN_FLIGHT, RemoteEntry, parse_lines
+from aigp_lightning.media.ledger.chain import parse_lines
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.lines import IN_FLIGHT, RemoteEntry
 
 
 def entry(key: str = "val_batch0_pred", epoch: int = 0, destination: str = "file", **other: object) -> Entry:

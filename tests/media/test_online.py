@@ -10,7 +10,7 @@ import pytest
 from helpers import REPO, small
 from wandb_standin import WandbStandin, serve
 
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger.ledger import read_ledger
 
 CONFIGS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
 

@@ -17,7 +17,7 @@ from helpers import REPO, draw_squares, small
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
-from aigp_lightning.media.ledger import Lines, read_ledger
+from aigp_lightning.media.ledger.ledger import Lines, read_ledger
 
 CONFIGS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="such names and links are POSIX's")

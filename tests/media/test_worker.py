@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.hand_over import HandOver
-from aigp_lightning.media.image_patterns import ImagePatterns
-from aigp_lightning.media.ledger import Ledger, read_ledger
+from aigp_lightning.media.ledger.ledger import Ledger, read_ledger
+from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers import REPO, small
 
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger.ledger import read_ledger
 
 OVERLAYS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
 SHORT = ("--trainer.max_epochs", 3, "--media.max_images", 4, "--model.optim.nbs", 8, "--close_mosaic.epochs", 0)

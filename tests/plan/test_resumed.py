@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.media import pipeline
 from aigp_lightning.media.budget import Budget
-from aigp_lightning.media.ledger import Entry, Ledger, read_ledger
-from aigp_lightning.media.ledger_lines import RemoteEntry
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.lines import RemoteEntry
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.media.types import MediaStatus

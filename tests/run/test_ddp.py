@@ -15,7 +15,7 @@ from forked_python import executable
 from helpers import REPO, small
 from launching import TWO, check_run, cli, torchrun
 
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger.ledger import read_ledger
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 

@@ -28,7 +28,7 @@ from aigp_lightning.callbacks.media import Media
 from aigp_lightning.data.lost_files import Lost, LostFiles
 from aigp_lightning.errors import RunError
 from aigp_lightning.logfiles.wandb_records import read_records
-from aigp_lightning.media.ledger import read_ledger
+from aigp_lightning.media.ledger.ledger import read_ledger
 
 Run = Callable[..., int]
 

@@ -16,7 +16,7 @@ from aigp_lightning.logfiles.logged import logged_rows, logged_scalars
 from aigp_lightning.logfiles.wandb_run import last_row, read_wandb_run, wandb_folders
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
 from aigp_lightning.loggers.wandb import ResilientWandbLogger
-from aigp_lightning.media.ledger import Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger.ledger import Ledger, Line, read_ledger, settled
 from aigp_lightning.run.folder import read_run_file, write_run_file
 from aigp_lightning.run.recovery import FOUND, repair_run_folder
 

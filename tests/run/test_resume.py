@@ -142,7 +142,7 @@ def test_a_run_stopped_after_its_last_epoch_gets_its_end(
     shapes: Path, tmp_path: Path, run_cli: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Early stopping ends it after two epochs; the restarted run trains nothing, and makes what the end makes."""
-    from aigp_lightning.media.ledger import read_ledger
+    from aigp_lightning.media.ledger.ledger import read_ledger
 
     words = [*options(shapes, tmp_path, 0, 0), "--early_stopping.patience", 1, "--early_stopping.min_delta", 2]
     stop = f'{{"class_path": "{__name__}.StopAtTheEnd"}}'

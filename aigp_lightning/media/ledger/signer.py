@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, first_line
-from aigp_lightning.media.keys import fingerprint, raw_public_key
-from aigp_lightning.media.ledger_lines import START
-from aigp_lightning.media.signatures import (
+from aigp_lightning.media.ledger.keys import fingerprint, raw_public_key
+from aigp_lightning.media.ledger.lines import START
+from aigp_lightning.media.ledger.signatures import (
     SIGNATURE_FILE,
     Moment,
     Signature,
@@ -23,7 +23,7 @@ from aigp_lightning.media.signatures import (
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from aigp_lightning.media.ledger import Ledger
+    from aigp_lightning.media.ledger.ledger import Ledger
 
 
 class Signer:
@@ -43,7 +43,7 @@ class Signer:
     Example:
         >>> import tempfile
         >>> from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        >>> from aigp_lightning.media.ledger import LEDGER_FILE, Ledger
+        >>> from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Ledger
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     ledger = Ledger(Path(folder) / LEDGER_FILE)
         ...     signer = Signer(ledger, Path(folder), Ed25519PrivateKey.generate(), say=print)

@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from aigp_lightning.media.image_paths import Identity, ImagePaths, canonical, identity
-from aigp_lightning.media.pattern_entries import read_entries
-from aigp_lightning.media.pattern_files import PatternFiles
+from aigp_lightning.media.patterns.entries import read_entries
+from aigp_lightning.media.patterns.image_paths import Identity, ImagePaths, canonical, identity
+from aigp_lightning.media.patterns.named_files import PatternFiles
 
 FRAME = re.compile(r"(.+)#\d+", re.DOTALL)
 """A frame of a video, as `predict` names it."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aigp_lightning.media.ledger_lines import Entry, Lines
+from aigp_lightning.media.ledger.chain import Lines
+from aigp_lightning.media.ledger.lines import Entry
 
 Totals = dict[str, dict[str, dict[str, int]]]
 """Pictures and bytes, by destination and outcome."""
@@ -54,7 +55,8 @@ def anchor_of(lines: Lines, upto: int | None = None) -> Anchor:
         upto: only its first so many lines; None: all.
 
     Example:
-        >>> from aigp_lightning.media.ledger_lines import START, encode_line, parse_lines
+        >>> from aigp_lightning.media.ledger.chain import parse_lines
+        >>> from aigp_lightning.media.ledger.lines import START, encode_line
         >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
         >>> anchor = anchor_of(parse_lines(encode_line(entry, 0, "2025-01-01T00:00:00Z", START) + bytes([10])))
         >>> anchor.lines, anchor.head[:12], anchor.totals

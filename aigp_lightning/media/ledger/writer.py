@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
-from aigp_lightning.media.ledger import Entry, Ledger, Outcome
-from aigp_lightning.media.ledger_lines import RemoteEntry
+from aigp_lightning.media.ledger.ledger import Entry, Ledger, Outcome
+from aigp_lightning.media.ledger.lines import RemoteEntry
 
 if TYPE_CHECKING:
     from aigp_lightning.media.hand_over import Sink
@@ -50,7 +50,7 @@ class LedgerWriter:
 
     Example:
         >>> import tempfile
-        >>> from aigp_lightning.media.ledger import LEDGER_FILE
+        >>> from aigp_lightning.media.ledger.ledger import LEDGER_FILE
         >>> from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
         >>> job = RenderJob("results", "results.png", draw=lambda masked: None)
         >>> with tempfile.TemporaryDirectory() as folder:

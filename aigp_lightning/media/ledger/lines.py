@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from hashlib import sha256
 from typing import Any, Literal
 
 START = "0" * 64
@@ -125,27 +124,6 @@ class Line(Entry):
         return Entry(**content) if self.remote is None else RemoteEntry(**content, remote=self.remote)
 
 
-class Lines(list[Line]):
-    """The lines of a ledger that can be read, in order.
-
-    Attributes:
-        problems: what is wrong with the file, a sentence each, by line number.
-        due: number that the next line gets.
-        heads: SHA-256 of each line of the file, at its number from 1; before the first, what it carries as `prev`.
-
-    Example:
-        >>> lines = parse_lines(b"no ledger")
-        >>> len(lines), lines.problems
-        (0, ['line 1 is cut off: the run was killed while writing it, or still runs.'])
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.problems: list[str] = []
-        self.due = 0
-        self.heads = [START]
-
-
 def encode_line(entry: Entry, n: int, time: str, prev: str) -> bytes:
     """Encode an entry as a line of JSON, without its line end.
 
@@ -186,49 +164,6 @@ def parse_line(raw: bytes, number: int = 0) -> Line | None:
         return None
     right = all(isinstance(getattr(line, name), kinds) for name, kinds in _KINDS.items())
     return line if right and all(isinstance(source, str) for source in line.sources) else None
-
-
-def parse_lines(data: bytes) -> Lines:
-    """Read a ledger's bytes and check the chain of hashes.
-
-    Args:
-        data: the whole file.
-
-    Example:
-        >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written")
-        >>> first = encode_line(entry, 0, "2025-01-01T00:00:00Z", START)
-        >>> second = encode_line(entry, 1, "2025-01-01T00:00:09Z", sha256(first).hexdigest())
-        >>> end = bytes([10])
-        >>> parse_lines(first + end + second + end).problems
-        []
-        >>> len(parse_lines(second + end).problems)  # the first line was removed: the number and the hash are wrong
-        2
-    """
-    lines, prev = Lines(), START
-    rows = data.split(b"\n")
-    for number, raw in enumerate(rows[:-1], 1):
-        line = parse_line(raw, number)
-        if line is None:
-            lines.problems.append(f"line {number} is not a line of a ledger.")
-        else:
-            lines.problems += _breaks(line, prev, lines.due)
-            lines.append(line)
-            lines.due = line.n
-        prev, lines.due = sha256(raw).hexdigest(), lines.due + 1
-        lines.heads.append(prev)
-    if rows[-1].strip(b" "):  # blanks: a replacement was about to be cut to its length
-        lines.problems.append(f"line {len(rows)} is cut off: the run was killed while writing it, or still runs.")
-    return lines
-
-
-def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:
-    """Say where a line does not follow the one before it."""
-    where = f"line {line.number} ({line.file}, epoch {line.epoch}, {line.destination})"
-    if line.n != due:
-        yield f"{where} was written as number {line.n}, here number {due} is due: lines were removed or put elsewhere."
-    if line.prev != prev:
-        before = "the first line" if line.number == 1 else f"line {line.number - 1}"
-        yield f"{where} carries another hash than that of what is before it: {before} was changed, removed or added."
 
 
 _NUMBERS = ("n", "bytes", "step", "epoch")

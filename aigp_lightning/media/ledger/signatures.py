@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from aigp_lightning.media.anchor import HASH, Anchor, parse_anchor
-from aigp_lightning.media.keys import public_key_of
+from aigp_lightning.media.ledger.anchor import HASH, Anchor, parse_anchor
+from aigp_lightning.media.ledger.keys import public_key_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cached_property
 
-from aigp_lightning.media.glob_regex import glob_regex, literal_parts
+from aigp_lightning.media.patterns.glob_regex import glob_regex, literal_parts
 
 SHORT = 3
 """Texts shorter than this stand in many paths."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from aigp_lightning.errors import warn_user
-from aigp_lightning.media.glob_regex import glob_regex, has_magic
-from aigp_lightning.media.image_paths import Identity, canonical, hops, identity
-from aigp_lightning.media.pattern_entries import PatternEntry, shown, spellings
-from aigp_lightning.media.pattern_index import PatternIndex
+from aigp_lightning.media.patterns.entries import PatternEntry, shown, spellings
+from aigp_lightning.media.patterns.glob_regex import glob_regex, has_magic
+from aigp_lightning.media.patterns.image_paths import Identity, canonical, hops, identity
+from aigp_lightning.media.patterns.index import PatternIndex
 
 MOST_INSIDE = 1_000_000
 """Files below a named folder that are looked at for links to files elsewhere."""

@@ -16,20 +16,19 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
-from aigp_lightning.media.anchor import Anchor, add_to, totals_of
-from aigp_lightning.media.ledger_counts import LedgerCounts, last_hand_over, settled
-from aigp_lightning.media.ledger_file import LedgerFile
-from aigp_lightning.media.ledger_lines import (
+from aigp_lightning.media.ledger.anchor import Anchor, add_to, totals_of
+from aigp_lightning.media.ledger.chain import Lines, parse_lines, read_ledger
+from aigp_lightning.media.ledger.counts import LedgerCounts, last_hand_over, settled
+from aigp_lightning.media.ledger.file import LedgerFile
+from aigp_lightning.media.ledger.lines import (
     FOUND,
     IN_FLIGHT,
     LEFT,
     START,
     Entry,
     Line,
-    Lines,
     Outcome,
     encode_line,
-    parse_lines,
 )
 
 __all__ = [
@@ -228,31 +227,6 @@ class Ledger(LedgerCounts):
                 self._prev, self._next, self._number = sha256(line).hexdigest(), self._next + 1, self._number + 1
                 add_to(self._totals, entry)
                 self.count(entry)
-
-
-def read_ledger(path: Path) -> Lines:
-    """Read a ledger and check its chain.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its lines, with what is wrong with the file in `problems`.
-
-    Raises:
-        OSError: it cannot be read.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     ledger = Ledger(Path(folder) / LEDGER_FILE)
-        ...     ledger.add(Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "file", "written"))
-        ...     ledger.close()
-        ...     lines = read_ledger(Path(folder) / LEDGER_FILE)
-        >>> lines[0].file, lines[0].outcome, lines.problems
-        ('results.png', 'written', [])
-    """
-    return parse_lines(path.read_bytes())
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:

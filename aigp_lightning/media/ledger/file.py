@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from aigp_lightning.media.ledger_lines import parse_line
+from aigp_lightning.media.ledger.lines import parse_line
 
 BLANK = b" "
 """Fills what a replacement leaves free, for the moment until the file is cut."""

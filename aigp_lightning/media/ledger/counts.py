@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import takewhile
 
-from aigp_lightning.media.ledger_lines import FOUND, IN_FLIGHT, Entry, Line, Lines, Outcome
+from aigp_lightning.media.ledger.chain import Lines
+from aigp_lightning.media.ledger.lines import FOUND, IN_FLIGHT, Entry, Line, Outcome
 
 
 class LedgerCounts:
@@ -88,7 +89,7 @@ def settled(lines: Iterable[Line]) -> list[Line]:
         lines: of a ledger, in order.
 
     Example:
-        >>> from aigp_lightning.media.ledger_lines import START, encode_line, parse_line
+        >>> from aigp_lightning.media.ledger.lines import START, encode_line, parse_line
         >>> entry = Entry("results", "results", "results.png", "0" * 64, 9, 0, 0, [], "wandb", "unknown", "timed out")
         >>> first = parse_line(encode_line(entry, 0, "2025-01-01T00:00:00Z", START))
         >>> found = parse_line(encode_line(replace(entry, outcome="sent", reason=FOUND), 1, first.time, START))
