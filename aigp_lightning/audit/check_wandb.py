@@ -17,7 +17,9 @@ from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_
 from aigp_lightning.media.ledger.ledger import Line
 
 NAME = "wandb"
-MIRRORED = re.compile(r"media/[^/]+/(?P<key>.+)_\d+_[0-9a-f]{20}\.\w+")
+MIRRORED = re.compile(r"media/[^/]+/(?P<key>.+)_\d+_(?P<digest>[0-9a-f]{20})\.\w+")
+DIGEST = 20
+"""Digits of the SHA-256 that are part of a media file's name."""
 LISTED, UNLISTED = "listed for upload", "not listed for upload"
 
 
@@ -45,12 +47,14 @@ def _check_pictures(
     """Compare the pictures of W&B folders with the ledger."""
     named: list[LoggedPicture] = []
     orphans: list[LoggedPicture] = []
+    left = [line for line in lines if line.destination in destinations and line.outcome in ("sent", UNKNOWN)]
+    known = {(line.key, line.sha256[:DIGEST]) for line in left}
     for run in runs:
         name = relative(result.run, run.file)
         result.findings += [Finding("damaged", destinations[0], name, text) for text in run.damage]
         if not run.ended and not run.damage:
             result.notes.append(f"{name} has no end: the run was killed, or still runs.")
-        rows, rest = _pictures(result, run, destinations[0])
+        rows, rest = _pictures(result, run, destinations[0], known)
         named, orphans = named + rows, orphans + rest
     tally = result.tally(destinations[0])
     tally.found = len(named) + len(orphans)
@@ -59,14 +63,26 @@ def _check_pictures(
     result.findings += findings + _without_row(destinations, lines, lost, orphans, bool(runs))
 
 
-def _pictures(result: Audit, run: WandbRun, name: str) -> tuple[list[LoggedPicture], list[LoggedPicture]]:
-    """Return the pictures that rows name, and the media files in the mirror that no row names."""
+def _pictures(
+    result: Audit, run: WandbRun, name: str, known: set[tuple[str, str]]
+) -> tuple[list[LoggedPicture], list[LoggedPicture]]:
+    """Return the pictures that rows name, and the media files in the mirror that no row names.
+
+    Args:
+        result: takes the differences.
+        run: the folder's contents.
+        name: of the logger in the ledger.
+        known: key and beginning of the SHA-256 of the pictures that the ledger says it has, or may have.
+    """
     mirror = {path: run.mirror / path for path in run.mirrored() if path.startswith(MEDIA)}
     rows = [_row(result, run, media, mirror.get(media.path), name) for media in run.media]
     named = {media.path for media in run.media}
     rest = [_orphan(result.run, mirror[path], path, path in run.files) for path in sorted(set(mirror) - named)]
     gone = {path for path in run.files if path.startswith(MEDIA)} - named - set(mirror)
     for path in sorted(gone):
+        match = MIRRORED.fullmatch(path)
+        if match is not None and (match["key"], match["digest"]) in known:
+            continue  # a kill came before its row, and the resumed run has removed the copy
         message = "no row names it; it is listed for upload, and W&B's folder does not have it any more."
         result.findings.append(Finding("unlisted", name, relative(result.run, run.mirror / path), message))
     return rows, rest

@@ -17,6 +17,7 @@ from aigp_lightning.logfiles.run_config import read_config, read_run_json
 from aigp_lightning.logfiles.wandb_places import (
     OWN_FOLDERS,
     all_wandb_folders,
+    is_of_run,
     is_wandb_folder,
     wandb_folders_in,
     wandb_order,
@@ -118,7 +119,7 @@ def find_wandb_folders(run: Path) -> list[tuple[str, Path]]:
         for path in (each.folder.resolve() if each.folder.is_symlink() else each.folder, *around):
             if is_wandb_folder(path):
                 found.setdefault(path.resolve(), path)
-    rows = [(names.get(real) or _by_id(path.name, ids), path) for real, path in found.items()]
+    rows = [(names.get(real) or _by_id(path, ids), path) for real, path in found.items()]
     return sorted(rows, key=lambda row: wandb_order(row[1]))
 
 
@@ -134,15 +135,15 @@ def followed_wandb_folders(run: Path, run_id: str | None = None) -> list[Path]:
         run: the run folder.
         run_id: only folders of this W&B run.
     """
-    return [path for _, path in find_wandb_folders(run) if run_id is None or path.name.endswith(f"-{run_id}")]
+    return [path for _, path in find_wandb_folders(run) if run_id is None or is_of_run(path, run_id)]
 
 
 def _owner(path: Path, folders: dict[Path, str]) -> str:
     return next((folders[parent] for parent in path.parents if parent in folders), "tensorboard")
 
 
-def _by_id(name: str, ids: dict[str, str]) -> str:
-    return next((destination for run_id, destination in ids.items() if name.endswith(f"-{run_id}")), "wandb")
+def _by_id(path: Path, ids: dict[str, str]) -> str:
+    return next((destination for run_id, destination in ids.items() if is_of_run(path, run_id)), "wandb")
 
 
 def _noted(run: Path, row: Any) -> LoggerFolder | None:

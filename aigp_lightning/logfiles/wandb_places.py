@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator
@@ -32,8 +31,22 @@ def wandb_folders_in(place: Path, run_id: str | None = None) -> list[Path]:
         place: that folder, usually called `wandb`.
         run_id: only folders of this W&B run.
     """
-    form = "*run-*" if run_id is None else f"*run-*-{glob.escape(run_id)}"
-    return sorted((path for path in place.glob(form) if path.is_dir() and not path.is_symlink()), key=wandb_order)
+    folders = (path for path in place.glob("*run-*") if path.is_dir() and not path.is_symlink())
+    return sorted((path for path in folders if run_id is None or is_of_run(path, run_id)), key=wandb_order)
+
+
+def is_of_run(path: Path, run_id: str) -> bool:
+    """True if a folder's name is one that W&B gives to a start of a run; it numbers two starts within a second.
+
+    Args:
+        path: the folder.
+        run_id: W&B's id of the run.
+
+    Example:
+        >>> is_of_run(Path("wandb/offline-run-20250101_120000-a1b2-1"), "a1b2")
+        True
+    """
+    return re.fullmatch(rf".*run-.*-{re.escape(run_id)}(-\d+)?", path.name, re.DOTALL) is not None
 
 
 def all_wandb_folders(run: Path) -> list[Path]:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from aigp_lightning.files import shell_quoted
 from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb_config import print_wandb
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
-from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, quoted, sync_command
+from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
 from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
 from aigp_lightning.run.processes import first_process
@@ -169,13 +170,13 @@ def finish_wandb() -> None:
     except TimeoutError:
         print_wandb(
             f"the server took not everything within {limit:g} s. Nothing is lost; send the rest later: "
-            f"{sync_command(quoted(folder), online=True)}"
+            f"{sync_command(shell_quoted(folder), online=True)}"
         )
         return
     except Exception as error:  # training is over and its files are complete; W&B's troubles are its own
         print_wandb(
             f"{error_text(error)}; its record may lack the end of the run. Send what there is: "
-            f"{sync_command(quoted(folder), online=True)}"
+            f"{sync_command(shell_quoted(folder), online=True)}"
         )
         return
     if offline:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from aigp_lightning.files import shell_quoted
 from aigp_lightning.loggers.wandb_config import print_wandb
 
 LOG = Path("logs", "debug.log")
@@ -44,15 +44,10 @@ def all_records(folder: Path, run_id: str) -> str:
     """
     several = sorted(path.parent for path in folder.parent.glob(f"offline-run-*/run-{glob.escape(run_id)}.wandb"))
     if len(several) <= 1:
-        return quoted(folder)
+        return shell_quoted(folder)
     if os.name == "posix" and all(path.name.endswith(f"-{run_id}") for path in several):  # not of one second
-        return f"{shlex.quote(str(folder.parent))}/offline-run-*-{shlex.quote(run_id)}"
-    return " ".join(quoted(path) for path in several)
-
-
-def quoted(path: Path) -> str:
-    """Quote a path for this system's shell."""
-    return shlex.quote(str(path)) if os.name == "posix" else f'"{path}"'
+        return f"{shell_quoted(folder.parent)}/offline-run-*-{shell_quoted(run_id)}"
+    return shell_quoted(*several)
 
 
 def opened(logger: WandbLogger, arguments: dict[str, Any], folder: Path) -> WandbLogger | None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigp_lightning.checkpoints.load import read_checkpoint
-from aigp_lightning.checkpoints.paths import LAST, run_folder_of
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
-from aigp_lightning.run.folder import RunConfig, find_last_checkpoint, find_run, job_of_cluster, restarted
+from aigp_lightning.run.folder import RunConfig
+from aigp_lightning.run.start import find_folder
 
 
 @dataclass
@@ -42,7 +43,7 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
         WeightsError: its checkpoint cannot be read.
     """
     parent = Path(config.root) / task
-    folder, resuming = _folder(config, parent, checkpoint), True
+    folder, resuming = find_folder(config, parent, checkpoint), True
     if checkpoint is None or checkpoint == "last" or Path(checkpoint).is_dir():
         checkpoint = str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
     if folder is None and config.exist_ok and (parent / config.name).is_dir():
@@ -58,19 +59,6 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
     if not resuming:
         counts.forget()
     return EarlierStarts(folder, epoch, counts)
-
-
-def _folder(config: RunConfig, parent: Path, checkpoint: str | None) -> Path | None:
-    """Find the folder of the run that is resumed; None where one begins."""
-    if checkpoint not in (None, "last"):
-        given = Path(str(checkpoint))
-        return given if given.is_dir() else run_folder_of(given)
-    if checkpoint is None and config.resume != "always" and not (config.resume == "auto" and restarted()):
-        return None
-    folder = find_run(parent, config.name, job_of_cluster() if restarted() else None)
-    if folder is None and checkpoint == "last" and config.resume != "always" and not restarted():
-        find_last_checkpoint(parent, config.name)  # raises, and says what is missing
-    return folder
 
 
 def _epochs_of(checkpoint: str) -> int:

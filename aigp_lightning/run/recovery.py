@@ -23,6 +23,7 @@ from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read
 from aigp_lightning.logfiles.folders import followed_event_files as event_files
 from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
 from aigp_lightning.logfiles.folders import logger_folders, wandb_ids
+from aigp_lightning.logfiles.wandb_places import is_of_run
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
@@ -78,9 +79,8 @@ def _cut(path: Path, at: int | None) -> None:
 
 def _offline_folders(folder: Path) -> list[Path]:
     """Find the folders of this run's own W&B runs; others that lie there are somebody else's."""
-    ids = wandb_ids(folder)
-    found = [(place, place.name.split("-", 3)) for place in wandb_folders(folder)]  # offline-run-TIME-ID
-    return [place for place, parts in found if parts[0] == "offline" and parts[-1] in ids]
+    offline = [place for place in wandb_folders(folder) if place.name.startswith("offline-")]
+    return [place for place in offline if any(is_of_run(place, run_id) for run_id in wandb_ids(folder))]
 
 
 def _repair_offline_folder(place: Path, keys: Collection[str]) -> None:

@@ -50,14 +50,14 @@ def start_run(
     parent, signals = Path(config.root) / task, signals or SignalHandler()
     named = None if checkpoint in (None, "last") or Path(str(checkpoint)).is_dir() else checkpoint
     if not first:
-        folder = _find_folder(config, parent, checkpoint, os.environ.get(ENV_FOLDER))
+        folder = find_folder(config, parent, checkpoint, os.environ.get(ENV_FOLDER))
         place = Path(os.environ.get(ENV_FOLDER, folder or parent / config.name))
         return RunContext(place, named or _last(folder), folder is not None, signals)
     check_name(config.name)
-    folder, context = _find_folder(config, parent, checkpoint), None
+    folder, context = find_folder(config, parent, checkpoint), None
     if folder is None:
         with choice_of_folder(parent, config.name):
-            folder = _find_folder(config, parent, checkpoint)  # one may have begun in between
+            folder = find_folder(config, parent, checkpoint)  # one may have begun in between
             context = _begin(config, parent, named, signals, verb) if folder is None else None
     if folder is not None:
         lock = lock_run_folder(folder.resolve(), verb, RESTART_WAIT if restarted() else GRACE)
@@ -72,7 +72,7 @@ def _last(folder: Path | None) -> str | None:
     return str(folder / LAST) if folder is not None and (folder / LAST).is_file() else None
 
 
-def _find_folder(config: RunConfig, parent: Path, checkpoint: str | None, told: str | None = None) -> Path | None:
+def find_folder(config: RunConfig, parent: Path, checkpoint: str | None, told: str | None = None) -> Path | None:
     """Find the folder of the run that is to be resumed; None where one is to begin.
 
     Args:
@@ -80,6 +80,9 @@ def _find_folder(config: RunConfig, parent: Path, checkpoint: str | None, told: 
         parent: folder of all runs of the task.
         checkpoint: `--ckpt_path`.
         told: the folder that the first process has chosen.
+
+    Raises:
+        ConfigError: `last`, and there is no run of this name; or a folder that is no run's.
     """
     if checkpoint not in (None, "last"):
         given = Path(str(checkpoint))

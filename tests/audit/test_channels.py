@@ -207,6 +207,17 @@ def test_files_listed_for_upload(run: Path) -> None:
     }
 
 
+def test_a_listed_picture_whose_row_came_later(run: Path) -> None:
+    """A kill came between the file and its row; the resumed run removed the copy, and sent the picture in a new row."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    line = next(line for line in read_ledger(run / LEDGER_FILE) if line.destination == "wandb")
+    record = Record()
+    record.files.files.add().path = f"media/images/{line.key}_99_{line.sha256[:20]}.png"
+    append_record(next(mirror(run).parent.glob("*.wandb")), record)
+    assert audit(run).findings == []
+
+
 # ---- records ---------------------------------------------------------------------------------------------------------
 
 
