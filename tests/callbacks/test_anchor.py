@@ -6,6 +6,8 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +45,13 @@ def made(
 ) -> Iterator[tuple[Path, list[str]]]:
     """A signed run of two epochs with W&B offline, and what it printed."""
     root = tmp_path_factory.mktemp("signed")
-    printed: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.chdir(root)
-        patch.setattr("builtins.print", lambda *words, **_: printed.extend(" ".join(map(str, words)).splitlines()))
         options = "--trainer.max_epochs", 2, "--model.optim.nbs", 8, "--media.sign", key
         assert (
             run_cli("fit", "--config", REPO / "configs/logger/wandb-offline.yaml", *small(shapes, root), *options) == 0
         )
-    yield root / "detect" / "gates", printed
+    yield root / "detect" / "gates", printed.getvalue().splitlines()
 
 
 def test_a_run_prints_head_and_how_to_compare_it(

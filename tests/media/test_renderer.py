@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
+from aigp_lightning.media.hand_over import HandOver
 from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import Routes, Routing
-from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
+from aigp_lightning.media.types import RenderGroup, RenderJob
 
 
 class Remote:
@@ -27,10 +27,11 @@ class Remote:
     def __init__(self, folder: Path) -> None:
         self.folder, self.calls = folder, []  # type: ignore[var-annotated]
 
-    def send(self, images: Sequence[RenderedImage], epoch: int, step: int) -> None:
-        lines = [(line.key, line.destination) for line in read_ledger(self.folder / "media.jsonl")]
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        lines = [(line.key, line.destination, line.outcome) for line in read_ledger(self.folder / "media.jsonl")]
         files = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.png"))
-        self.calls.append(([image.key for image in images], files, lines))
+        self.calls.append(([image.key for image in hand_over.images], files, lines))
+        hand_over.took(hand_over.images)
 
 
 def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
@@ -96,7 +97,12 @@ def test_a_group_is_written_and_recorded_before_a_logger_gets_it_at_once(deliver
     ((keys, files, lines),) = delivery.routing.sinks[0].calls  # type: ignore[attr-defined]
     assert keys == ["train_batch0", "train_batch1"]
     assert files == ["masked/train_batch0.png", "train_batch0.png", "train_batch1.png"]
-    assert lines == [("train_batch0", "file"), ("train_batch1", "file")]
+    assert lines == [
+        ("train_batch0", "file", "written"),
+        ("train_batch1", "file", "written"),
+        ("train_batch0", "wandb", "unknown"),  # until the logger has taken them
+        ("train_batch1", "wandb", "unknown"),
+    ]
     after = read_ledger(tmp_path / "media.jsonl")
     assert [(line.destination, line.outcome, line.step) for line in after[2:]] == [("wandb", "sent", 3)] * 2
 
