@@ -17,8 +17,11 @@ from aigp_lightning.terminal.output import print_line
 CKPT_PATH = "--ckpt_path"
 LAUNCHED = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 """Variables of launchers, whose own command line a process does not know."""
-KEPT = ("AIGP_WANDB", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_LOG_MODEL")
-"""Variables that say what is sent and where to: a command that is repeated without them must not send more."""
+KEPT = (
+    *("AIGP_WANDB", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_LOG_MODEL"),
+    *("WANDB_NAME", "WANDB_NOTES", "WANDB_TAGS", "WANDB_RUN_GROUP", "WANDB_JOB_TYPE"),
+)
+"""Variables that say what is sent, where to and under which name: a command that is repeated must not send more."""
 
 
 def repeated_command(verb: str, arguments: Sequence[str], resume: Path | None) -> str | None:
