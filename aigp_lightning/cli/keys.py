@@ -1,4 +1,4 @@
-"""The `keys` verb."""
+"""The `keys` verb: makes a pair of Ed25519 keys, by which `fit --media.sign` signs the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pictures ask a datamodule beside images, each time with an answer for those that do not know it."""
+"""Optional questions to a datamodule: its root folder, all its image files, and that names are not printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of pictures to a logger: how far it has taken each, and what a logger must offer."""
+"""What a logger offers as a destination of pictures, and a record of which pictures it has taken so far."""
 
 from __future__ import annotations
 

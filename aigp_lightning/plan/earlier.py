@@ -16,7 +16,7 @@ from aigp_lightning.run.start import find_folder
 
 @dataclass
 class EarlierStarts:
-    """A run so far.
+    """The state of a run that is to be resumed: its folder, next epoch, and what has left.
 
     Attributes:
         folder: its folder; None where the run begins.
