@@ -5,6 +5,8 @@ A logger gets the very bytes of a file that is in the run folder. Nothing here d
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +14,8 @@ from functools import singledispatch
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
@@ -135,7 +139,7 @@ class TensorBoardSink:
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self.logger, self.name = logger, "tensorboard"
-        self.remote = "://" in str(logger.save_dir)  # a bucket
+        self.remote = not _is_on_disk(logger)
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Write image summaries, each into the file before it counts as sent: the run may be killed at any time."""
@@ -237,6 +241,25 @@ class OtherSink:
             hand_over.begin([image])
             self.logger.log_image(key=image.key, images=[str(image.path)], step=epoch)
             hand_over.took([image])
+
+
+def _is_on_disk(logger: TensorBoardLogger) -> bool:
+    """True if it is certain that an event file is written to a disk of this machine, rather than to a bucket."""
+    try:
+        # Lightning expands `~` and variables in the whole of it. A bucket is not asked for the next version's number.
+        start = os.path.expanduser(os.path.expandvars(os.path.join(logger.save_dir, logger.name or "")))
+        return _is_plain_path(start) and _is_plain_path(str(logger.log_dir))
+    except Exception:  # such as a file system whose package is missing
+        return False
+
+
+def _is_plain_path(path: str) -> bool:
+    """True if every library that opens files by URL takes this for a path on a disk: TensorBoard, TensorFlow, fsspec.
+
+    Each has its own idea of where a scheme ends, so anything that looks like one counts.
+    """
+    looks_remote = "://" in path or "::" in path or re.match(r"[A-Za-z][A-Za-z0-9+.\-_]+:", path.strip())
+    return not looks_remote and isinstance(url_to_fs(path)[0], LocalFileSystem)
 
 
 def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
