@@ -173,6 +173,8 @@ class PatternFiles:
             return
         parts = [part for part in parts if part != "**"]
         texts = [bool(literal_parts(part)) for part in parts]
+        if not any(texts) and os.path.dirname(start) == start:  # `/*` is everything
+            return
         taken = parts[: texts.index(True) + 1 if any(texts) else len(parts)]
         wanted = os.path.join(glob.escape(start), *taken)
         if wanted not in self._globbed:
