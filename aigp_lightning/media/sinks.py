@@ -1,12 +1,13 @@
 """How each kind of logger takes pictures; the only file here that knows W&B and TensorBoard.
 
 A logger gets the very bytes of a file that is in the run folder. Nothing here draws, encodes or decides.
+
+Longer than 250 lines: nothing else in `media/` may know loggers.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -15,14 +16,13 @@ from functools import singledispatch
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.encode import picture_size
 from aigp_lightning.media.hand_over import HandOver, Sink
+from aigp_lightning.media.local_paths import is_on_disk
 from aigp_lightning.types import Flushes, ShowsPictures
 
 if TYPE_CHECKING:
@@ -155,14 +155,14 @@ class TensorBoardSink:
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self.logger, self.name = logger, "tensorboard"
-        self.remote = not _is_on_disk(logger)
+        self.remote = not _writes_to_disk(logger)
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Write image summaries, each into the file before it counts as sent: the run may be killed at any time."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         experiment = self.logger.experiment  # this one to the end: the logger begins another after a failure
-        if not self.remote and not _is_plain_path(str(experiment.log_dir)):
+        if not self.remote and not is_on_disk(str(experiment.log_dir)):
             raise ConfigError("TensorBoard writes to another place than was announced, perhaps a bucket")
         writer = experiment._get_file_writer()
         for image in hand_over.images:
@@ -274,23 +274,14 @@ class OtherSink:
             hand_over.took([image])
 
 
-def _is_on_disk(logger: TensorBoardLogger) -> bool:
+def _writes_to_disk(logger: TensorBoardLogger) -> bool:
     """True if it is certain that an event file is written to a disk of this machine, rather than to a bucket."""
     try:
         # Lightning expands `~` and variables in the whole of it. A bucket is not asked for the next version's number.
         start = os.path.expanduser(os.path.expandvars(os.path.join(logger.save_dir, logger.name or "")))
-        return _is_plain_path(start) and _is_plain_path(str(logger.log_dir))
+        return is_on_disk(start) and is_on_disk(str(logger.log_dir))
     except Exception:  # such as a file system whose package is missing
         return False
-
-
-def _is_plain_path(path: str) -> bool:
-    """True if every library that opens files by URL takes this for a path on a disk: TensorBoard, TensorFlow, fsspec.
-
-    Each has its own idea of where a scheme ends, so anything that looks like one counts.
-    """
-    looks_remote = "://" in path or "::" in path or re.match(r"[A-Za-z][A-Za-z0-9+.\-_]+:", path.strip())
-    return not looks_remote and isinstance(url_to_fs(path)[0], LocalFileSystem)
 
 
 def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
