@@ -17,7 +17,7 @@ from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import KINDS, Routes, Routing
-from aigp_lightning.media.sinks import recording_sinks, sinks_of
+from aigp_lightning.media.sinks import expected_sinks, recording_sinks
 from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
 from aigp_lightning.media.val_selection import Select, ValImageSelection
 from aigp_lightning.run.lightning_internals import batches_stepped
@@ -123,7 +123,7 @@ class MediaBase:
         if self.val.select == "files" and isinstance(datamodule, HasPictures):
             self.val.open(datamodule.pictures("val"), image_root(datamodule))
             self.val.reset()
-        routing = routing or Routing(self.routes, sinks_of(loggers))
+        routing = routing or Routing(self.routes, expected_sinks(loggers))
         mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
         check_private_images(datamodule, self.private, routing, mosaics, refuse, tell_user)
 

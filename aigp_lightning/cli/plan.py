@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from aigp_lightning.errors import tell_user
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
-from aigp_lightning.media.sinks import WandbSink, sinks_of
+from aigp_lightning.media.sinks import WandbSink, expected_sinks
 from aigp_lightning.plan.earlier import earlier_starts
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show
@@ -67,9 +66,7 @@ class PlanCLI(AigpCLI):
         data.setup("fit")
         media = self.callbacks.media
         assert media is not None
-        sinks = sinks_of(trainer.loggers, tell_user)
-        off = os.environ.get("WANDB_MODE") == "disabled"
-        routing = Routing(media.routes, [sink for sink in sinks if not (off and isinstance(sink, WandbSink))])
+        routing = Routing(media.routes, expected_sinks(trainer.loggers, tell_user))
         media.check_data(data, routing=routing)
         forecast = Forecaster(trainer, module, data, media, routing, self.earlier).forecast()
         config = self.config[self.verb]

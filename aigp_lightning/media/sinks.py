@@ -1,10 +1,14 @@
 """How each kind of logger takes pictures; the only file here that knows W&B and TensorBoard.
 
 A logger gets the very bytes of a file that is in the run folder. Nothing here draws, encodes or decides.
+
+Longer than 250 lines: nothing else in `media/` may know loggers.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.encode import picture_size
 from aigp_lightning.media.hand_over import HandOver, Sink
+from aigp_lightning.media.local_paths import is_on_disk
 from aigp_lightning.types import Flushes, ShowsPictures
 
 if TYPE_CHECKING:
@@ -108,6 +114,20 @@ def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text
     return sinks
 
 
+def expected_sinks(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text: None) -> list[Sink]:
+    """Find the sinks as `recording_sinks` will when the run has started; opens nothing.
+
+    Args:
+        loggers: a run's.
+        say: see `sinks_of`.
+
+    Example:
+        >>> [sink.name for sink in expected_sinks([WandbLogger(mode="disabled"), WandbLogger(mode="offline")])]
+        ['wandb:2']
+    """
+    return [sink for sink in sinks_of(loggers, say) if not isinstance(sink, WandbSink) or not sink.is_off()]
+
+
 def recording_sinks(loggers: Iterable[Logger], say: Callable[[str], None]) -> list[Sink]:
     """Find the sinks as `sinks_of` does, without those that drop what they are given; opens W&B's run.
 
@@ -135,13 +155,15 @@ class TensorBoardSink:
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self.logger, self.name = logger, "tensorboard"
-        self.remote = "://" in str(logger.save_dir)  # a bucket
+        self.remote = not _writes_to_disk(logger)
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Write image summaries, each into the file before it counts as sent: the run may be killed at any time."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         experiment = self.logger.experiment  # this one to the end: the logger begins another after a failure
+        if not self.remote and not is_on_disk(str(experiment.log_dir)):
+            raise ConfigError("TensorBoard writes to another place than was announced, perhaps a bucket")
         writer = experiment._get_file_writer()
         for image in hand_over.images:
             width, height = picture_size(image.data)
@@ -178,6 +200,19 @@ class WandbSink:
     def records(self) -> bool:
         """False if W&B is switched off (`WANDB_MODE=disabled`) and drops what it is given. Opens the W&B run."""
         return not self.logger.experiment.disabled
+
+    def is_off(self) -> bool:
+        """True if W&B is certain to drop what it is given; unlike `records`, this opens no run."""
+        wandb = sys.modules.get("wandb")  # a run that is open already is used, whatever the mode
+        if (run := self.logger._experiment or getattr(wandb, "run", None)) is not None:
+            return bool(run.disabled)
+        given = self.logger._wandb_init
+        settings = given.get("settings") or {}
+        chosen = (
+            settings if isinstance(settings, Mapping) else {x: getattr(settings, x) for x in settings.model_fields_set}
+        )
+        mode = given.get("mode") or chosen.get("mode") or os.environ.get("WANDB_MODE")
+        return mode == "disabled" and not self.logger._offline
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Log one row.
@@ -237,6 +272,16 @@ class OtherSink:
             hand_over.begin([image])
             self.logger.log_image(key=image.key, images=[str(image.path)], step=epoch)
             hand_over.took([image])
+
+
+def _writes_to_disk(logger: TensorBoardLogger) -> bool:
+    """True if it is certain that an event file is written to a disk of this machine, rather than to a bucket."""
+    try:
+        # Lightning expands `~` and variables in the whole of it. A bucket is not asked for the next version's number.
+        start = os.path.expanduser(os.path.expandvars(os.path.join(logger.save_dir, logger.name or "")))
+        return is_on_disk(start) and is_on_disk(str(logger.log_dir))
+    except Exception:  # such as a file system whose package is missing
+        return False
 
 
 def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:

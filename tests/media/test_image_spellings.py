@@ -150,6 +150,8 @@ def test_any_character_in_a_folder_s_name() -> None:
     for entry in ("garage", "garage/*", "**/garage/**", "/data/*", "/data/**/garage/?*.jpg"):
         assert [image for image in images if image in private(entry)] == images
     assert "/data/two\nlines/a.jpg" in private("two?lines")
+    assert images[0] in private("file:///data/two\nlines/garage")
+    assert images[1] in private("file:///data/cr\rlf\r\n/garage/b%0A.jpg")
 
 
 def test_home_variables_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

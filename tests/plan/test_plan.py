@@ -126,6 +126,18 @@ def test_private_images_are_announced(plan: Callable[..., dict[str, Any]]) -> No
     assert [file["remote_bytes"] for file in secret] == [0, 0]
 
 
+def test_a_bucket_named_by_a_variable_is_remote(
+    plan: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUCKET", "memory://bucket")
+    overlay = ("--config", REPO / "configs" / "logger" / "tensorboard.yaml")
+    planned = plan(*overlay, "--trainer.logger.init_args.save_dir", "$BUCKET")
+    assert [(each["name"], each["remote"]) for each in planned["destinations"]] == [
+        ("file", False), ("tensorboard", True),
+    ]  # fmt: skip
+    assert planned["remote_megabytes"] > 0
+
+
 def test_what_fit_refuses_plan_refuses(
     shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:

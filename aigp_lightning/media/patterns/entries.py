@@ -110,8 +110,10 @@ def spellings(text: str) -> list[str]:
 
 
 def _url_path(url: str) -> str:
+    for character in "#?\n\r\t":  # of which a URL has none, and `urlsplit` drops some; a name may have any
+        url = url.replace(character, f"%{ord(character):02X}")
     try:
-        parts = urlsplit(url.replace("#", "%23").replace("?", "%3F"))
+        parts = urlsplit(url)
     except ValueError:  # such as an unfinished IPv6 address
         return url
     host = "" if parts.netloc.lower() in ("", "localhost") else f"//{parts.netloc}"

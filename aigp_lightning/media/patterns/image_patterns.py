@@ -104,7 +104,7 @@ class ImagePatterns:
     def _hits(self, path: str) -> set[int]:
         """Return the numbers of the entries that an image fits, as `PatternFiles` has them."""
         if self._files is None:
-            self._files = PatternFiles(self.entries, [self.folder, *([self._root] if self._root else [])])
+            self._files = PatternFiles(self.entries, [self.folder, *([self._root] if self._root else [])], self._root)
         files, names = self._files, self._paths.names(path)
         if (frame := FRAME.fullmatch(path)) and not os.path.exists(path):
             names += self._paths.names(frame[1])

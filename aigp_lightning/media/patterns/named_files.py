@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 
-from aigp_lightning.errors import warn_user
-from aigp_lightning.media.patterns.entries import PatternEntry, shown, spellings
-from aigp_lightning.media.patterns.glob_regex import glob_regex, has_magic
+from aigp_lightning.media.patterns.entries import PatternEntry, spellings
+from aigp_lightning.media.patterns.folder_walk import FolderWalk, walk_folder
+from aigp_lightning.media.patterns.glob_regex import has_magic, literal_parts
 from aigp_lightning.media.patterns.image_paths import Identity, canonical, hops, identity
 from aigp_lightning.media.patterns.index import PatternIndex
-
-MOST_INSIDE = 1_000_000
-"""Files below a named folder that are looked at for links to files elsewhere."""
 
 
 class PatternFiles:
@@ -23,6 +21,7 @@ class PatternFiles:
     Args:
         entries: as they were written.
         bases: folders from which relative names start, besides that of the list an entry stands in.
+        root: the data set's folder, one of these: a link anywhere in it is one more name of what it leads to.
 
     Attributes:
         named: numbers of entries by the identity of the file or folder that they name.
@@ -35,15 +34,18 @@ class PatternFiles:
         ({}, {0})
     """
 
-    def __init__(self, entries: Sequence[PatternEntry], bases: Sequence[str]) -> None:
+    def __init__(self, entries: Sequence[PatternEntry], bases: Sequence[str], root: str | None = None) -> None:
         self.count = len(entries)
         self.named: dict[Identity, set[int]] = {}
         self._texts: list[tuple[bool, str, bool, int]] = []  # glob or name; text; rooted; number
-        self._insides: dict[tuple[str, bool], _Inside] = {}
+        self._walks: dict[tuple[str, bool], FolderWalk] = {}
         self._globbed: dict[str, list[str]] = {}
+        self._matches: list[tuple[str, Identity]] = []
+        self._tops: dict[str, None] = {root: None} if root else {}  # folders in which globs are looked for
         for number, entry in enumerate(entries):
             folders = list(dict.fromkeys([*([entry.folder] if entry.folder else []), *bases]))
             self._add(entry, folders, number)
+        self._add_linked_names()
 
     @cached_property
     def index(self) -> PatternIndex:
@@ -86,19 +88,48 @@ class PatternFiles:
         self._texts += [(False, canonical(name), True, number) for name in hops(path)]
         self._identify(identity(path), number)
         if os.path.isdir(path) and os.path.dirname(real := os.path.realpath(path)) != real:  # below / is everything
-            inside = self._inside(real)
-            for found in [*inside.links.values(), *inside.files]:
+            walk = self._walk(real, by_link=False)
+            for found in [*walk.linked.values(), *walk.files]:
                 self._identify(found, number)
 
     def _identify(self, found: Identity | None, number: int) -> None:
         if found is not None:
             self.named.setdefault(found, set()).add(number)
 
-    def _inside(self, folder: str, deep: bool = True) -> _Inside:
-        real = os.path.realpath(folder)
-        if (real, deep) not in self._insides:
-            self._insides[real, deep] = _Inside(real, deep)
-        return self._insides[real, deep]
+    def _walk(self, top: str, by_link: bool) -> FolderWalk:
+        if (top, by_link) not in self._walks:
+            self._walks[top, by_link] = walk_folder(top, by_link)
+        return self._walks[top, by_link]
+
+    def _add_linked_names(self) -> None:
+        """Hold the further names that files have in the folders where globs begin against all patterns.
+
+        A glob means what its matches are: the files that links lead to, those below a linked folder, hard links. What
+        is only where it seems to be needs none of this: its path is held against the patterns.
+        """
+        for name, found in dict(self._matches).items():
+            self._identify_by(name, found)
+        walked: set[str] = set()
+        for real, top in sorted((os.path.realpath(top), top) for top in self._tops):
+            by_link = os.path.abspath(top) != real
+            if os.path.dirname(real) == real or (not by_link and not walked.isdisjoint(_with_parents(real))):
+                continue
+            walk = self._walk(top if by_link else real, by_link)
+            if walk.whole:
+                walked.add(real)
+            for name in hops(os.path.join(os.getcwd(), top)):
+                self._identify_by(name, identity(real))
+                for inner, found in walk.linked.items():
+                    self._identify_by(os.path.join(name, inner), found)
+
+    def _identify_by(self, name: str, found: Identity | None) -> None:
+        """Note which patterns one name of a file fits."""
+        text = canonical(name)
+        fitting = self.index.fitting(text)
+        if os.path.normcase("A") == "a":
+            fitting = fitting | self.caseless_index.fitting(text.casefold())
+        for number in fitting:
+            self._identify(found, number)
 
     # ---- texts ------------------------------------------------------------------------------------------------------
 
@@ -120,71 +151,44 @@ class PatternFiles:
             text = os.path.abspath(pattern) if rooted else pattern
             self._add_globs(canonical(text), rooted, number)
         for base in [""] if rooted else bases:
-            folder, rest = _beginning(base, os.path.abspath(pattern) if rooted else pattern)
-            if not folder:
-                self._add_links_in_fitting_folders(base, pattern, number)
+            whole = os.path.abspath(pattern) if rooted else pattern
+            self._tops.update(dict.fromkeys(self._beginnings(base, whole)))
+            folder, rest = _beginning(base, whole)
             if not folder or not rest:
                 continue
+            self._tops[folder] = None
             for name in hops(folder):
                 self._add_globs(f"{glob.escape(canonical(name)).rstrip('/')}/{canonical(rest)}", True, number)
-            self._add_links(folder, rest, number)
+
+    def _beginnings(self, base: str, pattern: str) -> Iterator[str]:
+        """Yield the folders below which all that a glob fits lies, if it starts from here.
+
+        That is the folder before its first wildcard; if it begins with one, all folders that fit up to the first part
+        with some text in it, as `gar*` in `*/gar*/*.jpg`.
+        """
+        start, parts = _parts(base, pattern)
+        fixed = list(takewhile(lambda part: not has_magic(part), parts))
+        if fixed:
+            yield from filter(os.path.isdir, [os.path.join(start, *fixed)])
+            return
+        parts = [part for part in parts if part != "**"]
+        texts = [bool(literal_parts(part)) for part in parts]
+        if not any(texts) and os.path.dirname(start) == start:  # `/*` is everything
+            return
+        taken = parts[: texts.index(True) + 1 if any(texts) else len(parts)]
+        wanted = os.path.join(glob.escape(start), *taken)
+        if wanted not in self._globbed:
+            self._globbed[wanted] = glob.glob(wanted)
+        for found in self._globbed[wanted]:
+            if os.path.isdir(found):
+                yield found
+            elif len(taken) == len(parts) and (mine := identity(found)) is not None:
+                self._matches.append((found, mine))
 
     def _add_globs(self, text: str, rooted: bool, number: int) -> None:
         """Add a glob as it is, and with its brackets as part of the name."""
         for each in dict.fromkeys((text, text.replace("[[]", "[").replace("[", "[[]"))):
             self._texts.append((True, each, rooted, number))
-
-    def _add_links_in_fitting_folders(self, base: str, pattern: str, number: int) -> None:
-        """Add what links lead to that a relative glob fits which begins with a wildcard, such as `gar*/*.jpg`."""
-        folder, name = os.path.split(os.path.normpath(pattern))
-        wanted = os.path.join(glob.escape(base), folder)
-        if base and folder and wanted not in self._globbed:
-            self._globbed[wanted] = [found for found in glob.glob(wanted) if os.path.isdir(found)]
-        for found in self._globbed.get(wanted, ()):
-            self._add_links(found, name, number, deep=False)
-
-    def _add_links(self, folder: str, rest: str, number: int, deep: bool = True) -> None:
-        """Add what the links that fit a glob lead to."""
-        links = self._inside(folder, deep).links
-        regex = glob_regex(canonical(rest), rooted=True) if links else None
-        for path, found in links.items():
-            if regex is not None and regex.fullmatch(path):
-                self._identify(found, number)
-
-
-class _Inside:
-    """What lies in a folder, and if `deep` below it: `links`, by path from there, to what they lead to; the `files`."""
-
-    def __init__(self, folder: str, deep: bool) -> None:
-        self.links: dict[str, Identity | None] = {}
-        self.files: set[Identity] = set()
-        waiting, seen = [folder], set[Identity | None]()
-        device = (identity(folder) or (0, 0))[0]
-        while waiting and len(self.files) < MOST_INSIDE:
-            here = waiting.pop()
-            mine = identity(here)
-            if mine is not None and mine not in seen and mine[0] == device:  # not into what is mounted there
-                seen.add(mine)
-                deeper = self._look(here, folder, mine[0])
-                waiting += deeper if deep else []
-        if waiting:
-            warn_user(f"{shown(folder)} has too much in it to look for links: what they lead to is not taken for named")
-
-    def _look(self, here: str, top: str, device: int) -> list[str]:
-        """Note the files and links of a folder; returns the folders in it."""
-        folders = []
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    if entry.is_symlink():
-                        self.links[canonical(os.path.relpath(entry.path, top))] = identity(entry.path)
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        self.files.add((device, entry.inode()))
-        except OSError:  # a folder that may not be listed: images in it are known by its own name
-            return folders
-        return folders
 
 
 def is_pattern(text: str) -> bool:
@@ -208,12 +212,26 @@ def _beginning(base: str, pattern: str) -> tuple[str, str]:
         base: folder from which it starts; empty for an absolute one.
         pattern: the glob.
     """
-    drive, tail = os.path.splitdrive(pattern)
-    parts = [part for part in tail.replace("\\" if os.sep == "\\" else "/", "/").split("/") if part]
-    start = folder = base or drive + os.sep
+    start, parts = _parts(base, pattern)
+    folder = start
     taken = 0
     for part in parts:
         if not os.path.isdir(deeper := os.path.join(folder, part)):
             break
         folder, taken = deeper, taken + 1
     return ("", "") if folder == start else (folder, "/".join(parts[taken:]))
+
+
+def _parts(base: str, pattern: str) -> tuple[str, list[str]]:
+    """Return the folder from which a glob starts and the glob's parts; see `_beginning`."""
+    drive, tail = os.path.splitdrive(pattern)
+    parts = tail.replace("\\" if os.sep == "\\" else "/", "/").split("/")
+    return base or drive + os.sep, [part for part in parts if part]
+
+
+def _with_parents(path: str) -> set[str]:
+    found = set()
+    while path not in found:
+        found.add(path)
+        path = os.path.dirname(path)
+    return found
