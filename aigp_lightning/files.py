@@ -1,4 +1,4 @@
-"""Atomic writes: a file is there whole, or as it was before. What to say of a full disk; how a shell takes a path."""
+"""Atomic writes, and reads that never wait. What to say of a full disk; how a shell takes a path."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -19,22 +20,24 @@ ALIGNMENT, LOCAL_HEADER, EXTRA_HEADER = 64, 30, 4
 """Of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
 
 
-def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True, own: bool = False) -> None:
     """Write beside the target and move into place: a full disk or a kill leaves the old file as it was.
 
     Args:
-        path: the file; its folder is made. Of a link, the file that it names is replaced. A pipe, or what stands below
-            `/dev` and `/proc`, is written to as it is.
+        path: the file, which the user may have named; its folder is made. Of a link, the file that it names is
+            replaced. A pipe, or what stands below `/dev` and `/proc`, is written to as it is.
         data: what it will hold.
         sync: wait until the disk has it, so that a power cut leaves no empty file either. Pictures do without.
+        own: it is a file of a run's, and never a pipe or a device: what else stands in its place is replaced.
 
     Raises:
         OSError: it names the file, and nothing was changed.
     """
-    if (path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))) or (path.exists() and not path.is_file()):
+    special = path.exists() and not path.is_file()
+    if not own and (special or (path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",)))):
         path.write_bytes(data)
         return
-    if path.is_symlink():
+    if path.is_symlink() and not special:
         path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -50,6 +53,44 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True) -> Non
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a file, or what a link names, if it is a regular one: a pipe in its place would keep whoever reads waiting.
+
+    Args:
+        path: the file.
+        flags: of `os.open`.
+
+    Returns:
+        Its descriptor.
+
+    Raises:
+        OSError: it cannot be opened, or is something else: a pipe, a device, a socket, a folder.
+    """
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return handle
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a file, or what a link names, if it is a regular one.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: see `open_regular`.
+
+    Example:
+        >>> read_regular(Path(os.devnull))
+        Traceback (most recent call last):
+        OSError: [Errno 22] it is no regular file: '/dev/null'
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read()
 
 
 def is_half_written(path: Path, suffixes: Collection[str]) -> bool:

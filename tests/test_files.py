@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import REPO, largest_file
 
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import read_regular, write_atomic
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and /dev are POSIX's")
 
@@ -58,3 +58,47 @@ def test_a_device_is_written_to_wherever_it_leads(name: str, redirected: bool, t
         done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=target, check=True)
     assert ((tmp_path / "out").read_bytes() if redirected else done.stdout) == b"x"
     assert Path("/dev/stdout").is_symlink()
+
+
+def place_special(path: Path, kind: str) -> None:
+    """Put something at a path at which whoever opens it would wait, or write or read without end."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/full")
+    else:
+        path.mkdir()
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_not_read(kind: str, tmp_path: Path) -> None:
+    place_special(tmp_path / "file", kind)
+    with pytest.raises(OSError):
+        read_regular(tmp_path / "file")
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_file_of_a_run_takes_the_place_of_what_is_none(kind: str, tmp_path: Path) -> None:
+    """Nobody waits for a reader, and a device stays what it is."""
+    path = tmp_path / "file"
+    place_special(path, kind)
+    if kind == "folder":
+        with pytest.raises(OSError):
+            write_atomic(path, b"new", own=True)
+    else:
+        write_atomic(path, b"new", own=True)
+        assert path.read_bytes() == b"new"
+        assert not path.is_symlink()
+    assert not Path("/dev/full").is_file()
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@posix
+def test_a_link_to_a_file_is_read_and_written(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("there")
+    assert read_regular(tmp_path / "link") == b"old"
+    write_atomic(tmp_path / "link", b"new", own=True)
+    assert (tmp_path / "there").read_bytes() == b"new"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.checkpoints.schema import LEDGER
-from aigp_lightning.errors import first_line
-from aigp_lightning.media.ledger.anchor import HEAD, LINES
+from aigp_lightning.errors import ConfigError, first_line
+from aigp_lightning.files import read_regular
+from aigp_lightning.media.ledger.anchor import HEAD, LINES, lacks, parse_anchor
 from aigp_lightning.media.ledger.keys import read_private_key
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE, Moment
-from aigp_lightning.media.ledger.signer import Signer, check_same_key
+from aigp_lightning.media.ledger.signer import Signer, check_same_key, read_signatures
 from aigp_lightning.media.sinks import KeepsSummary
 
 if TYPE_CHECKING:
@@ -29,8 +31,7 @@ class RunAnchor:
         say: called with what the user should know.
 
     Raises:
-        ConfigError: the key cannot be used, or the run's signatures so far are by another.
-        OSError: the file of signatures cannot be read.
+        ConfigError: the key or the file of signatures cannot be used, or the signatures so far are by another key.
 
     Example:
         >>> import tempfile
@@ -52,7 +53,10 @@ class RunAnchor:
         if sign:
             key = read_private_key(sign)
             check_same_key(folder, key)
-            self._signer = Signer(worker.delivery.ledger, folder, key, say)
+            try:
+                self._signer = Signer(worker.delivery.ledger, folder, key, say)
+            except OSError as error:
+                raise ConfigError(f"--media.sign: {folder / SIGNATURE_FILE} cannot be used: {error}.") from None
             self._signer.sign("start", self._epoch)
         elif (folder / SIGNATURE_FILE).exists():
             say("this run's ledger is signed so far; without --media.sign its lines from now on are not")
@@ -96,3 +100,44 @@ class RunAnchor:
                     sink.summarize({HEAD: anchor.head, LINES: anchor.lines})
                 except Exception as error:  # the server, or W&B's process: whatever it is, the run goes on
                     self._say(f"the summary of {sink.name} lacks the ledger's head: {first_line(error)}")
+
+
+def check_ledger(folder: Path, kept: Mapping[str, object], remote: bool, say: Callable[[str], None]) -> None:
+    """Check that the ledger of a run which goes on has all that was kept of it elsewhere, before it is opened.
+
+    Without these lines nobody knows what was sent: the budget would begin anew, and pictures would go twice.
+
+    Args:
+        folder: the run folder. What its signatures know is compared too.
+        kept: anchors as plain values, by where they were found; None where one has none.
+        remote: whether pictures go to remote destinations.
+        say: called with the difference if nothing remote is concerned.
+
+    Raises:
+        ConfigError: the ledger lacks lines, and pictures would go to remote destinations.
+
+    Example:
+        >>> check_ledger(Path("a run"), {"last.ckpt": {"head": "ab" * 32, "lines": 3}}, remote=False, say=print)
+        a run/media.jsonl is not the ledger that last.ckpt knows: it had 3 lines, and has 0. `audit` tells more.
+    """
+    path = folder / LEDGER_FILE
+    try:
+        data = read_regular(path)
+    except FileNotFoundError:
+        data = b""
+    except OSError:
+        return  # it cannot be opened either: that is said, and nothing goes to remote destinations
+    signed = [signature.anchor.as_dict() for signature in read_signatures(folder / SIGNATURE_FILE)[-1:]]
+    for place, content in (*kept.items(), *((SIGNATURE_FILE, each) for each in signed)):
+        anchor = parse_anchor(content)
+        if content is None or (anchor is not None and not (problem := lacks(data, anchor))):
+            continue
+        text = f"{path} is not the ledger that {place} knows: "
+        text += problem if anchor is not None else "what that says of it is none of what a run writes"
+        if not remote:
+            say(f"{text}. `audit` tells more.")
+            return
+        raise ConfigError(
+            f"{text}. What was sent so far is not known, and counts against --media.max_mb. Put the file back, begin "
+            "another run (--run.resume never), or go on without remote loggers (--trainer.logger false)."
+        )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aigp_lightning.callbacks.anchor import RunAnchor
+from aigp_lightning.callbacks.anchor import RunAnchor, check_ledger
+from aigp_lightning.checkpoints.schema import LEDGER
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
 from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
@@ -95,6 +96,7 @@ class MediaBase:
         self.best = BestEpochFigures()
         self.render_worker: RenderWorker | None = None
         self.anchor: RunAnchor | None = None
+        self._kept: dict[str, object] = {}  # what the checkpoint says of the ledger, by its path
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
         self._epoch = self._drawn = self._before = -1
         self._due_by = 0
@@ -140,11 +142,12 @@ class MediaBase:
         """Open the ledger and start the thread that draws; on the first process.
 
         Raises:
-            ConfigError: see `check_data`.
+            ConfigError: see `check_data` and `check_ledger`.
         """
         routing = Routing(self.routes, recording_sinks(trainer.loggers, tell_user))
         if not self._checked:
             self.check_data(trainer.datamodule, routing=routing)  # type: ignore[attr-defined]
+        self._check_ledger(trainer, routing)
         self.render_worker = start_pipeline(
             Path(trainer.default_root_dir),
             routing,
@@ -158,6 +161,13 @@ class MediaBase:
         )
         self.anchor = RunAnchor(self.render_worker, Path(trainer.default_root_dir), self.sign, warn_user)
         self.wants = {kind: routing.wanted(kind) for kind in KINDS}
+
+    def _check_ledger(self, trainer: pl.Trainer, routing: Routing) -> None:
+        """Compare the ledger with what is kept of it elsewhere, if this run is a resumed one."""
+        kept, self._kept = self._kept, {}
+        if self.resuming or kept:
+            remote = any(map(routing.remote_recipients, KINDS))
+            check_ledger(Path(trainer.default_root_dir), kept, remote, warn_user)
 
     def put(self, trainer: pl.Trainer, jobs: Sequence[RenderJob], epoch: int, validations_left: int = 0) -> None:
         """Queue pictures of this moment; elsewhere than on the first process nothing happens.
@@ -190,6 +200,17 @@ class MediaBase:
         """Add the ledger's head and totals; the first process has them, and it is the one that writes."""
         if self.anchor is not None:
             self.anchor.add_to(checkpoint)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what the run's own checkpoint says of the ledger, to be compared before anything is drawn."""
+        path, folder = Path(str(trainer.ckpt_path)), Path(trainer.default_root_dir).resolve()
+        if trainer.state.fn != "fit" or not path.resolve().is_relative_to(folder):
+            return  # another run's
+        self._kept = {path.name: checkpoint.get(LEDGER)}
+        if trainer.strategy.restore_checkpoint_after_setup and self.render_worker is not None:
+            self._check_ledger(trainer, self.render_worker.delivery.routing)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best epoch's figures, the selected images where they must stay, and the epoch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.errors import warn_user
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Results(Callback):
         """Start the clock; drop rows of epochs that a resumed run will train again."""
         self._started = time.monotonic()
         path = self._path(trainer)
-        if trainer.is_global_zero and path.exists():
+        if trainer.is_global_zero and path.is_file():
             rows = _intact_rows(path)
             kept = [row for row in rows if int(float(row["epoch"])) <= trainer.current_epoch]
             if kept:
@@ -158,7 +159,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         ...     read_rows(path)
         [{'epoch': '1', 'val/loss': '0.5'}]
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with os.fdopen(open_regular(path), newline="", encoding="utf-8") as file:
         return list(csv.DictReader(line for line in file if line.endswith("\n")))
 
 
@@ -187,7 +188,7 @@ def _is_intact(row: dict[str, Any]) -> bool:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    write_atomic(path, _lines(list(rows[0]), rows, heading=True) if rows else b"")
+    write_atomic(path, _lines(list(rows[0]), rows, heading=True) if rows else b"", own=True)
 
 
 def _lines(columns: list[str], rows: list[dict[str, Any]], heading: bool = False) -> bytes:

@@ -38,4 +38,4 @@ class SaveConfig(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file, on the first process."""
         if trainer.is_global_zero:
-            write_atomic(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode())
+            write_atomic(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode(), own=True)

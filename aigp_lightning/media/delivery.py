@@ -95,10 +95,10 @@ class Delivery:
         reason = image.reason
         if not reason:
             try:
-                write_atomic(image.path, image.data, sync=False)
+                write_atomic(image.path, image.data, sync=False, own=True)
                 if self.keep_history:
                     kept = self.folder / HISTORY / f"epoch{group.epoch:04d}" / image.job.name
-                    write_atomic(kept, image.data, sync=False)
+                    write_atomic(kept, image.data, sync=False, own=True)
             except Exception as error:
                 reason = first_line(error)
         if reason:
@@ -118,7 +118,7 @@ class Delivery:
         if masked is None or masked.reason:
             return image
         try:
-            write_atomic(masked.path, masked.data, sync=False)
+            write_atomic(masked.path, masked.data, sync=False, own=True)
         except Exception as error:
             reason = f"private image, and masking it failed: {first_line(error)}"
             return replace(image, masked=replace(image, reason=reason))

@@ -45,11 +45,11 @@ def keep_batch(stem: Path, batch: DetectionBatch, facts: dict[str, Any], module:
     """
     snapshot = snapshot_batch(batch, MOST_CELLS)()
     images = [{"im_file": file, "sources": list(s)} for file, s in zip(snapshot.files, snapshot.sources, strict=True)]
-    write_atomic(stem.with_suffix(".json"), json.dumps({**facts, "images": images}, indent=2).encode())
+    write_atomic(stem.with_suffix(".json"), json.dumps({**facts, "images": images}, indent=2).encode(), own=True)
     tensors = {key: value.cpu() if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
     buffer = io.BytesIO()
     torch.save({**facts, "batch": tensors}, buffer)
-    write_atomic(stem.with_suffix(".pt"), buffer.getbuffer())
+    write_atomic(stem.with_suffix(".pt"), buffer.getbuffer(), own=True)
     names, edges = class_names(module), edges_of(module)
     job = train_job(0, [lambda: snapshot], snapshot.sources, names, MOST_CELLS, edges)
-    write_atomic(stem.with_suffix(".jpg"), encode(job.draw(frozenset()), ".jpg"))
+    write_atomic(stem.with_suffix(".jpg"), encode(job.draw(frozenset()), ".jpg"), own=True)

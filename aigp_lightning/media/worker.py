@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 QUEUE_SIZE = 8  # groups that may wait before training waits too: a picture late is better than memory full
 NICE = 10
+PATIENCE = 300.0
+"""Seconds without any progress after which a run that ends waits no longer: a network disk that is gone."""
 
 
 class RenderWorker:
@@ -52,6 +55,7 @@ class RenderWorker:
         self._queue: queue.Queue[RenderGroup | Callable[[], None] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._begun = self._ended = 0  # groups; each is counted by one thread alone
+        self._given_up = False
         self._thread.start()
 
     @property
@@ -86,11 +90,35 @@ class RenderWorker:
             self._queue.put(task)
 
     def close(self) -> None:
-        """Wait until every group is delivered. A second call does nothing."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-        self.delivery.record.close()
+        """Wait until every group is delivered, or nothing has moved for `PATIENCE`. A second call does nothing."""
+        if self._given_up:
+            return
+        if self._finish():
+            self.delivery.record.close()
+            return
+        self._given_up = True  # the thread ends with the process; meanwhile the ledger is its own
+        self.delivery.say(
+            f"nothing was drawn or delivered for {PATIENCE:.0f} s (a disk or a logger hangs): the run ends without "
+            f"the rest. What was being handed over counts as sent."
+        )
+
+    def _finish(self) -> bool:
+        """End the thread after what is queued; returns whether it has ended."""
+        asked, seen, since = False, None, time.monotonic()
+        while self._thread.is_alive():
+            if asked:
+                self._thread.join(PATIENCE / 100)
+            else:
+                with contextlib.suppress(queue.Full):
+                    self._queue.put(None, timeout=PATIENCE / 100)
+                    asked = True
+            status = self.status
+            now = self._ended, status.drawn, status.sent, status.kept, status.withheld, status.failed, status.unknown
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > PATIENCE:
+                return False
+        return True
 
     # ---- in the thread ----------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import read_regular, write_atomic
 from aigp_lightning.run.lock import LOCK_FILE
 
 ENV_FOLDER = "AIGP_RUN_FOLDER"
@@ -189,7 +189,7 @@ def mark_run_folder(folder: Path) -> None:
 def read_run_file(folder: Path) -> dict[str, Any]:
     """Read `run.json`; an empty dict where there is none, or none that can be read."""
     try:
-        known = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        known = json.loads(read_regular(folder / RUN_FILE))
     except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
@@ -197,7 +197,7 @@ def read_run_file(folder: Path) -> dict[str, Any]:
 
 def write_run_file(folder: Path, **values: Any) -> None:
     """Add to `run.json`."""
-    write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode())
+    write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode(), own=True)
 
 
 def remove_unused_run_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -16,6 +17,8 @@ import pytest
 import torch
 from helpers import REPO, small
 from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.audit.check import audit
 from aigp_lightning.callbacks.media import Media
@@ -23,7 +26,7 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.keys import make_keys, read_public_key
-from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Entry, Ledger, read_ledger
 from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE, is_valid
 from aigp_lightning.media.ledger.signer import read_signatures
 from aigp_lightning.media.routing import Routes
@@ -162,6 +165,29 @@ def test_a_run_that_is_resumed_with_another_key_is_refused(
     assert ((run / SIGNATURE_FILE).read_bytes(), (run / LEDGER_FILE).read_bytes()) == before
 
 
+@pytest.mark.parametrize("kept", [SIGNATURE_FILE, "last.ckpt"])
+def test_a_run_whose_ledger_is_gone_does_not_go_on_sending(
+    kept: str, made: tuple[Path, list[str]], shapes: Path, key: Path, tmp_path: Path, run_cli: Cli,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Its budget would begin anew. The checkpoint knows, and so do the signatures."""
+    run = Path(shutil.copytree(made[0], tmp_path / "detect" / "gates", symlinks=True))
+    count = anchor_in(run, "last.ckpt")["lines"]
+    (run / LEDGER_FILE).unlink()
+    if kept == "last.ckpt":
+        (run / SIGNATURE_FILE).unlink()
+    before = sorted(wandb_folders(run)[0].rglob("*.jpg"))
+    words = *small(shapes, tmp_path), "--run.resume", "always", "--trainer.max_epochs", 3, "--media.max_mb", 1
+    overlay = "--config", REPO / "configs/logger/wandb-offline.yaml"
+    assert run_cli("fit", *overlay, *words, "--model.optim.nbs", 8) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert line.startswith(
+        f"error: {run / LEDGER_FILE} is not the ledger that last.ckpt knows: it had {count} lines, and has 0. "
+    )
+    assert not (run / LEDGER_FILE).exists()
+    assert sorted(run.rglob("offline*/**/*.jpg")) == before
+
+
 def test_keys(tmp_path: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli("keys", tmp_path / "key") == 0
     printed = capsys.readouterr().out
@@ -272,3 +298,112 @@ def test_no_picture_at_all(tmp_path: Path, key: Path) -> None:
         ("end", 0),
     ]
     assert audit(tmp_path, read_public_key(f"{key}.pub")).clean
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, getattr(os, "mkfifo", Path.mkdir)])
+def test_signatures_that_cannot_be_kept_are_told_at_the_start(
+    make: Callable[[Path], None], key: Path, tmp_path: Path
+) -> None:
+    """Nobody waits at a pipe."""
+    make(tmp_path / SIGNATURE_FILE)
+    with pytest.raises(ConfigError, match=f"--media.sign: {tmp_path / SIGNATURE_FILE} cannot be used: "):
+        train(tmp_path, pictureless(sign=str(key)), BoringModel(), max_epochs=1)
+
+
+# ---- a ledger that lacks what was kept of it -------------------------------------------------------------------------
+
+
+class Board(Logger):
+    """A logger of somebody's own, which counts as remote."""
+
+    name, version, save_dir = "board", 0, None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[str] = []
+
+    def log_metrics(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def log_image(self, key: str, images: list[Any], **kwargs: Any) -> None:
+        self.got.append(key)
+
+
+def lines_of(run: Path) -> list[bytes]:
+    return (run / LEDGER_FILE).read_bytes().splitlines(keepends=True)
+
+
+def cut(run: Path) -> None:
+    (run / LEDGER_FILE).write_bytes(b"".join(lines_of(run)[:-1]))
+
+
+def rechain(run: Path) -> None:
+    from audit_signed_run import rewrite
+
+    rewrite(run, lambda lines: lines[0].update(bytes=1))
+
+
+def leave(run: Path) -> None: ...
+
+
+def grow(run: Path) -> None:
+    """Written after the checkpoint, before the kill; with a last line that lost its end."""
+    ledger = Ledger(run / LEDGER_FILE)
+    ledger.add(Entry("results", "results", "results.png", "0" * 64, 9, 0, 1, [], "file", "written"))
+    ledger.close()
+    (run / LEDGER_FILE).write_bytes((run / LEDGER_FILE).read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda run: (run / LEDGER_FILE).unlink(), "it had 2 lines, and has 0"),
+        (lambda run: (run / LEDGER_FILE).write_bytes(b""), "it had 2 lines, and has 0"),
+        (cut, "it had 2 lines, and has 1"),
+        (rechain, "line 2 of it, or one before, was changed"),
+        (leave, ""),
+        (grow, ""),
+    ],
+    ids=["removed", "emptied", "cut", "rewritten", "as it was", "grown"],
+)
+def test_a_ledger_is_compared_with_the_checkpoint_before_the_run_goes_on(
+    change: Callable[[Path], None], told: str, remote: bool, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    """A run without remote destinations goes on with a warning."""
+    board, media = Board(), pictureless()
+    quiet: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False}
+    quiet |= {"accelerator": "cpu", "limit_train_batches": 1, "limit_val_batches": 0, "enable_checkpointing": False}
+    quiet["default_root_dir"] = tmp_path
+    trainer = pl.Trainer(callbacks=[media, Curves(media)], max_epochs=1, logger=board, **quiet)
+    trainer.fit(BoringModel())
+    assert [line.destination for line in read_ledger(tmp_path / LEDGER_FILE)] == ["file", "other:Board"]
+    checkpoint = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(checkpoint)
+    change(tmp_path)
+    media = pictureless()
+    trainer = pl.Trainer(callbacks=[media, Curves(media)], max_epochs=2, logger=remote and board, **quiet)
+    if told and remote:
+        with pytest.raises(ConfigError) as error:
+            trainer.fit(BoringModel(), ckpt_path=checkpoint)
+        assert str(error.value).startswith(
+            f"{tmp_path / LEDGER_FILE} is not the ledger that last.ckpt knows: {told}. What was sent so far is not"
+        )
+    else:
+        trainer.fit(BoringModel(), ckpt_path=checkpoint)
+    warned = [text for text in said.messages if "is not the ledger that last.ckpt knows" in text]
+    assert len(warned) == (bool(told) and not remote)
+    assert len(board.got) == (2 if remote and not told else 1)
+
+
+def test_another_runs_checkpoint_says_nothing_of_this_ledger(tmp_path: Path) -> None:
+    train(tmp_path / "one", media := pictureless(), BoringModel(), max_epochs=1)
+    media.anchor.add_to(checkpoint := {})  # type: ignore[union-attr]
+    assert checkpoint["ledger"]["lines"] == 1
+    trainer = pl.Trainer(default_root_dir=tmp_path / "two", logger=False, enable_checkpointing=False)
+    trainer.state.fn = TrainerFn.FITTING
+    for place, kept in (("one", {}), ("two", {"last.ckpt": checkpoint["ledger"]})):
+        trainer.ckpt_path = tmp_path / place / "last.ckpt"
+        (other := pictureless()).on_load_checkpoint(trainer, BoringModel(), checkpoint)
+        assert other._kept == kept

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -328,8 +330,50 @@ def swap_file(folder: Path) -> None:
     (folder / "copy").replace(folder / "media.jsonl")
 
 
+def empty_file(folder: Path) -> None:
+    os.truncate(folder / "media.jsonl", 0)
+
+
+def cut_file(folder: Path) -> None:
+    os.truncate(folder / "media.jsonl", 500)
+
+
+def add_to_file(folder: Path) -> None:
+    with (folder / "media.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+
+
+def change_last_line(folder: Path) -> None:
+    data = (folder / "media.jsonl").read_bytes()
+    with (folder / "media.jsonl").open("r+b") as file:
+        file.seek(data.rindex(b'"kind": "') + 9)
+        file.write(b"V")
+
+
+LOSSES = [lose_folder, lose_file, swap_file, empty_file, cut_file, add_to_file, change_last_line]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
-@pytest.mark.parametrize("lose", [lose_folder, lose_file, swap_file], ids=lambda lose: lose.__name__)
+@pytest.mark.parametrize("lose", LOSSES[1:], ids=lambda lose: lose.__name__)
+def test_a_ledger_that_is_lost_while_pictures_leave(lose: Callable[[Path], None], tmp_path: Path) -> None:
+    """What was noted before has left, and is the last: nothing follows it."""
+    board, folder = Board(), tmp_path / "run"
+    run = Run(folder, [board])
+
+    def lose_once() -> None:
+        board.meanwhile = lambda: None
+        lose(folder)
+
+    board.meanwhile = lose_once
+    run.epoch(0)
+    run.epoch(1)
+    assert board.taken.total() == PICTURES
+    assert len(run.said) == 1
+    assert (run.status.sent, run.status.withheld) == (PICTURES, PICTURES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
 def test_a_ledger_that_is_gone(lose: Callable[[Path], None], tmp_path: Path) -> None:
     """The open file still takes bytes, which nobody will ever find."""
     board, folder = Board(), tmp_path / "run"
@@ -360,8 +404,21 @@ def test_a_ledger_that_is_closed(tmp_path: Path) -> None:
                         "until it can be"]  # fmt: skip
 
 
-def test_a_ledger_that_cannot_be_opened(tmp_path: Path) -> None:
-    (tmp_path / "media.jsonl").mkdir()
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "socket"])
+def test_a_ledger_that_cannot_be_opened(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it."""
+    if kind != "folder" and sys.platform != "linux":
+        pytest.skip("no such files")
+    if kind == "folder":
+        (tmp_path / "media.jsonl").mkdir()
+    elif kind == "pipe":
+        os.mkfifo(tmp_path / "media.jsonl")
+    elif kind == "device":
+        (tmp_path / "media.jsonl").symlink_to("/dev/full")
+    else:
+        monkeypatch.chdir(tmp_path)  # a socket's name may be 107 bytes long
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("media.jsonl")
     board, said = Board(), list[str]()
     local = ResilientTensorBoardLogger(tmp_path, name="events", version="")
     routing = Routing(Routes(), sinks_of([board, local]))

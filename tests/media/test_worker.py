@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
-from aigp_lightning.media.worker import RenderWorker
+from aigp_lightning.media.worker import QUEUE_SIZE, RenderWorker
 
 GREY = np.full((40, 60, 3), 90, np.uint8)
 
@@ -292,6 +293,55 @@ def test_training_is_not_held_up(render_worker: Callable[..., RenderWorker], tmp
     mine.put(RenderGroup([job()], 0, 0))
     mine.close()
     assert mine.status.drawn == 3, "a closed render_worker takes nothing"
+
+
+@pytest.mark.parametrize("waiting", [1, 1 + QUEUE_SIZE])
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    waiting: int, render_worker: Callable[..., RenderWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However full the queue is."""
+    monkeypatch.setattr("aigp_lightning.media.worker.PATIENCE", 0.2)
+    gone, said = threading.Event(), list[str]()
+
+    class Hanging(Shelf):
+        def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+            gone.wait(30)
+            super().send(hand_over, epoch, step)
+
+    shelf = Hanging()
+    mine = render_worker([shelf], Routes())
+    mine.delivery.say = said.append
+    for epoch in range(waiting):
+        mine.put(RenderGroup([job()], epoch, 0))
+    mine.close()
+    mine.close()
+    assert said == [
+        "nothing was drawn or delivered for 0 s (a disk or a logger hangs): the run ends without the rest. "
+        "What was being handed over counts as sent."
+    ]
+    (line,) = [line for line in read_ledger(mine.delivery.folder / "media.jsonl") if line.destination == "wandb"]
+    assert (line.outcome, line.epoch) == ("unknown", 0)
+    gone.set()
+    while not mine.ended(waiting):
+        time.sleep(0.01)
+    mine.delivery.record.close()
+
+
+def test_the_end_waits_as_long_as_something_moves(
+    render_worker: Callable[..., RenderWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigp_lightning.media.worker.PATIENCE", 0.5)
+    shelf = Shelf()
+
+    def slow(masked: frozenset[int]) -> NDArray[np.uint8]:
+        time.sleep(0.1)
+        return picture(masked)
+
+    mine = render_worker([shelf], Routes())
+    for epoch in range(8):
+        mine.put(RenderGroup([job(draw=slow)], epoch, 0))
+    mine.close()
+    assert [epoch for *_, epoch, _ in shelf.got] == list(range(8))
 
 
 def test_a_full_disk_leaves_the_old_picture(

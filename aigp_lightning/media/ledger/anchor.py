@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aigp_lightning.media.ledger.chain import Lines
+from aigp_lightning.media.ledger.chain import Lines, parse_lines
 from aigp_lightning.media.ledger.lines import Entry
 
 Totals = dict[str, dict[str, dict[str, int]]]
@@ -45,6 +45,23 @@ class Anchor:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for checkpoints and JSON."""
         return {"head": self.head, "lines": self.lines, "totals": self.totals}
+
+
+def lacks(data: bytes, anchor: Anchor) -> str:
+    """Say what a ledger lacks of what it was when its anchor was kept; empty if it goes on from there.
+
+    Args:
+        data: the ledger's bytes. A last line that lacks its end counts: it gets one when the ledger is opened.
+        anchor: that was kept.
+
+    Example:
+        >>> lacks(b"", Anchor("ab" * 32, 3)), lacks(b"", Anchor("0" * 64, 0))
+        ('it had 3 lines, and has 0', '')
+    """
+    heads = parse_lines(data if data.endswith(b"\n") or not data else data + b"\n").heads
+    if len(heads) <= anchor.lines:
+        return f"it had {anchor.lines} lines, and has {len(heads) - 1}"
+    return "" if heads[anchor.lines] == anchor.head else f"line {anchor.lines} of it, or one before, was changed"
 
 
 def anchor_of(lines: Lines, upto: int | None = None) -> Anchor:

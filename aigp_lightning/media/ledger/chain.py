@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from aigp_lightning.files import read_regular
 from aigp_lightning.media.ledger.lines import START, Line, parse_line
 
 
@@ -74,7 +75,7 @@ def read_ledger(path: Path) -> Lines:
         Its lines, with what is wrong with the file in `problems`.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
 
     Example:
         >>> import tempfile
@@ -87,7 +88,7 @@ def read_ledger(path: Path) -> Lines:
         >>> lines[0].file, lines[0].outcome, lines.problems
         ('results.png', 'written', [])
     """
-    return parse_lines(path.read_bytes())
+    return parse_lines(read_regular(path))
 
 
 def _breaks(line: Line, prev: str, due: int) -> Iterator[str]:

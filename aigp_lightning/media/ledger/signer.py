@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, first_line
+from aigp_lightning.files import open_regular, read_regular
 from aigp_lightning.media.ledger.keys import fingerprint, raw_public_key
 from aigp_lightning.media.ledger.lines import START
 from aigp_lightning.media.ledger.signatures import (
@@ -70,6 +73,7 @@ class Signer:
             moment: of the run.
             epoch: the last complete one, from 0; -1 for none.
         """
+        self._ledger.sync()  # no power cut leaves less than is signed
         anchor = self._ledger.anchor()
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         unsigned = Signature(
@@ -116,7 +120,7 @@ def read_signatures(path: Path) -> list[Signature]:
         []
     """
     try:
-        rows = path.read_bytes().split(b"\n")
+        rows = read_regular(path).split(b"\n")
     except OSError:
         return []
     return [signature for raw in rows if (signature := parse_signature(raw)) is not None]
@@ -124,7 +128,7 @@ def read_signatures(path: Path) -> list[Signature]:
 
 def _append(path: Path, line: bytes) -> None:
     """Add a line whole, or leave the file as it was."""
-    with path.open("ab", buffering=0) as file:
+    with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0) as file:
         size, done = file.seek(0, 2), 0
         try:
             while done < len(line):
@@ -136,7 +140,9 @@ def _append(path: Path, line: bytes) -> None:
 
 def _trim(path: Path) -> bytes:
     """Remove a last line that a kill cut off, so that the next one does not go on in it; returns the rest."""
-    data = path.read_bytes() if path.exists() else b""
+    data = b""
+    with contextlib.suppress(FileNotFoundError):
+        data = read_regular(path)
     tail = data.rpartition(b"\n")[2]
     if tail:
         with path.open("r+b") as file:
