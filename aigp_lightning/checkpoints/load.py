@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from aigp_lightning.checkpoints.plain_values import read_plain_value
 from aigp_lightning.checkpoints.schema import LEDGER, checkpoint_metadata
 from aigp_lightning.errors import WeightsError, first_line
 
@@ -49,10 +50,4 @@ def read_ledger_anchor(path: Path) -> Any:
     Raises:
         WeightsError: it cannot be read.
     """
-    import torch
-
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises half a dozen types
-        raise WeightsError(f"cannot read {path}: {first_line(error)}") from error
-    return content.get(LEDGER) if isinstance(content, dict) else None
+    return read_plain_value(path, LEDGER)
