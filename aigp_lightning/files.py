@@ -10,6 +10,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -93,20 +94,20 @@ def read_regular(path: Path) -> bytes:
         return file.read()
 
 
-def is_half_written(path: Path, suffixes: Collection[str]) -> bool:
+def is_half_written(path: Path, names: Collection[str]) -> bool:
     """True if a file's name is one under which `write_atomic` writes: `.NAME.PROCESS.part`.
 
     Args:
         path: of the file.
-        suffixes: that NAME may have; others are not the caller's.
+        names: patterns of what the caller writes in this folder; other files are not the caller's.
 
     Example:
-        >>> names = (".labels.jpg.77.part", ".labels.jpg.part", ".a.zip.7.part")
-        >>> [is_half_written(Path(name), {".jpg"}) for name in names]
+        >>> names = (".labels.jpg.77.part", ".labels.jpg.part", ".mine.jpg.7.part")
+        >>> [is_half_written(Path(name), ["labels*.jpg"]) for name in names]
         [True, False, False]
     """
     found = re.fullmatch(r"\.(.+)\.[0-9]+\.part", path.name, re.DOTALL)
-    return found is not None and Path(found[1]).suffix in suffixes
+    return found is not None and any(fnmatchcase(found[1], name) for name in names)
 
 
 def disk_full(error: OSError, path: Path | str | None, needed: int | None = None, folder: Path | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.files import write_atomic
-from aigp_lightning.run.folder import CONFIG_FILE
+from aigp_lightning.run.folder import CONFIG_FILE, mark_run_folder
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -36,6 +36,8 @@ class SaveConfig(Callback):
         self.text = text
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file, on the first process."""
+        """Write the file, on the first process, and mark the folder as a run's."""
         if trainer.is_global_zero:
-            write_atomic(Path(trainer.default_root_dir) / CONFIG_FILE, self.text.encode(), own=True)
+            folder = Path(trainer.default_root_dir)
+            mark_run_folder(folder)
+            write_atomic(folder / CONFIG_FILE, self.text.encode(), own=True)

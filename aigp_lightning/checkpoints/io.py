@@ -17,10 +17,10 @@ from aigp_lightning.files import DISK_FULL, disk_full, is_half_written, write_at
 
 NEXT = ".next"
 """Ends the name of a checkpoint that is written and does not count yet."""
-ASIDE = re.compile(r"\..+\.ckpt(\.next|\.[0-9]+)", re.DOTALL)
+ASIDE = re.compile(r"\.(.+\.ckpt\.next|(best|last)\.ckpt\.[0-9]+)", re.DOTALL)
 """Names of checkpoints that do not count: kept aside; half of one, by an earlier version."""
-WRITTEN = (".ckpt", NEXT, ".pt", ".pth")
-"""Ends of the names of files that a run writes into its folder of weights."""
+WRITTEN = ("best.*", "last.ckpt", f"last.ckpt{NEXT}", f".last.ckpt{NEXT}", f".best.ckpt{NEXT}")
+"""Patterns of the names of files that a run writes into its folder of weights."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

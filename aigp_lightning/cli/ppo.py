@@ -6,6 +6,7 @@ It stands outside `policy/`, whose import registers the environment with Gymnasi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aigp_lightning.terminal.output import print_line, print_text
@@ -110,8 +111,9 @@ def _parse_with_run_config(kind: type[Options], verb: str, arguments: list[str],
         return config
     from aigp_lightning.policy.models import find_model, find_run
 
-    run = find_run(find_model(model, f"--{option}"))
+    run = find_run(Path(model))
     if run is None:
+        find_model(model, f"--{option}")
         if not any(word.startswith("--config") for word in arguments):
             print_line(
                 f"note: no run's config.yaml lies above {model}, so the environment is the default one; --config names "

@@ -31,7 +31,7 @@ from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
 from aigp_lightning.run.failures import explained
-from aigp_lightning.run.folder import RunConfig, remove_unused_run_folder
+from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.run.oom_advice import oom_advice, step_out_of_memory
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
@@ -215,10 +215,10 @@ class AigpCLI(LightningCLI):
             write_json(Path(target), self.trainer, self.model, self.datamodule)
 
     def _close(self) -> None:
-        """Close the W&B run, and remove the folder that was made for a run that was refused or a verb without files."""
+        """Close the W&B run, and remove what was made for a run that was refused or a verb without files."""
         finish_wandb()
-        if self.context is not None and self.context.made:
-            remove_unused_run_folder(self.context.folder)
+        if self.context is not None:
+            self.context.remove_unused()
 
 
 def main(verb: str, arguments: list[str]) -> int:

@@ -103,6 +103,18 @@ def read_event_file(path: Path) -> EventFile:
     return found
 
 
+def written_here(folder: Path) -> list[Path]:
+    """Find the event files that this process has opened below a folder, and in which it has recorded nothing."""
+    mine = []
+    for path in event_files(folder):
+        name = WRITER.fullmatch(path.name)
+        if name is not None and name["host"] == socket.gethostname() and int(name["pid"]) == os.getpid():
+            found = read_event_file(path)
+            if not (found.images or found.scalars or found.other or found.damage):
+                mine.append(path)
+    return mine
+
+
 def event_cut(path: Path) -> int | None:
     """Find where the last record of a file begins if it was cut off; None if the file ends with a complete one.
 

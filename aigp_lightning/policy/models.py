@@ -99,30 +99,57 @@ def find_model(path: str, option: str) -> Path:
     """Return the folder of a model.
 
     Args:
-        path: that folder, the `model.zip` in it, or a run's folder for its last model.
+        path: that folder, the `model.zip` in it, or a run's folder for its newest model: the last one, or a checkpoint
+            that was saved after it, when a kill ended the training.
         option: that named the path, for the error message.
 
     Raises:
         ConfigError: there is no model.
     """
     given = Path(path)
-    killed = _aside(given / LAST)  # while the model was replaced
-    for folder in (given, given / LAST, given.parent if given.name == MODEL_FILE else given, killed):
-        if (folder / MODEL_FILE).is_file() and (folder / STATISTICS_FILE).is_file():
+    for folder in (given, given.parent if given.name == MODEL_FILE else given):
+        if _is_model(folder):
             return folder
+    replaced = _aside(given / LAST)  # while a kill came
+    last = next((folder for folder in (given / LAST, replaced) if _is_model(folder)), None)
+    checkpoints = sorted((given / CHECKPOINTS).glob("*"))
+    newest = next((folder for folder in reversed(checkpoints) if _is_checkpoint(folder)), None)
+    if newest is not None and (last is None or _is_newer(newest, last)):
+        return newest
+    if last is not None:
+        return last
     raise ConfigError(
         f"{option} {path}: no model there. It is a folder with {MODEL_FILE} and {STATISTICS_FILE}, such as "
         f"output/apex_policy/{BEST}, or the run's own folder."
     )
 
 
+def _is_model(folder: Path) -> bool:
+    return (folder / MODEL_FILE).is_file() and (folder / STATISTICS_FILE).is_file()
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return folder.name.isdecimal() and _is_model(folder)
+
+
+def _is_newer(checkpoint: Path, last: Path) -> bool:
+    """True if a checkpoint has more steps than the last model, and was saved later: else somebody has gone back."""
+    saved = [(folder / MODEL_FILE).stat().st_mtime for folder in (checkpoint, last)]
+    return saved[0] > saved[1] and int(checkpoint.name) > read_about(last).get("steps", 0)
+
+
 def find_run(folder: Path) -> Path | None:
-    """Return the folder of the run that a model belongs to; None when it lies in none.
+    """Return the folder of the run that a model belongs to, or that is one itself; None when there is none.
 
     A `config.yaml` alone may be anybody's, and a resumed run writes its own.
+
+    Args:
+        folder: of a model or a run, or a model's `model.zip`; what is in it need not be complete.
     """
-    parents, files = (folder.parent, folder.parent.parent), (CONFIG_FILE, VERSIONS_FILE)
-    return next((parent for parent in parents if all((parent / file).is_file() for file in files)), None)
+    start = folder.parent if folder.name == MODEL_FILE else folder
+    files = (CONFIG_FILE, VERSIONS_FILE)
+    places = (start, *list(start.parents)[:2])
+    return next((place for place in places if all((place / file).is_file() for file in files)), None)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

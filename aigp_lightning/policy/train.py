@@ -90,10 +90,10 @@ def train(
     config.check()
     config.check_batch()
     with torch_threads(config.ppo.torch_threads), ExitStack() as stack:
-        checkpoint = find_model(config.resume, "--resume") if config.resume else None
-        resumed = find_run(checkpoint) if checkpoint is not None else None
-        if resumed is not None:
+        resumed = find_run(Path(config.resume)) if config.resume else None
+        if resumed is not None:  # first: a run that is being written may have no model yet
             stack.enter_context(lock_run_folder(resumed, "ppo fit"))
+        checkpoint = find_model(config.resume, "--resume") if config.resume else None
         env = make_env(config.env)
         stack.callback(_close, env)
         eval_env = make_env(evaluation_env_config(config.env, config.eval_env), check=False)

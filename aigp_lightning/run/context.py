@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.run.folder import remove_unused_marks, remove_unused_run_folder
 from aigp_lightning.run.lock import RunLock
 from aigp_lightning.run.signals import SignalHandler
 
@@ -21,6 +22,8 @@ class RunContext:
             run was stopped before its first one, and trains from the beginning.
         signals: handles Ctrl-C, SIGTERM, SIGHUP and SLURM's signal.
         made: whether this start has made the folder; only then may it remove it.
+        taken: names of what was in a folder that was there and no run's, which a refused start leaves as it was; None
+            where the run has made its folder, or goes on in it.
         lock: keeps other processes from writing to the folder; the first process has it.
     """
 
@@ -29,7 +32,15 @@ class RunContext:
     resuming: bool = False
     signals: SignalHandler = field(default_factory=SignalHandler, compare=False)
     made: bool = field(default=False, compare=False)
+    taken: frozenset[str] | None = field(default=None, compare=False)
     lock: RunLock | None = field(default=None, compare=False)
+
+    def remove_unused(self) -> None:
+        """Remove what this start has made, if it was refused or stopped before there was a result."""
+        if self.made:
+            remove_unused_run_folder(self.folder)
+        elif self.taken is not None:
+            remove_unused_marks(self.folder, self.taken)
 
     def close(self) -> None:
         """Let others write to the folder."""

@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import read_regular, write_atomic
+from aigp_lightning.logfiles.event_file import written_here
 from aigp_lightning.run.lock import LOCK_FILE
+from aigp_lightning.run.marker import (
+    CONFIG_FILE,
+    JOB,
+    RUN_FILE,
+    is_run_folder,
+    job_of_cluster,
+    mark_run_folder,
+    read_run_file,
+    write_run_file,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "ENV_FIRST",
+    "ENV_FOLDER",
+    "JOB",
+    "PICTURES",
+    "RESULTS",
+    "RUN_FILE",
+    "TEXTS",
+    "RunConfig",
+    "check_name",
+    "claim_folder",
+    "find_last_checkpoint",
+    "find_run",
+    "is_run_folder",
+    "job_of_cluster",
+    "mark_run_folder",
+    "read_run_file",
+    "refuse_foreign_files",
+    "remove_unused_marks",
+    "remove_unused_run_folder",
+    "restarted",
+    "write_run_file",
+]
 
 ENV_FOLDER = "AIGP_RUN_FOLDER"
 """Variable by which the first process tells the ones it starts which folder it chose."""
 ENV_FIRST = "AIGP_FIRST_PROCESS"
 """Variable with the first process's own number, so that the ones it starts see when it is gone."""
-CONFIG_FILE = "config.yaml"
-RUN_FILE = "run.json"
-"""File with the run's names elsewhere: its W&B id, and the cluster's job that started it."""
-JOB = "job"
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 """Set by torchrun and SLURM: how often they have started this run anew."""
-RESULTS = (
-    *(CONFIG_FILE, "results.*", "media.jsonl", "labels*.jpg", "train_batch*.jpg", "val_batch*.jpg", "*_curve.png"),
-    *("confusion_matrix*.png", "corner_error.png", "weights/*", "lost_files.txt", "data_problems_*.txt"),
+PICTURES = (
+    *("train_batch*.jpg", "labels.jpg", "labels_correlogram.jpg", "val_batch*_labels.jpg", "val_batch*_pred.jpg"),
+    *("*PR_curve.png", "*F1_curve.png", "*P_curve.png", "*R_curve.png", "confusion_matrix.png"),
+    *("confusion_matrix_normalized.png", "corner_error.png", "results.png"),
 )
+TEXTS = (CONFIG_FILE, RUN_FILE, "results.csv", "lost_files.txt", "data_problems_*.txt")
+RESULTS = (*TEXTS, *PICTURES, "media.jsonl", "weights/*", "masked/*", "history/*", "nonfinite/*")
 """Patterns of the files that a run writes."""
 
 
@@ -104,15 +138,6 @@ def check_name(name: str, options: tuple[str, str] = ("--run.name", "--run.root"
         raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
 
 
-def is_run_folder(folder: Path) -> bool:
-    """True if a folder holds what shows that a run has written there.
-
-    Args:
-        folder: which may be missing.
-    """
-    return any((folder / file).is_file() for file in (RUN_FILE, CONFIG_FILE, LAST))
-
-
 def refuse_foreign_files(folder: Path) -> None:
     """Refuse to write over files in an existing folder that is no run's.
 
@@ -122,14 +147,16 @@ def refuse_foreign_files(folder: Path) -> None:
     Raises:
         ConfigError: it has a file such as a run writes, and no run has made it.
     """
-    if any((folder / file).is_file() for file in (RUN_FILE, LAST)):
-        return
-    found = next((path for pattern in RESULTS for path in sorted(folder.glob(pattern))), None)
-    if found is not None:
+    if not is_run_folder(folder) and (found := _first_result(folder)) is not None:
         raise ConfigError(
-            f"--run.exist_ok true: {folder} has no {RUN_FILE}, so no run has made it, and {found.relative_to(folder)} "
-            "would be written over. Move that away, or choose another --run.name."
+            f"--run.exist_ok true: no run has made {folder}, and {found.relative_to(folder)} would be written over. "
+            "Move that away, or choose another --run.name."
         )
+
+
+def _first_result(folder: Path, without: str = "") -> Path | None:
+    found = (path for pattern in RESULTS if pattern != without for path in sorted(folder.glob(pattern)))
+    return next(found, None)
 
 
 def find_run(parent: Path, name: str, job: str | None = None) -> Path | None:
@@ -172,34 +199,6 @@ def restarted() -> bool:
     return any(os.environ.get(name, "0").strip() not in ("", "0") for name in RESTARTS)
 
 
-def job_of_cluster() -> str | None:
-    """Return a name of the cluster's job that stays the same over the restarts of a run; None outside of one."""
-    if slurm := os.environ.get("SLURM_JOB_ID"):
-        return f"slurm-{slurm}"
-    run = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # `none` where torchrun was given no --rdzv_id
-    return None if run == "none" else f"torchrun-{run}"
-
-
-def mark_run_folder(folder: Path) -> None:
-    """Note in a new run's folder that it is one, and which job's: a restarted job finds it by that."""
-    job = job_of_cluster()
-    write_run_file(folder, **({JOB: job} if job else {}))
-
-
-def read_run_file(folder: Path) -> dict[str, Any]:
-    """Read `run.json`; an empty dict where there is none, or none that can be read."""
-    try:
-        known = json.loads(read_regular(folder / RUN_FILE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def write_run_file(folder: Path, **values: Any) -> None:
-    """Add to `run.json`."""
-    write_atomic(folder / RUN_FILE, (json.dumps({**read_run_file(folder), **values}) + "\n").encode(), own=True)
-
-
 def remove_unused_run_folder(folder: Path) -> None:
     """Remove a run's folder if the run never got as far as a result of its own.
 
@@ -209,3 +208,24 @@ def remove_unused_run_folder(folder: Path) -> None:
     empty = {CONFIG_FILE, RUN_FILE, LOCK_FILE, "tensorboard", "wandb"}
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_unused_marks(folder: Path, known: frozenset[str]) -> None:
+    """Make a folder of the user's what it was, if the run that took it over never got as far as a result of its own.
+
+    `run.json`, and event files of this process in which nothing was recorded, go.
+
+    Args:
+        folder: taken over by this start of the run, which has it locked; it had no file such as a run writes.
+        known: names of what was in it then.
+    """
+    if _first_result(folder, without=RUN_FILE) is not None:
+        return
+    if is_run_folder(folder):
+        (folder / RUN_FILE).unlink(missing_ok=True)
+    for path in written_here(folder):
+        with suppress(OSError):
+            path.unlink()
+            for parent in path.relative_to(folder).parents[:-1]:
+                if parent.parts[0] not in known:
+                    (folder / parent).rmdir()  # which is refused where there is more in it

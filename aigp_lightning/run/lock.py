@@ -185,13 +185,14 @@ def choice_of_folder(parent: Path, name: str) -> Iterator[None]:
         parent: of the folders; where it is missing or cannot be written to, choosing says so.
         name: of the runs.
     """
-    lock = FileLock(parent / f".{name}.choice")
+    lock, remove = FileLock(parent / f".{name}.choice"), False
     limit = time.monotonic() + CHOICE_WAIT
     with suppress(OSError):
         parent.mkdir(parents=True, exist_ok=True)
-        while not lock.acquire() and time.monotonic() < limit:
+        while not (got := lock.acquire()) and time.monotonic() < limit:
             time.sleep(PERIOD / 5)
+        remove = got and not lock.read()  # ours is empty
     try:
         yield
     finally:
-        lock.release()
+        lock.release(remove)

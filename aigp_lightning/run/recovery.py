@@ -27,15 +27,19 @@ from aigp_lightning.logfiles.wandb_places import is_of_run
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
+from aigp_lightning.run.folder import PICTURES, TEXTS
 
 __all__ = ["FOUND", "repair_run_folder"]
 
 Picture = tuple[str, int, str, int]
 """Key, epoch, SHA-256 and bytes of a picture that a logger has."""
-PLACES = ("", "masked", "history/*", "nonfinite")
-"""Folders of a run in which it writes files atomically, beside the one of its weights."""
-WRITTEN = (".jpg", ".png", ".csv", ".json", ".yaml", ".pt")
-"""Suffixes of what it writes there."""
+WRITTEN = {
+    "": (*TEXTS, *PICTURES),
+    "masked": PICTURES,
+    "history/epoch*": PICTURES,
+    "nonfinite": ("epoch*.jpg", "epoch*.json", "epoch*.pt"),
+}
+"""Folders of a run in which it writes files atomically, beside the one of its weights, and patterns of their names."""
 COPY = re.compile(r"(?P<key>.+)_[0-9]+_[0-9a-f]{20}\.(jpg|png)")
 """Name of W&B's copy of a picture: logger key, row, beginning of the SHA-256."""
 
@@ -50,9 +54,10 @@ def repair_run_folder(folder: Path) -> None:
         folder: the run's; no other process writes there.
     """
     finish_commit((folder / LAST).parent)
-    for path in (path for place in PLACES for path in folder.glob(f"{place}/.*.part".lstrip("/"))):
-        if path.is_file() and is_half_written(path, WRITTEN):
-            path.unlink(missing_ok=True)
+    for below, names in WRITTEN.items():
+        for path in folder.glob(f"{below}/.*.part".lstrip("/")):
+            if path.is_file() and is_half_written(path, names):
+                path.unlink(missing_ok=True)
     for path in event_files(folder):
         if path.is_relative_to(folder) or not is_being_written(path):  # elsewhere, other runs may write
             _cut(path, event_cut(path))

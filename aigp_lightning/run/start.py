@@ -101,18 +101,25 @@ def find_folder(config: RunConfig, parent: Path, checkpoint: str | None, told: s
 
 
 def _begin(config: RunConfig, parent: Path, checkpoint: str | None, signals: SignalHandler, verb: str) -> RunContext:
-    """Claim and lock a folder, and mark it as a run's; what was made goes again when that fails."""
+    """Claim and lock a folder, and mark it as a run's; what was made goes again when that fails.
+
+    A folder of the user's is marked when the training begins (`SaveConfig`); until then its lock tells other starts.
+    """
     folder, made = claim_folder(parent, config.name, config.exist_ok)
     if not made:
         refuse_foreign_files(folder)
     folder = folder.resolve()
     lock = lock_run_folder(folder, verb)
+    taken = None
     try:
-        if verb == "fit":
+        if verb == "fit" and (made or is_run_folder(folder)):
             mark_run_folder(folder)
+        elif verb == "fit":
+            refuse_foreign_files(folder)  # once more, now that nobody else writes there
+            taken = frozenset(path.name for path in folder.iterdir())
     except BaseException:
         if made:
             remove_unused_run_folder(folder)
         lock.release()
         raise
-    return RunContext(folder, checkpoint, False, signals, made=made, lock=lock)
+    return RunContext(folder, checkpoint, False, signals, made=made, taken=taken, lock=lock)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shlex
+import shutil
 import signal
 import zipfile
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from aigp_lightning.policy.config import EarlyStop
-from aigp_lightning.policy.models import load_policy, read_about
+from aigp_lightning.policy.models import find_model, load_policy, read_about
 from aigp_lightning.policy.train import train
+from aigp_lightning.run.lock import lock_run_folder
 
 FILES = {"model.zip", "vecnormalize.pkl", "about.json"}
 
@@ -192,6 +194,38 @@ def test_one_writer_a_run(tmp_path: Path, run_cli: Callable[..., int], capsys: p
         small_config(tmp_path / "run", total_timesteps=1280, eval_freq=0, resume=str(run))
     ).folder == run.with_name("run-2")
     assert (run / "config.yaml").read_bytes() == config
+
+
+def test_a_run_that_was_killed_goes_on_from_its_newest_model(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before there is a last model too; a run that is being written is said to be in use, with or without a model."""
+    run = train(small_config(tmp_path / "run", total_timesteps=512, eval_freq=0, save_freq=256)).folder
+    checkpoints = run / "checkpoints"
+    shutil.copytree(checkpoints / "0000000512", checkpoints / ".0000000768.new")
+    assert find_model(str(run), "--resume") == run / "last"
+    shutil.rmtree(run / "last")
+    assert find_model(str(run), "--resume") == checkpoints / "0000000512"
+    (checkpoints / "0000000512" / "vecnormalize.pkl").unlink()
+    assert find_model(str(run), "--resume") == checkpoints / "0000000256"
+    with lock_run_folder(run, "ppo fit"):
+        assert run_cli("ppo", "fit", "--resume", run) == 2
+        shutil.move(checkpoints, tmp_path / "kept")
+        assert run_cli("ppo", "fit", "--resume", run) == 2
+        errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert [f"error: {run} is in use: process {os.getpid()}" in line for line in errors] == [True, True]
+    assert run_cli("ppo", "fit", "--resume", run) == 2
+    assert "no model there" in capsys.readouterr().err
+    shutil.move(tmp_path / "kept", checkpoints)
+    resumed = small_config(tmp_path / "run", total_timesteps=512, eval_freq=0, save_freq=0, resume=str(run))
+    assert train(resumed).folder == run
+    assert read_about(run / "last")["steps"] == 512
+    for name, age in (("0000001024", 10), ("0000000768", -10)):  # gone back from the one, killed after the other
+        shutil.copytree(run / "last", checkpoints / name)
+        saved = (run / "last" / "model.zip").stat().st_mtime - age
+        os.utime(checkpoints / name / "model.zip", (saved, saved))
+        assert find_model(str(run), "--resume") == (run / "last" if age > 0 else checkpoints / name)
+        shutil.rmtree(checkpoints / name)
 
 
 def test_good_enough_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,13 @@ def test_cut_off_files_end_with_a_whole_record(lost: int, run: Path) -> None:
 def test_half_written_files_are_removed(run: Path) -> None:
     kept = {path for path in run.rglob("*") if path.is_file()}
     half = (
-        *(".val_batch0_pred.jpg.77.part", "masked/.x.jpg.77.part", "history/epoch0000/.x.jpg.7.part"),
+        *(".val_batch0_pred.jpg.77.part", "masked/.labels.jpg.77.part", "history/epoch0000/.BoxPR_curve.png.7.part"),
+        *(
+            ".run.json.7.part",
+            ".config.yaml.7.part",
+            "nonfinite/.epoch0001.pt.7.part",
+            "weights/..last.ckpt.next.7.part",
+        ),
         *(".results.csv.77.part", "weights/.last.ckpt.77", "weights/.best.pt.7.part", "weights/.last.ckpt.next.7.part"),
     )
     for name in half:
@@ -82,6 +88,14 @@ def test_what_the_run_did_not_make_stays(run: Path) -> None:
     media = f"wandb/{place.name}/files/media"
     theirs = (
         *("notes.tmp", ".film.mp4.part", ".val_batch0_pred.jpg.part", ".backup.tar.7.part", "masked/mine.tmp"),
+        *(
+            ".notes.json.12.part",
+            ".best.pt.77.part",
+            ".my.csv.7.part",
+            "masked/.x.jpg.7.part",
+            "weights/.mine.pt.7.part",
+        ),
+        *("history/mine/.labels.jpg.7.part", "nonfinite/.labels.pt.7.part", "weights/.mine.ckpt.77"),
         *("weights/.best.ckpt.bak", "weights/.notes.ckpt.txt", f"{other}/run-theirs00.wandb", f"{other}/notes.txt"),
         *(f"{media}/images/mine.jpg", f"{media}/images/mine_1_0123456789abcdef0123.jpg", f"{media}/table/t.json"),
     )
