@@ -12,6 +12,7 @@ from aigp_lightning.audit.findings import Audit, Finding
 from aigp_lightning.checkpoints.load import read_ledger_anchor
 from aigp_lightning.checkpoints.paths import BEST, LAST
 from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.logfiles.paths import is_file
 from aigp_lightning.logfiles.wandb_run import WandbRun
 from aigp_lightning.media.ledger.anchor import HEAD, LINES, Anchor, anchor_of, differing_totals, parse_anchor
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines
@@ -28,7 +29,7 @@ def check_checkpoints(result: Audit) -> None:
         result: the audit; differences are added.
     """
     for path in (LAST, BEST):
-        if not (result.run / path).is_file():
+        if not is_file(result.run / path):
             continue
         try:
             content = read_ledger_anchor(result.run / path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.findings import Audit, Finding
+from aigp_lightning.logfiles.paths import is_file, reason_of
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.media.ledger.anchor import anchor_of, differing_totals
 from aigp_lightning.media.ledger.keys import fingerprint, raw_public_key
@@ -28,12 +29,16 @@ def check_signatures(result: Audit, key: Ed25519PublicKey | None = None) -> None
         ConfigError: the `cryptography` package is not installed.
     """
     path = result.run / SIGNATURE_FILE
-    if not path.is_file():
+    if not is_file(path):
         if key is not None or is_signing_asked(result.run):
             reason = "" if key is not None else f", and {CONFIG_FILE} says that the run signs (media.sign)"
             _add(result, SIGNATURE_FILE, f"it is not there{reason}: no line of this ledger is signed.")
         return
-    *rows, rest = path.read_bytes().split(b"\n")
+    try:
+        *rows, rest = path.read_bytes().split(b"\n")
+    except OSError as error:
+        _add(result, SIGNATURE_FILE, f"it cannot be read ({reason_of(error)}): no line of this ledger is signed.")
+        return
     if rest:
         _add(result, SIGNATURE_FILE, f"line {len(rows) + 1} is cut off: the run was killed while writing it.")
     signatures = _valid(result, rows, raw_public_key(key).hex() if key is not None else None)

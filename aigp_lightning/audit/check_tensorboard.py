@@ -9,8 +9,9 @@ from pathlib import Path
 from aigp_lightning.audit.compare import compare
 from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
 from aigp_lightning.audit.places import Place, group_places, note_missing, relative
-from aigp_lightning.logfiles.event_file import read_event_file
+from aigp_lightning.logfiles.event_file import EventFile, read_event_file
 from aigp_lightning.logfiles.folders import find_event_files, logger_folders
+from aigp_lightning.logfiles.paths import reason_of
 from aigp_lightning.media.ledger.ledger import Line
 
 NAME = "tensorboard"
@@ -34,6 +35,13 @@ def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:
             _check(result, lines, destinations, paths)
 
 
+def _read(path: Path) -> EventFile:
+    try:
+        return read_event_file(path)
+    except OSError as error:
+        return EventFile(path, damage=[f"it cannot be read ({reason_of(error)})."])
+
+
 def _check(result: Audit, lines: Sequence[Line], destinations: Sequence[str], paths: Sequence[Path]) -> None:
     pictures: list[LoggedPicture] = []
     scalars: Counter[str] = Counter()
@@ -41,7 +49,7 @@ def _check(result: Audit, lines: Sequence[Line], destinations: Sequence[str], pa
     name = destinations[0]
     for path in paths:
         file = relative(result.run, path)
-        content = read_event_file(path)
+        content = _read(path)
         result.findings += [Finding("damaged", name, file, text) for text in content.damage]
         pictures += [
             LoggedPicture(image.tag, image.step, image.sha256, image.size, file, "event") for image in content.images

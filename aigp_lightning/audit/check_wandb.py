@@ -9,10 +9,11 @@ from pathlib import Path
 from aigp_lightning.audit.check_anchor import check_summaries
 from aigp_lightning.audit.check_channels import check_channels
 from aigp_lightning.audit.compare import UNKNOWN, compare
-from aigp_lightning.audit.digest import digest_of
-from aigp_lightning.audit.findings import Audit, Finding, LoggedPicture
+from aigp_lightning.audit.digest import UNREADABLE, digest_of, shortened
+from aigp_lightning.audit.findings import Audit, Finding, FindingKind, LoggedPicture
 from aigp_lightning.audit.places import Place, group_places, note_missing, relative
 from aigp_lightning.logfiles.folders import find_wandb_folders, logger_folders
+from aigp_lightning.logfiles.paths import reason_of, size_of
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger.ledger import Line
 
@@ -34,11 +35,18 @@ def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
     note_missing(result, NAME)
     places = [Place(destination, folder) for destination, folder in folders]
     groups = group_places(NAME, places, logger_folders(result.run, NAME), lines)
-    runs: dict[Path, WandbRun] = {folder: read_wandb_run(folder) for _, folder in folders}
+    runs: dict[Path, WandbRun] = {folder: _read(folder) for _, folder in folders}
     check_channels(result, folders, runs)
     check_summaries(result, list(runs.values()))
     for destinations, paths in groups:
         _check_pictures(result, lines, destinations, [runs[path] for path in paths])
+
+
+def _read(folder: Path) -> WandbRun:
+    try:
+        return read_wandb_run(folder)
+    except OSError as error:
+        return WandbRun(folder, damage=[f"the run file {UNREADABLE} ({reason_of(error)})."])
 
 
 def _check_pictures(
@@ -98,9 +106,10 @@ def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None, nam
     else:
         found = digest_of(path)
         if digest and found != digest:
-            message = f"it was changed: SHA-256 {found[:12]}… in W&B's folder, {digest[:12]}… in row {media.row}."
-            result.findings.append(Finding("changed", name, file, message, media.epoch))
-        digest, size = digest or found, size or path.stat().st_size
+            message = f"it was changed: SHA-256 {shortened(found)} in W&B's folder, {digest[:12]}… in row {media.row}."
+            what: FindingKind = "damaged" if found.startswith(UNREADABLE) else "changed"
+            result.findings.append(Finding(what, name, file, message, media.epoch))
+        digest, size = digest or found, size or size_of(path)
     return LoggedPicture(media.key, media.epoch, digest, size, file, f"row {media.row}")
 
 
@@ -108,7 +117,7 @@ def _orphan(run: Path, path: Path, name: str, listed: bool) -> LoggedPicture:
     match = MIRRORED.fullmatch(name)
     place = LISTED if listed else UNLISTED
     return LoggedPicture(
-        match["key"] if match else name, None, digest_of(path), path.stat().st_size, relative(run, path), place
+        match["key"] if match else name, None, digest_of(path), size_of(path), relative(run, path), place
     )
 
 

@@ -25,7 +25,7 @@ FindingKind = Literal[
     "signature",
 ]
 MEANING: dict[FindingKind, str] = {
-    "contrary": "handed over although the ledger says it was not",
+    "contrary": "handed over although the ledger says it was not, or switches that contradict each other",
     "unlisted": "there, or handed over, but not in the ledger",
     "switched off": "handed to W&B beside scalars and pictures, with its switch off",
     "unasked": "handed to W&B beside scalars and pictures, and no switch is for it",

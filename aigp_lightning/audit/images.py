@@ -7,10 +7,12 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from aigp_lightning.errors import DataError
+from aigp_lightning.logfiles.paths import resolved
 from aigp_lightning.media.ledger.ledger import Line
 
 SHOWN = 5
@@ -90,11 +92,11 @@ def _match(sources: Collection[str], image: str) -> tuple[set[str], str]:
 def _same_file(sources: Collection[str], image: str) -> set[str]:
     """Return the sources that are the same file as an image: links followed, by another link to it, in another case."""
     path = os.path.expanduser(_without_scheme(image)) if not os.path.exists(image) else image
-    wanted, number = _text(os.path.realpath(path)), _identity(path)
+    wanted, number = _text(str(resolved(Path(path)))), _identity(path)
     return {
         source
         for source in sources
-        if _text(os.path.realpath(source)) == wanted or (number is not None and _identity(source) == number)
+        if _text(str(resolved(Path(source)))) == wanted or (number is not None and _identity(source) == number)
     }
 
 

@@ -21,6 +21,8 @@ SWITCHES: dict[str, str | None] = {
 }
 """Channels, each with its switch in the group `wandb`; None if no option opens it."""
 DEFAULT = frozenset({"config"})
+FROM_ENVIRONMENT = frozenset({"weights", "notes"})
+"""Switches that a variable may have put on, of which `config.yaml` knows nothing: `WANDB_LOG_MODEL`, `WANDB_NOTES` …"""
 LONGEST = 300
 """Characters of a part that a finding names at most."""
 NOTES = ("notes", "tags", "group", "job_type")
@@ -36,7 +38,7 @@ def side_channels(runs: Sequence[WandbRun], switched: Sequence[frozenset[str] | 
     """
     rows: dict[str, list[Part]] = {name: [] for name in SWITCHES}
     for run in runs:
-        for part in parts_of(run, settings_of(runs)):
+        for part in parts_of(run, runs):
             if part.detail not in (known.detail for known in rows[part.channel][-1:]):
                 rows[part.channel].append(part)
     channels = []
@@ -54,13 +56,8 @@ def is_on(channel: str, switched: Sequence[frozenset[str] | None]) -> bool | Non
     return None if SWITCHES[channel] is None or not known else any(SWITCHES[channel] in on for on in known)
 
 
-def settings_of(runs: Sequence[WandbRun]) -> set[str]:
-    """Return the names in the configurations of all starts."""
-    return {key for run in runs for key in run.config}
-
-
 def find_closed_channels(
-    run: WandbRun, on: frozenset[str] | None, destination: str, file: str, settings: set[str]
+    run: WandbRun, on: frozenset[str] | None, destination: str, file: str, starts: Sequence[WandbRun]
 ) -> list[Finding]:
     """Find what is in a W&B folder though its channel was not switched on.
 
@@ -69,11 +66,11 @@ def find_closed_channels(
         on: switches that were on; None if that is not known: then what is off by default needs a reason.
         destination: the logger's name in the ledger.
         file: name of the run file.
-        settings: names in the configuration of all starts.
+        starts: contents of the folders of all starts.
     """
     findings = []
     folder = file.rpartition("/")[0]
-    for part in parts_of(run, settings):
+    for part in parts_of(run, starts):
         switch = SWITCHES[part.channel]
         is_open = switch is not None and switch in (DEFAULT if on is None else on)
         if is_open and part.ours:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from math import isclose, isnan
 from typing import Any
 
 from aigp_lightning.logfiles.wandb_run import WandbRun
@@ -24,6 +26,10 @@ OWN_CONFIG = {
 }
 """What W&B adds to a run's configuration by itself: features in use, metrics, versions."""
 MACHINE = {"os", "python", "processors", "architecture", "gpus"}
+SUMMARY_OWN = {"_wandb", "_step", "_runtime", "_timestamp"}
+"""What W&B adds to a run's summary by itself."""
+LOAD = re.compile(r"(.*\.)?on_\w+_(start|end)\W.+|(.*[/.])?cpu(_vm|_swap)?_percent")
+"""Names of scalars that are samples of the system, as Lightning's `DeviceStatsMonitor` has them: class, hook, value."""
 DEEPEST = 20
 
 
@@ -57,6 +63,37 @@ def odd_figures(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         if problem := _odd_name(key) or _odd_figure(key, value):
             yield key, problem
+
+
+def odd_summary(content: Mapping[str, Any], runs: Sequence[WandbRun], ended: bool) -> Iterator[tuple[str, str]]:
+    """Find in the summary that W&B made of its records what is in none of them; yields names and problems.
+
+    Args:
+        content: of the file.
+        runs: all starts of the run: a resumed one has the summary of those before.
+        ended: the run file is whole; of a run that was killed, its last rows may be missing, so only names count.
+    """
+    yield from odd_figures(content)
+    for key, value in content.items():
+        if key in SUMMARY_OWN:
+            continue
+        known = [row[key] for run in runs for row in (*run.history, run.summary) if key in row]
+        if not known:
+            yield key, "is in no record of the run's"
+        elif ended and not any(_is_same(value, each) for each in reversed(known)):
+            yield key, "has a value that is in no record of the run's"
+
+
+def samples_of_the_system(run: WandbRun) -> Counter[str]:
+    """Count the values of each scalar that says what the machine does, not how the model learns."""
+    return Counter(key for row in run.history for key in row if LOAD.fullmatch(key))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """True if two values are the same once each was written as JSON and read back; NaN is NaN."""
+    if _is_number(one) and _is_number(other):
+        return isclose(one, other, rel_tol=1e-12) or (isnan(one) and isnan(other))
+    return bool(one == other)
 
 
 def odd_settings(config: Mapping[str, Any], before: str = "", deep: int = 0) -> Iterator[tuple[str, str]]:

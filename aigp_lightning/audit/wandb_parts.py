@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aigp_lightning.audit.values import OWN_CONFIG, odd_figures, odd_settings, odd_values
+from aigp_lightning.audit.values import OWN_CONFIG, odd_settings, odd_summary, odd_values, samples_of_the_system
+from aigp_lightning.logfiles.paths import size_of
 from aigp_lightning.logfiles.run_config import read_json, read_yaml
 from aigp_lightning.logfiles.wandb_run import FILE, MEDIA, WandbRun
 
@@ -66,15 +67,15 @@ class Part:
     ours: bool = True
 
 
-def parts_of(run: WandbRun, settings: Collection[str] = ()) -> Iterator[Part]:
+def parts_of(run: WandbRun, starts: Sequence[WandbRun] = ()) -> Iterator[Part]:
     """List the parts of a W&B folder, records first.
 
     Args:
         run: the folder's contents.
-        settings: names in the configuration of other starts of the same run, which a resumed run has too.
+        starts: contents of all folders of the same run, whose settings and figures a resumed run has too.
     """
     yield from _records(run)
-    yield from _files(run, {*settings, *run.config})
+    yield from _files(run, [run, *(each for each in starts if each is not run)])
 
 
 def _records(run: WandbRun) -> Iterator[Part]:
@@ -92,9 +93,11 @@ def _records(run: WandbRun) -> Iterator[Part]:
         yield Part("console", f"{run.console} pieces of output")
     if run.stats:
         yield Part("system_metrics", f"{run.stats} samples")
+    if load := samples_of_the_system(run):
+        yield Part("system_metrics", f"{load.total()} values of {len(load)} scalars, such as {min(load)}")
     for key, value in run.config.items():
         if key == "command":
-            yield Part("command", f"command {value}")
+            yield Part("command", f"command {_text(value)}")
         else:
             channel = "machine" if key == "machine" else "config"
             yield from (Part(channel, name) for name in _keys(value, "" if channel == "machine" else key))
@@ -105,6 +108,13 @@ def _records(run: WandbRun) -> Iterator[Part]:
     for name, count in run.others.items():
         if count and name not in (*EMPTY, "tbrecord"):
             yield Part("other records", f"{count} {name}")
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        return "(nested too deep)"
 
 
 def _artifact(artifact: Any) -> Part:
@@ -133,19 +143,19 @@ def _keys(content: Any, before: str, deep: int = 0) -> Iterator[str]:
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _files(run: WandbRun, settings: Collection[str]) -> Iterator[Part]:
+def _files(run: WandbRun, starts: Sequence[WandbRun]) -> Iterator[Part]:
     """List the files that are no media: those in the mirror, and those that W&B was told to upload."""
     there = dict(run.entries())
     for name in sorted({*there, *run.files}):
         what = there.get(name, FILE)
         path = run.mirror / name
-        size = path.stat().st_size if what == FILE and name in there else 0
+        size = size_of(path) if what == FILE and name in there else 0
         if what != FILE:  # `run.save` makes a link to the file; what it leads to is sent
             yield Part(_channel(name), f"{name} (a {what})", name, ours=False)
         elif _leads_out(name):
             yield Part("other files", name, name, ours=False)
         elif name in DERIVED:
-            yield from _derived(run, name, size, settings) if name in there else ()
+            yield from _derived(run, name, size, starts) if name in there else ()
         elif not name.startswith(MEDIA):
             channel = _channel(name)
             ours = re.fullmatch(OURS.get(channel, "(?!)"), name) is not None
@@ -161,16 +171,16 @@ def _leads_out(name: str) -> bool:
     return name.startswith(("/", "~")) or ":" in parts[0] or "\0" in name or any(x in ("", ".", "..") for x in parts)
 
 
-def _derived(run: WandbRun, name: str, size: int, settings: Collection[str]) -> Iterator[Part]:
+def _derived(run: WandbRun, name: str, size: int, starts: Sequence[WandbRun]) -> Iterator[Part]:
     """Compare a file that W&B makes of its records with what such a file may hold."""
     content, problem = (read_json if name.endswith(".json") else read_yaml)(run.mirror / name)
     if problem or not isinstance(content, dict):
         yield Part("other files", f"{name} ({problem or 'is no table of values'})", name, size, ours=False)
         return
     if name == "wandb-summary.json":
-        odd: Sequence[tuple[str, str]] = list(odd_figures(content))
+        odd: Sequence[tuple[str, str]] = list(odd_summary(content, starts, run.ended and not run.damage))
     else:
-        odd = _odd_config(content, settings)
+        odd = _odd_config(content, {key for each in starts for key in each.config})
     yield from (Part("values", f"{name}: {key} {what}", name, ours=False) for key, what in odd)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.errors import DataError
+from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_text
 
@@ -22,10 +23,19 @@ def main(verb: str, arguments: list[str]) -> int:
         1 if there are differences, else 0.
 
     Raises:
-        DataError: there is no such run, or it has no ledger to find an image in.
+        DataError: there is no such run, it cannot be audited, or it has no ledger to find an image in.
         ConfigError: a hash, a file or a key to compare with cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
+    try:
+        return _audit(options)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # the status must not be 1, which says that the audit was made and found differences
+        raise DataError(f"{options.run} cannot be audited: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _audit(options: Namespace) -> int:
     from aigp_lightning.audit.check import audit
     from aigp_lightning.audit.check_anchor import check_expected, check_head
     from aigp_lightning.audit.images import find_image
@@ -62,7 +72,8 @@ def _parser(verb: str) -> VerbParser:
     parser = VerbParser(
         prog=f"python -m aigp_lightning {verb}",
         description="What a run drew and handed over: the ledger, the files and the loggers' own files held against "
-        "each other, byte by byte. Exit status 0: everything matches; 1: there are differences; 2: no such run.",
+        "each other, byte by byte. Exit status 0: everything matches; 1: there are differences; 2: no such run, or one "
+        "that cannot be audited.",
         epilog="example: audit runs/detect/gates --image datasets/gates/images/val/000003.jpg",
     )
     parser.add_argument("run", metavar="RUN", help="folder of the run")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from aigp_lightning.logfiles.crc32c import masked_crc32c
+from aigp_lightning.logfiles.paths import is_file, listing, walk
 from aigp_lightning.logfiles.wandb_places import is_wandb_folder
 
 EVENT_FILES = "events.out.tfevents.*"
@@ -69,9 +70,9 @@ class EventFile:
 def event_files(run: Path) -> list[Path]:
     """Find every event file below a folder, oldest first; copies that W&B keeps in its own folders are left out."""
     found: list[Path] = []
-    for place, folders, _ in os.walk(run):
-        folders[:] = [name for name in folders if not is_wandb_folder(Path(place, name))]
-        found += [path for path in Path(place).glob(EVENT_FILES) if path.is_file()]
+    for place, folders, _ in walk(run):
+        folders[:] = [name for name in folders if not is_wandb_folder(place / name)]
+        found += [path for path in listing(place, EVENT_FILES) if is_file(path)]
     return sorted(found)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.logfiles.event_file import EVENT_FILES, event_files
+from aigp_lightning.logfiles.paths import is_dir, is_file, is_link, listing, resolved
 from aigp_lightning.logfiles.run_config import read_config, read_run_json
 from aigp_lightning.logfiles.wandb_places import (
     OWN_FOLDERS,
@@ -61,7 +62,7 @@ class LoggerFolder:
     @property
     def is_there(self) -> bool:
         """True if the folder can be read here."""
-        return self.folder is not None and self.folder.is_dir()
+        return self.folder is not None and is_dir(self.folder)
 
 
 def logger_folders(run: Path, kind: str = "") -> list[LoggerFolder]:
@@ -94,12 +95,12 @@ def find_event_files(run: Path) -> list[tuple[str, Path]]:
     Those in the run folder that no logger claims count as the first one's.
     """
     claims = [each for each in logger_folders(run, "tensorboard") if each.folder is not None]
-    files = {path.resolve(): path for path in event_files(run)}
+    files = {resolved(path): path for path in event_files(run)}
     for each in claims:
-        for path in sorted(each.folder.glob(EVENT_FILES)) if each.folder is not None else ():
-            if path.is_file() and path.name not in each.others:
-                files.setdefault(path.resolve(), path)
-    folders = {each.folder.resolve(): each.destination for each in reversed(claims) if each.folder is not None}
+        for path in listing(each.folder, EVENT_FILES) if each.folder is not None else ():
+            if is_file(path) and path.name not in each.others:
+                files.setdefault(resolved(path), path)
+    folders = {resolved(each.folder): each.destination for each in reversed(claims) if each.folder is not None}
     return [(_owner(real, folders), path) for real, path in sorted(files.items())]
 
 
@@ -109,16 +110,16 @@ def find_wandb_folders(run: Path) -> list[tuple[str, Path]]:
     Elsewhere, where other runs may have theirs too, only those with an id of this run's.
     """
     claims, ids = logger_folders(run, "wandb"), wandb_ids(run)
-    names = {each.folder.resolve(): each.destination for each in claims if each.folder is not None}
-    found = {path.resolve(): path for path in all_wandb_folders(run)}
+    names = {resolved(each.folder): each.destination for each in claims if each.folder is not None}
+    found = {resolved(path): path for path in all_wandb_folders(run)}
     for each in claims:
         if each.folder is None:
             continue
         above = [each.folder.parent, *(each.folder / name for name in OWN_FOLDERS)]
         around = [path for place in above if each.run_id for path in wandb_folders_in(place, each.run_id)]
-        for path in (each.folder.resolve() if each.folder.is_symlink() else each.folder, *around):
+        for path in (resolved(each.folder) if is_link(each.folder) else each.folder, *around):
             if is_wandb_folder(path):
-                found.setdefault(path.resolve(), path)
+                found.setdefault(resolved(path), path)
     rows = [(names.get(real) or _by_id(path, ids), path) for real, path in found.items()]
     return sorted(rows, key=lambda row: wandb_order(row[1]))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from aigp_lightning.logfiles.paths import is_dir, is_file, is_link, listing, resolved, walk
 
 OWN_FOLDERS = ("wandb", ".wandb")
 """The second where a folder of this name was there."""
@@ -31,7 +32,7 @@ def wandb_folders_in(place: Path, run_id: str | None = None) -> list[Path]:
         place: that folder, usually called `wandb`.
         run_id: only folders of this W&B run.
     """
-    folders = (path for path in place.glob("*run-*") if path.is_dir() and not path.is_symlink())
+    folders = (path for path in listing(place, "*run-*") if is_dir(path) and not is_link(path))
     return sorted((path for path in folders if run_id is None or is_of_run(path, run_id)), key=wandb_order)
 
 
@@ -52,26 +53,26 @@ def is_of_run(path: Path, run_id: str) -> bool:
 def all_wandb_folders(run: Path) -> list[Path]:
     """Find W&B's folders at any depth below a folder, oldest first; of those that are links, what they lead to."""
     found, links = [run] if _has_run_file(run) else [], []
-    for place, names, _ in os.walk(run):
+    for place, names, _ in walk(run):
         here = [name for name in names if is_wandb_folder(Path(place, name))]
         found += [Path(place, name) for name in here]
-        links += [Path(place, name) for name in names if Path(place, name).is_symlink()]
+        links += [Path(place, name) for name in names if is_link(Path(place, name))]
         names[:] = [name for name in names if name not in here]
     known = {path.name for path in found}  # of a copied run, `latest-run` may lead to the same folder of the first one
-    targets = {path.resolve() for path in links if is_wandb_folder(path.resolve())}
+    targets = {target for path in links if is_wandb_folder(target := resolved(path))}
     return sorted([*found, *(path for path in targets if path.name not in known)], key=wandb_order)
 
 
 def is_wandb_folder(path: Path) -> bool:
     """True if a folder is one that W&B makes for the start of a run, or holds a run file of W&B's."""
-    if path.is_symlink() or not path.is_dir():
+    if is_link(path) or not is_dir(path):
         return False
     inside = path.parent.name in OWN_FOLDERS and "run-" in path.name
     return inside or FOLDER.fullmatch(path.name) is not None or _has_run_file(path)
 
 
 def _has_run_file(path: Path) -> bool:
-    return any(file.is_file() for file in path.glob("*.wandb"))
+    return any(is_file(file) for file in listing(path, "*.wandb"))
 
 
 def wandb_order(path: Path) -> tuple[str, str]:
@@ -89,17 +90,17 @@ def mirror_entries(mirror: Path) -> Iterator[tuple[str, str]]:
         For each its name, relative to the mirror, and what it is: `file`, `link`, `device` or a folder that cannot be
         read.
     """
-    unread: list[OSError] = []
-    for place, folders, files in os.walk(mirror, onerror=unread.append):
-        for name in sorted([*files, *(name for name in folders if Path(place, name).is_symlink())]):
+    unread: list[tuple[Path, str]] = []
+    for place, folders, files in walk(mirror, unread):
+        for name in sorted([*files, *(name for name in folders if is_link(Path(place, name)))]):
             path = Path(place, name)
             yield path.relative_to(mirror).as_posix(), _what(path)
-    for error in unread:
-        if Path(str(error.filename)) != mirror or mirror.exists():
-            yield Path(os.path.relpath(str(error.filename), mirror)).as_posix(), UNREADABLE
+    for path, _ in unread:
+        if path != mirror or is_dir(mirror):
+            yield path.relative_to(mirror).as_posix(), UNREADABLE
 
 
 def _what(path: Path) -> str:
-    if path.is_symlink():
+    if is_link(path):
         return LINK
-    return FILE if path.is_file() else "device"
+    return FILE if is_file(path) else "device"

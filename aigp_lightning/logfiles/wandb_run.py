@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigp_lightning.logfiles.paths import is_file, listing
 from aigp_lightning.logfiles.wandb_places import FILE, mirror_entries, wandb_folders
 from aigp_lightning.logfiles.wandb_records import read_records
 from aigp_lightning.logfiles.wandb_values import integer, media_files, nest, plain
@@ -122,7 +123,7 @@ class WandbRun:
 
     def run_files(self) -> list[Path]:
         """List every run file in the folder: W&B makes one."""
-        return sorted(path for path in self.folder.glob("*.wandb") if path.is_file())
+        return [path for path in listing(self.folder, "*.wandb") if is_file(path)]
 
     def mirrored(self) -> Iterator[str]:
         """List every file of the mirror, relative to it."""
@@ -147,7 +148,7 @@ def read_wandb_run(folder: Path, tail: int | None = None) -> WandbRun:
     from wandb.proto.wandb_internal_pb2 import Record
 
     run = WandbRun(folder)
-    if not run.file.is_file():
+    if not is_file(run.file):
         run.damage.append("the run file is missing.")
         return run
     for raw in read_records(run.file, run.damage, tail):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, None)
+LARGEST = 1 << 63
 DEEPEST = 50
 """Levels of a value in which media files are looked for; W&B's own have four."""
 
@@ -47,10 +48,10 @@ def _value(item: Any) -> Any:
 
 
 def integer(value: Any, otherwise: Number) -> int | Number:
-    """Convert a value to an integer; returns `otherwise` if it is no number, or NaN or infinite."""
+    """Convert a value to an integer; returns `otherwise` if it is no number, no finite one, or has over 64 bits."""
     try:
-        return int(value) if isinstance(value, int | float) else otherwise
-    except (ValueError, OverflowError):  # NaN, infinity
+        return int(value) if isinstance(value, int | float) and abs(value) < LARGEST else otherwise
+    except ValueError:  # NaN
         return otherwise
 
 

@@ -19,6 +19,7 @@ from aigp_lightning.audit.findings import Finding
 from aigp_lightning.logfiles.wandb_run import wandb_folders
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 
+Cli = Callable[..., int]
 Plant = Callable[[Path], None]
 
 
@@ -173,7 +174,7 @@ def test_files_that_wandb_derives_are_read(run: Path) -> None:
     place = mirror(run)
     good = "_wandb:\n  value: {cli_version: 0.31.0, t: {'1': [1]}}\ndata:\n  value: {imgsz: 96, lr: 1e-05}\n"
     (place / "config.yaml").write_text(good)
-    (place / "wandb-summary.json").write_text('{"a": 1, "n": NaN, "_wandb": {"runtime": 0}}')
+    (place / "wandb-summary.json").write_text('{"_step": 9, "_wandb": {"runtime": 0}}')
     assert audit(run).clean
     (place / "config.yaml").write_text(good.replace("0.31.0", "0.31.0, e: {x: {args: [--token]}}"))
     only(run, "unasked", "config.yaml: _wandb.e W&B's own has no such part")
@@ -184,8 +185,30 @@ def test_files_that_wandb_derives_are_read(run: Path) -> None:
     (place / "config.yaml").write_text("a: &a [1]\nb: [*a, *a\n")
     only(run, "unasked", "config.yaml (is not valid YAML)")
     (place / "config.yaml").write_text(good)
-    (place / "wandb-summary.json").write_text('{"a": "/home/me"}')
-    only(run, "unasked", "wandb-summary.json: a is neither a figure nor a picture")
+    (place / "wandb-summary.json").write_text('{"epoch": "/home/me"}')
+    assert {what for what, _ in found(run)} == {"unasked"}
+    assert "wandb-summary.json: epoch is neither a figure nor a picture" in found(run)[0][1]
+
+
+def test_the_summary_holds_no_more_than_the_records(run: Path) -> None:
+    """Its names and its values are those of rows and summary records; W&B's own are figures."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for fill in (history("a", 0.1), history("n", float("nan")), history("a", 1e-05), summary("best", 3)):
+        record = Record()
+        fill(record)
+        append_record(next(mirror(run).parent.glob("*.wandb")), record)
+    path = mirror(run) / "wandb-summary.json"
+    right = {"a": 1e-05, "n": float("nan"), "best": 3.0, "_runtime": 4.5, "_timestamp": 2e9, "_wandb": {"runtime": 4}}
+    path.write_text(json.dumps(right))
+    assert audit(run).findings == []
+    path.write_text(json.dumps({**right, "x": 1, "secret/pass": 123456}))
+    assert sorted(found(run)) == [
+        ("unasked", f"values: wandb-summary.json: {key} is in no record of the run's; no option asks for it.")
+        for key in ("secret/pass", "x")
+    ]
+    path.write_text(json.dumps({**right, "best": 123456}))
+    only(run, "unasked", "wandb-summary.json: best has a value that is in no record of the run's")
 
 
 def test_files_listed_for_upload(run: Path) -> None:
@@ -363,19 +386,75 @@ def test_what_was_noted_at_the_start_counts_before_the_configuration(run: Path) 
     """The environment may have asked for weights; a later start may have had other switches."""
     (mirror(run) / "code").mkdir()
     (mirror(run) / "code" / "a.py").write_bytes(b"x")
+    set_option(run, "code", True)
     note_channels(run, ["config", "code"])
     assert audit(run).clean
     (mirror(run) / "b.py").write_bytes(b"x")
     only(run, "unasked", "code: b.py (0.00 MB); no option asks for it.")
     (mirror(run) / "b.py").unlink()
+    set_option(run, "code", False)
     note_channels(run, [])
     told = dict(found(run))
     assert len(told) == 1
     assert "config: seed_everything and" in next(message for _, message in found(run) if message.startswith("config"))
     note_channels(run, None)
     only(run, "switched off", "code: code/a.py (0.00 MB); it was switched off (wandb.code).")
+    set_option(run, "code", True)
+    assert audit(run).clean
+
+
+def set_option(run: Path, name: str, on: bool) -> None:
+    """Change a switch of the group `wandb` in the run's configuration."""
     text = (run / "config.yaml").read_text(encoding="utf-8")
-    (run / "config.yaml").write_text(text.replace("  code: false", "  code: true"), encoding="utf-8")
+    words = [f"  {name}: {str(value).lower()}" for value in (not on, on)]
+    assert words[0] in text
+    (run / "config.yaml").write_text(text.replace(*words), encoding="utf-8")
+
+
+def test_switches_that_contradict_each_other(run: Path) -> None:
+    """Only what a variable may have put on explains itself; what the contradiction would have allowed is told too."""
+    note_channels(run, ["config", "weights", "notes"])
+    assert (audit(run).findings, audit(run).notes) == ([], [])
+    note_channels(run, ["config", "weights", "code", "host"])
+    finding = only(run, "contrary", "it says that wandb.code, wandb.host was on in wandb/")
+    assert (finding.file, finding.message.endswith("and config.yaml says off.")) == ("run.json", True)
+    (mirror(run) / "code").mkdir()
+    (mirror(run) / "code" / "x.py").write_bytes(b"x")
+    assert [(what, text.partition(";")[0]) for what, text in found(run)][1:] == [
+        ("switched off", "code: code/x.py (0.00 MB)")
+    ]
+    (run / "config.yaml").unlink()
+    assert audit(run).clean
+    assert any("config.yaml is missing" in note and "run.json" in note for note in audit(run).notes)
+
+
+def test_a_switch_changed_by_a_resumed_run(run: Path) -> None:
+    """Each start has its own; `config.yaml` is the last one's, and what it says of an earlier one is a note."""
+    content = json.loads((run / "run.json").read_text())
+    (*_, last) = content["loggers"]
+    content["loggers"].insert(1, {**last, "folder": "wandb/offline-run-20250101_000000-gone", "channels": ["git"]})
+    (run / "run.json").write_text(json.dumps(content))
+    result = audit(run)
+    assert result.findings == []
+    assert any("run.json says that wandb.git was on in wandb/offline-run-20250101" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["DeviceStatsMonitor.on_train_batch_start/cpu_percent", "My.Monitor.on_validation_batch_end/gpu.0", "cpu_percent"],
+)
+def test_samples_of_the_system_as_scalars(key: str, run: Path) -> None:
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for value in (1.0, 2.0):
+        record = Record()
+        history(key, value)(record)
+        append_record(next(mirror(run).parent.glob("*.wandb")), record)
+    only(run, "switched off", f"system_metrics: 2 values of 1 scalars, such as {key}")
+    (channel,) = (row for row in audit(run).side_channels if row.name == "system_metrics")
+    assert (channel.handed, channel.on) == (True, False)
+    set_option(run, "system_metrics", True)
+    note_channels(run, ["config", "system_metrics"])
     assert audit(run).clean
 
 
