@@ -6,8 +6,11 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
+
+from jsonargparse import ArgumentParser
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.wandb_config import is_installed, resolve_wandb, written_settings
@@ -69,6 +72,7 @@ def resolve_loggers(
             others = dict(_part(logger, "dict_kwargs") or {})
             logger["dict_kwargs"] = resolve_wandb(_init_args(logger), others, folder, options, resumed, first)
             _use_resilient_class(logger, skip_logged and first)
+            _check_taken(logger)
             kept.append(logger)
     if isinstance(configured, list):
         return kept
@@ -88,10 +92,17 @@ def is_wandb(logger: Any) -> bool:
 
 def _made_by(path: str) -> Any:
     """Import the class that an entry names; of a function, what it says that it returns. None where there is none."""
+    found = _named(path)
+    try:
+        return found if isinstance(found, type) else get_type_hints(found).get("return")
+    except Exception:  # of no use, or its hints cannot be resolved
+        return None
+
+
+def _named(path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
-        return found if isinstance(found, type) else get_type_hints(found).get("return")
+        return getattr(import_module(module), name)
     except Exception:  # a user's module: what is wrong with it is told where it is used
         return None
 
@@ -130,6 +141,26 @@ def _use_resilient_class(logger: Any, skip_logged: bool) -> None:
         logger["class_path"] = resilient
     if skip_logged and (resilient or path) in RESILIENT.values():
         _init_args(logger)["skip_logged"] = True
+
+
+def _check_taken(logger: Any) -> None:
+    """Refuse a class or function of the user's own that does not take what a W&B logger is given."""
+    path = str(_part(logger, "class_path"))
+    if path in RESILIENT.values() or (made := _named(path)) is None:
+        return
+    parser = ArgumentParser(exit_on_error=False)
+    try:
+        add = parser.add_class_arguments if isinstance(made, type) else parser.add_function_arguments
+        taken = set(add(made, "x", fail_untyped=False))
+        open_ended = any(one.kind == one.VAR_KEYWORD for one in signature(made).parameters.values())
+    except Exception:  # what cannot be read is told where it is built
+        return
+    others = () if open_ended else dict(_part(logger, "dict_kwargs") or {})
+    if lacking := sorted({*(name for name in dict(_init_args(logger)) if f"x.{name}" not in taken), *others}):
+        raise ConfigError(
+            f"trainer.logger: {path} does not take {', '.join(lacking)}, which every W&B logger is given; take "
+            "**kwargs, and pass them on to WandbLogger."
+        )
 
 
 def _init_args(logger: Any) -> MutableMapping[str, Any]:

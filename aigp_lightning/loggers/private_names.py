@@ -6,47 +6,51 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-SECRET_WORDS = {
-    *(
-        "password",
-        "passwords",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "pw",
-        "psw",
-        "secret",
-        "secrets",
-        "token",
-        "key",
-    ),
-    *("keys", "email", "emails", "mail", "credential", "credentials", "creds", "auth", "authorization"),
-    *("authentication", "oauth", "user", "users", "username", "login", "logins", "account", "cookie", "cookies"),
-    *("bearer", "jwt", "otp", "totp", "mfa", "pincode", "apikey", "dsn", "webhook", "phone"),
-}
-ENDINGS = (
-    *("password", "passwords", "passwd", "passphrase", "secret", "secrets", "credential", "credentials", "token"),
-    *("apikey", "apikeys", "accesskey", "secretkey", "privatekey", "sshkey", "authkey", "email", "emails", "username"),
-    *("userid", "login", "tokens"),
+PARTS = (
+    *("key", "token", "secret", "passw", "passphrase", "passcode", "pswd", "pwd", "credential", "creds", "mail"),
+    *("authen", "authori", "authkey", "oauth", "login", "logon", "user", "session", "cookie", "bearer", "account"),
+    *("mnemonic", "phrase", "licen", "crypt", "webhook", "phone", "private", "access", "signature", "address"),
+    *("passwd", "pincode", "otpcode", "kennwort", "geheim", "schluessel", "contrasen", "motdepasse", "username"),
 )
-"""Of words that were joined without a sign between them: `dbpassword`."""
-LAST_WORDS = frozenset({"pin", "pass"})
-"""Harmless in front of another word: `pin_memory`, `pass_through`."""
-COUNTS = frozenset({"num", "max", "min", "n", "total", "new", "per"})
-"""With one of these `tokens` are counted: `max_tokens`."""
-_JOINED = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+")
+"""Anywhere in a name, across its words too: `pass_word`."""
+WORDS = re.compile(
+    r"auth|hook|hooks|\w*code|\w*codes|jwt|dsn|salt|nonce|cvv|cvc|ssn|iban|dob|pw|psw|pat|pem|sid|uid|url|uri|"
+    r"cert\w*|cred\w*|[th]?otp\d*|mfa|\w*pass|\w*pin|\w*url|\w*uri|\w*pw|\w*hash"
+)
+"""Alone, or as the name says; within other words they are harmless: `uncertainty`, `footprint`."""
+HARMLESS_WORDS = frozenset(
+    {
+        *("keypoint", "keypoints", "keyframe", "keyframes", "monkey", "bypass", "compass", "lowpass", "highpass"),
+        *("bandpass", "spin", "passthrough", "author", "encode", "decode", "barcode"),
+    }
+)
+HARMLESS = frozenset(
+    {
+        *("key_points", "key_frames", "pin_memory", "max_tokens", "min_tokens", "num_tokens", "n_tokens", "new_tokens"),
+        *("max_new_tokens", "total_tokens"),
+    }
+)
+"""Names that hold such a part and no secret. Nothing else does: what only sounds like a secret is left out, too."""
+_JOINED = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+_LIKE_LETTERS = str.maketrans("013457", "oieast")
 
 MASK = "***"
 _USER = r"""(?<=://)(?:[^/\s'"]+|[^/\s'":@]+:(?!\d+/)[^\s'"]*)@(?=[\w\[])"""
 USER_IN_ADDRESS, BYTES_USER_IN_ADDRESS = re.compile(_USER), re.compile(_USER.encode())
 """The second form is a password with a slash in it; a port is none."""
-IN_QUERY = re.compile(r"(?<=[?&;])([\w.~%-]+)=([^&#;\s]*)")
 ADDRESS = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+")
+PEOPLE = re.compile(r"[^\s/@:='\",{}]+(:[^\s@]*)?@(?=[\w\[])")
+"""A user, maybe with a password, in front of a host without a scheme."""
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{2,})([^\s'\"]*)")
+HOST = re.compile(r"(?:[^/?#]*@)?([A-Za-z0-9._-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?)(?=$|[/?#])")
 TOKEN = re.compile(
-    r"^(gh[a-z]_|github_pat_|glpat-|hf_|sk-|xox[a-z]-|AKIA|ASIA|eyJ)\w"
+    r"(?<![A-Za-z0-9])(gh[a-z]_|github_pat_|glpat-|hf_|sk-|[prs]k_(live|test)_|xox[a-z]-|xapp-|AKIA|ASIA|AIza|ya29\.|"
+    r"eyJ|npm_|pypi-|wandb_v\d|dckr_pat_|nvapi-|whsec_|SG\.)[\w.+/=-]+"
     r"|(?<![A-Za-z0-9])(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{16,}(?![A-Za-z0-9])"
 )
+"""By how they begin; or long, of letters and digits."""
+_NAMED = re.compile(r"([\w+-][\w.+-]*)[\"']?\s*[:=]")
+_QUERY = re.compile(r"\?[^\s?]*=\S*")
 
 
 def is_secret_name(name: str) -> bool:
@@ -58,18 +62,20 @@ def is_secret_name(name: str) -> bool:
         >>> [is_secret_name(name) for name in ("keypoints", "monkey", "max_tokens", "pin_memory", "author")]
         [False, False, False, False, False]
     """
-    plain = unicodedata.normalize("NFKC", name)
-    words = [word.lower() for word in _JOINED.split(plain) if word]
-    for number, word in enumerate(words):
-        following = words[number + 1] if number + 1 < len(words) else ""
-        if word in ("key", "keys") and following.startswith(("point", "frame")):
-            continue
-        if word == "tokens" and COUNTS & set(words[:number]):
-            continue
-        if word in SECRET_WORDS or word.endswith(ENDINGS) or (not following and word in LAST_WORDS):
+    if not (plain := unicodedata.normalize("NFKC", name)).isascii():
+        return True  # letters that look like others
+    for form in (plain, plain.lower()):  # `apiKey` has two words, `kEY` one
+        if form.lower().strip("-_.") in HARMLESS:
+            return False
+        words = [word.lower() for word in _JOINED.split(form) if word]
+        words = [word for word in words if word not in HARMLESS_WORDS]
+        joined = "".join(words)
+        if any(part in text for part in PARTS for text in (joined, joined.translate(_LIKE_LETTERS))):
             return True
-    joined = "".join(words)  # `api_key` is found above; `pass_word`, `pass-wd` here
-    return joined.endswith(("password", "passwords", "passwd", "passphrase", "passcode"))
+        spelt = "".join(word if len(word) == 1 else f" {word} " for word in words).split()  # `p_i_n`
+        if any(WORDS.fullmatch(word) for word in (*words, *spelt)):
+            return True
+    return False
 
 
 def is_secret_text(text: str) -> bool:
@@ -83,14 +89,24 @@ def is_secret_text(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """Replace users and passwords in addresses, and secrets in their queries.
+    """Replace users and passwords, what looks like a token, and in an address all that follows the host.
 
     Example:
-        >>> masked("see https://me:secret@host/a?page=1&token=abc")
-        'see https://***@host/a?page=1&token=***'
+        >>> masked("see https://me:secret@host/a?page=1&token=abc"), masked("me:secret@host")
+        ('see https://host/***', '***@host')
     """
-    text = USER_IN_ADDRESS.sub(f"{MASK}@", text)
-    return IN_QUERY.sub(lambda found: f"{found[1]}={MASK if is_secret_name(found[1]) else found[2]}", text)
+    text = URL.sub(lambda found: found[1] + _host(found[2]), text)
+    if "://" not in text:
+        text = PEOPLE.sub(f"{MASK}@", text)
+    return TOKEN.sub(MASK, _QUERY.sub(f"?{MASK}", text))
+
+
+def _host(rest: str) -> str:
+    """Return the host of an address without its scheme, and whether something follows."""
+    found = HOST.match(rest)
+    if found is None or ("@" in rest[found.end() :] and ":" in found[1]):
+        return MASK  # a password with a slash in it, or no address
+    return found[1] + (f"/{MASK}" if rest[found.end() :] not in ("", "/") else "")
 
 
 def masked_command(words: Sequence[str]) -> list[str]:
@@ -102,13 +118,20 @@ def masked_command(words: Sequence[str]) -> list[str]:
     """
     result, secret = [], False
     for word in words:
-        name, sign, _ = word.partition("=")
-        option = word.startswith("-")
+        option = word.startswith("--")
+        name, sign, value = word.partition("=")
         if secret and not option:
             result.append(MASK)
-        elif sign and re.fullmatch(r"[\w.+-]+", name) and is_secret_name(name):
-            result.append(f"{name}={MASK}")
+            continue  # an option may have several values
+        if not (sign and re.fullmatch(r"[\w.+-]+", name)):
+            result.append(word if option and not sign else _masked_value(word))
         else:
-            result.append(masked(word))
-        secret = option and not sign and is_secret_name(word)
+            result.append(f"{name}={MASK if is_secret_name(name) else _masked_value(value)}")
+        secret = word.startswith("-") and not sign and is_secret_name(word)
     return result
+
+
+def _masked_value(text: str) -> str:
+    """Mask all of a text that gives a secret a name, as JSON and YAML do; else what of it looks like one."""
+    named = any(is_secret_name(found[1]) for found in _NAMED.finditer(URL.sub("", text)))
+    return MASK if named else masked(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shlex
 import sys
 from argparse import Namespace
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import shell_quoted
 from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
-from aigp_lightning.loggers.config import arguments_of
+from aigp_lightning.loggers.config import ENV_WANDB, arguments_of
 from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb_config import print_wandb
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
+from aigp_lightning.loggers.wandb_guard import check_plain, guard, mark_checked, release, without_load
 from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
 from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
@@ -45,6 +48,7 @@ class ResilientWandbLogger(WandbLogger):
     """
 
     failed = False
+    told_of_load = False
 
     def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +62,14 @@ class ResilientWandbLogger(WandbLogger):
         """Send nothing: Lightning would send all of a module's options. `send_extras` sends the public ones."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send a row, unless an earlier start of the run has sent it."""
+        """Send a row, unless an earlier start of the run has sent it; what is about the machine has its switch."""
+        if _closed(self) and (fewer := without_load(metrics)) != dict(metrics):
+            if not self.told_of_load:
+                print_wandb("figures about this machine are left out; --wandb.system_metrics true sends them.")
+            self.told_of_load = True
+            if not fewer:
+                return
+            metrics = fewer
         row = row_names(metrics), -1 if step is None else step
         if self._logged[row] > 0:
             self._logged[row] -= 1
@@ -102,6 +113,12 @@ class ResilientWandbLogger(WandbLogger):
             self.failed = True
 
 
+def _closed(logger: WandbLogger) -> bool:
+    """True if the machine's load is not to be sent."""
+    settings = logger._wandb_init.get("settings")
+    return bool((settings if isinstance(settings, Mapping) else {}).get("x_disable_stats", True))
+
+
 @cache
 def fenced(board: type[WandbLogger]) -> type[WandbLogger]:
     """Return a user's own subclass of Lightning's logger with our fence below it: its `super()` is ours.
@@ -141,19 +158,28 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
     Raises:
         ConfigError: a logger of the user's own does not use the settings that it is given.
     """
-    if not first_process() or "wandb" not in sys.modules:
+    if not first_process():
         return
+    guard(trainer)
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []
+    # by what was built, whatever a class path of the configuration seemed to name
+    if sum(isinstance(logger, WandbLogger) for logger in trainer.loggers) > 1:
+        raise ConfigError("trainer.logger builds two W&B loggers, and a training run is one W&B run; keep one of them.")
     for number, logger in enumerate(trainer.loggers):
         if not isinstance(logger, WandbLogger):
+            check_plain(logger)
             loggers.append(logger)
+            continue
+        if os.environ.get(ENV_WANDB) == "0":
+            print_wandb(f"{type(logger).__name__} is left out, as {ENV_WANDB} is 0.")
             continue
         check_logger(logger, wandb_settings(options), options)
         check_session()
         arguments = arguments_of(entries[number]) if number < len(entries) else {}
         board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
         if board is not None:
+            mark_checked(board)
             send_extras(board.experiment, options, config)
             loggers.append(board)
     trainer.loggers = loggers
@@ -161,6 +187,7 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
 
 def finish_wandb() -> None:
     """Close the open W&B run, if there is one; what the server doesn't take in time stays on disk."""
+    release()
     run = getattr(sys.modules.get("wandb"), "run", None)
     if run is None:
         return

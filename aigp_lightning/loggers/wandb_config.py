@@ -26,7 +26,6 @@ LOG_MODEL: dict[str, bool | str] = {
     **{"false": False, "0": False, "": False},
 }
 RUN_ID = "wandb_run_id"
-MODES = ("online", "run", "offline", "dryrun", "disabled", "shared")
 
 
 def print_wandb(text: str) -> None:
@@ -86,8 +85,10 @@ def resolve_wandb(
         arguments["offline"] = False  # Lightning would make every later run of this process offline too
         settings["mode"] = "offline"
     arguments["log_model"] = asked_for_weights(arguments.get("log_model") or False, options)
-    mode = str(others.get("mode") or arguments.get("mode") or settings.get("mode") or _mode_of_environment())
-    if arguments["log_model"] and mode not in ("online", "run", "shared"):
+    mode = str(
+        others.get("mode") or arguments.get("mode") or settings.get("mode") or os.environ.get("WANDB_MODE") or "online"
+    )
+    if arguments["log_model"] and mode not in ("online", "run"):
         arguments["log_model"] = False  # Lightning refuses the two together
         if first:
             print_wandb(f"the mode is {mode}, so no weights are uploaded; they stay in the run folder.")
@@ -132,13 +133,6 @@ def written_settings(settings: Any) -> dict[str, Any]:
         if isinstance(value, (bool, int, float, str, tuple, dict)) and value != usual:
             written[key] = value
     return written
-
-
-def _mode_of_environment() -> str:
-    mode = os.environ.get("WANDB_MODE") or "online"
-    if mode not in MODES:
-        raise ConfigError(f"WANDB_MODE={mode} means nothing; use online, offline or disabled.")
-    return mode
 
 
 def _git(options: WandbOptions) -> dict[str, Any]:

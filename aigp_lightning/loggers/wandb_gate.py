@@ -14,6 +14,8 @@ from aigp_lightning.loggers.wandb_options import WandbOptions
 
 DEFAULTS_FILE = "config-defaults.yaml"
 """wandb sends what a file of this name in the working directory holds, unasked."""
+MODES = ("online", "run", "offline", "dryrun", "disabled")
+"""Of wandb's without `shared`: several machines write one run, and none of them knows what is on disk."""
 FILLED = {"settings_system", "x_executable", "x_stats_pid", "x_jupyter_name", "x_jupyter_path", "x_jupyter_root"}
 """Refused fields into which wandb itself puts something; `x_disable_meta` keeps it here."""
 ALIASES = {"x_primary_node": "x_primary"}
@@ -106,13 +108,14 @@ def check_logger(logger: Any, closing: Mapping[str, Any], options: WandbOptions)
     name = type(logger).__name__
     arguments = dict(getattr(logger, "_wandb_init", {}))
     settings = {canonical(key): value for key, value in _as_dict(arguments.get("settings")).items()}
-    others = {key: value for key, value in settings.items() if key not in closing or closing[key] != value}
-    check_wandb({**arguments, "settings": others}, options)
-    if missing := [field for field in closing if field not in settings]:
+    if missing := [field for field in closing if field not in settings]:  # before wandb itself is imported
         raise ConfigError(
             f"trainer.logger: {name} does not pass on the settings that it is given ({missing[0]} is missing), so "
-            "W&B's own channels would be open; pass **kwargs on to WandbLogger."
+            "W&B's own channels would be open; pass **kwargs on to WandbLogger, and annotate a function that makes "
+            "one with `-> WandbLogger`."
         )
+    others = {key: value for key, value in settings.items() if key not in closing or closing[key] != value}
+    check_wandb({**arguments, "settings": others}, options)
     if getattr(logger, "_experiment", None) is not None:
         raise ConfigError(
             f"trainer.logger: {name} has opened a W&B run of its own, with settings that nobody checked; leave that "
@@ -212,6 +215,8 @@ def _settings(settings: Mapping[str, Any]) -> Iterator[Given]:
 
 def _check(given: Iterable[Given], options: WandbOptions) -> None:
     for one in given:
+        if one.field == "mode" and not isinstance(one.value, bool) and one.value not in ("", *MODES):
+            raise ConfigError(f"{one.where}={one.value} means nothing; use online, offline or disabled.")
         if not _passes(one, options):
             raise ConfigError(_refusal(one))
 

@@ -16,6 +16,11 @@ from lightning.pytorch.loggers import WandbLogger
 from aigp_lightning.files import shell_quoted
 from aigp_lightning.loggers.wandb_config import print_wandb
 
+QUIET = (
+    "WANDB_USERNAME= WANDB_EMAIL= WANDB_USER_EMAIL= WANDB_X_EXTRA_HTTP_HEADERS={} WANDB_PROGRAM=train "
+    "WANDB_ERROR_REPORTING=false"
+)
+"""Variables in front of `wandb sync`; they win over those of the shell and over wandb's settings files."""
 LOG = Path("logs", "debug.log")
 """In a run's folder, wandb's own log, each line with the number of the process that wrote it."""
 
@@ -23,7 +28,8 @@ LOG = Path("logs", "debug.log")
 def sync_command(what: str, online: bool = False) -> str:
     """Return the command that sends what is on disk, and nothing besides.
 
-    `wandb sync` alone tells the server the path of the program `wandb`, and asks where its reports may go.
+    `wandb sync` alone tells the server the path of the program `wandb`, asks where its reports may go, and sends the
+    names and headers that variables or settings files hold.
 
     Args:
         what: folders, quoted for a shell.
@@ -31,7 +37,7 @@ def sync_command(what: str, online: bool = False) -> str:
     """
     words = f"sync --include-online {what}" if online else f"sync {what}"
     if os.name == "posix":
-        return f"WANDB_PROGRAM=train WANDB_ERROR_REPORTING=false wandb {words}"
+        return f"{QUIET} wandb {words}"
     return f"python -m wandb {words}"  # shells differ in how a variable is set; the module's name is no path
 
 

@@ -145,7 +145,8 @@ def wandb_settings(options: WandbOptions) -> dict[str, Any]:
 # ---- hyper-parameters ------------------------------------------------------------------------------------------------
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
-NAME = re.compile(r"[\w+. -]{1,64}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+"""No sign or letter that could hide a word from `is_secret_name`."""
 PLACES = re.compile(r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token)$")
 """Options with such names hold places or names, never a setting: their words are not sent."""
 ELSEWHERE = {"run", "wandb", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler"}

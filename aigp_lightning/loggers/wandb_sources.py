@@ -12,8 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.loggers.private_names import BYTES_USER_IN_ADDRESS, MASK
+from aigp_lightning.loggers.private_names import BYTES_USER_IN_ADDRESS, MASK, TOKEN
 
+_PATH = r"[A-Za-z0-9._~-]+(?:/+[A-Za-z0-9._~-]+)*/?"
+ADDRESS = re.compile(
+    r"(?P<scheme>(?:https?|ssh|git)://)(?:[^/\s]*@)?"
+    rf"(?P<host>(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d+)?)(?P<path>/?|/{_PATH})"
+)
+SHORT_ADDRESS = re.compile(rf"(?P<scheme>)(?:[^/\s]*@)?(?P<host>[A-Za-z0-9.-]{{2,}})(?P<path>:/?{_PATH})")
+"""The remotes that are sent: of any other form nobody knows what it holds."""
 PACKAGE = Path(__file__).parent.parent
 
 
@@ -45,27 +52,18 @@ def git_patch(folder: Path) -> bytes:
 
 
 def without_user(address: str) -> str:
-    """Return a remote's address without user, password and query; nothing of a remote on this disk.
+    """Return a remote's address without user, password and query; nothing of one on this disk, or of an unusual one.
 
     Example:
         >>> without_user("https://me:secret@host/a?token=x"), without_user("me@host:a"), without_user("/home/me/a")
         ('https://host/a', 'host:a', '')
+        >>> without_user("https://host/a;token=x"), without_user("https://host/ghp_abc/a.git")
+        ('', '')
     """
-    scheme, sign, rest = address.rpartition("://")
-    if not sign:
-        first, slash, path = address.partition("/")
-        host, colon, _ = (bare := first.rpartition("@")[2]).partition(":")
-        on_disk = not colon or "\\" in bare or len(host) == 1
-        return "" if on_disk else f"{bare}{slash}{path}".partition("?")[0]
-    scheme = scheme.rpartition(":")[2]  # `helper::https`
-    if scheme.lower() == "file":
-        return ""
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    bare = host.rpartition("@")[2]
-    parts = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@]+)(:\d*)?", bare)
-    if parts is None or (parts[1] and "@" in path):
-        return ""  # a password with a slash in it, or no address at all
-    return f"{scheme}://{bare}{slash}{path}"
+    bare = re.split(r"[?#]", address, maxsplit=1)[0]
+    found = ADDRESS.fullmatch(bare) or SHORT_ADDRESS.fullmatch(bare)
+    plain = "" if found is None else f"{found['scheme'] or ''}{found['host']}{found['path']}"
+    return "" if TOKEN.search(plain) else plain
 
 
 def without_credentials(data: bytes) -> bytes:

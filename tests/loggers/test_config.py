@@ -150,13 +150,21 @@ def test_offline_and_weights_is_one_line_and_no_error(
     ResilientWandbLogger(**arguments)
 
 
-@pytest.mark.parametrize(("name", "value"), [("WANDB_LOG_MODEL", "maybe"), ("WANDB_MODE", "on")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("WANDB_LOG_MODEL", "maybe"), ("WANDB_MODE", "on"), ("WANDB_MODE", "shared")]
+)
 def test_a_variable_that_means_nothing_is_an_error(
     name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=f"{name}={value}"):
         resolve_loggers({**copy(WANDB), "init_args": {}}, tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"mode": "shared"}, {"settings": {"mode": "shared"}}])
+def test_a_mode_is_one_of_three_from_every_side(given: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mode=shared means nothing; use online, offline or disabled"):
+        resolve_loggers({**copy(WANDB), "dict_kwargs": given}, tmp_path)
 
 
 def test_a_wrong_setting_is_an_error(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from helpers import REPO
 from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.private_names import masked_command
 from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
-from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions, public_values, side_channels
+from aigp_lightning.loggers.wandb_options import ELSEWHERE, SENDS, WandbOptions, public_values, side_channels
 from aigp_lightning.loggers.wandb_sources import without_credentials, without_user
 
 HOST = "host-of-mine"
@@ -183,9 +184,23 @@ def test_config_holds_settings_and_no_places(tmp_path: Path, monkeypatch: pytest
 SECRET_NAMES = (
     *("password", "Passwd", "secret", "apiKey", "API_KEY", "api-key", "db-password", "DBPASSWORD", "accessToken"),
     *("token", "email", "e_mail", "userEmail", "credentials", "auth", "user", "userName", "login", "pin", "smtp_pw"),
-    *("pass_word", "ｐassword", "secret.code", "wandb token", "hf_token_2"),
+    *("pass_word", "ｐassword", "secret.code", "wandb token", "hf_token_2", "keyid", "tokenvalue", "mytokenvalue"),
+    *("passkey", "licensekey", "masterkey", "encryptionkey", "signkey", "hfkey", "keyfile", "sshkeypath", "tokenid"),
+    *("tokéns", "secretid", "hiddensecretx", "passwordhash", "emailaddress", "e-mails", "usermail", "webhookurl"),
+    *("PASSWÖRD", "p\u0430ssword", "session_id", "access_code", "pin_code", "otpcode", "seedphrase", "mnemonic"),
+    *("k_e_y", "kEY", "p_i_n", "p4ssw0rd", "to_ken", "oauth2", "dbpass", "mypin", "private_x", "passwort", "cvv"),
 )
-PUBLIC_NAMES = ("keypoints", "key_points", "monkey", "max_tokens", "pin_memory", "author", "passthrough", "compass")
+PUBLIC_NAMES = (
+    "keypoints",
+    "key_points",
+    "monkey",
+    "max_tokens",
+    "pin_memory",
+    "author",
+    "passthrough",
+    "compass",
+    *("spin", "mapping", "uncertainty", "footprint", "encoder", "class_names", "curiosity", "microscope", "seed"),
+)
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -219,9 +234,53 @@ def test_a_command_line_is_masked() -> None:
         "PASSWORD=abc --data.url https://h/?a=1&access_token=abc --keypoints 4 https://h:80/a@b"
     )
     assert " ".join(masked_command(typed.split())) == (
-        "fit --data.imgsz 640 --db.password *** --dbPassword=*** --apiKey *** --auth --seed 1 --x=https://***@h/c "
-        "PASSWORD=*** --data.url https://h/?a=1&access_token=*** --keypoints 4 https://h:80/a@b"
+        "fit --data.imgsz 640 --db.password *** --dbPassword=*** --apiKey *** --auth --seed 1 --x=https://h/*** "
+        "PASSWORD=*** --data.url *** --keypoints 4 https://***"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["--x.password", "-ABC"], ["--x.passwords", "ABC", "ABC"], ["--p\u0430ssword", "ABC"], ["--x.password+=ABC"]),
+        *(["--cfg", '{"password": "ABC"}'], ["--cfg={password: ABC}"], ["--dsn", "host=h password=ABC"], ["-pABC:x@h"]),
+        *(["--u", "user:ABC@host"], ["--u=user:AB/ABC@host"], ["ABC@host:a/b"], ["--x", "https://me:a/ABC@h"]),
+        *([f"--t={shape}ABC"] for shape in ("ghp_", "github_pat_", "glpat-", "xoxb-", "sk-", "hf_", "AKIA", "eyJ")),
+        *(["--t", "x,hf_ABC"], ["?sig=ABC&X-Amz-Signature=ABC"], ["--h", "https://hooks.slack.com/services/T0/B0/ABC"]),
+        *(["--t", "ABC0123456789abcdef0123456789abcdef01234"], ["--x=https://h/a#ABC"], ["--x=https://ABC@h"]),
+    ],
+)
+def test_a_command_line_gives_no_secret_away(words: list[str]) -> None:
+    told = " ".join(masked_command(words))
+    assert "ABC" not in told
+    assert "***" in told or told == "--x=https://h"
+
+
+def test_paths_and_plain_words_of_a_command_line_stay() -> None:
+    typed = "fit --config configs/detector.yaml --data.imgsz=640 --model.init_args {variant: yolo11n} /a/b.c a:b -1"
+    assert " ".join(masked_command(typed.split())) == typed
+
+
+ORDINARY = {"class_path", "name", "data_yaml", "variant", "extra", "path"}
+
+
+def test_of_our_own_options_nothing_ordinary_is_left_out() -> None:
+    """Numbers and switches of all configurations that can have a W&B logger; words that hold places are."""
+    for path in (REPO / "configs" / f"{name}.yaml" for name in ("detector", "pose", "obstacle", "quick")):
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert left_out(config, public_values(config, frozenset())) <= ORDINARY, path
+
+
+def left_out(config: dict[str, Any], public: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    for key, value in config.items():
+        if key in ELSEWHERE:
+            continue
+        if isinstance(value, dict):
+            found |= left_out(value, public if key == "init_args" else public.get(key, {}))
+        elif key not in public:
+            found.add(key)
+    return found
 
 
 def test_code_and_patches_are_masked() -> None:
@@ -235,16 +294,25 @@ def test_code_and_patches_are_masked() -> None:
         ("https://me:secret@example.com:8443/a/b.git", "https://example.com:8443/a/b.git"),
         ("ssh://me@example.com/a.git", "ssh://example.com/a.git"),
         ("me@example.com:a/b.git", "example.com:a/b.git"),
-        ("https://example.com/a@b.git", "https://example.com/a@b.git"),
+        ("https://example.com/a@b.git", ""),
         ("", ""),
         ("https://example.com/a.git?access_token=x#y", "https://example.com/a.git"),
         ("https://example.com?token=x", "https://example.com"),
         ("https://me:p@ss@example.com/a.git", "https://example.com/a.git"),
         ("https://me:pa/ss@example.com/a.git", ""),
         ("https://me:12/ss@example.com/a.git", ""),
-        ("ext::https://me:secret@example.com/a", "https://example.com/a"),
+        ("ext::https://me:secret@example.com/a", ""),
         ("https://me@[::1]:8443/a", "https://[::1]:8443/a"),
         ("me:secret@example.com:a/b.git?token=x", "example.com:a/b.git"),
+        ("ssh://git@example.com:22/a/b.git", "ssh://example.com:22/a/b.git"),
+        *(
+            (odd, "")
+            for odd in ("https://h/tok@x/a", "https://h/a;tok=1", "https://h/a/ghp_abc/b.git", "https:/u:p@h/x")
+        ),
+        *(
+            (odd, "")
+            for odd in ("ext::sh -c 'curl https://u:p@h'", "https://h/%41", "https://h/a b", "h:a;b", "x://h/a")
+        ),
         *((place, "") for place in ("/home/me/a", "../a", "~/a", "C:\\me\\a", "C:/me/a", "file:///home/me/a", "a")),
     ],
 )

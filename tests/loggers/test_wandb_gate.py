@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 import wandb
 from helpers import small
-from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from wandb_standin import KEY, WandbStandin, forget, serve
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import arguments_of, is_wandb, resolve_loggers
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, fenced, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, _closed, fenced, finish_wandb, open_wandb
 from aigp_lightning.loggers.wandb_allowed import ARGUMENTS, FIELDS, VARIABLES
 from aigp_lightning.loggers.wandb_gate import check_session, check_surroundings
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
@@ -310,6 +310,35 @@ def make_board(name: str) -> MyBoard:
     return MyBoard(name=name)
 
 
+def make_any(name: str = "n") -> Logger:
+    return WandbLogger(name=name)
+
+
+class Few(WandbLogger):
+    def __init__(self, name: str = "n") -> None:
+        super().__init__(name=name)
+
+
+class NoKeywords(WandbLogger):
+    def __init__(
+        self, name: Any = None, project: Any = None, id: Any = None, resume: Any = None, log_model: Any = False,
+        save_dir: Any = ".",
+    ) -> None:  # fmt: skip
+        super().__init__(name=name)
+
+
+class Holder(CSVLogger):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.boards = {"a": [WandbLogger(name="n")]}
+
+
+class Brings(Callback):
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        trainer.loggers.append(WandbLogger(name="n"))
+        trainer.loggers[-1].log_metrics({"a": 1.0}, 0)
+
+
 class NotOfWandb:
     """`WandbLogger` in a name makes no W&B logger."""
 
@@ -374,6 +403,74 @@ def test_a_fenced_logger_can_be_sent_to_another_process(tmp_path: Path, monkeypa
     again = pickle.loads(pickle.dumps(board))
     assert type(again) is fenced(MyBoard) is type(board)
     assert again.save_dir == board.save_dir
+
+
+@pytest.mark.parametrize(("name", "lacking"), [("Few", "id, log_model, project, resume"), ("NoKeywords", "settings")])
+def test_a_class_that_takes_too_little_is_refused_in_a_line(
+    name: str, lacking: str, module: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name} does not take {lacking}") as told:
+        resolved(tmp_path, path=f"{module}.{name}")
+    assert "\n" not in str(told.value)
+
+
+def a_trainer(logger: Any, folder: Path, *callbacks: Callback) -> Trainer:
+    return Trainer(
+        logger=logger, default_root_dir=folder, accelerator="cpu", enable_progress_bar=False, max_steps=1,
+        enable_model_summary=False, enable_checkpointing=False, callbacks=list(callbacks),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [lambda _: make_any(), Holder])
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_logger_that_no_class_path_names_is_found(
+    make: Any, imported: bool, server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_wandb({"class_path": f"{__name__}.make_any"})
+    if not imported:
+        monkeypatch.delitem(sys.modules, "wandb")
+    trainer = a_trainer(make(tmp_path), tmp_path)
+    with pytest.raises(ConfigError, match=r"^trainer.logger: \w+ (does not pass on|holds a W&B logger)"):
+        open_wandb(trainer, {}, WandbOptions(), {})
+    assert server.requests == []
+
+
+def test_switched_off_is_off_whatever_made_it(
+    server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIGP_WANDB", "0")
+    trainer = a_trainer([make_any(), CSVLogger(tmp_path)], tmp_path)
+    open_wandb(trainer, {}, WandbOptions(), {})
+    assert [type(logger) for logger in trainer.loggers] == [CSVLogger]
+    assert "W&B: WandbLogger is left out, as AIGP_WANDB is 0." in capfd.readouterr().err
+    assert server.requests == []
+
+
+def test_a_logger_that_a_callback_brings_opens_nothing(server: WandbStandin, tmp_path: Path) -> None:
+    from lightning.pytorch.demos.boring_classes import BoringModel
+
+    trainer = a_trainer(CSVLogger(tmp_path), tmp_path, Brings())
+    open_wandb(trainer, {}, WandbOptions(), {})
+    try:
+        with pytest.raises(ConfigError, match="WandbLogger came after the loggers were checked"):
+            trainer.fit(BoringModel())
+    finally:
+        finish_wandb()
+    assert server.requests == []
+
+
+def test_figures_about_the_machine_have_their_switch(
+    server: WandbStandin, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    load = {"DeviceStatsMonitor.on_train_batch_start/cpu_percent": 7.0, "train/device/mfu": 0.5}
+    board = opened(ResilientWandbLogger, tmp_path, resolved(tmp_path))
+    board.log_metrics({"Mine.on_validation_batch_end/x": 1.0}, step=0)
+    board.log_metrics({"a": 1.5, **load}, step=1)
+    finish_wandb()
+    assert [{key for key in row if key[0] != "_"} for row in server.history] == [{"a", "trainer/global_step"}]
+    assert capfd.readouterr().err.count("figures about this machine are left out") == 1
+    open_one = ResilientWandbLogger(settings={"x_disable_stats": False}, offline=True, save_dir=tmp_path)
+    assert not _closed(open_one)
 
 
 def test_two_wandb_loggers_are_refused(tmp_path: Path) -> None:

@@ -307,7 +307,13 @@ def test_the_printed_command_sends_what_was_recorded_and_nothing_else(
     command = said(capfd)[-1].split(": ")[-1]
     people = {"USER": "THE-USER", "LOGNAME": "THE-USER", "USERNAME": "THE-USER", "A_TOKEN": "THE-TOKEN"}
     doors = {"WANDB_HOST": "THE-HOST", "WANDB_GIT_COMMIT": "THE-COMMIT", "WANDB_DOCKER": "THE-DOCKER"}
+    doors |= {"WANDB_USERNAME": "THE-NAME", "WANDB_EMAIL": "THE-MAIL", "WANDB_USER_EMAIL": "THE-MAIL"}
+    doors |= {"WANDB_X_EXTRA_HTTP_HEADERS": '{"X-A": "THE-HEADER"}'}
+    Path("wandb").mkdir(exist_ok=True)
+    text = '[default]\nusername = THE-NAME\nemail = THE-MAIL\nx_extra_http_headers = {"X-B": "THE-HEADER"}\n'
+    Path("wandb/settings").write_text(text, encoding="utf-8")
     assert typed(command, tmp_path, **people, **doors) == 0
+    assert not any("THE-" in request.headers for request in server.requests)
     assert [row["a"] for row in server.history] == [1.5]
     assert server.unknown == []
     text = server.texts()
