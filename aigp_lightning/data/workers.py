@@ -21,7 +21,7 @@ from typing import Any
 
 from aigp_lightning.data.hand_over import PERIOD, POSIX, BatchQueue
 from aigp_lightning.errors import warn_user
-from aigp_lightning.run.exhausted import exhausted, from_worker
+from aigp_lightning.run.exhausted import SHARED_NUMBERS, exhausted, from_worker
 
 SLOW = 30.0
 """Seconds without a batch after which it is said that there is none. It is no error: a disk may be as slow."""
@@ -146,8 +146,8 @@ class Workers(BaseContext):
         if "Pin memory thread" in str(error) and isinstance(self.unreceived, Exception):
             return self.unreceived
         if cut and not from_worker(error) and getattr(error, "filename", None) is None:
-            if getattr(error, "errno", None) == errno.ENOSPC:
-                return RuntimeError(f"no shared memory to start processes with: {error}")
+            if getattr(error, "errno", None) in SHARED_NUMBERS:  # of no file: of a lock, a batch, or a socket for it
+                return RuntimeError(f"no shared memory to hand over batches with: {error}")
             return RuntimeError(f"DataLoader worker (pid unknown) cannot be reached: {type(error).__name__}: {error}")
         return error
 

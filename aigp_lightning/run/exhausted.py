@@ -9,6 +9,9 @@ from enum import IntEnum
 
 ERRNO = re.compile(r"\[Errno (\d+)\]")
 """How Python writes the number of a system's error."""
+SHARED = ("shared memory", "</torch_")
+"""Parts of errors about shared memory; torch's end with the number in brackets, ours have Python's."""
+LAST_NUMBER = re.compile(r"\((\d+)\)\.?\s*$")
 ROOM = 64 * 2**20
 """Bytes that a machine has whose memory is not full."""
 WORKER_STATUS = re.compile(r"exited unexpectedly with exit code (\d+)")
@@ -21,6 +24,8 @@ class Exhausted(IntEnum):
     MEMORY = 82
     SHARED_MEMORY = 83
     PROCESSES = 84
+    FILE_SIZE = 85
+    WRITABLE_SHARED_MEMORY = 86
 
 
 WORDS = {
@@ -30,10 +35,23 @@ WORDS = {
         *("Insufficient memory", "Cannot allocate memory", "failed to map segment", "could not create a primitive"),
         *("could not create a memory object", "could not execute a primitive"),
     ),
-    Exhausted.SHARED_MEMORY: ("Bus error", "shared memory", "</torch_"),
+    Exhausted.SHARED_MEMORY: ("Bus error", *SHARED),
     Exhausted.PROCESSES: ("can't start new thread", "Resource temporarily unavailable"),
 }
 """How Python, torch, C++, OpenCV, oneDNN and the system say it."""
+NUMBERS = {
+    errno.ENOMEM: Exhausted.MEMORY,
+    errno.EMFILE: Exhausted.HANDLES,
+    errno.ENFILE: Exhausted.HANDLES,
+    errno.EAGAIN: Exhausted.PROCESSES,
+}
+SHARED_NUMBERS = {
+    **NUMBERS,
+    errno.ENOSPC: Exhausted.SHARED_MEMORY,
+    errno.EFBIG: Exhausted.FILE_SIZE,
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), Exhausted.WRITABLE_SHARED_MEMORY),
+}
+"""The same, where the text is about shared memory: its files obey limits and rights as all files do."""
 
 
 def exhausted(error: BaseException) -> Exhausted | None:
@@ -56,16 +74,15 @@ def exhausted(error: BaseException) -> Exhausted | None:
     text = original_text(error)
     if found := WORKER_STATUS.search(text):
         return next((each for each in Exhausted if each == int(found[1])), None)
+    if isinstance(error, (RuntimeError, OSError)) and any(word in text for word in SHARED):
+        number = _number(error, text) or _last_number(text)
+        if number in SHARED_NUMBERS:
+            return SHARED_NUMBERS[number]
     number = _number(error, text)
     if isinstance(error, MemoryError) or re.match(r"[\w.]*MemoryError\b", text) or number == errno.ENOMEM:
         return Exhausted.MEMORY
     if isinstance(error, OSError) and number is not None:
-        by_number = {
-            errno.EMFILE: Exhausted.HANDLES,
-            errno.ENFILE: Exhausted.HANDLES,
-            errno.EAGAIN: Exhausted.PROCESSES,
-        }
-        return by_number.get(number)
+        return NUMBERS.get(number)
     if not (isinstance(error, (RuntimeError, OSError, ImportError)) or _from_opencv(error)):
         return None
     text = text.replace("primitive descriptor", "")  # oneDNN's words for an operation that it does not have
@@ -123,6 +140,11 @@ def _number(error: BaseException, text: str) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = ERRNO.search(text)
+    return int(found[1]) if found else None
+
+
+def _last_number(text: str) -> int | None:
+    found = LAST_NUMBER.search(text)
     return int(found[1]) if found else None
 
 

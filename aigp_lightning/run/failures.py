@@ -30,6 +30,14 @@ RAN_OUT = {
         "a process that loads images found no shared memory{why}. Give the container more (`docker run "
         "--shm-size=8g`, or `--ipc=host`), or take fewer --data.workers; 0 needs none.{hint}"
     ),
+    Exhausted.FILE_SIZE: (
+        "a file reached the largest size allowed, and shared memory obeys that limit, too{why}: lift it, `ulimit -f "
+        "unlimited`, or take --data.workers 0, which needs none.{hint}"
+    ),
+    Exhausted.WRITABLE_SHARED_MEMORY: (
+        "a process that loads images may not write to shared memory{why}. /dev/shm and the folder for temporary files "
+        "(TMPDIR) must be writable; --data.workers 0 needs neither.{hint}"
+    ),
     Exhausted.PROCESSES: (
         "the system starts no more processes or threads{why}: allow more of them, `ulimit -u`, or take fewer "
         "--data.workers.{hint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import multiprocessing
 import os
@@ -22,10 +23,12 @@ from forked_python import executable
 from helpers import REPO
 
 from aigp_lightning.data import workers as workers_module
+from aigp_lightning.data.hand_over import NotSent
 from aigp_lightning.data.images import read_image
 from aigp_lightning.data.items import Item, unlabelled
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.verify import check_image
+from aigp_lightning.data.workers import Workers
 from aigp_lightning.errors import DataError
 from aigp_lightning.run.exhausted import Exhausted, exhausted
 from aigp_lightning.run.failures import explained
@@ -99,10 +102,11 @@ class NoHandles:
         )
 
 
-def test_no_shared_memory(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_file_is_large_enough_for_a_batch(capfd: pytest.CaptureFixture[str]) -> None:
     said = failure(loader(Spoiled(no_large_files)))
-    assert "a process that loads images found no shared memory (" in said
-    assert "--shm-size" in said
+    assert "the largest size allowed, and shared memory obeys that limit" in said
+    assert "ulimit -f" in said
+    assert "--shm-size" not in said
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -283,3 +287,20 @@ def test_what_the_system_lacks_is_not_the_fault_of_a_file(tmp_path: Path, monkey
     assert problem is not None
     with pytest.raises(DataError, match="8 EiB"):
         read_image(str(file))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EROFS, "may not write to shared memory"),
+        (errno.EACCES, "may not write to shared memory"),
+        (errno.EFBIG, "`ulimit -f unlimited`"),
+        (errno.ENOSPC, "found no shared memory"),
+    ],
+)
+def test_a_batch_that_the_system_refused_to_hand_over(number: int, words: str) -> None:
+    """The error of the worker's thread names no file; of one that does, the file is to blame."""
+    refused = NotSent(number, os.strerror(number), None).error()
+    assert words in str(explained(Workers().explain(refused)))
+    of_a_file = OSError(number, os.strerror(number), "a.png")
+    assert Workers().explain(of_a_file) is of_a_file

@@ -200,7 +200,17 @@ def test_what_a_stranger_left_in_a_pt_is_not_passed_on(checkpoint, tmp_path):
     content["model"].args |= home
     content["train_args"] |= home
     content["model"].pt_path = "/home/mallory/theirs.pt"
-    content["model"].yaml["yaml_file"] = "/home/mallory/yolo11n.yaml"
+    described = content["model"].yaml
+    described["yaml_file"] = "/home/mallory/yolo11n.yaml"
+    described["nested"] = {"/home/mallory/k": {"k": "mallory"}, "l": ["/home/mallory/data", ("mallory",)]}
+    described["text_model"] = described["nc_of_mallory"] = "mallory"
+    described["scales"] |= {"/home/mallory": [1, 1, 1]}
+    described["activation"] = None
+    described["head"][0] = [-1, 1, "nn.Upsample", [None, 2, "nearest"]]
+    described["inplace"] = {"deeper": [["/home/mallory"]]}
+    content["model"].kpt_names = {0: [["/home/mallory"]]}
+    content["model"].kpt_oks_sigmas = ["/home/mallory"]
+    content["model"].mallory = "mallory"
     content["git"] = {"root": "/home/mallory/git", "origin": "git@example.org:mallory/secret.git"}
     torch.save(content, tmp_path / "theirs.pt")
     options = {"weights": str(tmp_path / "theirs.pt"), "format": ["pt", "torchscript"], "imgsz": SIZE}
@@ -208,7 +218,28 @@ def test_what_a_stranger_left_in_a_pt_is_not_passed_on(checkpoint, tmp_path):
     assert len(written) == 2
     for file in written:
         assert traces(file, {"mallory", *machine(tmp_path)}) == []
-    assert YOLO(tmp_path / "ours" / "theirs.pt").names == NAMES
+    ours = YOLO(tmp_path / "ours" / "theirs.pt")
+    assert (ours.names, ours.model.yaml["yaml_file"]) == (NAMES, "yolo11n.yaml")
+    torch.testing.assert_close(raw(load_module(checkpoint), picture()), raw_of(ours), atol=0.3, rtol=2e-2)
+
+
+def raw_of(model: YOLO) -> torch.Tensor:
+    with torch.no_grad():
+        return model.model.float().eval()(picture())[0]
+
+
+@pytest.mark.parametrize("place", ["/home/mallory", "C:\\mallory", "~mallory", "mallory@host", "/home/mallory/runs/"])
+def test_a_folder_leaves_no_name_behind(checkpoint, tmp_path, place):
+    """Neither in settings nor where a layer takes anything."""
+    network = load_module(checkpoint).network
+    network.yaml |= {"yaml_file": place, "activation": f"nn.SiLU() # {place}"}
+    network.yaml["backbone"][0][3] = [64, 3, 2, place, {place: [place]}]
+    network.yaml["backbone"].append([-1, 1, "nn.Identity", [place]])
+    save_pt(
+        tmp_path / "a.pt", network, train_args={"data": place, "project": place, "pretrained": place, "name": "mallory"}
+    )
+    assert traces(tmp_path / "a.pt", {"mallory"}) == []
+    assert YOLO(tmp_path / "a.pt").ckpt["train_args"]["data"] is None
 
 
 def test_data_in_torchscript_stay_aligned(exported):

@@ -19,6 +19,10 @@ ALLOCATOR = (
     "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 "
     "bytes. Error code 12 (Cannot allocate memory)"
 )
+TORCH = "unable to {} </torch_7_1_2> {}: {}"
+RESIZE = TORCH.format("resize file", "to the right size", "File too large (27)")
+TOO_LARGE = ["largest size allowed", "`ulimit -f unlimited`", "--data.workers 0"]
+RO = ["may not write to shared memory", "/dev/shm", "TMPDIR", "--data.workers 0"]
 IN_WORKER = """Caught OSError in DataLoader worker process 0.
 Original Traceback (most recent call last):
   File "a.py", line 1, in _worker_loop
@@ -73,6 +77,21 @@ def system(number: int, file: str | None = None) -> OSError:
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), ["was killed", "memory ran out"]),
         (RuntimeError(f"{WORKER}Bus error. It is possible that"), ["no shared memory", "--shm-size"]),
         (RuntimeError("unable to write to file </torch_1_2>: No space left on device (28)"), ["no shared memory"]),
+        (RuntimeError(RESIZE), TOO_LARGE),
+        (RuntimeError(IN_WORKER.format(f"RuntimeError: {RESIZE}")), TOO_LARGE),
+        (RuntimeError(f"{EXITED} 85."), TOO_LARGE),
+        (
+            RuntimeError(TORCH.format("open shared memory object", "in read-write mode", "Read-only file system (30)")),
+            RO,
+        ),
+        (RuntimeError(TORCH.format("open shared memory object", "in read-write mode", "Permission denied (13)")), RO),
+        (RuntimeError("no shared memory to hand over batches with: [Errno 30] Read-only file system"), RO),
+        (RuntimeError("no shared memory to hand over batches with: [Errno 27] File too large"), TOO_LARGE),
+        (
+            RuntimeError("no shared memory to hand over batches with: [Errno 28] No space left on device"),
+            ["--shm-size"],
+        ),
+        (RuntimeError(f"{EXITED} 86."), RO),
         (RuntimeError(f"{WORKER}Segmentation fault. "), ["ended by itself", "--data.workers 0 shows why"]),
         (RuntimeError("CUDA error: out of memory"), ["the GPU's memory is full", "--data.batch_size"]),
     ],

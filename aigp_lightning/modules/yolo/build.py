@@ -20,6 +20,7 @@ from ultralytics.nn.tasks import DetectionModel, PoseModel, _SafeLoad, parse_mod
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
+from aigp_lightning.modules.yolo.description import CLASS_WIDTH, public_description
 from aigp_lightning.types import Keypoints
 
 MODEL_CLASSES = {"detect": DetectionModel, "pose": PoseModel}
@@ -29,9 +30,6 @@ EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose"}
 MOST_LAYERS = 2000
 MOST_PARAMETERS = 10**9
 """Far above any YOLO: the largest has 0.1 thousand million."""
-
-CLASS_WIDTH = "class_width"
-"""Our key in a model's `yaml`: the class branch's channels, where they came with weights of other classes."""
 
 
 @contextmanager
@@ -74,7 +72,7 @@ def build_model(
     try:
         if "://" in str(variant if isinstance(variant, str) else ""):
             raise ValueError("models are not fetched from the network")
-        cfg = dict(variant) if isinstance(variant, Mapping) else yaml_model_load(_yaml_name(variant))
+        cfg = public_description(variant if isinstance(variant, Mapping) else yaml_model_load(_yaml_name(variant)))
         with no_foreign_code():
             _check_layers(cfg)
             model = MODEL_CLASSES[task](deepcopy(cfg), nc=len(names), verbose=False, **extra)

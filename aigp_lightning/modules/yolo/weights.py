@@ -17,7 +17,14 @@ from ultralytics.nn.tasks import guess_model_task
 
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
-from aigp_lightning.modules.yolo.build import CLASS_WIDTH, MODEL_CLASSES, build_model, class_width
+from aigp_lightning.modules.yolo.build import MODEL_CLASSES, build_model, class_width
+from aigp_lightning.modules.yolo.description import (
+    CLASS_WIDTH,
+    keypoint_names,
+    keypoint_sigmas,
+    public_description,
+    public_settings,
+)
 from aigp_lightning.modules.yolo.pt_file import read_pt
 
 
@@ -46,9 +53,9 @@ def load_weights(path: str | Path) -> nn.Module:
         why = first_line(error).split(" --model.variant")[0]
         raise WeightsError(f"{path}: its weights do not fit the network that it describes: {why}") from error
     model.pt_path = str(path)
-    for key in ("kpt_names", "kpt_oks_sigmas"):
-        if about.get(key) is not None:
-            setattr(model, key, about[key])
+    for key, checked in (("kpt_names", keypoint_names), ("kpt_oks_sigmas", keypoint_sigmas)):
+        if (value := checked(about.get(key))) is not None:
+            setattr(model, key, value)
     return cast("nn.Module", model)
 
 
@@ -142,16 +149,15 @@ def save_pt(
         model: a model from `build_model`, with the weights to save.
         epoch: the epoch they are from.
         metrics: validation metrics to store with them.
-        train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …); paths lose their folders.
+        train_args: Ultralytics' names of settings worth keeping (`imgsz`, `data`, …); of paths, files' names are kept.
 
     Raises:
         OSError: the disk is full or not writable; an older file is as it was.
     """
     snapshot: Any = plain_norms(deepcopy(model)).cpu().eval().half().to(memory_format=torch.contiguous_format)
-    args = {key: value for key, value in {**DEFAULT_CFG_DICT, **(train_args or {})}.items() if key in DEFAULT_CFG_DICT}
-    args = {**without_folders(args), "task": snapshot.task}
+    args = {**public_settings(train_args or {}, DEFAULT_CFG_DICT), "task": snapshot.task}
     vars(snapshot).pop("pt_path", None)  # of the file that it was read from
-    snapshot.yaml = without_folders(snapshot.yaml)
+    snapshot.yaml = public_description(snapshot.yaml)
     snapshot.criterion, snapshot.class_weights, snapshot.args = None, None, dict(args)
     for parameter in snapshot.parameters():
         parameter.requires_grad_(False)
@@ -168,15 +174,6 @@ def save_pt(
     buffer = io.BytesIO()  # torch's own writer hides a full disk's errno, and some paths on Windows
     torch.save(content, buffer)
     write_atomic(path, buffer.getbuffer())
-
-
-def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Reduce the paths among some settings to the names of their files: folders name the machine and its user."""
-    return {key: _file_name(value) if isinstance(value, (str, Path)) else value for key, value in values.items()}
-
-
-def _file_name(value: str | Path) -> str:
-    return str(value).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def plain_norms(model: nn.Module) -> nn.Module:
