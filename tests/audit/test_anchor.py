@@ -116,15 +116,22 @@ def test_what_no_run_writes_is_a_difference(content: object, run: Path) -> None:
 
 
 def test_a_checkpoint_that_cannot_be_read_is_a_remark(run: Path) -> None:
-    """Neither noise nor one that asks for code; none of it is run."""
+    """Noise, or one that is cut off."""
     (run / "weights").mkdir()
     (run / LAST).write_bytes(b"\x80\x02noise")
-    save(run, BEST, more=Path("x"))
+    save(run, BEST)
+    (run / BEST).write_bytes((run / BEST).read_bytes()[:-100])
     result = audit(run)
     assert result.clean
     unread = [note for note in result.notes if "cannot read" in note]
     assert [LAST in unread[0], BEST in unread[1]] == [True, True]
     assert all("\n" not in note for note in unread)
+
+
+def test_a_checkpoint_that_asks_for_code_is_read_without_it(run: Path) -> None:
+    save(run, BEST, more=Path("x"), ledger=at(run, 7))
+    result = audit(run)
+    assert (result.clean, result.anchors) == (True, {BEST: 7})
 
 
 # ---- W&B -------------------------------------------------------------------------------------------------------------
