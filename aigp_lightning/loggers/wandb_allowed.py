@@ -210,6 +210,12 @@ VARIABLES: dict[str, str | Rule] = {
         "WANDB_ENSURE_JUPYTER WANDB_USE_V1_ARTIFACTS",
         _NO_EFFECT,
     ),
+    **_harmless(
+        "WANDB_START_METHOD WANDB_DISABLE_SERVICE WANDB_DISABLE_SYMLINKS WANDB_REQUIRE_CORE WANDB_REQUIRE_SERVICE "
+        "WANDB__REQUIRE_CORE WANDB__REQUIRE_SERVICE WANDB__REQUIRE_LEGACY_SERVICE WANDB_CI",
+        "older wandb's; without effect here",
+    ),
+    **_refused("WANDB_GROUP", "wandb does not read it; use WANDB_RUN_GROUP"),
     **_refused("WANDB_DISABLED", "wandb does not read it, and would send; AIGP_WANDB=0 or WANDB_MODE=disabled"),
     **_refused("WANDB_ARGS WANDB_COMMAND", "the command line; --wandb.command true sends it"),
     **_refused("WANDB_DESCRIPTION", "an old name that wandb no longer reads; use WANDB_NOTES"),

@@ -20,6 +20,12 @@ from aigp_lightning.terminal.output import print_line
 
 ENV_PROJECT = "WANDB_PROJECT"
 """wandb's own variable: the project, where the logger's options name none."""
+OUTDONE = {
+    ENV_PROJECT: ("project", "--wandb.project"),
+    "WANDB_NAME": ("name", "--run.name"),
+    "WANDB_DIR": ("save_dir", "--run.root"),
+}
+"""Variables of wandb's that count only where the logger's options leave theirs open, and ours that says the same."""
 ENV_LOG_MODEL = "WANDB_LOG_MODEL"
 LOG_MODEL: dict[str, bool | str] = {
     **{"true": True, "1": True, "end": True, "checkpoint": "all", "all": "all"},
@@ -78,6 +84,8 @@ def resolve_wandb(
     Raises:
         ConfigError: a setting of wandb's is refused, or has a value that means nothing.
     """
+    if first:
+        _tell_without_effect({**arguments, **others})
     if not others.get("project"):
         arguments["project"] = arguments.get("project") or os.environ.get(ENV_PROJECT) or options.project
     settings = {**wandb_settings(options), **check_wandb({**arguments, **others}, options)}
@@ -102,6 +110,14 @@ def resolve_wandb(
     if not any(arguments.get(key) or others.get(key) for key in ("resume", "resume_from", "fork_from")):
         arguments["resume"] = "allow"  # Lightning's default; jsonargparse finds `wandb.init`'s own, None, and passes it
     return {**others, "settings": settings}
+
+
+def _tell_without_effect(arguments: Mapping[str, Any]) -> None:
+    """Say which variables the logger's options outdo: whoever set them expects them to count."""
+    for variable, (argument, option) in OUTDONE.items():
+        given, chosen = os.environ.get(variable), arguments.get(argument)
+        if given and chosen and given != str(chosen):
+            print_wandb(f"{variable} has no effect, the configuration says {argument} {chosen}; {option} chooses.")
 
 
 def asked_for_weights(log_model: bool | str = False, options: WandbOptions | None = None) -> bool | str:

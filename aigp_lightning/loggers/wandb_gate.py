@@ -246,4 +246,6 @@ def _is_used(rule: Rule, options: WandbOptions) -> bool:
 
 
 def _refusal(given: Given) -> str:
+    if given.rule.verdict == "ours":
+        return f"{given.where} is refused: W&B's own switches open nothing here ({given.rule.text}). Remove it."
     return f"{given.where} is refused: {given.rule.text}."

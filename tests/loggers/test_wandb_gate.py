@@ -234,8 +234,21 @@ USUAL = {
     **{"WANDB_CONSOLE": "off", "WANDB_DISABLE_GIT": "true", "WANDB_DISABLE_CODE": "true", "WANDB_SAVE_CODE": "false"},
     **{"WANDB_SYNC_TENSORBOARD": "false", "WANDB_X_DISABLE_STATS": "true", "WANDB__DISABLE_META": "1"},
     **{"WANDB_NOTEBOOK_NAME": "", "WANDB_GIT_COMMIT": "", "WANDB_DOCKER": ""},
-    **{"WANDB_ERROR_REPORTING": "true", "WANDB_SERVICE": "3-1-tcp-localhost-1"},
+    **{"WANDB_ERROR_REPORTING": "true", "WANDB_SERVICE": "3-1-tcp-localhost-1", "WANDB_START_METHOD": "thread"},
 }
+
+
+def test_a_variable_without_effect_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The overlays fill in project, name and folder, so the variables for these do not count."""
+    for name in ("PROJECT", "NAME", "DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", "theirs")
+    resolved(tmp_path, project="ours", name="theirs", save_dir="runs")
+    assert capsys.readouterr().err.splitlines() == [
+        "W&B: WANDB_PROJECT has no effect, the configuration says project ours; --wandb.project chooses.",
+        "W&B: WANDB_DIR has no effect, the configuration says save_dir runs; --run.root chooses.",
+    ]
 
 
 def test_what_users_have_in_their_environment_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +287,8 @@ def test_a_refusal_ends_the_command_with_a_line(
         assert run_cli(verb, *overlay, *small(shapes, tmp_path)) == 2
         lines = [line for line in capfd.readouterr().err.splitlines() if "refused" in line]
         assert [line.partition("trainer.logger: ")[2] for line in lines] == [
-            "sync_tensorboard is refused: TensorBoard's whole event files, unmasked pictures included; "
-            "media.routes says which pictures W&B gets."
+            "sync_tensorboard is refused: W&B's own switches open nothing here (TensorBoard's whole event files, "
+            "unmasked pictures included; media.routes says which pictures W&B gets). Remove it."
         ]
 
 
