@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from jsonargparse import ArgumentParser
+from lightning.pytorch.cli import LightningArgumentParser
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.wandb_config import is_installed, resolve_wandb, written_settings
@@ -148,7 +148,7 @@ def _check_taken(logger: Any) -> None:
     path = str(_part(logger, "class_path"))
     if path in RESILIENT.values() or (made := _named(path)) is None:
         return
-    parser = ArgumentParser(exit_on_error=False)
+    parser = LightningArgumentParser(exit_on_error=False)
     try:
         add = parser.add_class_arguments if isinstance(made, type) else parser.add_function_arguments
         taken = set(add(made, "x", fail_untyped=False))

@@ -22,9 +22,9 @@ from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import ENV_WANDB, arguments_of
 from aigp_lightning.loggers.private_names import masked_command
+from aigp_lightning.loggers.wandb_checks import check_plain, without_load
 from aigp_lightning.loggers.wandb_config import print_wandb
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
-from aigp_lightning.loggers.wandb_guard import check_plain, guard, mark_checked, release, without_load
 from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
 from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
@@ -160,7 +160,6 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
     """
     if not first_process():
         return
-    guard(trainer)
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []
     # by what was built, whatever a class path of the configuration seemed to name
@@ -179,7 +178,6 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         arguments = arguments_of(entries[number]) if number < len(entries) else {}
         board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
         if board is not None:
-            mark_checked(board)
             send_extras(board.experiment, options, config)
             loggers.append(board)
     trainer.loggers = loggers
@@ -187,7 +185,6 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
 
 def finish_wandb() -> None:
     """Close the open W&B run, if there is one; what the server doesn't take in time stays on disk."""
-    release()
     run = getattr(sys.modules.get("wandb"), "run", None)
     if run is None:
         return

@@ -13,7 +13,7 @@ from aigp_lightning.loggers.wandb_allowed import ARGUMENTS, FIELDS, VARIABLES, R
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 DEFAULTS_FILE = "config-defaults.yaml"
-"""wandb sends what a file of this name in the working directory holds, unasked."""
+"""What wandb sends, unasked, if it is in the working directory."""
 MODES = ("online", "run", "offline", "dryrun", "disabled")
 """Of wandb's without `shared`: several machines write one run, and none of them knows what is on disk."""
 FILLED = {"settings_system", "x_executable", "x_stats_pid", "x_jupyter_name", "x_jupyter_path", "x_jupyter_root"}
@@ -227,10 +227,8 @@ def _passes(given: Given, options: WandbOptions) -> bool:
         return True
     if rule.channel and getattr(options, rule.channel):
         return True
-    if not field:
-        return given.value in rule.passes
-    if given.rule is _UNKNOWN:
-        return False
+    if not field or rule is _UNKNOWN:
+        return not field and given.value in rule.passes
     import wandb
 
     try:
@@ -246,6 +244,6 @@ def _is_used(rule: Rule, options: WandbOptions) -> bool:
 
 
 def _refusal(given: Given) -> str:
-    if given.rule.verdict == "ours":
-        return f"{given.where} is refused: W&B's own switches open nothing here ({given.rule.text}). Remove it."
-    return f"{given.where} is refused: {given.rule.text}."
+    text = given.rule.text
+    why = f"W&B's own switches open nothing here ({text}). Remove it" if given.rule.verdict == "ours" else text
+    return f"{given.where} is refused: {why}."

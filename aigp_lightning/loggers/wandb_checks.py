@@ -1,29 +1,21 @@
-"""A W&B logger that nobody checked opens no W&B run while a training run lasts, however it came into the trainer."""
+"""Checks of loggers as they are built: none may hold a W&B logger that nobody checked; and names of system metrics."""
 
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.trainer.states import TrainerStatus
 
 from aigp_lightning.errors import ConfigError
 
-if TYPE_CHECKING:
-    import lightning.pytorch as pl
-
-CHECKED = "_checked_by_aigp"
-"""An attribute of the loggers that passed."""
 DEPTH = 4
 """How deep a logger is searched for another one inside."""
 LOAD = re.compile(
     r"\.on_(train|validation|test|predict)\w*_(start|end)\b|(^|/)device/(\w+_per_sec|mfu)$|(^|[/._])cpu(_vm|_swap)?_percent$"
 )
 """Names of what Lightning's `DeviceStatsMonitor`, by whatever name, and `ThroughputMonitor` log about the machine."""
-_lightnings: Any = WandbLogger.__dict__["experiment"]
 
 
 def check_plain(logger: Any) -> None:
@@ -58,37 +50,6 @@ def _inside(thing: Any, depth: int, seen: set[int]) -> Iterator[Any]:
         inner = vars(thing).values()
     for one in list(inner):
         yield from _inside(one, depth - 1, seen)
-
-
-def mark_checked(logger: WandbLogger) -> None:
-    """Let a logger open its W&B run while a training run lasts."""
-    logger.__dict__[CHECKED] = True
-
-
-def guard(trainer: pl.Trainer) -> None:
-    """Let, while this trainer runs, only loggers that were checked open a W&B run; a callback may bring another.
-
-    Args:
-        trainer: about to run.
-    """
-    watched = weakref.ref(trainer)
-
-    def experiment(self: WandbLogger) -> Any:
-        running = watched()
-        if running is not None and running.state.status == TrainerStatus.RUNNING and CHECKED not in self.__dict__:
-            raise ConfigError(
-                f"{type(self).__name__} came after the loggers were checked, so nobody knows what it sends; name it "
-                "in trainer.logger."
-            )
-        return _lightnings.fget(self)
-
-    experiment.__doc__ = _lightnings.__doc__
-    WandbLogger.experiment = property(experiment)  # type: ignore[method-assign, assignment]
-
-
-def release() -> None:
-    """End what `guard` began."""
-    WandbLogger.experiment = _lightnings  # type: ignore[method-assign]
 
 
 def without_load(metrics: Mapping[str, float]) -> dict[str, float]:
