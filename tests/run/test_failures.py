@@ -19,8 +19,9 @@ ALLOCATOR = (
     "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 "
     "bytes. Error code 12 (Cannot allocate memory)"
 )
-TORCH = "unable to {} </torch_7_1_2> {}: {}"
-RESIZE = TORCH.format("resize file", "to the right size", "File too large (27)")
+RESIZE = "unable to resize file </torch_7_1_2> to the right size: File too large (27)"
+OPEN = "unable to open shared memory object </torch_7_1_2> in read-write mode: "
+HANDED_OVER = "no shared memory to hand over batches with: "
 TOO_LARGE = ["largest size allowed", "`ulimit -f unlimited`", "--data.workers 0"]
 RO = ["may not write to shared memory", "/dev/shm", "TMPDIR", "--data.workers 0"]
 IN_WORKER = """Caught OSError in DataLoader worker process 0.
@@ -81,14 +82,14 @@ def system(number: int, file: str | None = None) -> OSError:
         (RuntimeError(IN_WORKER.format(f"RuntimeError: {RESIZE}")), TOO_LARGE),
         (RuntimeError(f"{EXITED} 85."), TOO_LARGE),
         (
-            RuntimeError(TORCH.format("open shared memory object", "in read-write mode", "Read-only file system (30)")),
+            RuntimeError(f"{OPEN}Read-only file system (30)"),
             RO,
         ),
-        (RuntimeError(TORCH.format("open shared memory object", "in read-write mode", "Permission denied (13)")), RO),
-        (RuntimeError("no shared memory to hand over batches with: [Errno 30] Read-only file system"), RO),
-        (RuntimeError("no shared memory to hand over batches with: [Errno 27] File too large"), TOO_LARGE),
+        (RuntimeError(f"{OPEN}Permission denied (13)"), RO),
+        (RuntimeError(f"{HANDED_OVER}[Errno 30] Read-only file system"), RO),
+        (RuntimeError(f"{HANDED_OVER}[Errno 27] File too large"), TOO_LARGE),
         (
-            RuntimeError("no shared memory to hand over batches with: [Errno 28] No space left on device"),
+            RuntimeError(f"{HANDED_OVER}[Errno 28] No space left on device"),
             ["--shm-size"],
         ),
         (RuntimeError(f"{EXITED} 86."), RO),
