@@ -35,7 +35,7 @@ def print_audit(audit: Audit) -> None:
         print_line(str(anchor_of(audit.ledger)))
     if audit.anchors:
         known = ", ".join(f"{place} (line {line})" for place, line in audit.anchors.items())
-        print_line(f"it is as these know it, up to the line that they know: {known}")
+        print_line(f"confirmed by: {known}")
 
 
 def print_appearances(found: Appearances, audit: Audit) -> None:
@@ -57,11 +57,21 @@ def print_appearances(found: Appearances, audit: Audit) -> None:
                 *map(_cell, (str(line.epoch), line.file, line.destination, _outcome(line.outcome, line.reason)))
             )
         print_tables(table)
-        print_line("Loggers got pictures with it." if found.was_sent else "It is only in files: no logger got it.")
+        print_line(_conclusion(found))
     if audit.clean:
         print_line("The ledger matches files and loggers.")
     else:
         print_line(f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
+
+
+def _conclusion(found: Appearances) -> str:
+    """Say whether pictures with an image have left this machine."""
+    left = sorted({line.destination for line in found.lines if line.left})
+    if left:
+        return f"Pictures with it were handed to {', '.join(left)}: they have left this machine, or wait to be synced."
+    if found.was_sent:
+        return "It has not left this machine: only loggers that keep their files here got pictures with it."
+    return "It is only in files: no logger got it."
 
 
 def _outcome(outcome: str, reason: str) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_text
+
+if TYPE_CHECKING:
+    from aigp_lightning.audit.findings import Audit
+    from aigp_lightning.run.lock import Holder
 
 
 def main(verb: str, arguments: list[str]) -> int:
@@ -35,15 +40,32 @@ def main(verb: str, arguments: list[str]) -> int:
         raise DataError(f"{options.run} cannot be audited: {type(error).__name__}: {first_line(error)}") from error
 
 
+def _lasting(first: Audit, second: Audit, writer: Holder) -> Audit:
+    """Return the second audit of a run that goes on, with the differences that the first one found as well.
+
+    A ledger that is read a moment before a logger's file lacks what was added in between.
+    """
+    second.findings = [finding for finding in second.findings if finding in first.findings]
+    second.notes.append(
+        f"{writer} writes to it. It was read twice, and what only one reading shows is left out: audit it again when "
+        "that has ended."
+    )
+    return second
+
+
 def _audit(options: Namespace) -> int:
     from aigp_lightning.audit.check import audit
     from aigp_lightning.audit.check_anchor import check_expected, check_head
     from aigp_lightning.audit.images import find_image
     from aigp_lightning.audit.report import print_appearances, print_audit
     from aigp_lightning.media.ledger.keys import read_public_key
+    from aigp_lightning.run.lock import writer_of
 
     key = None if options.key is None else read_public_key(options.key)
-    result = audit(Path(options.run), key)
+    run = Path(options.run)
+    result = audit(run, key)
+    if (writer := writer_of(run)) is not None:
+        result = _lasting(result, audit(run, key), writer)
     if options.head is not None:
         check_head(result, options.head)
     if options.expect is not None:
@@ -73,7 +95,7 @@ def _parser(verb: str) -> VerbParser:
         prog=f"python -m aigp_lightning {verb}",
         description="What a run drew and handed over: the ledger, the files and the loggers' own files held against "
         "each other, byte by byte. Exit status 0: everything matches; 1: there are differences; 2: no such run, or one "
-        "that cannot be audited.",
+        "that cannot be audited, or a hash, file or key that cannot be used.",
         epilog="example: audit runs/detect/gates --image datasets/gates/images/val/000003.jpg",
     )
     parser.add_argument("run", metavar="RUN", help="folder of the run")

@@ -154,6 +154,30 @@ def read_holder(folder: Path) -> Holder | None:
         return None
 
 
+def writer_of(folder: Path) -> Holder | None:
+    """Find who writes to a run folder now, without keeping anybody from it; None if nobody does, as far as is known.
+
+    Args:
+        folder: the run's; it may be anything.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     with lock_run_folder(Path(name), "fit"):
+        ...         during = writer_of(Path(name))
+        ...     during.verb, writer_of(Path(name))
+        ('fit', None)
+    """
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        if not lock.path.is_file() or lock.acquire():
+            lock.release(remove=False)
+            return None
+    except OSError:
+        return None
+    return read_holder(folder)
+
+
 def _parse(content: bytes) -> Holder | None:
     try:
         known = json.loads(content)

@@ -60,10 +60,7 @@ def test_checkpoints_that_know_an_earlier_state(run: Path, run_cli: Cli, capsys:
     assert result.clean
     assert result.anchors == {LAST: 12, BEST: 6}
     assert run_cli("audit", run) == 0
-    assert capsys.readouterr().out.endswith(
-        "it is as these know it, up to the line that they know: weights/last.ckpt (line 12), weights/best.ckpt (line 6)"
-        "\n"
-    )
+    assert capsys.readouterr().out.endswith("confirmed by: weights/last.ckpt (line 12), weights/best.ckpt (line 6)\n")
     assert result.as_dict()["anchors"] == result.anchors
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from audit_run import SOURCES
 
+from aigp_lightning.audit import check
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.images import find_image
 from aigp_lightning.errors import DataError
-from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
+from aigp_lightning.media.ledger.chain import Lines
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Entry, Ledger, read_ledger
+from aigp_lightning.run.lock import lock_run_folder
 
 Cli = Callable[..., int]
 
@@ -89,7 +92,7 @@ def test_where_an_image_appears(clean_run: Path, run_cli: Cli, capsys: pytest.Ca
     assert rows == both | {(1, "PR_curve.png", "file", "written"), (1, "PR_curve.png", "wandb", "sent")}
     assert run_cli("audit", clean_run, "--image", "ü b.jpg") == 0
     printed = capsys.readouterr().out
-    assert "Loggers got pictures with it." in printed
+    assert "Pictures with it were handed to wandb: they have left this machine, or wait to be synced." in printed
     assert "The ledger matches files and loggers." in printed
 
 
@@ -133,3 +136,28 @@ def test_an_image_in_a_run_without_a_ledger(run: Path, run_cli: Cli, capsys: pyt
     (run / "media.jsonl").unlink()
     assert run_cli("audit", run, "--image", "a.jpg") == 2
     assert "has no ledger" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_is_read_twice(
+    run: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is added between the reading of the ledger and that of a logger is no difference; what stays so is one."""
+    ledger, read = (run / LEDGER_FILE).read_bytes(), check.read_ledger
+    lines = ledger.splitlines(keepends=True)
+    shorter = [len(lines) - 2, len(lines)]  # the run has added two lines since
+
+    def read_early(path: Path) -> Lines:
+        (run / LEDGER_FILE).write_bytes(b"".join(lines[: shorter.pop(0)]))
+        try:
+            return read(path)
+        finally:
+            (run / LEDGER_FILE).write_bytes(ledger)
+
+    monkeypatch.setattr(check, "read_ledger", read_early)
+    (run / "val_batch0_pred.jpg").write_bytes(b"other")
+    with lock_run_folder(run, "fit"):
+        assert run_cli("audit", run) == 1
+    printed = capsys.readouterr().out
+    assert "1 difference:" in printed
+    assert "val_batch0_pred.jpg: it was changed" in printed
+    assert f"note: process {os.getpid()} (fit, since " in printed
