@@ -20,11 +20,7 @@ from aigp_lightning.terminal.output import print_line
 
 ENV_PROJECT = "WANDB_PROJECT"
 """wandb's own variable: the project, where the logger's options name none."""
-OUTDONE = {
-    ENV_PROJECT: ("project", "--wandb.project"),
-    "WANDB_NAME": ("name", "--run.name"),
-    "WANDB_DIR": ("save_dir", "--run.root"),
-}
+OUTDONE = {ENV_PROJECT: ("project", "--wandb.project"), "WANDB_NAME": ("name", "--run.name")}
 """Variables of wandb's that count only where the logger's options leave theirs open, and ours that says the same."""
 ENV_LOG_MODEL = "WANDB_LOG_MODEL"
 LOG_MODEL: dict[str, bool | str] = {

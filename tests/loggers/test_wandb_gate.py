@@ -243,13 +243,12 @@ USUAL = {
 def test_a_variable_without_effect_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The overlays fill in project, name and folder, so the variables for these do not count."""
-    for name in ("PROJECT", "NAME", "DIR"):
+    """The overlays fill in project and name, so the variables for these do not count."""
+    for name in ("PROJECT", "NAME"):
         monkeypatch.setenv(f"WANDB_{name}", "theirs")
     resolved(tmp_path, project="ours", name="theirs", save_dir="runs")
     assert capsys.readouterr().err.splitlines() == [
         "W&B: WANDB_PROJECT has no effect, the configuration says project ours; --wandb.project chooses.",
-        "W&B: WANDB_DIR has no effect, the configuration says save_dir runs; --run.root chooses.",
     ]
 
 
