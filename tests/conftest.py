@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pictures this small are slower on more threads
 os.environ["WANDB_MODE"] = "offline"
@@ -16,6 +17,12 @@ from filelock import FileLock
 from helpers import CORNERS_YAML, REPO, draw_corners, draw_squares, small
 
 import aigp_lightning  # noqa: F401  before Ultralytics and Albumentations, so that they stay off the network
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: what a run then ignores, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _name in ("SIGHUP", "SIGTERM"):
+    if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
 SLOW = (
