@@ -47,7 +47,7 @@ class Delivery:
         self._lost: deque[bytes] = deque()
         self._thread: threading.Thread | None = None
         self._busy = b""
-        self._stalled = self._gone = self.broken = False
+        self._stalled = self._gone = self.broken = self._starting = False
         self.why, self.lost_lines, self._gap = "", 0, 0
 
     def put(self, data: bytes) -> None:
@@ -65,7 +65,7 @@ class Delivery:
                     self._lose(self._queue.popleft(), NOT_READ)
                 self._start()
                 self._turn.notify_all()
-                if not self._stalled:
+                if not self._stalled and not self._starting:
                     self._stalled = not self._turn.wait_for(self._done, self.patience)
 
     def drain(self, seconds: float, most: float) -> None:
@@ -101,14 +101,18 @@ class Delivery:
         return self._gone or not (self._queue or self._busy)
 
     def _start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._work, name="output", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter is ending, or the system has no threads left
-                self._thread = None
-                while self._queue and not sys.is_finalizing():
-                    self._deliver(self._queue.popleft())
+        if self._starting or (self._thread is not None and self._thread.is_alive()):
+            return  # a signal's handler that prints while the thread is started must not start a second one
+        self._starting = True
+        try:
+            thread = threading.Thread(target=self._work, name="output", daemon=True)
+            thread.start()
+            self._thread = thread
+        except RuntimeError:  # the interpreter is ending, or the system has no threads left
+            while self._queue and not sys.is_finalizing():
+                self._deliver(self._queue.popleft())
+        finally:
+            self._starting = False
 
     def _work(self) -> None:
         while True:

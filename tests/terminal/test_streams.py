@@ -223,6 +223,29 @@ def test_a_signal_that_prints_within_a_print_locks_nothing() -> None:
 
 
 @posix
+def test_a_signal_that_prints_while_the_thread_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread writes, in order."""
+    start, started = threading.Thread.start, list[str]()
+
+    def interrupted(self: threading.Thread) -> None:
+        if self.name == "output":
+            started.append(self.name)
+            signal.raise_signal(signal.SIGALRM)
+        start(self)
+
+    with pipe(30.0) as (reader, stream):
+        before = signal.signal(signal.SIGALRM, lambda *_: stream.write("signal\n") and None)
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        try:
+            stream.write("line\n")
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        stream.write("end\n")
+        assert read_all(reader, b"end\n") == b"line\nsignal\nend\n"
+    assert started == ["output"]
+
+
+@posix
 def test_a_forked_process_prints_for_itself() -> None:
     """The parent's thread and what it has queued stay with the parent."""
     with pipe(0.05) as (reader, stream):
