@@ -97,9 +97,9 @@ class NoHandles:
         top = max(map(int, os.listdir("/proc/self/fd")))
         while (last := os.dup(0)) <= top:
             pass  # fill the gaps
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (last + 1 + self.left, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        )
+        # with none left, none of those that are closed later, of batches sent before, may be used again either
+        limit = last + 1 + self.left if self.left else 3
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def test_no_file_is_large_enough_for_a_batch(capfd: pytest.CaptureFixture[str]) -> None:
