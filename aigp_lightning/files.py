@@ -16,9 +16,9 @@ from pathlib import Path
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system by which a file could not grow."""
 DEBUG_RECORDS = ".debug_pkl"
-"""How the members of a TorchScript archive end that name the source files, on this machine, of every operation."""
+"""Ending of the members of a TorchScript archive that name the source file of every operation."""
 ALIGNMENT, LOCAL_HEADER, EXTRA_HEADER = 64, 30, 4
-"""Of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
+"""Alignment of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
 
 
 def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True, own: bool = False) -> None:

@@ -24,10 +24,10 @@ IMAGES = {"_type", "width", "height", "format", "count", "filenames"}
 OWN_CONFIG = {
     *("t", "m", "cli_version", "python_version", "framework", "start_time", "is_jupyter_run", "is_kaggle_kernel"),
 }
-"""What W&B adds to a run's configuration by itself: features in use, metrics, versions."""
+"""Keys that W&B adds to a run's configuration by itself: features in use, metrics, versions."""
 MACHINE = {"os", "python", "processors", "architecture", "gpus"}
 SUMMARY_OWN = {"_wandb", "_step", "_runtime", "_timestamp"}
-"""What W&B adds to a run's summary by itself."""
+"""Keys that W&B adds to a run's summary by itself."""
 LOAD = re.compile(r"(.*\.)?on_\w+_(start|end)\W.+|(.*[/.])?cpu(_vm|_swap)?_percent")
 """Names of scalars that are samples of the system, as Lightning's `DeviceStatsMonitor` has them: class, hook, value."""
 DEEPEST = 20

@@ -26,7 +26,7 @@ from aigp_lightning.run.exhausted import SHARED_NUMBERS, exhausted, from_worker
 SLOW = 30.0
 """Seconds without a batch after which it is said that there is none. It is no error: a disk may be as slow."""
 STATES = {"R": "running", "S": "waiting", "D": "waiting for a disk", "T": "stopped", "t": "stopped", "Z": "gone"}
-"""What Linux calls what a process is at."""
+"""Linux's letters for the state of a process, in words."""
 
 
 class DoneFlag:

@@ -1,4 +1,4 @@
-"""What a run noted about itself, `config.yaml` and `run.json`, read as data and within limits."""
+"""Reads what a run noted about itself, `config.yaml` and `run.json`, as data and within limits."""
 
 from __future__ import annotations
 
