@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 
 import cv2
@@ -488,9 +489,9 @@ def test_a_resumed_run_goes_on_without_doubles(shapes: Path, tmp_path: Path, run
     assert len({tuple(shown(run, epoch)) for epoch in range(4)}) == 1
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    assert [image.step for image in events.Images("val_batch0_pred")] == [0, 1, 2, 3]
+    assert sorted(image.step for image in events.Images("val_batch0_pred")) == [0, 1, 2, 3]
     assert len(events.Scalars("metrics/mAP50(B)")) == 4
-    assert events.Scalars("epoch")[-1].value == 3
+    assert max(events.Scalars("epoch"), key=attrgetter("wall_time")).value == 3
 
 
 def test_without_media_everything_else_is_there(train: Callable[..., Path]) -> None:

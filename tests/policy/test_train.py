@@ -12,6 +12,7 @@ import signal
 import zipfile
 from collections.abc import Callable
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,9 @@ def test_a_run_goes_on_where_it_was(
     assert after.model._n_updates == 2 * before.model._n_updates
     assert rows(run)[: len(first)] == first
     assert [int(row["steps"]) for row in rows(run)] == [512, 1024, 1536, 2048]
-    steps = [event.step for event in scalars(run).Scalars("rollout/ep_rew_mean")]
+    # TensorBoard reads files in the order of their names, which is not that of their beginnings within one second
+    events = sorted(scalars(run).Scalars("rollout/ep_rew_mean"), key=attrgetter("wall_time"))
+    steps = [event.step for event in events]
     assert steps == sorted(steps) and steps[0] == 256 and steps[-1] == 2048
     assert yaml.safe_load((run / "config.yaml").read_text())["total_timesteps"] == 2048
 
