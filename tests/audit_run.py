@@ -21,6 +21,11 @@ PRIVATE_SETTINGS = {
     "program": "train",
 }
 EPOCHS = 2
+ONE_EPOCH = (
+    "--trainer.max_epochs", 1, "--media.val_batches", 1, "--media.train_batches", 1, "--media.routes.curves", "[]",
+    "--media.routes.confusion_matrix", "[]", "--media.routes.results", "[]",
+)  # fmt: skip
+"""Options of a real run with one mosaic of each kind and no charts."""
 SOURCES = ["data/images/val/a.jpg", "data/images/val/ü b.jpg"]
 SIZE = (48, 32)
 

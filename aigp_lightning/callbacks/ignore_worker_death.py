@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.run.signals import ignore_child_deaths
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -30,5 +30,4 @@ class IgnoreWorkerDeath(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Ignore the signal by which the system reports that a process has died."""
-        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        ignore_child_deaths()

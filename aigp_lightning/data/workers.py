@@ -22,6 +22,7 @@ from typing import Any
 from aigp_lightning.data.hand_over import PERIOD, POSIX, BatchQueue
 from aigp_lightning.errors import warn_user
 from aigp_lightning.run.exhausted import SHARED_NUMBERS, exhausted, from_worker
+from aigp_lightning.run.signals import ignore_child_deaths
 
 SLOW = 30.0
 """Seconds without a batch after which it is said that there is none. It is no error: a disk may be as slow."""
@@ -135,7 +136,7 @@ class Workers(BaseContext):
         Args:
             error: as torch raised it; it is returned where nothing better is known.
         """
-        _expect_deaths()
+        ignore_child_deaths()  # torch would raise for them while this error is dealt with
         cut = isinstance(error, (EOFError, OSError)) and exhausted(error) is None
         deadline = time.monotonic() + 2 * PERIOD * isinstance(error, (EOFError, ConnectionError))
         while (lost := self.lost()) is None and time.monotonic() < deadline:  # the end of a process takes its time
@@ -155,17 +156,11 @@ class Workers(BaseContext):
         """End all workers at once, whatever they are at; no error of torch's follows from that."""
         alive = [process for process, _ in self._processes if process.pid is not None and process.is_alive()]
         if alive:
-            _expect_deaths()
+            ignore_child_deaths()
         for process in alive:
             process.kill()
         for process in alive:
             process.join(timeout=PERIOD)
-
-
-def _expect_deaths() -> None:
-    """Keep torch from raising, out of a signal's handler, for workers that end while a first error is dealt with."""
-    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _kill(workers: weakref.ref[Workers]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class Rule(NamedTuple):
-    """What becomes of a setting.
+    """The verdict on one of wandb's settings: set by us, harmless, or refused.
 
     Attributes:
         verdict: `ours`: the package sets it, by the switch in `channel` or always alike; `harmless`: passed on as

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 from aigp_lightning.errors import ConfigError
 
 DEPTH = 4
-"""How deep a logger is searched for another one inside."""
+"""Levels of nesting to which a logger's attributes are searched for another logger."""
 LOAD = re.compile(
     r"\.on_(train|validation|test|predict)\w*_(start|end)\b|(^|/)device/(\w+_per_sec|mfu)$|(^|[/._])cpu(_vm|_swap)?_percent$"
 )

@@ -13,9 +13,9 @@ from aigp_lightning.loggers.wandb_allowed import ARGUMENTS, FIELDS, VARIABLES, R
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 DEFAULTS_FILE = "config-defaults.yaml"
-"""What wandb sends, unasked, if it is in the working directory."""
+"""File of default options that wandb sends, unasked, if it is in the working directory."""
 MODES = ("online", "run", "offline", "dryrun", "disabled")
-"""Of wandb's without `shared`: several machines write one run, and none of them knows what is on disk."""
+"""Modes of wandb that pass. `shared` is left out: several machines write one run, and none knows what is on disk."""
 FILLED = {"settings_system", "x_executable", "x_stats_pid", "x_jupyter_name", "x_jupyter_path", "x_jupyter_root"}
 """Refused fields into which wandb itself puts something; `x_disable_meta` keeps it here."""
 ALIASES = {"x_primary_node": "x_primary"}

@@ -1,4 +1,4 @@
-"""What a logger offers as a destination of pictures, and a record of which pictures it has taken so far."""
+"""The interface of a logger as a destination of pictures, and the outcome of each picture while it is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class HandOver:
-    """How far a logger has taken each of the pictures that it is given, kept up to date while it takes them.
+    """The outcome of each picture of a group that is sent to a logger, kept up to date while it is sent.
 
     So it holds whatever interrupts that: an error, a signal, memory that runs out.
 

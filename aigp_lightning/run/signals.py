@@ -100,3 +100,12 @@ def requeue() -> None:
         print_line(f"could not requeue SLURM job {job}: {str(why).strip()}", err=True)
     else:
         print_line(f"SLURM job {job} is queued again, and goes on then.", err=True)
+
+
+def ignore_child_deaths() -> None:
+    """Reset SIGCHLD to its default: torch's loaders install a handler that raises wherever the program is.
+
+    Does nothing on another thread than the main one, and on systems without SIGCHLD.
+    """
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)

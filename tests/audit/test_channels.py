@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_run import append_record
+from audit_run import ONE_EPOCH, append_record
 from helpers import REPO, small
 
 from aigp_lightning.audit.check import audit
@@ -28,17 +28,8 @@ def fitted(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[..., 
     """The folder of a run of one epoch with both loggers, by the command line."""
 
     def make(root: Path) -> None:
-        words = ("--trainer.max_epochs", 1, "--media.val_batches", 1, "--media.train_batches", 1)
         both = ("--config", REPO / "configs" / "logger" / "both.yaml", "--wandb.project", "p")
-        routes = (
-            "--media.routes.curves",
-            "[]",
-            "--media.routes.confusion_matrix",
-            "[]",
-            "--media.routes.results",
-            "[]",
-        )
-        assert run_cli("fit", *small(shapes, root), *both, "--run.name", "both", *words, *routes) == 0
+        assert run_cli("fit", *small(shapes, root), *both, "--run.name", "both", *ONE_EPOCH) == 0
 
     return made_once("fitted with both loggers", make) / "detect" / "both"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audit_run import Builder
+from audit_run import ONE_EPOCH, Builder
 from helpers import small
 
 from aigp_lightning.audit.check import audit
@@ -41,17 +41,8 @@ def outside(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[...,
             "  - class_path: lightning.pytorch.loggers.CSVLogger\n"
             f"    init_args: {{save_dir: {root / 'csv'}, name: figures, version: 0}}\n"
         )
-        words = ("--trainer.max_epochs", 1, "--media.val_batches", 1, "--media.train_batches", 1)
-        routes = (
-            "--media.routes.curves",
-            "[]",
-            "--media.routes.confusion_matrix",
-            "[]",
-            "--media.routes.results",
-            "[]",
-        )
         options = ("--config", root / "logger.yaml", "--run.name", "out", "--wandb.requirements", "true")
-        assert run_cli("fit", *small(shapes, root / "runs"), *options, *words, *routes) == 0
+        assert run_cli("fit", *small(shapes, root / "runs"), *options, *ONE_EPOCH) == 0
 
     return made_once("fitted with loggers elsewhere", make)
 
