@@ -14,6 +14,9 @@ from aigp_lightning.errors import WeightsError
 
 METADATA = "aigp"
 """Class names, task, family, and from what the network is built: enough to rebuild the module without a data set."""
+RUN_OPTIONS = "run"
+"""In the metadata: options of the run that wrote the checkpoint, by group (`data`, `model`, `trainer`), named and
+nested as on the command line. Older checkpoints have none."""
 RNG_STATE = "random_state"
 """State of the random number generators at the end of the epoch, see `run/rng.py`."""
 PENDING_GRADIENTS = "pending_gradients"
@@ -54,6 +57,7 @@ def checkpoint_metadata(content: Mapping[str, Any], path: str | Path) -> dict[st
         and isinstance(family_of(ours), str)
         and isinstance(ours.get("network"), dict)
         and type(ours.get("last_step", -1)) is int
+        and _are_options(ours.get(RUN_OPTIONS, {}))
         and (weights is None or (isinstance(weights, list) and all(isinstance(w, int | float) for w in weights)))
     )
     if not fine:
@@ -69,6 +73,38 @@ def family_of(metadata: Mapping[str, Any]) -> str:
     """
     family: str = metadata.get("family", FIRST_FAMILY)
     return family
+
+
+def options_of(metadata: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return options of the run that wrote a checkpoint; empty for checkpoints of earlier versions.
+
+    Args:
+        metadata: see `checkpoint_metadata`.
+        group: `data` (data_yaml, imgsz, batch_size, seed, rect, single_cls, augment), `model` (the module's arguments)
+            or `trainer` (max_epochs, precision, and what was found: world_size, batches an epoch, train_images).
+
+    Example:
+        >>> options_of({"run": {"data": {"imgsz": 640}}}, "data")
+        {'imgsz': 640}
+    """
+    options: dict[str, Any] = metadata.get(RUN_OPTIONS, {}).get(group, {})
+    return options
+
+
+def _are_options(options: Any) -> bool:
+    """True if a value is groups of options: plain values under names."""
+    return isinstance(options, dict) and all(
+        isinstance(name, str) and isinstance(group, dict) and _is_plain(group) for name, group in options.items()
+    )
+
+
+def _is_plain(value: Any, depth: int = 8) -> bool:
+    """True if a value is a number, text, None, or a list or dict of them."""
+    if isinstance(value, dict):
+        return depth > 0 and all(isinstance(k, str) and _is_plain(v, depth - 1) for k, v in value.items())
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+    return value is None or isinstance(value, str | int | float)
 
 
 def check_fits(metadata: Mapping[str, Any], path: str, family: str, task: str, names: Mapping[int, str]) -> None:

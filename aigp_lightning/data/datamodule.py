@@ -5,7 +5,9 @@ Longer than 250 lines: Lightning asks one class for all loaders, and the callbac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,18 @@ class YoloDataModule(pl.LightningDataModule):
         """True if the model wants keypoints."""
         model = self._run.model
         return isinstance(model, WantsKeypoints) and model.wants_keypoints
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
+        return {
+            "data_yaml": os.path.abspath(self.data_yaml),
+            "imgsz": self.imgsz,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "rect": self.rect,
+            "single_cls": self.single_cls,
+            "augment": asdict(self.augment),
+        }
 
     def scan(self, split: str) -> ScanResult:
         """Return the images and labels of a split, which is scanned once.

@@ -12,12 +12,13 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, check_fits, checkpoint_metadata
+from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
+from aigp_lightning.modules.run_options import run_options
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
@@ -55,7 +56,6 @@ class BaseModule(pl.LightningModule):
     """What the data set says about keypoints, for modules that find any."""
     weights: str | None = None
     """File of pretrained weights that the network starts from."""
-
     portable_suffix: str | None = None
     """Suffix of the family's own weights file, such as `.pt`; None where it has none."""
 
@@ -178,9 +178,9 @@ class BaseModule(pl.LightningModule):
         """
         if self.network is not None or trainer_of(self) is None:
             return
-        data, names = datamodule_of(self.trainer), None
-        if data is None:
+        if (data := datamodule_of(self.trainer)) is None:
             raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
+        names = None
         if self.trainer.state.fn != "predict":
             self.setup_from_data(data)
             names = dict(data.names)
@@ -273,13 +273,14 @@ class BaseModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run and a reader outside a trainer need."""
-        checkpoint[METADATA] = {
-            "names": dict(self.names),
-            "task": self.task,
-            "family": self.family,
-            "network": self.network_description(),
-        }
+        described = {"names": dict(self.names), "network": self.network_description()}
+        identity = {"task": self.task, "family": self.family}
+        checkpoint[METADATA] = {**identity, **described, RUN_OPTIONS: run_options(trainer_of(self), self)}
         checkpoint[RNG_STATE] = rng_state()
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return the arguments that a checkpoint keeps: those by which its validation comes out the same."""
+        return {"conf": self.conf, "predict_conf": self.predict_conf, "channels_last": self.channels_last}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits module and data set, and build the network where there is none yet.

@@ -1,4 +1,7 @@
-"""The YOLO detector."""
+"""The YOLO detector.
+
+Longer than 250 lines: one class answers the whole contract of a family.
+"""
 
 from __future__ import annotations
 
@@ -225,6 +228,15 @@ class DetectorModule(BaseModule):
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""
         return [Prediction(row[:, :4].float(), row[:, 4].float(), row[:, 5].long()) for row in rows]
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return the arguments that a checkpoint keeps, see `BaseModule`."""
+        return {
+            **super().checkpoint_options(),
+            **{"variant": self.variant, "freeze": self.freeze_layers, "iou": self.iou, "max_det": self.max_det},
+            **{"gains": asdict(self.gains), "optim": asdict(self.optimization.config)},
+            "class_weights": self.class_weights,
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add waiting gradients, and the classes' weights: the same validation loss without the training split."""

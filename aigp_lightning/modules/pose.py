@@ -143,6 +143,10 @@ class PoseModule(DetectorModule):
             for found, xyv in zip(super()._predictions(rows), points, strict=True)
         ]
 
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return the arguments that a checkpoint keeps, see `BaseModule`."""
+        return {**super().checkpoint_options(), "camera": None if self.camera is None else asdict(self.camera)}
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the data set says about keypoints."""
         super().on_save_checkpoint(checkpoint)
