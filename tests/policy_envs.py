@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,6 +69,66 @@ class Reach(gymnasium.Env[Any, Any]):
         return np.array([self.place + self.lie], np.float32)
 
 
+class Broken(Reach):
+    """`Reach` that breaks after some steps of all its episodes together.
+
+    Args:
+        how: step, reset or constructor raises; nan: an observation is none; reward: a reward is none; endless: episodes
+            never end; killed: its process is.
+        after: steps.
+    """
+
+    def __init__(self, how: str, after: int = 60) -> None:
+        super().__init__()
+        self.how, self.after, self.total = how, after, 0
+        if how == "constructor":
+            raise OSError("port 9000 is in use")
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        if self.how == "reset" and self.total > self.after:
+            raise KeyError("map")
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.total += 1
+        seen, reward, reached, late, info = super().step(action)
+        if self.total <= self.after:
+            return seen, reward, reached, late, info
+        if self.how == "step":
+            raise ConnectionRefusedError(111, "the simulator is gone")
+        if self.how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "endless":
+            reached, late, info = False, False, {}
+        return (
+            seen * (np.nan if self.how == "nan" else 1),
+            np.nan if self.how == "reward" else reward,
+            reached,
+            late,
+            info,
+        )
+
+
+class OldReset(Reach):
+    """The old gym's reset."""
+
+    def reset(self) -> Any:  # type: ignore[override]
+        return np.zeros(1, np.float32)
+
+
+class OldStep(Reach):
+    """The old gym's step."""
+
+    def step(self, action: Any) -> Any:
+        return self._seen(), 0.0, True, {}
+
+
+class OldGym:
+    """An environment of the old gym, which Gymnasium's is no base of."""
+
+    observation_space, action_space = UNIT, spaces.Discrete(2)
+
+
 class Still(VectorEnv[Any, Any, Any]):
     """A vector environment in which nothing happens, as its options say.
 
@@ -96,5 +158,10 @@ def needs_a_package() -> None:
 
 
 gymnasium.register("test/Reach-v0", entry_point=Reach)
+gymnasium.register("test/Broken-v0", entry_point=Broken)
+gymnasium.register("test/OldReset-v0", entry_point=OldReset)
+gymnasium.register("test/OldStep-v0", entry_point=OldStep)
+gymnasium.register("test/OldStepLimited-v0", entry_point=OldStep, max_episode_steps=50)
+gymnasium.register("test/OldGym-v0", entry_point=OldGym)
 gymnasium.register("test/Needy-v0", entry_point=needs_a_package)
 gymnasium.register("test/Still-v0", vector_entry_point=Still)

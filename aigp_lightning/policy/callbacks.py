@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from aigp_lightning.files import write_atomic
 from aigp_lightning.policy.config import EarlyStop, EvalConfig
-from aigp_lightning.policy.episodes import Summary, run_episodes, summarize
+from aigp_lightning.policy.episodes import EndlessEpisode, Summary, run_episodes, summarize
 from aigp_lightning.policy.models import BEST, CHECKPOINTS, Policy, read_about, save_model
 from aigp_lightning.policy.progress import Stopwatch, race_scalars
 from aigp_lightning.policy.view import describe
@@ -79,12 +80,18 @@ class Evaluation(BaseCallback):
         """True if as many evaluations in a row as asked for reached the success rate of `early_stop`."""
         return self.early.success is not None and self._in_a_row >= self.early.evaluations
 
-    def restore(self, steps: int) -> None:
+    def restore(self, steps: int, same_task: bool = True) -> None:
         """Restore the best evaluation and the table of evaluations of a resumed run.
 
         Args:
             steps: that the model has; later evaluations are dropped.
+            same_task: evaluations judge what they judged before; otherwise the best model is kept aside.
         """
+        if not same_task and (self.folder / BEST).is_dir():
+            aside = self.folder / f"{BEST}-until-{steps}"
+            shutil.rmtree(aside, ignore_errors=True)
+            (self.folder / BEST).rename(aside)
+            print_line(f"evaluations are of another task than before: the best model so far is kept as {aside}")
         about = read_about(self.folder / BEST)
         if "evaluation" in about and about["steps"] <= steps:
             self.best = about["steps"], Summary(**about["evaluation"])
@@ -98,13 +105,23 @@ class Evaluation(BaseCallback):
         self.evaluate()
         return not self.good_enough
 
+    def finish(self) -> None:
+        """Evaluate what the training came to, unless that was just done or the training is to stop."""
+        if not self._stop() and (self.last is None or self.last[0] < self.model.num_timesteps):
+            self.evaluate()
+
     def evaluate(self) -> None:
         """Run the episodes; log, print and append their summary to the table; save the model if it is the best."""
         began = time.monotonic()
         model = cast("PPO", self.model)
         self.env.seed(self.options.seed)
         policy = Policy(model, cast("VecNormalize", model.get_vec_normalize_env()))
-        episodes = run_episodes(policy, self.env, self.options.n_episodes, stop=self._stop)
+        options = self.options
+        try:
+            episodes = run_episodes(policy, self.env, options.n_episodes, stop=self._stop, max_steps=options.max_steps)
+        except EndlessEpisode as endless:
+            print_line(f"warning: no evaluation at {model.num_timesteps:,} steps: {endless}", err=True)
+            episodes = []
         if len(episodes) == self.options.n_episodes:  # else it was broken off
             self._record(summarize(episodes))
         self._stopwatch().exclude(time.monotonic() - began)

@@ -41,12 +41,14 @@ class EvalConfig:
         n_episodes: counted exactly; each environment plays its share of them.
         n_envs: environments at once; null for as many as in training, never more than episodes.
         seed: of the starts, which are the same at every evaluation of a training.
+        max_steps: most steps of an episode; an evaluation in which one has not ended by then is left out, and said.
     """
 
     kwargs: dict[str, Any] = field(default_factory=dict)
     n_episodes: int = 256
     n_envs: int | None = None
     seed: int = 1000
+    max_steps: int = 100_000
 
 
 @dataclass
@@ -106,6 +108,7 @@ class PolicyConfig:
         }  # fmt: skip
         counts |= {f"ppo.{name}": getattr(self.ppo, name) for name in ("n_steps", "n_epochs", "torch_threads")}
         counts |= {"eval_env.n_envs": self.eval_env.n_envs or 1, "ppo.stats_window": self.ppo.stats_window}
+        counts |= {"eval_env.max_steps": self.eval_env.max_steps}
         for name, value in counts.items():
             _require(value >= 1, name, value, "must be 1 or more")
         for name in ("eval_freq", "save_freq"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gymnasium
@@ -11,10 +14,55 @@ from gymnasium import spaces
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.vec_env import VecEnv
 
-from aigp_lightning.errors import ConfigError, first_line
+from aigp_lightning.errors import ConfigError, UserError, first_line
+from aigp_lightning.policy.env_guard import failure_of, raised_by_library
 from aigp_lightning.terminal.output import print_line
 
+TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ACTIONS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+OLD_API = (
+    "it has the API of the old gym, whose reset() returns no info and takes no seed, and whose step() returns four "
+    "values. Derive it from gymnasium.Env: reset(seed, options) returns (observation, info), step(action) returns "
+    "(observation, reward, terminated, truncated, info)."
+)
+SIGNS_OF_OLD_API = (
+    "Gym is incompatible with Gymnasium",
+    "must inherit from the gymnasium.Env class",
+    "was not a tuple of the form `(obs, info)`",
+    "must return a tuple (obs, info)",
+    "must return five values",
+    "not enough values to unpack (expected 5, got 4)",
+    "must accept a `seed` parameter",
+    "got an unexpected keyword argument 'seed'",
+    "got an unexpected keyword argument 'options'",
+)
+"""Parts of what Gymnasium and stable-baselines3 say of environments of the old gym."""
+
+
+def has_old_api(error: BaseException) -> bool:
+    """True if an error comes of an environment of the old gym.
+
+    Args:
+        error: of making, resetting or stepping it.
+    """
+    return any(sign in str(error) for sign in SIGNS_OF_OLD_API)
+
+
+@contextmanager
+def noted_warnings(name: str) -> Iterator[None]:
+    """Print warnings of Gymnasium and stable-baselines3 within a `with` block as notes of a line, each once.
+
+    Args:
+        name: of the environment.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for each in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)):
+        text = TERMINAL_COLOUR.sub("", first_line(each)).removeprefix("WARN: ")
+        print_line(f"note on {name}: {text}", err=True)
 
 
 def check_spaces(observation: spaces.Space[Any], action: spaces.Space[Any], name: str) -> None:
@@ -56,18 +104,23 @@ def check_single(env: gymnasium.Env[Any, Any], name: str) -> None:
 
     Raises:
         ConfigError: the checker found a mistake.
+        EnvironmentFailed: the environment's own code did.
     """
     try:
         check_spaces(env.observation_space, env.action_space, name)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with noted_warnings(name):
             check_env(env, warn=True, skip_render_check=True)
-    except (AssertionError, ValueError) as error:
-        raise ConfigError(f"{name} does not fit stable-baselines3: {first_line(error)}") from error
+    except UserError:
+        raise
+    except Exception as error:  # the environment's own code runs here: anything may come of it
+        if has_old_api(error):
+            raise ConfigError(f"{name}: {OLD_API}") from error
+        if isinstance(error, AssertionError | ValueError) and raised_by_library(error):
+            raise ConfigError(f"{name} does not fit stable-baselines3: {first_line(error)}") from error
+        raise failure_of(error, name, "its first steps") from error
     finally:
-        env.close()
-    for each in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)):
-        print_line(f"note on {name}: {first_line(each)}", err=True)
+        with suppress(Exception):
+            env.close()
 
 
 def check_step(env: VecEnv, name: str) -> None:

@@ -11,8 +11,27 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
+from aigp_lightning.errors import RunError
+
 Z95 = 1.959964
 """Standard deviations that hold 95 % of a normal distribution."""
+
+
+class EndlessEpisode(RunError):
+    """An episode has not ended within the steps that were allowed.
+
+    Args:
+        ended: episodes that had ended by then.
+        wanted: episodes to run.
+        max_steps: the limit.
+    """
+
+    def __init__(self, ended: int, wanted: int, max_steps: int) -> None:
+        super().__init__(
+            f"an episode has not ended in {max_steps:,} steps ({ended} of {wanted} episodes had): most likely the "
+            "environment has no time limit. Register it with max_episode_steps; for longer episodes raise "
+            "--eval_env.max_steps."
+        )
 
 
 def run_episodes(
@@ -21,6 +40,7 @@ def run_episodes(
     n_episodes: int,
     on_step: Callable[[np.ndarray], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    max_steps: int | None = None,
 ) -> list[dict[str, Any]]:
     """Run exactly `n_episodes` episodes.
 
@@ -34,12 +54,17 @@ def run_episodes(
         on_step: called after the reset and after every step with the number of episodes each environment has finished,
             (num_envs,).
         stop: called after every step; if it returns True, the episodes completed so far are returned.
+        max_steps: most steps of an episode; None for no limit.
 
     Returns:
         The info of each episode's last step, with `episode` (`r` return, `l` length), `env` and `number`.
+
+    Raises:
+        EndlessEpisode: one that counts has had more steps.
     """
     shares = (n_episodes + np.arange(env.num_envs)) // env.num_envs
     counts = np.zeros(env.num_envs, dtype=int)
+    steps = np.zeros(env.num_envs, dtype=int)
     episodes: list[dict[str, Any]] = []
     observations = env.reset()
     if on_step:
@@ -50,6 +75,9 @@ def run_episodes(
             info = {key: value for key, value in infos[i].items() if key != "terminal_observation"}
             episodes.append({**info, "env": int(i), "number": int(counts[i])})
         counts += done
+        steps = np.where(done, 0, steps + 1)
+        if max_steps is not None and (steps[counts < shares] >= max_steps).any():
+            raise EndlessEpisode(len(episodes), n_episodes, max_steps)
         if on_step:
             on_step(counts)
     return episodes

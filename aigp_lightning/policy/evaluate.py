@@ -79,7 +79,7 @@ def record_episodes(predict: Predict, env: VecMonitor, options: EvalConfig, reco
         Infos of last steps, see `run_episodes`.
     """
     env.seed(options.seed)
-    episodes = run_episodes(predict, env, options.n_episodes, recorder.record)
+    episodes = run_episodes(predict, env, options.n_episodes, recorder.record, max_steps=options.max_steps)
     recorder.finish(episodes)
     return episodes
 

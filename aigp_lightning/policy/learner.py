@@ -16,6 +16,7 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.models import load_model, load_statistics
 from aigp_lightning.policy.ppo_config import Linear, NormalizeConfig
+from aigp_lightning.policy.resume_options import describe_schedules, take_up_normalization
 from aigp_lightning.terminal.output import print_line
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "silu": torch.nn.SiLU}
@@ -34,15 +35,16 @@ def build_model(config: PolicyConfig, env: VecMonitor) -> PPO:
 
 
 def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
-    """Load a model with its optimizer and statistics; PPO's options are taken from the configuration.
+    """Load a model with its optimizer and statistics; all options are taken from the configuration.
 
     Raises:
-        ConfigError: the model has `total_timesteps` already.
+        ConfigError: the model has `total_timesteps` already, or its observations are normalised otherwise.
         WeightsError: the model cannot be read, or has other spaces or layers.
     """
     options = hyperparameters(config)
     options["_stats_window_size"] = options.pop("stats_window_size")
     wrapped = load_statistics(folder, env)
+    take_up_normalization(wrapped, config)
     model = load_model(folder, wrapped, config.ppo.device, **options)
     if model.num_timesteps >= config.total_timesteps:
         raise ConfigError(
@@ -53,7 +55,8 @@ def load_for_resume(config: PolicyConfig, env: VecMonitor, folder: Path) -> PPO:
     print_line(
         f"going on with {folder} at {model.num_timesteps:,} steps. Weights, optimizer and normalisation go on as they "
         "were; episodes start anew and random numbers are others, so it is not the run that was never stopped, bit by "
-        "bit."
+        "bit.",
+        *describe_schedules(config, model.num_timesteps),
     )
     return model
 

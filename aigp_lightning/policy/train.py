@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -25,7 +25,9 @@ from aigp_lightning.files import typed_command, write_atomic
 from aigp_lightning.policy.callbacks import Checkpoints, Evaluation, StopHandler, StopOnRequest, every_n_steps
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.dashboard import progress_callback
+from aigp_lightning.policy.env_guard import EnvironmentFailed
 from aigp_lightning.policy.episodes import Summary
+from aigp_lightning.policy.finite_weights import Diverged, FiniteWeights
 from aigp_lightning.policy.learner import build_model, load_for_resume
 from aigp_lightning.policy.make_env import evaluation_env_config, make_env
 from aigp_lightning.policy.models import (
@@ -38,6 +40,7 @@ from aigp_lightning.policy.models import (
     save_model,
 )
 from aigp_lightning.policy.progress import LastScalars, TrainingStats
+from aigp_lightning.policy.resume_options import changed_options, describe_changes, same_task
 from aigp_lightning.run.folder import claim_folder
 from aigp_lightning.run.lock import lock_run_folder
 from aigp_lightning.terminal.output import keep_unprinted, print_line
@@ -46,8 +49,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TENSORBOARD = "tb_apex"
-WORKER_ERRORS = (EOFError, ConnectionError)
-"""Errors raised when the process of an environment has ended."""
+ERROR_FILE = "environment_error.txt"
+"""In a run's folder: the traceback of an environment that failed."""
 PACKAGES = ("stable_baselines3", "gymnasium", "torch", "numpy")
 
 
@@ -94,20 +97,23 @@ def train(
         if resumed is not None:  # first: a run that is being written may have no model yet
             stack.enter_context(lock_run_folder(resumed, "ppo fit"))
         checkpoint = find_model(config.resume, "--resume") if config.resume else None
+        changed = changed_options(resumed, config) if resumed is not None else {}
         env = make_env(config.env)
-        stack.callback(_close, env)
+        stack.callback(env.close)
         eval_env = make_env(evaluation_env_config(config.env, config.eval_env), check=False)
-        stack.callback(_close, eval_env)
+        stack.callback(eval_env.close)
         model = build_model(config, env) if checkpoint is None else load_for_resume(config, env, checkpoint)
         folder = resumed or _claim_folder(config, stack)
         _describe_run(config, folder)
+        if changed:
+            print_line(describe_changes(changed))
         stop = stack.enter_context(StopHandler())
-        return _learn(config, model, eval_env, folder, stop, callbacks, console)
+        return _learn(config, model, eval_env, folder, stop, callbacks, console, changed)
 
 
 def _learn(
     config: PolicyConfig, model: PPO, eval_env: VecMonitor, folder: Path, stop: StopHandler,
-    callbacks: Sequence[BaseCallback], console: Console | None,
+    callbacks: Sequence[BaseCallback], console: Console | None, changed: Mapping[str, Any],
 ) -> TrainingResult:  # fmt: skip
     scalars, stats = LastScalars(), TrainingStats(config.ppo.stats_window)
     model.set_logger(Logger(str(folder), [TensorBoardOutputFormat(str(folder / TENSORBOARD)), scalars]))
@@ -115,37 +121,48 @@ def _learn(
     evaluation = Evaluation(
         eval_env, config.eval_env, config.early_stop, folder, lambda: stats.stopwatch, stop.requested
     )
-    evaluation.restore(before)
+    evaluation.restore(before, same_task(changed))
     progress = progress_callback(config, stats, evaluation, scalars, folder, console)
-    all_callbacks = [stats, StopOnRequest(stop.requested), *callbacks]
+    all_callbacks = [FiniteWeights(), stats, StopOnRequest(stop.requested), *callbacks]
     all_callbacks += [every_n_steps(config.eval_freq, evaluation, before)] if config.eval_freq else []
     all_callbacks += [every_n_steps(config.save_freq, Checkpoints(folder), before)] if config.save_freq else []
     evaluation.init_callback(model)
     try:
-        model.learn(
-            config.total_timesteps - before, CallbackList([*all_callbacks, progress]), reset_num_timesteps=before == 0
-        )
-        if not stop.requested() and (evaluation.last is None or evaluation.last[0] < model.num_timesteps):
-            evaluation.evaluate()
-    except WORKER_ERRORS as error:
-        if not stop.requested():  # else the signal went to the environments' processes too
-            raise RunError(
-                f"a process that runs an environment is gone ({type(error).__name__}), most likely killed for "
-                "want of memory. Take fewer --env.n_envs, or --env.backend dummy. Models that were saved are in "
-                f"{folder}."
-            ) from error
+        failure = _train(model, config.total_timesteps - before, CallbackList([*all_callbacks, progress]), evaluation)
     finally:
         progress.close()
         model.logger.close()
     save_model(model, folder / LAST, {})
+    if failure is not None and not stop.requested():  # else the signal went to the environments' processes too
+        raise _explain(failure, folder, model.num_timesteps) from failure
     result = TrainingResult(folder, model.num_timesteps, evaluation.last, evaluation.best, stop.signal)
     _print_result(result, config, evaluation.good_enough)
     return result
 
 
-def _close(env: VecMonitor) -> None:
-    with suppress(*WORKER_ERRORS):
-        env.close()
+def _train(model: PPO, steps: int, callbacks: CallbackList, evaluation: Evaluation) -> RunError | None:
+    """Train, and evaluate what it came to; returns what ended it before its time, an environment or the weights."""
+    finite = next(each for each in callbacks.callbacks if isinstance(each, FiniteWeights))
+    try:
+        model.learn(steps, callbacks, reset_num_timesteps=model.num_timesteps == 0)
+        evaluation.finish()
+    except (EnvironmentFailed, Diverged) as error:
+        return error
+    except ValueError as error:  # torch's, of an update whose first batches have made the weights NaN
+        return finite.cause_of(error)
+    return None
+
+
+def _explain(failure: RunError, folder: Path, steps: int) -> RunError:
+    """Say where the model was saved, and how to go on; the traceback of an environment's error goes to a file."""
+    details = failure.details if isinstance(failure, EnvironmentFailed) else ""
+    more = ""
+    if details:
+        file = folder / ERROR_FILE
+        file.write_text(details, encoding="utf-8", errors="backslashreplace")
+        more = f" Its traceback: {file}."
+    command = typed_command("ppo", "fit", "--resume", folder.absolute())
+    return RunError(f"{failure}{more} Saved as {folder / LAST}, at {steps:,} steps; to go on: {command}")
 
 
 def _print_result(result: TrainingResult, config: PolicyConfig, good_enough: bool) -> None:

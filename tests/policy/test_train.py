@@ -128,11 +128,45 @@ def test_a_run_goes_on_where_it_was(
     assert steps == sorted(steps) and steps[0] == 256 and steps[-1] == 2048
     assert yaml.safe_load((run / "config.yaml").read_text())["total_timesteps"] == 2048
 
-    assert run_cli("ppo", "fit", "--resume", run, "--total_timesteps", 4096, "--ppo.net_arch", "[8]") == 2
-    assert "has other layers than --ppo.net_arch" in capsys.readouterr().err
+    assert "--ppo.learning_rate follows its line over all 2,048 steps: 0.0055 now, 0.001 at the end" in said
     (run / "last" / "model.zip").write_bytes(b"cut off")
     assert run_cli("ppo", "fit", "--resume", run, "--total_timesteps", 4096) == 2
     assert "model.zip cannot be used" in capsys.readouterr().err
+
+
+def test_what_is_typed_on_top_is_taken_up_or_refused(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing that is typed with `--resume` is ignored: the statistics loaded with the model have options too."""
+    run = tmp_path / "run"
+    assert run_cli("ppo", "fit", *REACH, "--total_timesteps", 256, "--output", run, "--save_freq", 0) == 0
+    config = (run / "config.yaml").read_bytes()
+    more = ("ppo", "fit", "--resume", run, "--total_timesteps", 512)
+    fixed = {"normalize.obs": "false", "ppo.net_arch": "[8]", "ppo.activation": "relu", "output": tmp_path / "other"}
+    for option, value in fixed.items():
+        assert run_cli(*more, f"--{option}", value) == 2
+        said = capsys.readouterr().err
+        assert f"error: --{option} {value}: it was" in said and "or begin a new run, without --resume" in said
+        assert len(said.splitlines()) == 1
+    assert (run / "config.yaml").read_bytes() == config, "a start that was refused changes nothing"
+
+    changed = ("--normalize.clip_obs", 5, "--normalize.reward", "false", "--ppo.gamma", 0.5, "--env.n_envs", 8)
+    assert run_cli(*more, *changed) == 0
+    said = capsys.readouterr().out
+    now = "--env.n_envs 8 (it was 4), --normalize.reward false (it was true), --normalize.clip_obs 5.0 (it was 10.0), "
+    assert f"from here on: {now}--ppo.gamma 0.5 (it was 0.98)" in said
+    last = load_policy(run / "last")
+    assert (last.statistics.clip_obs, last.statistics.norm_reward, last.statistics.gamma) == (5.0, False, 0.5)
+    assert last.model.gamma == 0.5 and last.model.n_envs == 8
+    assert last.statistics.obs_rms.count == pytest.approx(768 + 4 + 8, abs=1), "the statistics of before go on"
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    assert saved["ppo"]["gamma"] == 0.5 and saved["normalize"]["clip_obs"] == 5.0 and saved["env"]["n_envs"] == 8
+
+    assert run_cli("ppo", "fit", "--resume", run, "--total_timesteps", 1024, "--eval_env.kwargs", "{lie: 0.001}") == 0
+    said = capsys.readouterr().out
+    aside = run / "best-until-768"
+    assert f"evaluations are of another task than before: the best model so far is kept as {aside}" in said
+    assert read_about(aside)["steps"] <= 768 < read_about(run / "best")["steps"]
 
 
 class Signals(BaseCallback):
