@@ -123,12 +123,12 @@ def test_weights_of_other_classes_are_adapted(
 
 def test_missing_data_set_is_made(tmp_path: Path, run_cli: Callable[..., int]) -> None:
     status = run_cli(
-        *("fit", *small(tmp_path / "new" / "data.yaml", tmp_path / "runs"), "--trainer.max_epochs", 1),
+        *("fit", *small(Path("datasets/gates/data.yaml"), tmp_path / "runs"), "--trainer.max_epochs", 1),
         *("--data.synthetic.train", 8, "--data.synthetic.val", 4, "--data.synthetic.test", 0),
         *("--data.synthetic.imgsz", "[128, 96]", "--trainer.limit_train_batches", 1),
     )
     assert status == 0
-    assert len(list((tmp_path / "new" / "images" / "train").iterdir())) == 8
+    assert len(list((tmp_path / "datasets" / "gates" / "images" / "train").iterdir())) == 8
 
 
 def test_bad_files_are_set_aside_and_listed(tmp_path: Path, run_cli: Callable[..., int]) -> None:
