@@ -13,7 +13,7 @@ from aigp_lightning.data.keypoint_yaml import read_keypoints
 from aigp_lightning.data.known_keys import meant_keys
 from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted
 from aigp_lightning.data.yaml_document import Document, Value, whole_number
-from aigp_lightning.errors import DataError
+from aigp_lightning.errors import DataError, printable
 from aigp_lightning.types import Keypoints
 
 SPLITS = ("train", "val", "test")
@@ -93,7 +93,7 @@ def read_data_yaml(path: str | Path) -> DataSpec:
         splits={split: tuple(_absolute(root, s) for s in found) for split, found in sources.items() if found},
         keypoints=read_keypoints(doc.values, doc.error),
         doubts=tuple(
-            f"{file}:{doc.lines[key]}: '{key}' is not read; did you mean '{meant}'?"
+            printable(f"{file}:{doc.lines[key]}: '{key:.80}' is not read; did you mean '{meant}'?")
             for key, meant in meant_keys(doc.values).items()
         ),
     )
