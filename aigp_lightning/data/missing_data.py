@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -100,7 +100,7 @@ def nearest_path(path: str) -> Path | None:
     """Find what may have been meant by the path of a YAML that is not there.
 
     Every part of it that is not there is replaced by what is most like it. Where nothing is, the YAML files below the
-    last folder that is there are compared.
+    last folder that is there, and the one above it, are compared.
 
     Args:
         path: as it was given.
@@ -109,24 +109,32 @@ def nearest_path(path: str) -> Path | None:
         A YAML; the folder in which it might have been; or None, where not even the first folder is there.
     """
     typed = Path(os.path.expanduser(path))
-    here = Path(typed.anchor)
-    parts = typed.parts[1:] if typed.anchor else typed.parts
-    for place, part in enumerate(parts):
-        last = place == len(parts) - 1
-        step = here / part if os.path.lexists(here / part) else _most_like(here, part, last)
+    start = here = Path(typed.anchor)
+    rest = list(typed.parts[1:] if typed.anchor else typed.parts)
+    while rest:
+        step = here / rest[0] if os.path.lexists(here / rest[0]) else _most_like(here, rest[0], last=len(rest) == 1)
         if step is None:
             break
         here = step
+        del rest[0]
     if here.is_file():
         return here
-    found = max(_yamls(here), key=lambda file: (file.name == typed.name, _likeness(file, typed)), default=None)
-    if found is not None and (found.name == typed.name or _likeness(found, typed) >= LIKE):
+    if (found := _yaml_below(here, rest or [DATA_YAML], LIKE)) is not None or here == start:
         return found
-    return None if here == Path(typed.anchor) else here
+    return _yaml_below(here.parent, [typed.name], 1.0) or here
 
 
-def _likeness(one: Path, other: Path) -> float:
-    return SequenceMatcher(None, one.as_posix(), other.as_posix()).ratio()
+def _yaml_below(folder: Path, parts: Sequence[str], least: float) -> Path | None:
+    """Return the YAML below a folder that is most like the rest of a path: of the same name, or so much like it."""
+    likeness = {
+        file: (
+            file.name == parts[-1],
+            SequenceMatcher(None, file.relative_to(folder).as_posix(), "/".join(parts)).ratio(),
+        )
+        for file in _yamls(folder)
+    }
+    best = max(likeness, key=likeness.__getitem__, default=None)
+    return best if best is not None and (likeness[best][0] or likeness[best][1] >= least) else None
 
 
 def _most_like(folder: Path, name: str, last: bool) -> Path | None:

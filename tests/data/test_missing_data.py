@@ -49,6 +49,7 @@ def disk(tmp_path: Path) -> Path:
         ("Gro\u0308sse 2024/v1 (final)/gates.yaml", "Größe 2024/v1 [final]/gates.yml"),
         ("depe/a/b/c/d/e/dat.yaml", "deep/a/b/c/d/e/data.yaml"),
         ("flt.yaml", "flat.yaml"),
+        ("datasets/gates/imges/data.yaml", "datasets/gates/data.yaml"),
         ("empty/corners.yaml", "empty"),
         ("nothing-like-it/x.yaml", None),
     ],
