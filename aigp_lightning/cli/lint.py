@@ -29,8 +29,11 @@ def main(verb: str, arguments: list[str]) -> int:
     """
     options = _parser(verb).parse_args(arguments)
     spec = read_data_yaml(options.data_yaml)
+    for doubt in spec.doubts:
+        print_text(f"warning: {doubt}")
     splits = options.split or [split for split in SPLITS if split in spec.splits]
     found = [_check(spec, split, options.strict) for split in splits]
+    found.append(len(spec.doubts))
     if not sum(found):
         print_line(f"{spec.file}: no problems")
     return int(any(found))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aigp_lightning.data.keypoint_yaml import read_keypoints
-from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_name, quoted
-from aigp_lightning.data.yaml_document import Document
-from aigp_lightning.errors import DataError
+from aigp_lightning.data.known_keys import meant_keys
+from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted
+from aigp_lightning.data.yaml_document import Document, Value, whole_number
+from aigp_lightning.errors import DataError, printable
 from aigp_lightning.types import Keypoints
 
 SPLITS = ("train", "val", "test")
@@ -28,6 +30,7 @@ class DataSpec:
         splits: `train`, `val`, `test` to their sources: absolute folders, globs, images or .txt lists. Symbolic links
             are kept as written, since labels are found from the path as written.
         keypoints: number, names and mirror orders of its keypoints; None where it has none.
+        doubts: lines about keys that are not read and nearly are known ones.
 
     Example:
         >>> spec = DataSpec(Path("/gates/data.yaml"), Path("/gates"), {0: "gate"}, {"train": ("/gates/images/train",)})
@@ -40,6 +43,7 @@ class DataSpec:
     names: dict[int, str]
     splits: dict[str, tuple[str, ...]]
     keypoints: Keypoints | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def kpt_shape(self) -> tuple[int, int] | None:
@@ -76,7 +80,9 @@ def read_data_yaml(path: str | Path) -> DataSpec:
     if os.path.isdir(file):
         file = file / "data.yaml"
     if not os.path.isfile(file):
-        raise DataError(f"{file}: no such file; give data.data_yaml the path of your data set's data.yaml")
+        from aigp_lightning.data.missing_data import not_there
+
+        raise DataError(not_there(str(path)))
     doc = Document(file)
     sources = {split: _sources(doc, split) for split in SPLITS}
     root = _root(doc, [*sources["train"], *sources["val"]])
@@ -86,6 +92,10 @@ def read_data_yaml(path: str | Path) -> DataSpec:
         names=_names(doc),
         splits={split: tuple(_absolute(root, s) for s in found) for split, found in sources.items() if found},
         keypoints=read_keypoints(doc.values, doc.error),
+        doubts=tuple(
+            printable(f"{file}:{doc.lines[key]}: '{key:.80}' is not read; did you mean '{meant}'?")
+            for key, meant in meant_keys(doc.values).items()
+        ),
     )
 
 
@@ -96,13 +106,22 @@ def _sources(doc: Document, split: str) -> list[str]:
     if value is None or value in ("", []):
         if split == "test":
             return []
-        raise doc.error(
-            key, f"'{split}' is missing or empty; add '{split}: images/{split}' (a folder, a .txt or a list)"
+        raise _missing(
+            doc, key, f"'{split}' is missing or empty; add '{split}: images/{split}' (a folder, a .txt or a list)"
         )
-    values = value if isinstance(value, list) else [value]
-    if wrong := [v for v in values if not isinstance(v, str) or not v.strip() or "\0" in v]:
-        raise doc.error(key, f"'{split}' must be a path or a list of paths, not {quoted(wrong[0])}")
-    return values
+    sources = []
+    for place, source in enumerate(value if isinstance(value, list) else [value]):
+        if not isinstance(source, str) or not source.strip() or "\0" in source:
+            raise doc.error(key, f"'{split}' must be a path or a list of paths, not {quoted(source)}", place)
+        sources.append(source)
+    return sources
+
+
+def _missing(doc: Document, key: str, text: str) -> DataError:
+    """Make an error about a key that has to be there, with the key that may have been meant to be it."""
+    near = [other for other, meant in meant_keys(doc.values).items() if meant == key]
+    hint = f"; line {doc.lines[near[0]]} has '{near[0]:.80}': did you mean '{key}'?" if near else ""
+    return doc.error(key, text + hint)
 
 
 def _root(doc: Document, sources: list[str]) -> Path:
@@ -147,59 +166,66 @@ def _count(doc: Document) -> int | None:
     nc = doc.values.get("nc")
     if nc is None:
         return None
-    try:
-        count = float("nan") if isinstance(nc, bool) else float(nc)
-        whole = int(count) if count == int(count) and count > 0 else None
-    except (TypeError, ValueError, OverflowError):
-        whole = None
-    if whole is None:
+    count = whole_number(nc)
+    if count is None or count < 1:
         raise doc.error("nc", f"'nc' must be a whole number over 0, not {quoted(nc)}")
-    if whole > MAX_CLASSES:
-        raise doc.error("nc", f"'nc' is {quoted(nc)}; at most {MAX_CLASSES} classes are trained")
-    return whole
+    if count > MAX_CLASSES:
+        raise doc.error("nc", f"'nc' is {quoted(count)}; at most {MAX_CLASSES} classes are trained")
+    return count
 
 
 def _names(doc: Document) -> dict[int, str]:
     """Return class names by id, checked against `nc`."""
     names, nc = doc.values.get("names"), _count(doc)
-    if names is None:
-        if nc is None:
-            raise doc.error("names", "neither 'names' nor 'nc' is given; add the class names: 'names: [gate]'")
+    if "names" not in doc.values:
+        if nc is None or "names" in meant_keys(doc.values).values():
+            raise _missing(doc, "names", "the class names are missing; add them: 'names: [gate]'")
         return {i: f"class_{i}" for i in range(nc)}
     if not isinstance(names, list | dict) or not names:
         raise doc.error("names", f"'names' must be a list or ids with names, such as [gate], not {quoted(names)}")
     if len(names) > MAX_CLASSES:
         raise doc.error("names", f"'names' has {len(names)} classes; at most {MAX_CLASSES} are trained")
-    try:
-        pairs = dict(enumerate(names)) if isinstance(names, list) else {_class_id(k): v for k, v in names.items()}
-    except (TypeError, ValueError, OverflowError) as error:
-        raise doc.error("names", f"a class id under 'names' is not a whole number ({error!s:.80})") from error
-    if wrong := [v for v in pairs.values() if not isinstance(v, str | int | float)]:
-        raise doc.error("names", f"a class name must be text, not {type(wrong[0]).__name__}")
-    if wrong := [v for v in pairs.values() if isinstance(v, str) and not is_name(v)]:
-        raise doc.error("names", f"{quoted(wrong[0])} is no class name; up to {MAX_NAME} printable characters are one")
-    if sorted(pairs) != list(range(len(names))):
+    items: Mapping[str | int, Value] = dict(enumerate(names) if isinstance(names, list) else names.items())
+    ids = {item: _class_id(doc, item) for item in items}
+    if sorted(ids.values()) != list(range(len(ids))):
         raise doc.error(
             "names",
-            f"the {len(names)} class ids must be 0 to {len(names) - 1}, "
-            f"not {quoted(min(pairs))} to {quoted(max(pairs))}",
+            f"the {len(ids)} class ids must be 0 to {len(ids) - 1}, "
+            f"not {quoted(min(ids.values()))} to {quoted(max(ids.values()))}",
         )
-    if nc is not None and nc != len(pairs):
-        raise doc.error("nc", f"'nc' is {nc}, but 'names' has {len(pairs)} classes; mend one of the two")
-    return {i: _text(pairs[i]) for i in sorted(pairs)}
+    if nc is not None and nc != len(ids):
+        raise doc.error("nc", f"'nc' is {nc}, but 'names' has {len(ids)} classes; mend one of the two")
+    found = {ids[item]: _class_name(doc, item, value) for item, value in items.items()}
+    _refuse_same(doc, found, {class_id: item for item, class_id in ids.items()})
+    return {class_id: found[class_id] for class_id in sorted(found)}
 
 
-def _class_id(key: Any) -> int:
-    """Read a key under `names` as a whole number; text is read as YAML would.
-
-    Raises:
-        TypeError, ValueError, OverflowError: it is none.
-    """
-    if int(key) != float(key):
-        raise ValueError(f"{quoted(key)} is none")
-    return int(key)
+def _class_id(doc: Document, key: str | int) -> int:
+    """Read a key under `names` as a class id."""
+    found = key if isinstance(key, int) else whole_number(key)
+    if found is None:
+        raise doc.error("names", f"a class id under 'names' is not a whole number: {quoted(key)}", key)
+    return found
 
 
-def _text(name: str | float) -> str:
-    """Return a class name as text, also one that YAML reads as a number."""
-    return name if isinstance(name, str) else quoted(name, MAX_NAME)
+def _class_name(doc: Document, item: str | int, value: Value) -> str:
+    """Return a class name as it is written."""
+    if value is None or (isinstance(value, str) and is_blank(value)):
+        raise doc.error("names", f"class {item!s:.80} has no name; write one, 'null' and '~' in quotes", item)
+    if not isinstance(value, str):
+        kind = "a list" if isinstance(value, list) else "a mapping"
+        raise doc.error("names", f"a class name must be text, not {kind}", item)
+    if not is_name(value):
+        text = f"{quoted(value)} is no class name; up to {MAX_NAME} printable characters are one"
+        raise doc.error("names", text, item)
+    return value
+
+
+def _refuse_same(doc: Document, names: Mapping[int, str], items: Mapping[int, str | int]) -> None:
+    """Refuse two classes that nobody could tell apart by their names."""
+    seen: dict[str, int] = {}
+    for class_id, name in names.items():
+        other = seen.setdefault(unicodedata.normalize("NFC", name).strip(), class_id)
+        if other != class_id:
+            text = f"classes {other} and {class_id} are both called {quoted(name)}; give every class its own name"
+            raise doc.error("names", text, items[class_id])

@@ -25,7 +25,7 @@ from aigp_lightning.data.loaders import cores, make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.predict_batches import PredictBatchSampler
-from aigp_lightning.data.preparation import check_options, make_missing, resolve_path, tell_problems
+from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_problems
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.sample_sets import EvalSet, evaluation_set, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
@@ -54,7 +54,8 @@ class YoloDataModule(pl.LightningDataModule):
             with `strict`, the first does.
         single_cls: treat all classes as one.
         augment: see `AugmentConfig`.
-        synthetic: make this data set with `make-data` when there is no `data_yaml` yet; `out` is its folder.
+        synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
+            shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
 
     Example:
@@ -174,7 +175,7 @@ class YoloDataModule(pl.LightningDataModule):
         self.private = private
 
     def prepare_data(self) -> None:
-        """Make the synthetic data set if it is missing, and scan the labels, once on every machine.
+        """Make a shipped configuration's data set if it is missing, and scan the labels, once on every machine.
 
         Raises:
             UserError: the data set cannot be used; with several processes `setup` raises it.
@@ -189,10 +190,13 @@ class YoloDataModule(pl.LightningDataModule):
     def _prepare(self) -> None:
         """Make the data set if need be, scan the splits of this stage, and tell their problems."""
         run = self._run
-        splits = STAGE_SPLITS.get(run.stage, ())
-        if splits and self.synthetic is not None and not Path(self.data_yaml).exists():
-            make_missing(self.data_yaml, self.synthetic, progress=run.local_rank == 0)
-        for split in [split for split in splits if split not in self._scans]:
+        splits = [split for split in STAGE_SPLITS.get(run.stage, ()) if split not in self._scans]
+        if splits:
+            make, progress = run.stage == "fit", run.local_rank == 0
+            provide_data(self.data_yaml, self.synthetic, make=make, progress=progress)
+            for doubt in self.spec.doubts:
+                warn_user(doubt)
+        for split in splits:
             scan = self.scan(split)
             if run.rank == 0:  # others have the same data, or another machine's copy of it
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)

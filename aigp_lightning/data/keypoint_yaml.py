@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from aigp_lightning.data.limits import MAX_KEYPOINTS, is_name, quoted
+from aigp_lightning.data.yaml_document import Value, number, whole_number
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
 
@@ -23,18 +23,18 @@ PERSON_JOINTS = 17
 MOST_SIGMA = 1e30  # float32 holds it
 
 
-def read_keypoints(values: Mapping[Any, Any], fault: Fault) -> Keypoints | None:
+def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | None:
     """Read and check all keys about keypoints.
 
     Args:
-        values: the parsed YAML.
+        values: those of the YAML, as they are written.
         fault: makes an error about a key.
 
     Raises:
         DataError: a key is not what it has to be, or does not fit `kpt_shape`.
 
     Example:
-        >>> values = {"kpt_shape": [4, 3], "flip_idx": [1, 0, 3, 2]}
+        >>> values = {"kpt_shape": ["4", "3"], "flip_idx": ["1", "0", "3", "2"]}
         >>> keypoints = read_keypoints(values, fault=lambda key, text: DataError(text))
         >>> keypoints.count, keypoints.flip_idx_vertical
         (4, (3, 2, 1, 0))
@@ -81,17 +81,19 @@ def _other_mirror(flip: tuple[int, ...] | None, edges: tuple[tuple[int, int], ..
     return tuple(flip[(place + 2) % RING] for place in range(RING))
 
 
-def _integers(values: Mapping[Any, Any], key: str, fault: Fault) -> tuple[int, ...] | None:
+def _integers(values: Mapping[str, Value], key: str, fault: Fault) -> tuple[int, ...] | None:
     """Read a list of whole numbers, or None where the key is missing."""
     value = values.get(key)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+    found = [whole_number(v) for v in value] if isinstance(value, list) else [None]
+    numbers = tuple(v for v in found if v is not None)
+    if len(numbers) != len(found):
         raise fault(key, f"'{key}' must be a list of whole numbers, not {quoted(value)}")
-    return tuple(value)
+    return numbers
 
 
-def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
+def _shape(values: Mapping[str, Value], fault: Fault) -> tuple[int, int] | None:
     """Read the number of keypoints and of numbers for each."""
     match _integers(values, "kpt_shape", fault):
         case None:
@@ -104,7 +106,7 @@ def _shape(values: Mapping[Any, Any], fault: Fault) -> tuple[int, int] | None:
             )
 
 
-def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) -> tuple[int, ...] | None:
+def _permutation(values: Mapping[str, Value], key: str, count: int, fault: Fault) -> tuple[int, ...] | None:
     """Read a mirror order: each keypoint once, and unchanged when mirrored twice."""
     flip = _integers(values, key, fault)
     if not flip:
@@ -123,43 +125,47 @@ def _permutation(values: Mapping[Any, Any], key: str, count: int, fault: Fault) 
     return flip
 
 
-def _names(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[str, ...] | None:
+def _names(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[str, ...] | None:
     """Read keypoint names, from a list or, as Ultralytics writes them, from the first class of a mapping."""
     value = values.get("kpt_names")
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(v, str | int | float) and is_name(str(v)) for v in value):
+    names = [v for v in value if isinstance(v, str) and is_name(v)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(names) != len(value):
         raise fault("kpt_names", "'kpt_names' must be a list with one name for each keypoint, short and printable")
     if len(value) != count:
         raise fault("kpt_names", f"'kpt_names' has {len(value)} names, but 'kpt_shape' says {count} keypoints")
-    return tuple(str(v) for v in value)
+    return tuple(names)
 
 
-def _sigmas(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[float, ...] | None:
+def _sigmas(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[float, ...] | None:
     """Read the keypoints' tolerances (COCO's OKS sigmas)."""
     key = "kpt_oks_sigmas"
     value = values.get(key)
     if value is None:
         return None
-    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if not numbers or len(value) != count or not all(0 < v <= MOST_SIGMA for v in value):
+    found = [number(v) for v in value] if isinstance(value, list) else []
+    sigmas = tuple(v for v in found if v is not None and 0 < v <= MOST_SIGMA)
+    if not isinstance(value, list) or not len(sigmas) == len(value) == count:
         raise fault(key, f"'{key}' must be {count} numbers over 0, one for each keypoint, not {quoted(value)}")
-    return tuple(float(v) for v in value)
+    return sigmas
 
 
-def _edges(values: Mapping[Any, Any], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:
+def _edges(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:
     """Read the lines between keypoints: as `skeleton` says, else round four corners, or COCO's person."""
     value = values.get("skeleton")
     if value is None:
         return default_edges(count)
-    pairs: list[Any] = value if isinstance(value, list) else [None]
-    for pair in pairs:
-        fine = isinstance(pair, list) and len(pair) == len(("from", "to")) and all(type(v) is int for v in pair)
-        if not fine or not all(0 <= v < count for v in pair):
+    edges = []
+    for pair in value if isinstance(value, list) else [value]:
+        ends = [whole_number(v) for v in pair] if isinstance(pair, list) else []
+        one, other = ends if len(ends) == len(("from", "to")) else (None, None)
+        if one is None or other is None or not (0 <= one < count and 0 <= other < count):
             raise fault(
                 "skeleton",
                 f"'skeleton' must be pairs of keypoints from 0 to {count - 1}, such as [[0, 1]], not {quoted(pair)}",
             )
-    return tuple((int(one), int(other)) for one, other in pairs)
+        edges.append((one, other))
+    return tuple(edges)

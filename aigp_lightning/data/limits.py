@@ -7,6 +7,8 @@ import reprlib
 import stat
 from typing import Any
 
+from aigp_lightning.errors import UNPRINTABLE
+
 MAX_YAML_BYTES = 1_000_000
 MAX_LABEL_BYTES = 16_000_000
 MAX_ROWS = 100_000
@@ -75,3 +77,13 @@ def is_name(text: str) -> bool:
     return len(text) <= MAX_NAME and not any(
         ord(c) < ord(" ") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text
     )
+
+
+def is_blank(text: str) -> bool:
+    r"""True if nothing of a text can be seen.
+
+    Example:
+        >>> is_blank(" \u200b"), is_blank("~")
+        (True, False)
+    """
+    return not UNPRINTABLE.sub("", text).strip()

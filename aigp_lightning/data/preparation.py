@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.data.lint import lint
+from aigp_lightning.data.missing_data import make_command, not_there, shipped_set
 from aigp_lightning.data.synthetic.options import MakeDataOptions
+from aigp_lightning.data.synthetic.record import read_header, recorded_values
 from aigp_lightning.errors import ConfigError, DataError, tell_user
 
 if TYPE_CHECKING:
@@ -73,39 +75,63 @@ def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
     return data_yaml.replace(TASK, synthetic.task)
 
 
-def make_missing(data_yaml: str, synthetic: MakeDataOptions, progress: bool) -> None:
-    """Make a synthetic data set whose `data.yaml` is not there yet.
+def provide_data(data_yaml: str, synthetic: MakeDataOptions | None, *, make: bool, progress: bool) -> None:
+    """See that there is a data set: make a shipped configuration's own that is missing, and refuse any other.
 
     Args:
-        data_yaml: where it will be.
-        synthetic: the data set; its `out` is replaced.
+        data_yaml: its `data.yaml`.
+        synthetic: the data set that is configured; its `out` is replaced.
+        make: make it if need be; only a training does.
         progress: show a progress bar.
 
     Raises:
-        ConfigError: an option is wrong, or the data set's own name for the file is another.
+        ConfigError: it is not there, and must not be made; or an option is wrong.
         DataError: it cannot be written.
 
     Example:
-        >>> import tempfile
         >>> import lightning.pytorch  # sets the rank, by which one process alone prints
         >>> options = MakeDataOptions(train=1, val=1, test=0, imgsz=(64, 64), seed=4, workers=1)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     make_missing(f"{folder}/gates/data.yaml", options, progress=False)
-        ...     sorted(path.name for path in Path(folder, "gates").iterdir())
+        >>> provide_data("datasets/gates/data.yaml", options, make=True, progress=False)
+        >>> sorted(path.name for path in Path("datasets/gates").iterdir())
         ['data.yaml', 'images', 'labels']
     """
+    if Path(data_yaml).expanduser().exists():
+        tell_differences(data_yaml, synthetic)
+        return
+    shipped = shipped_set(data_yaml)
+    if synthetic is None or not make or shipped is None or shipped.task != synthetic.task:
+        raise ConfigError(f"--data.data_yaml {not_there(data_yaml, synthetic)}")
     from aigp_lightning.data.synthetic import make_data
 
     options = replace(synthetic, out=str(Path(data_yaml).parent))
     tell_user(f"{data_yaml} is not there: making {options.train + options.val + options.test} pictures")
     try:
-        made = make_data(options, progress=progress)
+        make_data(options, progress=progress)
     except DataError:
-        if Path(data_yaml).exists():  # complete, by another run or by a machine that shares this disk
-            return
-        raise
-    if made.resolve() != Path(data_yaml).resolve():
-        raise ConfigError(f"--data.data_yaml is {data_yaml}, but make-data writes {made}; name that file.")
+        if not Path(data_yaml).exists():  # else complete, by another run or by a machine that shares this disk
+            raise
+
+
+def tell_differences(data_yaml: str, synthetic: MakeDataOptions | None) -> None:
+    """Say which options of `data.synthetic` are not those that the data set on the disk was made with.
+
+    Args:
+        data_yaml: its `data.yaml`; one that `make-data` has not written says nothing about it.
+        synthetic: the data set that is configured.
+    """
+    path = Path(data_yaml).expanduser()
+    made = read_header(path / "data.yaml" if path.is_dir() else path)
+    if synthetic is None or not made:
+        return
+    asked = {name: value for name, value in recorded_values(synthetic).items() if made.get(name, value) != value}
+    if asked:
+        there = ", ".join(f"{name} {made[name]}" for name in asked)
+        wanted = ", ".join(f"{name} {value}" for name, value in asked.items())
+        folder = str(path if path.is_dir() else path.parent)
+        tell_user(
+            f"{data_yaml} is used as it is, made with {there}; data.synthetic says {wanted}. "
+            f"To make it anew: {make_command(synthetic, folder, force=True)}"
+        )
 
 
 def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool, strict: bool) -> None:

@@ -13,6 +13,9 @@ import torch
 import yaml
 from helpers import small
 
+from aigp_lightning.checkpoints import read_checkpoint
+from aigp_lightning.modules.registry import open_weights
+
 COLUMNS = [
     *("epoch", "time", "train/box_loss", "train/cls_loss", "train/dfl_loss"),
     *("metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metrics/mAP50-95(B)"),
@@ -123,15 +126,16 @@ def test_weights_of_other_classes_are_adapted(
 
 def test_missing_data_set_is_made(tmp_path: Path, run_cli: Callable[..., int]) -> None:
     status = run_cli(
-        *("fit", *small(tmp_path / "new" / "data.yaml", tmp_path / "runs"), "--trainer.max_epochs", 1),
+        *("fit", *small(Path("datasets/gates/data.yaml"), tmp_path / "runs"), "--trainer.max_epochs", 1),
         *("--data.synthetic.train", 8, "--data.synthetic.val", 4, "--data.synthetic.test", 0),
         *("--data.synthetic.imgsz", "[128, 96]", "--trainer.limit_train_batches", 1),
     )
     assert status == 0
-    assert len(list((tmp_path / "new" / "images" / "train").iterdir())) == 8
+    assert len(list((tmp_path / "datasets" / "gates" / "images" / "train").iterdir())) == 8
 
 
 def test_bad_files_are_set_aside_and_listed(tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    """And class names that YAML takes for a number and a truth value are in all of the run as they are written."""
     from helpers import draw_squares
 
     draw_squares(tmp_path, "train", 4, seed=1)
@@ -139,9 +143,14 @@ def test_bad_files_are_set_aside_and_listed(tmp_path: Path, run_cli: Callable[..
     (tmp_path / "images" / "train" / "001.png").write_bytes(b"")
     (tmp_path / "labels" / "train" / "002.txt").write_text("0 0.5 0.5 0.2 0.2\n7 0.5 0.5 0.2 0.2\n")
     data = tmp_path / "data.yaml"
-    data.write_text("train: images/train\nval: images/val\nnames: [square, disc]\n")
+    data.write_text("train: images/train\nval: images/val\nnames: [007, no]\n")
     words = [*small(data, tmp_path / "runs"), "--trainer.max_epochs", 1]
-    assert run_cli("fit", *words) == 0
+    assert run_cli("fit", *words, "--run.json", tmp_path / "metrics.json") == 0
+    weights = tmp_path / "runs" / "detect" / "gates" / "weights"
+    assert read_checkpoint(weights / "best.ckpt")["aigp"]["names"] == {0: "007", 1: "no"}
+    assert open_weights(weights / "best.pt").names == {0: "007", 1: "no"}
+    classes = json.loads((tmp_path / "metrics.json").read_text())["classes"]
+    assert [row["class"] for row in classes] == ["all", "007", "no"]
     listed = (tmp_path / "runs" / "detect" / "gates" / "data_problems_train.txt").read_text()
     assert "001.png" in listed
     assert "002.txt:2" in listed

@@ -53,6 +53,19 @@ def test_a_clean_set(pose_set: Path, run_cli: Callable[..., int], capsys: pytest
     assert lines[4:] == [f"{pose_set}: no problems"]
 
 
+def test_a_key_that_nearly_is_a_known_one(
+    pose_set: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be read as nothing: a problem, also where all labels are right."""
+    text = pose_set.read_text(encoding="utf-8")
+    pose_set.write_text(f"{text}sigmas: [1e-2, 1e-2, 1e-2, 1e-2]\n", encoding="utf-8")
+    assert run_cli("lint", pose_set, "--split", "val") == 1
+    out = capsys.readouterr().out
+    line = len(text.splitlines()) + 1
+    assert out.startswith(f"warning: {pose_set}:{line}: 'sigmas' is not read; did you mean 'kpt_oks_sigmas'?\nval: ")
+    assert "data.yaml: no problems" not in out
+
+
 def test_problems_of_labels_and_of_keypoints(
     pose_set: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,7 +103,7 @@ def test_a_detection_set_is_scanned(
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [(["nowhere.yaml"], "nowhere.yaml: no such file"), (["{set}", "--split", "test"], "no 'test' split")],
+    [(["nowhere.yaml"], "nowhere.yaml: there is no such file"), (["{set}", "--split", "test"], "no 'test' split")],
 )
 def test_mistakes_are_told(
     words: list[str], told: str, pose_set: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]

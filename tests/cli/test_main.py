@@ -13,7 +13,9 @@ import yaml
 from helpers import REPO, small
 
 from aigp_lightning.data.datamodule import YoloDataModule
+from aigp_lightning.data.missing_data import shipped_set
 from aigp_lightning.data.synthetic import MakeDataOptions
+from aigp_lightning.data.synthetic.record import recorded_values
 
 HEAVY = ("torch", "lightning", "ultralytics", "albumentations", "cv2", "numpy", "wandb", "jsonargparse")
 
@@ -155,6 +157,8 @@ def test_no_two_tasks_share_a_data_set(
         options = MakeDataOptions(**config["synthetic"])
         assert options.task == task
         assert YoloDataModule(config["data_yaml"], synthetic=options).data_yaml == path
+        shipped = shipped_set(path)
+        assert shipped is not None and recorded_values(shipped) == recorded_values(options), "made unasked: no other"
 
 
 @pytest.mark.parametrize(("task", "name"), [("detect", "detector"), ("pose", "pose"), ("obstacle", "obstacle")])

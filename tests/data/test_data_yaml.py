@@ -52,9 +52,80 @@ def test_only_nc_makes_names(tmp_path):
     assert read_data_yaml(write(tmp_path, "train: a\nval: b\nnc: '2'\n")).names == {0: "class_0", 1: "class_1"}
 
 
-def test_names_that_yaml_takes_for_numbers_or_booleans_are_text(tmp_path):
-    """As Ultralytics has them."""
-    assert read_data_yaml(write(tmp_path, "train: a\nval: b\nnames: [7, yes]\n")).names == {0: "7", 1: "True"}
+WORDS = (
+    *("yes", "no", "on", "off", "y", "true", "False", "007", "010", "08", "1_000", "1e3", "0x1F", "12:30:45", "1.10"),
+    *(".5", "+3", "2024-01-01", "2024-99-99", ".nan", ".inf", "=", "<<", "null_gate", "1e400", "größer 門"),
+)
+
+
+@pytest.mark.parametrize("form", ["list", "lines", "ids", "quoted"])
+def test_class_names_are_what_stands_in_the_file(tmp_path: Path, form: str) -> None:
+    """Whatever YAML takes them for: truth values, numbers, times, dates that there are not; as plain `str`."""
+    text = {
+        "list": f"names: [{', '.join(WORDS)}]\n",
+        "lines": "names:\n" + "".join(f"- {word}\n" for word in WORDS),
+        "ids": "names:\n" + "".join(f"  {place}: {word}\n" for place, word in enumerate(WORDS)),
+        "quoted": "names: [" + ", ".join(f"'{word}'" for word in WORDS) + "]\n",
+    }[form]
+    names = read_data_yaml(write(tmp_path, "train: a\nval: b\n" + text)).names
+    assert names == dict(enumerate(WORDS))
+    assert {type(name) for name in names.values()} == {str}
+
+
+def test_paths_are_what_stands_in_the_file(tmp_path: Path) -> None:
+    """A folder may be called by a date, a number or `off`."""
+    spec = read_data_yaml(write(tmp_path, "path: 2024-01-01\ntrain: 007\nval: [off, 1e3]\nnames: ['null', '~']\n"))
+    root = tmp_path / "2024-01-01"
+    assert spec.splits == {"train": (f"{root}/007",), "val": (f"{root}/off", f"{root}/1e3")}
+    assert spec.names == {0: "null", 1: "~"}
+
+
+@pytest.mark.parametrize("nc", ["2", "'2'", "2.0", "2e0", "0x2", "02", "+2", "20e-1"])
+def test_numbers_are_numbers_however_they_are_written(tmp_path: Path, nc: str) -> None:
+    assert read_data_yaml(write(tmp_path, f"train: a\nval: b\nnc: {nc}\nnames: [x, z]\n")).nc == 2
+
+
+def test_merged_keys_and_anchors(tmp_path: Path) -> None:
+    """The own key counts, then the first of several; a value that is used twice is read once."""
+    text = (
+        "base: &base {train: a, val: b, names: [x]}\nother: &other {val: c, nc: 2}\n"
+        "<<: [*base, *other]\nnames: &n [p, q]\nmore: *n\n"
+    )
+    spec = read_data_yaml(write(tmp_path, text))
+    assert (spec.names, spec.splits["val"]) == ({0: "p", 1: "q"}, (f"{tmp_path}/b",))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        *(("sigmas", "kpt_oks_sigmas"), ("kpt_sigmas", "kpt_oks_sigmas"), ("oks_sigma", "kpt_oks_sigmas")),
+        *(("flipidx", "flip_idx"), ("flip-idx", "flip_idx"), ("flip_index", "flip_idx"), ("Flip_Idx", "flip_idx")),
+        *(("kpt_shapes", "kpt_shape"), ("keypoint_names", "kpt_names"), ("skeletons", "skeleton"), ("tests", "test")),
+        *(("name", "names"), ("classes", "names"), ("Names", "names"), ("vale", "val"), ("valid", "val")),
+        *(("num_classes", "nc"), ("pth", "path"), ("trian", "train"), ("flip_idx_verticl", "flip_idx_vertical")),
+    ],
+)
+def test_keys_that_nearly_are_known_ones_are_named(tmp_path: Path, key: str, meant: str) -> None:
+    file = write(tmp_path, GOOD + f"license: MIT\n{key}: x\nroboflow: {{url: y}}\n")
+    assert read_data_yaml(file).doubts == (f"{file}:6: '{key}' is not read; did you mean '{meant}'?",)
+
+
+def test_keys_of_others_are_no_doubt(tmp_path: Path) -> None:
+    keys = (
+        "download",
+        "channels",
+        "license",
+        "version",
+        "url",
+        "author",
+        "date",
+        "task",
+        "description",
+        "imgsz",
+        "bar",
+    )
+    spec = read_data_yaml(write(tmp_path, GOOD + "".join(f"{key}: x\n" for key in keys)))
+    assert spec.doubts == ()
 
 
 def test_validation_is_another_word_for_val(tmp_path):
@@ -99,29 +170,52 @@ def test_links_are_kept_as_written(tmp_path):
         ("", None, "needs the keys train, val and names"),
         ("val: b\nnames: [x]\n", None, "'train' is missing or empty"),
         ("train: a\nval:\nnames: [x]\n", 2, "'val' is missing or empty"),
-        ("train: a\nval: b\ntest: 3\nnames: [x]\n", 3, "'test' must be a path"),
+        ("train: a\nval: b\ntest: {a: b}\nnames: [x]\n", 3, "'test' must be a path"),
+        (
+            "vale: a\ntrain: a\nnames: [x]\n",
+            None,
+            "'val' is missing or empty; add 'val: images/val' (a folder, a .txt "
+            "or a list); line 1 has 'vale': did you mean 'val'?",
+        ),
+        ("train: a\nval: b\nnc: 1\nname: [x]\n", None, "line 4 has 'name': did you mean 'names'?"),
         ("train: [a, {b: c}]\nval: b\nnames: [x]\n", 1, "'train' must be a path"),
-        ("path: 3\ntrain: a\nval: b\nnames: [x]\n", 1, "'path' must be a folder"),
-        ("train: a\nval: b\n", None, "neither 'names' nor 'nc'"),
+        ("path: [3]\ntrain: a\nval: b\nnames: [x]\n", 1, "'path' must be a folder"),
+        ("train: a\nval: b\n", None, "the class names are missing"),
+        ("train: a\nval: b\nnc: 1\nnames:\n", 4, "'names' must be a list"),
         ("train: a\nval: b\nnames: x\n", 3, "'names' must be a list"),
         ("train: a\nval: b\nnames: []\n", 3, "'names' must be a list"),
-        ("train: a\nval: b\nnames: [[x]]\n", 3, "must be text, not list"),
+        ("train: a\nval: b\nnames: [[x]]\n", 3, "must be text, not a list"),
+        ("train: a\nval: b\nnames: {no: x, yes: y}\n", 3, "not a whole number: 'no'"),
+        ("train: a\nval: b\nnames:\n- gate\n- null\n", 5, "class 1 has no name"),
+        ("train: a\nval: b\nnames:\n- gate\n-\n", 5, "class 1 has no name"),
+        ("train: a\nval: b\nnames:\n  0: gate\n  1: ~\n", 5, "class 1 has no name"),
+        ("train: a\nval: b\nnames: [gate, ' ']\n", 3, "class 1 has no name"),
+        ('train: a\nval: b\nnames: ["\\u200b"]\n', 3, "class 0 has no name"),
+        ("train: a\nval: b\nnames:\n- gate\n- Gate\n- gate\n", 6, "classes 0 and 2 are both called 'gate'"),
+        ("train: a\nval: b\nnames:\n  1: x\n  0: 'x '\n", 5, "classes 1 and 0 are both called 'x '"),
+        ("train: a\nval: b\nnames: [\u00e9, e\u0301]\n", 3, "classes 0 and 1 are both called"),
         ("train: a\nval: b\nnames: {a: x}\n", 3, "not a whole number"),
         ("train: a\nval: b\nnames: {1: x, 2: y}\n", 3, "must be 0 to 1, not 1 to 2"),
-        ("train: a\nval: b\nnames:\n  0: x\n  0: y\n", 5, "class 0 is also on line 4"),
+        ("train: a\nval: b\nnames:\n  0: x\n  0: y\n", 5, "'0' is also on line 4"),
+        ("train: a\nval: b\nnames:\n  0: x\n  0.0: y\n", 3, "must be 0 to 1, not 0 to 0"),
         ("train: a\nval: b\nnames: [x]\ntrain: c\n", 4, "'train' is also on line 1"),
         ("train: a\nval: b\nnames: [x]\nnc: 2\n", 4, "'nc' is 2, but 'names' has 1"),
         ("train: a\nval: b\nnc: 1.5\n", 3, "'nc' must be a whole number"),
         ("train: a\nval: b\nnc: .inf\n", 3, "'nc' must be a whole number"),
         ("train: a\nval: b\nnc: true\n", 3, "'nc' must be a whole number"),
         ("train: a\nval: b\nnc: 0\n", 3, "'nc' must be a whole number"),
-        ("train: a\nval: b\nnc: " + "9" * 5000, None, "not valid YAML"),
+        ("train: a\nval: b\nnc: 010\nnames: [x]\n", 3, "'nc' must be a whole number"),
+        ("train: a\nval: b\nnc: 1:30\nnames: [x]\n", 3, "'nc' must be a whole number"),
+        ("train: a\nval: b\nnc: " + "9" * 5000, 3, "'nc' must be a whole number"),
         (GOOD + "kpt_shape: 4\n", 5, "'kpt_shape' must be a list"),
         (GOOD + "kpt_shape: [4, 4]\n", 5, "'kpt_shape' must be [keypoints, 2 or 3]"),
         (GOOD + "kpt_shape: [4, 3]\nflip_idx: [0, 1, 2]\n", 6, "each of 0 to 3 once"),
         (GOOD + "kpt_shape: [2, 3]\nflip_idx: [0, 0]\n", 6, "each of 0 to 1 once"),
         (GOOD + "kpt_shape: [2, 3]\nkpt_names: [a]\n", 6, "1 names, but 'kpt_shape' says 2"),
-        (GOOD + "x: !!python/object/apply:os.getcwd []\n", 5, "not valid YAML"),
+        (GOOD + "x: !!python/object/apply:os.getcwd []\n", 5, "tag !!python/object/apply"),
+        (GOOD + "x: &x [*x]\n", 5, "a value holds itself"),
+        (GOOD + "? [x]\n: y\n", 5, "a key must be text"),
+        (GOOD + "<<: x\n", 5, "`<<` takes a mapping"),
         (GOOD + "x: " + "[" * 1200, None, "not valid YAML"),
     ],
 )
@@ -131,11 +225,6 @@ def test_each_mistake_names_file_and_line(tmp_path, text, line, says):
         read_data_yaml(file)
     assert str(error.value).startswith(f"{file}: " if line is None else f"{file}:{line}: ")
     assert says in str(error.value)
-
-
-def test_missing_file_says_which_option(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.yaml: no such file; give data\.data_yaml"):
-        read_data_yaml(tmp_path / "nowhere.yaml")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -279,10 +279,27 @@ def test_a_data_set_that_another_machine_made_meanwhile_is_taken(
 
     times: list[int] = []
     monkeypatch.setattr(gates, "make_data", late)
-    yaml = tmp_path / "made" / "data.yaml"
+    yaml = tmp_path / "datasets" / "gates" / "data.yaml"
     synthetic = MakeDataOptions(train=2, val=1, test=0, imgsz=(64, 64), workers=1)
-    data = YoloDataModule(str(yaml), workers=0, synthetic=synthetic)
+    data = YoloDataModule("datasets/gates/data.yaml", workers=0, synthetic=synthetic)
     data.prepare_data()
     assert data.train_images == 2
     assert yaml.stat().st_mtime_ns == times[0], "the first one's stays"
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    assert [path.name for path in yaml.parent.parent.iterdir()] == ["gates"]
+
+
+def test_a_key_that_nearly_is_a_known_one_is_said_once(
+    shapes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    yaml = tmp_path / "data.yaml"
+    yaml.write_text(
+        f"path: '{shapes.parent}'\ntrain: images/train\nval: images/val\nnames: [no, 007]\nsigma: 1\n", encoding="utf-8"
+    )
+    data = YoloDataModule(str(yaml), workers=0)
+    with caplog.at_level("INFO"):
+        data.prepare_data()
+        data.prepare_data()
+    assert data.names == {0: "no", 1: "007"}
+    assert [line for line in caplog.messages if "did you mean" in line] == [
+        f"warning: {yaml}:5: 'sigma' is not read; did you mean 'kpt_oks_sigmas'?"
+    ]

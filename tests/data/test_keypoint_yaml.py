@@ -22,11 +22,11 @@ def read(folder: Path, text: str) -> Keypoints | None:
 
 def test_everything_that_can_be_said(tmp_path: Path) -> None:
     text = (
-        "kpt_shape: [3, 2]\nflip_idx: [1, 0, 2]\nflip_idx_vertical: [0, 2, 1]\n"
-        "kpt_names: {0: [a, b, 7], 1: [x, y, z]}\nkpt_oks_sigmas: [0.1, 1, 0.025]\nskeleton: [[0, 1], [1, 2]]\n"
+        "kpt_shape: [3, 2]\nflip_idx: [1.0, 0, 02]\nflip_idx_vertical: [0, 2, 1]\n"
+        "kpt_names: {0: [a, no, 1.10], 1: [x, y, z]}\nkpt_oks_sigmas: [1e-1, 1, 25e-3]\nskeleton: [[0, 1], [1, 2]]\n"
     )
     assert read(tmp_path, text) == Keypoints(
-        3, 2, ("a", "b", "7"), (1, 0, 2), (0, 2, 1), (0.1, 1.0, 0.025), ((0, 1), (1, 2))
+        3, 2, ("a", "no", "1.10"), (1, 0, 2), (0, 2, 1), (0.1, 1.0, 0.025), ((0, 1), (1, 2))
     )
 
 
@@ -85,13 +85,18 @@ def test_upside_down_order_of_others_is_not_guessed(tmp_path: Path) -> None:
         ("kpt_shape: [true, 3]\n", 4, "'kpt_shape' must be a list of whole numbers"),
         ("kpt_shape: [3, 3]\nflip_idx: [1, 2, 0]\n", 5, "turns keypoint 0 into 1, but 1 into 2: mirrored twice"),
         ("kpt_shape: [4, 3]\nflip_idx_vertical: [3, 2, 1]\n", 5, "'flip_idx_vertical' must hold each of 0 to 3 once"),
-        ("kpt_shape: [2, 3]\nflip_idx: [1.0, 0]\n", 5, "'flip_idx' must be a list of whole numbers"),
+        ("kpt_shape: [2, 3]\nflip_idx: [1.5, 0]\n", 5, "'flip_idx' must be a list of whole numbers"),
         ("kpt_shape: [2, 3]\nkpt_names: {0: [a]}\n", 5, "'kpt_names' has 1 names, but 'kpt_shape' says 2"),
         ("kpt_shape: [2, 3]\nkpt_names: left right\n", 5, "'kpt_names' must be a list with one name"),
+        ("kpt_shape: [2, 3]\nkpt_names: [left, ~]\n", 5, "'kpt_names' must be a list with one name"),
         ("kpt_shape: [2, 3]\nkpt_oks_sigmas: [0.1, 0]\n", 5, "'kpt_oks_sigmas' must be 2 numbers over 0"),
         ("kpt_shape: [2, 3]\nkpt_oks_sigmas: [0.1, .nan]\n", 5, "'kpt_oks_sigmas' must be 2 numbers over 0"),
         ("kpt_shape: [2, 3]\nkpt_oks_sigmas: 0.1\n", 5, "'kpt_oks_sigmas' must be 2 numbers over 0"),
-        ("kpt_shape: [2, 3]\nskeleton: [[0, 2]]\n", 5, r"'skeleton' must be pairs of keypoints from 0 to 1.*\[0, 2\]"),
+        (
+            "kpt_shape: [2, 3]\nskeleton: [[0, 2]]\n",
+            5,
+            r"pairs of keypoints from 0 to 1, .*\['0', '2'\]",
+        ),
         ("kpt_shape: [2, 3]\nskeleton: {0: 1}\n", 5, "'skeleton' must be pairs"),
     ],
 )

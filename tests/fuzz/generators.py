@@ -110,9 +110,12 @@ HOSTILE_YAML = (
         "{0: [a]}",
     ),
     "&b {<<: *b}",
+    *("[yes, no, on, off]", "[007, 010, 1e3]", "[12:30:45, 2024-99-99]", "[=, <<]", "[a, ~]", "[a, a]", "[' ']"),
+    *("[e\u0301, \u00e9]", "{no: a, yes: b}", "{0: a, 00: b}", "[1e-2, 25e-3, .5, 2]", "[0x1, 02, 010]", "!!str null"),
 )
 KEYS = ("train", "val", "test", "names", "nc", "path", "kpt_shape", "flip_idx", "flip_idx_vertical", "kpt_names",
-        "skeleton", "kpt_oks_sigmas", "<<", "validation", "? [a]", "'\\e'", "1", "download")  # fmt: skip
+        "skeleton", "kpt_oks_sigmas", "<<", "validation", "? [a]", "'\\e'", "1", "download",
+        "sigmas", "flipidx", "vale", "name")  # fmt: skip
 USUAL = {"train": "images", "val": "images", "names": "[gate, tree]", "nc": "2", "path": ".", "kpt_shape": "[4, 3]",
          "flip_idx": "[1, 0, 3, 2]", "skeleton": "[[0, 1]]", "kpt_oks_sigmas": "[1, 1, 1, 1]"}  # fmt: skip
 plain = st.recursive(

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -127,7 +128,10 @@ def data_yaml(data: bytes, folder: Path) -> str:
     finally:
         assert {path.name for path in folder.iterdir()} <= {"data.yaml", "images", "labels"}, "it ran something"
     assert list(spec.names) == list(range(spec.nc))
-    assert all(isinstance(name, str) and len(name) <= 200 for name in spec.names.values())
+    assert all(type(name) is str and len(name) <= 200 and name.strip() for name in spec.names.values())
+    assert len({unicodedata.normalize("NFC", name) for name in spec.names.values()}) == spec.nc
+    for doubt in spec.doubts:
+        one_line(doubt)
     if (points := spec.keypoints) is not None:
         assert len(points.names) == points.count
         assert all(0 <= a < points.count and 0 <= b < points.count for a, b in points.edges)

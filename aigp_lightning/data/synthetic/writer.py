@@ -16,10 +16,10 @@ from pathlib import Path
 
 from aigp_lightning.data.synthetic.geometry import CORNER_NAMES
 from aigp_lightning.data.synthetic.options import CLASSES, MakeDataOptions
+from aigp_lightning.data.synthetic.record import HEADER, header
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.terminal.output import console
 
-HEADER = "# made by aigp_lightning make-data"
 OWN = re.compile(
     r"data\.yaml|images/(train|val|test)/\d{6,}\.jpg|labels/(train|val|test)/\d{6,}\.txt"
     r"|(.*/)?[^/]*(\.aigp-cache\.npz|\.cache)"
@@ -89,19 +89,12 @@ def data_yaml(options: MakeDataOptions) -> str:
         >>> data_yaml(MakeDataOptions(test=0)).splitlines()[1:]
         ['train: images/train', 'val: images/val', 'names:', '  0: gate']
     """
-    kept = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed")
-    values = ", ".join(f"{name}={_plain(getattr(options, name))}" for name in kept)
-    lines = [f"{HEADER}: {values}", *(f"{split}: images/{split}" for split in options.counts()), "names:"]
+    lines = [header(options), *(f"{split}: images/{split}" for split in options.counts()), "names:"]
     lines += [f"  {i}: {name}" for i, name in enumerate(CLASSES[options.task])]
     if options.task == "pose":
         lines += ["kpt_shape: [4, 3]", "flip_idx: [1, 0, 3, 2]", "flip_idx_vertical: [3, 2, 1, 0]"]
         lines += ["kpt_names:", f"  0: [{', '.join(CORNER_NAMES)}]"]
     return "\n".join(lines) + "\n"
-
-
-def _plain(value: object) -> str:
-    """Write an option's value; sizes as 640x360."""
-    return "x".join(str(v) for v in value) if isinstance(value, (tuple, list)) else str(value)
 
 
 def _refuse_taken(target: Path, force: bool) -> None:
