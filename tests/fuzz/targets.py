@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.data.label_values import TOLERANCE
+from aigp_lightning.data.label_bounds import TOLERANCE
 from aigp_lightning.data.labels import Labels, parse_label_file
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, UserError, WeightsError
