@@ -140,10 +140,12 @@ def open_image(stream: BinaryIO, path: str, formats: Sequence[str] = FORMATS) ->
     prefix = stream.read(16)
     for name in formats:
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(prefix) is not True):
+        if factory is None:
             continue
-        stream.seek(0)
         try:
+            if accept is not None and accept(prefix) is not True:
+                continue
+            stream.seek(0)
             return factory(stream, "")  # with its name, Pillow maps the file into memory, and mixes up turned TIFFs
         except (SyntaxError, IndexError, TypeError, struct.error):  # as Pillow does: the next may know it
             continue

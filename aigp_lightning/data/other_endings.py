@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from aigp_lightning.data.images import FORMATS, open_image
 from aigp_lightning.data.problems import Problem
-from aigp_lightning.errors import DataError
+from aigp_lightning.run.exhausted import raise_if_exhausted
 
 OTHER_FORMATS = ("PPM", "PCX", "PSD", "SGI", "SUN", "DDS", "QOI")
 """Kinds of image that are not read, by Pillow's names."""
@@ -69,5 +69,6 @@ def _kind(file: str) -> str | None:
                 return known
             stream.seek(0)
             return open_image(stream, file, (*FORMATS, *OTHER_FORMATS)).format
-    except (DataError, OSError, ValueError):
+    except Exception as error:  # Pillow raises nearly anything on files that are no images
+        raise_if_exhausted(error)
         return None
