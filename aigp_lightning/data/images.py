@@ -87,20 +87,29 @@ def read_image(path: str) -> NDArray[np.uint8]:
         >>> read_image(file).shape, read_image(file)[0, 0].tolist()
         ((2, 3, 3), [255, 0, 0])
     """
-    import cv2
     import numpy as np
 
     try:
         data = np.fromfile(path, np.uint8)  # cv2.imread cannot open non-ASCII names on Windows
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if _is_for_opencv(data[:12].tobytes()) else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise_if_exhausted(error)
         raise DataError(f"{printable(path)}: cannot be read: {error}") from error
+    image = _decode_with_opencv(data) if _is_for_opencv(data[:12].tobytes()) else None
+    return _read_with_pillow(path) if image is None else image
+
+
+def _decode_with_opencv(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Decode a file's bytes to RGB, or return None where OpenCV cannot."""
+    import cv2
+    import numpy as np
+
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise_if_exhausted(error)
-        image = None
+        return None
     if image is None or image.dtype != np.uint8:
-        return _read_with_pillow(path)
+        return None
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
