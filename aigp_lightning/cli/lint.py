@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.data.data_yaml import SPLITS, read_data_yaml
+from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.terminal.output import has_live_terminal, print_line, print_text
 
 if TYPE_CHECKING:
@@ -32,31 +33,34 @@ def main(verb: str, arguments: list[str]) -> int:
     for doubt in spec.doubts:
         print_text(f"warning: {doubt}")
     splits = options.split or [split for split in SPLITS if split in spec.splits]
-    found = [_check(spec, split, options.strict) for split in splits]
+    found = [_check(spec, split, options.strict, options.outside) for split in splits]
     found.append(len(spec.doubts))
     if not sum(found):
         print_line(f"{spec.file}: no problems")
     return int(any(found))
 
 
-def _check(spec: DataSpec, split: str, strict: bool) -> int:
+def _check(spec: DataSpec, split: str, strict: bool, outside: Outside) -> int:
     """Print the problems of one split, and return their number."""
     from aigp_lightning.data.lint import lint
     from aigp_lightning.data.scan import scan_split
 
-    result = scan_split(spec, split, pose=spec.keypoints is not None, workers=THREADS, progress=has_live_terminal())
+    pose, progress = spec.keypoints is not None, has_live_terminal()
+    result = scan_split(spec, split, pose=pose, outside=outside, workers=THREADS, progress=progress)
     print_text(result.summary())
-    if spec.keypoints is None:
-        return len(result.problems)
-    linted = lint(split, result.records, spec, thorough=strict)
+    count = len(result.problems) + result.unlabelled
+    if not pose:
+        return count
+    linted = lint(split, result.records, spec, thorough=strict, outside=outside)
     print_text(linted.summary())
-    return len(result.problems) + len(linted.problems)
+    return count + len(linted.problems)
 
 
 def _parser(verb: str) -> VerbParser:
     parser = VerbParser(
         prog=f"python -m aigp_lightning {verb}",
-        description="Check a data set without training: every image and label file, and, where there are keypoints, "
+        description="Check a data set without training: every image and label file, labels and images that are passed "
+        "over, and, where there are keypoints, "
         "that corners go round the same way from the same corner, that flip_idx and flip_idx_vertical fit them, and "
         "that visible ones lie in their boxes. Each problem is told with file and line. Exit status 0: no problems; "
         "1: there are some; 2: the data set cannot be used.",
@@ -64,5 +68,9 @@ def _parser(verb: str) -> VerbParser:
     )
     parser.add_argument("data_yaml", metavar="DATA_YAML", help="the data set's data.yaml, or its folder")
     parser.add_argument("--split", nargs="+", choices=SPLITS, help="only these splits; all without it")
+    parser.add_argument(
+        "--outside", choices=get_args(Outside), default="clip",
+        help="what becomes of objects that reach out of the picture, as --data.outside of fit; clip without it",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="also name objects of which not one keypoint is labelled")
     return parser

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.loaders import cores, make_loader
 from aigp_lightning.data.lost_files import LostFiles
@@ -53,6 +54,9 @@ class YoloDataModule(pl.LightningDataModule):
         lost_limit: share of a split's images that may vanish or break while training; one more ends the run. At 0, and
             with `strict`, the first does.
         single_cls: treat all classes as one.
+        outside: what becomes of objects that reach out of the picture, as labels of close gates do. `clip`: boxes are
+            clipped to the picture, keypoints outside are read as not visible; `drop`: these objects are left out;
+            `error`: their image is set aside. In each case they are counted and listed.
         augment: see `AugmentConfig`.
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
@@ -79,6 +83,7 @@ class YoloDataModule(pl.LightningDataModule):
         strict: bool = False,
         lost_limit: float = 0.05,
         single_cls: bool = False,
+        outside: Outside = "clip",
         augment: AugmentConfig = AugmentConfig(),
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
@@ -89,7 +94,7 @@ class YoloDataModule(pl.LightningDataModule):
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
-        self.synthetic, self.source = synthetic, source
+        self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.mosaic_open = True
         self._scans: dict[str, ScanResult] = {}
         self._batches: TrainBatchSampler | None = None
@@ -140,7 +145,7 @@ class YoloDataModule(pl.LightningDataModule):
         if split not in self._scans:
             self._scans[split] = scan_split(
                 self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
-                cache_dir=self._cache_dir if self._run.rank else self._run.folder,
+                outside=self.outside, cache_dir=self._cache_dir if self._run.rank else self._run.folder,
                 workers=min(self.workers or 1, cores()), progress=self._run.local_rank == 0,
             )  # fmt: skip
         return self._scans[split]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.run.exhausted import raise_if_exhausted
@@ -14,11 +15,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-IMAGE_SUFFIXES = frozenset(  # what Ultralytics reads
-    (".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = frozenset(  # what Ultralytics reads, and further endings of the same kinds of file
+    (
+        *(".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"),
+        *(".gif", ".jfif", ".jpe"),
+    )
 )
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "JPEG2000", "AVIF", "HEIF")  # none that runs another program
-PIL_SUFFIXES = (".avif", ".heic", ".heif")  # OpenCV cannot read these, or does not turn them upright
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
+"""Kinds that are read, by Pillow's names: none that runs another program."""
+BY_OPENCV = frozenset(("JPEG", "MPO", "PNG", "BMP", "WEBP", "JPEG2000"))
+"""Kinds that OpenCV decodes. It cannot read the others, or does not turn them upright, or mixes up their depths."""
+OPENCV_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+"""First bytes of files of these kinds but WebP."""
+MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
+"""Pillow's modes with 8 bits a channel at most, of which it makes RGB."""
+DEEP_MODES = frozenset(("I;16", "I;16B", "I;16L", "I;16N"))
+REDUCED_IMAGE, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 254, 258, 262, 339
+"""Tags of a TIFF."""
 
 
 def is_image(path: str) -> bool:
@@ -52,7 +65,8 @@ def label_path(im_file: str) -> str:
 def read_image(path: str) -> NDArray[np.uint8]:
     """Decode an image of any supported kind, turned upright as its EXIF says.
 
-    16-bit images keep their high byte and alpha is dropped, as OpenCV and so Ultralytics do.
+    Deeper images keep their highest 8 bits and alpha is dropped, as OpenCV and so Ultralytics do. Of several pages or
+    frames the first is read.
 
     Args:
         path: image file; any name, also on Windows.
@@ -61,7 +75,7 @@ def read_image(path: str) -> NDArray[np.uint8]:
         uint8 (H, W, 3) RGB.
 
     Raises:
-        DataError: the file cannot be read or decoded.
+        DataError: the file cannot be read or decoded, or has pixels of a kind that cannot be shown.
 
     Example:
         >>> import tempfile
@@ -73,29 +87,38 @@ def read_image(path: str) -> NDArray[np.uint8]:
         >>> read_image(file).shape, read_image(file)[0, 0].tolist()
         ((2, 3, 3), [255, 0, 0])
     """
+    import numpy as np
+
+    try:
+        data = np.fromfile(path, np.uint8)  # cv2.imread cannot open non-ASCII names on Windows
+    except (OSError, ValueError, MemoryError) as error:
+        raise_if_exhausted(error)
+        raise DataError(f"{printable(path)}: cannot be read: {error}") from error
+    image = _decode_with_opencv(data) if _is_for_opencv(data[:12].tobytes()) else None
+    return _read_with_pillow(path) if image is None else image
+
+
+def _decode_with_opencv(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Decode a file's bytes to RGB, or return None where OpenCV cannot."""
     import cv2
     import numpy as np
 
-    if path.lower().endswith(PIL_SUFFIXES):
-        return _read_with_pil(path)
-    deep = path.lower().endswith((".tif", ".tiff"))  # OpenCV itself would mix up the bytes of 16-bit colour
     try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread cannot open non-ASCII names on Windows
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH * deep) if data.size else None
-    except (OSError, ValueError) as error:
-        raise_if_exhausted(error)
-        raise DataError(f"{printable(path)}: cannot be read: {error}") from error
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise_if_exhausted(error)
-        image = None
-    if image is not None and image.dtype == np.uint16:
-        image = np.right_shift(image, 8).astype(np.uint8)
+        return None
     if image is None or image.dtype != np.uint8:
-        return _read_with_pil(path)
+        return None
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def open_image(stream: BinaryIO, path: str) -> Image.Image:
+def _is_for_opencv(start: bytes) -> bool:
+    """True if a file that begins so is of a kind that OpenCV decodes as it shows, whatever its name."""
+    return start.startswith(OPENCV_STARTS) or (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
+
+
+def open_image(stream: BinaryIO, path: str, formats: Sequence[str] = FORMATS) -> Image.Image:
     """Open an image with Pillow, of the kinds that are read and no others.
 
     `PIL.Image.open` is avoided: Ultralytics replaces it by one that installs packages when it meets a broken file.
@@ -103,6 +126,7 @@ def open_image(stream: BinaryIO, path: str) -> Image.Image:
     Args:
         stream: the open file, which must stay open as long as the image is used.
         path: its name, for errors.
+        formats: kinds to try, by Pillow's names.
 
     Returns:
         The image, not decoded yet.
@@ -123,32 +147,95 @@ def open_image(stream: BinaryIO, path: str) -> Image.Image:
 
     Image.init()
     prefix = stream.read(16)
-    for name in FORMATS:
+    for name in formats:
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(prefix) is not True):
+        if factory is None:
             continue
-        stream.seek(0)
         try:
-            return factory(stream, path)
+            if accept is not None and accept(prefix) is not True:
+                continue
+            stream.seek(0)
+            return factory(stream, "")  # with its name, Pillow maps the file into memory, and mixes up turned TIFFs
         except (SyntaxError, IndexError, TypeError, struct.error):  # as Pillow does: the next may know it
             continue
     raise DataError(f"{printable(path)}: not an image of a kind that is read; replace or remove it")
 
 
-def _read_with_pil(path: str) -> NDArray[np.uint8]:
-    """Decode what OpenCV cannot, such as AVIF."""
+def refusal(image: Image.Image) -> str | None:
+    """Tell why an image's pixels cannot be shown with 8 bits a channel; None where they can.
+
+    Args:
+        image: as `open_image` returns it.
+
+    Example:
+        >>> from PIL import Image
+        >>> refusal(Image.new("F", (4, 3))), refusal(Image.new("CMYK", (4, 3)))
+        ('floating-point pixels; save it with 8 or 16 bits', None)
+    """
+    tags = getattr(image, "tag_v2", {})  # a TIFF's
+    reduced = tags.get(REDUCED_IMAGE, 0)
+    reasons = (
+        (image.mode == "F", "floating-point pixels; save it with 8 or 16 bits"),
+        (image.mode == "I", "signed or 32-bit whole numbers as pixels; save it with 8 or 16 bits"),
+        (image.mode not in MODES | DEEP_MODES, f"pixels of the kind {image.mode}; save it as RGB or grey"),
+        (
+            any(kind != 1 for kind in _numbers(tags.get(SAMPLE_FORMAT, 1))),
+            "pixels that are not unsigned whole numbers; save it with 8 or 16 bits",
+        ),
+        (
+            image.mode in DEEP_MODES and tags.get(PHOTOMETRIC, 1) != 1,
+            "16-bit pixels whose zero is white; save it with black as zero",
+        ),
+        (isinstance(reduced, int) and reduced & 1, "its first page is a preview; save the picture itself"),
+    )
+    return next((reason for wrong, reason in reasons if wrong), None)
+
+
+def _numbers(value: Any) -> tuple[Any, ...]:
+    """Return the values of a TIFF's tag, which are a tuple or a single one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Decode an image with Pillow, and turn it as its EXIF says.
+
+    Args:
+        image: as `open_image` returns it.
+
+    Returns:
+        The image in its own mode.
+
+    Raises:
+        Exception: it cannot be decoded; Pillow's decoders raise nearly anything.
+
+    Example:
+        >>> from PIL import Image
+        >>> upright(Image.new("L", (4, 3))).size
+        (4, 3)
+    """
+    from PIL import ImageOps
+
+    image.load()  # a TIFF is turned by this
+    return image if image.format == "TIFF" else ImageOps.exif_transpose(image)
+
+
+def _read_with_pillow(path: str) -> NDArray[np.uint8]:
+    """Decode what OpenCV cannot, such as AVIF and TIFF."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with open(path, "rb") as stream:
             image = open_image(stream, path)
-            if image.mode == "F":
-                raise ValueError("floating-point pixels; save it with 8 or 16 bits")
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.array(upright.convert("RGB"))
+            if reason := refusal(image):
+                raise DataError(f"{printable(path)}: cannot be read: {reason}")
+            bits = _numbers(getattr(image, "tag_v2", {}).get(BITS, 16))[0]
+            image = upright(image)
+            if image.mode in DEEP_MODES:
+                image = Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
+            if image.mode in ("La", "RGBa"):  # Pillow makes RGB of them in two steps only
+                image = image.convert(image.mode.upper())
+            return np.array(image.convert("RGB"))
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken files

@@ -78,12 +78,9 @@ class KeypointTable:
         """(K, 2) mean place in the box of each keypoint, or None where too few objects have them all."""
         return layout(self.points[self.complete], self.boxes[self.complete]) if self.complete.sum() >= FEW else None
 
-    def row(self, index: int) -> NDArray[np.float32]:
-        """Return one object's box, and x and y of its keypoints, as its record has them."""
-        record = self.records[self.image[index]]
-        at = index - int(np.searchsorted(self.image, self.image[index]))
-        assert record.keypoints is not None
-        return np.concatenate((record.bboxes[at], record.keypoints[at, :, :2].ravel()))
+    def place(self, index: int) -> int:
+        """Return which of its image's objects an object is, from 0."""
+        return index - int(np.searchsorted(self.image, self.image[index]))
 
 
 def keypoint_table(records: Sequence[ImageRecord], keypoints: Keypoints) -> KeypointTable:

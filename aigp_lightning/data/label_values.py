@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.boxes import xyxy_to_xywh
+from aigp_lightning.data import label_bounds as bounds
+from aigp_lightning.data.label_bounds import BOX_COLUMNS, OUT_OF_RANGE, Outside
 from aigp_lightning.data.problems import Problem
 
-TOLERANCE = 0.01
-"""How far outside 0…1 a coordinate may lie, as in Ultralytics."""
-BOX_COLUMNS = 5
 MAX_VISIBILITY = 2
-
 Tokens = list[tuple[int, list[str]]]
 """Line numbers and words of rows."""
 Arrays = tuple["NDArray[np.int64]", "NDArray[np.float32]", "NDArray[np.float32] | None"]
@@ -31,17 +29,17 @@ class Rows:
     Attributes:
         lines: (n,) their numbers in the file, from 1.
         table: (n, columns) class, box and, where they are wanted, keypoints.
-        keys: (n,) equal for duplicates.
+        keys: (n,) equal for duplicates; None where the values in the table say it.
 
     Example:
-        >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32), [b"the only one"])
+        >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32))
         >>> rows.table[:, 0].tolist()
         [0.0]
     """
 
     lines: NDArray[np.int64]
     table: NDArray[np.float32]
-    keys: list[bytes]
+    keys: list[bytes] | None = None
 
 
 def no_labels(pose: Shape) -> Arrays:
@@ -69,7 +67,7 @@ def plain_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     """
     lines = np.array([n for n, _ in tokens], np.int64)
     table = numbers.reshape(len(tokens), -1) if tokens else np.zeros((0, BOX_COLUMNS), np.float32)
-    return Rows(lines, table, [row.tobytes() for row in table + np.float32(0)])  # + 0 makes -0 and 0 the same key
+    return Rows(lines, table)
 
 
 def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
@@ -100,8 +98,10 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     return Rows(lines, table.astype(np.float32), keys)
 
 
-def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: str) -> list[Problem]:
-    """Find values that cannot be: classes out of range, coordinates outside of the image, negative sizes.
+def check_values(
+    rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: str, outside: Outside = "clip"
+) -> list[Problem]:
+    """Find values that cannot be: classes out of range, coordinates in pixels, negative sizes.
 
     Args:
         rows: at least one.
@@ -109,6 +109,7 @@ def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: st
         pose: shape of the keypoints in the rows.
         single_cls: class ids have no upper bound.
         file: the label file, for the problems.
+        outside: with `error`, objects that reach out of the picture are among these values.
 
     Example:
         >>> words = "3 0.5 0.5 0.25 0.25".split()
@@ -117,20 +118,23 @@ def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: st
         ['000.txt:1 class out of range: class 3, but the data set has 1 (0 to 0)']
     """
     table = rows.table
+    if outside != "error" and _is_usual(table, nc, pose):
+        return []
     finite = np.isfinite(table).all(1)
-    cls, size, inside = table[:, 0], table[:, 3:5], table[:, 1:]
-    seen = np.zeros((len(table), 0), np.float32)
-    if pose:
-        points = table[:, BOX_COLUMNS:].reshape(len(table), *pose)
-        inside = np.concatenate((table[:, 1:BOX_COLUMNS], points[..., :2].reshape(len(table), -1)), 1)
-        seen = points[..., 2:].reshape(len(table), -1)
-    if table.min() >= 0 and inside.max() <= 1 and cls.max() < nc and bool((cls % 1 == 0).all()) and finite.all():
-        return []  # nearly every file, and cheaper than one mask for each kind of mistake
+    cls, size = table[:, 0], table[:, 3:BOX_COLUMNS]
+    seen = table[:, BOX_COLUMNS + 2 :: 3] if pose and pose[1] == 3 else size[:, :0]  # noqa: PLR2004
     with np.errstate(all="ignore"):
+        inside = bounds.coordinates(table, pose)
         whole = cls % 1 == 0
         wrong_class = (cls < 0) | ((cls >= nc) & (not single_cls))
-        outside = (inside < -TOLERANCE) | (inside > 1 + TOLERANCE)
-    first_outside = inside[np.arange(len(table)), outside.argmax(1)]
+        pixels, out, edge = (
+            bounds.far_away(inside),
+            bounds.beyond(inside),
+            bounds.farthest_edge(table[:, 1:BOX_COLUMNS]),
+        )
+    place = np.arange(len(table))
+    first_far, first_out = inside[place, pixels.argmax(1)], inside[place, out.argmax(1)]
+    strict = finite & ~pixels.any(1) & (outside == "error")
     visibility = seen.min(1, initial=0)
     ids = f"class {{:g}}, but the data set has {nc} (0 to {nc - 1})"
     fraction = "{:g} is not a fraction of the image, 0 to 1"
@@ -138,7 +142,9 @@ def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: st
         ("not finite", ~finite, cls, "a value is NaN or infinite"),
         ("non-integer class", finite & ~whole, cls, "class {:g} is not a whole number"),
         ("class out of range", finite & whole & wrong_class, cls, ids),
-        ("coordinate out of range", finite & outside.any(1), first_outside, fraction),
+        (OUT_OF_RANGE, finite & pixels.any(1), first_far, f"{fraction}, and looks like pixels"),
+        (OUT_OF_RANGE, strict & out.any(1), first_out, fraction),
+        (OUT_OF_RANGE, strict & ~out.any(1) & bounds.beyond(edge), edge, "the box reaches to {:g}, out of the picture"),
         ("negative size", finite & (size < 0).any(1), size.min(1), "{:g} cannot be a width or height"),
         ("bad visibility", finite & (visibility < 0), visibility, "visibility {:g} is negative"),
     )
@@ -149,71 +155,94 @@ def check_values(rows: Rows, nc: int, pose: Shape, *, single_cls: bool, file: st
     ]
 
 
-def to_arrays(rows: Rows, single_cls: bool, pose: Shape, file: str) -> tuple[Arrays, list[Problem]]:
-    """Drop duplicates and boxes without area, mend visibilities, and cut the table into arrays.
+def _is_usual(table: NDArray[np.float32], nc: int, pose: Shape) -> bool:
+    """True if all numbers are in their ranges, as in nearly every file: cheaper than one mask for each kind of mistake.
+
+    Comparisons with NaN are false.
+    """
+    cls, last = table[:, 0], MAX_VISIBILITY if pose and pose[1] > MAX_VISIBILITY else 1
+    fractions = table[:, 1:] if last == 1 else table[:, 1:BOX_COLUMNS]
+    usual = table.min() >= 0 and fractions.max() <= 1 and cls.max() < nc and not (cls % 1).any()
+    if usual and last > 1:
+        points = table[:, BOX_COLUMNS:].reshape(-1, 3).max(0)
+        usual = points[0] <= 1 and points[1] <= 1 and points[2] <= last
+    return bool(usual)
+
+
+def to_arrays(
+    rows: Rows, single_cls: bool, pose: Shape, file: str, outside: Outside = "clip"
+) -> tuple[Arrays, NDArray[np.int64], list[Problem]]:
+    """Drop duplicates and boxes without area, mend what reaches out of the picture, and cut the table into arrays.
 
     Args:
         rows: rows that `check_values` has nothing against.
         single_cls: every class becomes 0.
         pose: shape of the keypoints in the rows.
         file: the label file, for the problems.
+        outside: `clip` or `drop`; with `error` nothing reaches out any more.
 
     Returns:
-        The arrays, and what was dropped or mended, in order of lines.
+        The arrays; (m,) their lines in the file; and what was dropped or mended, in order of lines.
 
     Example:
         >>> words = "0 0.5 0.5 0.25 0.25".split()
         >>> rows = plain_rows([(1, words), (2, words)], np.array(words * 2, np.float32))
-        >>> (cls, bboxes, _), notes = to_arrays(rows, single_cls=False, pose=None, file="000.txt")
-        >>> bboxes.tolist(), [str(note) for note in notes]
-        ([[0.5, 0.5, 0.25, 0.25]], ['000.txt:2 duplicate row: same as line 1, dropped'])
+        >>> (cls, bboxes, _), lines, notes = to_arrays(rows, single_cls=False, pose=None, file="000.txt")
+        >>> bboxes.tolist(), lines.tolist(), [str(note) for note in notes]
+        ([[0.5, 0.5, 0.25, 0.25]], [1], ['000.txt:2 duplicate row: same as line 1, dropped'])
     """
-    keep, notes = _kept(rows, file)
-    lines, table = rows.lines[keep], rows.table[keep]
-    cls = np.zeros(len(table), np.int64) if single_cls else table[:, 0].astype(np.int64)
-    keypoints = None
-    if pose:
-        keypoints = table[:, BOX_COLUMNS:].reshape(-1, *pose)
-        if pose[1] == 2:  # noqa: PLR2004  no visibility is written, so a point left of or above the image is a missing one
-            visible = MAX_VISIBILITY * (keypoints >= 0).all(2, keepdims=True).astype(np.float32)
-            keypoints = np.concatenate((keypoints, visible), 2)
-        else:
-            keypoints = keypoints.copy()
-            notes += _mend_visibility(keypoints, lines, file)
-    notes.sort(key=lambda p: p.line or 0)
-    return (cls, np.ascontiguousarray(table[:, 1:5]), keypoints), notes
-
-
-def _kept(rows: Rows, file: str) -> tuple[NDArray[np.bool_], list[Problem]]:
-    """Tell which rows are neither duplicates nor boxes without area, (n,), and which are left out."""
     notes: list[Problem] = []
+    keypoints = _with_visibility(rows, pose, file, notes) if pose else None
+    keep = _kept(rows, keypoints, file, notes)
+    lines, table = rows.lines[keep], rows.table[keep]
+    boxes, keypoints = np.ascontiguousarray(table[:, 1:BOX_COLUMNS]), None if keypoints is None else keypoints[keep]
+    inside = bounds.mend(boxes, keypoints, lines, file, notes, drop=outside == "drop")
+    if not inside.all():
+        lines, table, boxes = lines[inside], table[inside], boxes[inside]
+        keypoints = None if keypoints is None else keypoints[inside]
+    cls = np.zeros(len(table), np.int64) if single_cls else table[:, 0].astype(np.int64)
+    notes.sort(key=lambda p: p.line or 0)
+    return (cls, boxes, keypoints), lines, notes
+
+
+def _kept(rows: Rows, keypoints: NDArray[np.float32] | None, file: str, notes: list[Problem]) -> NDArray[np.bool_]:
+    """Tell which rows are neither duplicates nor boxes without area, (n,), and note those that are left out."""
     keep = np.ones(len(rows.lines), bool)
     first: dict[bytes, int] = {}
-    for i, key in enumerate(rows.keys):
+    keys = rows.keys
+    if keys is None:
+        table = rows.table
+        if keypoints is not None:
+            table = np.concatenate((table[:, :BOX_COLUMNS], keypoints.reshape(len(keep), -1)), 1)
+        keys = [row.tobytes() for row in table + np.float32(0)]  # + 0 makes -0 and 0 the same key
+    for i, key in enumerate(keys):
         if (j := first.setdefault(key, i)) != i:
             keep[i] = False
             text = f"same as line {rows.lines[j]}, dropped"
             notes.append(Problem(file, int(rows.lines[i]), "duplicate row", text, False))
-    flat = keep & (rows.table[:, 3:5] <= 0).any(1)
+    flat = keep & (rows.table[:, 3:BOX_COLUMNS] <= 0).any(1)
     for i in np.flatnonzero(flat).tolist():
         text = f"width {rows.table[i, 3]:g}, height {rows.table[i, 4]:g}, dropped"
         notes.append(Problem(file, int(rows.lines[i]), "zero size", text, False))
-    return keep & ~flat, notes
+    return np.asarray(keep & ~flat)
 
 
-def _mend_visibility(keypoints: NDArray[np.float32], lines: NDArray[np.int64], file: str) -> list[Problem]:
-    """Make every visibility 0, 1 or 2, in place, and return what was changed.
-
-    Args:
-        keypoints: (n, K, 3).
-        lines: (n,) line numbers.
-        file: the label file.
-    """
-    mended = np.minimum(np.ceil(keypoints[..., 2]), MAX_VISIBILITY)
-    notes = []
-    for i in np.flatnonzero((mended != keypoints[..., 2]).any(1)).tolist():
-        one = int((mended[i] != keypoints[i, :, 2]).argmax())
-        text = f"{keypoints[i, one, 2]:g} is not 0, 1 or 2, taken as {mended[i, one]:g}"
-        notes.append(Problem(file, int(lines[i]), "bad visibility", text, False))
-    keypoints[..., 2] = mended
-    return notes
+def _with_visibility(rows: Rows, pose: tuple[int, int], file: str, notes: list[Problem]) -> NDArray[np.float32]:
+    """Return (n, K, 3) keypoints whose visibility is 0, 1 or 2, those with 0 at 0, 0; note what had to be mended."""
+    points = rows.table[:, BOX_COLUMNS:].reshape(-1, *pose)
+    if pose[1] == 2:  # noqa: PLR2004  no visibility is written, so a point left of or above the image is a missing one
+        seen = bounds.labelled(points) & (
+            (points >= 0).all(2) | bounds.beyond(points).any(2)
+        )  # `mend` tells of those beyond
+        visible = MAX_VISIBILITY * seen.astype(np.float32)
+    else:
+        written = points[..., 2]
+        visible = np.minimum(np.ceil(written), MAX_VISIBILITY)
+        for i in np.flatnonzero((visible != written).any(1)).tolist():
+            one = int((visible[i] != written[i]).argmax())
+            text = f"{written[i, one]:g} is not 0, 1 or 2, taken as {visible[i, one]:g}"
+            notes.append(Problem(file, int(rows.lines[i]), "bad visibility", text, False))
+    keypoints = np.empty((*visible.shape, 3), np.float32)
+    keypoints[..., :2], keypoints[..., 2] = points[..., :2], visible
+    keypoints[visible == 0] = 0
+    return keypoints

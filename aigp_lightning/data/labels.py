@@ -1,7 +1,8 @@
 """Reads one YOLO label file and names everything that is wrong with it, by line.
 
 What is accepted follows `verify_image_label` of Ultralytics, so that both train on the same boxes: five columns for a
-box, a polygon whose box is taken, or a box and its keypoints. A file with a bad row is set aside as a whole, since a
+box, a polygon whose box is taken, or a box and its keypoints; only objects that reach out of the picture are mended,
+where Ultralytics leaves out the picture (see `label_bounds`). A file with a bad row is set aside as a whole, since a
 picture with half its labels teaches that the other half is background.
 """
 
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.label_bounds import BOX_COLUMNS, Outside
 from aigp_lightning.data.label_values import (
-    BOX_COLUMNS,
+    Rows,
     Shape,
     Tokens,
     check_values,
@@ -38,6 +40,7 @@ def parse_label_file(
     single_cls: bool = False,
     *,
     boxes_only: bool = False,
+    outside: Outside = "clip",
 ) -> Labels:
     """Read the labels of one image. Never raises for what the file holds.
 
@@ -47,6 +50,7 @@ def parse_label_file(
         kpt_shape: number of keypoints and numbers for each (2 or 3), or None for a set without keypoints.
         single_cls: every class becomes 0, and class ids have no upper bound.
         boxes_only: `kpt_shape` tells what the rows look like, but only their boxes are wanted.
+        outside: what becomes of objects that reach out of the picture.
 
     Returns:
         cls (n,), bboxes (n, 4) cxcywh as fractions of the image, keypoints (n, K, 3) as fractions and visibility, or
@@ -63,47 +67,76 @@ def parse_label_file(
         >>> print(parse_label_file(file, nc=1, kpt_shape=None)[3][0].text)
         class 3, but the data set has 1 (0 to 0)
     """
-    file = str(path)
-    pose = None if boxes_only else kpt_shape
-    try:
-        regular_file_size(path, MAX_LABEL_BYTES)
-        raw = Path(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return (*no_labels(pose), [])
-    except (OSError, ValueError) as error:
-        raise_if_exhausted(error)
-        return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)])
-    cls, bboxes, keypoints, problems = _parse(raw, file, nc, kpt_shape, pose, single_cls)
+    labels, _ = _read(path, nc, kpt_shape, None if boxes_only else kpt_shape, single_cls, outside)
+    cls, bboxes, keypoints, problems = labels
     if (more := len(problems) - MAX_PROBLEMS) > 0:
         fatal = any(problem.fatal for problem in problems)
-        last = Problem(file, problems[MAX_PROBLEMS].line, "and more", f"{more} more from this line on", fatal)
+        last = Problem(str(path), problems[MAX_PROBLEMS].line, "and more", f"{more} more from this line on", fatal)
         problems = [*problems[:MAX_PROBLEMS], last]
     return cls, bboxes, keypoints, problems
 
 
-def _parse(raw: bytes, file: str, nc: int, kpt_shape: Shape, pose: Shape, single_cls: bool) -> Labels:
-    """Read the content of a label file; see `parse_label_file`."""
+def object_lines(path: str | Path, kpt_shape: tuple[int, int] | None, outside: Outside = "clip") -> list[int]:
+    r"""Read a label file again to tell in which line each of its objects stands.
+
+    Args:
+        path: label file.
+        kpt_shape: as in `parse_label_file`.
+        outside: as in `parse_label_file`.
+
+    Returns:
+        Lines, from 1, in the order of `parse_label_file`'s objects; none where it is not accepted any more.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(dir=".")) / "000.txt"
+        >>> _ = file.write_text("\n0 0.5 0.5 0.25 0.125\n0 0.5 0.5 0.25 0.125\n1 0.5 0.5 0.25 0.125")
+        >>> object_lines(file, kpt_shape=None)
+        [2, 4]
+    """
+    return _read(path, 0, kpt_shape, kpt_shape, True, outside)[1]
+
+
+def _read(
+    path: str | Path, nc: int, kpt_shape: Shape, pose: Shape, single_cls: bool, outside: Outside
+) -> tuple[Labels, list[int]]:
+    """Read a label file, see `parse_label_file`; the lines of its objects come second."""
+    file = str(path)
+    try:
+        regular_file_size(path, MAX_LABEL_BYTES)
+        raw = Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return (*no_labels(pose), []), []
+    except (OSError, ValueError) as error:
+        raise_if_exhausted(error)
+        return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)]), []
+    rows, problems = _rows(raw, file, kpt_shape, pose)
+    if len(rows.lines):
+        problems += check_values(rows, nc, pose, single_cls=single_cls, file=file, outside=outside)
+    problems.sort(key=lambda p: p.line or 0)
+    if problems or not len(rows.lines):
+        return (*no_labels(pose), problems), []
+    arrays, lines, notes = to_arrays(rows, single_cls, pose, file, outside)
+    return (*arrays, notes), lines.tolist()
+
+
+def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, list[Problem]]:
+    """Read the rows of a label file as numbers; those that are not become problems."""
     tokens, problems = _split(raw, file)
     if len(tokens) + len(problems) > MAX_ROWS:
         text = f"{len(tokens) + len(problems)} lines, at most {MAX_ROWS} are read"
-        return (*no_labels(pose), [Problem(file, None, "too many rows", text, True)])
+        return plain_rows([], _floats([])), [Problem(file, None, "too many rows", text, True)]
     if kpt_shape and pose is None:
         columns = BOX_COLUMNS + kpt_shape[0] * kpt_shape[1]
         tokens = [(n, t[:BOX_COLUMNS] if len(t) == columns else t) for n, t in tokens]
     polygons = pose is None and any(len(t) > BOX_COLUMNS + 1 for _, t in tokens)
     if polygons and not kpt_shape and (count := _likely_keypoints(tokens)):
         text = f"the rows look like a box and {count} keypoints; add 'kpt_shape: [{count}, 3]' to data.yaml"
-        return (*no_labels(pose), [*problems, Problem(file, tokens[0][0], "keypoints without kpt_shape", text, True)])
+        problem = Problem(file, tokens[0][0], "keypoints without kpt_shape", text, True)
+        return plain_rows([], _floats([])), [*problems, problem]
     tokens = _check_columns(tokens, polygons, pose, file, problems)
     tokens, numbers = _to_numbers(tokens, file, problems)
-    rows = polygon_rows(tokens, numbers) if polygons else plain_rows(tokens, numbers)
-    if len(rows.lines):
-        problems += check_values(rows, nc, pose, single_cls=single_cls, file=file)
-    problems.sort(key=lambda p: p.line or 0)
-    if problems or not len(rows.lines):
-        return (*no_labels(pose), problems)
-    arrays, notes = to_arrays(rows, single_cls, pose, file)
-    return (*arrays, notes)
+    return (polygon_rows if polygons else plain_rows)(tokens, numbers), problems
 
 
 def _split(raw: bytes, file: str) -> tuple[Tokens, list[Problem]]:

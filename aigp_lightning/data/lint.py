@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from aigp_lightning.data import keypoint_checks as checks
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.keypoint_table import KeypointTable, keypoint_table
-from aigp_lightning.data.label_values import BOX_COLUMNS, MAX_VISIBILITY
+from aigp_lightning.data.label_bounds import Outside
+from aigp_lightning.data.label_values import MAX_VISIBILITY
+from aigp_lightning.data.labels import object_lines
 from aigp_lightning.data.problems import Problem, problem_lines
 from aigp_lightning.errors import printable
 from aigp_lightning.types import Keypoints
@@ -61,7 +62,14 @@ class LintResult:
         return "\n".join([head, *map(printable, problem_lines(self.problems, lambda _: "kept"))])
 
 
-def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough: bool = False) -> LintResult:
+def lint(
+    split: str,
+    records: Sequence[ImageRecord],
+    spec: DataSpec,
+    *,
+    thorough: bool = False,
+    outside: Outside = "clip",
+) -> LintResult:
     """Check the keypoints of a split.
 
     Args:
@@ -69,6 +77,7 @@ def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough
         records: its images, scanned with keypoints.
         spec: the data set.
         thorough: also name objects without a single labelled keypoint, which many data sets have on purpose.
+        outside: the option with which they were scanned.
 
     Example:
         >>> import tempfile
@@ -89,7 +98,7 @@ def lint(split: str, records: Sequence[ImageRecord], spec: DataSpec, *, thorough
         none = np.flatnonzero((objects.labels[..., 2] == 0).all(1))
         findings += [(i, "no keypoint", "not one keypoint of this object is labelled") for i in none.tolist()]
     general = [*_no_ring(objects, spec), *_mirrors(objects, spec)]
-    return LintResult(split, len(objects.image), [*general, *_located(findings, objects)])
+    return LintResult(split, len(objects.image), [*general, *_located(findings, objects, outside)])
 
 
 def propose_mirror(records: Sequence[ImageRecord], keypoints: Keypoints, axis: int) -> tuple[int, ...] | None:
@@ -206,32 +215,19 @@ def _yaml_line(spec: DataSpec, key: str) -> int | None:
     return Document(spec.file).lines.get(key)
 
 
-def _located(findings: Sequence[Finding], objects: KeypointTable) -> list[Problem]:
+def _located(findings: Sequence[Finding], objects: KeypointTable, outside: Outside) -> list[Problem]:
     """Make problems of findings, with their files and lines, for which each file is read once more."""
-    places: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    places: dict[int, list[int]] = {}
+    shape = (objects.keypoints.count, objects.keypoints.numbers)
     problems = []
     for index, kind, text in findings:
         image = int(objects.image[index])
-        file = label_path(objects.records[image].im_file)
+        record = objects.records[image]
+        file = label_path(record.im_file)
         if image not in places:
-            places[image] = _label_rows(file, objects.keypoints)
-        row = objects.row(index)
-        line = next((number for number, values in places[image] if np.array_equal(values, row)), None)
+            places[image] = object_lines(file, shape, outside)
+        lines = places[image]
+        # Another number of objects: the file has changed since the scan.
+        line = lines[objects.place(index)] if len(lines) == len(record.cls) else None
         problems.append(Problem(file, line, kind, text, False))
     return problems
-
-
-def _label_rows(file: str, keypoints: Keypoints) -> list[tuple[int, NDArray[np.float32]]]:
-    """Read the lines of a label file that hold a box and keypoints: their numbers, boxes, and keypoints' x and y."""
-    try:
-        lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError:
-        return []
-    rows = []
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if len(words) == BOX_COLUMNS + keypoints.count * keypoints.numbers:
-            values = np.array(words, np.float32)
-            points = values[BOX_COLUMNS:].reshape(keypoints.count, keypoints.numbers)[:, :2]
-            rows.append((number, np.concatenate((values[1:BOX_COLUMNS], points.ravel()))))
-    return rows

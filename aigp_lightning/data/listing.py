@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
 from aigp_lightning.data.limits import MAX_PROBLEMS
 from aigp_lightning.data.problems import Problem
@@ -43,12 +44,13 @@ def list_images(spec: DataSpec, split: str) -> list[str]:
     return find_images(spec, split)[0]
 
 
-def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
+def find_images(spec: DataSpec, split: str, folders: Folders | None = None) -> tuple[list[str], list[Problem]]:
     r"""Find the images of a split, as `list_images` does, and the lines of lists that name no image.
 
     Args:
         spec: data set.
         split: `train`, `val` or `test`.
+        folders: gets the names in the folders that are read, and the files that are passed over.
 
     Returns:
         Images and problems.
@@ -71,8 +73,9 @@ def find_images(spec: DataSpec, split: str) -> tuple[list[str], list[Problem]]:
         raise DataError(f"{spec.file}: no '{split}' split; add '{split}:' with a folder of images")
     found: list[str] = []
     problems: list[Problem] = []
+    folders = Folders() if folders is None else folders
     for source in sources:
-        found += _expand(source, spec, split, problems)
+        found += _expand(source, spec, split, problems, folders)
     if not found:
         looked = ", ".join(printable(s) for s in sources[:5])
         raise DataError(
@@ -99,10 +102,10 @@ def all_images(spec: DataSpec) -> list[str]:
     return found
 
 
-def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem]) -> Iterable[str]:
+def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem], folders: Folders) -> Iterable[str]:
     """Return all images that one source stands for; add wrong lines of lists to the problems."""
     if os.path.isdir(source):
-        return _walk(source)
+        return _walk(source, folders)
     if os.path.isfile(source):
         return [source] if is_image(source) else _read_list(source, spec, problems)
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
@@ -113,30 +116,32 @@ def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem]) ->
             f"'{split}' or 'path'"
         )
     chosen = [m for m in matches if os.path.isdir(m) or is_image(m) or m.lower().endswith(".txt")]
+    folders.passed += set(matches).difference(chosen)
     inside = "**" in source  # `**` names every folder as well as what is in it, so folders are not opened again
     return [
         image
         for match in chosen
         if not (inside and os.path.isdir(match))
-        for image in _expand(match, spec, split, problems)
+        for image in _expand(match, spec, split, problems, folders)
     ]
 
 
-def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+def _walk(folder: str, folders: Folders, above: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the images below a folder, links followed unless they lead back up, hidden names left out."""
     above = (*above, os.path.realpath(folder))
     try:
-        entries = list(os.scandir(folder))
+        files, below = folders.read(folder)
     except OSError as error:
         raise DataError(f"{printable(folder)}: cannot be listed: {error.strerror}") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if os.path.isdir(entry.path):  # unlike the entry's own, never an error
-            if not (entry.is_symlink() and os.path.realpath(entry.path) in above):
-                yield from _walk(entry.path, above)
-        elif is_image(entry.name):
-            yield entry.path
+    for name in files:
+        if is_image(name):
+            yield os.path.join(folder, name)
+        elif not name.lower().endswith(".txt"):
+            folders.passed.append(os.path.join(folder, name))
+    for name in below:
+        path = os.path.join(folder, name)
+        if not (os.path.islink(path) and os.path.realpath(path) in above):
+            yield from _walk(path, folders, above)
 
 
 def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:

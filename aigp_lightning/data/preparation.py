@@ -161,7 +161,7 @@ def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool,
         '000.jpg missing image: there is no such file\n'
     """
     tell_user(scan.summary())
-    linted = lint(scan.split, scan.records, spec) if pose else None
+    linted = lint(scan.split, scan.records, spec, outside=scan.outside) if pose else None
     odd = linted.problems if linted is not None else []
     if scan.problems or odd:
         scan.write_problems(folder / PROBLEMS_FILE.format(scan.split), odd)

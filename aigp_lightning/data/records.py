@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.images import label_path
+from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.problems import Problem, problem_lines
 from aigp_lightning.errors import printable
 from aigp_lightning.files import write_atomic
@@ -50,6 +51,7 @@ class ScanResult:
         images: number of images listed.
         from_cache: nothing had changed since an earlier scan.
         cache_file: file in which the outcome is kept, or None if it could not be written.
+        outside: what became of objects that reach out of the picture.
 
     Example:
         >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
@@ -64,6 +66,7 @@ class ScanResult:
     images: int
     from_cache: bool = False
     cache_file: Path | None = field(default=None, compare=False)
+    outside: Outside = "clip"
 
     @property
     def backgrounds(self) -> int:
@@ -81,6 +84,11 @@ class ScanResult:
         return sum(len(r.cls) for r in self.records)
 
     @property
+    def unlabelled(self) -> bool:
+        """True if all images can be used, and not one of them has a label."""
+        return bool(self.records) and not self.instances and not self.set_aside
+
+    @property
     def counts(self) -> dict[str, int]:
         """The four totals by name."""
         return {
@@ -96,9 +104,9 @@ class ScanResult:
             f"{self.split}: {self.images} images, {self.backgrounds} backgrounds, {self.set_aside} set aside, "
             f"{self.instances} instances"
         ]
-        if self.records and not self.instances and not self.set_aside:
+        if self.unlabelled:
             lines.append(f"  no image has a label; the first was looked for at {label_path(self.records[0].im_file)}")
-        lines += problem_lines(self.problems, lambda problem: "set aside" if problem.fatal else "mended")
+        lines += problem_lines(self.problems, lambda problem: problem.became)
         return "\n".join([lines[0], *(printable(line) for line in lines[1:])])
 
     def label_table(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

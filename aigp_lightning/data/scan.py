@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data import scan_cache
+from aigp_lightning.data import file_stamps, scan_cache
+from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import label_path
+from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.labels import parse_label_file
 from aigp_lightning.data.listing import find_images
+from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.scan_cache import Columns
+from aigp_lightning.data.unused_labels import unused_labels
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
 from aigp_lightning.terminal.output import console
@@ -42,6 +46,7 @@ class _Settings:
     kpt_shape: tuple[int, int] | None
     pose: bool
     single_cls: bool
+    outside: Outside
 
     @property
     def keypoints(self) -> int | None:
@@ -56,6 +61,7 @@ def scan_split(
     pose: bool = False,
     single_cls: bool = False,
     strict: bool = False,
+    outside: Outside = "clip",
     cache_dir: Path | None = None,
     workers: int = 8,
     progress: bool = True,
@@ -67,7 +73,8 @@ def scan_split(
         split: `train`, `val` or `test`.
         pose: keypoints are wanted too.
         single_cls: every class becomes 0.
-        strict: an image that has to be set aside is an error.
+        strict: an image that has to be set aside, or a label or image that is passed over, is an error.
+        outside: what becomes of objects that reach out of the picture.
         cache_dir: folder for the outcome if the folder of the labels cannot be written to.
         workers: threads.
         progress: show a progress bar.
@@ -90,36 +97,51 @@ def scan_split(
     """
     if pose and spec.kpt_shape is None:
         raise DataError(f"{spec.file}: keypoints are wanted, but 'kpt_shape' is missing; add it, as [4, 3]")
-    images, listed = find_images(spec, split)
+    folders = Folders()
+    images, listed = find_images(spec, split, folders)
     unique = list(dict.fromkeys(images))
     labels = [label_path(image) for image in unique]
-    settings = _Settings(spec.nc, spec.kpt_shape, pose, single_cls)
-    digest = scan_cache.fingerprint(astuple(settings), unique, labels, workers)
+    settings = _Settings(spec.nc, spec.kpt_shape, pose, single_cls, outside)
     name = f"{split}{'-pose' * pose}{'-single' * single_cls}.aigp-cache.npz"
-    files = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
-    recalled = ((file, scan_cache.load(file, digest, len(unique), spec.nc, settings.keypoints)) for file in files)
-    cache_file, columns = next(((f, c) for f, c in recalled if c is not None), (None, None))
-    from_cache = columns is not None
-    if columns is None:
-        columns = _scan(settings, unique, labels, workers, _bar(split, len(unique), progress))
-        cache_file = _save_cache(files, digest, columns)
-    result = ScanResult(split, [], [*listed, *columns.problems], len(images), from_cache, cache_file)
+    places = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
+    bar = _bar(split, len(unique), progress)
+    columns, cache_file, from_cache = _recall_or_scan(settings, unique, labels, places, workers, bar)
+    unused = [*unused_labels(unique, labels, folders), *other_endings(folders.passed)]
+    problems = [*listed, *unused, *columns.problems]
+    result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
     result.records = _records(images, unique, columns)
     if not result.records:
         raise DataError(f"{spec.file}: no usable image in '{split}'; mend or remove these files\n{result.summary()}")
-    if strict and result.set_aside:
+    if strict and (result.set_aside or unused):
         raise DataError(f"{spec.file}: strict is set and '{split}' has bad files; mend them\n{result.summary()}")
     return result
 
 
-def _save_cache(files: Sequence[Path], digest: str, columns: Columns) -> Path | None:
+def _recall_or_scan(
+    settings: _Settings, images: Sequence[str], labels: Sequence[str], places: Sequence[Path], workers: int, bar: Any
+) -> tuple[Columns, Path | None, bool]:
+    """Return the outcome of a scan, the file that keeps it, and whether it comes from there."""
+    files = [*images, *labels]
+    digest, fresh = file_stamps.fingerprint((scan_cache.VERSION, *astuple(settings)), files, workers)
+    for place in places:
+        if (found := scan_cache.load(place, digest, len(images), settings.nc, settings.keypoints, files)) is not None:
+            columns, contents = found
+            if contents and not fresh:  # from now on their times tell
+                scan_cache.save(place, digest, columns)
+            return columns, place, True
+    contents = file_stamps.contents(files, fresh)  # before they are scanned: a change from here on is seen
+    columns = _scan(settings, images, labels, workers, bar)
+    return columns, _save_cache(places, digest, columns, contents), False
+
+
+def _save_cache(files: Sequence[Path], digest: str, columns: Columns, contents: dict[int, str]) -> Path | None:
     """Write the cache to the first place that can be written to, and return that place."""
     for file in files[1:]:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-    return next((file for file in files if scan_cache.save(file, digest, columns)), None)
+    return next((file for file in files if scan_cache.save(file, digest, columns, contents)), None)
 
 
 def _records(images: Sequence[str], unique: Sequence[str], columns: Columns) -> list[ImageRecord]:
@@ -176,8 +198,9 @@ def _check(image: str, label: str, settings: _Settings) -> tuple[Checked, list[P
     """Return shape, labels and problems of one image; no shape and no labels if it is set aside."""
     shape, problem = check_image(image)
     cls, boxes, points, problems = parse_label_file(
-        label, settings.nc, settings.kpt_shape, settings.single_cls, boxes_only=not settings.pose
-    )
+        label, settings.nc, settings.kpt_shape, settings.single_cls,
+        boxes_only=not settings.pose, outside=settings.outside,
+    )  # fmt: skip
     if problem is not None:
         problems = [problem, *problems]
     if any(p.fatal for p in problems):

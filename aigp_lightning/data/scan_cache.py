@@ -6,25 +6,24 @@ archive read without pickle, since a data set may come from anywhere and unpickl
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.label_values import TOLERANCE
+from aigp_lightning.data import file_stamps
+from aigp_lightning.data.label_bounds import TOLERANCE
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.files import write_atomic
 
-VERSION = 2  # raise it whenever the rules for images or labels change
-CHUNK = 1000
+VERSION = 3  # raise it whenever the rules for images or labels change
 
 
 @dataclass
@@ -63,44 +62,9 @@ class Columns:
     problems: list[Problem]
 
 
-def fingerprint(settings: Sequence[object], images: Sequence[str], labels: Sequence[str], workers: int) -> str:
-    """Hash everything a scan depends on: settings, and name, size and time of change of every file.
-
-    Args:
-        settings: whatever else changes the outcome; must have a stable `repr`.
-        images: image files.
-        labels: label files; missing ones count as such.
-        workers: threads, which help where the disk is far away.
-
-    Returns:
-        Hexadecimal digest.
-
-    Example:
-        >>> one, other = (fingerprint([nc], ["000.jpg"], ["000.txt"], workers=1) for nc in (1, 2))
-        >>> len(one), one == other
-        (64, False)
-    """
-    files = [*images, *labels]
-    digest = hashlib.sha256(repr((VERSION, *settings)).encode())
-    with ThreadPoolExecutor(workers) as pool:
-        for part in pool.map(_stamps, (files[i : i + CHUNK] for i in range(0, len(files), CHUNK))):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _stamps(files: Sequence[str]) -> bytes:
-    """Return name, size and time of change of some files."""
-    stamps = []
-    for file in files:
-        try:
-            stat = os.stat(file)
-            stamps.append(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0")
-        except (OSError, ValueError):
-            stamps.append(f"{file}\0missing\0")
-    return "".join(stamps).encode("utf-8", "surrogatepass")
-
-
-def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns | None:
+def load(
+    file: Path, digest: str, n: int, nc: int, kpt: int | None, files: Sequence[str] = ()
+) -> tuple[Columns, dict[int, str]] | None:
     """Read a cache, if it is there, undamaged, and about these very files.
 
     Args:
@@ -109,9 +73,10 @@ def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns |
         n: number of images it must describe.
         nc: number of classes.
         kpt: number of keypoints, or None where there must be none.
+        files: the files that were fingerprinted. Those that were fresh at the scan must have the content of then.
 
     Returns:
-        The columns, or None if the split has to be scanned.
+        The columns, and the contents of the fresh files, see `file_stamps`; None if the split has to be scanned.
 
     Example:
         >>> load(Path("train.aigp-cache.npz"), "0f", n=1, nc=1, kpt=None) is None  # there is no such file
@@ -124,23 +89,25 @@ def load(file: Path, digest: str, n: int, nc: int, kpt: int | None) -> Columns |
             names = ["usable", "shape", "count", "cls", "bboxes", *(["keypoints"] if kpt is not None else [])]
             arrays = {name: data[name] for name in names}
             listed = json.loads(bytes(data["problems"]).decode("utf-8", "surrogatepass"))
+            contents = {int(i): str(content) for i, content in json.loads(bytes(data["contents"])).items()}
         problems = [Problem(*_checked(row)) for row in listed]
         columns = Columns(**{"keypoints": None, **arrays}, problems=problems)
-        return columns if _is_consistent(columns, n, nc, kpt) else None
+        same = contents == file_stamps.contents(files, [i for i in contents if 0 <= i < len(files)])
+        return (columns, contents) if same and _is_consistent(columns, n, nc, kpt) else None
     except Exception:  # a missing or damaged file fails in many ways, and all of them mean: scan again
         return None
 
 
-def _checked(row: Any) -> tuple[str, int | None, str, str, bool]:
+def _checked(row: Any) -> tuple[str, int | None, str, str, bool, str]:
     """Return the parts of a stored problem, if they have the right types.
 
     Raises:
         TypeError: they have not.
     """
-    file, line, kind, text, fatal = row
-    if not (all(isinstance(v, str) for v in (file, kind, text)) and isinstance(line, int | None)):
+    file, line, kind, text, fatal, outcome = row
+    if not (all(isinstance(v, str) for v in (file, kind, text, outcome)) and isinstance(line, int | None)):
         raise TypeError("damaged problem list")
-    return file, line, kind, text, bool(fatal)
+    return file, line, kind, text, bool(fatal), outcome
 
 
 def _is_consistent(columns: Columns, n: int, nc: int, kpt: int | None) -> bool:
@@ -164,13 +131,14 @@ def _is_consistent(columns: Columns, n: int, nc: int, kpt: int | None) -> bool:
     return bool(boxes and points and (c.cls >= 0).all() and (c.cls < nc).all())
 
 
-def save(file: Path, digest: str, columns: Columns) -> bool:
+def save(file: Path, digest: str, columns: Columns, contents: Mapping[int, str] = MappingProxyType({})) -> bool:
     """Write a cache so that a reader sees the old or the new one, never a part.
 
     Args:
         file: the cache file; its folder must exist, since a data set gets no folder that it did not have.
         digest: fingerprint of the files and settings that were scanned.
         columns: outcome of the scan.
+        contents: of the files that were fresh, from before the scan.
 
     Returns:
         True if it could be written.
@@ -188,15 +156,16 @@ def save(file: Path, digest: str, columns: Columns) -> bool:
         ... )
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "train.aigp-cache.npz")
-        ...     save(file, "0f", columns), load(file, "0f", n=1, nc=1, kpt=None).bboxes.tolist()
+        ...     save(file, "0f", columns), load(file, "0f", n=1, nc=1, kpt=None)[0].bboxes.tolist()
         (True, [[0.5, 0.5, 0.5, 0.5]])
     """
     if not file.parent.is_dir():
         return False
-    rows = [[p.file, p.line, p.kind, p.text, p.fatal] for p in columns.problems]
+    rows = [[p.file, p.line, p.kind, p.text, p.fatal, p.outcome] for p in columns.problems]
     arrays = {
         "digest": np.frombuffer(digest.encode("ascii"), np.uint8),
         "problems": np.frombuffer(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass"), np.uint8),
+        "contents": np.frombuffer(json.dumps(dict(contents)).encode("ascii"), np.uint8),
         **{name: getattr(columns, name) for name in ("usable", "shape", "count", "cls", "bboxes")},
         **({} if columns.keypoints is None else {"keypoints": columns.keypoints}),
     }

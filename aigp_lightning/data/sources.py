@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aigp_lightning.data.augment.letterbox import input_shape, letterbox
 from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
 from aigp_lightning.data.items import Item, unlabelled
+from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from aigp_lightning.errors import DataError, printable
 
@@ -172,13 +173,19 @@ def _known(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
 
 
+def _pictures(paths: Sequence[str]) -> list[str]:
+    """Return pictures and videos, and what is a picture by content alone, which `_look` sets aside."""
+    others = {problem.file for problem in other_endings([path for path in paths if not _known(path)])}
+    return [path for path in paths if _known(path) or path in others]
+
+
 def _expand(source: str) -> Iterable[str]:
     """Find the pictures and videos that one source names, sorted."""
     what = f"pictures ({' '.join(sorted(IMAGE_SUFFIXES))}) and videos ({' '.join(sorted(VIDEO_SUFFIXES))}) are read"
     name = printable(source)
     if os.path.isdir(source):
         entries = sorted(entry.path for entry in os.scandir(source) if entry.is_file() and entry.name[0] != ".")
-        if not (found := list(filter(_known, entries))):
+        if not (found := _pictures(entries)):
             raise DataError(f"{name}: nothing to predict in this folder; {what}, in subfolders only by a glob like */*")
         return found
     if os.path.isfile(source):
@@ -189,13 +196,15 @@ def _expand(source: str) -> Iterable[str]:
         raise DataError(f"{name}: there is no such file or folder; cameras and streams are not read")
     if not (found := [path for path in sorted(glob.glob(source, recursive=True)) if os.path.isfile(path)]):
         raise DataError(f"{name}: no file matches")
-    if not (known := list(filter(_known, found))):
+    if not (known := _pictures(found)):
         raise DataError(f"{name}: {len(found)} files match, none to predict; {what}")
     return known
 
 
 def _look(path: str) -> SourceFile | str:
     """Open a file far enough to know its shape, or say what is wrong with it."""
+    if not _known(path):
+        return "a picture whose name does not end like one's; rename or convert it"
     if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES:
         looked = probe(path)
         return SourceFile(path, *looked) if looked else "not one frame of this video can be decoded"

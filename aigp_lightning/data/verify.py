@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, BinaryIO
 
-from aigp_lightning.data.images import open_image, read_image
+from aigp_lightning.data.images import BY_OPENCV, open_image, read_image, refusal, upright
 from aigp_lightning.data.limits import MAX_PIXELS, regular_file_size
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, first_line
@@ -50,14 +50,9 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
                 return bad("image too small", f"{width}x{height}, at least {MIN_SIDE} pixels a side are needed")
             if width * height > MAX_PIXELS:
                 return bad("image too large", f"{width}x{height}, at most {MAX_PIXELS // 10**6} megapixels are read")
-            if image.mode == "F":
-                return bad("unreadable image", "floating-point pixels; save it with 8 or 16 bits")
-            kind, turned = image.format, _is_turned(image)
-            _verify(image, stream)
-        if turned:  # decoders disagree on whether the rarer kinds are turned, so ask the one that will be used
-            shape = (width, height) if kind in {"JPEG", "MPO", "PNG"} else read_image(file).shape[:2]
-        else:
-            shape = (height, width)
+            if reason := refusal(image):
+                return bad("unreadable image", reason)
+            shape = _shape(image, stream, file)
     except DataError:
         return bad("unreadable image", "not an image of a kind that can be read")
     except FileNotFoundError:
@@ -66,7 +61,26 @@ def check_image(file: str) -> tuple[tuple[int, int] | None, Problem | None]:  # 
         raise_if_exhausted(error)
         text = first_line(error)
         return bad("truncated image" if "truncated" in text.lower() else "unreadable image", text)
-    return (shape[0], shape[1]), None
+    return shape, None
+
+
+def _shape(image: Any, stream: BinaryIO, file: str) -> tuple[int, int]:
+    """Return the height and width that the decoder will give, pixels.
+
+    Raises:
+        Exception: the file is broken; Pillow's decoders raise nearly anything.
+    """
+    if image.format not in BY_OPENCV:
+        width, height = upright(image).size
+        return height, width
+    (width, height), turned = image.size, _is_turned(image)
+    _verify(image, stream)
+    if not turned:
+        return height, width
+    if image.format in {"JPEG", "MPO", "PNG"}:
+        return width, height
+    shape = read_image(file).shape  # decoders disagree on whether the rarer kinds are turned: ask the one that is used
+    return shape[0], shape[1]
 
 
 def _verify(image: Any, stream: BinaryIO) -> None:
@@ -88,8 +102,6 @@ def _is_turned(image: Any) -> bool:
     """True if EXIF swaps width and height; XMP is not read, since OpenCV does not either."""
     from PIL import Image
 
-    if image.format == "TIFF":
-        return image.tag_v2.get(ORIENTATION) in TURNED
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif"))

@@ -43,7 +43,7 @@ def quadrants() -> np.ndarray:
 
 
 def test_folder_is_searched_below_and_sorted_as_text(tmp_path):
-    names = ["b.jpg", "a/z.PNG", "a.b/c.webp", "a1.jpeg", "notes.txt", ".hidden.jpg", ".git/x.jpg", "x.gif"]
+    names = ["b.jpg", "a/z.PNG", "a.b/c.webp", "a1.jpeg", "notes.txt", ".hidden.jpg", ".git/x.jpg", "x.doc"]
     touch(*(tmp_path / n for n in names))
     found = list_images(spec(tmp_path, "."), "train")
     assert [os.path.relpath(f, tmp_path) for f in found] == ["a.b/c.webp", "a/z.PNG", "a1.jpeg", "b.jpg"]
@@ -201,12 +201,111 @@ def test_sixteen_bits_keep_the_high_byte(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(str(tmp_path / f"c.{suffix}")), (color >> 8)[..., ::-1])
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
-    file = str(tmp_path / "f.tif")
-    cv2.imwrite(file, np.full((24, 40), 0.5, np.float32))
-    with pytest.raises(DataError, match="floating-point"):
-        read_image(file)
-    assert check_image(file)[1].text == "floating-point pixels; save it with 8 or 16 bits"
+def tiff(
+    pixels: np.ndarray | bytes, bits: int, *more: tuple[int, int], photometric: int = 1, big: bool = False
+) -> bytes:
+    """An uncompressed TIFF of 24 rows and 40 columns; `more` are further tags and their values."""
+    order = ">" if big else "<"
+    channels = pixels.shape[2] if isinstance(pixels, np.ndarray) and pixels.ndim == 3 else 1
+    data = pixels if isinstance(pixels, bytes) else pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    tags = dict([(256, 40), (257, 24), (258, bits), (259, 1), (262, photometric), (277, channels), (278, 24), *more])
+    if channels > 2:
+        tags[258] = None  # one number for each channel, behind the tags
+    tags[279], tags[273] = len(data), 0
+    end = 8 + 2 + 12 * len(tags) + 4
+    tags[273] = end + 2 * channels
+    entries = b"".join(
+        struct.pack(f"{order}HHII", tag, 3, channels, end)
+        if value is None
+        else struct.pack(f"{order}HHII", tag, 4, 1, value)
+        for tag, value in sorted(tags.items())
+    )
+    head = (b"MM\0*" if big else b"II*\0") + struct.pack(f"{order}IH", 8, len(tags))
+    return head + entries + bytes(4) + struct.pack(f"{order}H", bits) * channels + data
+
+
+GREY = np.add.outer(np.arange(24) * 4, np.arange(40) * 4).astype(np.uint8)
+COLOR = np.dstack([GREY, 255 - GREY, GREY // 2])
+DEEP = GREY.astype(np.uint16) * 257
+
+
+def twelve_bits(values: np.ndarray) -> bytes:
+    """Two numbers in three bytes."""
+    a, b = values.astype(np.uint16).reshape(-1, 2).T
+    return np.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 1).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (tiff(DEEP, 16), GREY),
+        (tiff(DEEP, 16, big=True), GREY),
+        (tiff(twelve_bits(DEEP >> 4), 12), GREY),
+        (tiff(np.dstack([DEEP, 65535 - DEEP, DEEP // 2]), 16, photometric=2), COLOR),
+        (tiff(np.dstack([DEEP, 65535 - DEEP, DEEP // 2]), 16, photometric=2, big=True), COLOR),
+        (tiff(255 - GREY, 8, photometric=0), GREY),
+        (tiff(np.packbits(GREY > 99, axis=1), 1), np.where(GREY > 99, 255, 0)),
+        (tiff(np.packbits(GREY <= 99, axis=1), 1, photometric=0), np.where(GREY > 99, 255, 0)),
+        (tiff(np.dstack([255 - COLOR, np.zeros_like(GREY)]), 8, photometric=5), COLOR),
+        (tiff(np.dstack([COLOR, GREY]), 8, (338, 2), photometric=2), COLOR),
+        (tiff(GREY, 8, (274, 6)), np.rot90(GREY, -1)),
+    ],
+    ids=["16", "16 big-endian", "12", "16 colour", "16 colour big-endian", "white is 0", "1", "1, white is 0", "CMYK",
+         "RGBA", "turned"],
+)  # fmt: skip
+def test_depths_of_a_tiff_are_read_as_they_show(tmp_path, data, expected):
+    """Whatever its name ends in."""
+    for name in ("a.tif", "a.jpg"):
+        (tmp_path / name).write_bytes(data)
+        image = read_image(str(tmp_path / name))
+        np.testing.assert_array_equal(image, expected if expected.ndim == 3 else np.dstack([expected] * 3))
+        assert check_image(str(tmp_path / name)) == (image.shape[:2], None)
+
+
+WHOLE = "signed or 32-bit whole numbers as pixels; save it with 8 or 16 bits"
+SIGNED = "pixels that are not unsigned whole numbers; save it with 8 or 16 bits"
+UNKNOWN = "not an image of a kind that can be read"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (tiff(DEEP.astype(np.int32), 32, (339, 2)), WHOLE),
+        (tiff(DEEP.astype(np.int32), 32, (339, 2), big=True), WHOLE),
+        (tiff(DEEP.astype(np.uint32), 32), WHOLE),
+        (tiff(GREY.astype(np.int16), 16, (339, 2)), WHOLE),
+        (tiff(GREY.astype(np.float32), 32, (339, 3)), "floating-point pixels; save it with 8 or 16 bits"),
+        (tiff(GREY.astype(np.int8), 8, (339, 2)), SIGNED),
+        (tiff(DEEP, 16, photometric=0), "16-bit pixels whose zero is white; save it with black as zero"),
+        (tiff(GREY, 8, (254, 1)), "its first page is a preview; save the picture itself"),
+        (tiff(COLOR, 8, photometric=8), "pixels of the kind LAB; save it as RGB or grey"),
+        (tiff(GREY.astype(np.float64), 64, (339, 3)), UNKNOWN),
+        (tiff(GREY.astype(np.float16), 16, (339, 3)), UNKNOWN),
+        (tiff(COLOR.astype(np.float32), 32, (339, 3), photometric=2), UNKNOWN),
+        (b"P6 24 24 255 " + bytes(24 * 24 * 3), UNKNOWN),
+    ],
+    ids=["int32", "int32 big-endian", "uint32", "int16", "float32", "int8", "16, white is 0", "preview", "LAB",
+         "float64", "float16", "float32 colour", "PPM"],
+)  # fmt: skip
+def test_other_depths_are_refused_by_scan_and_reader(tmp_path, data, says, capfd):
+    for name in ("a.tif", "a.png"):
+        (tmp_path / name).write_bytes(data)
+        shape, problem = check_image(str(tmp_path / name))
+        assert (shape, problem.kind, problem.text) == (None, "unreadable image", says)
+        with pytest.raises(
+            DataError, match=r"a\.(tif|png): " + ("not an image" if says == UNKNOWN else f"cannot be read: {says}")
+        ):
+            read_image(str(tmp_path / name))
+    assert capfd.readouterr() == ("", "")  # OpenCV tells of an int32 TIFF on its own
+
+
+def test_of_several_frames_the_first_is_read(tmp_path):
+    first, second = (Image.fromarray(image).quantize(8) for image in (COLOR, 255 - COLOR))
+    for name, form in (("a.gif", "GIF"), ("b.tif", "TIFF"), ("c.jpg", "GIF")):
+        first.save(tmp_path / name, form, save_all=True, append_images=[second])
+        image = read_image(str(tmp_path / name))
+        np.testing.assert_array_equal(image, np.asarray(first.convert("RGB")))
+        assert check_image(str(tmp_path / name)) == ((24, 40), None)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an image", b"\xff\xd8\xff\xe0", b"%!PS-Adobe-3.0 EPSF-3.0\n"])

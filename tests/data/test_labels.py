@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aigp_lightning.data.labels import parse_label_file
-from aigp_lightning.data.problems import Problem
+from aigp_lightning.data.label_bounds import check_outside
+from aigp_lightning.data.labels import object_lines, parse_label_file
+from aigp_lightning.data.problems import BOX_OUTSIDE, OBJECT_OUTSIDE, Problem
+from aigp_lightning.errors import ConfigError
 
+OUT_OF_RANGE = "coordinate out of range"
 BOX = "0 0.5 0.5 0.2 0.1"
 
 
@@ -26,11 +29,11 @@ def kinds(problems: list[Problem]) -> list[tuple[int | None, str]]:
 
 
 def test_boxes(tmp_path):
-    cls, boxes, keypoints, problems = parse(tmp_path, "2 0.5 0.25 0.2 0.1\n\n  0 1 1 1 1 \r\n")
+    cls, boxes, keypoints, problems = parse(tmp_path, "2 0.5 0.25 0.2 0.1\n\n  0 .5 .5 1 1 \r\n")
     assert cls.dtype == np.int64
     assert cls.tolist() == [2, 0]
     assert boxes.dtype == np.float32
-    np.testing.assert_array_equal(boxes, np.float32([[0.5, 0.25, 0.2, 0.1], [1, 1, 1, 1]]))
+    np.testing.assert_array_equal(boxes, np.float32([[0.5, 0.25, 0.2, 0.1], [0.5, 0.5, 1, 1]]))
     assert keypoints is None
     assert problems == []
 
@@ -67,13 +70,18 @@ def test_different_polygons_in_one_box_are_no_duplicates(tmp_path):
 def test_keypoints_of_three_numbers(tmp_path):
     _, boxes, keypoints, problems = parse(tmp_path, f"{BOX} 0.1 0.2 2 0.3 0.4 0", kpt_shape=(2, 3))
     assert boxes.tolist() == np.float32([[0.5, 0.5, 0.2, 0.1]]).tolist()
-    assert keypoints.tolist() == np.float32([[[0.1, 0.2, 2], [0.3, 0.4, 0]]]).tolist()
+    assert keypoints.tolist() == np.float32([[[0.1, 0.2, 2], [0, 0, 0]]]).tolist()
     assert problems == []
 
 
 def test_keypoints_of_two_numbers_are_missing_when_negative(tmp_path):
-    keypoints = parse(tmp_path, f"{BOX} 0.1 0.2 -0.005 0.4", kpt_shape=(2, 2))[2]
-    assert keypoints.tolist() == np.float32([[[0.1, 0.2, 2], [-0.005, 0.4, 0]]]).tolist()
+    """-1 -1 is how a missing one is written: nothing to tell of."""
+    text = f"{BOX} 0.1 0.2 -0.005 0.4\n1 0.5 0.5 0.2 0.1 -1 -1 0.1 0.2\n"
+    for outside in ("clip", "drop", "error"):
+        keypoints, problems = parse(tmp_path, text, kpt_shape=(2, 2), outside=outside)[2:]
+        point = [0.1, 0.2, 2]
+        assert (keypoints == np.float32([[point, [0, 0, 0]], [[0, 0, 0], point]])).all()
+        assert problems == []
 
 
 def test_pose_file_for_a_box_task(tmp_path):
@@ -101,9 +109,10 @@ def test_single_class(tmp_path):
         ("3 0.5 0.5 0.2 0.1", "class out of range", "class 3, but the data set has 3 (0 to 2)"),
         ("-1 0.5 0.5 0.2 0.1", "class out of range", "class -1, but the data set has 3 (0 to 2)"),
         ("1.5 0.5 0.5 0.2 0.1", "non-integer class", "class 1.5 is not a whole number"),
-        ("0 1.02 0.5 0.2 0.1", "coordinate out of range", "1.02 is not a fraction of the image, 0 to 1"),
-        ("0 320 0.5 0.2 0.1", "coordinate out of range", "320 is not a fraction of the image, 0 to 1"),
-        ("0 0.5 -0.02 0.2 0.1", "coordinate out of range", "-0.02 is not a fraction of the image, 0 to 1"),
+        ("0 320.5 0.5 0.2 0.1", OUT_OF_RANGE, "320.5 is not a fraction of the image, 0 to 1, and looks like pixels"),
+        ("0 0.5 -4.1 0.2 0.1", OUT_OF_RANGE, "-4.1 is not a fraction of the image, 0 to 1, and looks like pixels"),
+        ("0 0.5 0.5 0.2 5.1", OUT_OF_RANGE, "5.1 is not a fraction of the image, 0 to 1, and looks like pixels"),
+        ("0 2 1 1 4", OUT_OF_RANGE, "2 is not a fraction of the image, 0 to 1, and looks like pixels"),
         ("0 0.5 0.5 -0.005 0.1", "negative size", "-0.005 cannot be a width or height"),
         ("0 nan 0.5 0.2 0.1", "not finite", "a value is NaN or infinite"),
         ("0 0.5 inf 0.2 0.1", "not finite", "a value is NaN or infinite"),
@@ -120,7 +129,7 @@ def test_each_bad_row_is_named_and_sets_the_image_aside(tmp_path, row, kind, tex
 
 
 def test_every_bad_row_is_listed(tmp_path):
-    text = b"9 0.5 0.5 0.2 0.1\n" + BOX.encode() + b"\nx 0 0 0 0\n0 0\n\xff\xfe 0 0 0 0\n0 nan 0 0 0\n0 2 0 0 -3\n"
+    text = b"9 0.5 0.5 0.2 0.1\n" + BOX.encode() + b"\nx 0 0 0 0\n0 0\n\xff\xfe 0 0 0 0\n0 nan 0 0 0\n0 9.5 0 0 -3\n"
     assert kinds(parse(tmp_path, text)[3]) == [
         (1, "class out of range"),
         (3, "not a number"),
@@ -139,7 +148,7 @@ def test_every_bad_row_is_listed(tmp_path):
         ("0 0 0 1 0 1 1\n0 0 0 1 0 1 1 0.5\n", (2, "wrong column count")),
         ("0 0 0 1 0 1 1\n0 0 0\n", (2, "wrong column count")),
         ("0 0 0 1 0 1 1\n0 0 0 1 0 inf 1\n", (2, "not finite")),
-        ("0 0 0 1 0 1 1\n0 0 0 3 0 3 1\n", (2, "coordinate out of range")),
+        ("0 0 0 1 0 1 1\n0 0 0 9 0 9 1\n", (2, "coordinate out of range")),
     ],
 )
 def test_bad_polygons(tmp_path, text, expected):
@@ -152,7 +161,8 @@ def test_bad_polygons(tmp_path, text, expected):
     ("row", "kind"),
     [
         (BOX, "wrong column count"),
-        (f"{BOX} 0.1 1.2 2", "coordinate out of range"),
+        (f"{BOX} 0.1 120 2", "coordinate out of range"),
+        (f"{BOX} inf 120 0", "not finite"),
         (f"{BOX} 0.1 0.2 -1", "bad visibility"),
         (f"{BOX} 0.1 0.2 nan", "not finite"),
     ],
@@ -184,7 +194,7 @@ def test_problem_is_one_line_whatever_the_name():
 
 
 number = st.one_of(
-    st.floats(-0.02, 1.02).map(str),
+    st.floats(-0.3, 1.3).map(str),
     st.floats().map(str),
     st.integers(-2, 5).map(str),
     st.text(max_size=4),
@@ -201,18 +211,24 @@ label_text = st.lists(st.one_of(row, good), max_size=6).map("\n".join)
     kpt_shape=st.sampled_from([None, (1, 2), (1, 3), (2, 3)]),
     single_cls=st.booleans(),
     boxes_only=st.booleans(),
+    outside=st.sampled_from(["clip", "drop", "error"]),
 )
-def test_never_raises_and_never_returns_what_cannot_be(tmp_path, raw, kpt_shape, single_cls, boxes_only):
-    cls, boxes, keypoints, problems = parse(tmp_path, raw, 3, kpt_shape, single_cls=single_cls, boxes_only=boxes_only)
+def test_never_raises_and_never_returns_what_cannot_be(tmp_path, raw, kpt_shape, single_cls, boxes_only, outside):
+    cls, boxes, keypoints, problems = parse(
+        tmp_path, raw, 3, kpt_shape, single_cls=single_cls, boxes_only=boxes_only, outside=outside
+    )
     assert len(cls) == len(boxes)
     assert ((cls >= 0) & (cls < 3)).all()
     assert ((boxes >= -0.0101) & (boxes <= 1.0101)).all()
     assert (boxes[:, 2:] > 0).all()
+    edges = np.concatenate((boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2))
+    assert ((edges >= -0.0101) & (edges <= 1.0101)).all()
     assert (keypoints is not None) == (kpt_shape is not None and not boxes_only)
     if keypoints is not None:
         assert keypoints.shape == (len(cls), kpt_shape[0], 3)
         assert ((keypoints[..., :2] >= -0.0101) & (keypoints[..., :2] <= 1.0101)).all()
         assert np.isin(keypoints[..., 2], (0, 1, 2)).all()
+        assert not keypoints[keypoints[..., 2] == 0].any()
     if any(p.fatal for p in problems):
         assert len(cls) == 0
     assert all("\n" not in str(p) for p in problems)
@@ -234,3 +250,115 @@ def test_a_polygon_on_the_border_is_no_keypoints(tmp_path):
 def test_an_odd_visibility_is_named(tmp_path):
     keypoints, problems = parse(tmp_path, f"{BOX} 0.1 0.2 3", kpt_shape=(1, 3))[2:]
     assert keypoints[0, 0, 2] == 2 and problems[0].text == "3 is not 0, 1 or 2, taken as 2"
+
+
+# ---- out of the picture
+
+RING = ((0.3, 0.3, 2), (0.7, 0.3, 2), (0.7, 0.7, 1))
+
+
+def gate(*last: object, box: str = "0.5 0.5 0.4 0.4") -> str:
+    """A gate with three corners in the picture; the last one as given."""
+    return f"0 {box} " + " ".join(str(v) for point in (*RING, last) for v in point)
+
+
+@pytest.mark.parametrize("last", ["0 0", "0.9 0.1", "-0.12607 1.185889", "5.8 0.24", "-1 -1", "320 1e30"])
+@pytest.mark.parametrize("outside", ["clip", "drop", "error"])
+def test_a_point_that_is_not_labelled_lies_nowhere(tmp_path, last, outside):
+    """CVAT writes whatever numbers before a visibility of 0."""
+    keypoints, problems = parse(tmp_path, gate(*last.split(), 0), kpt_shape=(4, 3), outside=outside)[2:]
+    assert keypoints.tolist() == np.float32([[*RING, (0, 0, 0)]]).tolist()
+    assert problems == []
+
+
+def test_gates_that_differ_in_what_means_nothing_are_the_same(tmp_path):
+    cls, _, _, problems = parse(tmp_path, f"{gate(0.9, 0.1, 0)}\n{gate(7, 8, 0)}", kpt_shape=(4, 3))
+    assert (len(cls), kinds(problems)) == (1, [(2, "duplicate row")])
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 2)])
+def test_a_corner_out_of_the_picture_is_not_visible(tmp_path, shape):
+    """Up to a hundredth is rounding, and stays as it is written."""
+    rows = [gate(-0.126, 0.7, 1), gate(-0.009, 1.009, 2)]
+    if shape[1] == 2:
+        rows = [f"0 0.5 0.5 0.4 0.4 0.3 0.3 0.7 0.3 0.7 0.7 {last}" for last in ("1.126 0.7", "1.009 0.7")]
+    keypoints, problems = parse(tmp_path, "\n".join(rows), kpt_shape=shape)[2:]
+    assert (keypoints[0, :3, 2] > 0).all() and keypoints[0, 3].tolist() == [0, 0, 0]
+    assert keypoints[1, 3].tolist() == np.float32([-0.009, 1.009, 2] if shape[1] == 3 else [1.009, 0.7, 2]).tolist()
+    (problem,) = problems
+    where = "-0.126 0.7" if shape[1] == 3 else "1.126 0.7"
+    assert (problem.line, problem.text, problem.became) == (1, f"its keypoint 3 is at {where}", "read as not visible")
+
+
+@pytest.mark.parametrize(
+    ("row", "box", "told"),
+    [
+        ("0.95 0.5 0.2 0.2", [0.925, 0.5, 0.15, 0.2], "its box reaches to 1.05"),
+        ("0.5 0.5 2 3", [0.5, 0.5, 1, 1], "its box reaches to 3"),
+        ("-0.25 1.25 1 1", [0.125, 0.875, 0.25, 0.25], "its box reaches to -0.75"),
+        ("0.5 0.9 0.2 0.22", [0.5, 0.9, 0.2, 0.22], None),  # to 1.01: as it is written, as Ultralytics has it
+    ],
+)
+def test_a_box_that_reaches_out_is_clipped(tmp_path, row, box, told):
+    """The others in the picture stay, to the last bit."""
+    cls, boxes, _, problems = parse(tmp_path, f"2 0.1 0.3 0.123457 0.1\n1 {row}\n")
+    assert cls.tolist() == [2, 1]
+    np.testing.assert_array_equal(boxes[0], np.float32([0.1, 0.3, 0.123457, 0.1]))
+    np.testing.assert_allclose(boxes[1], box, atol=1e-7)
+    assert [(p.line, p.kind, p.text, p.became) for p in problems] == (
+        [(2, BOX_OUTSIDE, told, "clipped")] if told else []
+    )
+
+
+def test_a_polygon_that_reaches_out_is_clipped(tmp_path):
+    boxes, _, problems = parse(tmp_path, "0 0.5 0.5 1.5 0.5 1.5 0.75 0.5 0.75")[1:]
+    np.testing.assert_allclose(boxes, [[0.75, 0.625, 0.5, 0.25]])
+    assert kinds(problems) == [(1, BOX_OUTSIDE)]
+
+
+def test_what_lies_outside_is_dropped(tmp_path):
+    text = f"1 1.2 0.5 0.3 0.2\n{BOX}\n1 0.5 -0.1 0.2 0.2\n"
+    cls, boxes, _, problems = parse(tmp_path, text)
+    assert (cls.tolist(), len(boxes)) == ([0], 1)
+    assert [(p.line, p.text, p.became, p.fatal) for p in problems] == [
+        (1, "it lies from 1.05 0.4 to 1.35 0.6", "dropped", False),
+        (3, "it lies from 0.4 -0.2 to 0.6 0", "dropped", False),
+    ]
+
+
+def test_objects_that_reach_out_are_dropped_if_asked(tmp_path):
+    text = "\n".join([gate(0.3, 0.7, 2), gate(0.3, 1.7, 2), gate(0.3, 0.6, 2, box="0.9 0.5 0.4 0.4")])
+    cls, _, keypoints, problems = parse(tmp_path, text, kpt_shape=(4, 3), outside="drop")
+    assert (len(cls), keypoints[0, 3].tolist()) == (1, np.float32([0.3, 0.7, 2]).tolist())
+    assert [(p.line, p.kind, p.text, p.became) for p in problems] == [
+        (2, OBJECT_OUTSIDE, "its keypoint 3 is at 0.3 1.7", "dropped"),
+        (3, OBJECT_OUTSIDE, "its box reaches to 1.1", "dropped"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (gate(0.3, 1.7, 2), "1.7 is not a fraction of the image, 0 to 1"),
+        (gate(0.3, 0.7, 2, box="1.05 0.5 0.4 0.4"), "1.05 is not a fraction of the image, 0 to 1"),
+        (gate(0.3, 0.7, 2, box="0.9 0.5 0.4 0.4"), "the box reaches to 1.1, out of the picture"),
+    ],
+)
+def test_objects_that_reach_out_set_the_image_aside_if_asked(tmp_path, row, text):
+    cls, _, _, problems = parse(tmp_path, f"{gate(0.3, 0.7, 2)}\n{row}", kpt_shape=(4, 3), outside="error")
+    assert [(p.line, p.kind, p.text, p.fatal) for p in problems] == [(2, OUT_OF_RANGE, text, True)]
+    assert len(cls) == 0
+
+
+def test_lines_of_objects_are_found_again(tmp_path):
+    """Whatever was dropped before them."""
+    text = f"\n{gate(0.3, 0.7, 2)}\n{gate(0.3, 0.7, 2)}\n{gate(0.3, 1.7, 2)}\n{gate(0.3, 0.6, 2)}"
+    assert len(parse(tmp_path, text, kpt_shape=(4, 3))[0]) == 3
+    assert object_lines(tmp_path / "a.txt", (4, 3)) == [2, 4, 5]
+    assert object_lines(tmp_path / "a.txt", (4, 3), "drop") == [2, 5]
+    assert object_lines(tmp_path / "a.txt", (4, 3), "error") == []
+
+
+def test_the_option_is_one_of_three():
+    with pytest.raises(ConfigError, match=r"--data\.outside is cut; it must be one of clip, drop, error"):
+        check_outside("cut")

@@ -48,7 +48,7 @@ def test_too_many_rows(tmp_path: Path, row: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "kind", "fatal"), [("x", "wrong column count", True), ("0 0 0 1 1", "duplicate row", False)]
+    ("row", "kind", "fatal"), [("x", "wrong column count", True), ("0 .5 .5 1 1", "duplicate row", False)]
 )
 def test_problems_of_a_file_are_counted_beyond_the_first(tmp_path: Path, row: str, kind: str, fatal: bool) -> None:
     file = tmp_path / "a.txt"

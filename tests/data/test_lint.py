@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,8 +284,8 @@ def test_distance_out_of_the_box() -> None:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., YoloDataModule]:
     """Make a data module for a pose model, as a run in the folder `run` has it."""
 
-    def make(spec: DataSpec, wants_keypoints: bool = True, **options: bool) -> YoloDataModule:
-        data = YoloDataModule(str(spec.file), imgsz=64, batch_size=2, workers=0, **options)  # type: ignore[arg-type]
+    def make(spec: DataSpec, wants_keypoints: bool = True, **options: Any) -> YoloDataModule:
+        data = YoloDataModule(str(spec.file), imgsz=64, batch_size=2, workers=0, **options)
         data.trainer = SimpleNamespace(  # type: ignore[assignment]
             world_size=1, local_rank=0, global_rank=0, default_root_dir=str(tmp_path / "run"),
             state=SimpleNamespace(fn=None), lightning_module=SimpleNamespace(wants_keypoints=wants_keypoints),
@@ -318,6 +319,30 @@ def test_a_run_tells_and_keeps_what_was_found(
     with caplog.at_level("INFO"):
         module(spec, wants_keypoints=False).prepare_data()
     assert "corner order" not in caplog.text
+
+
+@pytest.mark.parametrize("outside", ["clip", "drop"])
+def test_a_gate_is_found_in_its_line_whatever_was_mended(
+    tmp_path: Path, module: Callable[..., YoloDataModule], outside: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first of file 06 reaches out; a corner of the second, which runs the other way, is not labelled anywhere."""
+    spec = write_set(tmp_path / "set", lambda gate, ring: ring[[0, 3, 2, 1]] if gate == 13 else ring)
+    file = tmp_path / "set" / "labels" / "train" / "06.txt"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    words = lines[1].split()
+    words[1], words[3], words[5] = "0.1", "0.9", "-0.3"
+    file.write_text("\n".join(["", " ".join(words), lines[2]]), encoding="utf-8")
+    data = module(spec, outside=outside)
+    with caplog.at_level("INFO"):
+        data.prepare_data()
+    assert f"{file}:3 corner order: corners run counter-clockwise" in caplog.text
+    records = {Path(record.im_file).name: record for record in data.scan("train").records}
+    if outside == "drop":
+        assert len(records["06.png"].cls) == 1
+        return
+    first = records["06.png"]
+    np.testing.assert_allclose(first.bboxes[0, [0, 2]], [0.275, 0.55], atol=1e-6)
+    assert first.keypoints is not None and first.keypoints[0, 0].tolist() == [0, 0, 0]
 
 
 def test_strict_makes_it_an_error(tmp_path: Path, module: Callable[..., YoloDataModule]) -> None:

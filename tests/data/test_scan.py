@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aigp_lightning.data import scan_cache
+from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.scan import scan_split
@@ -131,6 +133,28 @@ def test_no_usable_image_is_an_error(tmp_path):
         scan(spec(tmp_path))
 
 
+def test_what_reaches_out_is_counted_with_places(tmp_path):
+    """As labels of close gates do."""
+    for number in range(3):
+        save(tmp_path / f"images/train/{number}.png", label=BOX + "1 0.9 0.5 0.4 0.4\n" * (number > 0))
+    result = scan(spec(tmp_path))
+    assert result.counts == {"images": 3, "backgrounds": 0, "set_aside": 0, "instances": 5}
+    assert result.summary().splitlines()[1:] == [
+        "  2 boxes in 2 images reach out of the picture: clipped",
+        *(
+            f"    {tmp_path}/labels/train/{n}.txt:2 box partly out of the picture: its box reaches to 1.1"
+            for n in (1, 2)
+        ),
+    ]
+    assert same(result, scan(spec(tmp_path)))
+    dropped, aside = scan(spec(tmp_path), outside="drop"), scan(spec(tmp_path), outside="error")
+    assert (dropped.instances, dropped.set_aside) == (3, 0)
+    assert "  2 objects in 2 images reach out of the picture: dropped" in dropped.summary()
+    assert (aside.instances, aside.set_aside) == (1, 2)
+    with pytest.raises(DataError, match="strict is set"):
+        scan(spec(tmp_path), outside="error", strict=True)
+
+
 def test_only_backgrounds_say_where_labels_were_looked_for(tmp_path):
     save(tmp_path / "images/train/a.png")
     assert f"the first was looked for at {tmp_path}/labels/train/a.txt" in scan(spec(tmp_path)).summary()
@@ -185,7 +209,7 @@ def test_keypoints_are_recalled(tmp_path):
     data = spec(tmp_path, extra="kpt_shape: [2, 3]\n")
     first, second = scan(data, pose=True), scan(data, pose=True)
     assert second.from_cache
-    assert second.records[0].keypoints.tolist() == np.float32([[[0.1, 0.2, 2], [0.3, 0.4, 0]]]).tolist()
+    assert second.records[0].keypoints.tolist() == np.float32([[[0.1, 0.2, 2], [0, 0, 0]]]).tolist()
     assert same(first, second)
     boxes = scan(data)
     assert not boxes.from_cache
@@ -232,10 +256,67 @@ def test_any_change_of_files_scans_again(messy, tmp_path, change):
     assert same(result, scan(messy))
 
 
+def replace(file: Path, content: bytes) -> None:
+    """Other content of the same length, with the same time of change, as a new version of a set has it."""
+    before = file.stat()
+    assert len(content) == before.st_size
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_file_replaced_with_the_same_size_and_time_is_seen(messy, tmp_path):
+    """Also an image; and where the file's own time has not moved on, its content tells."""
+    scan(messy)
+    replace(tmp_path / "labels/train/b.txt", BOX.replace("0.5 0.5", "0.1 0.4").encode())
+    changed = scan(messy)
+    assert not changed.from_cache and changed.records[1].bboxes[0, 0] == np.float32(0.1)
+    image = tmp_path / "images/train/b.png"
+    content = bytearray(image.read_bytes())
+    content[41:50] = bytes(9)
+    replace(image, bytes(content))
+    assert scan(messy).set_aside == 7
+
+
+def test_files_that_had_just_changed_are_known_by_content(messy, tmp_path, monkeypatch):
+    """Until a clock's grain has passed: then their times tell again, and they are not read any more."""
+    stopped = SimpleNamespace(st_size=0, st_mtime_ns=0, st_ctime_ns=time.time_ns())
+
+    def stat(file: str) -> SimpleNamespace:
+        return SimpleNamespace(**{**vars(stopped), "st_size": os.stat(file).st_size})
+
+    def clock(later: float) -> None:
+        now = stopped.st_ctime_ns + int(later * 1e9)
+        monkeypatch.setattr(file_stamps, "time", SimpleNamespace(time_ns=lambda: now))
+
+    monkeypatch.setattr(file_stamps, "os", SimpleNamespace(stat=stat, path=os.path, name="posix"))
+    clock(0.1)
+    scan(messy)
+    assert scan(messy).from_cache
+    (tmp_path / "labels/train/b.txt").write_text(BOX.replace("0.5 0.5", "0.1 0.4"), encoding="utf-8")
+    changed = scan(messy)
+    assert not changed.from_cache and changed.records[1].bboxes[0, 0] == np.float32(0.1)
+    clock(9)
+    read = []
+    monkeypatch.setattr(file_stamps, "_content", lambda file, old=file_stamps._content: read.append(file) or old(file))
+    assert scan(messy).from_cache and read
+    read.clear()
+    assert scan(messy).from_cache and not read
+
+
+def test_a_cache_that_names_no_files_of_the_set_is_not_used(messy):
+    """Places are numbers in our own list: a stranger's cache cannot have any file read."""
+    first = scan(messy)
+    for places in (b'{"-1": ""}', b'{"99": ""}', b'{"/dev/zero": ""}', b"[]"):
+        rewrite(first.cache_file, contents=np.frombuffer(places, np.uint8))
+        assert not scan(messy).from_cache
+
+
 def test_other_settings_scan_again(messy, tmp_path, monkeypatch):
     scan(messy)
     assert not scan(messy, single_cls=True).from_cache
     assert scan(messy).from_cache
+    assert not scan(messy, outside="drop").from_cache
+    assert not scan(messy).from_cache
     more = read_data_yaml(tmp_path / "data.yaml").__class__(
         messy.file, messy.root, {i: str(i) for i in range(6)}, messy.splits
     )
@@ -316,12 +397,15 @@ def check_against_ultralytics(data: DataSpec, task: str, **options) -> None:
         np.testing.assert_array_equal(a.bboxes, b["bboxes"])
         if task == "pose":
             # Where no visibility is written, Ultralytics takes 1 for a point that is there, we 2: seen, and not hidden.
+            # Of a point that is not there, Ultralytics keeps the numbers, which mean nothing.
             seen = np.where(data.kpt_shape[1] == 2, 2, 1)
-            np.testing.assert_array_equal(a.keypoints, b["keypoints"] * np.float32([1, 1, seen]))
+            there = b["keypoints"][..., 2:] > 0
+            np.testing.assert_array_equal(a.keypoints, b["keypoints"] * there * np.float32([1, 1, seen]))
 
 
 def rows(rng: np.random.Generator, n: int, extra: int = 0) -> str:
-    values = rng.uniform(0.01, 1, (n, 4 + extra))
+    """Boxes in the picture, and polygons."""
+    values = np.hstack((rng.uniform(0.3, 0.7, (n, 2)), rng.uniform(0.01, 0.6, (n, 2 + extra))))
     return "".join(f"{rng.integers(2)} {' '.join(f'{v:.{rng.integers(3, 17)}g}' for v in r)}\n" for r in values)
 
 
@@ -333,8 +417,8 @@ def test_boxes_agree_with_ultralytics(tmp_path):
         save(tmp_path / "images/train" / name, (40 + i, 24), rows(rng, i * 3))
     save(tmp_path / "images/train/turned.jpg", (50, 20), rows(rng, 2), exif=exif)
     save(tmp_path / "images/train/none.jpg")
-    save(tmp_path / "images/train/tolerated.jpg", label="0 1.005 -0.005 0.1 1.01\n")
-    save(tmp_path / "images/train/aside.jpg", label="0 1.02 0.5 0.1 1.01\n")
+    save(tmp_path / "images/train/tolerated.jpg", label="0 1.005 -0.005 0.01 0.005\n0 0.9 0.5 0.219 1.01\n")
+    save(tmp_path / "images/train/aside.jpg", label="0 120 0.5 0.1 1.01\n")
     check_against_ultralytics(spec(tmp_path), "detect")
 
 

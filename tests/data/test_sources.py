@@ -52,6 +52,19 @@ def test_folder_is_read_one_level_deep_and_sorted(tmp_path: Path) -> None:
     assert [dataset.name(i) for i in range(len(dataset))] == [str(tmp_path / "a.JPG"), str(tmp_path / "b.png")]
 
 
+@pytest.mark.parametrize("source", ["", "*"])
+def test_pictures_with_other_endings_are_set_aside_and_named(tmp_path: Path, source: str) -> None:
+    save(tmp_path / "a.png")
+    Path(save(tmp_path / "b.ppm")).replace(tmp_path / "b.pic")
+    Path(save(tmp_path / "c.jpg")).replace(tmp_path / "c.jfif")
+    (tmp_path / "notes.csv").write_text("a,b", encoding="utf-8")
+    dataset = open_sources(str(tmp_path / source) if source else str(tmp_path), 64)
+    assert [Path(file.path).name for file in dataset.files] == ["a.png", "c.jfif"]
+    assert dataset.unreadable == {
+        str(tmp_path / "b.pic"): "a picture whose name does not end like one's; rename or convert it"
+    }
+
+
 def test_glob_list_and_odd_names(tmp_path: Path) -> None:
     """Spaces, brackets and non-ASCII letters; a picture named twice comes once; the order of the list is kept."""
     first, second = save(tmp_path / "ü [1]" / "b ß.png"), save(tmp_path / "z" / "a.png")

@@ -20,6 +20,7 @@ ODD = (
     *("0", "1", "2", "-0", "-0.0", "1.0", "1e0", "1e9", "1e400", "-1e400", "nan", "-nan", "inf", "Infinity", "1e-400"),
     *("1e-45", "0.99999999", "1.0000001", "1.01", "1.0100001", "-0.01", "-0.0100001", "2.5", "-1", "3", "16777217"),
     *("1_0", "٠.٥", "１", "0x1", "1j", "(1)", "0,5", "+0.5", ".5", "5.", "1e", "--1", "0.5\0", "\u00bd", "𝟎", "'0'"),
+    *("-0.3", "1.3", "-1", "4.9", "5.1", "-4.1", "320.5", "640", "0.5000001", "1.0099999"),
     *("0." + "3" * 400, "9" * 400, "class", "", "None", "\x1b[31m", "\u202e0.5"),
 )
 number = st.one_of(
@@ -178,8 +179,18 @@ def _picture(form: str, **options: Any) -> bytes:
     out = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     mode = options.pop("mode", "RGB")
-    Image.fromarray(pixels).convert(mode).save(out, form, **options)
+    _converted(Image.fromarray(pixels), mode).save(out, form, **options)
     return out.getvalue()
+
+
+def _converted(image: Any, mode: str) -> Any:
+    """Convert, also to the mode that Pillow's own `convert` does not reach from colour, and to CIE's."""
+    from PIL import ImageCms
+
+    if mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        return ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    return image.convert("L").convert(mode) if mode.startswith("I") else image.convert(mode)
 
 
 @cache
@@ -189,13 +200,14 @@ def pictures(form: str) -> tuple[bytes, ...]:
 
     exif = Image.Exif()
     exif[274] = 6
-    turned = {"exif": exif.tobytes()} if form in ("JPEG", "PNG", "WEBP") else {}
+    turned = {"exif": exif.tobytes()} if form in ("JPEG", "PNG", "WEBP", "TIFF") else {}
     modes = {
         "JPEG": ["L", "CMYK"],
         "PNG": ["P", "LA", "RGBA", "1"],
         "WEBP": ["RGBA"],
         "BMP": ["L", "1"],
-        "TIFF": ["CMYK"],
+        "TIFF": ["CMYK", "L", "LA", "P", "1", "I", "I;16", "F", "LAB"],
+        "GIF": ["P", "L"],
     }
     return (_picture(form), _picture(form, **turned), *(_picture(form, mode=mode) for mode in modes[form]))
 
@@ -426,6 +438,7 @@ GENERATORS: dict[str, Callable[[], SearchStrategy[bytes]]] = {
     "webp": _of("WEBP"),
     "bmp": _of("BMP"),
     "tif": _of("TIFF"),
+    "gif": _of("GIF"),
     "mp4": lambda: mutated(st.just(clip())),
     "ledger": lambda: replaced(
         ledger_file(), (b"1", b"null", b"[]", b'"\\ud800"', b"1e999", b"{", b"NaN", b"\xff", b"\0")

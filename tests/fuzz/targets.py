@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.data.label_values import TOLERANCE
+from aigp_lightning.data.label_bounds import TOLERANCE
 from aigp_lightning.data.labels import Labels, parse_label_file
-from aigp_lightning.data.problems import Problem
+from aigp_lightning.data.problems import BOX_OUTSIDE, GONE, POINT_OUTSIDE, Problem
 from aigp_lightning.errors import DataError, UserError, WeightsError
 
 SETTINGS = (  # classes, keypoints, one class, boxes only
@@ -31,6 +31,8 @@ SETTINGS = (  # classes, keypoints, one class, boxes only
     (3, (2, 2), False, False),
     (3, (2, 3), False, True),
 )
+DROPPED = ("duplicate row", "zero size", GONE)
+MENDED = ("zero size", "bad visibility", GONE, BOX_OUTSIDE, POINT_OUTSIDE)
 LONGEST_MESSAGE = 1000
 MIRROR = "wandb/run-20260101_000000-abc/files"
 
@@ -66,26 +68,29 @@ def _possible(found: Labels, file: Path, nc: int, kpt_shape: tuple[int, int] | N
     assert ((cls >= 0) & (cls < (1 if single else nc))).all()
     assert (np.abs(boxes) <= 1 + TOLERANCE + 1e-6).all(), "a box outside of the picture, or not finite"
     assert (boxes[:, 2:] > 0).all(), "a box without area"
+    edges = np.hstack((boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2))
+    assert (np.abs(edges - 0.5) <= 0.5 + TOLERANCE + 1e-6).all(), "a box that reaches out of the picture"
     if points is not None:
         assert points.shape == (len(cls), kpt_shape[0], 3)
         assert (np.abs(points[..., :2]) <= 1 + TOLERANCE + 1e-6).all()
         assert np.isin(points[..., 2], (0, 1, 2)).all()
+        assert not points[points[..., 2] == 0].any(), "a point that is not there lies somewhere"
     if any(problem.fatal for problem in problems):
         assert not len(cls), "rows of a file that is set aside"
         return "set aside"
     lines = file.read_bytes().decode("utf-8-sig").splitlines()
-    dropped = sum(problem.kind in ("duplicate row", "zero size") for problem in problems)
+    dropped = sum(problem.kind in DROPPED for problem in problems)
     if not any(problem.kind == "and more" for problem in problems):
         assert len(cls) + dropped == sum(bool(line.split()) for line in lines), "a line is neither read nor named"
     return "accepted"
 
 
 def _agrees(found: Labels, file: Path, settings: tuple[bool, int, int, int, bool]) -> None:
-    """What both accept, Ultralytics' own reader reads alike, but for empty boxes and odd visibility."""
+    """What both accept, Ultralytics' own reader reads alike, but for what is mended."""
     from ultralytics.data.utils import verify_image_label
 
     cls, boxes, points, problems = found
-    if any(problem.fatal or problem.kind in ("zero size", "bad visibility") for problem in problems):
+    if any(problem.fatal or problem.kind in MENDED for problem in problems):
         return
     picture = file.with_suffix(".png")
     if not picture.exists():
@@ -99,9 +104,15 @@ def _agrees(found: Labels, file: Path, settings: tuple[bool, int, int, int, bool
     mine = [boxes] if single else [cls[:, None].astype(np.float32), boxes]
     if points is not None:
         seen = np.array([1, 1, 2 if settings[3] == 2 else 1], np.float32)
-        columns.append((their_points * seen).reshape(len(theirs), points.shape[1] * 3))
+        there = their_points[..., 2:] > 0  # the numbers of others mean nothing, and are 0 here
+        columns.append((their_points * there * seen).reshape(len(theirs), points.shape[1] * 3))
         mine.append(points.reshape(len(cls), points.shape[1] * 3))
-    assert sorted(np.hstack(mine).tolist()) == sorted(np.hstack(columns).tolist()), "Ultralytics reads something else"
+    # Sets: two rows that differ in what means nothing are the same to us alone.
+    assert _set(np.hstack(mine)) == _set(np.hstack(columns)), "Ultralytics reads something else"
+
+
+def _set(table: np.ndarray) -> set[tuple[float, ...]]:
+    return set(map(tuple, table.tolist()))
 
 
 @cache
@@ -312,6 +323,7 @@ TARGETS: dict[str, Callable[[bytes, Path], str]] = {
     "webp": lambda data, folder: image(data, folder, ".webp"),
     "bmp": lambda data, folder: image(data, folder, ".bmp"),
     "tif": lambda data, folder: image(data, folder, ".tif"),
+    "gif": lambda data, folder: image(data, folder, ".gif"),
     "mp4": video,
     "ledger": ledger,
     "event": lambda data, folder: audited("tensorboard/events.out.tfevents.1", data, folder),
