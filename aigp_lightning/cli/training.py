@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
+from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
+from aigp_lightning.callbacks.best_weights import best_weights_of
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
@@ -57,10 +58,13 @@ class AigpCLI(LightningCLI):
 
     Attributes:
         status: with which the program ends: 0, or 128 and the number of the signal that stopped the run.
+        trial: whether this is a `fast_dev_run`, of which nothing is kept.
+        passed: whether that went through.
     """
 
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
         self.verb, self.signals, self.status, self.config_yaml = verb, signals, 0, ""
+        self.trial = self.passed = False
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
         check_image_options(arguments)
@@ -113,6 +117,7 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
+        self.trial = self.verb == "fit" and bool(config.trainer.fast_dev_run)
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
@@ -189,7 +194,12 @@ class AigpCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Validate the best epoch, as it was saved, and print where everything is."""
-        best = cast("ModelCheckpoint", self.trainer.checkpoint_callback).best_model_path
+        if self.trainer.fast_dev_run:
+            self.passed = True
+            if self.trainer.is_global_zero:
+                print_line("fast_dev_run: training and validation went through. Nothing was kept, logged or sent.")
+            return
+        best = cast("BestCheckpoint", best_checkpoint_of(self.trainer)).best_model_path
         if best and not self.trainer.interrupted:
             self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
             # Where a machine does not see the first one's disk, the weights come over from the first process.
@@ -197,8 +207,9 @@ class AigpCLI(LightningCLI):
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
         if self.trainer.is_global_zero:
-            folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
-            print_line(f"run folder: {folder}", f"best weights: {folder / 'weights' / f'best{suffix}'}")
+            folder, weights = Path(self.trainer.default_root_dir), best_weights_of(self.trainer, self.model)
+            note = "" if best else " (the last epoch's: none was validated)"
+            print_line(f"run folder: {folder}", *([f"best weights: {weights}{note}"] if weights.is_file() else []))
             print_ledger(folder)
 
     def after_validate(self) -> None:
@@ -218,7 +229,7 @@ class AigpCLI(LightningCLI):
         """Close the W&B run, and remove what was made for a run that was refused or a verb without files."""
         finish_wandb()
         if self.context is not None:
-            self.context.remove_unused()
+            self.context.remove_unused(everything=self.trial and (self.passed or bool(self.signals.number)))
 
 
 def main(verb: str, arguments: list[str]) -> int:

@@ -63,6 +63,11 @@ class TrainerView:
         """Number of this process, and of all."""
         return self.rank, self.world_size
 
+    @property
+    def overfitting(self) -> bool:
+        """True if every epoch is to train on the same batches, `overfit_batches`."""
+        return self._trainer is not None and self._trainer.overfit_batches > 0
+
     def loader_workers(self, wanted: int) -> int:
         """Return how many worker processes a loader of this process may have; see `worker_count`."""
         return worker_count(wanted, self._trainer.num_devices if self._trainer is not None else 1)
