@@ -13,6 +13,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of, saved_with_epoch
 from aigp_lightning.checkpoints.paths import LAST, resume_option
 from aigp_lightning.errors import RunError, tell_user, warn_user
+from aigp_lightning.run.lightning_internals import is_trial
 from aigp_lightning.types import Flushes
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class LastCheckpoint(Checkpoint):
         Raises:
             RunError: somebody deleted or moved the run folder; the checkpoint is in a new one.
         """
-        if trainer.fast_dev_run:
+        if is_trial(trainer):
             return  # nothing of it is kept
         gone = trainer.strategy.reduce_boolean_decision(_identity(trainer) != self._folder, all=False)
         self._saved = trainer.current_epoch

@@ -33,6 +33,7 @@ from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
 from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig
+from aigp_lightning.run.lightning_internals import is_trial
 from aigp_lightning.run.oom_advice import oom_advice, step_out_of_memory
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
@@ -194,7 +195,7 @@ class AigpCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Validate the best epoch, as it was saved, and print where everything is."""
-        if self.trainer.fast_dev_run:
+        if is_trial(self.trainer):
             self.passed = True
             if self.trainer.is_global_zero:
                 print_line("fast_dev_run: training and validation went through. Nothing was kept, logged or sent.")

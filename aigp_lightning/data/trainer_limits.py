@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.run.lightning_internals import overfit_batches
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -62,10 +63,10 @@ def check_limits(trainer: Trainer, batches: dict[str, int]) -> None:
             raise ConfigError("--trainer.limit_train_batches 0: nothing would be trained. `validate` measures a model.")
         if not isinstance(limit, float) or not limit or int(there * limit):
             continue
-        if split == "val" and trainer.overfit_batches:
+        if split == "val" and overfit_batches(trainer):
             trainer.limit_val_batches = 1
             continue
-        option = "overfit_batches" if split == "train" and trainer.overfit_batches else LIMITS[split]
+        option = "overfit_batches" if split == "train" and overfit_batches(trainer) else LIMITS[split]
         least = math.ceil(1000 / there) / 1000
         raise ConfigError(
             f"--trainer.{option} {limit:g} of {there} batches is less than one; take {least:g} or more, or a number of "

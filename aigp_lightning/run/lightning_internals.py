@@ -88,6 +88,24 @@ def validates_again(trainer: pl.Trainer) -> bool:
     return every - done % every <= trainer.num_training_batches - (loop.batch_idx + 1)
 
 
+def overfit_batches(trainer: pl.Trainer) -> float:
+    """Return the trainer's option, which it sets as an attribute without a declaration: a number or a share; 0 is off.
+
+    Args:
+        trainer: any.
+    """
+    return float(cast("Any", trainer).overfit_batches)
+
+
+def is_trial(trainer: pl.Trainer) -> bool:
+    """True if the trainer runs a few batches to try everything out, `fast_dev_run`.
+
+    Args:
+        trainer: any.
+    """
+    return bool(cast("Any", trainer).fast_dev_run)
+
+
 def set_default_root_dir(trainer: pl.Trainer, folder: str) -> None:
     """Give a trainer that is built already another folder for its files.
 

@@ -131,6 +131,10 @@ def test_a_module_knows_its_trainer_and_a_trainer_its_datamodule(tmp_path: Path)
     with pytest.raises(RuntimeError, match="not attached"):
         _ = module.trainer
     trainer = pl.Trainer(fast_dev_run=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET)
+    assert internals.is_trial(trainer)
+    other = pl.Trainer(overfit_batches=0.5, accelerator="cpu", **QUIET)
+    assert (internals.is_trial(other), internals.overfit_batches(other)) == (False, 0.5)
+    assert internals.overfit_batches(trainer) == 0
     assert internals.datamodule_of(trainer) is None
     trainer.fit(module, data)
     assert internals.trainer_of(module) is trainer
