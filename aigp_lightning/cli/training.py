@@ -12,12 +12,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
-from aigp_lightning.callbacks.best_weights import best_weights_of
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
-from aigp_lightning.cli.report import print_ledger, print_report, write_json
+from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.data.datamodule import YoloDataModule
@@ -38,7 +37,6 @@ from aigp_lightning.run.oom_advice import oom_advice, step_out_of_memory
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
-from aigp_lightning.terminal.output import print_line
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
@@ -59,13 +57,11 @@ class AigpCLI(LightningCLI):
 
     Attributes:
         status: with which the program ends: 0, or 128 and the number of the signal that stopped the run.
-        trial: whether this is a `fast_dev_run`, of which nothing is kept.
-        passed: whether that went through.
+        passed: whether a `fast_dev_run`, of which nothing is kept, went through.
     """
 
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
-        self.verb, self.signals, self.status, self.config_yaml = verb, signals, 0, ""
-        self.trial = self.passed = False
+        self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
         check_image_options(arguments)
@@ -118,7 +114,6 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
-        self.trial = self.verb == "fit" and bool(config.trainer.fast_dev_run)
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
@@ -195,23 +190,16 @@ class AigpCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Validate the best epoch, as it was saved, and print where everything is."""
-        if is_trial(self.trainer):
-            self.passed = True
-            if self.trainer.is_global_zero:
-                print_line("fast_dev_run: training and validation went through. Nothing was kept, logged or sent.")
-            return
+        self.passed = is_trial(self.trainer)
+        if self.passed:
+            return print_trial(self.trainer)
         best = cast("BestCheckpoint", best_checkpoint_of(self.trainer)).best_model_path
         if best and not self.trainer.interrupted:
             self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
-            # Where a machine does not see the first one's disk, the weights come over from the first process.
-            path = best if Path(best).is_file() else None
+            path = best if Path(best).is_file() else None  # on another machine: they come over from the first process
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
-        if self.trainer.is_global_zero:
-            folder, weights = Path(self.trainer.default_root_dir), best_weights_of(self.trainer, self.model)
-            note = "" if best else " (the last epoch's: none was validated)"
-            print_line(f"run folder: {folder}", *([f"best weights: {weights}{note}"] if weights.is_file() else []))
-            print_ledger(folder)
+        print_places(self.trainer, self.model, measured=bool(best))
 
     def after_validate(self) -> None:
         """Print and write the metrics."""
@@ -230,7 +218,7 @@ class AigpCLI(LightningCLI):
         """Close the W&B run, and remove what was made for a run that was refused or a verb without files."""
         finish_wandb()
         if self.context is not None:
-            self.context.remove_unused(everything=self.trial and (self.passed or bool(self.signals.number)))
+            self.context.remove_unused(everything=self.passed)
 
 
 def main(verb: str, arguments: list[str]) -> int:

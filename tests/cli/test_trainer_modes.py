@@ -55,7 +55,7 @@ def test_a_trial_run_leaves_nothing(
     (run / "run.json").write_text("{}")
     status = run_cli(
         *("fit", *small(shapes, tmp_path), "--config", REPO / "configs" / "logger" / "wandb-offline.yaml"),
-        *("--media.train_batches", 0, "--media.val_batches", 1, "--data.imgsz", 64, "--data.batch_size", 2),
+        *("--media.routes.everything", "[]", "--data.imgsz", 64, "--data.batch_size", 2),
         *("--trainer.fast_dev_run", "true", "--run.resume", "always", "--trainer.max_epochs", 3),
     )
     out = capfd.readouterr().out
