@@ -183,6 +183,14 @@ class WantsKeypoints(Protocol):
 
 
 @runtime_checkable
+class NeedsImages(Protocol):
+    """A module that says how many images it can be trained on at once."""
+
+    def least_images(self, imgsz: int) -> int:
+        """Return the fewest images of a training batch, in one process, for a side of the network's input in pixels."""
+
+
+@runtime_checkable
 class HasClassNames(Protocol):
     """A module that names its classes by id."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import warn_user
@@ -61,21 +62,31 @@ class BestWeights(Callback):
         source = _best_checkpoint(trainer)
         if not trainer.is_global_zero or not source.is_file() or not isinstance(pl_module, BaseModule):
             return
-        if pl_module.portable_suffix is None:
+        best = best_weights_of(trainer, pl_module)
+        if best == source:
             return
-        best = source.with_name(f"best{pl_module.portable_suffix}")
         try:
             _write_portable(source, best, datamodule_of(trainer))
         except Exception as error:  # the checkpoint is safe; a copy of it in another form must not end the run
             warn_user(f"could not write {best}: {error}. `export` can, from {source}.")
 
 
+def best_weights_of(trainer: pl.Trainer, module: BaseModule) -> Path:
+    """Return the file with a run's best weights, there or not; a family without a form of its own has the checkpoint.
+
+    Args:
+        trainer: it has trained.
+        module: what it trained.
+    """
+    source = _best_checkpoint(trainer)
+    return source if module.portable_suffix is None else source.with_name(f"best{module.portable_suffix}")
+
+
 def _best_checkpoint(trainer: pl.Trainer) -> Path:
     """Return the best checkpoint, or the last one where a run without validation has no best."""
-    saving = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
-    first = next(saving, None)
-    if first is not None and first.best_model_path:
-        return Path(first.best_model_path)
+    best = best_checkpoint_of(trainer)
+    if best is not None and best.best_model_path:
+        return Path(best.best_model_path)
     return Path(trainer.default_root_dir) / LAST
 
 

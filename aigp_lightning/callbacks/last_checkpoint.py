@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.loggers.logger import DummyLogger
 
+from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of, saved_with_epoch
 from aigp_lightning.checkpoints.paths import LAST, resume_option
-from aigp_lightning.errors import RunError, warn_user
+from aigp_lightning.errors import RunError, tell_user, warn_user
+from aigp_lightning.run.lightning_internals import is_trial
 from aigp_lightning.types import Flushes
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ class LastCheckpoint(Checkpoint):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End a run that was stopped by its early stopping, and then killed: it is over."""
         self._saved = -1
-        if any(isinstance(each, EarlyStopping) and each.stopped_epoch > 0 for each in _parts(trainer)):
+        if any(isinstance(each, EarlyStopping) and _has_stopped(each) for each in _parts(trainer)):
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -89,10 +93,19 @@ class LastCheckpoint(Checkpoint):
         Raises:
             RunError: somebody deleted or moved the run folder; the checkpoint is in a new one.
         """
+        if is_trial(trainer):
+            return  # nothing of it is kept
         gone = trainer.strategy.reduce_boolean_decision(_identity(trainer) != self._folder, all=False)
         self._saved = trainer.current_epoch
         path = Path(trainer.default_root_dir) / LAST
-        trainer.save_checkpoint(path, weights_only=False)
+        with saved_with_epoch(trainer):
+            trainer.save_checkpoint(path, weights_only=False)
+        if not trainer.is_last_batch:
+            done, of = trainer.fit_loop.epoch_loop.batch_idx + 1, trainer.num_training_batches
+            tell_user(
+                f"epoch {trainer.current_epoch + 1} ended after {done} of its {of} batches; {LAST} is of then, and a "
+                "run that is resumed from it goes on with the next epoch"
+            )
         if gone:
             self.store.commit()
             raise RunError(
@@ -129,8 +142,8 @@ class LastCheckpoint(Checkpoint):
 
     def _commit(self, trainer: pl.Trainer) -> None:
         self.store.commit()
-        best = trainer.checkpoint_callback
-        if isinstance(best, ModelCheckpoint):
+        best = best_checkpoint_of(trainer)
+        if best is not None:
             for logger in trainer.loggers:
                 logger.after_save_checkpoint(best)  # one that uploads weights did not find them before
 
@@ -139,9 +152,17 @@ def _parts(trainer: pl.Trainer) -> list[Any]:
     return [*cast("Any", trainer).callbacks, *trainer.loggers]
 
 
+def _has_stopped(callback: EarlyStopping) -> bool:
+    """True if an early stopping has ended the run, maybe in its first epoch."""
+    return callback.stopped_epoch > 0 or callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED
+
+
 def _all_flushed(trainer: pl.Trainer) -> bool:
     """True if everything that is delivered beside the training thread has arrived."""
-    return all(part.flushed() for part in _parts(trainer) if isinstance(part, Flushes) and callable(part.flushed))
+    parts = (
+        part for part in _parts(trainer) if not isinstance(part, DummyLogger)
+    )  # which has whatever it is asked for
+    return all(part.flushed() for part in parts if isinstance(part, Flushes) and callable(part.flushed))
 
 
 def _identity(trainer: pl.Trainer) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from aigp_lightning.media.render_jobs import label_jobs, results_job, train_job
 from aigp_lightning.media.routing import validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
 from aigp_lightning.run.gather import gather_on_first
+from aigp_lightning.run.lightning_internals import validates_again
 from aigp_lightning.types import HasLabelTable
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Media(MediaBase, Callback):
         Raises:
             ConfigError: see `check_data`.
         """
-        self._epoch, self._drawn, self._before = self._before, -1, -1
+        self._epoch, self._drawn, self._measured, self._before = self._before, -1, -1, -1
         self._due_by, self._closed = 0, False
         self.val.reset()
         hide_names(trainer.datamodule, self.private)  # type: ignore[attr-defined]
@@ -95,8 +96,10 @@ class Media(MediaBase, Callback):
         self.put(trainer, [train_job(batch_idx, shares, sources, names, self.max_images, edges)], epoch=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember the epoch: when training ends, the trainer's counter is past it."""
+        """Keep the curves if the epoch was the best; remember it: the trainer's counter is past it in the end."""
         self._epoch = trainer.current_epoch
+        if self._measured == self._epoch:
+            self.best.update(metrics_of(pl_module))
         if self.anchor is not None:
             self.anchor.end_epoch(self._epoch)
         self._due_by = self.render_worker.begun if self.render_worker is not None else 0
@@ -113,11 +116,11 @@ class Media(MediaBase, Callback):
     # ---- validation -------------------------------------------------------------------------------------------------
 
     def _due(self, trainer: pl.Trainer) -> bool:
-        """True if this validation's pictures are wanted and not drawn yet."""
+        """True if this validation's pictures are wanted: of several in an epoch, the last one's, as in its figures."""
         due = not (trainer.current_epoch + 1) % self.val_every_n_epochs and self.val_batches > 0
         wanted = self.wants["val_labels"] or self.wants["val_pred"]
         fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
-        return due and wanted and fitting and trainer.current_epoch > self._drawn
+        return due and wanted and fitting and trainer.current_epoch > self._drawn and not validates_again(trainer)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Select the images, the first time."""
@@ -138,13 +141,13 @@ class Media(MediaBase, Callback):
             self.val.collect(found, batch, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the processes' shares together and draw; remember the curves if this was the best epoch."""
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
-        self.best.update(metrics_of(pl_module))
+        """Put the processes' shares together and draw."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._measured = trainer.current_epoch
         if not self._due(trainer):
             return
-        self.val.merge(gather_on_first(trainer, (self.val.found, self.val.scores)))
+        self.val.merge(gather_on_first(trainer, (self.val.found, self.val.scores)), trainer.current_epoch)
+        self.val.shown = trainer.strategy.broadcast(self.val.shown)  # the first process alone knows all scores
         self._drawn = trainer.current_epoch
         limits = trainer.max_epochs or 0, trainer.check_val_every_n_epoch, self.val_every_n_epochs
         left = len(validation_epochs(trainer.current_epoch + 1, *limits))

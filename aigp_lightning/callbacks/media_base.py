@@ -41,7 +41,8 @@ class MediaBase:
         val_every_n_epochs: draw them after every so many epochs.
         max_images: most images in a mosaic.
         val_select: which validation images: the first, an even spread over the split, the files of val_files, the
-            worst of the first validation (kept from then on), or the worst of each validation (worst_each).
+            worst of the first validation in which most images do better than the worst (kept from then on; the first
+            ones until then), or the worst of each validation (worst_each).
         val_files: for val_select=files: globs, paths, or a list file with one of these a line.
         conf: predictions below this confidence are not drawn.
         routes: who gets which kind of picture; see the group's own options.
@@ -98,7 +99,7 @@ class MediaBase:
         self.anchor: RunAnchor | None = None
         self._kept: dict[str, object] = {}  # what the checkpoint says of the ledger, by its path
         self.wants: dict[str, bool] = dict.fromkeys(KINDS, False)
-        self._epoch = self._drawn = self._before = -1
+        self._epoch = self._drawn = self._measured = self._before = -1
         self._due_by = 0
         self._closed = self._checked = False
 

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.callbacks import Callback
-
+from aigp_lightning.callbacks.monitoring import EpochFigures
 from aigp_lightning.errors import warn_user
 from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.terminal.output import print_line
@@ -27,12 +26,13 @@ RISING = ("metrics/", "corners/visible_")
 POSE = "(P)"
 
 
-class Results(Callback):
+class Results(EpochFigures):
     """Write losses, metrics and learning rates of every epoch to `results.csv`, in Ultralytics' columns.
 
+    A row has a figure only if that was measured in its epoch; where an epoch has several validations, by the last one.
     A resumed run adds to the same file. A row that the disk does not take is kept and written with the next. On the
-    first process, `last` holds the last epoch's values by name and `best` each one's best with its epoch, counted from
-    1: the highest of the metrics, the lowest of losses and errors.
+    first process, `last` holds the value of each figure when it was measured last, and `best` its best with the epoch,
+    counted from 1: the highest of the metrics, the lowest of losses and errors.
 
     Args:
         filename: file in the run folder.
@@ -83,7 +83,7 @@ class Results(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row, and print its line."""
-        metrics = trainer.callback_metrics  # asking makes the processes exchange what they logged: all of them ask
+        metrics = self.figures(trainer)  # the processes exchange what they logged: all of them ask
         if not trainer.is_global_zero:
             return
         values = {key: float(value) for key, value in metrics.items() if key not in HIDDEN}
@@ -106,7 +106,7 @@ class Results(Callback):
             warn_user(f"{path} could not be written ({error.strerror}); the row is kept and written with the next")
 
     def _keep(self, values: dict[str, float], epoch: int) -> None:
-        self.last = values
+        self.last = {**self.last, **values}  # another one: the dashboard's thread reads it
         for key, value in values.items():
             sign = 1 if key in HIDDEN or key.startswith(RISING) else -1
             if value == value and (key not in self.best or sign * value > sign * self.best[key][0]):  # noqa: PLR0124  NaN
@@ -129,6 +129,7 @@ class Results(Callback):
         metrics = "  ".join(_words({key[8:]: value for key, value in values.items() if key.startswith("metrics/")}))
         if (error := values.get("corners/error_px_median")) is not None:
             metrics += f"  corners {error:.2f} px"
+        metrics = metrics or "not validated"
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         print_line(f"{epoch}  loss: {losses}  {metrics}{mark}  {seconds:.0f} s")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own writer goes through the system's temporary folder, and copies from there when that is another
     disk: a copy that stops half way leaves half a checkpoint under the right name.
 
-    Between `hold` and `commit` nothing is moved into place: a run resumes from `last.ckpt`, and that must not know more
-    than `best.ckpt`, `results.csv` and the loggers have.
+    Between `hold` and `commit` what is saved within `of_epoch` is not moved into place: a run resumes from `last.ckpt`,
+    and that must not know more than `best.ckpt`, `results.csv` and the loggers have. What other callbacks save, a
+    user's own `ModelCheckpoint` say, is in place at once.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._holding = False
+        self._holding = self._of_epoch = False
         self._written: dict[Path, Path] = {}
         self._removed: list[Path] = []
 
@@ -45,8 +47,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return any(path.name == LAST.name for path in self._written)
 
     def hold(self) -> None:
-        """Keep aside what is written from now on, until `commit` or `discard`."""
+        """Keep aside what is written within `of_epoch` from now on, until `commit` or `discard`."""
         self._holding = True
+
+    @contextmanager
+    def of_epoch(self) -> Iterator[None]:
+        """Save or remove checkpoints that count together, when their epoch does."""
+        self._of_epoch = True
+        try:
+            yield
+        finally:
+            self._of_epoch = False
 
     def commit(self) -> None:
         """Move what was kept aside into place, `last.ckpt` first; `finish_commit` does the rest after a kill.
@@ -79,7 +90,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: the disk is not writable; nothing was changed.
         """
         target = Path(path)
-        place = held_aside(target) if self._holding else target
+        aside = self._holding and self._of_epoch
+        place = held_aside(target) if aside else target
         buffer = io.BytesIO()  # torch's own file writer turns a full disk into a RuntimeError without its number
         torch.save(checkpoint, buffer)
         try:
@@ -89,7 +101,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise
             hint = resume_hint(run_folder_of(target))
             raise RunError(f"{disk_full(error, target, buffer.tell())}{hint}") from error
-        if self._holding:
+        if aside:
             self._written[target] = place
 
     def load_checkpoint(
@@ -112,7 +124,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         kept = self._written.pop(Path(path), None)
         if kept is not None:
             kept.unlink(missing_ok=True)
-        elif self._holding:
+        elif self._holding and self._of_epoch:
             self._removed.append(Path(path))
             return
         super().remove_checkpoint(path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.plugins import CheckpointIO
 
+from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint
 from aigp_lightning.callbacks.best_weights import BestWeights
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
@@ -17,12 +18,15 @@ from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProces
 from aigp_lightning.callbacks.ignore_worker_death import IgnoreWorkerDeath
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
+from aigp_lightning.callbacks.monitoring import StopEarly
 from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
+from aigp_lightning.callbacks.users_callbacks import check_users_callbacks
 from aigp_lightning.checkpoints.io import AtomicCheckpointIO
+from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.run.context import RunContext
 
 GROUPS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
@@ -32,11 +36,11 @@ GROUPS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
     "media": (Media, {}),
     "results": (Results, {}),
     "early_stopping": (
-        EarlyStopping,
-        {"monitor": "fitness", "mode": "max", "patience": 100, "check_on_train_epoch_end": False},
+        StopEarly,
+        {"monitor": "fitness", "mode": "max", "patience": 100, "check_on_train_epoch_end": True},
     ),
     "checkpoint": (
-        ModelCheckpoint,
+        BestCheckpoint,
         {
             "filename": "best",
             "monitor": "fitness",
@@ -124,13 +128,18 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
     if verb != "fit":
         callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)
+    own = {group: kind for group, (kind, _) in GROUPS.items()}
+    check_users_callbacks(users, config.trainer, context.folder / LAST.parent, own, context.checkpoint is None)
     progress = progress_callback(config.trainer.enable_progress_bar, users)
     media = Media(**_options(config, "media"), resuming=context.resuming)
     media.check_signing(context.folder)
     groups = [media if kind is Media else kind(**_options(config, group)) for group, (kind, _) in GROUPS.items()]
-    callbacks = [*first, SaveConfig(config_yaml), *users]
+    best = [
+        each for each in groups if isinstance(each, BestCheckpoint)
+    ]  # which Lightning takes for the run's, if first
+    callbacks = [*first, *best, SaveConfig(config_yaml), *users]
     callbacks += [progress] if progress is not None else []
-    callbacks += [*groups, ExitWithFirstProcess(), StopOnSignal(context.signals)]
+    callbacks += [*(each for each in groups if each not in best), ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.
     callbacks += [LastCheckpoint(checkpoint_io)]
     return RunCallbacks(tuple(callbacks), checkpoint_io, (BestWeights(),), media, progress)

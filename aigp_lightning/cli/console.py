@@ -18,6 +18,8 @@ HARMLESS = (
     ".*You are using a custom batch sampler.*",
     ".*callbacks used to create the checkpoint need to be provided.*",
     ".*You have overridden `on_after_batch_transfer`.*",
+    ".*The last model of the previous `fit` call will be used.*",  # there is none: callbacks/users_callbacks.py
+    ".*there is no last checkpoint available.*",
 )
 """Python warnings that name no problem of a run of ours."""
 LIGHTNING = str(Path(lightning.__file__).parent)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from aigp_lightning.callbacks.best_weights import best_weights_of
 from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
@@ -148,6 +149,31 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
     write_atomic(path, json.dumps(content, indent=2).encode())
+
+
+def print_trial(trainer: Trainer) -> None:
+    """Print, on the first process, that a `fast_dev_run` went through.
+
+    Args:
+        trainer: that ran it.
+    """
+    if trainer.is_global_zero:
+        print_line("fast_dev_run: training and validation went through. Nothing was kept, logged or sent.")
+
+
+def print_places(trainer: Trainer, model: BaseModule, measured: bool) -> None:
+    """Print, on the first process, where a run's files are, and the ledger's head.
+
+    Args:
+        trainer: that trained.
+        model: what it trained; the best weights are named where there are any.
+        measured: whether they are those of a validated epoch.
+    """
+    if trainer.is_global_zero:
+        weights = best_weights_of(trainer, model)
+        folder, note = Path(trainer.default_root_dir), "" if measured else " (the last epoch's: none was validated)"
+        print_line(f"run folder: {folder}", *([f"best weights: {weights}{note}"] if weights.is_file() else []))
+        print_ledger(folder)
 
 
 def print_ledger(folder: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aigp_lightning.callbacks.best_checkpoint import check_best_options
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
+from aigp_lightning.cli.trainer_modes import check_trainer_modes
 from aigp_lightning.loggers.config import resolve_loggers
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.run.context import RunContext
@@ -40,6 +43,7 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     Raises:
         ConfigError: there is no such run, another process writes to its folder, or nothing can be written there.
     """
+    check_trainer_modes(config, verb)
     task, run = task_of(config), RunConfig(**config.run.as_dict())
     if verb != "fit":
         if config.get("ckpt_path") == "last":
@@ -48,6 +52,9 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
         fresh = RunConfig(run.name, run.root, run.exist_ok and verb == "predict", "never")
         return start_run(fresh, task, None, first_process(), signals, verb)
     refuse_partial_epochs(config.checkpoint)
+    check_best_options(config.checkpoint)
+    if config.trainer.fast_dev_run:
+        run = replace(run, exist_ok=False, resume="never")
     context = start_run(run, task, config.get("ckpt_path"), first_process(), signals)
     config.ckpt_path = context.checkpoint
     if first_process() and context.resuming and context.checkpoint is None:

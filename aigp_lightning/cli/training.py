@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
+from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
-from aigp_lightning.cli.report import print_ledger, print_report, write_json
+from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.data.datamodule import YoloDataModule
@@ -32,11 +32,11 @@ from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
 from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig
+from aigp_lightning.run.lightning_internals import is_trial
 from aigp_lightning.run.oom_advice import oom_advice, step_out_of_memory
 from aigp_lightning.run.processes import explain_lost_processes, first_process
 from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
-from aigp_lightning.terminal.output import print_line
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
@@ -57,10 +57,11 @@ class AigpCLI(LightningCLI):
 
     Attributes:
         status: with which the program ends: 0, or 128 and the number of the signal that stopped the run.
+        passed: whether a `fast_dev_run`, of which nothing is kept, went through.
     """
 
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
-        self.verb, self.signals, self.status, self.config_yaml = verb, signals, 0, ""
+        self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
         check_image_options(arguments)
@@ -189,17 +190,16 @@ class AigpCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Validate the best epoch, as it was saved, and print where everything is."""
-        best = cast("ModelCheckpoint", self.trainer.checkpoint_callback).best_model_path
+        self.passed = is_trial(self.trainer)
+        if self.passed:
+            return print_trial(self.trainer)
+        best = cast("BestCheckpoint", best_checkpoint_of(self.trainer)).best_model_path
         if best and not self.trainer.interrupted:
             self.trainer.loggers = []  # the best epoch's figures are logged already, at their own step
-            # Where a machine does not see the first one's disk, the weights come over from the first process.
-            path = best if Path(best).is_file() else None
+            path = best if Path(best).is_file() else None  # on another machine: they come over from the first process
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
-        if self.trainer.is_global_zero:
-            folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
-            print_line(f"run folder: {folder}", f"best weights: {folder / 'weights' / f'best{suffix}'}")
-            print_ledger(folder)
+        print_places(self.trainer, self.model, measured=bool(best))
 
     def after_validate(self) -> None:
         """Print and write the metrics."""
@@ -218,7 +218,7 @@ class AigpCLI(LightningCLI):
         """Close the W&B run, and remove what was made for a run that was refused or a verb without files."""
         finish_wandb()
         if self.context is not None:
-            self.context.remove_unused()
+            self.context.remove_unused(everything=self.passed)
 
 
 def main(verb: str, arguments: list[str]) -> int:

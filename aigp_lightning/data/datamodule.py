@@ -6,7 +6,7 @@ Longer than 250 lines: Lightning asks one class for all loaders, and the callbac
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -33,9 +33,10 @@ from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
+from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
 from aigp_lightning.data.trainer_view import TrainerView
 from aigp_lightning.errors import ConfigError, UserError, warn_user
-from aigp_lightning.types import WantsKeypoints
+from aigp_lightning.types import NeedsImages, WantsKeypoints
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
@@ -133,6 +134,7 @@ class YoloDataModule(pl.LightningDataModule):
             "seed": self.seed,
             "rect": self.rect,
             "single_cls": self.single_cls,
+            "outside": self.outside,
             "augment": asdict(self.augment),
         }
 
@@ -196,6 +198,7 @@ class YoloDataModule(pl.LightningDataModule):
         """Make the data set if need be, scan the splits of this stage, and tell their problems."""
         run = self._run
         splits = [split for split in STAGE_SPLITS.get(run.stage, ()) if split not in self._scans]
+        self._check_batch(run.stage)
         if splits:
             make, progress = run.stage == "fit", run.local_rank == 0
             provide_data(self.data_yaml, self.synthetic, make=make, progress=progress)
@@ -205,6 +208,7 @@ class YoloDataModule(pl.LightningDataModule):
             scan = self.scan(split)
             if run.rank == 0:  # others have the same data, or another machine's copy of it
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
+        self._check_limits(splits)
 
     def setup(self, stage: str) -> None:
         """Read what `prepare_data` has prepared; several processes agree on it.
@@ -223,17 +227,36 @@ class YoloDataModule(pl.LightningDataModule):
         if stage == "fit" and self.batch_size % (processes := self._run.world_size):
             rule = "is over all processes; it must divide by their number"
             raise ConfigError(f"--data.batch_size {self.batch_size} {rule}, {processes}.")
+        self._check_batch(stage)
         counts = {split: self.scan(split).counts for split in STAGE_SPLITS.get(stage, ())}
+        self._check_limits(STAGE_SPLITS.get(stage, ()))
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
         return counts
+
+    def _check_batch(self, stage: str) -> int:
+        """Return the fewest images that a training batch must have in this process; refuse a batch size below it."""
+        model = self._run.model
+        least = model.least_images(self.imgsz) if isinstance(model, NeedsImages) else 1
+        if stage == "fit":
+            check_batch(self.batch_size, self._run.world_size, self.imgsz, least)
+        return least
+
+    def _check_limits(self, splits: Sequence[str]) -> None:
+        """Check the trainer's limits against the number of batches."""
+        if self.trainer is not None:
+            images = {split: len(self.scan(split).records) for split in splits}
+            check_limits(self.trainer, batches_of(images, self.batch_size, self._run.world_size))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return shuffled, augmented batches of the training split."""
         run, records = self._run, self.scan("train").records
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
         dataset = training_set(records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose)
-        self._batches = TrainBatchSampler(len(records), batch, self.seed, *run.place, workers, self.augment.mosaic)
+        self._batches = TrainBatchSampler(
+            len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
+            shuffle=not run.overfitting, least=self._check_batch("fit"),
+        )  # fmt: skip
         self._batches.mosaic_open = self.mosaic_open
         if workers:
             # Import what the transforms need before workers are forked: W&B watches imports, and breaks in a fork.

@@ -71,6 +71,8 @@ class TrainBatchSampler:
         world_size: number of processes; each gets as many images, the last ones repeated if need be.
         workers: worker processes of the loader.
         mosaic: chance of a mosaic, 0…1.
+        shuffle: False: the data set's own order in every epoch, so that the first batches hold the same images.
+        least: fewest images of a batch; a smaller last one is filled up with images of the first.
 
     Example:
         >>> batches = TrainBatchSampler(5, batch_size=2, seed=0, rank=0, world_size=1, workers=0, mosaic=0.0)
@@ -81,9 +83,11 @@ class TrainBatchSampler:
     """
 
     def __init__(
-        self, images: int, batch_size: int, seed: int, rank: int, world_size: int, workers: int, mosaic: float
-    ) -> None:
+        self, images: int, batch_size: int, seed: int, rank: int, world_size: int, workers: int, mosaic: float,
+        shuffle: bool = True, least: int = 1,
+    ) -> None:  # fmt: skip
         self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.shuffle, self.least = shuffle, least
         self.rank, self.world_size, self.lanes, self.mosaic = rank, world_size, max(workers, 1), mosaic
         self.mosaic_open = True
         self.epoch = 0
@@ -102,8 +106,10 @@ class TrainBatchSampler:
 
     def _share(self) -> np.ndarray:
         """Return the images of this process in this epoch's order."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.images)
+        random = np.random.default_rng((self.seed, self.epoch))
+        order = random.permutation(self.images) if self.shuffle else np.arange(self.images)
         share = math.ceil(self.images / self.world_size)
+        share += max(self.least - share % self.batch_size, 0) if share % self.batch_size else 0
         return np.resize(order, share * self.world_size)[self.rank :: self.world_size]
 
     def __iter__(self) -> Iterator[list[TrainRequest]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.data.loaders import worker_count
+from aigp_lightning.run.lightning_internals import overfit_batches
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -62,6 +63,11 @@ class TrainerView:
     def place(self) -> tuple[int, int]:
         """Number of this process, and of all."""
         return self.rank, self.world_size
+
+    @property
+    def overfitting(self) -> bool:
+        """True if every epoch is to train on the same batches, `overfit_batches`."""
+        return self._trainer is not None and overfit_batches(self._trainer) > 0
 
     def loader_workers(self, wanted: int) -> int:
         """Return how many worker processes a loader of this process may have; see `worker_count`."""

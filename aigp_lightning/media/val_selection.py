@@ -59,7 +59,8 @@ class ValImageSelection:
     """Selects validation images, collects what was found in them, and lists what to draw.
 
     Args:
-        select: first, spread, files, worst (of the first validation, kept from then on) or worst_each.
+        select: first, spread, files, worst (of the first validation in which they differ, kept from then on) or
+            worst_each.
         files: globs, paths or a list file, for `files`.
         mosaics: most mosaics.
         per_mosaic: most images in one.
@@ -129,12 +130,31 @@ class ValImageSelection:
         """Prepare for a run, whose images may be others than an earlier one's; a checkpoint's selection stays."""
         self._pictures, self._places, self._cells, self._room = None, {}, {}, CACHE_BYTES
 
-    def _select_worst(self) -> None:
-        if self.select == "worst_each" or (self.select == "worst" and self.shown is None):
-            order = sorted(self.scores, key=lambda file: (self.scores[file], self._places[file]))
+    def _select_worst(self, epoch: int | None) -> None:
+        order = sorted(self.scores, key=lambda file: (self.scores[file], self._places[file]))
+        if self.select == "worst_each" or (self.select == "worst" and self.shown is None and self._differ(order)):
             self.shown = order[: self.mosaics * self.per_mosaic]
+            if self.select == "worst":
+                when = f"epoch {epoch + 1}: " if epoch is not None else ""
+                low, high = self.scores[self.shown[0]], self.scores[self.shown[-1]]
+                self.say(
+                    f"{when}the worst {len(self.shown)} of {len(order)} validation images are chosen (F1 {low:.2f} to "
+                    f"{high:.2f}); pictures show these from now on"
+                )
             self._cells = {file: cell for file, cell in self._cells.items() if file in self.shown}
             self._room = CACHE_BYTES - sum(cell.image.nbytes for cell in self._cells.values())
+
+    def _differ(self, order: Sequence[str]) -> bool:
+        """True if something was found, and half of the images and one that would not be shown beat the worst.
+
+        At first nothing is found in any image, and the first places among equals are not the worst.
+
+        Args:
+            order: the images, worst first.
+        """
+        place = min(max(self.mosaics * self.per_mosaic, len(order) // 2), len(order) - 1)
+        found = any(self.scores[file] > 0 and len(self.found[file].boxes) for file in order)
+        return found and self.scores[order[place]] > self.scores[order[0]]
 
     # ---- collecting -------------------------------------------------------------------------------------------------
 
@@ -177,12 +197,20 @@ class ValImageSelection:
                 if judged and isinstance(module, Detector):
                     self.scores[file] = image_f1(self.found[file], batch, row, module)
 
-    def merge(self, shares: Sequence[tuple[dict[str, ImageDetections], dict[str, float]]]) -> None:
-        """Merge the processes' shares, and select the worst images where they are asked for."""
+    def merge(
+        self, shares: Sequence[tuple[dict[str, ImageDetections], dict[str, float]]], epoch: int | None = None
+    ) -> None:
+        """Merge the processes' shares, and select the worst images where they are asked for.
+
+        Args:
+            shares: of all processes; a process that has not got them selects nothing.
+            epoch: from 0, to say when images were selected.
+        """
         for found, scores in shares:
             self.found.update(found)
             self.scores.update(scores)
-        self._select_worst()
+        if shares:
+            self._select_worst(epoch)
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
+STRIDE = 32
+"""Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
+
+
 @dataclass(frozen=True)
 class LossGains:
     """Weights of the loss components.
@@ -199,6 +203,11 @@ class DetectorModule(BaseModule):
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep gradients that wait for their step; Lightning would drop them to make room."""
+
+    def least_images(self, imgsz: int) -> int:
+        """Return 2 where the last layers see one cell an image: batch norm needs two values a channel to train."""
+        strides = getattr(self.network, "stride", (STRIDE,))
+        return 2 if imgsz <= max(int(stride) for stride in strides) else 1
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return box + class + DFL loss times the batch size, and the components (not times the batch size)."""

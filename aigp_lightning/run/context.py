@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,9 +36,15 @@ class RunContext:
     taken: frozenset[str] | None = field(default=None, compare=False)
     lock: RunLock | None = field(default=None, compare=False)
 
-    def remove_unused(self) -> None:
-        """Remove what this start has made, if it was refused or stopped before there was a result."""
-        if self.made:
+    def remove_unused(self, everything: bool = False) -> None:
+        """Remove what this start has made, if it was refused or stopped before there was a result.
+
+        Args:
+            everything: remove the folder with all results, if this start has made it.
+        """
+        if self.made and everything:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif self.made:
             remove_unused_run_folder(self.folder)
         elif self.taken is not None:
             remove_unused_marks(self.folder, self.taken)

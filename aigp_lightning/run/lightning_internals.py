@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import lightning.pytorch as pl
     from lightning.pytorch.strategies import DDPStrategy
+    from torch import Tensor
 
 INHERITED = (
     ("lightning.pytorch.cli.LightningCLI", "_parse_ckpt_path"),  # cli/training.py: no options from a checkpoint
@@ -59,6 +60,50 @@ def batches_stepped(trainer: pl.Trainer) -> int:
         trainer: it is training, or has been.
     """
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
+def logged_now(trainer: pl.Trainer) -> dict[str, Tensor]:
+    """Return what was logged in the loop that is about to end: a validation, or the steps of a training epoch.
+
+    `trainer.callback_metrics` keeps the figures of earlier epochs too. All processes must call this: they exchange what
+    they logged.
+
+    Args:
+        trainer: in `on_validation_end` or `on_train_epoch_end`.
+    """
+    results = trainer._results
+    return dict(results.metrics(on_step=False)["callback"]) if results is not None else {}
+
+
+def validates_again(trainer: pl.Trainer) -> bool:
+    """True if the epoch's plan has another validation after the one that runs now. By the clock, nobody knows.
+
+    Args:
+        trainer: it validates within `fit`.
+    """
+    every, loop = trainer.val_check_batch, trainer.fit_loop.epoch_loop
+    if every is None or float("inf") in (every, trainer.num_training_batches):
+        return False
+    done = loop.total_batch_idx + 1 if trainer.check_val_every_n_epoch is None else loop.batch_idx + 1
+    return every - done % every <= trainer.num_training_batches - (loop.batch_idx + 1)
+
+
+def overfit_batches(trainer: pl.Trainer) -> float:
+    """Return the trainer's option, which it sets as an attribute without a declaration: a number or a share; 0 is off.
+
+    Args:
+        trainer: any.
+    """
+    return float(cast("Any", trainer).overfit_batches)
+
+
+def is_trial(trainer: pl.Trainer) -> bool:
+    """True if the trainer runs a few batches to try everything out, `fast_dev_run`.
+
+    Args:
+        trainer: any.
+    """
+    return bool(cast("Any", trainer).fast_dev_run)
 
 
 def set_default_root_dir(trainer: pl.Trainer, folder: str) -> None:

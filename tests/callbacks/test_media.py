@@ -306,8 +306,8 @@ def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -
     seen: dict[str, ImageDetections] = {}
     original = ValImageSelection.merge
 
-    def remember(self: ValImageSelection, shares: object) -> None:
-        original(self, shares)  # type: ignore[arg-type]
+    def remember(self: ValImageSelection, shares: object, epoch: int) -> None:
+        original(self, shares, epoch)  # type: ignore[arg-type]
         seen.update(self.found)
 
     with pytest.MonkeyPatch.context() as patch:

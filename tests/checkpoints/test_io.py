@@ -42,15 +42,21 @@ def test_checkpoints_of_an_epoch_count_together(tmp_path: Path) -> None:
     for path in (best, last, old):
         store.save_checkpoint({"epoch": 1}, path)
     store.hold()
-    for path in (best, last):
-        store.save_checkpoint({"epoch": 2}, path)
-    store.remove_checkpoint(old)
+    theirs = tmp_path / "theirs.ckpt"
+    store.save_checkpoint({"epoch": 2}, theirs)
+    assert epoch_of(theirs) == 2, "what others save is in place at once"
+    store.remove_checkpoint(theirs)
+    with store.of_epoch():
+        for path in (best, last):
+            store.save_checkpoint({"epoch": 2}, path)
+        store.remove_checkpoint(old)
     assert store.waiting
     assert (epoch_of(best), epoch_of(last), epoch_of(old)) == (1, 1, 1)
     store.commit()
     assert not store.waiting
     assert (epoch_of(best), epoch_of(last)) == (2, 2)
-    store.save_checkpoint({"epoch": 3}, best)
+    with store.of_epoch():
+        store.save_checkpoint({"epoch": 3}, best)
     store.discard()
     assert epoch_of(best) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt"]
@@ -66,8 +72,9 @@ def test_a_kill_within_a_commit(moved: bool, expected: int, tmp_path: Path) -> N
     for path in (best, last):
         store.save_checkpoint({"epoch": 1}, path)
     store.hold()
-    for path in (best, last):
-        store.save_checkpoint({"epoch": 2}, path)
+    with store.of_epoch():
+        for path in (best, last):
+            store.save_checkpoint({"epoch": 2}, path)
     if moved:
         (tmp_path / ".last.ckpt.next").replace(last)
     (tmp_path / ".best.ckpt.4711").write_bytes(b"half")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.media.val_selection import Select, ValImageSelection
 from aigp_lightning.types import Prediction
 
@@ -74,3 +76,43 @@ def test_the_worst_are_those_that_the_module_gets_wrong() -> None:
     mine.merge([(mine.found, mine.scores)])
     assert mine.scores == {"0.jpg": 1, "1.jpg": 1, "2.jpg": 1, "3.jpg": 0, "4.jpg": 1, "5.jpg": 1}
     assert mine.chunks() == [["3.jpg", "0.jpg"]]
+
+
+def found(count: int) -> ImageDetections:
+    return ImageDetections(np.zeros((count, 4), np.float32), np.ones(count, np.float32), np.zeros(count, np.int64))
+
+
+def test_the_worst_are_chosen_once_there_is_something_to_choose_by() -> None:
+    """Not while nothing is found, whatever backgrounds there are, nor by the first lucky image; then once, and said."""
+    said: list[str] = []
+    mine = ValImageSelection("worst", None, 1, 2, 0.25, said.append)
+    files = Split(6).files
+
+    def validate(scores: list[float], boxes: list[int], epoch: int) -> None:
+        assert mine.start(Data(), Module(), 1) == ""
+        share = dict(zip(files, map(found, boxes), strict=True)), dict(zip(files, scores, strict=True))
+        mine.merge([share], epoch)
+
+    validate([0, 0, 0, 0, 0, 0], [0] * 6, 0)
+    validate([0, 0, 1, 1, 1, 1], [0] * 6, 1)  # four backgrounds without a box
+    validate([0, 0, 0, 0, 0.5, 0], [0, 0, 0, 0, 1, 0], 2)
+    assert mine.shown is None and said == []
+    assert mine.chunks() == [["0.jpg", "1.jpg"]]
+    validate([0.5, 0.75, 0.25, 1, 0, 1], [1] * 6, 3)
+    assert mine.shown == ["4.jpg", "2.jpg"]
+    assert said == [
+        "epoch 4: the worst 2 of 6 validation images are chosen (F1 0.00 to 0.25); pictures show these from now on"
+    ]
+    validate([0, 0, 1, 1, 1, 1], [1] * 6, 4)
+    assert mine.shown == ["4.jpg", "2.jpg"] and len(said) == 1
+
+
+def test_a_process_without_the_others_scores_chooses_nothing() -> None:
+    mine = selection("worst")
+    mine.start(Data(), Module(), 1)
+    mine.found, mine.scores = (
+        {file: found(1) for file in Split(6).files},
+        dict(zip(Split(6).files, range(6), strict=True)),
+    )
+    mine.merge([])
+    assert mine.shown is None

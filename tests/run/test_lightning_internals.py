@@ -67,6 +67,9 @@ class Steps(pl.LightningModule):
             self.optimizers().step()  # type: ignore[union-attr]
         self.log("value", float(batch_idx), on_step=False, on_epoch=True)
 
+    def validation_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
+        self.log("x", 1.0)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
 
@@ -90,12 +93,48 @@ def test_batches_stepped_is_the_step_of_logged_scalars(tmp_path: Path) -> None:
     assert trainer.global_step == 4, "optimizer steps are others"
 
 
+@pytest.mark.parametrize(
+    ("interval", "every", "expected"),
+    [
+        (1.0, 1, [False, False]),
+        (0.5, 1, [True, False, True, False]),
+        (3, 1, [False, False]),
+        (3, None, [False, False]),  # batches 3, 6 of two epochs of four
+        (1, None, [True, True, True, False, True, True, True, False]),
+    ],
+)
+def test_another_validation_of_the_epoch_is_foreseen(
+    interval: float, every: int | None, expected: list[bool], tmp_path: Path
+) -> None:
+    class Seen(pl.Callback):
+        def __init__(self) -> None:
+            self.again: list[bool] = []
+
+        def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.again.append(internals.validates_again(trainer))
+            assert set(internals.logged_now(trainer)) == {"x"}
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            assert set(internals.logged_now(trainer)) == {"value"}
+            assert "x" in trainer.callback_metrics
+
+    seen, data = Seen(), DataLoader(TensorDataset(torch.ones(4, 1)))
+    trainer = pl.Trainer(max_epochs=2, val_check_interval=interval, check_val_every_n_epoch=every, callbacks=[seen],
+                         accelerator="cpu", default_root_dir=tmp_path, num_sanity_val_steps=0, **QUIET)  # fmt: skip
+    trainer.fit(Steps(), data, data)
+    assert seen.again == expected
+
+
 def test_a_module_knows_its_trainer_and_a_trainer_its_datamodule(tmp_path: Path) -> None:
     module, data = BoringModel(), BoringDataModule()
     assert internals.trainer_of(module) is None
     with pytest.raises(RuntimeError, match="not attached"):
         _ = module.trainer
     trainer = pl.Trainer(fast_dev_run=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET)
+    assert internals.is_trial(trainer)
+    other = pl.Trainer(overfit_batches=0.5, accelerator="cpu", **QUIET)
+    assert (internals.is_trial(other), internals.overfit_batches(other)) == (False, 0.5)
+    assert internals.overfit_batches(trainer) == 0
     assert internals.datamodule_of(trainer) is None
     trainer.fit(module, data)
     assert internals.trainer_of(module) is trainer

@@ -75,8 +75,8 @@ def differing(one: Any, two: Any, where: str = "") -> list[str]:
 def states(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What callbacks keep by name and number: the counter of early stopping, the best so far, steps of the average."""
     told = {name.partition("{")[0]: state for name, state in checkpoint["callbacks"].items()}
-    best = {key: float(told["ModelCheckpoint"][key]) for key in ("best_model_score", "kth_value")}
-    return {name: told[name] for name in ("EMA", "EarlyStopping", "Results")} | best
+    best = {key: float(told["BestCheckpoint"][key]) for key in ("best_model_score", "kth_value")}
+    return {name: told[name] for name in ("EMA", "StopEarly", "Results")} | best
 
 
 # Workers 2: mosaic is closed before the stop, and the resumed run's workers must not prefetch mosaics.
@@ -111,7 +111,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     assert rows(folder) == rows(reference)
     ours, theirs = load(weights / "last.ckpt"), load(reference / "weights" / "last.ckpt")
     assert states(ours) == states(theirs)
-    assert states(ours)["EarlyStopping"]["wait_count"] > 0
+    assert states(ours)["StopEarly"]["wait_count"] > 0
     assert (
         differing(load(weights / "best.ckpt")["state_dict"], load(reference / "weights/best.ckpt")["state_dict"]) == []
     )
