@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
         >>> resolve_path("datasets/{task}/data.yaml", MakeDataOptions(task="pose"))
         'datasets/pose/data.yaml'
     """
-    if TASK not in data_yaml:
+    if TASK not in data_yaml or os.path.exists(data_yaml):
         return data_yaml
     if synthetic is None:
         raise ConfigError(
