@@ -18,7 +18,7 @@ LAYERS = (
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},
     {"checkpoints", "logfiles", "terminal"},
-    {"files", "boxes", "caches", "types", "errors"},
+    {"files", "paths", "boxes", "caches", "types", "errors"},
 )
 """A room imports from its own layer or from those below."""
 MOST_LOOSE_FILES = 8
@@ -148,7 +148,7 @@ def test_only_the_yolo_family_imports_ultralytics() -> None:
 def test_media_knows_no_trainer_and_no_logger() -> None:
     drawing = tuple(file for file in files("media") if not file.endswith("/sinks.py"))
     check_none(offenders(drawing, root_in("lightning", "wandb", "tensorboard")))
-    check_rooms(files("media"), {"media", "types", "errors", "files", "boxes"})
+    check_rooms(files("media"), {"media", "types", "errors", "files", "paths", "boxes"})
 
 
 def test_audit_shares_nothing_with_what_it_checks() -> None:
@@ -213,6 +213,21 @@ def test_no_eval_no_exec() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS_TEXT
     ]
     check_none(called)
+
+
+def test_text_files_have_an_encoding() -> None:
+    """Without one they are read and written in the locale's: another on Windows, in China and in bare containers."""
+    found = []
+    for file in files():
+        for node in ast.walk(tree(file)):
+            if not isinstance(node, ast.Call) or any(word.arg == "encoding" for word in node.keywords):
+                continue
+            name, modes = ast.unparse(node.func), [each.value for each in node.args if isinstance(each, ast.Constant)]
+            own = name in ("open", "os.fdopen") or name.endswith((".read_text", ".write_text"))
+            path = name.endswith(".open") and name != "os.open" and len(modes) == len(node.args)
+            if (own or path) and not any("b" in str(mode) for mode in modes):
+                found.append(f"{file}:{node.lineno} {name}(…) has no encoding")
+    check_none(found)
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef, str]]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
-from aigp_lightning.errors import printable
+from aigp_lightning.cli.values import LOADER, add_loader
+from aigp_lightning.errors import ConfigError, printable
 
 EXAMPLES = {
     "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
@@ -20,10 +24,15 @@ Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
 NOTHING = "Expected a <class 'NoneType'>"
+CONFIG = "--config"
+NAMES = ("--data.source", "--media.private", "--media.val_files")
+"""Options of one name or a list of names."""
 
 
 class StrictParser:
     """A mix-in before a parser of jsonargparse's: no short forms, no list of all the types that were tried.
+
+    A path is a path, whatever is in its name, and configuration files are UTF-8 under any locale.
 
     Args:
         *args: the parser's own.
@@ -31,7 +40,29 @@ class StrictParser:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+        add_loader()
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False, "parser_mode": LOADER})
+
+    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
+        """Parse the words of a command line; takes what jsonargparse's own takes."""
+        parser: Any = super()
+        return parser.parse_args(keep_existing(sys.argv[1:] if args is None else args), *more, **kwargs)
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Parse a configuration file; takes what jsonargparse's own takes, which reads it in the locale's encoding.
+
+        Raises:
+            ConfigError: it cannot be read, or is not UTF-8.
+        """
+        from jsonargparse import Path
+
+        parser: Any = super()
+        if os.fspath(path) == "-":
+            return parser.parse_path(path, *args, **kwargs)
+        file = Path(path)
+        text = _read_config(file.absolute)
+        with file.relative_path_context():
+            return parser.parse_string(text, os.path.basename(file.absolute), *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print what is wrong, without the types that were tried, and end the program."""
@@ -52,6 +83,40 @@ class VerbParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and end the program."""
         super().error(printable(message, lines=True))
+
+
+def keep_existing(words: Sequence[str]) -> list[str]:
+    """Write what exists so that jsonargparse takes it for a path: `~` is no home then, and `[a]` no list of one name.
+
+    Args:
+        words: of a command line.
+
+    Example:
+        >>> os.mkdir("[a]")
+        >>> keep_existing(["--data.source", "[a]", "--data.source=[b]"])
+        ['--data.source', '["[a]"]', '--data.source=[b]']
+    """
+    kept: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, joined, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if option == CONFIG and os.path.isfile(value):
+            value = os.path.abspath(value)
+        elif option.removesuffix("+") in NAMES and value[:1] in ("[", "-") and os.path.lexists(value):
+            value = json.dumps([value])
+        kept.append(f"{option}={value}" if joined else word if word.startswith("--") else value)
+    return kept
+
+
+def _read_config(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except OSError as error:
+        raise ConfigError(f"{CONFIG} {path}: it cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{CONFIG} {path}:{line}: it is not UTF-8 text; save it as UTF-8.") from error
+    return text if any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()) else "{}"
 
 
 def shorten_error(message: str) -> str:

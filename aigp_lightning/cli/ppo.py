@@ -143,11 +143,11 @@ def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None
         usage=f"{PROGRAM} {verb} [options]",
         description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
         epilog=f"example: {EXAMPLES[verb]}",
-        default_config_files=[base] if base else None,
     )
     parser.add_argument("--config", action="config", help="a YAML with options; may be repeated, later ones on top")
     parser.add_class_arguments(kind, as_group=False)
-    parsed = parser.parse_args(arguments)
+    # jsonargparse reads its `default_config_files` as patterns, and passes over one in a folder called `[a]`
+    parsed = parser.parse_args([f"--config={base}", *arguments] if base else arguments)
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes
     built = build(parsed).as_dict()
-    return kind(**{key: value for key, value in built.items() if key not in ("config", "__default_config__")})
+    return kind(**{key: value for key, value in built.items() if key != "config"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,10 +9,6 @@ from aigp_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
-
-IMAGE_OPTIONS = ("--media.private", "--media.val_files")
-"""Options that name images."""
-NULLS = ("null", "Null", "NULL", "~")
 
 
 def task_of(config: Any) -> str:
@@ -81,32 +76,3 @@ def on_gpu(accelerator: Any) -> bool:
     import torch
 
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-
-
-def check_image_options(words: Sequence[str]) -> None:
-    """Refuse names of images that would be read as nothing: `#1.jpg` is a comment in YAML, and would name no image.
-
-    Args:
-        words: of the command line.
-
-    Raises:
-        ConfigError: there is one.
-    """
-    for before, word in zip(["", *words], words, strict=False):
-        option, found, value = word.partition("=") if word.startswith("--") else (before, "=", word)
-        named = option.removesuffix("+")
-        if named in IMAGE_OPTIONS and found and value.strip() not in ("", *NULLS) and _is_nothing(value):
-            raise ConfigError(
-                f"{named} {value} would be read as nothing, since `#` begins a comment in YAML and `&` a label. "
-                f"Write it as a list with quotes: '[\"{value}\"]', or null for no images."
-            )
-
-
-def _is_nothing(value: str) -> bool:
-    """True if YAML reads a text as null."""
-    import yaml
-
-    try:
-        return yaml.safe_load(value) in (None, "")
-    except (yaml.YAMLError, ValueError):
-        return False

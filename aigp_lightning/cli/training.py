@@ -15,7 +15,7 @@ from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkp
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
+from aigp_lightning.cli.preflight import check_checkpoint, check_trained
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.cli.stop import report_stop
@@ -64,7 +64,6 @@ class AigpCLI(LightningCLI):
         self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
-        check_image_options(arguments)
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
             "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",

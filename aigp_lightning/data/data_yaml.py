@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from aigp_lightning.data.known_keys import meant_keys
 from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted
 from aigp_lightning.data.yaml_document import Document, Value, whole_number
 from aigp_lightning.errors import DataError, printable
+from aigp_lightning.paths import Spellings, expand_home, is_glob, matches
 from aigp_lightning.types import Keypoints
 
 SPLITS = ("train", "val", "test")
@@ -76,7 +76,7 @@ def read_data_yaml(path: str | Path) -> DataSpec:
         >>> spec.names, spec.nc, Path(spec.splits["val"][0]).relative_to(file.parent).as_posix()
         ({0: 'gate'}, 1, 'images/val')
     """
-    file = Path(os.path.abspath(os.path.expanduser(path)))
+    file = Path(Spellings().find(os.path.abspath(expand_home(path))))
     if os.path.isdir(file):
         file = file / "data.yaml"
     if not os.path.isfile(file):
@@ -134,7 +134,7 @@ def _root(doc: Document, sources: list[str]) -> Path:
     if written is not None and (not isinstance(written, str) or "\0" in written):
         raise doc.error("path", f"'path' must be a folder, not {quoted(written)}")
     here, cwd = doc.file.parent, Path.cwd()
-    folder = Path(os.path.expanduser(written or "."))
+    folder = Path(written if written and (here / written).exists() else os.path.expanduser(written or "."))
     bases = [here] if not written or folder.is_absolute() else [here, cwd, cwd / "datasets", cwd.parent / "datasets"]
     roots = [Path(os.path.abspath(base / folder)) for base in bases]
     complete = (root for root in roots if all(_exists(_absolute(root, s)) for s in sources))
@@ -146,7 +146,9 @@ def _absolute(root: Path, source: str) -> str:
 
     A leading `../` that leads nowhere is dropped, as Ultralytics does for sets exported with `../train/images`.
     """
-    written = os.path.join(root, os.path.expanduser(source))
+    written = os.path.join(root, source)
+    if not os.path.lexists(written):
+        written = Spellings().find(os.path.join(root, os.path.expanduser(source)))
     path = os.path.normpath(written)
     if os.path.exists(written) and not (os.path.exists(path) and os.path.samefile(path, written)):
         return written  # a `..` behind a symbolic link: tidying up would point elsewhere
@@ -158,7 +160,7 @@ def _absolute(root: Path, source: str) -> str:
 
 def _exists(path: str) -> bool:
     """True if a path, or anything a glob stands for, is there."""
-    return os.path.exists(path) or (glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None)
+    return os.path.exists(path) or (is_glob(path) and bool(matches(path)))
 
 
 def _count(doc: Document) -> int | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
 from aigp_lightning.data.limits import MAX_PROBLEMS
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, printable
+from aigp_lightning.paths import Spellings, decode_list, is_glob, is_text, list_lines, matches, without_comment
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -108,15 +108,15 @@ def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem], fo
         return _walk(source, folders)
     if os.path.isfile(source):
         return [source] if is_image(source) else _read_list(source, spec, problems)
-    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
-    if not matches:
-        what = "nothing matches" if glob.has_magic(source) else "there is no"
+    found = matches(source) if is_glob(source) else []
+    if not found:
+        what = "nothing matches" if is_glob(source) else "there is no"
         raise DataError(
             f"{spec.file}: '{split}': {what} {printable(source)}; relative paths start at {spec.root}, mend "
             f"'{split}' or 'path'"
         )
-    chosen = [m for m in matches if os.path.isdir(m) or is_image(m) or m.lower().endswith(".txt")]
-    folders.passed += set(matches).difference(chosen)
+    chosen = [m for m in found if os.path.isdir(m) or is_image(m) or m.lower().endswith(".txt")]
+    folders.passed += set(found).difference(chosen)
     inside = "**" in source  # `**` names every folder as well as what is in it, so folders are not opened again
     return [
         image
@@ -147,17 +147,26 @@ def _walk(folder: str, folders: Folders, above: tuple[str, ...] = ()) -> Iterato
 def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
     """Read the images named in a text file, one on each line; add other lines to the problems."""
     try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+        lines = list(list_lines(decode_list(Path(file).read_bytes())))
     except UnicodeDecodeError as error:
         raise DataError(f"{printable(file)}: neither an image nor a UTF-8 list of images, one on each line") from error
     except OSError as error:
         raise DataError(f"{printable(file)}: cannot be read: {error.strerror}") from error
-    found, wrong = [], 0
-    for number, line in enumerate((raw.strip() for raw in lines), 1):
-        if not line:
+    found, wrong, spellings = [], 0, Spellings()
+    folders = (os.path.dirname(file), str(spec.root), os.getcwd())
+    for number, written in lines:
+        if not (line := without_comment(written, folders)):
             continue
         if is_image(line) and "\0" not in line:
-            found.append(_resolve(line, os.path.dirname(file), str(spec.root)))
+            found.append(_resolve(line, folders, spellings))
+            if not is_text(line) and not os.path.lexists(found[-1]):
+                raise DataError(
+                    f"{printable(file)}:{number}: not UTF-8, and no file is named so; save the list as UTF-8"
+                )
+        elif not is_text(line):
+            raise DataError(
+                f"{printable(file)}:{number}: neither an image nor a UTF-8 list of images, one on each line"
+            )
         else:
             wrong += 1
             if wrong <= MAX_PROBLEMS:
@@ -169,14 +178,14 @@ def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
     return found
 
 
-def _resolve(line: str, folder: str, root: str) -> str:
+def _resolve(line: str, folders: Sequence[str], spellings: Spellings) -> str:
     """Resolve a line of a list: `./` means the list's folder; else there, the root or the working directory."""
     line = line.replace("/", os.sep)
     if os.path.isabs(line):
-        return line
+        return spellings.find(line)
     if line.startswith(f".{os.sep}"):
-        return os.path.join(folder, line[2:])
-    places = [os.path.join(base, line) for base in (folder, root, os.getcwd())]
+        return spellings.find(os.path.join(folders[0], line[2:]))
+    places = [spellings.find(os.path.join(base, line)) for base in folders]
     if os.sep == "/" and "\\" in line:  # a list written on Windows
         places += [p.replace("\\", "/") for p in places]
     return next((p for p in places if os.path.exists(p)), places[0])

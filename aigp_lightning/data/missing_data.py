@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.synthetic.record import recorded_values
+from aigp_lightning.paths import expand_home
 
 DATA_YAML = "data.yaml"
 SHIPPED_SETS = (
@@ -68,7 +69,7 @@ def not_there(data_yaml: str, synthetic: MakeDataOptions | None = None) -> str:
         found = f"the nearest that is there is {near}"
     text = f"{data_yaml}: there is no such file{', ' if near is None else '; '}{found}"
     options = synthetic or shipped_set(data_yaml)
-    out = Path(data_yaml).expanduser()
+    out = Path(expand_home(data_yaml))
     out = out.parent if out.suffix[1:].isalpha() else out  # a file, also `data.ymal`; `v1.2` is a folder
     if options is None or (out.is_dir() and any(out.iterdir())) or out.is_file():
         return text
@@ -108,7 +109,7 @@ def nearest_path(path: str) -> Path | None:
     Returns:
         A YAML; the folder in which it might have been; or None, where not even the first folder is there.
     """
-    typed = Path(os.path.expanduser(path))
+    typed = Path(expand_home(path))
     start = here = Path(typed.anchor)
     rest = list(typed.parts[1:] if typed.anchor else typed.parts)
     while rest:

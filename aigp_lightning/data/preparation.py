@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from aigp_lightning.data.missing_data import make_command, not_there, shipped_se
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.synthetic.record import read_header, recorded_values
 from aigp_lightning.errors import ConfigError, DataError, tell_user
+from aigp_lightning.paths import expand_home
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -65,7 +67,7 @@ def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:
         >>> resolve_path("datasets/{task}/data.yaml", MakeDataOptions(task="pose"))
         'datasets/pose/data.yaml'
     """
-    if TASK not in data_yaml:
+    if TASK not in data_yaml or os.path.exists(data_yaml):
         return data_yaml
     if synthetic is None:
         raise ConfigError(
@@ -95,7 +97,7 @@ def provide_data(data_yaml: str, synthetic: MakeDataOptions | None, *, make: boo
         >>> sorted(path.name for path in Path("datasets/gates").iterdir())
         ['data.yaml', 'images', 'labels']
     """
-    if Path(data_yaml).expanduser().exists():
+    if Path(expand_home(data_yaml)).exists():
         tell_differences(data_yaml, synthetic)
         return
     shipped = shipped_set(data_yaml)
@@ -119,7 +121,7 @@ def tell_differences(data_yaml: str, synthetic: MakeDataOptions | None) -> None:
         data_yaml: its `data.yaml`; one that `make-data` has not written says nothing about it.
         synthetic: the data set that is configured.
     """
-    path = Path(data_yaml).expanduser()
+    path = Path(expand_home(data_yaml))
     made = read_header(path / "data.yaml" if path.is_dir() else path)
     if synthetic is None or not made:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from aigp_lightning.data.items import Item, unlabelled
 from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from aigp_lightning.errors import DataError, printable
+from aigp_lightning.paths import Spellings, expand_home, is_glob, matches
 
 SHOWN = 5
 
@@ -182,7 +182,7 @@ def _pictures(paths: Sequence[str]) -> list[str]:
 def _expand(source: str) -> Iterable[str]:
     """Find the pictures and videos that one source names, sorted."""
     what = f"pictures ({' '.join(sorted(IMAGE_SUFFIXES))}) and videos ({' '.join(sorted(VIDEO_SUFFIXES))}) are read"
-    name = printable(source)
+    name, source = printable(source), Spellings().find(expand_home(source))
     if os.path.isdir(source):
         entries = sorted(entry.path for entry in os.scandir(source) if entry.is_file() and entry.name[0] != ".")
         if not (found := _pictures(entries)):
@@ -192,9 +192,9 @@ def _expand(source: str) -> Iterable[str]:
         if not _known(source):
             raise DataError(f"{name}: neither a picture nor a video by its name; {what}")
         return [source]
-    if not glob.has_magic(source):
+    if not is_glob(source):
         raise DataError(f"{name}: there is no such file or folder; cameras and streams are not read")
-    if not (found := [path for path in sorted(glob.glob(source, recursive=True)) if os.path.isfile(path)]):
+    if not (found := [path for path in matches(source) if os.path.isfile(path)]):
         raise DataError(f"{name}: no file matches")
     if not (known := _pictures(found)):
         raise DataError(f"{name}: {len(found)} files match, none to predict; {what}")

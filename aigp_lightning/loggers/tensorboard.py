@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,14 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
     def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
+
+    @property
+    def log_dir(self) -> str:
+        """Folder of the event files; `$` and `~` in a path that exists are no variable and no home."""
+        if not os.path.isdir(self.save_dir):
+            return super().log_dir
+        version = self.version if isinstance(self.version, str) else f"version_{self.version}"
+        return os.path.join(self.root_dir, version, *([self.sub_dir] if isinstance(self.sub_dir, str) else []))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add scalars, except those that an earlier start of the run has written."""

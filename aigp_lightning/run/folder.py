@@ -13,6 +13,7 @@ from typing import Literal
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.logfiles.event_file import written_here
+from aigp_lightning.paths import is_text
 from aigp_lightning.run.lock import LOCK_FILE
 from aigp_lightning.run.marker import (
     CONFIG_FILE,
@@ -106,6 +107,11 @@ def claim_folder(
         ConfigError: the name is no folder name, or nothing can be written there.
     """
     check_name(name, options)
+    if not is_text(os.path.abspath(parent / name)):
+        raise ConfigError(
+            f"the run folder {parent / name} has bytes in its path that are not UTF-8, and TensorBoard cannot write "
+            f"there. {options[1]} chooses another."
+        )
     number = 1
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")

@@ -18,6 +18,7 @@ from aigp_lightning.data.synthetic.geometry import CORNER_NAMES
 from aigp_lightning.data.synthetic.options import CLASSES, MakeDataOptions
 from aigp_lightning.data.synthetic.record import HEADER, header
 from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.paths import expand_home
 from aigp_lightning.terminal.output import console
 
 OWN = re.compile(
@@ -55,7 +56,7 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
         ['000000.jpg', '000000.jpg', '000001.jpg']
     """
     options.check()
-    target = Path(options.out).expanduser().absolute()
+    target = Path(expand_home(options.out)).absolute()
     _refuse_taken(target, options.force)
     partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import ConfigError, first_line, warn_user
+from aigp_lightning.paths import expand_home
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -145,7 +146,7 @@ def check_signing_key(path: str | Path) -> None:
         ConfigError: see `read_private_key`.
     """
     read_private_key(path)
-    place = Path(path).expanduser()
+    place = Path(expand_home(path))
     if os.name == "posix" and place.stat().st_mode & OTHERS:
         warn_user(f"--media.sign {path} can be read by other users of this machine: chmod 600 {path}")
 
@@ -193,7 +194,7 @@ def _kind(key: object) -> str:
 
 
 def _read(path: str | Path, what: str, advice: str = "") -> bytes:
-    place = Path(path).expanduser()
+    place = Path(expand_home(path))
     try:
         if not place.exists():
             raise ConfigError(f"{what}: there is no such file.{advice}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,13 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.paths import decode_list, is_text, list_lines, without_comment
 
 LIST_SUFFIXES = (".txt", ".lst")
-BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
-"""Byte order marks with which a list may begin; the longer ones first."""
-LINE_END = re.compile(r"\r\n|\r|\n")
-COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,22 @@ class PatternEntry:
     whole: str
     folder: str = ""
     where: str = ""
+
+    def check_text(self, option: str, bases: Sequence[str]) -> None:
+        """Refuse a line of bytes that no text has, unless a file is named so.
+
+        Args:
+            option: that named the list, for the message.
+            bases: folders from which relative names start, besides the list's own.
+
+        Raises:
+            ConfigError: the list is in another encoding, or none.
+        """
+        if not self.where or is_text(self.text):
+            return
+        names, folders = (self.whole, self.whole.strip()), (self.folder, *bases)
+        if not any(os.path.lexists(os.path.join(folder, name)) for name in names for folder in folders):
+            raise ConfigError(f"{option} {shown(self.where)}: it is not UTF-8 text, and no file is named so.")
 
     @property
     def named(self) -> str:
@@ -124,17 +135,11 @@ def _url_path(url: str) -> str:
 def _read_list(path: str, option: str) -> Iterator[PatternEntry]:
     """Read a list file: one name a line."""
     text, folder, found = _list_text(path, option), os.path.dirname(os.path.abspath(path)), False
-    for number, line in enumerate(LINE_END.split(text), 1):
+    for number, line in list_lines(text):
         where = f"{path}:{number}"
         if "\0" in line:
             raise ConfigError(f"{option} {shown(where)}: a zero byte; this is no list of names, one on each line.")
-        if not line.strip():
-            continue
-        names = (line, line.strip())
-        there = any(os.path.exists(os.path.join(base, name)) for name in names for base in (folder, os.getcwd()))
-        if not there and any("\udc80" <= c <= "\udcff" for c in line):
-            raise ConfigError(f"{option} {shown(where)}: it is not UTF-8 text, and no file is named so.")
-        text = line.strip() if there else COMMENT.sub("", line).strip()
+        text = without_comment(line, (folder, os.getcwd()))
         found = found or bool(text)
         yield PatternEntry(text, line, folder, where)
     if not found:
@@ -147,9 +152,8 @@ def _list_text(path: str, option: str) -> str:
         if os.path.exists(path) and not os.path.isfile(path):
             raise ConfigError(f"{option} {shown(path)}: the list cannot be read: it is not a file.")
         with open(path, "rb") as file:
-            data = file.read()
-        mark, encoding = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", "utf-8"))
-        return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+            return decode_list(file.read())
     except (OSError, ValueError) as error:
+        hint = "" if os.path.exists(path) else f" If it is a folder of the data set, write {shown(path)}/"
         reason = error.strerror if isinstance(error, OSError) else "its mark says UTF-16, and it is not UTF-8 either"
-        raise ConfigError(f"{option} {shown(path)}: the list cannot be read: {reason}.") from error
+        raise ConfigError(f"{option} {shown(path)}: the list cannot be read: {reason}.{hint}") from error

@@ -37,7 +37,7 @@ class ImagePatterns:
     """
 
     def __init__(self, patterns: str | Sequence[str] | None, option: str) -> None:
-        self.entries, self.folder = read_entries(patterns, option), os.getcwd()
+        self.entries, self.folder, self._option = read_entries(patterns, option), os.getcwd(), option
         self.patterns = [entry.text for entry in self.entries if entry.text]
         self._root: str | None = None
         self._files: PatternFiles | None = None
@@ -70,6 +70,9 @@ class ImagePatterns:
         Args:
             images: their paths.
             root: the data set's folder, from which relative names start too; None leaves it as it is.
+
+        Raises:
+            ConfigError: a line of a list is not UTF-8, and neither an image nor another file is named so.
         """
         self._root = root or self._root
         self._files, self._paths = None, ImagePaths()
@@ -80,6 +83,8 @@ class ImagePatterns:
             ours = [image for image, each in hits.items() if self._decide(image, each)]
             self._shared = {found for image in ours if (found := identity(image)) is not None}
             self._known = {image: self._decide(image, each) for image, each in hits.items()}
+            for number in {*range(len(self.entries))} - self._used:
+                self.entries[number].check_text(self._option, self._bases)
 
     def _decide(self, path: str, hits: set[int]) -> bool:
         """Return whether an image is meant, and note by which entries."""
@@ -101,10 +106,15 @@ class ImagePatterns:
             left -= {number % len(self.entries) for number in self._hits(image)}
         return [self.entries[number].named for number in sorted(left)]
 
+    @property
+    def _bases(self) -> list[str]:
+        """The folders from which relative names start."""
+        return [self.folder, *([self._root] if self._root else [])]
+
     def _hits(self, path: str) -> set[int]:
         """Return the numbers of the entries that an image fits, as `PatternFiles` has them."""
         if self._files is None:
-            self._files = PatternFiles(self.entries, [self.folder, *([self._root] if self._root else [])], self._root)
+            self._files = PatternFiles(self.entries, self._bases, self._root)
         files, names = self._files, self._paths.names(path)
         if (frame := FRAME.fullmatch(path)) and not os.path.exists(path):
             names += self._paths.names(frame[1])

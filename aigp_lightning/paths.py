@@ -1,0 +1,163 @@
+"""Finds the file that a path means: what exists as it is written comes before `~`, patterns and other spellings."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
+"""Byte order marks with which a list may begin; the longer ones first."""
+LINE_END = re.compile(r"\r\n|\r|\n")
+COMMENT = re.compile(r"(?:^|(?<=\s))#")
+FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
+
+
+def expand_home(path: str | os.PathLike[str]) -> str:
+    """Return a path with `~` as the user's folder, unless a folder is called `~`.
+
+    Example:
+        >>> expand_home("~/gates") == os.path.expanduser("~/gates")
+        True
+        >>> os.mkdir("~")
+        >>> expand_home("~/gates")
+        '~/gates'
+    """
+    written = os.fspath(path)
+    first = re.split(r"[/\\]" if os.sep == "\\" else "/", written)[0]
+    return written if first and os.path.lexists(first) else os.path.expanduser(written)
+
+
+def matches(pattern: str) -> list[str]:
+    """List the files and folders that a glob fits, sorted.
+
+    Folders at its beginning that exist as they are written are not read as patterns. Letters with accents fit however
+    they are composed.
+
+    Args:
+        pattern: `**` is any number of folders.
+
+    Example:
+        >>> os.makedirs("[x]/a")
+        >>> matches("[x]/*")
+        ['[x]/a']
+    """
+    fixed, rest = _fixed(pattern)
+    if not rest:
+        return [pattern]
+    found: set[str] = set()
+    for form in [rest] if rest.isascii() else [rest, *(unicodedata.normalize(form, rest) for form in FORMS)]:
+        found.update(glob.glob(glob.escape(fixed) + form, recursive=True))
+    return sorted(found)
+
+
+def is_glob(path: str) -> bool:
+    """True if a path has to be read as a pattern: it has a wildcard behind the folders that exist as written.
+
+    Example:
+        >>> os.mkdir("[y]")
+        >>> is_glob("[y]"), is_glob("[y]/a.jpg"), is_glob("[y]/*.jpg"), is_glob("[z]")
+        (False, False, True, True)
+    """
+    return glob.has_magic(_fixed(path)[1])
+
+
+def _fixed(pattern: str) -> tuple[str, str]:
+    """Cut a pattern behind the folders that exist as they are written."""
+    parts = re.split(r"(?<=[/\\])" if os.sep == "\\" else "(?<=/)", pattern)
+    end = len(parts)
+    while end and not os.path.lexists("".join(parts[:end]) or os.curdir):
+        end -= 1
+    return "".join(parts[:end]), "".join(parts[end:])
+
+
+class Spellings:
+    """Finds files whose names have letters with accents, composed otherwise than on the disk.
+
+    What is known of a folder is found out once.
+
+    Example:
+        >>> _ = open("e\u0301.jpg", "x").close()
+        >>> Spellings().find("\u00e9.jpg") == "e\u0301.jpg"
+        True
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, str]] = {}
+
+    def find(self, path: str) -> str:
+        """Return the path of what exists: as it is written, or composed otherwise; the path itself where nothing is."""
+        if path.isascii() or os.path.lexists(path):
+            return path
+        folder, name = os.path.split(path)
+        if not name:
+            return path
+        folder = self.find(folder) if folder else folder
+        return os.path.join(folder, self._listed(folder).get(unicodedata.normalize("NFC", name), name))
+
+    def _listed(self, folder: str) -> dict[str, str]:
+        if folder not in self._names:
+            try:
+                names = os.listdir(folder or os.curdir)
+            except (OSError, ValueError):
+                names = []
+            self._names[folder] = {unicodedata.normalize("NFC", name): name for name in names if not name.isascii()}
+        return self._names[folder]
+
+
+def decode_list(data: bytes) -> str:
+    r"""Decode a list of names: UTF-8, or what its byte order mark says; bytes that no text has are kept as in names.
+
+    Raises:
+        UnicodeDecodeError: the mark is of an encoding that the rest is not in.
+
+    Example:
+        >>> decode_list(b"\xff\xfea\x00"), decode_list(b"\xe9.jpg")
+        ('a', '\udce9.jpg')
+    """
+    mark, encoding = next(((mark, name) for mark, name in BOMS if data.startswith(mark)), (b"", "utf-8"))
+    return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+
+
+def list_lines(text: str) -> Iterator[tuple[int, str]]:
+    r"""Yield the lines of a list that are not blank, with their numbers.
+
+    Example:
+        >>> list(list_lines("a\r\n \nb\x0b"))
+        [(1, 'a'), (3, 'b\x0b')]
+    """
+    return ((number, line) for number, line in enumerate(LINE_END.split(text), 1) if line.strip())
+
+
+def without_comment(line: str, folders: Sequence[str]) -> str:
+    """Return the name in a line of a list, without a comment and the blanks around it, unless a file is named so.
+
+    Args:
+        line: of the list.
+        folders: in which names begin.
+
+    Example:
+        >>> _ = open("x #1.jpg", "x").close()
+        >>> [without_comment(line, ["."]) for line in ("x #1.jpg # dark", "x#2.jpg", "y.jpg # dark", "# all")]
+        ['x #1.jpg', 'x#2.jpg', 'y.jpg', '']
+    """
+    cuts = [found.start() for found in COMMENT.finditer(line)]
+    for name in (line, line.strip(), *(line[:cut].strip() for cut in reversed(cuts))):
+        if name and any(os.path.lexists(os.path.join(folder, name)) for folder in folders):
+            return name
+    return line[: cuts[0]].strip() if cuts else line.strip()
+
+
+def is_text(name: str) -> bool:
+    r"""True if a name has none of the bytes that no text has.
+
+    Example:
+        >>> is_text("h\u00f6f.jpg"), is_text("h\udcf6f.jpg")
+        (True, False)
+    """
+    return not any("\udc80" <= character <= "\udcff" for character in name)
