@@ -150,12 +150,15 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     write_atomic(path, json.dumps(content, indent=2).encode())
 
 
-def print_ledger(folder: Path) -> None:
-    """Print the ledger's head, and the command that compares it later; nothing where no picture was drawn.
+def print_ledger(folder: Path, left_out: Sequence[str] = ()) -> None:
+    """Print which loggers got nothing, the ledger's head, and the command that compares it later.
 
     Args:
-        folder: the run folder.
+        folder: the run folder. Nothing is said of a ledger where no picture was drawn.
+        left_out: loggers of the configuration that got nothing, each with the reason.
     """
+    if left_out:
+        print_line(f"left out, so they got nothing of this run: {', '.join(left_out)}")
     try:
         anchor = anchor_of(read_ledger(folder / LEDGER_FILE))
     except OSError:

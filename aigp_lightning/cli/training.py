@@ -163,8 +163,8 @@ class AigpCLI(LightningCLI):
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
         options = WandbOptions(**config.wandb.as_dict())
-        open_wandb(self.trainer, config.trainer.logger, options, config.as_dict())
         if first_process() and self.context is not None:
+            self.context.left_out.extend(open_wandb(self.trainer, config.trainer.logger, options, config.as_dict()))
             record_loggers(self.context.folder, self.trainer.loggers, config.trainer.logger, options)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -199,7 +199,7 @@ class AigpCLI(LightningCLI):
         if self.trainer.is_global_zero:
             folder, suffix = Path(self.trainer.default_root_dir), self.model.portable_suffix or ".ckpt"
             print_line(f"run folder: {folder}", f"best weights: {folder / 'weights' / f'best{suffix}'}")
-            print_ledger(folder)
+            print_ledger(folder, self.context.left_out if self.context is not None else ())
 
     def after_validate(self) -> None:
         """Print and write the metrics."""

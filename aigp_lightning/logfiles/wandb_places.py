@@ -75,6 +75,15 @@ def _has_run_file(path: Path) -> bool:
     return any(is_file(file) for file in listing(path, "*.wandb"))
 
 
+def waits_for_sync(path: Path) -> bool:
+    """True if a start of a run was recorded offline, and `wandb sync` has not sent it: it leaves a file that says so.
+
+    Args:
+        path: one of W&B's folders, which is there.
+    """
+    return path.name.startswith("offline-") and not any(is_file(file) for file in listing(path, "*.wandb.synced"))
+
+
 def wandb_order(path: Path) -> tuple[str, str]:
     """Return what W&B's folders are sorted by: the moment in their names."""
     return path.name.partition("run-")[2], str(path)

@@ -104,14 +104,28 @@ def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text
     """
     sinks: list[Sink] = []
     names = Counter[str]()
+    for name in scalars_only(loggers := list(loggers)):
+        say(f"{name} gets scalars only: it has no log_image to take pictures with")
     for logger in loggers:
         if (sink := sink_of(logger)) is not None:
             names[sink.name] += 1
             sink.name += f":{names[sink.name]}" if names[sink.name] > 1 else ""
             sinks.append(sink)
-        elif not isinstance(logger, (CSVLogger, DummyLogger)):
-            say(f"{type(logger).__name__} gets scalars only: it has no log_image to take pictures with")
     return sinks
+
+
+def scalars_only(loggers: Iterable[Logger]) -> list[str]:
+    """Name the loggers that take no pictures, and of which nobody here knows where they keep scalars.
+
+    Args:
+        loggers: a run's.
+
+    Example:
+        >>> scalars_only([CSVLogger("logs"), TensorBoardLogger("logs")])  # both keep them on this disk
+        []
+    """
+    known = CSVLogger, DummyLogger
+    return [type(one).__name__ for one in loggers if not isinstance(one, known) and sink_of(one) is None]
 
 
 def expected_sinks(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text: None) -> list[Sink]:
@@ -151,7 +165,7 @@ class TensorBoardSink:
         ('tensorboard', False)
     """
 
-    destination = "tensorboard"
+    destination, waits = "tensorboard", False
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self.logger, self.name = logger, "tensorboard"
@@ -197,22 +211,35 @@ class WandbSink:
         self.logger, self.name = logger, "wandb"
 
     @property
+    def waits(self) -> bool:
+        """True if the W&B run is offline, or will be; opens no run."""
+        if (run := self._open_run()) is not None:
+            return bool(run.offline)
+        return self.logger._offline or self._mode() in ("offline", "dryrun")
+
+    @property
     def records(self) -> bool:
         """False if W&B is switched off (`WANDB_MODE=disabled`) and drops what it is given. Opens the W&B run."""
         return not self.logger.experiment.disabled
 
     def is_off(self) -> bool:
         """True if W&B is certain to drop what it is given; unlike `records`, this opens no run."""
-        wandb = sys.modules.get("wandb")  # a run that is open already is used, whatever the mode
-        if (run := self.logger._experiment or getattr(wandb, "run", None)) is not None:
+        if (run := self._open_run()) is not None:
             return bool(run.disabled)
+        return self._mode() == "disabled" and not self.logger._offline
+
+    def _open_run(self) -> Any:
+        """Return the W&B run that is open, which is used whatever the mode; None if there is none."""
+        return self.logger._experiment or getattr(sys.modules.get("wandb"), "run", None)
+
+    def _mode(self) -> str | None:
+        """Return the mode by arguments, settings and environment; None where none of them says it."""
         given = self.logger._wandb_init
         settings = given.get("settings") or {}
         chosen = (
             settings if isinstance(settings, Mapping) else {x: getattr(settings, x) for x in settings.model_fields_set}
         )
-        mode = given.get("mode") or chosen.get("mode") or os.environ.get("WANDB_MODE")
-        return mode == "disabled" and not self.logger._offline
+        return given.get("mode") or chosen.get("mode") or os.environ.get("WANDB_MODE")
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Log one row.
@@ -260,7 +287,7 @@ class OtherSink:
     """
 
     destination = "other"
-    remote = True  # nobody here knows where it keeps them
+    remote, waits = True, False  # nobody here knows where it keeps them
 
     def __init__(self, logger: LogsImages) -> None:
         self.logger = logger

@@ -72,6 +72,8 @@ class Status:
     failed: int = 0
     megabytes: float = 4.21
     pending: int = 0
+    waiting: int = 0
+    waiting_megabytes: float = 0.0
 
 
 class Pictures(Callback):
@@ -374,7 +376,10 @@ def test_durations(seconds: float, words: str) -> None:
 def test_pictures_line_names_failures_only_where_there_are_any() -> None:
     assert pictures_line(None) is None
     assert pictures_line(Status(failed=1, pending=2)) == (
-        "pictures: 12 drawn, 9 sent, 3 withheld, 1 failed, 2 waiting, 4.2 MB"
+        "pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld, 1 failed, 2 to be drawn"
+    )
+    assert pictures_line(Status(sent=0, megabytes=0.0, waiting=9, waiting_megabytes=4.2)) == (
+        "pictures: 12 drawn, 0 sent (0.0 MB), 9 to be synced (4.2 MB), 3 withheld"
     )
 
 

@@ -67,7 +67,10 @@ def test_all_count_the_same(
         return capfd.readouterr().out
 
     def closed() -> tuple[float, ...]:
-        match = re.search(r"to remote ones \(([\d.]+) MB(?:, ([\d.]+) MB with earlier starts)?\)", closings[-1])
+        match = re.search(
+            r"wait on this disk to be synced \(([\d.]+) MB\).*?(?:; ([\d.]+) MB left or wait with earlier starts)?$",
+            closings[-1],
+        )
         assert match is not None, closings
         return tuple(float(number) for number in match.groups() if number)
 
