@@ -15,10 +15,11 @@ from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.errors import tell_user
 from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
+from aigp_lightning.loggers.record import scalars_only
 from aigp_lightning.loggers.wandb import DISABLED, leave_out_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
-from aigp_lightning.media.sinks import WandbSink, expected_sinks, scalars_only, sinks_of
+from aigp_lightning.media.sinks import WandbSink, expected_sinks, sinks_of
 from aigp_lightning.plan.earlier import earlier_starts
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show

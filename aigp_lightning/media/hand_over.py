@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from aigp_lightning.types import ShowsPictures
 
 if TYPE_CHECKING:
     from aigp_lightning.media.types import RenderedImage
@@ -92,3 +95,24 @@ class Sink(Protocol):
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Give pictures to the logger, and keep up to date what it has; what is raised is the caller's to report."""
+
+
+def found_with(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
+    """Find those pictures that a logger has on this machine; none if it cannot be asked.
+
+    Args:
+        logger: any.
+        images: that it was given.
+        epoch: of the pictures.
+
+    Example:
+        >>> found_with(object(), [], epoch=3)
+        []
+    """
+    if not isinstance(logger, ShowsPictures):
+        return []
+    try:
+        there = logger.logged_pictures(epoch)
+    except Exception:  # it was just seen to fail
+        return []
+    return [image for image in images if (image.key, sha256(image.data).hexdigest()) in there]

@@ -11,9 +11,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -21,12 +20,12 @@ from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.encode import picture_size
-from aigp_lightning.media.hand_over import HandOver, Sink
+from aigp_lightning.media.hand_over import HandOver, Sink, found_with
 from aigp_lightning.media.local_paths import is_on_disk
 from aigp_lightning.types import Flushes, ShowsPictures
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.types import RenderedImage
+    pass
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
@@ -104,28 +103,14 @@ def sinks_of(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text
     """
     sinks: list[Sink] = []
     names = Counter[str]()
-    for name in scalars_only(loggers := list(loggers)):
-        say(f"{name} gets scalars only: it has no log_image to take pictures with")
     for logger in loggers:
         if (sink := sink_of(logger)) is not None:
             names[sink.name] += 1
             sink.name += f":{names[sink.name]}" if names[sink.name] > 1 else ""
             sinks.append(sink)
+        elif not isinstance(logger, (CSVLogger, DummyLogger)):
+            say(f"{type(logger).__name__} gets scalars only: it has no log_image to take pictures with")
     return sinks
-
-
-def scalars_only(loggers: Iterable[Logger]) -> list[str]:
-    """Name the loggers that take no pictures, and of which nobody here knows where they keep scalars.
-
-    Args:
-        loggers: a run's.
-
-    Example:
-        >>> scalars_only([CSVLogger("logs"), TensorBoardLogger("logs")])  # both keep them on this disk
-        []
-    """
-    known = CSVLogger, DummyLogger
-    return [type(one).__name__ for one in loggers if not isinstance(one, known) and sink_of(one) is None]
 
 
 def expected_sinks(loggers: Iterable[Logger], say: Callable[[str], None] = lambda text: None) -> list[Sink]:
@@ -188,7 +173,7 @@ class TensorBoardSink:
                 writer.add_summary(summary, epoch)
                 experiment.flush()
             except Exception:
-                hand_over.took(_logged(self.logger, [image], epoch))
+                hand_over.took(found_with(self.logger, [image], epoch))
                 raise
             hand_over.took([image])
 
@@ -257,10 +242,10 @@ class WandbSink:
             if isinstance(self.logger, ShowsPictures):
                 self._wait()
         except Exception:
-            hand_over.took(_logged(self.logger, images, epoch))
+            hand_over.took(found_with(self.logger, images, epoch))
             raise
         asked = isinstance(self.logger, ShowsPictures)  # Lightning's own was given the row, and cannot be asked
-        hand_over.took(found := _logged(self.logger, images, epoch) if asked else images)
+        hand_over.took(found := found_with(self.logger, images, epoch) if asked else images)
         if len(found) < len(images):
             raise TimeoutError("its row is not on disk")
 
@@ -309,14 +294,3 @@ def _writes_to_disk(logger: TensorBoardLogger) -> bool:
         return is_on_disk(start) and is_on_disk(str(logger.log_dir))
     except Exception:  # such as a file system whose package is missing
         return False
-
-
-def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
-    """Find those pictures that a logger has on this machine; none if it cannot be asked."""
-    if not isinstance(logger, ShowsPictures):
-        return []
-    try:
-        there = logger.logged_pictures(epoch)
-    except Exception:  # it was just seen to fail
-        return []
-    return [image for image in images if (image.key, sha256(image.data).hexdigest()) in there]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+MANY = 100_000
+"""Bytes from which on they are said in megabytes."""
+
 
 def number_ranges(numbers: Iterable[int]) -> str:
     """Return numbers as ranges, in order, each once.
@@ -39,7 +42,8 @@ def pictures_text(count: int, size: int) -> str:
     """Return a number of pictures with their bytes as words.
 
     Example:
-        >>> pictures_text(1, 340_000), pictures_text(2, 3_400_000)
-        ('1 picture (0.34 MB)', '2 pictures (3.40 MB)')
+        >>> pictures_text(1, 34_000), pictures_text(2, 3_400_000)
+        ('1 picture (34 kB)', '2 pictures (3.40 MB)')
     """
-    return f"{count} picture{'s' * (count != 1)} ({size / 1e6:.2f} MB)"
+    amount = f"{size / 1e6:.2f} MB" if size >= MANY else f"{size / 1e3:.0f} kB"
+    return f"{count} picture{'s' * (count != 1)} ({amount})"

@@ -153,7 +153,7 @@ def test_the_last_view_tells_the_whole_run(watched: tuple[Spy, str, list[dict[st
     text = spy.shown[-1][1]
     assert "learning rate 0.0125" in text
     assert float(re.search(r"memory ([\d.]+) GB", text)[1]) > 0.1  # type: ignore[index]
-    assert "pictures: 12 drawn, 9 sent, 3 withheld, 4.2 MB" in text
+    assert "pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld" in text
 
 
 def test_views_are_at_most_four_a_second(watched: tuple[Spy, str, list[dict[str, str]]]) -> None:
@@ -335,7 +335,7 @@ VIEW = View(
     losses={"box": (1.23456, 1.301), "cls": (0.812, 0.00004)},
     metrics={"mAP50": (0.901, 0.921, 10), "mAP50-95": (0.612, 0.612, 12)},
     footer=["learning rate 0.00123", "memory 3.31 GB", "GPU memory 7.90 GB"],
-    pictures="pictures: 12 drawn, 9 sent, 3 withheld, 4.2 MB",
+    pictures="pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld",
 )  # fmt: skip
 
 
