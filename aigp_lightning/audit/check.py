@@ -17,12 +17,13 @@ from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
 from aigp_lightning.audit.compare import UNKNOWN
 from aigp_lightning.audit.digest import UNREADABLE, digest_of, shortened
-from aigp_lightning.audit.findings import Audit, Finding
-from aigp_lightning.audit.places import relative
+from aigp_lightning.audit.findings import LARGEST, Audit, Finding
+from aigp_lightning.audit.places import MASKED, relative
 from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.logfiles.event_file import event_files
-from aigp_lightning.logfiles.folders import logger_folders
+from aigp_lightning.logfiles.folders import configured_loggers, logger_folders
 from aigp_lightning.logfiles.paths import is_dir, is_file, reason_of, resolved, walk
+from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.logfiles.wandb_places import all_wandb_folders, is_wandb_folder
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Line, Lines, read_ledger
 
@@ -30,13 +31,12 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PICTURES = (".jpg", ".jpeg", ".png")
-MASKED = "masked/"
 HISTORY = re.compile(r"history/epoch(\d+)/(.+)")
 RUN_FILES = (LEDGER_FILE, "config.yaml", "results.csv")
+KNOWN = ("TensorBoardLogger", "CSVLogger", "WandbLogger")
+"""Ends of the names of those loggers whose files are read back."""
 MOMENT = 0.05
 """Seconds after which a ledger that seems to be damaged is read once more: a run may be replacing its last lines."""
-LARGEST = 1 << 62
-"""Bytes of a picture that are counted, whatever its line says."""
 
 
 def audit(run: Path, key: Ed25519PublicKey | None = None) -> Audit:
@@ -74,6 +74,10 @@ def audit(run: Path, key: Ed25519PublicKey | None = None) -> Audit:
             raise
         except Exception as error:  # whoever wrote the files may have thought of what we did not
             raise DataError(f"{run}: {name} cannot be audited: {type(error).__name__}: {first_line(error)}") from error
+    config, _ = read_config(run)
+    for path in (str(entry.get("class_path")) for entry in configured_loggers(config)):
+        if not path.endswith(KNOWN):
+            result.beside_left.append(f"perhaps what {path.rpartition('.')[2]} got, which can't be read back here")
     for name in sorted(name for name in result.tallies if name.startswith("other")):
         result.notes.append(f"What {name.partition(':')[2]} has can't be read back here; the numbers are the ledger's.")
     return result
@@ -95,10 +99,10 @@ def _read_ledger(result: Audit) -> Sequence[Line]:
 
 def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
     result.tally("file").scalars = ", ".join(_csv_rows(result.run))
-    settled = _settled(lines)
+    result.settled = _settled(lines)
     for line in lines:
         tally = result.tally(line.destination)
-        if line.outcome == UNKNOWN and line.number in settled:
+        if line.number in result.settled:
             continue  # a resumed run found it with the logger, and says so in a line of its own
         if line.outcome in ("written", "sent"):
             tally.handed += 1

@@ -29,9 +29,10 @@ def check_tensorboard(result: Audit, lines: Sequence[Line]) -> None:
     folders = logger_folders(result.run, NAME)
     places = [Place(destination, path) for destination, path in find_event_files(result.run)]
     note_missing(result, NAME)
-    remote = {each.destination for each in folders if each.folder is None}
+    buckets = {each.destination: each.place for each in folders if each.folder is None}
+    result.beside_left += [f"scalars, with {destination} in {place}" for destination, place in buckets.items()]
     for destinations, paths in group_places(NAME, places, folders, lines):
-        if paths or not remote.issuperset(destinations):
+        if paths or not buckets.keys() >= set(destinations):
             _check(result, lines, destinations, paths)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aigp_lightning.audit.check_anchor import check_summaries
 from aigp_lightning.audit.check_channels import check_channels
+from aigp_lightning.audit.check_waiting import find_waiting
 from aigp_lightning.audit.compare import UNKNOWN, compare
 from aigp_lightning.audit.digest import UNREADABLE, digest_of, shortened
 from aigp_lightning.audit.findings import Audit, Finding, FindingKind, LoggedPicture
@@ -40,6 +41,7 @@ def check_wandb(result: Audit, lines: Sequence[Line]) -> None:
     check_summaries(result, list(runs.values()))
     for destinations, paths in groups:
         _check_pictures(result, lines, destinations, [runs[path] for path in paths])
+        find_waiting(result, lines, destinations, [runs[path] for path in paths])
 
 
 def _read(folder: Path) -> WandbRun:

@@ -40,6 +40,10 @@ MEANING: dict[FindingKind, str] = {
 }
 
 
+LARGEST = 1 << 62
+"""Bytes of a picture that are counted, whatever its line says."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One difference between the ledger and what is there.
@@ -138,6 +142,10 @@ class Audit:
         notes: remarks that are no differences.
         side_channels: of W&B; empty if the run has no W&B folder.
         anchors: places that know the ledger as it is, and up to which line.
+        settled: numbers of the lines of unknown outcome of which a later line says that the picture was sent.
+        waiting: numbers of the lines whose picture a logger has on this disk, to be synced later.
+        beside_left: what left this machine beside pictures, in words.
+        beside_waiting: the same of what waits to be synced.
     """
 
     run: Path
@@ -147,6 +155,10 @@ class Audit:
     notes: list[str] = field(default_factory=list)
     side_channels: list[SideChannel] = field(default_factory=list)
     anchors: dict[str, int] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+    beside_left: list[str] = field(default_factory=list)
+    beside_waiting: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:

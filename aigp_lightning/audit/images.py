@@ -7,14 +7,18 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from aigp_lightning.audit.places import MASKED
 from aigp_lightning.errors import DataError
 from aigp_lightning.logfiles.paths import resolved
-from aigp_lightning.media.ledger.ledger import Line
+from aigp_lightning.media.ledger.ledger import LEFT, Line
 
+LIKE, NEAREST = 0.6, 3
+"""Likeness from which on a path is named as one that may have been meant, and how many are named."""
 SHOWN = 5
 """Candidates that an error names at most."""
 
@@ -28,17 +32,14 @@ class Appearances:
         source: path in the ledger; empty if it is not there.
         matched: how the two were matched, in words.
         lines: of the ledger about every picture that shows it; masked images are not shown.
+        masked: of the ledger about every picture that a logger got, in which it is masked.
     """
 
     image: str
     source: str
     matched: str
     lines: Sequence[Line]
-
-    @property
-    def was_sent(self) -> bool:
-        """True if a logger got a picture that shows it."""
-        return any(line.outcome == "sent" for line in self.lines)
+    masked: Sequence[Line] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the appearances for JSON."""
@@ -48,7 +49,6 @@ class Appearances:
             "image": self.image,
             "source": self.source,
             "matched": self.matched,
-            "left": self.was_sent,
             "rows": rows,
         }
 
@@ -61,20 +61,64 @@ def find_image(lines: Sequence[Line], image: str) -> Appearances:
         image: its path as the ledger has it, any path to the same file, or the end of its path if that is unique.
 
     Returns:
-        The lines of those pictures; none if there is no such image.
+        The lines of those pictures; none, and no source, if no picture of the run shows such an image.
 
     Raises:
         DataError: the paths of several images end so, or it is a folder.
     """
-    sources = {source for line in lines for source in line.sources}
-    matches, how = _match(sources, image)
+    matches, how = match_image({source for line in lines for source in line.sources}, image)
     if not matches and os.path.isdir(image):
         raise DataError(f"--image {image}: it is a folder; give the path of an image.")
+    found = [line for line in lines if matches.intersection(line.sources)]
+    pictures, shown = {(line.key, line.epoch) for line in found}, {line.number for line in found}
+    masked = [
+        line
+        for line in lines
+        if line.file.startswith(MASKED)
+        and line.outcome in LEFT
+        and line.number not in shown
+        and (line.key, line.epoch) in pictures
+    ]
+    return Appearances(image, ", ".join(sorted(matches)), how, found, masked)
+
+
+def match_image(sources: Collection[str], image: str) -> tuple[set[str], str]:
+    """Find an image among paths.
+
+    Args:
+        sources: the paths.
+        image: one of them, any path to the same file, or the end of its path.
+
+    Returns:
+        The paths that are the image, and how they were matched, in words; none if there is none.
+
+    Raises:
+        DataError: several images' paths end so.
+    """
+    matches, how = _match(sources, image)
     if len(matches) > 1 and how == "by name":
         shown = ", ".join(sorted(matches)[:SHOWN]) + (" …" if len(matches) > SHOWN else "")
         raise DataError(f"--image {image}: {len(matches)} images are named so: {shown}. Give more of the path.")
-    found = [line for line in lines if matches.intersection(line.sources)]
-    return Appearances(image, ", ".join(sorted(matches)), how, found)
+    return matches, how
+
+
+def nearest_images(sources: Collection[str], image: str) -> list[str]:
+    """Return the few paths that are most like a mistyped one, the likest first; none if none is like it.
+
+    Args:
+        sources: the paths that there are.
+        image: the mistyped one.
+
+    Example:
+        >>> nearest_images(["/gates/images/val/000003.jpg", "/gates/hall.png"], "images/val/00003.jpg")
+        ['/gates/images/val/000003.jpg']
+    """
+    wanted = _text(image).split("/")
+    same = [source for source in sources if _text(source).split("/")[-1] == wanted[-1]]
+    if same:
+        return sorted(same, key=lambda source: -SequenceMatcher(None, _text(source), _text(image)).ratio())[:NEAREST]
+    tails = {"/".join(_text(source).split("/")[-len(wanted) :]): source for source in sorted(sources)}
+    return [tails[tail] for tail in get_close_matches("/".join(wanted), tails, NEAREST, LIKE)]
 
 
 def _match(sources: Collection[str], image: str) -> tuple[set[str], str]:

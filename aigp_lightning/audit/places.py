@@ -10,6 +10,9 @@ from aigp_lightning.audit.findings import Audit
 from aigp_lightning.logfiles.folders import LoggerFolder, logger_folders
 from aigp_lightning.media.ledger.ledger import Line
 
+MASKED = "masked/"
+"""Folder in the run folder for pictures with masked cells, as remote destinations got them."""
+
 
 class Place(NamedTuple):
     """A file or folder, and the logger that it belongs to.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from aigp_lightning.audit.conclusion import conclusion_of, conclusion_of_image
 from aigp_lightning.audit.findings import MEANING, Audit, Finding
 from aigp_lightning.errors import printable
+from aigp_lightning.files import shell_quoted
 from aigp_lightning.media.ledger.anchor import anchor_of
-from aigp_lightning.media.ledger.ledger import Lines
+from aigp_lightning.media.ledger.ledger import LEFT, Line, Lines
 from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def print_audit(audit: Audit) -> None:
     for note in audit.notes:
         print_line(f"note: {note}")
     _print_findings(audit)
+    print_line(*conclusion_of(audit))
     if isinstance(audit.ledger, Lines):
         print_line(str(anchor_of(audit.ledger)))
     if audit.anchors:
@@ -47,42 +50,34 @@ def print_appearances(found: Appearances, audit: Audit) -> None:
     """
     from rich.table import Table
 
-    if not found.lines:
-        print_line(f"{found.image}: nowhere. No picture in this run's ledger shows it.")
-    else:
-        print_line(f"{found.image}: {found.source}, found {found.matched}")
+    print_line(f"{found.image}: {found.source}, found {found.matched}")
+    if found.lines:
         table = Table("epoch", "picture", "destination", "outcome")
         for line in found.lines:
-            table.add_row(
-                *map(_cell, (str(line.epoch), line.file, line.destination, _outcome(line.outcome, line.reason)))
-            )
+            table.add_row(*map(_cell, (str(line.epoch), line.file, line.destination, _outcome(audit, line))))
         print_tables(table)
-        print_line(_conclusion(found))
+    print_line(*conclusion_of_image(audit, found))
     if audit.clean:
         print_line("The ledger matches files and loggers.")
     else:
-        print_line(f"But the ledger and what is there differ ({len(audit.findings)}): see the audit itself.")
+        print_line(f"See the audit itself: python -m aigp_lightning audit {shell_quoted(audit.run)}")
 
 
-def _conclusion(found: Appearances) -> str:
-    """Say whether pictures with an image have left this machine."""
-    left = sorted({line.destination for line in found.lines if line.left})
-    if left:
-        return f"Pictures with it were handed to {', '.join(left)}: they have left this machine, or wait to be synced."
-    if found.was_sent:
-        return "It has not left this machine: only loggers that keep their files here got pictures with it."
-    return "It is only in files: no logger got it."
-
-
-def _outcome(outcome: str, reason: str) -> str:
-    return f"{outcome}: {reason}" if reason else outcome
+def _outcome(audit: Audit, line: Line) -> str:
+    """Return what became of a picture, and where that is not plain, how far it went."""
+    outcome: str = line.outcome
+    if outcome in LEFT and line.is_remote:
+        outcome += ", waits to be synced" if line.number in audit.waiting else ", left" * (outcome == "sent")
+    elif outcome == "sent":
+        outcome += ", stays here"
+    return f"{outcome}: {line.reason}" if line.reason else outcome
 
 
 def _print_tallies(audit: Audit) -> None:
     from rich.table import Table
 
     unknown = any(tally.unknown for tally in audit.tallies.values())
-    headings = ("drawn, sent", "withheld", "failed", *(["unknown"] if unknown else []), "MB", "there now")
+    headings = ("drawn, given", "withheld", "failed", *(["unknown"] if unknown else []), "MB", "there now")
     table = Table("destination", *headings, "beside pictures")
     table.columns[0].no_wrap = True
     for column in table.columns[1:-1]:
@@ -115,8 +110,10 @@ def _short(detail: str) -> str:
 
 def _print_findings(audit: Audit) -> None:
     if audit.clean:
-        lines = "no ledger, and no pictures" if audit.ledger is None else f"{len(audit.ledger)} lines of the ledger"
-        print_line(f"everything matches: {lines}.")
+        if audit.ledger is None:
+            print_line("no differences, and no ledger to compare anything with.")
+        else:
+            print_line(f"everything matches: {len(audit.ledger)} lines of the ledger.")
         return
     number = len(audit.findings)
     print_line(f"{number} differences:" if number > 1 else "1 difference:")

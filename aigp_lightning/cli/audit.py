@@ -7,8 +7,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigp_lightning.cli.audit_image import look_for
+from aigp_lightning.cli.audit_target import check_run_folder
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.errors import DataError, UserError, first_line
+from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_text
 
@@ -28,10 +30,11 @@ def main(verb: str, arguments: list[str]) -> int:
         1 if there are differences, else 0.
 
     Raises:
-        DataError: there is no such run, it cannot be audited, or it has no ledger to find an image in.
+        DataError: there is no such run, it cannot be audited, or it has no such image, or no ledger to find it in.
         ConfigError: a hash, a file or a key to compare with cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
+    check_run_folder(Path(options.run))
     try:
         return _audit(options)
     except (UserError, MemoryError):
@@ -56,7 +59,7 @@ def _lasting(first: Audit, second: Audit, writer: Holder) -> Audit:
 def _audit(options: Namespace) -> int:
     from aigp_lightning.audit.check import audit
     from aigp_lightning.audit.check_anchor import check_expected, check_head
-    from aigp_lightning.audit.images import find_image
+    from aigp_lightning.audit.conclusion import as_dict
     from aigp_lightning.audit.report import print_appearances, print_audit
     from aigp_lightning.media.ledger.keys import read_public_key
     from aigp_lightning.run.lock import writer_of
@@ -70,13 +73,13 @@ def _audit(options: Namespace) -> int:
         check_head(result, options.head)
     if options.expect is not None:
         check_expected(result, Path(options.expect))
-    content = result.as_dict()
+    content = {**result.as_dict(), "conclusion": as_dict(result)}
     found = None
     if options.image is not None:
         if result.ledger is None:
             raise DataError(f"{options.run} has no ledger (media.jsonl): which images its pictures show is unknown.")
-        found = find_image(result.ledger, options.image)
-        content["image"] = found.as_dict()
+        found = look_for(run, result.ledger, options.image)
+        content["image"] = {**found.as_dict(), "conclusion": as_dict(result, found)}
     if options.json == "-":
         print_text(json.dumps(content, indent=2))
     else:
@@ -85,9 +88,15 @@ def _audit(options: Namespace) -> int:
         else:
             print_audit(result)
         if options.json:
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            write_atomic(Path(options.json), text.encode("utf-8", errors="backslashreplace"))
+            _write(Path(options.json), json.dumps(content, indent=2, ensure_ascii=False))
     return int(not result.clean)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomic(path, text.encode("utf-8", errors="backslashreplace"))
+    except OSError as error:
+        raise ConfigError(f"--json {path} cannot be written: {error.strerror}.") from error
 
 
 def _parser(verb: str) -> VerbParser:
@@ -99,7 +108,10 @@ def _parser(verb: str) -> VerbParser:
         epilog="example: audit runs/detect/gates --image datasets/gates/images/val/000003.jpg",
     )
     parser.add_argument("run", metavar="RUN", help="folder of the run")
-    parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - prints that alone")
+    parser.add_argument(
+        "--json", metavar="FILE", nargs="?", const="-",
+        help="write everything as JSON too; without a file, or with -, print that alone",
+    )  # fmt: skip
     parser.add_argument("--image", metavar="PATH", help="list every picture that shows this image, and where it went")
     parser.add_argument(
         "--head", metavar="HASH", help="the hash that the ledger's head is to be, as `fit` printed it at the end"

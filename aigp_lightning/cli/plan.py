@@ -13,10 +13,13 @@ from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.errors import tell_user
+from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
+from aigp_lightning.loggers.record import scalars_only
+from aigp_lightning.loggers.wandb import DISABLED, leave_out_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
-from aigp_lightning.media.sinks import WandbSink, expected_sinks
+from aigp_lightning.media.sinks import WandbSink, expected_sinks, sinks_of
 from aigp_lightning.plan.earlier import earlier_starts
 from aigp_lightning.plan.forecast import Forecaster, scratch
 from aigp_lightning.plan.report import as_json, over, show
@@ -62,6 +65,8 @@ class PlanCLI(AigpCLI):
 
     def _plan(self) -> None:
         trainer, module, data = self.trainer, self.model, self.datamodule
+        assert self.context is not None
+        left_out = [*self.context.left_out, *leave_out_wandb(trainer)]
         self.read_data()
         data.setup("fit")
         media = self.callbacks.media
@@ -70,6 +75,9 @@ class PlanCLI(AigpCLI):
         media.check_data(data, routing=routing)
         forecast = Forecaster(trainer, module, data, media, routing, self.earlier).forecast()
         config = self.config[self.verb]
+        off = [sink for sink in sinks_of(trainer.loggers) if isinstance(sink, WandbSink) and sink.is_off()]
+        forecast.left_out = [*left_out, *(f"{type(sink.logger).__name__} ({DISABLED})" for sink in off)]
+        forecast.scalars_only = scalars_only(trainer.loggers)
         to_wandb = any(isinstance(sink, WandbSink) for sink in routing.sinks)
         given = config.trainer.logger
         entries = [arguments_of(one) for one in (given if isinstance(given, list) else [given]) if is_wandb(one)]
@@ -85,7 +93,7 @@ class PlanCLI(AigpCLI):
             print_text(text)
             return
         if target is not None:
-            Path(target).write_text(text, encoding="utf-8")
+            write_atomic(Path(target), text.encode("utf-8", errors="backslashreplace"))
         show(forecast, channels, max_mb)
 
 

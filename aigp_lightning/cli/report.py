@@ -161,27 +161,31 @@ def print_trial(trainer: Trainer) -> None:
         print_line("fast_dev_run: training and validation went through. Nothing was kept, logged or sent.")
 
 
-def print_places(trainer: Trainer, model: BaseModule, measured: bool) -> None:
+def print_places(trainer: Trainer, model: BaseModule, measured: bool, left_out: Sequence[str] = ()) -> None:
     """Print, on the first process, where a run's files are, and the ledger's head.
 
     Args:
         trainer: that trained.
         model: what it trained; the best weights are named where there are any.
         measured: whether they are those of a validated epoch.
+        left_out: see `print_ledger`.
     """
     if trainer.is_global_zero:
         weights = best_weights_of(trainer, model)
         folder, note = Path(trainer.default_root_dir), "" if measured else " (the last epoch's: none was validated)"
         print_line(f"run folder: {folder}", *([f"best weights: {weights}{note}"] if weights.is_file() else []))
-        print_ledger(folder)
+        print_ledger(folder, left_out)
 
 
-def print_ledger(folder: Path) -> None:
-    """Print the ledger's head, and the command that compares it later; nothing where no picture was drawn.
+def print_ledger(folder: Path, left_out: Sequence[str] = ()) -> None:
+    """Print which loggers got nothing, the ledger's head, and the command that compares it later.
 
     Args:
-        folder: the run folder.
+        folder: the run folder. Nothing is said of a ledger where no picture was drawn.
+        left_out: loggers of the configuration that got nothing, each with the reason.
     """
+    if left_out:
+        print_line(f"left out, so they got nothing of this run: {', '.join(left_out)}")
     try:
         anchor = anchor_of(read_ledger(folder / LEDGER_FILE))
     except OSError:

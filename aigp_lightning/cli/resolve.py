@@ -83,8 +83,9 @@ def resolve_config(config: Any, verb: str, context: RunContext) -> None:
         config.checkpoint.dirpath = str(context.folder / LAST.parent)
         options = WandbOptions(**config.wandb.as_dict())
         trainer.logger = resolve_loggers(
-            trainer.logger, context.folder, options, context.resuming, first_process(), context.resumes_last
-        )
+            trainer.logger, context.folder, options, context.resuming, first_process(), context.resumes_last,
+            context.left_out,
+        )  # fmt: skip
     else:
         trainer.logger = False
     if trainer.precision is None:

@@ -163,8 +163,8 @@ class AigpCLI(LightningCLI):
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
         options = WandbOptions(**config.wandb.as_dict())
-        open_wandb(self.trainer, config.trainer.logger, options, config.as_dict())
         if first_process() and self.context is not None:
+            self.context.left_out.extend(open_wandb(self.trainer, config.trainer.logger, options, config.as_dict()))
             record_loggers(self.context.folder, self.trainer.loggers, config.trainer.logger, options)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -198,7 +198,8 @@ class AigpCLI(LightningCLI):
             path = best if Path(best).is_file() else None  # on another machine: they come over from the first process
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
-        print_places(self.trainer, self.model, measured=bool(best))
+        left_out = self.context.left_out if self.context is not None else ()
+        print_places(self.trainer, self.model, bool(best), left_out)
 
     def after_validate(self) -> None:
         """Print and write the metrics."""

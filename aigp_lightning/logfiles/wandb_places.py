@@ -11,6 +11,8 @@ from aigp_lightning.logfiles.paths import is_dir, is_file, is_link, listing, res
 OWN_FOLDERS = ("wandb", ".wandb")
 """The second where a folder of this name was there."""
 FILE, LINK, UNREADABLE = "file", "link", "folder that cannot be read"
+OFFLINE = "offline-"
+"""Beginning of the names of folders of starts that were recorded offline."""
 FOLDER = re.compile(r"(offline-)?run-\d{8}_\d{6}-.+")
 
 
@@ -73,6 +75,15 @@ def is_wandb_folder(path: Path) -> bool:
 
 def _has_run_file(path: Path) -> bool:
     return any(is_file(file) for file in listing(path, "*.wandb"))
+
+
+def waits_for_sync(path: Path) -> bool:
+    """True if a start of a run was recorded offline, and `wandb sync` has not sent it: it leaves a file that says so.
+
+    Args:
+        path: one of W&B's folders, which is there.
+    """
+    return path.name.startswith(OFFLINE) and not any(is_file(file) for file in listing(path, "*.wandb.synced"))
 
 
 def wandb_order(path: Path) -> tuple[str, str]:

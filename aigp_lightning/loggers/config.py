@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, MutableMapping
 from importlib import import_module
@@ -13,11 +12,10 @@ from typing import Any, get_type_hints
 from lightning.pytorch.cli import LightningArgumentParser
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.loggers.wandb_config import is_installed, resolve_wandb, written_settings
+from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
+from aigp_lightning.loggers.wandb_config import is_installed, print_wandb, resolve_wandb, written_settings
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
-ENV_WANDB = "AIGP_WANDB"
-"""`0` switches Weights & Biases off, whatever the configuration says."""
 LIGHTNINGS_OWN = {f"lightning.pytorch.loggers.{place}WandbLogger" for place in ("", "wandb.")}
 OURS = "aigp_lightning.loggers.wandb.ResilientWandbLogger"
 """Lightning's, with fences. A user's own subclass gets its fence in `open_wandb`."""
@@ -38,6 +36,7 @@ def resolve_loggers(
     resumed: bool = False,
     first: bool = True,
     skip_logged: bool = False,
+    left_out: list[str] | None = None,
 ) -> Any:
     """Fill in what a logger's options leave open: the run's folder and name, and what W&B may see.
 
@@ -48,21 +47,30 @@ def resolve_loggers(
         resumed: whether the run is resumed in its folder; then so is its W&B run.
         first: whether this is the first process, the one that writes and prints.
         skip_logged: the loggers are not to log again what their files hold; see `RunContext.resumes_last`.
+        left_out: gets the loggers that are configured and left out, each with the reason.
 
     Returns:
-        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB=0` or when it is not installed.
+        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB` is off or it is not installed.
 
     Raises:
-        ConfigError: a setting of wandb's is refused or means nothing, or there are two W&B loggers.
+        ConfigError: a setting of wandb's is refused or means nothing, there are two W&B loggers, or `AIGP_WANDB` has a
+            value that means nothing.
     """
-    options, kept = options or WandbOptions(), []
+    options, kept, off = options or WandbOptions(), [], wandb_switched_off()
+    left_out = [] if left_out is None else left_out
     words = {"{run_folder}": str(folder), "{run_name}": folder.name, "{wandb_project}": options.project}
     for logger in configured if isinstance(configured, list) else [configured]:
         if not is_wandb(logger):
             _fill_in(logger, words)
             _use_resilient_class(logger, skip_logged and first)
             kept.append(logger)
-        elif os.environ.get(ENV_WANDB) != "0" and is_installed(folder, first):
+        elif off:
+            left_out.append(f"{class_name(logger)} ({said_of_wandb()})")
+            if first:
+                print_wandb(f"{class_name(logger)} is left out, as {said_of_wandb()}.")
+        elif not is_installed(folder, first):
+            left_out.append(f"{class_name(logger)} (wandb is not installed)")
+        else:
             if any(is_wandb(other) for other in kept):
                 raise ConfigError(
                     "trainer.logger names two W&B loggers, and a training run is one W&B run; keep one of them."
@@ -88,6 +96,11 @@ def is_wandb(logger: Any) -> bool:
 
     found = _made_by(path)
     return issubclass(found, WandbLogger) if isinstance(found, type) else "WandbLogger" in path
+
+
+def class_name(logger: Any) -> str:
+    """Return the name of the class, or of the function, that an entry of `trainer.logger` names."""
+    return str(_part(logger, "class_path")).rpartition(".")[2]
 
 
 def _made_by(path: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.logfiles.event_file import EVENT_FILES
 from aigp_lightning.logfiles.folders import LOGGERS, REMOTE
@@ -42,6 +43,20 @@ def record_loggers(folder: Path, loggers: Sequence[Logger], configured: Any, opt
         if (row["destination"], row["folder"]) not in places:
             rows.append(row)
     write_run_file(folder, **{LOGGERS: rows})
+
+
+def scalars_only(loggers: Iterable[Logger]) -> list[str]:
+    """Name the loggers that take no pictures, and of which nobody here knows where they keep scalars.
+
+    Args:
+        loggers: a run's.
+
+    Example:
+        >>> scalars_only([CSVLogger("logs"), TensorBoardLogger("logs")])  # both keep them on this disk
+        []
+    """
+    known = CSVLogger, DummyLogger
+    return [type(one).__name__ for one in loggers if not isinstance(one, known) and sink_of(one) is None]
 
 
 def _rows(folder: Path, loggers: Iterable[Logger], configured: Any, options: WandbOptions) -> Iterator[dict[str, Any]]:

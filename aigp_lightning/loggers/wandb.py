@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import shlex
 import sys
 from argparse import Namespace
 from collections import Counter
@@ -20,19 +17,21 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import shell_quoted
 from aigp_lightning.logfiles.logged import logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
-from aigp_lightning.loggers.config import ENV_WANDB, arguments_of
-from aigp_lightning.loggers.private_names import masked_command
+from aigp_lightning.loggers.config import arguments_of
+from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
 from aigp_lightning.loggers.wandb_checks import check_plain, without_load
 from aigp_lightning.loggers.wandb_config import print_wandb
+from aigp_lightning.loggers.wandb_extras import send_extras
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
 from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, sync_command
-from aigp_lightning.loggers.wandb_options import WandbOptions, public_values, wandb_settings
-from aigp_lightning.loggers.wandb_sources import code_files, git_patch, machine, without_credentials
+from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.run.processes import first_process
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint
+
+DISABLED = "W&B's mode is disabled"
 
 
 class ResilientWandbLogger(WandbLogger):
@@ -146,7 +145,25 @@ def _with_fence(logger: WandbLogger, state: Mapping[str, Any]) -> WandbLogger:
     return logger
 
 
-def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> None:
+def leave_out_wandb(trainer: pl.Trainer) -> list[str]:
+    """Take from a trainer those W&B loggers that nobody could see in the configuration, if W&B is switched off.
+
+    Args:
+        trainer: its loggers are built and not opened.
+
+    Returns:
+        The loggers that are left out, each with the reason.
+    """
+    boards = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+    if not boards or not wandb_switched_off():
+        return []
+    trainer.loggers = [logger for logger in trainer.loggers if logger not in boards]
+    for board in boards:
+        print_wandb(f"{type(board).__name__} is left out, as {said_of_wandb()}.")
+    return [f"{type(board).__name__} ({said_of_wandb()})" for board in boards]
+
+
+def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> list[str]:
     """Open the W&B run, so that what goes wrong is reported before training and the run is recorded offline instead.
 
     Args:
@@ -155,11 +172,15 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         options: the group `wandb`.
         config: the whole configuration; its public part is sent when `options.config` says so.
 
+    Returns:
+        The loggers that are left out or drop what they are given, each with the reason.
+
     Raises:
         ConfigError: a logger of the user's own does not use the settings that it is given.
     """
     if not first_process():
-        return
+        return []
+    left_out = leave_out_wandb(trainer)
     entries = configured if isinstance(configured, list) else [configured]
     loggers: list[Any] = []
     # by what was built, whatever a class path of the configuration seemed to name
@@ -170,17 +191,18 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
             check_plain(logger)
             loggers.append(logger)
             continue
-        if os.environ.get(ENV_WANDB) == "0":
-            print_wandb(f"{type(logger).__name__} is left out, as {ENV_WANDB} is 0.")
-            continue
         check_logger(logger, wandb_settings(options), options)
         check_session()
         arguments = arguments_of(entries[number]) if number < len(entries) else {}
         board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
         if board is not None:
+            if board.experiment.disabled:
+                left_out.append(f"{type(logger).__name__} ({DISABLED})")
+                print_wandb(f"{type(logger).__name__} gets nothing, as {DISABLED}.")
             send_extras(board.experiment, options, config)
             loggers.append(board)
     trainer.loggers = loggers
+    return left_out
 
 
 def finish_wandb() -> None:
@@ -207,41 +229,3 @@ def finish_wandb() -> None:
         sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
         what = all_records(folder, run.id)
         print_wandb(f"recorded offline. To send it: {sync_command(what)}")
-
-
-# ---- side channels that wandb can only send in one bundle, one by one ------------------------------------------------
-
-
-def send_extras(run: Any, options: WandbOptions, config: Mapping[str, Any]) -> None:
-    """Send what the options ask for and wandb's own settings cannot send alone.
-
-    Args:
-        run: an open W&B run.
-        options: the group `wandb`.
-        config: the whole configuration.
-    """
-    values: dict[str, Any] = public_values(config) if options.config else {}
-    if options.command:
-        values["command"] = shlex.join(masked_command(sys.orig_argv))
-    if options.machine:
-        values["machine"] = machine()
-    folder = Path(run.dir)
-    if options.git and not run.disabled:
-        patch = without_credentials(git_patch(Path.cwd()))
-        _save(run, folder, {"diff.patch": patch} if patch else {})
-    if options.code and not run.disabled:
-        _save(run, folder, _code())
-    if values:
-        run.config.update(values, allow_val_change=True)
-
-
-def _code() -> dict[str, bytes]:
-    return {f"code/{name}": without_credentials(path.read_bytes()) for name, path in code_files().items()}
-
-
-def _save(run: Any, folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        run.save(glob.escape(str(path)), base_path=str(folder), policy="now")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.loggers.environment import YES_OR_NO, read_switch
 from aigp_lightning.loggers.wandb_gate import check_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
@@ -23,10 +24,7 @@ ENV_PROJECT = "WANDB_PROJECT"
 OUTDONE = {ENV_PROJECT: ("project", "--wandb.project"), "WANDB_NAME": ("name", "--run.name")}
 """Variables of wandb's that count only where the logger's options leave theirs open, and ours that says the same."""
 ENV_LOG_MODEL = "WANDB_LOG_MODEL"
-LOG_MODEL: dict[str, bool | str] = {
-    **{"true": True, "1": True, "end": True, "checkpoint": "all", "all": "all"},
-    **{"false": False, "0": False, "": False},
-}
+LOG_MODEL: dict[str, bool | str] = {**YES_OR_NO, "end": True, "checkpoint": "all", "all": "all", "": False}
 RUN_ID = "wandb_run_id"
 
 
@@ -125,10 +123,7 @@ def asked_for_weights(log_model: bool | str = False, options: WandbOptions | Non
     Raises:
         ConfigError: `WANDB_LOG_MODEL` has a value that means nothing.
     """
-    value = os.environ.get(ENV_LOG_MODEL, "").lower()
-    if value not in LOG_MODEL:
-        raise ConfigError(f"{ENV_LOG_MODEL}={value} means nothing; use true, all or false.")
-    asked = (LOG_MODEL[value], log_model, options is not None and options.weights)
+    asked = (read_switch(ENV_LOG_MODEL, LOG_MODEL, False), log_model, options is not None and options.weights)
     return "all" if "all" in asked else any(asked)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH
 
@@ -26,17 +26,18 @@ class Budget:
     Example:
         >>> said = []
         >>> budget = Budget(6, sent=0, say=said.append)
-        >>> budget.allocate([1_000_000] * 4, epochs=3)  # four mosaics an epoch would be 12 MB
-        >>> budget.mosaics
-        2
+        >>> budget.allocate(dict.fromkeys(range(4), 1_000_000), epochs=3)  # four mosaics an epoch would be 12 MB
+        >>> [budget.admits("val_pred", 1_000_000, mosaic) for mosaic in range(4)]
+        [True, True, False, False]
         >>> said[0][:72]
-        'media.max_mb is 6 and 0.0 MB are sent: 2 of 4 validation mosaics an epoc'
+        'media.max_mb is 6, 0.0 MB of it used: 2 of 4 validation mosaics an epoch'
     """
 
     def __init__(self, megabytes: float | None, sent: int, say: Callable[[str], None]) -> None:
         self.limit = None if megabytes is None else megabytes * MEGA
         self.sent, self.say = sent, say
         self.mosaics: int | None = None  # validation mosaics an epoch that still go; None: all
+        self._allowed: set[int] | None = None  # their numbers; None: all
         self._reserve = 0
         self._said: set[str] = set()
 
@@ -48,14 +49,16 @@ class Budget:
         """
         self._reserve = sum(RESERVE[kind] * count for kind, count in recipients.items())
 
-    def allocate(self, sizes: Sequence[int], epochs: int) -> None:
+    def allocate(self, mosaics: Mapping[int, int], epochs: int) -> None:
         """Decide how many validation mosaics may still go in each of the epochs to come.
 
         Args:
-            sizes: bytes of each mosaic, labels and predictions and all remote destinations together.
+            mosaics: bytes of each by its number, labels and predictions and all remote destinations together.
             epochs: validations that still come, this one included.
         """
-        if self.limit is None:
+        order = sorted(mosaics)
+        sizes = [mosaics[number] for number in order]
+        if self.limit is None or not any(sizes):
             return
         before = len(sizes) if self.mosaics is None else min(self.mosaics, len(sizes))
         now, room = before, self.limit - self._reserve - self.sent
@@ -64,15 +67,24 @@ class Budget:
         if now and sum(sizes[:now]) > room:  # the last one goes as long as there is room
             now = 0
         self.mosaics = now if self.mosaics is not None or now < len(sizes) else None
+        self._allowed = None if self.mosaics is None else set(order[: self.mosaics])
         if now and now < before:
             self._tell(f"{now} of {len(sizes)} validation mosaics an epoch go to remote destinations from now on")
         elif before and not now:
             self._tell("no more mosaics go to remote destinations, only the curves when training ends")
 
-    def admits(self, kind: str, size: int) -> bool:
-        """True if a picture of so many bytes may still go."""
+    def admits(self, kind: str, size: int, mosaic: int = 0) -> bool:
+        """True if a picture of so many bytes may still go.
+
+        Args:
+            kind: of the picture.
+            size: bytes.
+            mosaic: its number among the mosaics of its kind.
+        """
         if self.limit is None:
             return True
+        if kind in PER_EPOCH and self._allowed is not None and mosaic not in self._allowed:
+            return False
         closing = kind in CLOSING
         room = self.limit - self.sent - (0 if closing else self._reserve)
         if size <= room:
@@ -87,4 +99,4 @@ class Budget:
         if what not in self._said:
             self._said.add(what)
             limit = (self.limit or 0) / MEGA
-            self.say(f"media.max_mb is {limit:g} and {self.sent / MEGA:.1f} MB are sent: {what}. Files stay complete.")
+            self.say(f"media.max_mb is {limit:g}, {self.sent / MEGA:.1f} MB of it used: {what}. Files stay complete.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -36,15 +37,23 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
     Example:
         >>> check_numbers(train=3, val=3, every=1, images=16, conf=1.25, max_mb=None)
         Traceback (most recent call last):
-        aigp_lightning.errors.ConfigError: --media.conf 1.25: 0 to 1; --media.max_mb None: 0 or more, or null.
+        aigp_lightning.errors.ConfigError: --media.conf 1.25: 0 to 1.
     """
-    if min(train, val) < 0 or min(every, images) < 1:
-        raise ConfigError(
-            f"--media.train_batches {train} --media.val_batches {val}: 0 or more; "
-            f"--media.val_every_n_epochs {every} --media.max_images {images}: 1 or more."
+    wrong = [
+        f"--media.{name} {value:g}: {what}"
+        for name, value, right, what in (
+            ("train_batches", train, train >= 0, "0 or more"),
+            ("val_batches", val, val >= 0, "0 or more"),
+            ("val_every_n_epochs", every, every >= 1, "1 or more"),
+            ("max_images", images, images >= 1, "1 or more"),
+            ("conf", conf, 0 <= conf <= 1, "0 to 1"),
+            ("max_mb", math.inf if max_mb is None else max_mb, max_mb is None or 0 <= max_mb < math.inf,
+             "a number of megabytes, 0 or more, or null for no limit"),
         )
-    if not 0 <= conf <= 1 or (max_mb is not None and max_mb < 0):
-        raise ConfigError(f"--media.conf {conf}: 0 to 1; --media.max_mb {max_mb}: 0 or more, or null.")
+        if not right
+    ]  # fmt: skip
+    if wrong:
+        raise ConfigError(f"{'; '.join(wrong)}.")
 
 
 def resolve_select(select: Select, files: str | list[str] | None) -> Select:

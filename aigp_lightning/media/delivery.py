@@ -68,7 +68,6 @@ class Delivery:
     keep_history: bool = False
     status: MediaStatus = field(default_factory=MediaStatus)
     _failures: dict[str, int] = field(default_factory=dict)
-    _allowed: set[int] | None = None
     _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -133,10 +132,7 @@ class Delivery:
             if image.job.kind in PER_EPOCH and not image.reason:
                 recipients = self.routing.remote_recipients(image.job.kind)
                 sizes[image.job.mosaic] = sizes.get(image.job.mosaic, 0) + recipients * len(image.data)
-        if any(sizes.values()):
-            order = sorted(sizes)
-            self.budget.allocate([sizes[mosaic] for mosaic in order], 1 + group.validations_left)
-            self._allowed = None if self.budget.mosaics is None else set(order[: self.budget.mosaics])
+        self.budget.allocate(sizes, 1 + group.validations_left)
 
     def _offer(self, images: Sequence[RenderedImage], sink: Sink, group: RenderGroup) -> None:
         """Send a logger those pictures that it is to get, may get and has not got."""
@@ -169,12 +165,9 @@ class Delivery:
 
     def _refusal(self, image: RenderedImage) -> str:
         """Return why a remote destination may not have a picture; empty if it may."""
-        kind = image.job.kind
         if image.reason:
             return image.reason
-        if self._allowed is not None and kind in PER_EPOCH and image.job.mosaic not in self._allowed:
-            return "budget"
-        return "" if self.budget.admits(kind, len(image.data)) else "budget"
+        return "" if self.budget.admits(image.job.kind, len(image.data), image.job.mosaic) else "budget"
 
     def _send(self, given: list[RenderedImage], sink: Sink, group: RenderGroup) -> None:
         """Note pictures in the ledger, send them, and note what became of each, whatever interrupts that."""
@@ -194,7 +187,7 @@ class Delivery:
                 reason = first_line(error)
                 raise
             finally:
-                outcomes += [self._outcome(*pair, progress, reason) for pair in zip(given, entries, strict=True)]
+                outcomes += [self._outcome(*pair, sink, progress, reason) for pair in zip(given, entries, strict=True)]
                 if noted is not None:
                     noted += outcomes
         if noted is None:
@@ -212,19 +205,22 @@ class Delivery:
         self._failures[sink.name] = 0
         return ""
 
-    def _outcome(self, image: RenderedImage, entry: Entry, progress: HandOver, reason: str) -> Entry:
+    def _outcome(self, image: RenderedImage, entry: Entry, sink: Sink, progress: HandOver, reason: str) -> Entry:
         """Count what became of a picture, and return what the ledger is to say of it."""
         outcome, size = progress.outcome(image), entry.bytes * entry.is_remote
         if outcome == "failed":
             self.status.failed += 1
             self.budget.sent -= size
             return replace(entry, outcome=outcome, reason=reason or "the logger did not take it")
-        self.status.megabytes += size / 1e6
+        waits = entry.is_remote and sink.waits
+        self.status.waiting_megabytes += size / 1e6 * waits
+        self.status.megabytes += size / 1e6 * (not waits)
         if outcome == "unknown":
             self.status.unknown += 1
             return replace(entry, outcome=outcome, reason=reason or "the logger did not say whether it took it")
         self.status.kept += not entry.is_remote
-        self.status.sent += entry.is_remote
+        self.status.waiting += waits
+        self.status.sent += entry.is_remote and not waits
         return replace(entry, outcome=outcome)
 
     def _tell_failure(self, outcomes: Sequence[Entry], sink: Sink, reason: str) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from aigp_lightning.types import ShowsPictures
 
 if TYPE_CHECKING:
     from aigp_lightning.media.types import RenderedImage
+
+
+Reach = Literal["stays", "waits", "leaves"]
+"""How far pictures go: they stay on this machine, wait on its disk until somebody syncs them, or leave at once."""
 
 
 class HandOver:
@@ -46,6 +53,17 @@ class HandOver:
         return self._outcomes.get(id(image), "failed")
 
 
+def reach_of(sink: Sink) -> Reach:
+    """Return how far what a logger takes goes.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> [reach_of(SimpleNamespace(remote=remote, waits=waits)) for remote, waits in ((True, True), (True, False))]
+        ['waits', 'leaves']
+    """
+    return "stays" if not sink.remote else "waits" if sink.waits else "leaves"
+
+
 class Sink(Protocol):
     """A logger as a destination of pictures.
 
@@ -53,11 +71,12 @@ class Sink(Protocol):
         name: its name in the ledger; every logger of a run has another.
         destination: its name in the routes, which loggers of one kind share.
         remote: whether what it takes leaves this machine, now or when it is synced.
+        waits: whether it is remote, and what it takes stays on this disk until somebody syncs it.
 
     Example:
         >>> class Listing:  # any logger's pictures, as the drawing thread sends them
         ...     name = destination = "other"
-        ...     remote = False
+        ...     remote = waits = False
         ...     def send(self, hand_over, epoch, step):
         ...         for image in hand_over.images:
         ...             hand_over.begin([image])
@@ -70,5 +89,30 @@ class Sink(Protocol):
     destination: str
     remote: bool
 
+    @property
+    def waits(self) -> bool:
+        """True if it is remote, and what it takes stays on this disk until somebody syncs it."""
+
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Give pictures to the logger, and keep up to date what it has; what is raised is the caller's to report."""
+
+
+def found_with(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
+    """Find those pictures that a logger has on this machine; none if it cannot be asked.
+
+    Args:
+        logger: any.
+        images: that it was given.
+        epoch: of the pictures.
+
+    Example:
+        >>> found_with(object(), [], epoch=3)
+        []
+    """
+    if not isinstance(logger, ShowsPictures):
+        return []
+    try:
+        there = logger.logged_pictures(epoch)
+    except Exception:  # it was just seen to fail
+        return []
+    return [image for image in images if (image.key, sha256(image.data).hexdigest()) in there]

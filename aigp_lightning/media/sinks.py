@@ -11,9 +11,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -21,12 +20,12 @@ from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.encode import picture_size
-from aigp_lightning.media.hand_over import HandOver, Sink
+from aigp_lightning.media.hand_over import HandOver, Sink, found_with
 from aigp_lightning.media.local_paths import is_on_disk
 from aigp_lightning.types import Flushes, ShowsPictures
 
 if TYPE_CHECKING:
-    from aigp_lightning.media.types import RenderedImage
+    pass
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
@@ -151,7 +150,7 @@ class TensorBoardSink:
         ('tensorboard', False)
     """
 
-    destination = "tensorboard"
+    destination, waits = "tensorboard", False
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self.logger, self.name = logger, "tensorboard"
@@ -174,7 +173,7 @@ class TensorBoardSink:
                 writer.add_summary(summary, epoch)
                 experiment.flush()
             except Exception:
-                hand_over.took(_logged(self.logger, [image], epoch))
+                hand_over.took(found_with(self.logger, [image], epoch))
                 raise
             hand_over.took([image])
 
@@ -197,22 +196,35 @@ class WandbSink:
         self.logger, self.name = logger, "wandb"
 
     @property
+    def waits(self) -> bool:
+        """True if the W&B run is offline, or will be; opens no run."""
+        if (run := self._open_run()) is not None:
+            return bool(run.offline)
+        return self.logger._offline or self._mode() in ("offline", "dryrun")
+
+    @property
     def records(self) -> bool:
         """False if W&B is switched off (`WANDB_MODE=disabled`) and drops what it is given. Opens the W&B run."""
         return not self.logger.experiment.disabled
 
     def is_off(self) -> bool:
         """True if W&B is certain to drop what it is given; unlike `records`, this opens no run."""
-        wandb = sys.modules.get("wandb")  # a run that is open already is used, whatever the mode
-        if (run := self.logger._experiment or getattr(wandb, "run", None)) is not None:
+        if (run := self._open_run()) is not None:
             return bool(run.disabled)
+        return self._mode() == "disabled" and not self.logger._offline
+
+    def _open_run(self) -> Any:
+        """Return the W&B run that is open, which is used whatever the mode; None if there is none."""
+        return self.logger._experiment or getattr(sys.modules.get("wandb"), "run", None)
+
+    def _mode(self) -> str | None:
+        """Return the mode by arguments, settings and environment; None where none of them says it."""
         given = self.logger._wandb_init
         settings = given.get("settings") or {}
         chosen = (
             settings if isinstance(settings, Mapping) else {x: getattr(settings, x) for x in settings.model_fields_set}
         )
-        mode = given.get("mode") or chosen.get("mode") or os.environ.get("WANDB_MODE")
-        return mode == "disabled" and not self.logger._offline
+        return given.get("mode") or chosen.get("mode") or os.environ.get("WANDB_MODE")
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
         """Log one row.
@@ -230,10 +242,10 @@ class WandbSink:
             if isinstance(self.logger, ShowsPictures):
                 self._wait()
         except Exception:
-            hand_over.took(_logged(self.logger, images, epoch))
+            hand_over.took(found_with(self.logger, images, epoch))
             raise
         asked = isinstance(self.logger, ShowsPictures)  # Lightning's own was given the row, and cannot be asked
-        hand_over.took(found := _logged(self.logger, images, epoch) if asked else images)
+        hand_over.took(found := found_with(self.logger, images, epoch) if asked else images)
         if len(found) < len(images):
             raise TimeoutError("its row is not on disk")
 
@@ -260,7 +272,7 @@ class OtherSink:
     """
 
     destination = "other"
-    remote = True  # nobody here knows where it keeps them
+    remote, waits = True, False  # nobody here knows where it keeps them
 
     def __init__(self, logger: LogsImages) -> None:
         self.logger = logger
@@ -282,14 +294,3 @@ def _writes_to_disk(logger: TensorBoardLogger) -> bool:
         return is_on_disk(start) and is_on_disk(str(logger.log_dir))
     except Exception:  # such as a file system whose package is missing
         return False
-
-
-def _logged(logger: object, images: Sequence[RenderedImage], epoch: int) -> list[RenderedImage]:
-    """Find those pictures that a logger has on this machine; none if it cannot be asked."""
-    if not isinstance(logger, ShowsPictures):
-        return []
-    try:
-        there = logger.logged_pictures(epoch)
-    except Exception:  # it was just seen to fail
-        return []
-    return [image for image in images if (image.key, sha256(image.data).hexdigest()) in there]

@@ -153,39 +153,48 @@ class MediaStatus:
     Attributes:
         drawn: files written.
         kept: pictures given to loggers on this machine.
-        sent: pictures given to remote destinations.
+        sent: pictures that left this machine: given to remote destinations.
+        waiting: pictures in a record on this disk that waits to be synced: W&B's, offline.
         unknown: pictures of which nobody can tell whether a logger took them.
         withheld: pictures that a remote destination did not get, for privacy, budget or want of a ledger.
         failed: pictures that could not be drawn or delivered.
-        megabytes: given to remote destinations, those unknown included, 10⁶ bytes.
-        earlier: the same of earlier starts of the run, as the ledger says.
+        megabytes: that left this machine, those unknown included, 10⁶ bytes.
+        waiting_megabytes: the same of what waits to be synced.
+        earlier: of both, in earlier starts of the run, as the ledger says.
         pending: groups that wait.
 
     Example:
         >>> print(MediaStatus(drawn=9, kept=9, sent=6, megabytes=1.25))
-        9 drawn, 9 to loggers on this machine, 6 to remote ones (1.2 MB), 0 withheld, 0 failed
+        9 drawn, 9 to loggers on this machine, 6 left this machine (1.2 MB), 0 withheld, 0 failed
+        >>> print(MediaStatus(drawn=9, kept=9, waiting=6, waiting_megabytes=1.25))
+        9 drawn, 9 to loggers on this machine, 6 wait on this disk to be synced (1.2 MB), none left this machine, \
+0 withheld, 0 failed
         >>> print(MediaStatus(drawn=9, sent=5, unknown=1, megabytes=1.25, earlier=3.5))
-        9 drawn, 0 to loggers on this machine, 5 to remote ones (1.2 MB, 4.8 MB with earlier starts), 0 withheld, \
-0 failed, 1 of which nobody can tell whether it arrived
+        9 drawn, 0 to loggers on this machine, 5 left this machine (1.2 MB), 0 withheld, 0 failed, 1 of which nobody \
+can tell whether it arrived; 4.8 MB left or wait with earlier starts
     """
 
     drawn: int = 0
     kept: int = 0
     sent: int = 0
+    waiting: int = 0
     unknown: int = 0
     withheld: int = 0
     failed: int = 0
     megabytes: float = 0.0
+    waiting_megabytes: float = 0.0
     earlier: float = 0.0
     pending: int = 0
 
     def __str__(self) -> str:
         """Say in words what there was."""
-        size = f"{self.megabytes:.1f} MB"
-        if self.earlier:
-            size += f", {self.megabytes + self.earlier:.1f} MB with earlier starts"
-        text = (
-            f"{self.drawn} drawn, {self.kept} to loggers on this machine, {self.sent} to remote ones ({size}), "
-            f"{self.withheld} withheld, {self.failed} failed"
-        )
-        return f"{text}, {self.unknown} of which nobody can tell whether it arrived" if self.unknown else text
+        parts = [f"{self.drawn} drawn", f"{self.kept} to loggers on this machine"]
+        if self.waiting:
+            parts.append(f"{self.waiting} wait on this disk to be synced ({self.waiting_megabytes:.1f} MB)")
+        left = f"{self.sent} left this machine ({self.megabytes:.1f} MB)"
+        parts.append(left if self.sent or self.megabytes else "none left this machine")
+        parts += [f"{self.withheld} withheld", f"{self.failed} failed"]
+        if self.unknown:
+            parts.append(f"{self.unknown} of which nobody can tell whether it arrived")
+        whole = self.earlier + self.megabytes + self.waiting_megabytes
+        return ", ".join(parts) + (f"; {whole:.1f} MB left or wait with earlier starts" if self.earlier else "")

@@ -113,7 +113,8 @@ class RenderWorker:
                     self._queue.put(None, timeout=PATIENCE / 100)
                     asked = True
             status = self.status
-            now = self._ended, status.drawn, status.sent, status.kept, status.withheld, status.failed, status.unknown
+            gone = status.sent, status.waiting, status.kept, status.withheld, status.failed, status.unknown
+            now = self._ended, status.drawn, gone
             if now != seen:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since > PATIENCE:

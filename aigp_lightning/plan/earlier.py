@@ -8,8 +8,10 @@ from pathlib import Path
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import DataError, first_line
+from aigp_lightning.logfiles.folders import find_wandb_folders
+from aigp_lightning.logfiles.wandb_places import waits_for_sync
 from aigp_lightning.media.ledger.counts import LedgerCounts
-from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, LEFT, read_ledger
 from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.run.start import find_folder
 
@@ -22,11 +24,13 @@ class EarlierStarts:
         folder: its folder; None where the run begins.
         epoch: the first that is to come, from 0.
         counts: what its ledger says.
+        waiting: bytes of that which W&B has offline on this disk, not synced yet.
     """
 
     folder: Path | None = None
     epoch: int = 0
     counts: LedgerCounts = field(default_factory=LedgerCounts)
+    waiting: int = 0
 
 
 def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> EarlierStarts:
@@ -58,7 +62,16 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
             raise DataError(f"{path} cannot be read ({first_line(error)}): what has left is not known.") from error
     if not resuming:
         counts.forget()
-    return EarlierStarts(folder, epoch, counts)
+    return EarlierStarts(folder, epoch, counts, 0 if folder is None else _waiting(folder, counts))
+
+
+def _waiting(folder: Path, counts: LedgerCounts) -> int:
+    """Return the bytes at those W&B loggers all of whose folders wait to be synced."""
+    waits: dict[str, bool] = {}
+    for destination, place in find_wandb_folders(folder):
+        waits[destination] = waits.get(destination, True) and waits_for_sync(place)
+    names = [name for name, all_of_it in waits.items() if all_of_it]
+    return sum(counts.total(outcome, names) for outcome in LEFT)
 
 
 def _epochs_of(checkpoint: str) -> int:

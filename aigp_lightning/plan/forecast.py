@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
-from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.media.encode import picture_size
 from aigp_lightning.media.module_facts import closing_kinds
@@ -25,9 +24,10 @@ from aigp_lightning.media.render_jobs import (
     val_jobs,
 )
 from aigp_lightning.media.renderer import Renderer
-from aigp_lightning.media.routing import CLOSING, PER_EPOCH, Routing, validation_epochs
+from aigp_lightning.media.routing import Routing, validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
 from aigp_lightning.plan.earlier import EarlierStarts
+from aigp_lightning.plan.held_back import hold_back
 from aigp_lightning.plan.planned import Forecast, PlannedFile
 from aigp_lightning.plan.stand_ins import example_corner_errors, example_curves, example_matrix, example_rows
 
@@ -76,9 +76,11 @@ class Forecaster:
         files = [] if begun else [*self._weigh(self._at_start(), [0])]
         if epochs and self.media.val_batches:
             files += self._weigh(self._validation(batches), epochs)
-        files += self._weigh(self._closing(bool(batches)), [max(limits[0], begun, 1) - 1])
-        forecast = Forecast(files, epochs, self.routing, earlier=self.earlier)
-        forecast.withheld = self._budget(forecast)
+        last = max(limits[0], begun, 1) - 1
+        files += self._weigh(self._closing(bool(batches)), [last])
+        forecast = Forecast(files, epochs, self.routing, earlier=self.earlier, last_epoch=last)
+        reserve = {kind: self.routing.remote_recipients(kind) for kind in closing_kinds(self.module)}
+        forecast.held_back, forecast.withheld = hold_back(forecast, self.media.max_mb, reserve)
         return forecast
 
     # ---- the run's pictures -----------------------------------------------------------------------------------------
@@ -136,25 +138,7 @@ class Forecaster:
             size = *picture_size(image.data), len(image.data), remote
             had = {name: sum(self.earlier.counts.has(name, job.key, epoch) for epoch in epochs) for name in recipients}
             had = {name: number for name, number in had.items() if number}
-            yield PlannedFile(job.name, job.kind, len(epochs), *size, private, recipients, had)
-
-    def _budget(self, forecast: Forecast) -> list[str]:
-        """Return what the run's own budget would say."""
-        said: list[str] = []
-        budget = Budget(self.media.max_mb, forecast.left_bytes, said.append)
-        budget.reserve_for({kind: self.routing.remote_recipients(kind) for kind in closing_kinds(self.module)})
-        mosaics: dict[str, int] = {}
-        for file in forecast.files:
-            recipients = self.routing.remote_recipients(file.kind)
-            if file.kind in PER_EPOCH:
-                mosaic = file.file.split("_")[1]
-                mosaics[mosaic] = mosaics.get(mosaic, 0) + recipients * file.remote_bytes
-            elif file.kind not in CLOSING:
-                for _ in range(sum(file.pictures(sink.name, True) for sink in self.routing.sinks if sink.remote)):
-                    budget.sent += file.remote_bytes * budget.admits(file.kind, file.remote_bytes)
-        if any(mosaics.values()):
-            budget.allocate(list(mosaics.values()), len(forecast.epochs))
-        return said
+            yield PlannedFile(job.name, job.kind, len(epochs), *size, private, recipients, had, job.mosaic)
 
 
 def _limited(limit: float | None, batches: int) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aigp_lightning.media.hand_over import Reach, reach_of
 from aigp_lightning.media.ledger.ledger import LEFT
 from aigp_lightning.plan.earlier import EarlierStarts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aigp_lightning.media.routing import Routing
 
 
@@ -27,6 +30,7 @@ class PlannedFile:
         private: images in it that are private.
         destinations: names of the loggers that get it.
         had: how many of the drawings a logger has already, or was denied, by its name: the run was stopped after that.
+        mosaic: number among the mosaics of its kind, from 0.
     """
 
     file: str
@@ -39,6 +43,7 @@ class PlannedFile:
     private: int
     destinations: tuple[str, ...]
     had: dict[str, int] = field(default_factory=dict)
+    mosaic: int = 0
 
     def pictures(self, name: str, remote: bool) -> int:
         """Return how many of its drawings a destination gets."""
@@ -58,6 +63,7 @@ class Total:
     Attributes:
         name: as in the ledger; `file` is the run folder.
         remote: whether it leaves the machine, now or when synced.
+        reach: whether it stays on this machine, waits on its disk to be synced, or leaves at once.
         pictures: how many.
         bytes: of all of them.
         earlier_bytes: that it has, or may have, from earlier starts of the run.
@@ -65,9 +71,29 @@ class Total:
 
     name: str
     remote: bool
+    reach: Reach
     pictures: int
     bytes: int
     earlier_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """The pictures of one kind that a destination would not get.
+
+    Attributes:
+        destination: name of the logger.
+        kind: of picture.
+        pictures: how many.
+        bytes: of all of them.
+        epochs: of the pictures, from 0.
+    """
+
+    destination: str
+    kind: str
+    pictures: int
+    bytes: int
+    epochs: tuple[int, ...]
 
 
 @dataclass
@@ -78,29 +104,43 @@ class Forecast:
         files: every file.
         epochs: epochs after which validation pictures are drawn, from 0.
         routing: the destinations of each kind.
-        withheld: what the budget would hold back, in words.
+        withheld: what the run would say when it steps down to keep the limit.
+        held_back: the pictures that the limit would hold back.
         earlier: what earlier starts of the run have sent.
+        left_out: loggers of the configuration that would get nothing, each with the reason.
+        scalars_only: loggers without pictures of which nobody here knows where they keep scalars.
+        last_epoch: in which the closing pictures are drawn, from 0.
     """
 
     files: list[PlannedFile]
     epochs: list[int]
     routing: Routing
     withheld: list[str] = field(default_factory=list)
+    held_back: Sequence[HeldBack] = ()
     earlier: EarlierStarts = field(default_factory=EarlierStarts)
+    left_out: Sequence[str] = ()
+    scalars_only: Sequence[str] = ()
+    last_epoch: int = 0
 
     def totals(self) -> list[Total]:
         """Sum up what the run folder and every logger get, before the budget."""
         totals = []
-        for name, remote in [("file", False), *((sink.name, sink.remote) for sink in self.routing.sinks)]:
+        places: list[tuple[str, Reach]] = [("file", "stays"), *((s.name, reach_of(s)) for s in self.routing.sinks)]
+        for name, reach in places:
+            remote = reach != "stays"
             pictures = sum(file.pictures(name, remote) for file in self.files)
             size = sum(file.size(name, remote) for file in self.files)
             before = sum(self.earlier.counts.total(outcome, [name]) for outcome in ("written", *LEFT))
-            totals.append(Total(name, remote, pictures, size, before))
+            totals.append(Total(name, remote, reach, pictures, size, before))
         return totals
+
+    def bytes_that(self, reach: Reach) -> int:
+        """Return the bytes that stay, wait or leave, from now on and without a budget."""
+        return sum(total.bytes for total in self.totals() if total.reach == reach)
 
     @property
     def remote_bytes(self) -> int:
-        """Bytes that would leave the machine from now on without a budget."""
+        """Bytes that would leave the machine, at once or when synced, from now on and without a budget."""
         return sum(total.bytes for total in self.totals() if total.remote)
 
     @property

@@ -7,28 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.media.routing import KINDS
 from aigp_lightning.terminal.output import print_line, print_tables
+from aigp_lightning.terminal.words import epochs_text, pictures_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from aigp_lightning.loggers.wandb_options import SideChannel
+    from aigp_lightning.media.hand_over import Reach
     from aigp_lightning.plan.planned import Forecast
 
 MEGA = 1e6
+REACH: dict[Reach, str] = {"stays": "stays here", "waits": "waits for sync", "leaves": "leaves"}
 
 
 def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> dict[str, Any]:
     """Turn a forecast into plain values: every file, every destination, every side channel."""
     return {
-        "files": [asdict(file) for file in forecast.files],
+        "files": [{key: value for key, value in asdict(file).items() if key != "mosaic"} for file in forecast.files],
         "validations": list(forecast.epochs),
         "destinations": [asdict(total) for total in forecast.totals()],
         "side_channels": [channel._asdict() for channel in channels],
         "resumes": str(forecast.earlier.folder) if forecast.earlier.folder is not None else None,
+        "left_out": list(forecast.left_out),
+        "scalars_only": list(forecast.scalars_only),
         "left_megabytes": forecast.left_bytes / MEGA,
+        "left_waiting_megabytes": forecast.earlier.waiting / MEGA,
         "remote_megabytes": forecast.remote_bytes / MEGA,
+        "leaves_megabytes": forecast.bytes_that("leaves") / MEGA,
+        "waits_megabytes": forecast.bytes_that("waits") / MEGA,
         "max_mb": max_mb,
         "over_budget": over(forecast, max_mb),
+        "held_back": [{**asdict(row), "epochs": list(row.epochs)} for row in forecast.held_back],
         "withheld": forecast.withheld,
     }
 
@@ -59,7 +68,7 @@ def _pictures(forecast: Forecast) -> Any:
     table.add_column("kB each", justify="right")
     for total in totals:
         where = "run folder" if total.name == "file" else total.name
-        table.add_column(f"{where}{' ↑' if total.remote else ''}\npictures / MB", justify="right")
+        table.add_column(f"{where}\n{REACH[total.reach]}\npictures / MB", justify="right")
     for kind in KINDS:
         files = [file for file in forecast.files if file.kind == kind]
         if not files:
@@ -90,7 +99,6 @@ def _channels(channels: Sequence[SideChannel]) -> Any:
 
 
 def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
-    remote, size = [total.name for total in forecast.totals() if total.remote], forecast.remote_bytes / MEGA
     lines = [
         f"validation pictures after {len(forecast.epochs)} epochs, fewer if the run stops early. Predictions, curves "
         "and results are weighed by stand-ins; all else is drawn from the data."
@@ -98,21 +106,61 @@ def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
     private = [file for file in forecast.files if file.private]
     if private:
         lines.append(f"private images are in {len(private)} of the files: " + ", ".join(file.file for file in private))
-    left = forecast.left_bytes / MEGA
+    if forecast.left_out:
+        lines.append(f"left out, so they get nothing: {', '.join(forecast.left_out)}")
+    lines += [*_from_earlier(forecast), *_whereto(forecast)]
+    if any(total.remote for total in forecast.totals()):
+        lines.append(_limit(forecast, max_mb))
+    return [*lines, *_held_back(forecast)]
+
+
+def _from_earlier(forecast: Forecast) -> Iterator[str]:
+    waits, left = forecast.earlier.waiting / MEGA, (forecast.left_bytes - forecast.earlier.waiting) / MEGA
     if left:
-        lines.append(f"{left:.1f} MB have left this machine already, or may have, as the ledger of the run says.")
-    more, all_of_it = ("more ", f", {left + size:.1f} MB in all") if left else ("", "")
-    if not remote:
-        lines.append("Nothing leaves this machine: no remote destination is configured.")
-    elif max_mb is None:
-        limit = "No limit is set (media.max_mb)."
-        lines.append(f"↑ leaves this machine, at once or when synced: {size:.1f} MB {more}of pictures. {limit}")
-    elif over(forecast, max_mb):
-        would = f"{size:.1f} MB {more}would leave this machine{all_of_it}"
-        lines.append(f"over budget: {would}, media.max_mb is {max_mb:g}.")
-        lines += [f"  {line}" for line in forecast.withheld]
-    else:
-        lines.append(
-            f"↑ leaves this machine: {size:.1f} MB {more}of pictures{all_of_it}, within media.max_mb {max_mb:g}."
-        )
-    return lines
+        yield f"{left:.1f} MB have left this machine already, or may have, as the ledger of the run says."
+    if waits:
+        yield f"{waits:.1f} MB of earlier starts wait on this disk to be synced."
+
+
+def _whereto(forecast: Forecast) -> Iterator[str]:
+    """Say what leaves, waits and stays."""
+    more = "more " if forecast.left_bytes else ""
+    by_reach: dict[Reach, list[str]] = {"leaves": [], "waits": [], "stays": []}
+    for total in forecast.totals():
+        by_reach[total.reach].append("the run folder" if total.name == "file" else total.name)
+    if names := forecast.scalars_only:
+        yield f"{', '.join(names)} gets scalars and no pictures; where it keeps them is not known here."
+    if not by_reach["leaves"]:
+        other = "no remote destination is configured" if not by_reach["waits"] else "no destination is online"
+        yield f"{'No picture' if names else 'Nothing'} leaves this machine: {other}."
+    for reach, said in (("leaves", "leaves this machine at once"), ("waits", "waits on this disk until it is synced")):
+        if places := by_reach[reach]:  # type: ignore[index]
+            size = forecast.bytes_that(reach) / MEGA  # type: ignore[arg-type]
+            yield f"{said}: {size:.1f} MB {more}of pictures, with {', '.join(places)}."
+    yield f"stays on this machine: what {' and '.join(by_reach['stays'])} get{'s' * (len(by_reach['stays']) == 1)}."
+
+
+def _limit(forecast: Forecast, max_mb: float | None) -> str:
+    left, size = forecast.left_bytes / MEGA, forecast.remote_bytes / MEGA
+    if max_mb is None:
+        return "No limit is set (media.max_mb)."
+    whole = f"{size:.1f} MB" + (f" more, {left + size:.1f} MB in all," if left else "")
+    if over(forecast, max_mb):
+        return f"over budget: {whole} would leave or wait to be synced, media.max_mb is {max_mb:g}."
+    return f"{whole} leave or wait to be synced, within media.max_mb {max_mb:g}."
+
+
+def _held_back(forecast: Forecast) -> Iterator[str]:
+    """Name the pictures that the limit would hold back."""
+    rows = forecast.held_back
+    if not rows:
+        return
+    size = sum(row.bytes for row in rows)
+    go = (forecast.remote_bytes - size) / MEGA
+    count = sum(row.pictures for row in rows)
+    what = pictures_text(count, size)
+    yield f"held back from remote destinations: {what}; {go:.1f} MB would go. Files stay complete."
+    for row in rows:
+        epochs = epochs_text(epoch + 1 for epoch in row.epochs)
+        yield f"  {row.kind} to {row.destination}: {pictures_text(row.pictures, row.bytes)}, {epochs}"
+    yield from (f"  {line}" for line in forecast.withheld)

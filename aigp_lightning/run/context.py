@@ -26,6 +26,7 @@ class RunContext:
         taken: names of what was in a folder that was there and no run's, which a refused start leaves as it was; None
             where the run has made its folder, or goes on in it.
         lock: keeps other processes from writing to the folder; the first process has it.
+        left_out: loggers of the configuration that get nothing, each with the reason, for the last lines.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class RunContext:
     made: bool = field(default=False, compare=False)
     taken: frozenset[str] | None = field(default=None, compare=False)
     lock: RunLock | None = field(default=None, compare=False)
+    left_out: list[str] = field(default_factory=list, compare=False)
 
     def remove_unused(self, everything: bool = False) -> None:
         """Remove what this start has made, if it was refused or stopped before there was a result.

@@ -186,11 +186,14 @@ def pictures_line(status: Any) -> str | None:
     """Format how many pictures were drawn, sent, withheld and failed; None without a status.
 
     Args:
-        status: has `drawn`, `sent`, `withheld`, `failed`, `pending` and `megabytes`; None for no line.
+        status: has `drawn`, `sent`, `waiting`, `withheld`, `failed`, `pending`, `megabytes` and `waiting_megabytes`;
+            None for no line.
     """
     if status is None:
         return None
-    parts = [f"{status.drawn} drawn", f"{status.sent} sent", f"{status.withheld} withheld"]
+    parts = [f"{status.drawn} drawn", f"{status.sent} sent ({status.megabytes:.1f} MB)"]
+    parts += [f"{status.waiting} to be synced ({status.waiting_megabytes:.1f} MB)"] if status.waiting else []
+    parts += [f"{status.withheld} withheld"]
     parts += [f"{status.failed} failed"] if status.failed else []
-    parts += [f"{status.pending} waiting"] if status.pending else []
-    return "pictures: " + ", ".join([*parts, f"{status.megabytes:.1f} MB"])
+    parts += [f"{status.pending} to be drawn"] if status.pending else []
+    return "pictures: " + ", ".join(parts)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from audit_run import append_record
+from audit_run import SOURCES, append_record
 
 from aigp_lightning.audit import check
 from aigp_lightning.audit.check import audit
@@ -70,7 +70,7 @@ def test_a_picture_of_that_name_is_missing(name: str, run: Path, run_cli: Cli) -
     assert told(run) == {("missing", "file")}
     assert run_cli("audit", run) == 1
     assert find_image(read_ledger(run / "media.jsonl"), "nowhere.jpg").lines == []
-    assert run_cli("audit", run, "--image", "nowhere.jpg") == 1
+    assert run_cli("audit", run, "--image", SOURCES[0]) == 1
     for destination in ("wandb", "tensorboard"):
         add_line(run, file=text, key=text, destination=destination, outcome="sent")
     assert told(run) >= {("missing", "file"), ("missing", "wandb"), ("missing", "tensorboard")}

@@ -13,7 +13,8 @@ import pytest
 from aigp_lightning.audit.check import audit
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.record import record_loggers
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, send_extras
+from aigp_lightning.loggers.wandb import ResilientWandbLogger
+from aigp_lightning.loggers.wandb_extras import send_extras
 from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions
 
 

@@ -72,6 +72,8 @@ class Status:
     failed: int = 0
     megabytes: float = 4.21
     pending: int = 0
+    waiting: int = 0
+    waiting_megabytes: float = 0.0
 
 
 class Pictures(Callback):
@@ -151,7 +153,7 @@ def test_the_last_view_tells_the_whole_run(watched: tuple[Spy, str, list[dict[st
     text = spy.shown[-1][1]
     assert "learning rate 0.0125" in text
     assert float(re.search(r"memory ([\d.]+) GB", text)[1]) > 0.1  # type: ignore[index]
-    assert "pictures: 12 drawn, 9 sent, 3 withheld, 4.2 MB" in text
+    assert "pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld" in text
 
 
 def test_views_are_at_most_four_a_second(watched: tuple[Spy, str, list[dict[str, str]]]) -> None:
@@ -333,7 +335,7 @@ VIEW = View(
     losses={"box": (1.23456, 1.301), "cls": (0.812, 0.00004)},
     metrics={"mAP50": (0.901, 0.921, 10), "mAP50-95": (0.612, 0.612, 12)},
     footer=["learning rate 0.00123", "memory 3.31 GB", "GPU memory 7.90 GB"],
-    pictures="pictures: 12 drawn, 9 sent, 3 withheld, 4.2 MB",
+    pictures="pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld",
 )  # fmt: skip
 
 
@@ -374,7 +376,10 @@ def test_durations(seconds: float, words: str) -> None:
 def test_pictures_line_names_failures_only_where_there_are_any() -> None:
     assert pictures_line(None) is None
     assert pictures_line(Status(failed=1, pending=2)) == (
-        "pictures: 12 drawn, 9 sent, 3 withheld, 1 failed, 2 waiting, 4.2 MB"
+        "pictures: 12 drawn, 9 sent (4.2 MB), 3 withheld, 1 failed, 2 to be drawn"
+    )
+    assert pictures_line(Status(sent=0, megabytes=0.0, waiting=9, waiting_megabytes=4.2)) == (
+        "pictures: 12 drawn, 0 sent (0.0 MB), 9 to be synced (4.2 MB), 3 withheld"
     )
 
 

@@ -22,7 +22,7 @@ LINES = (
     r"media\.val_batches is 3; \d+ images make 1 of up to 16\.",
     r"epoch \d+: mosaic closed for the rest of the run",
     r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",
-    r"pictures: \d+ drawn, \d+ to loggers on this machine, 0 to remote ones \(0\.0 MB\), 0 withheld, 0 failed",
+    r"pictures: \d+ drawn, \d+ to loggers on this machine, none left this machine, 0 withheld, 0 failed",
     r"[┏┡└].*[┓┩┘]",
     r"┃ class .* mAP50-95 ┃",
     r"│ (all|square|disc) .*│",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from aigp_lightning.cli.report import print_corners, print_report, print_table, write_json
+from aigp_lightning.cli.report import print_corners, print_ledger, print_report, print_table, write_json
 from aigp_lightning.modules.metrics.corner_report import CornerReport, row_width
 from aigp_lightning.modules.metrics.gate_camera import GateCamera
 from aigp_lightning.types import Keypoints
@@ -106,3 +106,8 @@ def test_keypoints_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str
     plain: Any = SimpleNamespace(table=table, metrics=SimpleNamespace())
     write_json(tmp_path / "plain.json", trainer, plain, data)
     assert "keypoints" not in json.loads((tmp_path / "plain.json").read_text(encoding="utf-8"))
+
+
+def test_the_last_lines_name_who_was_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_ledger(tmp_path, ["WandbLogger (AIGP_WANDB is false)"])  # a run without pictures has no ledger
+    assert capsys.readouterr().out == ("left out, so they got nothing of this run: WandbLogger (AIGP_WANDB is false)\n")

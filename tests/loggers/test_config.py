@@ -32,15 +32,50 @@ def test_placeholders_become_the_run(tmp_path: Path) -> None:
     assert flushed[1]["init_args"]["name"] == "x-gätes 1"
 
 
-def test_wandb_is_left_out_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIGP_WANDB", "0")
-    assert resolve_loggers([copy(TENSORBOARD), copy(WANDB)], tmp_path) == [
+@pytest.mark.parametrize("word", ["0", "false", "False", "OFF", "no", " 0 "])
+def test_wandb_is_left_out_on_request_and_named(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIGP_WANDB", word)
+    left_out: list[str] = []
+    assert resolve_loggers([copy(TENSORBOARD), copy(WANDB)], tmp_path, left_out=left_out) == [
         {
             "class_path": "aigp_lightning.loggers.tensorboard.ResilientTensorBoardLogger",
             "init_args": {"save_dir": str(tmp_path)},
         }
     ]
+    assert capsys.readouterr().err == f"W&B: WandbLogger is left out, as AIGP_WANDB is {word.strip()}.\n"
+    assert left_out == [f"WandbLogger (AIGP_WANDB is {word.strip()})"]
     assert resolve_loggers(copy(WANDB), tmp_path) is False
+
+
+@pytest.mark.parametrize("word", ["1", "true", "ON", "Yes"])
+def test_wandb_stays_on_request(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGP_WANDB", word)
+    left_out: list[str] = []
+    kept = resolve_loggers([copy(TENSORBOARD), copy(WANDB)], tmp_path, left_out=left_out)
+    assert (len(kept), left_out) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("AIGP_WANDB", "", r"AIGP_WANDB= means nothing \(it is empty\); use 0, false, off, no, 1, true, on or yes"),
+        ("AIGP_WANDB", "offline", "AIGP_WANDB=offline means nothing; use 0, false, off, no, 1, true, on or yes"),
+        ("AIGP_WANDB", "00", "AIGP_WANDB=00 means nothing"),
+        ("AIGP_WANB", "0", "variable AIGP_WANB means nothing; AIGP_WANDB switches W&B off"),
+        ("AIGP_WANDB_MODE", "offline", "variable AIGP_WANDB_MODE means nothing"),
+        ("aigp_wandb", "0", "variable aigp_wandb means nothing"),
+    ],
+)
+def test_a_switch_that_means_nothing_sends_nothing(
+    variable: str, value: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever typed it wanted no W&B; it is refused whatever loggers there are."""
+    monkeypatch.setenv(variable, value)
+    for configured in ([copy(WANDB)], copy(TENSORBOARD)):
+        with pytest.raises(ConfigError, match=told):
+            resolve_loggers(configured, tmp_path)
 
 
 @pytest.mark.parametrize("logger", [True, False, None])
@@ -120,6 +155,8 @@ def test_a_project_that_cannot_be(project: str, told: str, tmp_path: Path) -> No
         ("false", True, False, True),
         ("0", False, True, True),
         (None, "all", True, "all"),
+        ("Yes", False, False, True),
+        ("off", False, False, False),
     ],
 )
 def test_weights_go_if_anybody_says_so(

@@ -16,9 +16,8 @@ def run(megabytes: float | None, epochs: int, mosaics: int = 4) -> tuple[list[in
     budget.reserve_for({"curves": 1, "confusion_matrix": 1, "results": 1})
     went = []
     for epoch in range(epochs):
-        budget.allocate([MOSAIC] * mosaics, epochs - epoch)
-        allowed = mosaics if budget.mosaics is None else budget.mosaics
-        sent = sum(budget.admits("val_pred", MOSAIC) for _ in range(allowed))
+        budget.allocate(dict.fromkeys(range(mosaics), MOSAIC), epochs - epoch)
+        sent = sum(budget.admits("val_pred", MOSAIC, mosaic) for mosaic in range(mosaics))
         budget.sent += sent * MOSAIC
         went.append(sent)
     return went, budget, said
@@ -42,7 +41,7 @@ def test_fewer_mosaics_first(megabytes: float, each: int) -> None:
     """Every epoch still has its share, rather than the first epochs having all."""
     went, budget, said = run(megabytes, 5)
     assert went == [each] * 5
-    assert said == [f"media.max_mb is {megabytes:g} and 0.0 MB are sent: {each} of 4 validation mosaics an epoch go to "
+    assert said == [f"media.max_mb is {megabytes:g}, 0.0 MB of it used: {each} of 4 validation mosaics an epoch go to "
                     "remote destinations from now on. Files stay complete."]  # fmt: skip
     assert budget.admits("curves", 100_000)
 
@@ -76,9 +75,9 @@ def test_nothing_at_all() -> None:
 def test_never_more_again() -> None:
     """Pictures that shrink later do not bring back what was given up: a slider with gaps helps nobody."""
     budget = Budget(10, 0, lambda text: None)
-    budget.allocate([MOSAIC] * 4, 4)
+    budget.allocate(dict.fromkeys(range(4), MOSAIC), 4)
     assert budget.mosaics == 2
-    budget.allocate([MOSAIC // 10] * 4, 3)
+    budget.allocate(dict.fromkeys(range(4), MOSAIC // 10), 3)
     assert budget.mosaics == 2
 
 
@@ -86,9 +85,9 @@ def test_pictures_that_grow_never_pass_the_limit() -> None:
     budget = Budget(5, 0, lambda text: None)
     for epoch in range(10):
         size = 200_000 * (epoch + 1)
-        budget.allocate([size] * 2, 10 - epoch)
+        budget.allocate({0: size, 1: size}, 10 - epoch)
         for mosaic in range(2):
-            if (budget.mosaics is None or mosaic < budget.mosaics) and budget.admits("val_pred", size):
+            if budget.admits("val_pred", size, mosaic):
                 budget.sent += size
     assert 2_000_000 < budget.sent <= 5_000_000
 

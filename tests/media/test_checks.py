@@ -8,7 +8,7 @@ import lightning.pytorch  # noqa: F401  it says which process this is, for warni
 import pytest
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.media.checks import check_private_images
+from aigp_lightning.media.checks import check_numbers, check_private_images
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.val_selection import ValImageSelection
@@ -29,7 +29,7 @@ class Whole(Data):
 
 class Remote:
     name = destination = "wandb"
-    remote = True
+    remote, waits = True, False
 
     def send(self, images: object, epoch: int, step: int) -> None:
         raise NotImplementedError
@@ -124,3 +124,19 @@ def test_data_that_lists_no_images(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text == ""
     assert check("home", data=object()) == []
     assert "warning: media.private: the data cannot list its images" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"max_mb": -3.0}, "--media.max_mb -3: a number of megabytes, 0 or more, or null for no limit."),
+        ({"max_mb": float("nan")}, "--media.max_mb nan: a number of megabytes, 0 or more, or null for no limit."),
+        ({"val": -1}, "--media.val_batches -1: 0 or more."),
+        ({"images": 0, "conf": 1.5}, "--media.max_images 0: 1 or more; --media.conf 1.5: 0 to 1."),
+    ],
+)
+def test_only_the_option_that_is_wrong_is_named(options: dict[str, float], told: str) -> None:
+    right = {"train": 3, "val": 3, "every": 1, "images": 16, "conf": 0.25, "max_mb": None}
+    with pytest.raises(ConfigError) as error:
+        check_numbers(**{**right, **options})  # type: ignore[arg-type]
+    assert str(error.value) == told

@@ -126,9 +126,11 @@ def check(run: Run, destination: str, taken: Counter[Identity]) -> None:
     assert max(identities(lines, destination, "sent", "unknown", "failed", "withheld").values(), default=0) <= 1
     left = sum(line.bytes for line in lines if line.left)
     assert run.budget.sent == run.ledger.left == left
-    assert run.status.megabytes == pytest.approx(left / 1e6)
+    assert run.status.megabytes + run.status.waiting_megabytes == pytest.approx(left / 1e6)
+    offline = destination == "wandb" and bool(left)
+    assert (run.status.waiting_megabytes > 0, run.status.megabytes > 0) == (offline, not offline and bool(left))
     counted = Counter(line.outcome for line in lines if line.destination != "file")
-    assert run.status.sent + run.status.kept == counted["sent"]
+    assert run.status.sent + run.status.waiting + run.status.kept == counted["sent"]
     assert (run.status.unknown, run.status.failed) == (counted["unknown"], counted["failed"])
 
 

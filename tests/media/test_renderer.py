@@ -22,7 +22,7 @@ from aigp_lightning.media.types import RenderGroup, RenderJob
 class Remote:
     """A remote destination; on each call it notes which files and ledger lines are there already."""
 
-    name, destination, remote = "wandb", "wandb", True
+    name, destination, remote, waits = "wandb", "wandb", True, False
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.calls = folder, []  # type: ignore[var-annotated]

@@ -15,6 +15,7 @@ class Recipient:
     name: str
     destination: str
     remote: bool
+    waits: bool = False
 
     def send(self, pictures: object, epoch: int, step: int) -> None:
         raise NotImplementedError

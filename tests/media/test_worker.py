@@ -34,6 +34,7 @@ class Shelf:
 
     def __init__(self, name: str = "wandb", remote: bool = True) -> None:
         self.name, self.destination, self.remote, self.broken = name, name.split(":", maxsplit=1)[0], remote, False
+        self.waits = False
         self.got: list[tuple[str, bytes, int, int]] = []
 
     def send(self, hand_over: HandOver, epoch: int, step: int) -> None:

@@ -93,6 +93,8 @@ def test_over_budget(plan: Callable[..., dict[str, Any]]) -> None:
     assert plan("--media.max_mb", size + 0.01)["over_budget"] is False
     over = plan("--media.max_mb", size * 0.9, status=1)
     assert over["over_budget"] is True
+    held = sum(row["bytes"] for row in over["held_back"])
+    assert 0 < size - held / 1e6 <= size * 0.9
     assert "validation mosaics" in over["withheld"][0] or "only the curves" in over["withheld"][0]
 
 
@@ -102,8 +104,8 @@ def test_nothing_remote_is_never_over_budget(plan: Callable[..., dict[str, Any]]
     assert planned["over_budget"] is False
 
 
-def test_counts_follow_the_run(plan: Callable[..., dict[str, Any]]) -> None:
-    """Fewer batches than mosaics asked for, no validation, every second epoch: what the run would do."""
+def test_counts_follow_the_run(plan: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer batches than mosaics asked for, no validation, every second epoch; W&B left out: what the run would do."""
 
     def counts(planned: dict[str, Any]) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -113,9 +115,16 @@ def test_counts_follow_the_run(plan: Callable[..., dict[str, Any]]) -> None:
 
     assert counts(plan("--media.val_batches", 9))["val_pred"] == 3 * 3
     assert counts(plan("--trainer.limit_train_batches", 2))["train_batch"] == 2
-    assert counts(plan("--trainer.check_val_every_n_epoch", 2))["val_labels"] == 3
-    without = counts(plan("--trainer.limit_val_batches", 0))
-    assert without == {"labels": 1, "labels_correlogram": 1, "train_batch": 3, "results": 1}
+    monkeypatch.setenv("AIGP_WANDB", "off")
+    planned = plan("--trainer.check_val_every_n_epoch", 2)
+    assert counts(planned)["val_labels"] == 3
+    assert planned["left_out"] == ["WandbLogger (AIGP_WANDB is off)"]
+    assert [total["name"] for total in planned["destinations"]] == ["file", "tensorboard"]
+    monkeypatch.setenv("AIGP_WANDB", "on")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    planned = plan("--trainer.limit_val_batches", 0)
+    assert counts(planned) == {"labels": 1, "labels_correlogram": 1, "train_batch": 3, "results": 1}
+    assert planned["left_out"] == ["ResilientWandbLogger (W&B's mode is disabled)"]
 
 
 def test_private_images_are_announced(plan: Callable[..., dict[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from aigp_lightning.media import pipeline
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.ledger.ledger import Entry, Ledger, read_ledger
 from aigp_lightning.media.ledger.lines import RemoteEntry
-from aigp_lightning.media.routing import Routes, Routing
+from aigp_lightning.media.routing import PER_EPOCH, Routes, Routing
 from aigp_lightning.media.sinks import sinks_of
 from aigp_lightning.media.types import MediaStatus
 from aigp_lightning.plan.earlier import EarlierStarts, earlier_starts
@@ -67,7 +67,10 @@ def test_all_count_the_same(
         return capfd.readouterr().out
 
     def closed() -> tuple[float, ...]:
-        match = re.search(r"to remote ones \(([\d.]+) MB(?:, ([\d.]+) MB with earlier starts)?\)", closings[-1])
+        match = re.search(
+            r"wait on this disk to be synced \(([\d.]+) MB\).*?(?:; ([\d.]+) MB left or wait with earlier starts)?$",
+            closings[-1],
+        )
         assert match is not None, closings
         return tuple(float(number) for number in match.groups() if number)
 
@@ -86,11 +89,15 @@ def test_all_count_the_same(
     limit = round(left / 1e6 + 0.15, 2)
     longer = (*words, "--trainer.max_epochs", 2, "--media.max_mb", limit, "--ckpt_path", "last")
     planned = json.loads(called("plan", *longer, "--json", status=1))
-    assert planned["left_megabytes"] == left / 1e6
+    assert planned["left_megabytes"] == planned["left_waiting_megabytes"] == left / 1e6
     assert planned["resumes"] == str(run)
     assert planned["over_budget"] is True
     totals = {total["name"]: total for total in planned["destinations"]}
     assert totals["wandb"]["earlier_bytes"] == left
+    assert {name: total["reach"] for name, total in totals.items()} == {
+        "file": "stays", "tensorboard": "stays", "wandb": "waits",
+    }  # fmt: skip
+    assert (planned["leaves_megabytes"], planned["waits_megabytes"]) == (0, planned["remote_megabytes"])
     assert {file["kind"] for file in planned["files"]}.isdisjoint({"train_batch", "labels", "labels_correlogram"})
     assert planned["validations"] == [1]
 
@@ -103,7 +110,11 @@ def test_all_count_the_same(
     assert offered == {name: totals[name]["pictures"] for name in ("tensorboard", "wandb")}
     after = sum(line.bytes for line in lines if line.left)
     assert left < after <= limit * 1e6
-    assert {line.reason for line in new if line.outcome == "withheld"} == {"budget"}
+    withheld = [line for line in new if line.outcome == "withheld"]
+    assert {line.reason for line in withheld} == {"budget"}
+    held_back = {row["kind"]: (row["pictures"], row["epochs"]) for row in planned["held_back"]}
+    for kind in PER_EPOCH:  # the closing kinds are weighed by stand-ins
+        assert held_back[kind] == (sum(line.kind == kind for line in withheld), [1])
     approximately = pytest.approx
     assert closed() == (approximately((after - left) / 1e6, abs=0.051), approximately(after / 1e6, abs=0.051))
     assert audited()["wandb"]["bytes"] == after

@@ -1,0 +1,103 @@
+"""The folder that `audit` is given: a run's, or a line that says which runs may have been meant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from aigp_lightning.errors import DataError
+from aigp_lightning.files import shell_quoted
+from aigp_lightning.logfiles.paths import is_dir, is_file, listing, resolved, walk
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.run.marker import RUN_FILE, is_run_folder
+
+DEEP = 3
+"""Folders below the one that was given in which runs are looked for: `runs/detect/gates`."""
+ABOVE = 6
+"""Folders above the one that was given that may be the run's."""
+LISTED = 20
+"""Runs that are listed at most, the newest first."""
+COMMAND = "python -m aigp_lightning audit"
+
+
+def check_run_folder(path: Path) -> None:
+    """Refuse what is no run's folder, and name the runs that may have been meant; other folders may be old runs'.
+
+    Args:
+        path: as it was typed.
+
+    Raises:
+        DataError: there is nothing of the name, it is a file, empty, a part of a run, or a folder of runs.
+    """
+    if not is_dir(path):
+        if is_file(path):
+            around = next(_runs_around(path), None)
+            raise DataError(f"{path} is a file, and no run's folder{_instead(around)}")
+        raise DataError(f"{path}: there is no such folder{_instead(_alike(path))}")
+    if _is_run(path):
+        return
+    if (around := next(_runs_around(path), None)) is not None:
+        raise DataError(f"{path} is a part of a run{_instead(around)}")
+    if runs := list(_runs_below(path)):
+        raise DataError(_list_runs(path, runs))
+    if not listing(path, "*"):
+        raise DataError(f"{path} is empty, so there is nothing to audit. `audit` takes the folder of a run.")
+
+
+def _is_run(path: Path) -> bool:
+    return is_file(path / LEDGER_FILE) or is_file(path / RUN_FILE) or is_run_folder(path)
+
+
+def _runs_around(path: Path) -> Iterator[Path]:
+    above = [*path.parents, *resolved(path).parents[:ABOVE]]  # as it was typed first
+    yield from (folder for folder in above if _is_run(folder))
+
+
+def _runs_below(path: Path) -> Iterator[Path]:
+    for place, names, _ in walk(path):
+        runs = [name for name in names if _is_run(place / name)]
+        yield from (place / name for name in runs)
+        deeper = len(place.relative_to(path).parts) + 1 < DEEP
+        names[:] = [name for name in names if deeper and name not in runs and not name.startswith(".")]
+
+
+def _alike(path: Path) -> Path | None:
+    """Return the run beside a name that is not there which is most like it."""
+    names = [folder.name for folder in listing(path.parent, "*") if is_dir(folder)]
+    found = get_close_matches(path.name, names, 1)
+    return path.parent / found[0] if found else None
+
+
+def _instead(run: Path | None) -> str:
+    if run is None:
+        return "; a run's is such as runs/detect/gates."
+    return f". Did you mean {COMMAND} {shell_quoted(run)}"
+
+
+def _list_runs(path: Path, runs: list[Path]) -> str:
+    newest = sorted(runs, key=_written, reverse=True)
+    more = len(runs) - LISTED
+    rows = [f"  {COMMAND} {shell_quoted(run)}   ({_about(run)})" for run in newest[:LISTED]]
+    rows += [f"  … and {more} more"] if more > 0 else []
+    count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+    return "\n".join([f"{path} is no run's folder; it holds {count}. Audit one of them:", *rows])
+
+
+def _written(run: Path) -> float:
+    times = [path.stat().st_mtime for path in (run / LEDGER_FILE, run / RUN_FILE) if is_file(path)]
+    return max(times, default=0.0)
+
+
+def _about(run: Path) -> str:
+    """Return how many pictures a run has drawn, and when it was last written to."""
+    pictures = "no ledger"
+    if is_file(run / LEDGER_FILE):
+        try:
+            count = sum(line.outcome == "written" for line in read_ledger(run / LEDGER_FILE))
+            pictures = f"{count} picture{'s' * (count != 1)}"
+        except OSError as error:
+            pictures = f"a ledger that cannot be read: {error.strerror}"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(_written(run)))
+    return f"{pictures}, last written {when}" if _written(run) else pictures
