@@ -16,7 +16,7 @@ from aigp_lightning.errors import tell_user
 from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.record import scalars_only
-from aigp_lightning.loggers.wandb import DISABLED, leave_out_wandb
+from aigp_lightning.loggers.wandb import DISABLED, leave_out_wandb, name_of
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
 from aigp_lightning.media.sinks import WandbSink, expected_sinks, sinks_of
@@ -76,7 +76,7 @@ class PlanCLI(AigpCLI):
         forecast = Forecaster(trainer, module, data, media, routing, self.earlier).forecast()
         config = self.config[self.verb]
         off = [sink for sink in sinks_of(trainer.loggers) if isinstance(sink, WandbSink) and sink.is_off()]
-        forecast.left_out = [*left_out, *(f"{type(sink.logger).__name__} ({DISABLED})" for sink in off)]
+        forecast.left_out = [*left_out, *(f"{name_of(sink.logger)} ({DISABLED})" for sink in off)]
         forecast.scalars_only = scalars_only(trainer.loggers)
         to_wandb = any(isinstance(sink, WandbSink) for sink in routing.sinks)
         given = config.trainer.logger

@@ -145,6 +145,11 @@ def _with_fence(logger: WandbLogger, state: Mapping[str, Any]) -> WandbLogger:
     return logger
 
 
+def name_of(logger: WandbLogger) -> str:
+    """Return the name of a logger's class as the configuration has it: ours stands in for Lightning's."""
+    return (WandbLogger if type(logger) is ResilientWandbLogger else type(logger)).__name__
+
+
 def leave_out_wandb(trainer: pl.Trainer) -> list[str]:
     """Take from a trainer those W&B loggers that nobody could see in the configuration, if W&B is switched off.
 
@@ -159,8 +164,8 @@ def leave_out_wandb(trainer: pl.Trainer) -> list[str]:
         return []
     trainer.loggers = [logger for logger in trainer.loggers if logger not in boards]
     for board in boards:
-        print_wandb(f"{type(board).__name__} is left out, as {said_of_wandb()}.")
-    return [f"{type(board).__name__} ({said_of_wandb()})" for board in boards]
+        print_wandb(f"{name_of(board)} is left out, as {said_of_wandb()}.")
+    return [f"{name_of(board)} ({said_of_wandb()})" for board in boards]
 
 
 def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, config: Mapping[str, Any]) -> list[str]:
@@ -197,8 +202,8 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
         board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
         if board is not None:
             if board.experiment.disabled:
-                left_out.append(f"{type(logger).__name__} ({DISABLED})")
-                print_wandb(f"{type(logger).__name__} gets nothing, as {DISABLED}.")
+                left_out.append(f"{name_of(logger)} ({DISABLED})")
+                print_wandb(f"{name_of(logger)} gets nothing, as {DISABLED}.")
             send_extras(board.experiment, options, config)
             loggers.append(board)
     trainer.loggers = loggers

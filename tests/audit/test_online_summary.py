@@ -10,6 +10,7 @@ from helpers import REPO, small
 from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.audit.check import audit
+from aigp_lightning.audit.conclusion import conclusion_of, shares_of
 from aigp_lightning.logfiles.wandb_run import wandb_folders
 
 
@@ -32,6 +33,10 @@ def test_a_resumed_online_run_matches(
     run = tmp_path / "detect" / "online"
     result = audit(run)
     assert result.findings == []
+    assert [(one.pictures, one.epochs) for one in shares_of(result, result.ledger or ()) if one.state == "left"] == [
+        (result.tallies["wandb"].handed, [0, 1])
+    ]
+    assert "Nothing left this machine." not in conclusion_of(result)
     assert all("an online run keeps no record" in note for note in result.notes)
     (_, last) = (folder / "files" / "wandb-summary.json" for folder in wandb_folders(run))
     text = last.read_text()

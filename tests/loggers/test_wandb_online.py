@@ -135,13 +135,14 @@ def test_folders_are_named_so_that_a_shell_reads_them_right(tmp_path: Path) -> N
     assert named(alone, other) == [str(alone)]
 
 
-def test_disabled_is_silent_and_keeps_nothing(
+def test_disabled_says_so_and_keeps_nothing(
     server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     opened(tmp_path, WandbOptions(code=True)).log_metrics({"a": 1.0}, step=0)
     finish_wandb()
-    assert (said(capfd), server.requests, list(tmp_path.glob("wandb/*run-*"))) == ([], [], [])
+    told = ["W&B: WandbLogger gets nothing, as W&B's mode is disabled."]
+    assert (said(capfd), server.requests, list(tmp_path.glob("wandb/*run-*"))) == (told, [], [])
 
 
 # ---- a run that W&B cannot take is trained all the same --------------------------------------------------------------
@@ -165,7 +166,7 @@ def kill_soon(monkeypatch: pytest.MonkeyPatch, server: WandbStandin) -> None:
 
 
 def switch_off(monkeypatch: pytest.MonkeyPatch, server: WandbStandin) -> None:
-    monkeypatch.setenv("AIGP_WANDB", "0")
+    monkeypatch.setenv("AIGP_WANDB", "False")
 
 
 @pytest.mark.parametrize(
@@ -174,12 +175,12 @@ def switch_off(monkeypatch: pytest.MonkeyPatch, server: WandbStandin) -> None:
         (break_install, "not installed", None),
         (log_out, "not logged in", "offline-run-*"),
         (kill_soon, "wandb sync --include-online", "run-*"),
-        (switch_off, None, None),
+        (switch_off, "WandbLogger is left out, as AIGP_WANDB is False.", None),
     ],
 )
 def test_training_goes_on(
     trouble: Callable[..., None],
-    line: str | None,
+    line: str,
     record: str | None,
     server: WandbStandin,
     shapes: Path,
@@ -196,8 +197,12 @@ def test_training_goes_on(
     assert len((run / "results.csv").read_text().splitlines()) == 2
     assert {path.name for path in (run / "weights").iterdir()} >= {"best.ckpt", "last.ckpt", "best.pt"}
     assert list((run / "tensorboard").glob("events.out.tfevents.*"))
-    lines = said(capfd)
-    assert [text for text in lines if line is not None and line in text] == lines[:1]
+    printed = capfd.readouterr()
+    lines = [text for text in printed.err.splitlines() if text.startswith("W&B:")]
+    assert [text for text in lines if line in text] == lines[:1]
+    why = {break_install: "wandb is not installed", switch_off: "AIGP_WANDB is False"}.get(trouble)
+    assert ("left out, so they got nothing of this run" in printed.out) == (why is not None)
+    assert why is None or f"of this run: WandbLogger ({why})\n" in printed.out
     found = [path.name for path in run.glob("wandb/*run-*") if path.name != "latest-run"]
     assert len(found) == (record is not None)
     if record is not None:

@@ -124,7 +124,7 @@ def test_counts_follow_the_run(plan: Callable[..., dict[str, Any]], monkeypatch:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     planned = plan("--trainer.limit_val_batches", 0)
     assert counts(planned) == {"labels": 1, "labels_correlogram": 1, "train_batch": 3, "results": 1}
-    assert planned["left_out"] == ["ResilientWandbLogger (W&B's mode is disabled)"]
+    assert planned["left_out"] == ["WandbLogger (W&B's mode is disabled)"]
 
 
 def test_private_images_are_announced(plan: Callable[..., dict[str, Any]]) -> None:
