@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -261,6 +263,14 @@ class HasCheckpointOptions(Protocol):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return options by name, nested as on the command line: numbers, texts, lists and dicts of them."""
+
+
+@runtime_checkable
+class FollowsClasses(Protocol):
+    """A datamodule that matches its classes with those of a trained model."""
+
+    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
+        """Give labels the class ids of a model, whose file `source` is, or refuse its classes."""
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
+from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
 from aigp_lightning.cli.report import print_ledger, print_report, write_json
@@ -64,6 +65,7 @@ class AigpCLI(LightningCLI):
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
         check_image_options(arguments)
+        self.words, self.carried = arguments, carried_options(verb, arguments)
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
             "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
@@ -103,6 +105,8 @@ class AigpCLI(LightningCLI):
         parser.add_class_arguments(WandbOptions, "wandb")
         parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
         add_callback_options(parser, self.verb)
+        if self.carried is not None:
+            self.carried.set_defaults(parser)
 
     # ---- before anything is built -----------------------------------------------------------------------------------
 
@@ -116,6 +120,8 @@ class AigpCLI(LightningCLI):
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
+        if self.carried is not None:
+            self.carried.settle(config, self.verb, self.words)
         trim_settings(config.trainer.logger)
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)

@@ -6,7 +6,8 @@ Longer than 250 lines: Lightning asks one class for all loaders, and the callbac
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.class_names import BY_NAME, ClassOrder, check_rule, match_classes, renumbered
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.loaders import cores, make_loader
@@ -33,9 +35,10 @@ from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_view import TrainerView
-from aigp_lightning.errors import ConfigError, UserError, warn_user
+from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.types import WantsKeypoints
 
+DEFAULT_DATA = "datasets/gates/data.yaml"
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
@@ -56,6 +59,8 @@ class YoloDataModule(pl.LightningDataModule):
         augment: see `AugmentConfig`.
         synthetic: make this data set with `make-data` when there is no `data_yaml` yet; `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
+        match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
+            is followed and other names are refused; or by `number`, whatever they are called.
 
     Example:
         >>> import tempfile
@@ -69,7 +74,7 @@ class YoloDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        data_yaml: str = "datasets/gates/data.yaml",
+        data_yaml: str = DEFAULT_DATA,
         imgsz: int = 640,
         batch_size: int = 16,
         workers: int = 8,
@@ -81,16 +86,20 @@ class YoloDataModule(pl.LightningDataModule):
         augment: AugmentConfig = AugmentConfig(),
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
+        match_classes: str = BY_NAME,
     ) -> None:
         super().__init__()
+        check_rule(match_classes)
         check_options(imgsz, batch_size, workers, lost_limit)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
-        self.synthetic, self.source = synthetic, source
+        self.synthetic, self.source, self.match_classes = synthetic, source, match_classes
         self.mosaic_open = True
-        self._scans: dict[str, ScanResult] = {}
+        self._scans: dict[str, ScanResult] = {}  # with the data set's class ids
+        self._followed: dict[str, ScanResult] = {}  # with the model's
+        self._order: ClassOrder | None = None
         self._batches: TrainBatchSampler | None = None
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
@@ -104,8 +113,58 @@ class YoloDataModule(pl.LightningDataModule):
 
     @property
     def names(self) -> dict[int, str]:
-        """Class names by id."""
-        return {0: "item"} if self.single_cls else dict(self.spec.names)
+        """Class names by id: the data set's, or those of a model whose order it follows."""
+        return dict(self._own_names if self._order is None else self._order.names)
+
+    @property
+    def _own_names(self) -> dict[int, str]:
+        return {0: "item"} if self.single_cls else self.spec.names
+
+    @property
+    def order(self) -> ClassOrder | None:
+        """Whose order the class ids have; None: the data set's own."""
+        return self._order
+
+    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
+        """Give labels the class ids of a trained model from here on, by the classes' names.
+
+        Without labels, for `predict`, a data set is compared only if it is there.
+
+        Args:
+            names: class names by the model's ids.
+            source: file of the model.
+
+        Raises:
+            WeightsError: it knows other classes than the data set has.
+        """
+        order: ClassOrder | None = None
+        if self._run.stage == "predict":
+            order = self._order_of_predictions(names, source)
+        else:
+            own = dict(names) if self.single_cls and len(names) == 1 else self._own_names
+            order = match_classes(names, own, source, str(self.spec.file), self.match_classes)
+        before, self._order = self._order, order
+        if order is None or order.ids is None:
+            self._followed.clear()
+        elif before is None or before.ids is None or (before.ids != order.ids).any():
+            self._followed.clear()
+            theirs, ours = (", ".join(each.values()) for each in (order.names, self._own_names))
+            tell_user(
+                f"{self.spec.file} has its classes in another order ({ours}) than {source} ({theirs}): they are matched"
+                " by their names, and go by the model's order"
+                + (", in labels/*.txt by the data set's" if self._run.stage == "predict" else "")
+            )
+
+    def _order_of_predictions(self, names: Mapping[int, str], source: str) -> ClassOrder | None:
+        """Compare with a data set that is there; one that cannot be read, or that nobody named, is none."""
+        with suppress(DataError):
+            if os.path.exists(self.data_yaml):
+                try:
+                    return match_classes(names, self._own_names, source, str(self.spec.file), self.match_classes)
+                except WeightsError:
+                    if self.data_yaml != DEFAULT_DATA:
+                        raise
+        return None
 
     @property
     def train_images(self) -> int:
@@ -136,6 +195,15 @@ class YoloDataModule(pl.LightningDataModule):
         Raises:
             DataError: the split cannot be used.
         """
+        scan = self._scan(split)
+        if self._order is None or self._order.ids is None:
+            return scan
+        if split not in self._followed:
+            self._followed[split] = renumbered(scan, self._order.ids)
+        return self._followed[split]
+
+    def _scan(self, split: str) -> ScanResult:
+        """Return a split with the class ids of the data set, which are those of its files and of the cache."""
         if split not in self._scans:
             self._scans[split] = scan_split(
                 self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
@@ -193,7 +261,7 @@ class YoloDataModule(pl.LightningDataModule):
         if splits and self.synthetic is not None and not Path(self.data_yaml).exists():
             make_missing(self.data_yaml, self.synthetic, progress=run.local_rank == 0)
         for split in [split for split in splits if split not in self._scans]:
-            scan = self.scan(split)
+            scan = self._scan(split)
             if run.rank == 0:  # others have the same data, or another machine's copy of it
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
 

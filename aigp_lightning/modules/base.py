@@ -6,13 +6,16 @@ Longer than 250 lines: the contract is read as one before a family is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
+from aigp_lightning.data.class_names import match_classes
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
@@ -21,7 +24,7 @@ from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_box
 from aigp_lightning.modules.run_options import run_options
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
-from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
+from aigp_lightning.types import DetectionBatch, FollowsClasses, HasClassNames, Keypoints, Prediction, StepOutput
 
 
 class BaseModule(pl.LightningModule):
@@ -171,21 +174,71 @@ class BaseModule(pl.LightningModule):
     def configure_model(self) -> None:
         """Build the network once the data set's classes are known; later calls do nothing.
 
-        `predict` has no data set: the network then comes from `weights`, or later from the checkpoint.
+        Outside training a checkpoint, or else `weights`, decides the network and its classes, whose order the data set
+        then follows. `predict` needs no data set.
 
         Raises:
             ConfigError: the trainer has no datamodule.
+            WeightsError: the model and the data set have other classes.
         """
-        if self.network is not None or trainer_of(self) is None:
+        if trainer_of(self) is None:
             return
         if (data := datamodule_of(self.trainer)) is None:
+            if self.network is not None:
+                return
             raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
-        names = None
-        if self.trainer.state.fn != "predict":
+        checkpoint = self._checkpoint_classes()
+        if checkpoint or self.network is not None:
+            self._take_classes(checkpoint or self.names, self._checkpoint if checkpoint else "the model")
+        if self.network is not None:
+            return
+        has_data = self.trainer.state.fn != "predict"
+        if has_data:
             self.setup_from_data(data)
-            names = dict(data.names)
-        if names is not None or self.weights:
-            self.set_network(self.build_network(names), names)
+        if self.fitting or not (checkpoint or self.weights):
+            if has_data:
+                self.set_network(self.build_network(dict(data.names)), dict(data.names))
+        elif not checkpoint:  # else `on_load_checkpoint` builds it
+            self.set_network(self.build_network(None))
+            self._take_classes(self.names, str(self.weights))
+
+    @property
+    def _checkpoint(self) -> str:
+        """The checkpoint that Lightning loads, for errors."""
+        return str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
+
+    def _checkpoint_classes(self) -> dict[int, str] | None:
+        """Return the classes of the checkpoint that is about to be loaded; None without one."""
+        path = self.trainer.ckpt_path
+        if path is None or not Path(path).is_file():
+            return None
+        ours = read_metadata(Path(path))
+        check_fits(ours, str(path), self.family, self.task)
+        names: dict[int, str] = ours["names"]
+        return names
+
+    def _take_classes(self, names: Mapping[int, str], source: str) -> dict[int, str]:
+        """Match a model's classes with the data set's, where there is one; returns the names that count from here on.
+
+        Args:
+            names: class names by the model's ids.
+            source: file of the model.
+
+        Raises:
+            WeightsError: the data set has others.
+        """
+        data = datamodule_of(self.trainer) if trainer_of(self) is not None else None
+        predicting = data is not None and self.trainer.state.fn == "predict"
+        if isinstance(data, FollowsClasses):
+            data.follow_classes(names, source)
+        elif not predicting and isinstance(data, HasClassNames):
+            if match_classes(names, data.names, source, "the data set").ids is not None:
+                raise WeightsError(f"{source} has the classes in another order, which this datamodule cannot follow.")
+        known = isinstance(data, HasClassNames) and not predicting
+        names = dict(data.names) if known else dict(names)
+        if self.network is not None and names != self.names:
+            self.set_network(self.network, names)
+        return names
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network.
@@ -288,12 +341,13 @@ class BaseModule(pl.LightningModule):
         Raises:
             WeightsError: another program's checkpoint, another family or task, other classes, or another network.
         """
-        path = str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
-        ours = checkpoint_metadata(checkpoint, path)
-        check_fits(ours, path, self.family, self.task, self.names)
+        ours = checkpoint_metadata(checkpoint, self._checkpoint)
+        check_fits(ours, self._checkpoint, self.family, self.task)
+        names = self._take_classes(ours["names"], self._checkpoint)
         if self.network is None or ours["network"] != self.network_description():
             if self.fitting:
-                raise WeightsError(f"{path} holds another network than --model.variant. Resume with its own config.")
-            names = self.names or ours["names"]
+                raise WeightsError(
+                    f"{self._checkpoint} holds another network than --model.variant. Resume with its own config."
+                )
             self.set_network(self.build_network(names, ours["network"]), names)
         self._rng_state = checkpoint.get(RNG_STATE)

@@ -13,7 +13,7 @@ from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
-from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh_split
+from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
@@ -102,7 +102,8 @@ class DetectorModule(BaseModule):
         """Weigh the classes by what the training split has of them."""
         super().setup_from_data(data)
         if self.class_weights != 0 and self.fitting:
-            self._loss_weights = weigh_split(self.class_weights, data.label_table("train")[0], dict(data.names))
+            asked = in_model_order(self.class_weights, data.order.to_data() if data.order is not None else None)
+            self._loss_weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.
@@ -113,7 +114,9 @@ class DetectorModule(BaseModule):
         """
         from aigp_lightning.modules.yolo.loss import loss_names
 
-        super().set_network(network, names or cast("Any", network).names)
+        named: Any = network
+        named.names = dict(names or named.names)
+        super().set_network(network, named.names)
         self.loss_names = loss_names(network)
         self._weigh_classes()
 
@@ -135,7 +138,7 @@ class DetectorModule(BaseModule):
             description: a checkpoint's `network_description`, which then decides instead of `variant`.
 
         Raises:
-            WeightsError: the weights are of another task, or (outside training) of other classes.
+            WeightsError: the weights are of another task.
         """
         from aigp_lightning.modules.yolo import build
         from aigp_lightning.modules.yolo import weights as files
@@ -146,20 +149,15 @@ class DetectorModule(BaseModule):
         trainer = trainer_of(self)
         gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1
         if source is not None and not self.fitting:
-            theirs = dict(source.names)
-            if names is not None and len(theirs) != len(names):
-                raise WeightsError(
-                    f"{self.weights} knows {len(theirs)} classes, the data set {len(names)}. Metrics need the same "
-                    "classes; `fit` adapts them."
-                )
-            return build.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
+            return build.prepare_model(source, names or dict(source.names), gains, self.task, epochs, self.keypoints)
         variant = self.variant if description is None else description.get("yaml")
         if not isinstance(variant, str | Mapping):
             raise WeightsError("this checkpoint does not describe its network.")
         network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
             taken, total = files.transfer_weights(network, source)
-            tell_user(f"took {taken} of {total} tensors from {self.weights}")
+            rows = files.class_rows(source.names, names or {})
+            tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         for layer in cast("Any", network).model[: self.freeze_layers]:
             layer.requires_grad_(False)
         return network

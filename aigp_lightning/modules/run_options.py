@@ -1,15 +1,20 @@
-"""The options of a run that a checkpoint carries."""
+"""The options of a run that a checkpoint carries, and a module built from them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from aigp_lightning.errors import UserError, WeightsError
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import HasCheckpointOptions
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
+
+Module = TypeVar("Module")
 
 
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:
@@ -61,3 +66,58 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     return str(value)
+
+
+def accepted_options(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options that a class's constructor takes.
+
+    Args:
+        kind: the class; where it passes `**options` on, its bases take them.
+        options: by name.
+
+    Example:
+        >>> class Module:
+        ...     def __init__(self, conf=0.001): ...
+        >>> class Child(Module):
+        ...     def __init__(self, width=8, **options): ...
+        >>> accepted_options(Child, {"conf": 0.25, "width": 4, "depth": 2})
+        {'conf': 0.25, 'width': 4}
+    """
+    taken: set[str] = set()
+    for each in kind.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+        taken |= {parameter.name for parameter in parameters}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return {name: value for name, value in options.items() if name in taken}
+
+
+def build_module(kind: type[Module], options: Mapping[str, Any], source: str | Path) -> Module:
+    """Build a module with the arguments that a checkpoint keeps.
+
+    Args:
+        kind: its class.
+        options: of the group `model`; those that the class does not take are left out.
+        source: the checkpoint, for errors.
+
+    Raises:
+        WeightsError: one of them is none that the class can have.
+
+    Example:
+        >>> from aigp_lightning.modules.base import BaseModule
+        >>> build_module(BaseModule, {"conf": 0.125, "other": 1}, "best.ckpt").conf
+        0.125
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "model", fail_untyped=False)
+    try:
+        config = parser.parse_object({"model": accepted_options(kind, options)})
+        module: Module = parser.instantiate_classes(config).model
+    except (ArgumentError, UserError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{source} is damaged: options of its run cannot be. {why}") from error
+    return module
