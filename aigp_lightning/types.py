@@ -272,6 +272,9 @@ class FollowsClasses(Protocol):
     def follow_classes(self, names: Mapping[int, str], source: str) -> None:
         """Give labels the class ids of a model, whose file `source` is, or refuse its classes."""
 
+    def ids_of_files(self) -> NDArray[np.int64] | None:
+        """Return the id that each of the model's classes has in the files, (C,); None where they are the same."""
+
 
 @runtime_checkable
 class ClosesMosaic(Protocol):

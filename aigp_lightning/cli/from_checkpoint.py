@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.errors import ConfigError, UserError, tell_user, warn_user
+from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, plain
 from aigp_lightning.modules.trained_with import TrainedWith
@@ -42,12 +43,14 @@ class Carried:
 
     Attributes:
         path: the checkpoint or weights file.
-        class_path: of the module that opens it; None where its family is not known.
+        task: of its module.
+        class_path: of the module that opens it; None where its family is not known, or another class is asked for.
         data: options of the data.
         model: arguments of the module.
     """
 
     path: Path
+    task: str
     class_path: str | None
     data: dict[str, Any]
     model: dict[str, Any]
@@ -72,11 +75,18 @@ class Carried:
 
         Raises:
             ConfigError: the data set is not known, or not there any more.
+            WeightsError: the configuration is for another task.
         """
+        if (asked := task_of(config)) != self.task:
+            raise WeightsError(f"{self.path} is of a {self.task} model; the configuration asks for {asked}.")
+        if config.get("ckpt_path") is not None and config.model.get("init_args", {}).get("weights") is not None:
+            config.model.init_args.weights = None  # the file that the run started from
         data = config.data
         if data.imgsz == NOT_SAID["imgsz"]:
             data.imgsz = USUAL_SIZE
-            warn_user(f"{self.path} does not say which image size it was trained at: --data.imgsz {USUAL_SIZE} is taken")
+            warn_user(
+                f"{self.path} does not say at which image size it was trained: --data.imgsz {USUAL_SIZE} is taken"
+            )
         if verb != "predict":
             self._check_data(data)
         self._tell(list(self._differences(config, verb)), words)
@@ -134,17 +144,26 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or weights or "")
         if path.is_file():
-            return _carried(path, trained_with(path))
+            return _carried(path, trained_with(path), named.get("model.class_path"))
     return None
 
 
-def _carried(path: Path, told: TrainedWith) -> Carried:
+def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
+    """Return what a model says; its class and arguments are no defaults where another class is asked for.
+
+    Args:
+        path: of the model.
+        told: by it.
+        asked: name of the class, with or without its module's.
+    """
     data = {name: value for name, value in told.data.items() if type(value) is DATA.get(name)}
-    try:
+    class_path, model = None, told.model
+    with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)
-    except UserError:  # told when the checkpoint is opened; its class may be named by `--model`
-        return Carried(path, None, data, told.model)
-    return Carried(path, f"{kind.__module__}.{kind.__name__}", data, accepted_options(kind, told.model))
+        model = accepted_options(kind, told.model)
+        if asked is None or asked.rpartition(".")[2] == kind.__name__:
+            class_path = f"{kind.__module__}.{kind.__name__}"
+    return Carried(path, told.task, class_path, data, model)
 
 
 def _named_options(words: Sequence[str]) -> dict[str, str]:

@@ -63,6 +63,8 @@ class PlanCLI(AigpCLI):
     def _plan(self) -> None:
         trainer, module, data = self.trainer, self.model, self.datamodule
         self.read_data()
+        if self.earlier.names and self.earlier.checkpoint:
+            data.follow_classes(self.earlier.names, self.earlier.checkpoint)
         data.setup("fit")
         media = self.callbacks.media
         assert media is not None

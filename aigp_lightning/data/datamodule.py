@@ -120,10 +120,9 @@ class YoloDataModule(pl.LightningDataModule):
     def _own_names(self) -> dict[int, str]:
         return {0: "item"} if self.single_cls else self.spec.names
 
-    @property
-    def order(self) -> ClassOrder | None:
-        """Whose order the class ids have; None: the data set's own."""
-        return self._order
+    def ids_of_files(self) -> NDArray[np.int64] | None:
+        """Return the id that each of the model's classes has in the files, (C,); None where they are the same."""
+        return None if self._order is None else self._order.to_data()
 
     def follow_classes(self, names: Mapping[int, str], source: str) -> None:
         """Give labels the class ids of a trained model from here on, by the classes' names.
@@ -161,9 +160,9 @@ class YoloDataModule(pl.LightningDataModule):
             if os.path.exists(self.data_yaml):
                 try:
                     return match_classes(names, self._own_names, source, str(self.spec.file), self.match_classes)
-                except WeightsError:
+                except WeightsError as error:
                     if self.data_yaml != DEFAULT_DATA:
-                        raise
+                        raise WeightsError(f"{error}, or a --data.data_yaml that is not there") from None
         return None
 
     @property

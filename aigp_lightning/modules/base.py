@@ -6,14 +6,12 @@ Longer than 250 lines: the contract is read as one before a family is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
 from aigp_lightning.data.class_names import match_classes
 from aigp_lightning.errors import ConfigError, WeightsError
@@ -174,8 +172,8 @@ class BaseModule(pl.LightningModule):
     def configure_model(self) -> None:
         """Build the network once the data set's classes are known; later calls do nothing.
 
-        Outside training a checkpoint, or else `weights`, decides the network and its classes, whose order the data set
-        then follows. `predict` needs no data set.
+        Outside training `weights`, or later the checkpoint, decides the network and its classes, whose order the data
+        set then follows. `predict` needs no data set.
 
         Raises:
             ConfigError: the trainer has no datamodule.
@@ -183,39 +181,27 @@ class BaseModule(pl.LightningModule):
         """
         if trainer_of(self) is None:
             return
-        if (data := datamodule_of(self.trainer)) is None:
-            if self.network is not None:
-                return
-            raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
-        checkpoint = self._checkpoint_classes()
-        if checkpoint or self.network is not None:
-            self._take_classes(checkpoint or self.names, self._checkpoint if checkpoint else "the model")
+        data = datamodule_of(self.trainer)
         if self.network is not None:
+            if data is not None:
+                self._take_classes(self.names, "the model")
             return
-        has_data = self.trainer.state.fn != "predict"
-        if has_data:
+        if data is None:
+            raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
+        names = None
+        if self.trainer.state.fn != "predict":
             self.setup_from_data(data)
-        if self.fitting or not (checkpoint or self.weights):
-            if has_data:
-                self.set_network(self.build_network(dict(data.names)), dict(data.names))
-        elif not checkpoint:  # else `on_load_checkpoint` builds it
+            names = dict(data.names)
+        if self.weights and not self.fitting:
             self.set_network(self.build_network(None))
-            self._take_classes(self.names, str(self.weights))
+            self._take_classes(self.names, self.weights)
+        elif names is not None:  # else `on_load_checkpoint` builds it
+            self.set_network(self.build_network(names), names)
 
     @property
     def _checkpoint(self) -> str:
         """The checkpoint that Lightning loads, for errors."""
         return str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
-
-    def _checkpoint_classes(self) -> dict[int, str] | None:
-        """Return the classes of the checkpoint that is about to be loaded; None without one."""
-        path = self.trainer.ckpt_path
-        if path is None or not Path(path).is_file():
-            return None
-        ours = read_metadata(Path(path))
-        check_fits(ours, str(path), self.family, self.task)
-        names: dict[int, str] = ours["names"]
-        return names
 
     def _take_classes(self, names: Mapping[int, str], source: str) -> dict[int, str]:
         """Match a model's classes with the data set's, where there is one; returns the names that count from here on.
@@ -229,12 +215,11 @@ class BaseModule(pl.LightningModule):
         """
         data = datamodule_of(self.trainer) if trainer_of(self) is not None else None
         predicting = data is not None and self.trainer.state.fn == "predict"
+        known = data is not None and not predicting and isinstance(data, HasClassNames)
         if isinstance(data, FollowsClasses):
             data.follow_classes(names, source)
-        elif not predicting and isinstance(data, HasClassNames):
-            if match_classes(names, data.names, source, "the data set").ids is not None:
-                raise WeightsError(f"{source} has the classes in another order, which this datamodule cannot follow.")
-        known = isinstance(data, HasClassNames) and not predicting
+        elif known and match_classes(names, data.names, source, "the data set").ids is not None:
+            raise WeightsError(f"{source} has the classes in another order, which this datamodule cannot follow.")
         names = dict(data.names) if known else dict(names)
         if self.network is not None and names != self.names:
             self.set_network(self.network, names)

@@ -17,8 +17,8 @@ from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_mo
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.run.lightning_internals import trainer_of
-from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
+from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
+from aigp_lightning.types import DetectionBatch, FollowsClasses, Prediction, StepOutput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class DetectorModule(BaseModule):
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
-            0.5 is in between and a start. Or one number for each class, in the order of the data set.
+            0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -98,12 +98,14 @@ class DetectorModule(BaseModule):
         self.optimization = YoloOptimization(optim)
         self._loss_weights: NDArray[np.float32] | None = None
 
-    def setup_from_data(self, data: Any) -> None:
-        """Weigh the classes by what the training split has of them."""
-        super().setup_from_data(data)
-        if self.class_weights != 0 and self.fitting:
-            asked = in_model_order(self.class_weights, data.order.to_data() if data.order is not None else None)
-            self._loss_weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
+    def on_fit_start(self) -> None:
+        """Weigh the classes by what the training split has of them, once it has the order of a checkpoint."""
+        super().on_fit_start()
+        if self.class_weights == 0 or (data := datamodule_of(self.trainer)) is None:
+            return
+        asked = in_model_order(self.class_weights, data.ids_of_files() if isinstance(data, FollowsClasses) else None)
+        self._loss_weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
+        self._weigh_classes()
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.checkpoints.load import read_checkpoint, read_metadata
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.media.ledger.counts import LedgerCounts
@@ -22,11 +22,15 @@ class EarlierStarts:
         folder: its folder; None where the run begins.
         epoch: the first that is to come, from 0.
         counts: what its ledger says.
+        checkpoint: that it goes on from; None without one.
+        names: class names by the ids of the model in it.
     """
 
     folder: Path | None = None
     epoch: int = 0
     counts: LedgerCounts = field(default_factory=LedgerCounts)
+    checkpoint: str | None = None
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> EarlierStarts:
@@ -58,7 +62,8 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
             raise DataError(f"{path} cannot be read ({first_line(error)}): what has left is not known.") from error
     if not resuming:
         counts.forget()
-    return EarlierStarts(folder, epoch, counts)
+    names = {} if checkpoint is None or not resuming else read_metadata(Path(checkpoint))["names"]
+    return EarlierStarts(folder, epoch, counts, checkpoint if names else None, names)
 
 
 def _epochs_of(checkpoint: str) -> int:
