@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -263,17 +261,6 @@ class HasCheckpointOptions(Protocol):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return options by name, nested as on the command line: numbers, texts, lists and dicts of them."""
-
-
-@runtime_checkable
-class FollowsClasses(Protocol):
-    """A datamodule that matches its classes with those of a trained model."""
-
-    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
-        """Give labels the class ids of a model, whose file `source` is, or refuse its classes."""
-
-    def ids_of_files(self) -> NDArray[np.int64] | None:
-        """Return the id that each of the model's classes has in the files, (C,); None where they are the same."""
 
 
 @runtime_checkable

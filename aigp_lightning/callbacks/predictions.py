@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.data.sources import SourceDataset
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.detections import in_original
@@ -15,7 +16,6 @@ from aigp_lightning.media.module_facts import class_names, keypoints_of
 from aigp_lightning.predictions.merge import finish
 from aigp_lightning.predictions.writer import PredictionFiles
 from aigp_lightning.run.lightning_internals import datamodule_of
-from aigp_lightning.types import FollowsClasses
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

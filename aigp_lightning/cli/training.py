@@ -1,4 +1,7 @@
-"""The verbs that Lightning runs: fit, validate, test, predict."""
+"""The verbs that Lightning runs: fit, validate, test, predict.
+
+Longer than 250 lines: Lightning asks one class for each step of a verb.
+"""
 
 from __future__ import annotations
 

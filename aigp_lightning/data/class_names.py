@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from unicodedata import normalize
 
 import numpy as np
@@ -20,6 +20,17 @@ BY_NAME, BY_NUMBER = "name", "number"
 MOST_ROWS = 20
 """Rows of a table of classes; of more, those that differ first."""
 NO_NAME = "–"
+
+
+@runtime_checkable
+class FollowsClasses(Protocol):
+    """A datamodule that matches its classes with those of a trained model."""
+
+    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
+        """Give labels the class ids of a model, whose file `source` is, or refuse its classes."""
+
+    def ids_of_files(self) -> NDArray[np.int64] | None:
+        """Return the id that each of the model's classes has in the files, (C,); None where they are the same."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ def _composed(name: str) -> str:
 def _table(model: Mapping[int, str], data: Mapping[int, str]) -> str:
     """Return a table of both: id, the model's name, the data set's."""
     ids = sorted(set(model) | set(data))
-    rows = [(number, *(printable(names.get(number, NO_NAME)) for names in (model, data))) for number in ids]
+    rows = [(number, printable(model.get(number, NO_NAME)), printable(data.get(number, NO_NAME))) for number in ids]
     if len(rows) > MOST_ROWS:
         rows = sorted(rows, key=lambda row: row[1] == row[2])[:MOST_ROWS]
     width = max(len("model"), *(len(row[1]) for row in rows))

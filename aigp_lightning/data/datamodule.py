@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,8 @@ from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
-from aigp_lightning.data.class_names import BY_NAME, ClassOrder, check_rule, match_classes, renumbered
+from aigp_lightning.data.class_follower import DEFAULT_DATA, ClassFollower
+from aigp_lightning.data.class_names import BY_NAME
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.loaders import cores, make_loader
@@ -35,10 +35,9 @@ from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_view import TrainerView
-from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError, tell_user, warn_user
+from aigp_lightning.errors import ConfigError, UserError, warn_user
 from aigp_lightning.types import WantsKeypoints
 
-DEFAULT_DATA = "datasets/gates/data.yaml"
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
@@ -89,7 +88,6 @@ class YoloDataModule(pl.LightningDataModule):
         match_classes: str = BY_NAME,
     ) -> None:
         super().__init__()
-        check_rule(match_classes)
         check_options(imgsz, batch_size, workers, lost_limit)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
@@ -98,8 +96,7 @@ class YoloDataModule(pl.LightningDataModule):
         self.synthetic, self.source, self.match_classes = synthetic, source, match_classes
         self.mosaic_open = True
         self._scans: dict[str, ScanResult] = {}  # with the data set's class ids
-        self._followed: dict[str, ScanResult] = {}  # with the model's
-        self._order: ClassOrder | None = None
+        self._classes = ClassFollower(self)
         self._batches: TrainBatchSampler | None = None
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
@@ -114,56 +111,15 @@ class YoloDataModule(pl.LightningDataModule):
     @property
     def names(self) -> dict[int, str]:
         """Class names by id: the data set's, or those of a model whose order it follows."""
-        return dict(self._own_names if self._order is None else self._order.names)
-
-    @property
-    def _own_names(self) -> dict[int, str]:
-        return {0: "item"} if self.single_cls else self.spec.names
+        return self._classes.names
 
     def ids_of_files(self) -> NDArray[np.int64] | None:
-        """Return the id that each of the model's classes has in the files, (C,); None where they are the same."""
-        return None if self._order is None else self._order.to_data()
+        """Return the id that each of a model's classes has in the files, (C,); None where they are the same."""
+        return self._classes.ids_of_files()
 
     def follow_classes(self, names: Mapping[int, str], source: str) -> None:
-        """Give labels the class ids of a trained model from here on, by the classes' names.
-
-        Without labels, for `predict`, a data set is compared only if it is there.
-
-        Args:
-            names: class names by the model's ids.
-            source: file of the model.
-
-        Raises:
-            WeightsError: it knows other classes than the data set has.
-        """
-        order: ClassOrder | None = None
-        if self._run.stage == "predict":
-            order = self._order_of_predictions(names, source)
-        else:
-            own = dict(names) if self.single_cls and len(names) == 1 else self._own_names
-            order = match_classes(names, own, source, str(self.spec.file), self.match_classes)
-        before, self._order = self._order, order
-        if order is None or order.ids is None:
-            self._followed.clear()
-        elif before is None or before.ids is None or (before.ids != order.ids).any():
-            self._followed.clear()
-            theirs, ours = (", ".join(each.values()) for each in (order.names, self._own_names))
-            tell_user(
-                f"{self.spec.file} has its classes in another order ({ours}) than {source} ({theirs}): they are matched"
-                " by their names, and go by the model's order"
-                + (", in labels/*.txt by the data set's" if self._run.stage == "predict" else "")
-            )
-
-    def _order_of_predictions(self, names: Mapping[int, str], source: str) -> ClassOrder | None:
-        """Compare with a data set that is there; one that cannot be read, or that nobody named, is none."""
-        with suppress(DataError):
-            if os.path.exists(self.data_yaml):
-                try:
-                    return match_classes(names, self._own_names, source, str(self.spec.file), self.match_classes)
-                except WeightsError as error:
-                    if self.data_yaml != DEFAULT_DATA:
-                        raise WeightsError(f"{error}, or a --data.data_yaml that is not there") from None
-        return None
+        """Give labels the class ids of a trained model from here on; see `ClassFollower.follow`."""
+        self._classes.follow(names, source, self._run.stage == "predict")
 
     @property
     def train_images(self) -> int:
@@ -178,15 +134,9 @@ class YoloDataModule(pl.LightningDataModule):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        return {
-            "data_yaml": os.path.abspath(self.data_yaml),
-            "imgsz": self.imgsz,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "rect": self.rect,
-            "single_cls": self.single_cls,
-            "augment": asdict(self.augment),
-        }
+        named = ("imgsz", "batch_size", "seed", "rect", "single_cls")
+        found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
+        return {**found, "augment": asdict(self.augment)}
 
     def scan(self, split: str) -> ScanResult:
         """Return the images and labels of a split, which is scanned once.
@@ -194,12 +144,7 @@ class YoloDataModule(pl.LightningDataModule):
         Raises:
             DataError: the split cannot be used.
         """
-        scan = self._scan(split)
-        if self._order is None or self._order.ids is None:
-            return scan
-        if split not in self._followed:
-            self._followed[split] = renumbered(scan, self._order.ids)
-        return self._followed[split]
+        return self._classes.scan(self._scan(split))
 
     def _scan(self, split: str) -> ScanResult:
         """Return a split with the class ids of the data set, which are those of its files and of the cache."""

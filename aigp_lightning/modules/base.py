@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
-from aigp_lightning.data.class_names import match_classes
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.building import build_for_data, take_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
 from aigp_lightning.modules.run_options import run_options
-from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
+from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
-from aigp_lightning.types import DetectionBatch, FollowsClasses, HasClassNames, Keypoints, Prediction, StepOutput
+from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
 
 class BaseModule(pl.LightningModule):
@@ -172,58 +172,12 @@ class BaseModule(pl.LightningModule):
     def configure_model(self) -> None:
         """Build the network once the data set's classes are known; later calls do nothing.
 
-        Outside training `weights`, or later the checkpoint, decides the network and its classes, whose order the data
-        set then follows. `predict` needs no data set.
-
         Raises:
             ConfigError: the trainer has no datamodule.
             WeightsError: the model and the data set have other classes.
         """
-        if trainer_of(self) is None:
-            return
-        data = datamodule_of(self.trainer)
-        if self.network is not None:
-            if data is not None:
-                self._take_classes(self.names, "the model")
-            return
-        if data is None:
-            raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
-        names = None
-        if self.trainer.state.fn != "predict":
-            self.setup_from_data(data)
-            names = dict(data.names)
-        if self.weights and not self.fitting:
-            self.set_network(self.build_network(None))
-            self._take_classes(self.names, self.weights)
-        elif names is not None:  # else `on_load_checkpoint` builds it
-            self.set_network(self.build_network(names), names)
-
-    @property
-    def _checkpoint(self) -> str:
-        """The checkpoint that Lightning loads, for errors."""
-        return str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
-
-    def _take_classes(self, names: Mapping[int, str], source: str) -> dict[int, str]:
-        """Match a model's classes with the data set's, where there is one; returns the names that count from here on.
-
-        Args:
-            names: class names by the model's ids.
-            source: file of the model.
-
-        Raises:
-            WeightsError: the data set has others.
-        """
-        data = datamodule_of(self.trainer) if trainer_of(self) is not None else None
-        predicting = data is not None and self.trainer.state.fn == "predict"
-        known = data is not None and not predicting and isinstance(data, HasClassNames)
-        if isinstance(data, FollowsClasses):
-            data.follow_classes(names, source)
-        elif known and match_classes(names, data.names, source, "the data set").ids is not None:
-            raise WeightsError(f"{source} has the classes in another order, which this datamodule cannot follow.")
-        names = dict(data.names) if known else dict(names)
-        if self.network is not None and names != self.names:
-            self.set_network(self.network, names)
-        return names
+        if trainer_of(self) is not None:
+            build_for_data(self, self.trainer)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network.
@@ -326,13 +280,13 @@ class BaseModule(pl.LightningModule):
         Raises:
             WeightsError: another program's checkpoint, another family or task, other classes, or another network.
         """
-        ours = checkpoint_metadata(checkpoint, self._checkpoint)
-        check_fits(ours, self._checkpoint, self.family, self.task)
-        names = self._take_classes(ours["names"], self._checkpoint)
+        trainer = trainer_of(self)
+        path = str((trainer.ckpt_path if trainer is not None else None) or "this checkpoint")
+        ours = checkpoint_metadata(checkpoint, path)
+        check_fits(ours, path, self.family, self.task)
+        names = take_classes(self, trainer, ours["names"], path)
         if self.network is None or ours["network"] != self.network_description():
             if self.fitting:
-                raise WeightsError(
-                    f"{self._checkpoint} holds another network than --model.variant. Resume with its own config."
-                )
+                raise WeightsError(f"{path} holds another network than --model.variant. Resume with its own config.")
             self.set_network(self.build_network(names, ours["network"]), names)
         self._rng_state = checkpoint.get(RNG_STATE)

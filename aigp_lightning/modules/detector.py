@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.errors import WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
@@ -18,7 +19,7 @@ from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
-from aigp_lightning.types import DetectionBatch, FollowsClasses, Prediction, StepOutput
+from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     import numpy as np

@@ -228,4 +228,5 @@ def trained_with(path: str | Path) -> TrainedWith:
         ...     trained_with(Path(folder) / "best.ckpt").model["iou"]
         0.5
     """
-    return TOLD_BY.get(Path(path).suffix, lambda file: told_by_checkpoint(read_metadata(file)))(Path(path))
+    reader = TOLD_BY.get(Path(path).suffix)
+    return reader(Path(path)) if reader is not None else told_by_checkpoint(read_metadata(Path(path)))

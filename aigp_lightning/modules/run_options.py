@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aigp_lightning.errors import UserError, WeightsError
+from aigp_lightning.errors import UserError, WeightsError, first_line
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import HasCheckpointOptions
 
@@ -83,22 +84,28 @@ def accepted_options(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
         >>> accepted_options(Child, {"conf": 0.25, "width": 4, "depth": 2})
         {'conf': 0.25, 'width': 4}
     """
-    taken: set[str] = set()
+    taken = _defaults(kind)
+    return {name: value for name, value in options.items() if name in taken}
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults of a constructor's arguments by name, those that its bases take included."""
+    found: dict[str, Any] = {}
     for each in kind.__mro__:
         if "__init__" not in vars(each):
             continue
         parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
-        taken |= {parameter.name for parameter in parameters}
+        found = {**{parameter.name: parameter.default for parameter in parameters}, **found}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return {name: value for name, value in options.items() if name in taken}
+    return found
 
 
 def build_module(kind: type[Module], options: Mapping[str, Any], source: str | Path) -> Module:
     """Build a module with the arguments that a checkpoint keeps.
 
     Args:
-        kind: its class.
+        kind: its class. Where the default of an argument is a dataclass, the checkpoint has its fields by name.
         options: of the group `model`; those that the class does not take are left out.
         source: the checkpoint, for errors.
 
@@ -106,18 +113,16 @@ def build_module(kind: type[Module], options: Mapping[str, Any], source: str | P
         WeightsError: one of them is none that the class can have.
 
     Example:
-        >>> from aigp_lightning.modules.base import BaseModule
-        >>> build_module(BaseModule, {"conf": 0.125, "other": 1}, "best.ckpt").conf
-        0.125
+        >>> from aigp_lightning.modules.registry import module_class
+        >>> kind = module_class("yolo", "detect")
+        >>> build_module(kind, {"conf": 0.125, "gains": {"box": 5.0}, "other": 1}, "best.ckpt").gains
+        LossGains(box=5.0, cls=0.5, dfl=1.5)
     """
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "model", fail_untyped=False)
+    arguments, defaults = accepted_options(kind, options), _defaults(kind)
     try:
-        config = parser.parse_object({"model": accepted_options(kind, options)})
-        module: Module = parser.instantiate_classes(config).model
-    except (ArgumentError, UserError, TypeError, ValueError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{source} is damaged: options of its run cannot be. {why}") from error
-    return module
+        for name, value in arguments.items():
+            if is_dataclass(defaults[name]) and isinstance(value, Mapping):
+                arguments[name] = type(defaults[name])(**value)
+        return kind(**arguments)
+    except (UserError, TypeError, ValueError) as error:
+        raise WeightsError(f"{source} is damaged: an option of its run cannot be: {first_line(error)}") from error
