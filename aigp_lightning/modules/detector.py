@@ -148,7 +148,7 @@ class DetectorModule(BaseModule):
 
         source: Any = files.load_weights(self.weights) if self.weights and description is None else None
         if source is not None and source.task != self.task:
-            raise WeightsError(f"{self.weights} is a {source.task} model; this configuration trains {self.task}.")
+            raise WeightsError(f"{self.weights} is of a {source.task} model; the configuration asks for {self.task}.")
         trainer = trainer_of(self)
         gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1
         if source is not None and not self.fitting:
