@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.data.sources import SourceDataset
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import class_names, keypoints_of
 from aigp_lightning.predictions.merge import finish
 from aigp_lightning.predictions.writer import PredictionFiles
+from aigp_lightning.run.lightning_internals import datamodule_of
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -30,6 +32,9 @@ class PredictionWriter(BasePredictionWriter):
     `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original;
     there is none where nothing was found. `predictions.json` lists every image, `unreadable.txt` what could not be
     read. Frames count from 0. Where files of several folders have the same name, the folders are kept.
+
+    Class ids are the model's. Those in text files are the data set's, where there is one that has the same classes in
+    another order.
 
     Args:
         save_images: draw pictures and videos.
@@ -60,7 +65,9 @@ class PredictionWriter(BasePredictionWriter):
         self._dataset = dataset
         names = {int(key): str(name) for key, name in class_names(pl_module).items()}
         rank, folder, keypoints = trainer.global_rank, self._folder(trainer), keypoints_of(pl_module)
-        self._files = PredictionFiles(folder, rank, dataset, names, self.save_images, self.save_txt, keypoints)
+        data = datamodule_of(trainer)
+        ids = data.ids_of_files() if isinstance(data, FollowsClasses) else None
+        self._files = PredictionFiles(folder, rank, dataset, names, self.save_images, self.save_txt, keypoints, ids)
 
     def write_on_batch_end(
         self,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.checkpoints.plain_values import read_plain_value
-from aigp_lightning.checkpoints.schema import LEDGER, checkpoint_metadata
+from aigp_lightning.checkpoints.schema import LEDGER, METADATA, checkpoint_metadata
 from aigp_lightning.errors import WeightsError, first_line
 
 
@@ -51,3 +51,18 @@ def read_ledger_anchor(path: Path) -> Any:
         WeightsError: it cannot be read.
     """
     return read_plain_value(path, LEDGER)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read what this package adds to a checkpoint: classes, task, network and options; without weights or torch.
+
+    Args:
+        path: the `.ckpt`.
+
+    Returns:
+        See `checkpoint_metadata`.
+
+    Raises:
+        WeightsError: it cannot be read, or is another program's.
+    """
+    return checkpoint_metadata({METADATA: read_plain_value(path, METADATA)}, path)

@@ -107,15 +107,14 @@ def _is_plain(value: Any, depth: int = 8) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def check_fits(metadata: Mapping[str, Any], path: str, family: str, task: str, names: Mapping[int, str]) -> None:
-    """Check that a checkpoint is of a module's family, task and classes.
+def check_fits(metadata: Mapping[str, Any], path: str, family: str, task: str) -> None:
+    """Check that a checkpoint is of a module's family and task.
 
     Args:
         metadata: see `checkpoint_metadata`.
         path: of the checkpoint, for errors.
         family: the module's.
         task: the module's.
-        names: the data set's class names by id; empty without a data set.
 
     Raises:
         WeightsError: it is not.
@@ -124,14 +123,3 @@ def check_fits(metadata: Mapping[str, Any], path: str, family: str, task: str, n
         raise WeightsError(f"{path} is of a {metadata['task']} model; the configuration asks for {task}.")
     if family_of(metadata) != family:
         raise WeightsError(f"{path} is of family {family_of(metadata)}; the configuration asks for {family}.")
-    if names and len(metadata["names"]) != len(names):
-        raise WeightsError(
-            f"{path} knows {len(metadata['names'])} classes ({_first_names(metadata['names'])}), the data set "
-            f"{len(names)} ({_first_names(names)}). Use the data set it was trained on, or start from its "
-            "exported .pt with --model.weights, which adapts the classes."
-        )
-
-
-def _first_names(names: Mapping[int, str]) -> str:
-    shown = list(names.values())[:4]
-    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -9,5 +9,5 @@ from aigp_lightning.deploy.export import ExportOptions, export
 def main(verb: str, arguments: list[str]) -> None:
     """Export a checkpoint as the options say."""
     description = "Write a checkpoint as an Ultralytics .pt, ONNX and TorchScript, each checked against the model."
-    example = "export --ckpt_path runs/detect/gates/weights/best.ckpt --format [onnx] --imgsz 640"
+    example = "export --ckpt_path runs/detect/gates/weights/best.ckpt --format [onnx]"
     export(parse_options(ExportOptions, verb, arguments, description, example))

@@ -40,7 +40,7 @@ verbs:
 examples:
   python -m aigp_lightning fit --config configs/detector.yaml --config configs/quick.yaml
   python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml my/data.yaml --data.batch_size 32
-  python -m aigp_lightning validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt
+  python -m aigp_lightning validate --ckpt_path runs/detect/gates/weights/best.ckpt
   python -m aigp_lightning VERB --help
 """
 

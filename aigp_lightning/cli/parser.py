@@ -15,9 +15,9 @@ from aigp_lightning.errors import ConfigError, printable
 
 EXAMPLES = {
     "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
-    "validate": "validate --config configs/detector.yaml --ckpt_path runs/detect/gates/weights/best.ckpt",
-    "test": "test --config configs/detector.yaml --model.weights best.pt --run.json metrics.json",
-    "predict": "predict --config configs/detector.yaml --ckpt_path best.ckpt --data.source pictures/",
+    "validate": "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
+    "test": "test --model.weights best.pt --data.data_yaml my/data.yaml --run.json metrics.json",
+    "predict": "predict --ckpt_path best.ckpt --data.source pictures/",
 }
 """A call of each of Lightning's verbs, for its help."""
 Options = TypeVar("Options")

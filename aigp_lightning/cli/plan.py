@@ -68,6 +68,8 @@ class PlanCLI(AigpCLI):
         assert self.context is not None
         left_out = [*self.context.left_out, *leave_out_wandb(trainer)]
         self.read_data()
+        if self.earlier.names and self.earlier.checkpoint:
+            data.follow_classes(self.earlier.names, self.earlier.checkpoint)
         data.setup("fit")
         media = self.callbacks.media
         assert media is not None

@@ -1,4 +1,7 @@
-"""The verbs that Lightning runs: fit, validate, test, predict."""
+"""The verbs that Lightning runs: fit, validate, test, predict.
+
+Longer than 250 lines: Lightning asks one class for each step of a verb.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
 from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
+from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_trained
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
@@ -64,6 +68,7 @@ class AigpCLI(LightningCLI):
         self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
         self.callbacks: RunCallbacks
+        self.words, self.carried = arguments, carried_options(verb, arguments)
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
             "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
@@ -103,6 +108,8 @@ class AigpCLI(LightningCLI):
         parser.add_class_arguments(WandbOptions, "wandb")
         parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
         add_callback_options(parser, self.verb)
+        if self.carried is not None:
+            self.carried.set_defaults(parser)
 
     # ---- before anything is built -----------------------------------------------------------------------------------
 
@@ -116,6 +123,8 @@ class AigpCLI(LightningCLI):
         check_checkpoint(config)
         if self.verb in ("validate", "test"):
             check_trained(config)
+        if self.carried is not None:
+            self.carried.settle(config, self.verb, self.words)
         trim_settings(config.trainer.logger)
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)

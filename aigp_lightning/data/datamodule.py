@@ -6,7 +6,7 @@ Longer than 250 lines: Lightning asks one class for all loaders, and the callbac
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.class_follower import DEFAULT_DATA, ClassFollower
+from aigp_lightning.data.class_names import BY_NAME
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.listing import all_images
@@ -62,6 +64,8 @@ class YoloDataModule(pl.LightningDataModule):
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
+        match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
+            is followed and other names are refused; or by `number`, whatever they are called.
 
     Example:
         >>> import tempfile
@@ -75,7 +79,7 @@ class YoloDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        data_yaml: str = "datasets/gates/data.yaml",
+        data_yaml: str = DEFAULT_DATA,
         imgsz: int = 640,
         batch_size: int = 16,
         workers: int = 8,
@@ -88,6 +92,7 @@ class YoloDataModule(pl.LightningDataModule):
         augment: AugmentConfig = AugmentConfig(),
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
+        match_classes: str = BY_NAME,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, lost_limit)
@@ -96,8 +101,10 @@ class YoloDataModule(pl.LightningDataModule):
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
+        self.match_classes = match_classes
         self.mosaic_open = True
-        self._scans: dict[str, ScanResult] = {}
+        self._scans: dict[str, ScanResult] = {}  # with the data set's class ids
+        self._classes = ClassFollower(self)
         self._batches: TrainBatchSampler | None = None
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
@@ -111,8 +118,16 @@ class YoloDataModule(pl.LightningDataModule):
 
     @property
     def names(self) -> dict[int, str]:
-        """Class names by id."""
-        return {0: "item"} if self.single_cls else dict(self.spec.names)
+        """Class names by id: the data set's, or those of a model whose order it follows."""
+        return self._classes.names
+
+    def ids_of_files(self) -> NDArray[np.int64] | None:
+        """Return the id that each of a model's classes has in the files, (C,); None where they are the same."""
+        return self._classes.ids_of_files()
+
+    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
+        """Give labels the class ids of a trained model from here on; see `ClassFollower.follow`."""
+        self._classes.follow(names, source, self._run.stage == "predict")
 
     @property
     def train_images(self) -> int:
@@ -127,16 +142,9 @@ class YoloDataModule(pl.LightningDataModule):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        return {
-            "data_yaml": os.path.abspath(self.data_yaml),
-            "imgsz": self.imgsz,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "rect": self.rect,
-            "single_cls": self.single_cls,
-            "outside": self.outside,
-            "augment": asdict(self.augment),
-        }
+        named = ("imgsz", "batch_size", "seed", "rect", "single_cls", "outside")
+        found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
+        return {**found, "augment": asdict(self.augment)}
 
     def scan(self, split: str) -> ScanResult:
         """Return the images and labels of a split, which is scanned once.
@@ -144,6 +152,10 @@ class YoloDataModule(pl.LightningDataModule):
         Raises:
             DataError: the split cannot be used.
         """
+        return self._classes.scan(self._scan(split))
+
+    def _scan(self, split: str) -> ScanResult:
+        """Return a split with the class ids of the data set, which are those of its files and of the cache."""
         if split not in self._scans:
             self._scans[split] = scan_split(
                 self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
@@ -205,7 +217,7 @@ class YoloDataModule(pl.LightningDataModule):
             for doubt in self.spec.doubts:
                 warn_user(doubt)
         for split in splits:
-            scan = self.scan(split)
+            scan = self._scan(split)
             if run.rank == 0:  # others have the same data, or another machine's copy of it
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
         self._check_limits(splits)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.deploy.difference import Difference, greatest_difference
-from aigp_lightning.errors import ConfigError, UserError, WeightsError
+from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.terminal.output import print_line
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
 FORMATS = ("pt", "onnx", "torchscript")
+USUAL_SIZE = 640
+"""Image size, pixels, where nobody says one."""
 
 
 @dataclass
@@ -32,7 +36,8 @@ class ExportOptions:
         weights: or an Ultralytics .pt. Exactly one of the two.
         format: any of pt, onnx, torchscript.
         out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
-        imgsz: side of the square input, pixels; a multiple of the network's stride.
+        imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
+            checkpoint was trained at.
         opset: ONNX operator set.
         dynamic: ONNX and TorchScript files take any batch and any size that is a multiple of the stride.
         tolerance: how far a file's answers may be from the module's, or nothing is written. Confidences (0…1) are
@@ -44,7 +49,7 @@ class ExportOptions:
     weights: str | None = None
     format: list[str] = field(default_factory=lambda: list(FORMATS))
     out: str | None = None
-    imgsz: int = 640
+    imgsz: int | None = None
     opset: int = 17
     dynamic: bool = False
     tolerance: float = 1e-3
@@ -64,8 +69,11 @@ def export(options: ExportOptions) -> list[Path]:
         WeightsError: the checkpoint is unreadable, or a written file does not answer as the module does.
     """
     source = _check(options)
-    deployment = _deployment(_load(options), source, options)
+    module = _load(options)
+    deployment = _deployment(module, source, options)
+    options = _sized(options, source, module.names)
     stride = deployment.stride
+    assert options.imgsz is not None
     if options.imgsz <= 0 or options.imgsz % stride:
         nearest = max(round(options.imgsz / stride), 1) * stride
         raise ConfigError(f"--imgsz {options.imgsz} is no multiple of this network's stride {stride}; try {nearest}.")
@@ -108,6 +116,36 @@ def _load(options: ExportOptions) -> BaseModule:
     return load_module(options.ckpt_path) if options.ckpt_path else open_weights(str(options.weights))
 
 
+def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> ExportOptions:
+    """Fill in the image size that the checkpoint was trained at, and tell what is to know of it and its data set."""
+    from aigp_lightning.modules.registry import trained_with
+
+    data = trained_with(source).data
+    trained = data.get("imgsz")
+    if options.imgsz is None:
+        size = trained if type(trained) is int and trained > 0 else USUAL_SIZE
+        why = "as it was trained" if size == trained else "since the checkpoint does not say at which it was trained"
+        print_line(f"image size {size}, {why}; --imgsz takes another")
+        options = replace(options, imgsz=size)
+    elif trained is not None and trained != options.imgsz:
+        print_line(f"--imgsz {options.imgsz} is not what {source} was trained at, {trained}")
+    _tell_order(source, names, data)
+    return options
+
+
+def _tell_order(source: Path, names: Mapping[int, str], data: Mapping[str, Any]) -> None:
+    """Tell where the data set numbers its classes differently by now; one that is not there says nothing."""
+    from aigp_lightning.data.data_yaml import read_data_yaml
+
+    if data.get("single_cls") or not Path(str(data.get("data_yaml", ""))).is_file():
+        return
+    with suppress(DataError):
+        ours = read_data_yaml(data["data_yaml"]).names
+        if list(ours.values()) != list(names.values()):
+            theirs, here = (", ".join(each.values()) for each in (names, ours))
+            print_line(f"the files have the classes of {source}: {theirs}; those of {data['data_yaml']} are: {here}")
+
+
 def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> Deployment:
     """Return how the module is deployed, if its family has all that is asked for."""
     deployment = module.deployment
@@ -123,6 +161,7 @@ def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> Dep
 
 def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions) -> Path:
     """Write one file under a temporary name, check it, and only then move it into place."""
+    assert options.imgsz is not None
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         with warnings.catch_warnings():  # on tracing and its future; what was traced is checked by its answers
@@ -151,6 +190,7 @@ def _write_and_compare(form: str, path: Path, deployment: Deployment, options: E
     from aigp_lightning.deploy.graphs import write_onnx, write_torchscript
 
     imgsz, dynamic = options.imgsz, options.dynamic
+    assert imgsz is not None
     if form not in ("onnx", "torchscript"):
         deployment.write_portable(path, settings={"imgsz": imgsz})
         answers, graph = deployment.portable_graph(path, imgsz)

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.building import build_for_data, take_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
 from aigp_lightning.modules.run_options import run_options
-from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
+from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
@@ -171,21 +172,12 @@ class BaseModule(pl.LightningModule):
     def configure_model(self) -> None:
         """Build the network once the data set's classes are known; later calls do nothing.
 
-        `predict` has no data set: the network then comes from `weights`, or later from the checkpoint.
-
         Raises:
             ConfigError: the trainer has no datamodule.
+            WeightsError: the model and the data set have other classes.
         """
-        if self.network is not None or trainer_of(self) is None:
-            return
-        if (data := datamodule_of(self.trainer)) is None:
-            raise ConfigError("the module needs a datamodule, which knows the class names: trainer.fit(model, data).")
-        names = None
-        if self.trainer.state.fn != "predict":
-            self.setup_from_data(data)
-            names = dict(data.names)
-        if names is not None or self.weights:
-            self.set_network(self.build_network(names), names)
+        if trainer_of(self) is not None:
+            build_for_data(self, self.trainer)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network.
@@ -288,12 +280,13 @@ class BaseModule(pl.LightningModule):
         Raises:
             WeightsError: another program's checkpoint, another family or task, other classes, or another network.
         """
-        path = str((self.trainer.ckpt_path if trainer_of(self) is not None else None) or "this checkpoint")
+        trainer = trainer_of(self)
+        path = str((trainer.ckpt_path if trainer is not None else None) or "this checkpoint")
         ours = checkpoint_metadata(checkpoint, path)
-        check_fits(ours, path, self.family, self.task, self.names)
+        check_fits(ours, path, self.family, self.task)
+        names = take_classes(self, trainer, ours["names"], path)
         if self.network is None or ours["network"] != self.network_description():
             if self.fitting:
                 raise WeightsError(f"{path} holds another network than --model.variant. Resume with its own config.")
-            names = self.names or ours["names"]
             self.set_network(self.build_network(names, ours["network"]), names)
         self._rng_state = checkpoint.get(RNG_STATE)

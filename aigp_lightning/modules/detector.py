@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.errors import WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
-from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh_split
+from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.run.lightning_internals import trainer_of
+from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class DetectorModule(BaseModule):
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
-            0.5 is in between and a start. Or one number for each class, in the order of the data set.
+            0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -102,11 +103,14 @@ class DetectorModule(BaseModule):
         self.optimization = YoloOptimization(optim)
         self._loss_weights: NDArray[np.float32] | None = None
 
-    def setup_from_data(self, data: Any) -> None:
-        """Weigh the classes by what the training split has of them."""
-        super().setup_from_data(data)
-        if self.class_weights != 0 and self.fitting:
-            self._loss_weights = weigh_split(self.class_weights, data.label_table("train")[0], dict(data.names))
+    def on_fit_start(self) -> None:
+        """Weigh the classes by what the training split has of them, once it has the order of a checkpoint."""
+        super().on_fit_start()
+        if self.class_weights == 0 or (data := datamodule_of(self.trainer)) is None:
+            return
+        asked = in_model_order(self.class_weights, data.ids_of_files() if isinstance(data, FollowsClasses) else None)
+        self._loss_weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
+        self._weigh_classes()
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.
@@ -117,7 +121,9 @@ class DetectorModule(BaseModule):
         """
         from aigp_lightning.modules.yolo.loss import loss_names
 
-        super().set_network(network, names or cast("Any", network).names)
+        named: Any = network
+        named.names = dict(names or named.names)
+        super().set_network(network, named.names)
         self.loss_names = loss_names(network)
         self._weigh_classes()
 
@@ -139,31 +145,26 @@ class DetectorModule(BaseModule):
             description: a checkpoint's `network_description`, which then decides instead of `variant`.
 
         Raises:
-            WeightsError: the weights are of another task, or (outside training) of other classes.
+            WeightsError: the weights are of another task.
         """
         from aigp_lightning.modules.yolo import build
         from aigp_lightning.modules.yolo import weights as files
 
         source: Any = files.load_weights(self.weights) if self.weights and description is None else None
         if source is not None and source.task != self.task:
-            raise WeightsError(f"{self.weights} is a {source.task} model; this configuration trains {self.task}.")
+            raise WeightsError(f"{self.weights} is of a {source.task} model; the configuration asks for {self.task}.")
         trainer = trainer_of(self)
         gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1
         if source is not None and not self.fitting:
-            theirs = dict(source.names)
-            if names is not None and len(theirs) != len(names):
-                raise WeightsError(
-                    f"{self.weights} knows {len(theirs)} classes, the data set {len(names)}. Metrics need the same "
-                    "classes; `fit` adapts them."
-                )
-            return build.prepare_model(source, names or theirs, gains, self.task, epochs, self.keypoints)
+            return build.prepare_model(source, names or dict(source.names), gains, self.task, epochs, self.keypoints)
         variant = self.variant if description is None else description.get("yaml")
         if not isinstance(variant, str | Mapping):
             raise WeightsError("this checkpoint does not describe its network.")
         network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
             taken, total = files.transfer_weights(network, source)
-            tell_user(f"took {taken} of {total} tensors from {self.weights}")
+            rows = files.class_rows(source.names, names or {})
+            tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         for layer in cast("Any", network).model[: self.freeze_layers]:
             layer.requires_grad_(False)
         return network

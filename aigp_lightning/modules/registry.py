@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.checkpoints.load import read_checkpoint
-from aigp_lightning.checkpoints.schema import METADATA, family_of
+from aigp_lightning.checkpoints.load import read_checkpoint, read_metadata
+from aigp_lightning.checkpoints.schema import METADATA, family_of, options_of
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.run_options import build_module
+from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
 
 ClassOf = Callable[[], type[BaseModule]]
 """Imports a module's class and returns it."""
@@ -41,10 +43,18 @@ def _open_pt(path: Path) -> BaseModule:
     return module.eval()
 
 
+def _told_by_pt(path: Path) -> TrainedWith:
+    from aigp_lightning.modules.yolo.told_by_pt import told_by_pt
+
+    return told_by_pt(path)
+
+
 CLASSES: dict[tuple[str, str], ClassOf] = {("yolo", "detect"): _yolo_detect, ("yolo", "pose"): _yolo_pose}
 """Classes by family and task."""
 FILES: dict[str, OpenFile] = {".pt": _open_pt}
 """Families' own weights files by suffix."""
+TOLD_BY: dict[str, Callable[[Path], TrainedWith]] = {".pt": _told_by_pt}
+"""By suffix: what families' own weights files say of the run that wrote them."""
 
 
 def register(family: str, task: str, class_of: ClassOf) -> None:
@@ -136,7 +146,7 @@ def load_module(path: str | Path) -> BaseModule:
 
 
 def rebuild(content: dict[str, Any], path: str | Path) -> BaseModule:
-    """Rebuild a module as its checkpoint describes it, in eval mode on the CPU.
+    """Rebuild a module as its checkpoint describes it, with the options of its run, in eval mode on the CPU.
 
     Args:
         content: see `read_checkpoint`.
@@ -164,7 +174,8 @@ def rebuild(content: dict[str, Any], path: str | Path) -> BaseModule:
         >>> del CLASSES["dot", "detect"]  # for this example alone
     """
     metadata = content[METADATA]
-    module = module_class(family_of(metadata), metadata["task"], path)()
+    kind = module_class(family_of(metadata), metadata["task"], path)
+    module = build_module(kind, options_of(metadata, "model"), path)
     module.on_load_checkpoint(content)
     try:
         module.load_state_dict(content["state_dict"])
@@ -193,3 +204,29 @@ def open_weights(path: str | Path) -> BaseModule:
         {0: 'gate'}
     """
     return FILES.get(Path(path).suffix, _open_pt)(Path(path))
+
+
+def trained_with(path: str | Path) -> TrainedWith:
+    """Return what a checkpoint, or a family's own weights file, says of the run that wrote it.
+
+    Args:
+        path: a `.ckpt` of ours, or a file such as a `.pt`. That has no folders of a data set; where it lies beside the
+            checkpoint that it was written from, as in a run folder, the checkpoint says more.
+
+    Raises:
+        WeightsError: it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> module = module_class("yolo", "detect")(iou=0.5)
+        >>> module.set_network(module.build_network({0: "gate"}))
+        >>> content = {"state_dict": {}}
+        >>> module.on_save_checkpoint(content)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(content, Path(folder) / "best.ckpt")
+        ...     trained_with(Path(folder) / "best.ckpt").model["iou"]
+        0.5
+    """
+    reader = TOLD_BY.get(Path(path).suffix)
+    return reader(Path(path)) if reader is not None else told_by_checkpoint(read_metadata(Path(path)))

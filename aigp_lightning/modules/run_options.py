@@ -1,15 +1,21 @@
-"""The options of a run that a checkpoint carries."""
+"""The options of a run that a checkpoint carries, and a module built from them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from aigp_lightning.errors import UserError, WeightsError, first_line
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import HasCheckpointOptions
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
+
+Module = TypeVar("Module")
 
 
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:
@@ -61,3 +67,62 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     return str(value)
+
+
+def accepted_options(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options that a class's constructor takes.
+
+    Args:
+        kind: the class; where it passes `**options` on, its bases take them.
+        options: by name.
+
+    Example:
+        >>> class Module:
+        ...     def __init__(self, conf=0.001): ...
+        >>> class Child(Module):
+        ...     def __init__(self, width=8, **options): ...
+        >>> accepted_options(Child, {"conf": 0.25, "width": 4, "depth": 2})
+        {'conf': 0.25, 'width': 4}
+    """
+    taken = _defaults(kind)
+    return {name: value for name, value in options.items() if name in taken}
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults of a constructor's arguments by name, those that its bases take included."""
+    found: dict[str, Any] = {}
+    for each in kind.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+        found = {**{parameter.name: parameter.default for parameter in parameters}, **found}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
+def build_module(kind: type[Module], options: Mapping[str, Any], source: str | Path) -> Module:
+    """Build a module with the arguments that a checkpoint keeps.
+
+    Args:
+        kind: its class. Where the default of an argument is a dataclass, the checkpoint has its fields by name.
+        options: of the group `model`; those that the class does not take are left out.
+        source: the checkpoint, for errors.
+
+    Raises:
+        WeightsError: one of them is none that the class can have.
+
+    Example:
+        >>> from aigp_lightning.modules.registry import module_class
+        >>> kind = module_class("yolo", "detect")
+        >>> build_module(kind, {"conf": 0.125, "gains": {"box": 5.0}, "other": 1}, "best.ckpt").gains
+        LossGains(box=5.0, cls=0.5, dfl=1.5)
+    """
+    arguments, defaults = accepted_options(kind, options), _defaults(kind)
+    try:
+        for name, value in arguments.items():
+            if is_dataclass(defaults[name]) and isinstance(value, Mapping):
+                arguments[name] = type(defaults[name])(**value)
+        return kind(**arguments)
+    except (UserError, TypeError, ValueError) as error:
+        raise WeightsError(f"{source} is damaged: an option of its run cannot be: {first_line(error)}") from error

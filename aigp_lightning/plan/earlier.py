@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.checkpoints.load import read_checkpoint, read_metadata
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.logfiles.folders import find_wandb_folders
@@ -25,12 +25,16 @@ class EarlierStarts:
         epoch: the first that is to come, from 0.
         counts: what its ledger says.
         waiting: bytes of that which W&B has offline on this disk, not synced yet.
+        checkpoint: that it goes on from; None without one.
+        names: class names by the ids of the model in it.
     """
 
     folder: Path | None = None
     epoch: int = 0
     counts: LedgerCounts = field(default_factory=LedgerCounts)
     waiting: int = 0
+    checkpoint: str | None = None
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> EarlierStarts:
@@ -62,7 +66,9 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
             raise DataError(f"{path} cannot be read ({first_line(error)}): what has left is not known.") from error
     if not resuming:
         counts.forget()
-    return EarlierStarts(folder, epoch, counts, 0 if folder is None else _waiting(folder, counts))
+    names = {} if checkpoint is None or not resuming else read_metadata(Path(checkpoint))["names"]
+    waiting = 0 if folder is None else _waiting(folder, counts)
+    return EarlierStarts(folder, epoch, counts, waiting, checkpoint if names else None, names)
 
 
 def _waiting(folder: Path, counts: LedgerCounts) -> int:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from aigp_lightning.types import Keypoints
 
 
-def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None) -> str:
+def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: NDArray[np.int64] | None = None) -> str:
     """Write the lines that Ultralytics' `save_txt` writes with `save_conf`; keypoints are not clipped to the picture.
 
     Args:
         found: what was found, in an image of known shape.
         keypoints: what the module says about them; without visibility there, none is written.
+        ids: (C,) the id to write for each of the model's classes, those of a data set; None: the model's own.
 
     Returns:
         A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image.
@@ -34,7 +35,8 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None) -> st
     height, width = _shape(found)
     size = np.array([width, height], np.float64)
     boxes = to_fractions(xyxy_to_xywh(found.boxes).astype(np.float64), (height, width))
-    columns = [found.labels[:, None], boxes]
+    labels = found.labels if ids is None else ids[found.labels]
+    columns = [labels[:, None], boxes]
     if (points := _points(found, keypoints)) is not None:
         scale = np.array([*size, 1])[: points.shape[2]]
         columns.append((points / scale).reshape(len(points), -1))

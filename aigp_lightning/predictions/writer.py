@@ -20,6 +20,9 @@ from aigp_lightning.predictions.formats import json_entry, yolo_lines
 from aigp_lightning.predictions.merge import output_names, part_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aigp_lightning.data.sources import SourceDataset, SourceFile
     from aigp_lightning.media.detections import ImageDetections
     from aigp_lightning.media.plots.skeleton import Edges
@@ -43,6 +46,7 @@ class PredictionFiles:
         images: draw pictures and videos.
         txt: write YOLO text files.
         keypoints: what the module says about its keypoints, where it finds any.
+        ids: (C,) the id that each class gets in the text files; None: the model's own.
     """
 
     def __init__(
@@ -54,8 +58,10 @@ class PredictionFiles:
         images: bool,
         txt: bool,
         keypoints: Keypoints | None = None,
+        ids: NDArray[np.int64] | None = None,
     ) -> None:
         self.folder, self.dataset, self.names, self.images, self.txt = folder, dataset, names, images, txt
+        self.ids = ids
         self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
         self.outputs = output_names(dataset.files)
         self.failure: UserError | None = None
@@ -139,7 +145,7 @@ class PredictionFiles:
         name = self.outputs[file.path] + ("" if frame is None else f"_{frame}")
         path = self._target("labels", f"{name}.txt")
         if len(found.boxes):
-            write_atomic(path, yolo_lines(found, self.keypoints).encode(), sync=False)
+            write_atomic(path, yolo_lines(found, self.keypoints, self.ids).encode(), sync=False)
         else:
             path.unlink(missing_ok=True)  # an earlier run's
 

@@ -95,9 +95,11 @@ def test_its_checkpoint_opens_as_itself(run: Path, run_cli: Callable[..., int], 
     module = registry.load_module(best)
     assert isinstance(module, ToyModule)
     assert (module.family, module.names, module.training) == ("toy", {0: "square", 1: "disc"}, False)
-    words = (*TOY, *small(shapes, tmp_path), "--ckpt_path", best, "--run.json", tmp_path / "metrics.json")
-    assert run_cli("validate", *words) == 0
-    assert (tmp_path / "metrics.json").is_file()
+    found = []
+    for words in ((*TOY, *small(shapes, tmp_path)), ()):  # and without any option
+        assert run_cli("validate", *words, "--ckpt_path", best, "--run.json", tmp_path / "metrics.json") == 0
+        found.append(json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")))
+    assert found[0] == found[1]
 
 
 def test_export_refuses_it_in_one_line(run: Path, run_cli: Callable[..., int]) -> None:
@@ -113,7 +115,8 @@ def test_export_refuses_it_in_one_line(run: Path, run_cli: Callable[..., int]) -
 def test_another_familys_checkpoint_is_refused(
     run: Path, run_cli: Callable[..., int], shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (*small(shapes, tmp_path), "--ckpt_path", run / "weights" / "best.ckpt")
+    detector = ("--model", "aigp_lightning.modules.detector.DetectorModule")
+    words = (*detector, *small(shapes, tmp_path), "--ckpt_path", run / "weights" / "best.ckpt")
     assert run_cli("validate", *words) == 2
     assert "best.ckpt is of family toy; the configuration asks for yolo." in capsys.readouterr().err
 

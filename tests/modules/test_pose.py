@@ -237,14 +237,15 @@ def test_a_detector_checkpoint_is_refused(finished: Path, corners: Path, tmp_pat
 
 
 def test_a_pose_checkpoint_is_refused_by_the_detector(finished_pose: Path, shapes: Path, tmp_path, run_cli, capfd):
-    status = run_cli("validate", *small(shapes, tmp_path), "--ckpt_path", finished_pose / "weights" / "best.ckpt")
+    words = ["--model", "DetectorModule", *small(shapes, tmp_path)]
+    status = run_cli("validate", *words, "--ckpt_path", finished_pose / "weights" / "best.ckpt")
     assert "is of a pose model; the configuration asks for detect" in refused(capfd, status)
 
 
 def test_weights_of_another_task_are_refused(finished: Path, corners: Path, tmp_path, run_cli, capfd) -> None:
     for verb in ("fit", "validate"):
         status = run_cli(verb, *pose_options(corners, tmp_path), "--model.weights", finished / "weights" / "best.pt")
-        assert "best.pt is a detect model; this configuration trains pose" in refused(capfd, status)
+        assert "best.pt is of a detect model; the configuration asks for pose" in refused(capfd, status)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 2)])

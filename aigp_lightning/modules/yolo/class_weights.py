@@ -68,6 +68,22 @@ def class_weights(
     return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
+def in_model_order(asked: float | list[float], ids: NDArray[np.int64] | None) -> float | list[float]:
+    """Put a list of weights, which is in the order of the data set, into the order of a model.
+
+    Args:
+        asked: `--model.class_weights`: a power, or one weight a class.
+        ids: (C,) the data set's id of each of the model's classes; None where they are the same.
+
+    Example:
+        >>> in_model_order([1.0, 2.0, 5.0], np.array([2, 0, 1]))
+        [5.0, 1.0, 2.0]
+    """
+    if ids is None or not isinstance(asked, (list, tuple)) or len(asked) != len(ids):
+        return asked
+    return [asked[place] for place in ids]
+
+
 def weigh_split(
     asked: float | list[float], cls: NDArray[np.int64], names: Mapping[int, str]
 ) -> NDArray[np.float32] | None:

@@ -8,6 +8,7 @@ from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+from unicodedata import normalize
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,27 @@ def task_of_weights(path: str | Path) -> str:
     return _read(Path(path))[2]
 
 
+def settings_of(path: str | Path) -> tuple[str, dict[int, str], dict[str, Any]]:
+    """Return what an Ultralytics `.pt` says of its training.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its task, its class names by id, and of Ultralytics' settings `imgsz`, `data` and `single_cls`, as far as they
+        are there and of the right types.
+
+    Raises:
+        WeightsError: see `load_weights`.
+    """
+    about, _, task = _read(Path(path))
+    settings, names = about.get("args"), about.get("names")
+    found = settings if isinstance(settings, dict) else {}
+    kinds: dict[str, type] = {"imgsz": int, "data": str, "single_cls": bool}
+    names = dict(enumerate(names)) if isinstance(names, list) else names if isinstance(names, dict) else {}
+    return task, names, {name: found[name] for name, kind in kinds.items() if type(found.get(name)) is kind}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
     """Return what a `.pt` says of its network, its tensors, and its task."""
     if not path.is_file():  # asked here, since Ultralytics would look for it on the network
@@ -111,7 +133,12 @@ def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
     """
     before = {key: value.clone() for key, value in model.state_dict().items()}
     built = class_width(model)
-    cast("Any", model).load(source, verbose=False)
+    mine: Any = model
+    names = mine.names
+    mine.names = {key: normalize("NFC", name) for key, name in names.items()}
+    cast("Any", source).names = {key: normalize("NFC", name) for key, name in cast("Any", source).names.items()}
+    mine.load(source, verbose=False)
+    mine.names = names
     if class_width(model) != built:  # the class branch was replaced by the source's wider or narrower one
         cast("Any", model).yaml[CLASS_WIDTH] = class_width(model)
     theirs = source.state_dict()
@@ -127,6 +154,36 @@ def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
         return its is not None and its.shape[1:] == mine.shape[1:] and _share_a_row(mine, its)
 
     return sum(map(taken, after)), len(after)
+
+
+def class_rows(theirs: Mapping[int, str], ours: Mapping[int, str]) -> str:
+    """Say what becomes of the rows of the class layers when weights of other classes, or of another order, are taken.
+
+    Ultralytics takes the rows of classes that both know by name, whatever their case; where there are none and as many
+    classes, by number.
+
+    Args:
+        theirs: class names of the weights.
+        ours: class names of the data set.
+
+    Returns:
+        Words for the line that tells how many tensors were taken.
+    """
+    known = {_plain(name): number for number, name in theirs.items()}
+    shared = {number: known[_plain(name)] for number, name in ours.items() if _plain(name) in known}
+    if not shared or _are_numbers(theirs) or _are_numbers(ours):
+        return "no class by its name" + (", so all by number" if len(theirs) == len(ours) else "")
+    moved = any(number != place for number, place in shared.items())
+    return f"{len(shared)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
+
+
+def _plain(name: str) -> str:
+    return normalize("NFC", name).strip().lower()
+
+
+def _are_numbers(names: Mapping[int, str]) -> bool:
+    """True if names are what Ultralytics writes for classes without one: their ids."""
+    return all(str(key) == name for key, name in names.items())
 
 
 def _share_a_row(one: Tensor, other: Tensor) -> bool:

@@ -15,7 +15,7 @@ from yolo_networks import NAMES, SIZE, labelled_batch
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.yolo.build import build_model, class_width
-from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
+from aigp_lightning.modules.yolo.weights import class_rows, load_weights, save_pt, transfer_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -149,6 +149,39 @@ def test_transfer_to_other_classes(built, names, taken):
             assert bias[1] == their_bias[1] == 2.5
     assert torch.equal(model.model[0].conv.weight, source.model[0].conv.weight)
     assert (model.names, model.nc) == (names, 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "said"),
+    [
+        (["gate", "tree"], [0, 1], "2 of 2 classes by name"),
+        (["tree", "gate"], [1, 0], "2 of 2 classes by name, whose order is another there"),
+        (["tree", "net"], [1, None], "1 of 2 classes by name, whose order is another there"),
+        (["net", "bush"], [0, 1], "no class by its name, so all by number"),
+        (["net", "bush", "gate"], [None, None, 0], "1 of 3 classes by name, whose order is another there"),
+        (["net", "bush", "box"], [None, None, None], "no class by its name"),
+    ],
+)
+def test_class_rows_follow_their_names(built, names, rows, said):
+    """Whatever the number of classes, an order that is another one is no swap; the line says what was done."""
+    source, model = deepcopy(built), build_model("yolo11n", dict(enumerate(names)), {})
+    for _, bias in head_rows(source):
+        bias.data[:] = torch.tensor([1.5, 2.5])
+    before = [bias.detach().clone() for _, bias in head_rows(model)]
+    transfer_weights(model, source)
+    for (_, bias), old in zip(head_rows(model), before, strict=True):
+        assert bias.tolist() == [old[i].item() if row is None else [1.5, 2.5][row] for i, row in enumerate(rows)]
+    assert class_rows(NAMES, dict(enumerate(names))) == said
+
+
+def test_class_rows_of_decomposed_names(built):
+    """The same letters in Unicode's two forms are one name."""
+    source, model = deepcopy(built), build_model("yolo11n", {0: "t\u00fcr", 1: "gate"}, {})
+    source.names = {0: "gate", 1: "tu\u0308r"}
+    transfer_weights(model, source)
+    for (weight, _), (theirs, _) in zip(head_rows(model), head_rows(source), strict=True):
+        assert torch.equal(weight, theirs[[1, 0]])
+    assert model.names == {0: "t\u00fcr", 1: "gate"}
 
 
 def test_transfer_from_many_classes_is_rebuilt(built):

@@ -1,0 +1,248 @@
+"""Options that a checkpoint carries: for `validate`, `test` and `predict` they take the place of the defaults.
+
+What the command line or a configuration says wins, and where it differs a line says both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
+from aigp_lightning.modules.registry import module_class, trained_with
+from aigp_lightning.modules.run_options import accepted_options, plain
+from aigp_lightning.modules.trained_with import TrainedWith
+from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
+
+if TYPE_CHECKING:
+    from lightning.pytorch.cli import LightningArgumentParser
+
+CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
+"""Options that name a trained model."""
+LOOKED_FOR = (CHECKPOINT, WEIGHTS, "model.class_path", "run.name", "run.root")
+DATA = {"data_yaml": str, "imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, "outside": str}
+"""Options of the data by which a validation comes out the same, and their types."""
+TRAINING_ONLY = ("variant", "weights", "freeze", "optim", "class_weights", "channels_last")
+"""Arguments of modules that no figure of a trained model depends on."""
+PREDICTING = ("imgsz", "predict_conf", "iou", "max_det")
+"""Options that predictions depend on."""
+TASKS = ("detect", "pose")
+USUAL_SIZE = 640
+NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
+"""Values that nobody gives, as defaults of what a checkpoint does not say."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the trained model of a command says of its run.
+
+    Attributes:
+        path: the checkpoint or weights file.
+        task: of its module.
+        class_path: of the module that opens it; None where its family is not known, or another class is asked for.
+        data: options of the data.
+        model: arguments of the module.
+    """
+
+    path: Path
+    task: str
+    class_path: str | None
+    data: dict[str, Any]
+    model: dict[str, Any]
+
+    def set_defaults(self, parser: LightningArgumentParser) -> None:
+        """Make the options of the run the defaults of a parser.
+
+        Args:
+            parser: of the verb, with all its groups.
+        """
+        parser.set_defaults({f"data.{name}": value for name, value in {**NOT_SAID, **self.data}.items()})
+        if self.class_path is not None:
+            parser.set_defaults({"model": {"class_path": self.class_path, "init_args": self.model}})
+
+    def settle(self, config: Any, verb: str, words: Sequence[str]) -> None:
+        """Tell where the configuration differs from the run, and fill in what neither says.
+
+        Args:
+            config: the verb's; changed in place.
+            verb: validate, test or predict.
+            words: of the command line.
+
+        Raises:
+            ConfigError: the data set is not known, or not there any more.
+            WeightsError: the configuration is for another task.
+        """
+        if (asked := task_of(config)) != self.task:
+            raise WeightsError(f"{self.path} is of a {self.task} model; the configuration asks for {asked}.")
+        if config.get("ckpt_path") is not None and config.model.get("init_args", {}).get("weights") is not None:
+            config.model.init_args.weights = None  # the file that the run started from
+        data = config.data
+        if data.imgsz == NOT_SAID["imgsz"]:
+            data.imgsz = USUAL_SIZE
+            warn_user(
+                f"{self.path} does not say at which image size it was trained: --data.imgsz {USUAL_SIZE} is taken"
+            )
+        if verb != "predict":
+            self._check_data(data)
+        self._tell(list(self._differences(config, verb)), words)
+
+    def _check_data(self, data: Any) -> None:
+        if data.data_yaml == NOT_SAID["data_yaml"]:
+            raise ConfigError(f"{self.path} does not say which data set it was trained on: give --data.data_yaml.")
+        if data.data_yaml == self.data.get("data_yaml") and not os.path.exists(data.data_yaml):
+            raise ConfigError(
+                f"the data set of {self.path} is not there any more: {data.data_yaml}. Give --data.data_yaml its place."
+            )
+
+    def _differences(self, config: Any, verb: str) -> Iterator[tuple[str, Any, Any]]:
+        """Yield options that the verb's figures depend on: name, value, and the value of the run."""
+        counted = PREDICTING if verb == "predict" else (*DATA, *self.model)
+        for name, theirs in self.data.items():
+            ours = getattr(config.data, name)
+            if name in counted and not (_same_file(config.data, theirs) if name == "data_yaml" else ours == theirs):
+                yield f"data.{name}", ours, theirs
+        given = config.model.get("init_args")
+        given = {} if given is None else plain(given.as_dict())
+        for name, theirs in self.model.items():
+            if name in counted and name not in TRAINING_ONLY and name in given:
+                yield from _unequal(f"model.{name}", given[name], theirs)
+
+    def _tell(self, differences: list[tuple[str, Any, Any]], words: Sequence[str]) -> None:
+        typed = {word.partition("=")[0].removeprefix("--").replace(".init_args.", ".") for word in words}
+        for source, named in (("the command line", True), ("the configuration", False)):
+            found = [each for each in differences if (each[0] in typed) == named]
+            if not found:
+                continue
+            listed = ", ".join(f"--{name} {_shown(ours)} (the run: {_shown(theirs)})" for name, ours, theirs in found)
+            text = f"{source} asks for other options than {self.path} was trained with: {listed}"
+            if named:
+                tell_user(text)
+            else:
+                warn_user(f"{text}. Without --config the run's are taken.")
+
+
+def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
+    """Find the trained model that a command is about, and read the options of its run.
+
+    Args:
+        verb: of Lightning's.
+        words: of the command line.
+
+    Returns:
+        None for `fit`, whose options are its own; and where no model is named or can be read, which is told when the
+        command line is parsed.
+    """
+    if verb == "fit":
+        return None
+    named = _named_options(words)
+    checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
+    with suppress(UserError, OSError):
+        path = _last(named) if checkpoint == "last" else Path(checkpoint or weights or "")
+        if path.is_file():
+            return _carried(path, trained_with(path), named.get("model.class_path"))
+    return None
+
+
+def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
+    """Return what a model says; its class and arguments are no defaults where another class is asked for.
+
+    Args:
+        path: of the model.
+        told: by it.
+        asked: name of the class, with or without its module's.
+    """
+    data = {name: value for name, value in told.data.items() if type(value) is DATA.get(name)}
+    class_path, model = None, told.model
+    with suppress(UserError):  # an unknown family is told when the checkpoint is opened
+        kind = module_class(told.family, told.task, path)
+        model = accepted_options(kind, told.model)
+        if asked is None or asked.rpartition(".")[2] == kind.__name__:
+            class_path = f"{kind.__module__}.{kind.__name__}"
+    return Carried(path, told.task, class_path, data, model)
+
+
+def _named_options(words: Sequence[str]) -> dict[str, str]:
+    """Return the options that name a model, as the command line and its configurations give them."""
+    found: dict[str, str] = {}
+    for before, word in zip(["", *words], [*words, ""], strict=True):
+        option, with_value, value = before.partition("=")
+        value = value if with_value else word
+        name = option.removeprefix("--").replace(".init_args.", ".")
+        if option in ("--config", "-c"):
+            found |= _configured(value)
+        elif option.startswith("--") and ("model.class_path" if name == "model" else name) in LOOKED_FOR:
+            found["model.class_path" if name == "model" else name] = value
+    return {name: value for name, value in found.items() if value not in ("", "null", "~")}
+
+
+def _configured(file: str) -> dict[str, str]:
+    """Return those of a configuration; of one that cannot be read nothing, since the parser says so."""
+    import yaml
+
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        text = Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file
+        content = yaml.safe_load(text)
+        return {name: str(value) for name in LOOKED_FOR if (value := _at(content, name)) is not None}
+    return {}
+
+
+def _at(content: Any, name: str) -> Any:
+    """Return the value at a dotted name, below `init_args` too."""
+    for key in name.split("."):
+        arguments = content.get("init_args") if isinstance(content, Mapping) else None
+        content = content.get(key) if isinstance(content, Mapping) else None
+        if content is None and isinstance(arguments, Mapping):
+            content = arguments.get(key)
+    return content
+
+
+def _last(named: Mapping[str, str]) -> Path:
+    """Return what `--ckpt_path last` stands for: the newest run of the name, of the task that is configured or any.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    usual = RunConfig()
+    root, name = Path(named.get("run.root", usual.root)), named.get("run.name", usual.name)
+    found = []
+    for task in TASKS:
+        with suppress(ConfigError):
+            found.append(find_last_checkpoint(root / task, name))
+    if not found:
+        raise ConfigError(f"no run named {name} in {root}")
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _same_file(data: Any, theirs: str) -> bool:
+    from aigp_lightning.data.preparation import TASK
+
+    ours = os.path.expanduser(str(data.data_yaml))
+    if TASK in ours and data.get("synthetic") is not None:
+        ours = ours.replace(TASK, data.synthetic.task)
+    if os.path.isdir(ours):
+        ours = os.path.join(ours, "data.yaml")
+    return os.path.realpath(ours) == os.path.realpath(theirs)
+
+
+def _unequal(name: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield where two values differ; of nested ones only the parts that do."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in theirs:
+            if key in ours:
+                yield from _unequal(f"{name}.{key}", ours[key], theirs[key])
+    elif ours != theirs:
+        yield name, ours, theirs
+
+
+def _shown(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if _is_word(value) else str(value)
+
+
+def _is_word(value: Any) -> bool:
+    """True if YAML has another word for a value than Python."""
+    return value is None or isinstance(value, bool)
