@@ -134,7 +134,7 @@ def _root(doc: Document, sources: list[str]) -> Path:
     if written is not None and (not isinstance(written, str) or "\0" in written):
         raise doc.error("path", f"'path' must be a folder, not {quoted(written)}")
     here, cwd = doc.file.parent, Path.cwd()
-    folder = Path(written if written and (here / written).exists() else os.path.expanduser(written or "."))
+    folder = Path(written if written and os.path.exists(here / written) else os.path.expanduser(written or "."))
     bases = [here] if not written or folder.is_absolute() else [here, cwd, cwd / "datasets", cwd.parent / "datasets"]
     roots = [Path(os.path.abspath(base / folder)) for base in bases]
     complete = (root for root in roots if all(_exists(_absolute(root, s)) for s in sources))

@@ -36,12 +36,13 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
 
     def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._as_written = _exists_as_written(self.save_dir)
         self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
 
     @property
     def log_dir(self) -> str:
         """Folder of the event files; `$` and `~` in a path that exists are no variable and no home."""
-        if not os.path.isdir(self.save_dir):
+        if not self._as_written:
             return super().log_dir
         version = self.version if isinstance(self.version, str) else f"version_{self.version}"
         return os.path.join(self.root_dir, version, *([self.sub_dir] if isinstance(self.sub_dir, str) else []))
@@ -97,6 +98,15 @@ class ResilientTensorBoardLogger(TensorBoardLogger):
             if not self.failed:
                 warn_user(f"TensorBoard's events could not be written ({cause}); some are lost. Training goes on.")
             self.failed = True
+
+
+def _exists_as_written(path: str | os.PathLike[str]) -> bool:
+    """True if `$` and `~` in a path belong to names of folders that are there, and are no variable and no home."""
+    there = Path(path)
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    rest = str(Path(path))[len(str(there)) :] if os.path.lexists(there) and str(there) != "." else str(path)
+    return not any(mark in rest for mark in "$~")
 
 
 @contextmanager

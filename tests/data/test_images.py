@@ -115,7 +115,7 @@ def test_lines_that_name_no_image_are_problems(tmp_path):
 def test_wrong_source_is_named(tmp_path, source, says):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.txt").touch()
-    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xff")
     with pytest.raises(DataError) as error:
         list_images(spec(tmp_path, source), "train")
     assert says in str(error.value)

@@ -288,6 +288,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Yol
         data = YoloDataModule(str(spec.file), imgsz=64, batch_size=2, workers=0, **options)
         data.trainer = SimpleNamespace(  # type: ignore[assignment]
             world_size=1, local_rank=0, global_rank=0, default_root_dir=str(tmp_path / "run"),
+            limit_train_batches=1.0, limit_val_batches=1.0, overfit_batches=0.0, val_check_interval=1.0,
             state=SimpleNamespace(fn=None), lightning_module=SimpleNamespace(wants_keypoints=wants_keypoints),
         )  # fmt: skip
         return data
