@@ -264,14 +264,6 @@ class HasImageFiles(Protocol):
 
 
 @runtime_checkable
-class HasCheckpointOptions(Protocol):
-    """A datamodule or module whose options are kept in checkpoints, so that validation needs no configuration."""
-
-    def checkpoint_options(self) -> dict[str, Any]:
-        """Return options by name, nested as on the command line: numbers, texts, lists and dicts of them."""
-
-
-@runtime_checkable
 class ClosesMosaic(Protocol):
     """A datamodule whose mosaic augmentation can be switched off for the last epochs."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from aigp_lightning.data.class_names import ClassOrder, check_rule, match_classes, renumbered
+from aigp_lightning.data.class_names import ClassOrder, match_classes, renumbered
 from aigp_lightning.errors import DataError, WeightsError, tell_user
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ class ClassFollower:
     Args:
         data: the datamodule.
 
-    Raises:
-        ConfigError: `match_classes` is no rule.
-
     Example:
         >>> import tempfile
         >>> from pathlib import Path
@@ -64,7 +61,6 @@ class ClassFollower:
     """
 
     def __init__(self, data: DataSet) -> None:
-        check_rule(data.match_classes)
         self._data = data
         self._order: ClassOrder | None = None
         self._scans: dict[str, ScanResult] = {}

@@ -1,49 +1,35 @@
-"""The datamodule: splits of a data set to loaders, on any number of processes.
-
-Longer than 250 lines: Lightning asks one class for all loaders, and the callbacks ask it for the images behind them.
-"""
+"""The datamodule: splits of a data set to loaders, on any number of processes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
-from aigp_lightning.data.class_follower import DEFAULT_DATA, ClassFollower
-from aigp_lightning.data.class_names import BY_NAME
-from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.class_follower import DEFAULT_DATA
+from aigp_lightning.data.class_names import BY_NAME, check_rule
 from aigp_lightning.data.label_bounds import Outside, check_outside
-from aigp_lightning.data.listing import all_images
-from aigp_lightning.data.loaders import cores, make_loader
+from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
-from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_problems
-from aigp_lightning.data.records import ScanResult
-from aigp_lightning.data.sample_sets import EvalSet, evaluation_set, training_set
+from aigp_lightning.data.run_splits import RunSplits
+from aigp_lightning.data.sample_sets import training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
-from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
-from aigp_lightning.data.trainer_view import TrainerView
 from aigp_lightning.errors import ConfigError, UserError, warn_user
-from aigp_lightning.types import NeedsImages, WantsKeypoints
+from aigp_lightning.types import NeedsImages
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
-class YoloDataModule(pl.LightningDataModule):
+class YoloDataModule(RunSplits, pl.LightningDataModule):
     """A data set in Ultralytics' format, read in place and never changed.
 
     Args:
@@ -96,6 +82,7 @@ class YoloDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, lost_limit)
+        check_rule(match_classes)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
@@ -103,95 +90,9 @@ class YoloDataModule(pl.LightningDataModule):
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.match_classes = match_classes
         self.mosaic_open = True
-        self._scans: dict[str, ScanResult] = {}  # with the data set's class ids
-        self._classes = ClassFollower(self)
         self._batches: TrainBatchSampler | None = None
-        self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.lost: dict[str, LostFiles] = {}
         self.failure: UserError | None = None
-        self.private: Container[object] = ()
-
-    @cached_property
-    def spec(self) -> DataSpec:
-        """The parsed `data.yaml`."""
-        return read_data_yaml(self.data_yaml)
-
-    @property
-    def names(self) -> dict[int, str]:
-        """Class names by id: the data set's, or those of a model whose order it follows."""
-        return self._classes.names
-
-    def ids_of_files(self) -> NDArray[np.int64] | None:
-        """Return the id that each of a model's classes has in the files, (C,); None where they are the same."""
-        return self._classes.ids_of_files()
-
-    def follow_classes(self, names: Mapping[int, str], source: str) -> None:
-        """Give labels the class ids of a trained model from here on; see `ClassFollower.follow`."""
-        self._classes.follow(names, source, self._run.stage == "predict")
-
-    @property
-    def train_images(self) -> int:
-        """Number of usable training images."""
-        return len(self.scan("train").records)
-
-    @property
-    def pose(self) -> bool:
-        """True if the model wants keypoints."""
-        model = self._run.model
-        return isinstance(model, WantsKeypoints) and model.wants_keypoints
-
-    def checkpoint_options(self) -> dict[str, Any]:
-        """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        named = ("imgsz", "batch_size", "seed", "rect", "single_cls", "outside")
-        found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
-        return {**found, "augment": asdict(self.augment)}
-
-    def scan(self, split: str) -> ScanResult:
-        """Return the images and labels of a split, which is scanned once.
-
-        Raises:
-            DataError: the split cannot be used.
-        """
-        return self._classes.scan(self._scan(split))
-
-    def _scan(self, split: str) -> ScanResult:
-        """Return a split with the class ids of the data set, which are those of its files and of the cache."""
-        if split not in self._scans:
-            self._scans[split] = scan_split(
-                self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
-                outside=self.outside, cache_dir=self._cache_dir if self._run.rank else self._run.folder,
-                workers=min(self.workers or 1, cores()), progress=self._run.local_rank == 0,
-            )  # fmt: skip
-        return self._scans[split]
-
-    def label_table(self, split: str = "train") -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return all labels of a split: classes int64 (N,), and boxes float32 (N, 4) cxcywh, fractions of the image."""
-        return self.scan(split).label_table()
-
-    def pictures(self, split: str = "val", batches: int | None = None) -> EvalPictures:
-        """Return a split's images as the network sees them, in the loader's order.
-
-        Args:
-            split: name of the split.
-            batches: only the images of so many batches; None: all.
-        """
-        return EvalPictures(*self._eval(split, 0, 1), batches)
-
-    def image_files(self, split: str = "train") -> list[str]:
-        """Return the paths of a split's usable images, as they were found."""
-        return [record.im_file for record in self.scan(split).records]
-
-    def root_folder(self) -> str:
-        """Return the folder from which the splits' relative paths start."""
-        return str(self.spec.root)
-
-    def listed_files(self) -> list[str]:
-        """Return the paths of the images of all splits, those that cannot be used too."""
-        return all_images(self.spec)
-
-    def hide_names(self, private: Container[object]) -> None:
-        """Print no names of these images: what is printed may leave by a logger's console."""
-        self.private = private
 
     def prepare_data(self) -> None:
         """Make a shipped configuration's data set if it is missing, and scan the labels, once on every machine.
@@ -314,14 +215,6 @@ class YoloDataModule(pl.LightningDataModule):
             self.lost.setdefault(split, known).add(lost)
         return batch
 
-    def _eval(self, split: str, rank: int, world_size: int) -> EvalSet:
-        records = self.scan(split).records
-        return evaluation_set(records, self.imgsz, self.batch_size, self.rect, rank=rank, world_size=world_size)
-
     def _loader(self, dataset: Any, batches: Any) -> DataLoader[Any]:
         run, workers = self._run, self._run.loader_workers(self.workers)
         return make_loader(dataset, batches, workers=workers, seed=self.seed + run.rank, pin_memory=run.on_gpu)
-
-    @property
-    def _run(self) -> TrainerView:
-        return TrainerView(self.trainer)

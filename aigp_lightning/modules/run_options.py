@@ -6,16 +6,31 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from aigp_lightning.errors import UserError, WeightsError, first_line
 from aigp_lightning.run.lightning_internals import datamodule_of
-from aigp_lightning.types import HasCheckpointOptions
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 Module = TypeVar("Module")
+
+
+@runtime_checkable
+class HasCheckpointOptions(Protocol):
+    """A datamodule or module whose options are kept in checkpoints, so that validation needs no configuration.
+
+    Example:
+        >>> class Module:
+        ...     def checkpoint_options(self):
+        ...         return {"conf": 0.001}
+        >>> isinstance(Module(), HasCheckpointOptions)
+        True
+    """
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return options by name, nested as on the command line: numbers, texts, lists and dicts of them."""
 
 
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:
