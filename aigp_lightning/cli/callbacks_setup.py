@@ -19,6 +19,7 @@ from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
 from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
+from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
@@ -106,7 +107,9 @@ def add_callback_options(parser: LightningArgumentParser, verb: str) -> None:
         parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
 
 
-def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "") -> RunCallbacks:
+def build_callbacks(
+    context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "", options: dict[str, Any] | None = None
+) -> RunCallbacks:
     """Build the callbacks of a run.
 
     Args:
@@ -114,6 +117,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
         config: the verb's configuration with its classes built: the groups, and `trainer`.
         verb: fit, validate, test or predict.
         config_yaml: the resolved configuration as text, for the run folder.
+        options: by their full names, for the checkpoints.
 
     Raises:
         ConfigError: the ledger cannot be signed with the key that is named.
@@ -128,7 +132,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
     media = Media(**_options(config, "media"), resuming=context.resuming)
     media.check_signing(context.folder)
     groups = [media if kind is Media else kind(**_options(config, group)) for group, (kind, _) in GROUPS.items()]
-    callbacks = [*first, SaveConfig(config_yaml), *users]
+    callbacks = [*first, SaveConfig(config_yaml), ResumedRun(options), *users]
     callbacks += [progress] if progress is not None else []
     callbacks += [*groups, ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import shell_quoted
-from aigp_lightning.logfiles.logged import logged_rows, row_names
+from aigp_lightning.logfiles.logged import SkipsLogged, logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import ENV_WANDB, arguments_of
 from aigp_lightning.loggers.private_names import masked_command
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import ModelCheckpoint
 
 
-class ResilientWandbLogger(WandbLogger):
+class ResilientWandbLogger(SkipsLogged, WandbLogger):
     """Lightning's W&B logger with a fence: no failure ends a training run, and the run's options are not sent.
 
     Metrics are handed to a process beside this one and weights to the server itself; either may be gone. The first

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import HasCheckpointOptions
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
+
+
+@runtime_checkable
+class Extends(Protocol):
+    """A module whose run can be resumed with more epochs than it was planned for.
+
+    Attributes:
+        extend: whether more are meant; else another number of epochs than the checkpoint's is refused.
+    """
+
+    extend: bool
 
 
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:
