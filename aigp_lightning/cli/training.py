@@ -1,4 +1,7 @@
-"""The verbs that Lightning runs: fit, validate, test, predict."""
+"""The verbs that Lightning runs: fit, validate, test, predict.
+
+Longer than 250 lines: one class has all steps of a verb, in the order in which Lightning calls them.
+"""
 
 from __future__ import annotations
 
