@@ -17,7 +17,7 @@ import pytest
 import torch
 from helpers import REPO, draw_squares, small
 from lightning.pytorch.callbacks import Callback
-from resume_runs import StopAfter, check_complaint, differing, load, rows
+from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
 
 EPOCHS = 4
 
@@ -58,6 +58,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     straight, stopped = (options(data, tmp_path / name, workers, close) for name in ("straight", "stopped"))
     if task == "pose":
         straight[1:1], stopped[1:1] = POSE, POSE
+    else:
+        straight, stopped = ([*words, *tiny_network(tmp_path)] for words in (straight, stopped))
     assert run_cli(*straight) == 0
     stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 2}}}}'
     with pytest.raises(SystemExit):
@@ -113,7 +115,14 @@ def test_a_run_stopped_after_its_last_epoch_gets_its_end(
     """Early stopping ends it after two epochs; the restarted run trains nothing, and makes what the end makes."""
     from aigp_lightning.media.ledger.ledger import read_ledger
 
-    words = [*options(shapes, tmp_path, 0, 0), "--early_stopping.patience", 1, "--early_stopping.min_delta", 2]
+    words = [
+        *options(shapes, tmp_path, 0, 0),
+        *tiny_network(tmp_path),
+        "--early_stopping.patience",
+        1,
+        "--early_stopping.min_delta",
+        2,
+    ]
     stop = f'{{"class_path": "{__name__}.StopAtTheEnd"}}'
     with pytest.raises(SystemExit):
         run_cli(*words, "--trainer.callbacks+", stop)
