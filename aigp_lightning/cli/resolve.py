@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.checkpoints.paths import LAST, run_folder_of
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
 from aigp_lightning.cli.resume_options import PRECISION, check_resumed, earlier_options, named_options
 from aigp_lightning.errors import ConfigError
@@ -85,7 +86,7 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
         config.seed_everything = earlier["seed_everything"]
     precision = config.trainer.precision or default_precision(config.trainer.accelerator)
     options = {**named_options(config.as_dict()), PRECISION: str(precision)}
-    if checkpoint is not None:
+    if checkpoint is not None and checkpoint[METADATA].get("task") == task_of(config):  # else the module refuses it
         progress = epoch_progress(checkpoint)
         trained = progress.trained if progress is not None else None
         taken = check_resumed(options, earlier, str(config.ckpt_path), trained, extend)

@@ -134,18 +134,13 @@ def add_extend(parser: Any) -> None:
 
 
 def allow_extension(module: Any, extend: bool) -> None:
-    """Let a module's run become longer than it was planned.
+    """Let a module's run become longer than it was planned; a family that plans nothing over the epochs just goes on.
 
     Args:
         module: of the run.
         extend: whether it may.
-
-    Raises:
-        ConfigError: its family cannot.
     """
-    if extend and not isinstance(module, Extends):
-        raise ConfigError(f"--extend: a run of {type(module).__name__} cannot be extended.")
-    if extend:
+    if extend and isinstance(module, Extends):
         module.extend = True
 
 
