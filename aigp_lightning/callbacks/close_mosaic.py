@@ -29,16 +29,31 @@ class CloseMosaic(Callback):
 
     def __init__(self, epochs: int = 10) -> None:
         self.epochs = epochs
-        self._closed = False
+        self._closed = self._was_closed = False
+
+    def state_dict(self) -> dict[str, bool]:
+        """Return whether the last epoch was trained without mosaics."""
+        return {"closed": self._closed}
+
+    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
+        """Remember whether mosaics were closed; whether they are now, the number of epochs says."""
+        self._was_closed = bool(state_dict.get("closed"))
 
     def closes(self, trainer: pl.Trainer, epoch: int) -> bool:
         """True if an epoch, from 0, is one of the last."""
         return self.epochs > 0 and trainer.max_epochs is not None and epoch >= trainer.max_epochs - self.epochs
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the mosaic before the first of the last epochs; a resumed run may do so at once."""
+        """Close the mosaic before the first of the last epochs; a resumed run may do so at once.
+
+        A run that was extended after its mosaics were closed makes them again until the last epochs of its new end.
+        """
         data = datamodule_of(trainer)
         if not self._closed and isinstance(data, ClosesMosaic) and self.closes(trainer, trainer.current_epoch):
             self._closed = True
             data.close_mosaic()
             tell_user(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")
+        elif self._was_closed and not self._closed:
+            end = f"epoch {trainer.max_epochs - self.epochs}" if self.epochs and trainer.max_epochs else "the end"
+            tell_user(f"epoch {trainer.current_epoch + 1}: mosaics are made again, until {end}")
+        self._was_closed = False

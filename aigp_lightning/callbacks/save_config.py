@@ -1,4 +1,4 @@
-"""The resolved configuration, in the run folder."""
+"""The configuration in effect, in the run folder; an earlier one is kept beside it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.files import write_atomic
-from aigp_lightning.run.folder import CONFIG_FILE, mark_run_folder
+from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.run.folder import CONFIG_FILE, EARLIER_CONFIG, mark_run_folder
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
+OF_A_START = ("ckpt_path", "extend")
+"""Options of one start; the run is the same one without them."""
+
 
 class SaveConfig(Callback):
     """Writes `config.yaml` once data and checkpoint are accepted: a refused resume must not replace a good run's.
+
+    A resumed run writes it when it trains its first epoch, and not at all where nothing is left to train. If it runs
+    with other options than before, what was in effect until then becomes `config-before-epoch5.yaml`.
 
     Args:
         text: the configuration, as YAML.
@@ -34,10 +41,46 @@ class SaveConfig(Callback):
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._waiting = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file, on the first process, and mark the folder as a run's."""
+        """Mark the folder as a run's, and write the file where the run begins, on the first process."""
         if trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir)
-            mark_run_folder(folder)
-            write_atomic(folder / CONFIG_FILE, self.text.encode(), own=True)
+            mark_run_folder(Path(trainer.default_root_dir))
+            self._waiting = True
+            if trainer.ckpt_path is None:
+                self._write(Path(trainer.default_root_dir), 0)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the file of a resumed run."""
+        if self._waiting:
+            self._write(Path(trainer.default_root_dir), trainer.current_epoch)
+
+    def _write(self, folder: Path, epoch: int) -> None:
+        """Write the file; keep the one that was in effect until now, if epochs were trained with it.
+
+        Args:
+            folder: of the run.
+            epoch: that is about to be trained, from 0.
+        """
+        self._waiting = False
+        path, text = folder / CONFIG_FILE, self.text.encode()
+        kept = folder / EARLIER_CONFIG.replace("*", str(epoch + 1))
+        # One that is there was in effect until this epoch; a start in between has not trained any.
+        if epoch and path.is_file() and not kept.exists() and _differ(folder, self.text):
+            write_atomic(kept, path.read_bytes(), own=True)
+        write_atomic(path, text, own=True)
+
+
+def _differ(folder: Path, text: str) -> bool:
+    """True if the configuration in a run folder has other options than a text."""
+    import yaml
+
+    before, now = read_config(folder)[0], yaml.safe_load(text)
+    if before is None or not isinstance(now, dict):
+        return True
+    return _of_the_run(before) != _of_the_run(now)
+
+
+def _of_the_run(config: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in config.items() if key not in OF_A_START}

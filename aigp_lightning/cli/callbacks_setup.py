@@ -21,6 +21,7 @@ from aigp_lightning.callbacks.media import Media
 from aigp_lightning.callbacks.monitoring import StopEarly
 from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
+from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
@@ -110,7 +111,9 @@ def add_callback_options(parser: LightningArgumentParser, verb: str) -> None:
         parser.set_defaults({f"{group}.{key}": value for key, value in defaults.items()})
 
 
-def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "") -> RunCallbacks:
+def build_callbacks(
+    context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "", options: dict[str, Any] | None = None
+) -> RunCallbacks:
     """Build the callbacks of a run.
 
     Args:
@@ -118,6 +121,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
         config: the verb's configuration with its classes built: the groups, and `trainer`.
         verb: fit, validate, test or predict.
         config_yaml: the resolved configuration as text, for the run folder.
+        options: by their full names, for the checkpoints.
 
     Raises:
         ConfigError: the ledger cannot be signed with the key that is named.
@@ -137,7 +141,7 @@ def build_callbacks(context: RunContext, config: Any, verb: str = "fit", config_
     best = [
         each for each in groups if isinstance(each, BestCheckpoint)
     ]  # which Lightning takes for the run's, if first
-    callbacks = [*first, *best, SaveConfig(config_yaml), *users]
+    callbacks = [*first, *best, SaveConfig(config_yaml), ResumedRun(options), *users]
     callbacks += [progress] if progress is not None else []
     callbacks += [*(each for each in groups if each not in best), ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.

@@ -23,8 +23,8 @@ def task_of(config: Any) -> str:
     return model.task
 
 
-def check_checkpoint(config: Any) -> None:
-    """Refuse a `--ckpt_path` that cannot be read, before Lightning tries to.
+def check_checkpoint(config: Any) -> dict[str, Any] | None:
+    """Read the checkpoint that `--ckpt_path` names, before Lightning does; None where it names no file.
 
     Raises:
         ConfigError: it is no file, or another program's.
@@ -32,14 +32,14 @@ def check_checkpoint(config: Any) -> None:
     """
     path = config.get("ckpt_path")
     if path is None or path in ("best", "hpc"):
-        return
+        return None
     if path.endswith(".pt"):
         raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
     if not Path(path).is_file():
         raise ConfigError(f"--ckpt_path {path}: there is no such file.")
     from aigp_lightning.checkpoints.load import read_checkpoint
 
-    read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+    return read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
 
 
 def refuse_partial_epochs(checkpoint: Any) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.callbacks.best_checkpoint import check_best_options
-from aigp_lightning.checkpoints.paths import LAST
+from aigp_lightning.checkpoints.paths import LAST, run_folder_of
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
+from aigp_lightning.cli.resume_options import PRECISION, check_resumed, earlier_options, named_options
 from aigp_lightning.cli.trainer_modes import check_trainer_modes
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import resolve_loggers
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
+from aigp_lightning.run.lightning_internals import epoch_progress
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
 from aigp_lightning.run.start import start_run
@@ -64,6 +69,48 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     return context
 
 
+def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed: bool) -> dict[str, Any]:
+    """Compare the options of `fit` with those of the run that is resumed, if one is, and say which are taken up.
+
+    Args:
+        config: of the verb, not resolved yet; `extend` and, if any will do, the seed are changed in place.
+        checkpoint: that the run resumes from; None where it begins.
+        any_seed: whether `--seed_everything true` left the seed to chance; then it is the one of the first start.
+
+    Returns:
+        Options by their full names, for the checkpoints of this start.
+
+    Raises:
+        ConfigError: options that change what the checkpoint means, or nothing is there to be extended.
+    """
+    extend, config.extend = bool(config.extend), False  # `config.yaml` must not extend whoever resumes with it
+    earlier: dict[str, Any] = {}
+    if checkpoint is not None:
+        earlier = earlier_options(checkpoint, run_folder_of(Path(config.ckpt_path)))
+    elif extend:
+        raise ConfigError("--extend: no run is resumed, so none can be extended. Say which: --ckpt_path last")
+    if any_seed and "seed_everything" in earlier:
+        config.seed_everything = earlier["seed_everything"]
+    precision = config.trainer.precision or default_precision(config.trainer.accelerator)
+    options = {**named_options(config.as_dict()), PRECISION: str(precision)}
+    if checkpoint is not None and checkpoint[METADATA].get("task") == task_of(config):  # else the module refuses it
+        progress = epoch_progress(checkpoint)
+        trained = progress.trained if progress is not None else None
+        taken = check_resumed(options, earlier, str(config.ckpt_path), trained, extend)
+        if taken and first_process():
+            print_line(taken)
+    return options
+
+
+def default_precision(accelerator: Any) -> str:
+    """Return the precision in which a run trains where none is asked for.
+
+    Args:
+        accelerator: `--trainer.accelerator`.
+    """
+    return "16-mixed" if on_gpu(accelerator) else "32-true"
+
+
 def resolve_config(config: Any, verb: str, context: RunContext) -> None:
     """Fill in what depends on the run folder and on the machine.
 
@@ -89,7 +136,7 @@ def resolve_config(config: Any, verb: str, context: RunContext) -> None:
     else:
         trainer.logger = False
     if trainer.precision is None:
-        trainer.precision = "16-mixed" if on_gpu(trainer.accelerator) else "32-true"
+        trainer.precision = default_precision(trainer.accelerator)
     if verb != "fit" and trainer.enable_progress_bar is None and not has_live_terminal():
         trainer.enable_progress_bar = False
     if verb in ("validate", "test"):

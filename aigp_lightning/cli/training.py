@@ -1,6 +1,6 @@
 """The verbs that Lightning runs: fit, validate, test, predict.
 
-Longer than 250 lines: Lightning asks one class for each step of a verb.
+Longer than 250 lines: one class has all steps of a verb, in the order in which Lightning calls them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_trained
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
-from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
+from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
+from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
@@ -67,6 +68,7 @@ class AigpCLI(LightningCLI):
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
         self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
+        self.options: dict[str, Any] = {}
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
         help_text = {
@@ -107,6 +109,7 @@ class AigpCLI(LightningCLI):
         parser.add_class_arguments(ProcessOptions, "ddp")
         parser.add_class_arguments(WandbOptions, "wandb")
         parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
+        add_extend(parser)
         add_callback_options(parser, self.verb)
         if self.carried is not None:
             self.carried.set_defaults(parser)
@@ -115,12 +118,15 @@ class AigpCLI(LightningCLI):
 
     def _parse_ckpt_path(self) -> None:
         """Take no options from a checkpoint; Lightning would, before anybody could check the file."""
+        self.any_seed = self.config[self.verb].seed_everything is True  # soon replaced by the one that is drawn
 
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
-        check_checkpoint(config)
+        checkpoint, self.extend = check_checkpoint(config), bool(config.extend)
+        if self.verb == "fit":
+            self.options = compare_options(config, checkpoint, self.any_seed)
         if self.verb in ("validate", "test"):
             check_trained(config)
         if self.carried is not None:
@@ -145,7 +151,7 @@ class AigpCLI(LightningCLI):
         """Build the callbacks; returns the trainer's arguments that follow from them."""
         assert self.context is not None
         config = self.config_init[self.verb]
-        self.callbacks = build_callbacks(self.context, config, self.verb, self.config_yaml)
+        self.callbacks = build_callbacks(self.context, config, self.verb, self.config_yaml, self.options)
         return self.callbacks.trainer_options(config.trainer.plugins)
 
     # ---- the run ----------------------------------------------------------------------------------------------------
@@ -166,6 +172,7 @@ class AigpCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
+        allow_extension(self.model, self.extend)
         if first_process():
             self.read_data()
             if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes

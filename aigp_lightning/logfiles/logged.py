@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
@@ -37,6 +38,28 @@ def logged_rows(folder: Path, run_id: str | None = None) -> Counter[tuple[frozen
         for row in read_wandb_run(place).history
         if isinstance(row.get(STEP), int)
     )
+
+
+class SkipsLogged:
+    """A mix-in before a logger that skips what an earlier start of the run has logged at the same step.
+
+    Attributes:
+        _logged: counts of what is to be skipped, by name and step.
+
+    Example:
+        >>> logger = SkipsLogged()
+        >>> logger._logged = Counter({("loss", 7): 1, ("loss", 9): 0})
+        >>> logger.forget_logged(), logger.forget_logged()
+        (7, -1)
+    """
+
+    _logged: Counter[Any]
+
+    def forget_logged(self) -> int:
+        """Skip nothing any more, since steps count other batches now; return the last step that is logged, else -1."""
+        last = max((int(step) for (_, step), count in self._logged.items() if count > 0), default=-1)
+        self._logged.clear()
+        return last
 
 
 def row_names(row: Iterable[str]) -> frozenset[str]:

@@ -14,10 +14,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
-from aigp_lightning.logfiles.logged import logged_scalars
+from aigp_lightning.logfiles.logged import SkipsLogged, logged_scalars
 
 
-class ResilientTensorBoardLogger(TensorBoardLogger):
+class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
     """Lightning's logger with a fence: the first failure is reported, and the next events go to a new file.
 
     TensorBoard's writer is of no use after its thread failed: every later call would fail too. A folder may hold any

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import shell_quoted
-from aigp_lightning.logfiles.logged import logged_rows, row_names
+from aigp_lightning.logfiles.logged import SkipsLogged, logged_rows, row_names
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 DISABLED = "W&B's mode is disabled"
 
 
-class ResilientWandbLogger(WandbLogger):
+class ResilientWandbLogger(SkipsLogged, WandbLogger):
     """Lightning's W&B logger with a fence: no failure ends a training run, and the run's options are not sent.
 
     Metrics are handed to a process beside this one and weights to the server itself; either may be gone. The first

@@ -80,6 +80,8 @@ class DetectorModule(BaseModule):
     family = "yolo"
     portable_suffix = ".pt"
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
+    extend: bool = False
+    """True lets a resumed run train more epochs than it was planned for; its schedule is then planned anew."""
 
     def __init__(
         self,
@@ -170,15 +172,12 @@ class DetectorModule(BaseModule):
         return network
 
     def on_train_epoch_start(self) -> None:
-        """Keep the statistics of frozen layers as they are."""
+        """Keep the statistics of frozen layers as they are, and advance losses that anneal over the epochs."""
+        from aigp_lightning.modules.yolo.loss import begin_epoch
+
         for layer in cast("Any", self.network).model[: self.freeze_layers]:
             layer.eval()
-
-    def on_train_epoch_end(self) -> None:
-        """Advance losses that anneal over the epochs."""
-        from aigp_lightning.modules.yolo.loss import epoch_end
-
-        epoch_end(cast("nn.Module", self.network))
+        begin_epoch(cast("nn.Module", self.network), self.current_epoch, self.optimization.anneal_epochs)
 
     def configure_optimizers(self) -> Optimizer:
         """Build Ultralytics' optimizer and schedule for the run's length and batch."""
@@ -189,7 +188,7 @@ class DetectorModule(BaseModule):
 
     def on_train_start(self) -> None:
         """Restore what waited in the checkpoint that the run resumes from: gradients and the RNG state."""
-        self.optimization.restore_gradients(self)
+        self.optimization.resume(self)
         super().on_train_start()
 
     def training_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
@@ -257,8 +256,9 @@ class DetectorModule(BaseModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the checkpoint, see `BaseModule`; outside training its classes' weights come with it."""
         super().on_load_checkpoint(checkpoint)
-        self.optimization.load(checkpoint)
-        if not self.fitting:
+        if self.fitting:
+            self.optimization.load(checkpoint, self.trainer.max_epochs or 0, self.extend)
+        else:
             import numpy as np
 
             kept = checkpoint[METADATA].get("class_weights")

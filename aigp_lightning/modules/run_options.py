@@ -33,6 +33,17 @@ class HasCheckpointOptions(Protocol):
         """Return options by name, nested as on the command line: numbers, texts, lists and dicts of them."""
 
 
+@runtime_checkable
+class Extends(Protocol):
+    """A module whose run can be resumed with more epochs than it was planned for.
+
+    Attributes:
+        extend: whether more are meant; else another number of epochs than the checkpoint's is refused.
+    """
+
+    extend: bool
+
+
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:
     """Return the options of a run by group, as plain values; `checkpoints/schema.py` says which.
 

@@ -28,6 +28,7 @@ from aigp_lightning.run.marker import (
 
 __all__ = [
     "CONFIG_FILE",
+    "EARLIER_CONFIG",
     "ENV_FIRST",
     "ENV_FOLDER",
     "JOB",
@@ -62,7 +63,9 @@ PICTURES = (
     *("*PR_curve.png", "*F1_curve.png", "*P_curve.png", "*R_curve.png", "confusion_matrix.png"),
     *("confusion_matrix_normalized.png", "corner_error.png", "results.png"),
 )
-TEXTS = (CONFIG_FILE, RUN_FILE, "results.csv", "lost_files.txt", "data_problems_*.txt")
+EARLIER_CONFIG = "config-before-epoch*.yaml"
+"""Configurations that were in effect until an epoch, from which on a resumed run had another one."""
+TEXTS = (CONFIG_FILE, EARLIER_CONFIG, RUN_FILE, "results.csv", "lost_files.txt", "data_problems_*.txt")
 RESULTS = (*TEXTS, *PICTURES, "media.jsonl", "weights/*", "masked/*", "history/*", "nonfinite/*")
 """Patterns of the files that a run writes."""
 

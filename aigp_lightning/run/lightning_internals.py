@@ -6,6 +6,8 @@ in `INHERITED`. `tests/run/test_lightning_internals.py` fails when Lightning los
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -104,6 +106,46 @@ def is_trial(trainer: pl.Trainer) -> bool:
         trainer: any.
     """
     return bool(cast("Any", trainer).fast_dev_run)
+
+
+def set_batches_stepped(trainer: pl.Trainer, batches: int) -> None:
+    """Set the step at which Lightning logs the next scalars.
+
+    Args:
+        trainer: it is about to train.
+        batches: trained so far.
+    """
+    trainer.fit_loop.epoch_loop._batches_that_stepped = batches
+
+
+@dataclass(frozen=True)
+class EpochProgress:
+    """How far a run was when a checkpoint was written.
+
+    Attributes:
+        trained: epochs, the last one included.
+        batches: of the last epoch.
+        whole: whether that had been trained to its end.
+    """
+
+    trained: int
+    batches: int
+    whole: bool
+
+
+def epoch_progress(checkpoint: Mapping[str, Any]) -> EpochProgress | None:
+    """Return how far a run was when a checkpoint was written; None where Lightning's counters do not stand there.
+
+    Args:
+        checkpoint: Lightning's.
+    """
+    try:
+        loop = checkpoint["loops"]["fit_loop"]
+        batches = loop["epoch_loop.batch_progress"]
+        epochs, done = loop["epoch_progress"]["current"]["ready"], batches["current"]["ready"]
+        return EpochProgress(int(epochs), int(done), bool(batches["is_last_batch"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def set_default_root_dir(trainer: pl.Trainer, folder: str) -> None:

@@ -162,10 +162,7 @@ def oom_advice(error: BaseException, trainer: Trainer, module: LightningModule, 
     hint = resume_hint(Path(trainer.default_root_dir))
     if fits < 1:
         return f"{what}, and one image a process hardly does: {less}.{hint}"
-    return (
-        f"{what}. Try --data.batch_size {fits * processes} (an optimizer step still sees as many images: gradients "
-        f"accumulate); {less}.{hint}"
-    )
+    return f"{what}. Try --data.batch_size {fits * processes}, which a resumed run takes up; {less}.{hint}"
 
 
 def _measured(error: BaseException, module: Any, data: SizedData, device: torch.device, mine: int) -> int:

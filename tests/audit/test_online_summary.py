@@ -28,7 +28,7 @@ def test_a_resumed_online_run_matches(
     words = ("--config", REPO / "configs/logger/wandb.yaml", *small(shapes, tmp_path), "--run.name", "online")
     quick = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 1, "--media.val_batches", 1)
     assert run_cli("fit", *words, *quick, "--trainer.max_epochs", 1) == 0
-    again = ("--trainer.max_epochs", 2, "--ckpt_path", "last", "--wandb.requirements", "true")
+    again = ("--trainer.max_epochs", 2, "--extend", "--ckpt_path", "last", "--wandb.requirements", "true")
     assert run_cli("fit", *words, *quick, *again) == 0
     run = tmp_path / "detect" / "online"
     result = audit(run)

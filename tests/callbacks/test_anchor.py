@@ -159,7 +159,8 @@ def test_a_run_that_is_resumed_with_another_key_is_refused(
     run = Path(shutil.copytree(made[0], tmp_path / "detect" / "gates", symlinks=True))
     before = (run / SIGNATURE_FILE).read_bytes(), (run / LEDGER_FILE).read_bytes()
     make_keys(tmp_path / "other")
-    words = *small(shapes, tmp_path), "--ckpt_path", run / "weights" / "last.ckpt", "--trainer.max_epochs", 3
+    words = [*small(shapes, tmp_path), "--ckpt_path", run / "weights" / "last.ckpt"]
+    words += ["--trainer.max_epochs", 3, "--extend"]
     assert run_cli("fit", *words, "--model.optim.nbs", 8, "--media.sign", tmp_path / "other") == 2
     assert "A run is signed by one key: go on with that one, or without." in capsys.readouterr().err
     assert ((run / SIGNATURE_FILE).read_bytes(), (run / LEDGER_FILE).read_bytes()) == before
@@ -177,7 +178,8 @@ def test_a_run_whose_ledger_is_gone_does_not_go_on_sending(
     if kept == "last.ckpt":
         (run / SIGNATURE_FILE).unlink()
     before = sorted(wandb_folders(run)[0].rglob("*.jpg"))
-    words = *small(shapes, tmp_path), "--run.resume", "always", "--trainer.max_epochs", 3, "--media.max_mb", 1
+    words = [*small(shapes, tmp_path), "--run.resume", "always", "--media.max_mb", 1]
+    words += ["--trainer.max_epochs", 3, "--extend"]
     overlay = "--config", REPO / "configs/logger/wandb-offline.yaml"
     assert run_cli("fit", *overlay, *words, "--model.optim.nbs", 8) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

@@ -481,7 +481,7 @@ def test_a_resumed_run_goes_on_without_doubles(shapes: Path, tmp_path: Path, run
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
     run = tmp_path / "detect" / "r"
     last = run / "weights" / "last.ckpt"
-    assert run_cli("fit", *words, "--trainer.max_epochs", 4, "--ckpt_path", last) == 0
+    assert run_cli("fit", *words, "--trainer.max_epochs", 4, "--extend", "--ckpt_path", last) == 0
     sent = [(line.key, line.epoch) for line in ledger(run) if line.destination == "tensorboard"]
     assert len(sent) == len(set(sent))
     assert [epoch for key, epoch in sent if key == "val_batch0_pred"] == [0, 1, 2, 3]

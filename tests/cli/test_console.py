@@ -23,6 +23,7 @@ LINES = (
     r"epoch \d+: mosaic closed for the rest of the run",
     r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",
     r"pictures: \d+ drawn, \d+ to loggers on this machine, none left this machine, 0 withheld, 0 failed",
+    r"extended from 1 to 2 epochs: the learning rate goes on at .*",
     r"[┏┡└].*[┓┩┘]",
     r"┃ class .* mAP50-95 ┃",
     r"│ (all|square|disc) .*│",
@@ -46,7 +47,7 @@ def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: P
     verbs = [
         ("fit", *words, "--trainer.max_epochs", 1),
         ("validate", *words, "--ckpt_path", best),
-        ("fit", *words, "--trainer.max_epochs", 2, "--ckpt_path", "last"),
+        ("fit", *words, "--trainer.max_epochs", 2, "--extend", "--ckpt_path", "last"),
     ]
     typed = [[str(word) for word in verb] for verb in verbs]
     code = f"from aigp_lightning.cli.main import main\nfor words in {typed!r}: assert main(words) == 0"

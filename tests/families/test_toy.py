@@ -76,7 +76,9 @@ def test_it_resumes_as_if_it_had_not_stopped(
     run: Path, run_cli: Callable[..., int], shapes: Path, tmp_path: Path
 ) -> None:
     halfway = fit(run_cli, shapes, tmp_path, "stopped", 1, "--close_mosaic.epochs", 0)
-    resumed = fit(run_cli, shapes, tmp_path, "stopped", 2, "--ckpt_path", "last", "--close_mosaic.epochs", 0)
+    resumed = fit(
+        run_cli, shapes, tmp_path, "stopped", 2, "--extend", "--ckpt_path", "last", "--close_mosaic.epochs", 0
+    )
     unbroken = fit(run_cli, shapes, tmp_path, "unbroken", 2, "--close_mosaic.epochs", 0)
     assert halfway == resumed
     ours, theirs = (torch.load(one / "weights" / "last.ckpt", weights_only=True) for one in (resumed, unbroken))

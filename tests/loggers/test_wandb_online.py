@@ -73,7 +73,7 @@ def test_a_run_and_its_second_half_arrive_and_nothing_else(
     run = folder / "detect" / "online"
     known = json.loads((run / "run.json").read_text())["wandb_run_id"]
     first = server.rows(known)
-    assert fit(run_cli, shapes, folder, "--trainer.max_epochs", 3, "--ckpt_path", "last") == 0
+    assert fit(run_cli, shapes, folder, "--trainer.max_epochs", 3, "--extend", "--ckpt_path", "last") == 0
 
     assert list(server.runs) == [known]
     assert json.loads((run / "run.json").read_text())["wandb_run_id"] == known

@@ -33,7 +33,7 @@ def test_what_arrives_is_what_the_ledger_says(
     words += ["--media.routes.train_batch", "[file]", "--media.private", "[images/val/004.png]"]
     words += ["--media.max_mb", 1.6, "--wandb.init_timeout", 20]
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
-    assert run_cli("fit", *words, "--trainer.max_epochs", 3, "--ckpt_path", "last") == 0
+    assert run_cli("fit", *words, "--trainer.max_epochs", 3, "--extend", "--ckpt_path", "last") == 0
     run = tmp_path / "detect" / "r"
     lines = read_ledger(run / "media.jsonl")
     assert lines.problems == []

@@ -87,7 +87,7 @@ def test_all_count_the_same(
     assert closed() == (pytest.approx(left / 1e6, abs=0.051),)
 
     limit = round(left / 1e6 + 0.15, 2)
-    longer = (*words, "--trainer.max_epochs", 2, "--media.max_mb", limit, "--ckpt_path", "last")
+    longer = (*words, "--trainer.max_epochs", 2, "--media.max_mb", limit, "--ckpt_path", "last", "--extend")
     planned = json.loads(called("plan", *longer, "--json", status=1))
     assert planned["left_megabytes"] == planned["left_waiting_megabytes"] == left / 1e6
     assert planned["resumes"] == str(run)

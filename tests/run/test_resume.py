@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import random
 import signal
@@ -18,19 +17,9 @@ import pytest
 import torch
 from helpers import REPO, draw_squares, small
 from lightning.pytorch.callbacks import Callback
+from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
 
 EPOCHS = 4
-
-
-class StopAfter(Callback):
-    """Presses Ctrl-C when an epoch has been saved."""
-
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.current_epoch == self.epochs:
-            raise KeyboardInterrupt
 
 
 class StopAtTheEnd(Callback):
@@ -52,26 +41,6 @@ def options(shapes: Path, root: Path, workers: int, close: int) -> list[object]:
     ]
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key != "time"} for row in csv.DictReader(file)]
-
-
-def load(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def differing(one: Any, two: Any, where: str = "") -> list[str]:
-    """Names of values that are not equal bit for bit."""
-    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
-        return [name for key in one for name in differing(one[key], two[key], f"{where}/{key}")]
-    if isinstance(one, (list, tuple)) and isinstance(two, (list, tuple)) and len(one) == len(two):
-        return [n for i, (a, b) in enumerate(zip(one, two, strict=True)) for n in differing(a, b, f"{where}/{i}")]
-    if isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor):
-        return [] if torch.equal(one, two) else [where]
-    return [] if type(one) is type(two) and one == two else [where]
-
-
 def states(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What callbacks keep by name and number: the counter of early stopping, the best so far, steps of the average."""
     told = {name.partition("{")[0]: state for name, state in checkpoint["callbacks"].items()}
@@ -89,8 +58,10 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     straight, stopped = (options(data, tmp_path / name, workers, close) for name in ("straight", "stopped"))
     if task == "pose":
         straight[1:1], stopped[1:1] = POSE, POSE
+    else:
+        straight, stopped = ([*words, *tiny_network(tmp_path)] for words in (straight, stopped))
     assert run_cli(*straight) == 0
-    stop = f'{{"class_path": "{__name__}.StopAfter", "init_args": {{"epochs": 2}}}}'
+    stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 2}}}}'
     with pytest.raises(SystemExit):
         run_cli(*stopped, "--trainer.callbacks+", stop)
     folder = tmp_path / "stopped" / task / "run"
@@ -144,7 +115,14 @@ def test_a_run_stopped_after_its_last_epoch_gets_its_end(
     """Early stopping ends it after two epochs; the restarted run trains nothing, and makes what the end makes."""
     from aigp_lightning.media.ledger.ledger import read_ledger
 
-    words = [*options(shapes, tmp_path, 0, 0), "--early_stopping.patience", 1, "--early_stopping.min_delta", 2]
+    words = [
+        *options(shapes, tmp_path, 0, 0),
+        *tiny_network(tmp_path),
+        "--early_stopping.patience",
+        1,
+        "--early_stopping.min_delta",
+        2,
+    ]
     stop = f'{{"class_path": "{__name__}.StopAtTheEnd"}}'
     with pytest.raises(SystemExit):
         run_cli(*words, "--trainer.callbacks+", stop)
@@ -275,16 +253,6 @@ def test_unusable_checkpoints(
     check_complaint(capfd.readouterr().err, path, advice)
 
 
-def check_complaint(errors: str, path: Path, advice: str) -> None:
-    """One line that names the file and says what to do."""
-    complaints = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert len(complaints) == 1
-    assert errors.rstrip().endswith(complaints[0])
-    assert str(path) in complaints[0]
-    assert advice in complaints[0]
-    assert "Traceback" not in errors
-
-
 @pytest.mark.parametrize("verb", ["fit", "validate"])
 def test_other_classes(
     verb: str, finished: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
@@ -297,7 +265,8 @@ def test_other_classes(
     kept = [path for path in finished.rglob("*") if path.is_file() and path.parent.name != "tensorboard"]
     assert {"results.csv", "config.yaml", "best.pt", "last.ckpt", "media.jsonl"} <= {path.name for path in kept}
     before = [file.read_bytes() for file in kept]
-    assert run_cli(verb, *small(yaml, tmp_path), "--ckpt_path", path) == 2
+    length = ("--trainer.max_epochs", 2, "--model.optim.nbs", 8)
+    assert run_cli(verb, *small(yaml, tmp_path), "--ckpt_path", path, *length) == 2
     check_complaint(capfd.readouterr().err, path, "--model.weights")
     assert [file.read_bytes() for file in kept] == before
 
@@ -307,5 +276,6 @@ def test_another_variant(
 ) -> None:
     path = tmp_path / "weights.ckpt"
     path.write_bytes((finished / "weights" / "last.ckpt").read_bytes())
-    assert run_cli("fit", *small(shapes, tmp_path), "--ckpt_path", path, "--model.variant", "yolo11s") == 2
-    check_complaint(capfd.readouterr().err, path, "--model.variant")
+    words = [*small(shapes, tmp_path), "--ckpt_path", path, "--trainer.max_epochs", 2, "--model.optim.nbs", 8]
+    assert run_cli("fit", *words, "--model.variant", "yolo11s") == 2
+    check_complaint(capfd.readouterr().err, path, "--model.variant yolo11s (was yolo11n)")

@@ -78,8 +78,21 @@ def weigh_classes(model: nn.Module, weights: npt.NDArray[np.float32] | None) -> 
         attributes.criterion = None
 
 
-def epoch_end(model: nn.Module) -> None:
-    """Advance losses that anneal over the epochs (NMS-free heads)."""
-    criterion: Any = getattr(model, "criterion", None)
+def begin_epoch(model: nn.Module, epoch: int, epochs: int) -> None:
+    """Bring losses that anneal over the epochs (NMS-free heads) to where they are in an epoch, resumed or not.
+
+    Args:
+        model: a model from `build_model`.
+        epoch: that is about to be trained, from 0.
+        epochs: over which they anneal.
+    """
+    attributes: Any = model
+    attributes.args.epochs = epochs
+    if epoch < 1:
+        return
+    if getattr(model, "criterion", None) is None:
+        attributes.criterion = attributes.init_criterion()
+    criterion: Any = attributes.criterion
     if hasattr(criterion, "update"):
+        criterion.updates = epoch - 1  # of which it keeps no state in a checkpoint
         criterion.update()

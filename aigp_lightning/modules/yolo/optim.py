@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ADAM_FAMILY = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam")
 KNOWN = (*ADAM_FAMILY, "RMSprop", "SGD", "MuSGD", "auto")
+DECAYED = ("weight", "muon")
+"""Parameter groups with weight decay."""
 LONG_RUN = 10_000
 """Optimizer steps above which `auto` takes MuSGD."""
 
@@ -136,7 +138,7 @@ def build_optimizer(
     order = ["weight", "bn", "bias"] + (["muon"] if resolved.name == "MuSGD" else [])
     groups: list[dict[str, Any]] = []
     for key in order:
-        group = {**settings, "weight_decay": decay if key in ("weight", "muon") else 0.0, "param_group": key}
+        group = {**settings, "weight_decay": decay if key in DECAYED else 0.0, "param_group": key}
         if key == "muon":
             group["use_muon"] = True
         if resolved.name != "MuSGD":
@@ -166,6 +168,17 @@ def scaled_decay(config: OptimConfig, batch_size: int) -> float:
     """
     accumulate = max(round(config.nbs / batch_size), 1)
     return config.weight_decay * batch_size * accumulate / config.nbs
+
+
+def set_decay(optimizer: Optimizer, decay: float) -> None:
+    """Set the weight decay of an optimizer whose state came from a checkpoint, made with another batch perhaps.
+
+    Args:
+        optimizer: see `build_optimizer`.
+        decay: see `scaled_decay`.
+    """
+    for group in optimizer.param_groups:
+        group["weight_decay"] = decay if group["param_group"] in DECAYED else 0.0
 
 
 def nominal_steps(images: int, epochs: int, config: OptimConfig, batch_size: int) -> int:

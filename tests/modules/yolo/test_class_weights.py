@@ -165,5 +165,5 @@ def test_a_run_and_what_becomes_of_it(
         assert found["metrics"]["val/cls_loss"] == pytest.approx(float(logged["val/cls_loss"]), rel=1e-3)
     model: Any = YOLO(run / "weights/best.pt").model
     assert model.class_weights is None
-    assert run_cli(*words, "--trainer.max_epochs", 3, "--ckpt_path", run / "weights/last.ckpt") == 0
+    assert run_cli(*words, "--trainer.max_epochs", 3, "--extend", "--ckpt_path", run / "weights/last.ckpt") == 0
     assert read_checkpoint(run / "weights/last.ckpt")["aigp"]["class_weights"] == kept

@@ -1,0 +1,188 @@
+"""A resumed run with other options trains rightly and says so, or is refused in a line; a longer one is replanned."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import small
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.demos.boring_classes import BoringModel
+from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
+
+from aigp_lightning.callbacks.close_mosaic import CloseMosaic
+from aigp_lightning.callbacks.resumed_run import ResumedRun
+from aigp_lightning.checkpoints.load import read_checkpoint
+from aigp_lightning.cli.resume_options import check_resumed, earlier_options, kind_of, named_options
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.logfiles.event_file import event_files, read_event_file
+from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
+
+QUIET: dict[str, Any] = {
+    **{"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False},
+    **{"enable_checkpointing": False},
+}
+
+
+def options(shapes: Path, root: Path, *more: object) -> list[object]:
+    """A network of three layers; batches of 8 of 24 images, a step every 2 of them."""
+    return [
+        *("fit", *small(shapes, root), "--data.imgsz", 32, "--run.name", "run", "--media.routes.everything", "[]"),
+        *tiny_network(root.parent),
+        *("--model.optim.nbs", 16, "--model.optim.warmup_epochs", 0),
+        *("--model.optim.name", "AdamW", "--model.optim.lr0", 0.01, "--close_mosaic.epochs", 1, *more),
+    ]
+
+
+def longer(shapes: Path, root: Path, *more: object) -> list[object]:
+    larger = ("--data.batch_size", 16, "--trainer.max_epochs", 5, "--early_stopping.patience", 7)
+    return options(shapes, root, *larger, "--ckpt_path", root / "detect" / "run", *more)
+
+
+def test_a_run_goes_on_with_a_larger_batch_and_more_epochs(
+    shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """And one that is killed and resumed meanwhile is the same one."""
+    begun, root = options(shapes, tmp_path / "straight", "--trainer.max_epochs", 2), tmp_path / "straight"
+    assert run_cli(*begun) == 0
+    folder, capture = root / "detect" / "run", capfd.readouterr
+    first, config = load(folder / "weights" / "last.ckpt"), (folder / "config.yaml").read_bytes()
+    assert first["aigp"]["waiting_images"] == 0, "6 batches, a step every second"
+    assert run_cli(*longer(shapes, root)) == 2
+    check_complaint(capture().err, Path(), "--trainer.max_epochs 5: the run was planned for 2 epochs")
+    assert run_cli(*begun, "--extend") == 2
+    check_complaint(capture().err, Path(), "--ckpt_path last")
+    assert run_cli(*begun, "--ckpt_path", folder) == 0
+    assert "all 2 epochs are trained, and nothing is left to do" in caplog.text
+    assert (folder / "config.yaml").read_bytes() == config, "nothing was trained under another one"
+
+    shutil.copytree(root, tmp_path / "stopped")
+    assert run_cli(*longer(shapes, root, "--extend")) == 0
+    taken_up = "taken up from epoch 3 on: --data.batch_size 16 (was 8), --early_stopping.patience 7 (was 100)"
+    assert taken_up in capture().out.splitlines()
+    for line in (
+        "from epoch 3 on: 2 batches an epoch (were 3)",
+        "extended from 2 to 5 epochs: the learning rate goes on at 0.00505, that of epoch 2, and falls linearly to "
+        "0.0001 over the epochs left",
+        "epoch 3: mosaics are made again, until epoch 4",
+    ):
+        assert line in caplog.messages
+    rates = [float(row["lr/pg0"]) for row in rows(folder)]
+    assert rates == pytest.approx([0.01, 0.00505, 0.00505, 0.0034, 0.00175], rel=1e-5)
+    last = load(folder / "weights" / "last.ckpt")
+    assert last["global_step"] == first["global_step"] + 6, "each batch is a step now"
+    moved = [name for name in first["current_model_state"] if name.endswith("weight") and ".dfl." not in name]
+    assert moved
+    assert not any(torch.equal(first["current_model_state"][n], last["current_model_state"][n]) for n in moved)
+    decays = [[g["weight_decay"] for g in each["optimizer_states"][0]["param_groups"]] for each in (first, last)]
+    assert decays == [[0.0005, 0, 0], [0.0005, 0, 0]]
+    steps = [step for path in event_files(folder) for tag, step in read_event_file(path).points if tag == "epoch"]
+    assert sorted(set(steps)) == [2, 5, 7, 9, 11]
+    assert (folder / "config-before-epoch3.yaml").read_bytes() == config
+    now = read_config(folder)[0]
+    assert now is not None
+    assert (now["data"]["batch_size"], now["trainer"]["max_epochs"], now["extend"]) == (16, 5, False)
+
+    stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 3}}}}'
+    stopped = tmp_path / "stopped"
+    with pytest.raises(SystemExit):
+        run_cli(*longer(shapes, stopped, "--extend", "--trainer.callbacks+", stop))
+    assert run_cli(*longer(shapes, stopped)) == 0
+    other = stopped / "detect" / "run"
+    assert rows(other) == rows(folder)
+    theirs = load(other / "weights" / "last.ckpt")
+    theirs["aigp"]["run"]["data"].pop("data_yaml")
+    last["aigp"]["run"]["data"].pop("data_yaml")
+    for part in ("state_dict", "current_model_state", "optimizer_states", "aigp", "random_state", "global_step"):
+        assert differing(theirs[part], last[part], part) == []
+    assert theirs["aigp"]["plan"]["extensions"] == [[2, 5]]
+
+
+def test_every_option_is_classified(finished: Path, finished_pose: Path) -> None:
+    """A new option needs its row in `cli/resume_options.py`."""
+    for folder in (finished, finished_pose):
+        config = read_config(folder)[0]
+        assert config is not None
+        named = named_options(config, harmless=True)
+        assert {"trainer.max_epochs", "model.optim.lr0", "data.imgsz", "media.val_batches"} <= set(named)
+        assert [name for name in named if kind_of(name) is None] == []
+
+
+EARLIER = {"data.batch_size": 4, "data.seed": 0, "trainer.max_epochs": 8, "model.class_weights": 0.0}
+
+
+def test_options_are_compared_by_name() -> None:
+    """All that differ at once; what the checkpoint does not know is not compared."""
+    assert check_resumed({**EARLIER, "data.outside": "drop"}, EARLIER, "a.ckpt", 3, extend=False) == ""
+    with pytest.raises(ConfigError) as refused:
+        check_resumed({**EARLIER, "data.seed": 1, "model.class_weights": 0.5}, EARLIER, "a.ckpt", 3, extend=True)
+    assert "--data.seed 1 (was 0), --model.class_weights 0.5 (was 0.0)" in str(refused.value)
+    assert "Resume it with --data.seed 0 --model.class_weights 0.0," in str(refused.value)
+    for epochs, extend in ((2, True), (7, True), (7, False), (9, False)):
+        with pytest.raises(ConfigError, match=rf"^--trainer\.max_epochs {epochs}: "):
+            check_resumed({"trainer.max_epochs": epochs}, EARLIER, "a.ckpt", 3, extend)
+    assert check_resumed({"trainer.max_epochs": 9}, EARLIER, "a.ckpt", 3, extend=True) == ""
+
+
+def test_earlier_versions_are_asked_for_their_configuration(finished: Path) -> None:
+    """Their checkpoints name the optimizer's settings at most."""
+    checkpoint = read_checkpoint(finished / "weights" / "last.ckpt")
+    known = earlier_options(checkpoint, None)
+    assert known["early_stopping.patience"] == 100
+    del checkpoint["callbacks"]["ResumedRun"]
+    assert (known["trainer.max_epochs"], earlier_options(checkpoint, None)["data.imgsz"]) == (2, 96)
+    del checkpoint["aigp"]["run"]
+    assert earlier_options(checkpoint, None)["model.optim.nbs"] == 8
+    assert "data.imgsz" not in earlier_options(checkpoint, None)
+    by_file = earlier_options(checkpoint, finished)
+    assert (by_file["data.imgsz"], by_file["trainer.max_epochs"]) == (96, 2)
+    assert "trainer.precision" not in by_file
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "stopped", "waited"), [(3, 9, 5, 3), (4, 9, 0, 3), (3, 12, 0, 0), (2, 9, 5, 3)]
+)
+def test_early_stopping_goes_by_its_patience_of_now(patience: int, epochs: int, stopped: int, waited: int) -> None:
+    """Lightning restores the earlier one. A run that it ended goes on with more of it, or with more epochs."""
+    stopping, callback, model = EarlyStopping("loss", patience=patience), ResumedRun({}), BoringModel()
+    trainer = Trainer(max_epochs=epochs, logger=False, callbacks=[stopping, callback], **QUIET)
+    trainer.training = True
+    callback.setup(trainer, model, "fit")
+    progress = {"epoch_progress": {"current": {"ready": 6}}}
+    progress |= {"epoch_loop.batch_progress": {"current": {"ready": 3}, "is_last_batch": True}}
+    told = {"loops": {"fit_loop": progress}, "aigp": {"run": {"trainer": {"max_epochs": 9}}}}
+    callback.on_load_checkpoint(trainer, model, told)
+    stopping.load_state_dict({**stopping.state_dict(), "patience": 3, "wait_count": 3, "stopped_epoch": 5})
+    callback.on_fit_start(trainer, model)
+    assert (stopping.patience, stopping.stopped_epoch, stopping.wait_count) == (patience, stopped, waited)
+
+
+class Logs(BoringModel):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        self.log("seen", float(self.trainer.current_epoch), on_step=False, on_epoch=True)
+        return super().training_step(batch, batch_idx)
+
+
+def test_no_scalar_is_dropped_after_a_change_of_batches(tmp_path: Path) -> None:
+    """A killed epoch's scalar lies at a step that the resumed run, with fewer batches an epoch, comes to later."""
+
+    def trainer(epochs: int, batches: int) -> Trainer:
+        board = ResilientTensorBoardLogger(tmp_path, name="", version="", skip_logged=True)
+        limits = {"max_epochs": epochs, "limit_train_batches": batches, "limit_val_batches": 0}
+        return Trainer(logger=board, callbacks=[ResumedRun({}), CloseMosaic(0)], **limits, **QUIET)
+
+    first = trainer(2, 4)
+    first.fit(Logs())
+    first.save_checkpoint(tmp_path / "a.ckpt")
+    first.loggers[0].log_metrics({"seen": 2.0}, 11)
+    first.loggers[0].finalize("success")
+    trainer(5, 2).fit(Logs(), ckpt_path=tmp_path / "a.ckpt", weights_only=False)
+    points = {s for path in event_files(tmp_path) for tag, s in read_event_file(path).points if tag == "seen"}
+    assert sorted(points) == [3, 7, 11, 13, 15, 17]
