@@ -22,10 +22,18 @@ def task_of(config: Any) -> str:
     Args:
         config: the verb's.
     """
+    return model_class(config).task
+
+
+def model_class(config: Any) -> type[BaseModule]:
+    """Return the class of the configured module.
+
+    Args:
+        config: the verb's.
+    """
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
-    model = cast("type[BaseModule]", import_object(config.model.class_path))
-    return model.task
+    return cast("type[BaseModule]", import_object(config.model.class_path))
 
 
 def check_checkpoint(config: Any) -> None:

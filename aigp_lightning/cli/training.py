@@ -1,4 +1,7 @@
-"""The verbs that Lightning runs: fit, validate, test, predict."""
+"""The verbs that Lightning runs: fit, validate, test, predict.
+
+Longer than 250 lines: LightningCLI asks one class for every step from the options to the end of a run.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
-from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
+from aigp_lightning.cli.building import errors_as_options
+from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained
+from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained, model_class
 from aigp_lightning.cli.report import print_ledger, print_report, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.cli.stop import report_stop
+from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
@@ -40,6 +45,7 @@ from aigp_lightning.terminal.output import print_line
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
+GROUP_OF_CLASS = {kind.__name__: group for group, (kind, _) in GROUPS.items()}
 CLI = TypeVar("CLI", bound="AigpCLI")
 
 
@@ -77,6 +83,7 @@ class AigpCLI(LightningCLI):
                     seed_everything_default=0,
                     trainer_defaults=deepcopy(DEFAULTS),
                     save_config_callback=None,
+                    load_from_checkpoint_support=False,  # modules are rebuilt from what checkpoints describe
                     parser_class=StrictLightningParser,
                     parser_kwargs={"prog": PROGRAM, verb: help_text},
                     args=[verb, *arguments],
@@ -105,6 +112,17 @@ class AigpCLI(LightningCLI):
         add_callback_options(parser, self.verb)
 
     # ---- before anything is built -----------------------------------------------------------------------------------
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse values that Lightning would take or refuse late, before anything is made."""
+        super().parse_arguments(parser, args)
+        config = self.config[self.verb]
+        check_lightning_options(config.as_dict(), self.verb, model_class(config).replaced_options, GROUPS)
+
+    def instantiate_classes(self) -> None:
+        """Build the classes; what their constructors refuse is told by the option."""
+        with errors_as_options(self.config[self.verb].as_dict(), GROUP_OF_CLASS):
+            super().instantiate_classes()
 
     def _parse_ckpt_path(self) -> None:
         """Take no options from a checkpoint; Lightning would, before anybody could check the file."""

@@ -81,7 +81,9 @@ class YoloDataModule(pl.LightningDataModule):
         source: str | list[str] | None = None,
     ) -> None:
         super().__init__()
-        check_options(imgsz, batch_size, workers, lost_limit)
+        check_options(imgsz, batch_size, workers, seed, lost_limit)
+        if synthetic is not None:
+            synthetic.check("--data.synthetic.")
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed

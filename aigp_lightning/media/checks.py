@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.media.data_facts import image_files_of_all_splits, image_root
 from aigp_lightning.media.patterns.entries import shown
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_range
 from aigp_lightning.types import HasImageFiles
 
 if TYPE_CHECKING:
@@ -36,15 +37,14 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
     Example:
         >>> check_numbers(train=3, val=3, every=1, images=16, conf=1.25, max_mb=None)
         Traceback (most recent call last):
-        aigp_lightning.errors.ConfigError: --media.conf 1.25: 0 to 1; --media.max_mb None: 0 or more, or null.
+        aigp_lightning.errors.ConfigError: --media.conf 1.25: a number from 0 to 1.
     """
-    if min(train, val) < 0 or min(every, images) < 1:
-        raise ConfigError(
-            f"--media.train_batches {train} --media.val_batches {val}: 0 or more; "
-            f"--media.val_every_n_epochs {every} --media.max_images {images}: 1 or more."
-        )
-    if not 0 <= conf <= 1 or (max_mb is not None and max_mb < 0):
-        raise ConfigError(f"--media.conf {conf}: 0 to 1; --media.max_mb {max_mb}: 0 or more, or null.")
+    check_range("--media.train_batches", train, COUNT_OR_NONE)
+    check_range("--media.val_batches", val, COUNT_OR_NONE)
+    check_range("--media.val_every_n_epochs", every, COUNT)
+    check_range("--media.max_images", images, COUNT)
+    check_range("--media.conf", conf, SHARE)
+    check_range("--media.max_mb", max_mb, NOT_NEGATIVE, "null is no limit.")
 
 
 def resolve_select(select: Select, files: str | list[str] | None) -> Select:

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
-from aigp_lightning.errors import WeightsError, tell_user
+from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_range, check_ranges
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
@@ -41,6 +42,10 @@ class LossGains:
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
+
+    def __post_init__(self) -> None:
+        gains = asdict(self)
+        check_ranges("--model.gains", gains, dict.fromkeys(gains, NOT_NEGATIVE))
 
 
 class DetectorModule(BaseModule):
@@ -71,6 +76,11 @@ class DetectorModule(BaseModule):
 
     family = "yolo"
     portable_suffix = ".pt"
+    replaced_options: Mapping[str, str] = {
+        "accumulate_grad_batches": "--model.optim.nbs",
+        "gradient_clip_val": "--model.optim.clip_norm",
+        "gradient_clip_algorithm": "--model.optim.clip_norm",
+    }
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
 
     def __init__(
@@ -90,6 +100,9 @@ class DetectorModule(BaseModule):
         super().__init__(conf, predict_conf, channels_last)
         self.automatic_optimization = False
         check_class_weights(class_weights)
+        check_range("--model.freeze", freeze, COUNT_OR_NONE)
+        check_range("--model.iou", iou, SHARE)
+        check_range("--model.max_det", max_det, COUNT)
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
         self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
         self.optimization = YoloOptimization(optim)
@@ -132,6 +145,7 @@ class DetectorModule(BaseModule):
             description: a checkpoint's `network_description`, which then decides instead of `variant`.
 
         Raises:
+            ConfigError: nothing would be left to train.
             WeightsError: the weights are of another task, or (outside training) of other classes.
         """
         from aigp_lightning.modules.yolo import build
@@ -157,7 +171,10 @@ class DetectorModule(BaseModule):
         if source is not None:
             taken, total = files.transfer_weights(network, source)
             tell_user(f"took {taken} of {total} tensors from {self.weights}")
-        for layer in cast("Any", network).model[: self.freeze_layers]:
+        layers = cast("Any", network).model
+        if self.freeze_layers >= len(layers):
+            raise ConfigError(f"--model.freeze {self.freeze_layers}: the network has {len(layers)} layers; leave some.")
+        for layer in layers[: self.freeze_layers]:
             layer.requires_grad_(False)
         return network
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import resume_hint
-from aigp_lightning.errors import RunError, UserError
+from aigp_lightning.errors import ConfigError, RunError, UserError
 from aigp_lightning.files import DISK_FULL, disk_full
 from aigp_lightning.run.exhausted import WORKER_STATUS, Exhausted, exhausted, original_text
 
@@ -70,7 +70,17 @@ runs on it.
         return each
     texts = (_described(each, folder) for each in _with_what_led_to_it(error))
     text = next((text for text in texts if text is not None), None)
-    return RunError(text) if text is not None else None
+    if text is not None:
+        return RunError(text)
+    wrong = next((each for each in _with_what_led_to_it(error) if is_misconfiguration(each)), None)
+    return ConfigError(" ".join(str(wrong).split())) if wrong is not None else None
+
+
+def is_misconfiguration(error: BaseException) -> bool:
+    """True if Lightning says by an exception that the user's options do not go together."""
+    module = sys.modules.get("lightning.fabric.utilities.exceptions")
+    kind = getattr(module, "MisconfigurationException", None)
+    return kind is not None and isinstance(error, kind)
 
 
 def _with_what_led_to_it(error: BaseException) -> Iterator[BaseException]:
