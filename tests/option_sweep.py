@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zlib import crc32
 
 from aigp_lightning.cli.plan import PlanCLI
@@ -90,10 +90,10 @@ class Parsed:
     """Lightning's command line, whose parsers are built once, and which stops when everything is built.
 
     Attributes:
-        config: what the last call was given, by verb.
+        seen: the configuration of the last call, by verb.
     """
 
-    seen: dict[str, dict[str, Any]] = {}
+    seen: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def setup_parser(self: Any, *args: Any, **kwargs: Any) -> None:
         """Build the parser, or take the one of before."""
@@ -183,7 +183,7 @@ def bases(data_yaml: Path, root: Path) -> dict[str, list[object]]:
         "plan": ["plan", *run],
         **{verb: [verb, *run, "--ckpt_path", missing] for verb in ("validate", "test", "predict")},
         "export": ["export", "--ckpt_path", missing],
-        "make-data": ["make-data", "--out", root / "full"],
+        "make-data": ["make-data", "--train", 1, "--val", 1, "--test", 0, "--workers", 1, "--out", root / "full"],
         "audit": ["audit", root / "missing"],
         "keys": ["keys", root / "full" / "file"],
         "lint": ["lint", root / "missing.yaml"],

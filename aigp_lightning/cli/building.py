@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from aigp_lightning.errors import ConfigError, UserError, printable
+from aigp_lightning.run.failures import is_misconfiguration
 
 PACKAGE = str(Path(__file__).parent.parent)
 LONGEST = 400
 """Characters of what a library says."""
+OF_LIGHTNING = ("trainer.callbacks", "trainer.logger")
+"""Options whose classes run beside the training."""
 SHORTEST = 3
 """Characters of a value that is told from other words."""
 WRAPPING = (
@@ -70,17 +74,18 @@ def describe(error: Exception, options: Mapping[str, Any], classes: Mapping[str,
     ours = _users_error(error)
     if ours is not None:
         return str(ours)
-    whole = " ".join(str(error).split())
-    option = _class_at_fault(error, whole, {**class_options(options), **(classes or {})}) or "trainer"
+    known = {**class_options(options), **(classes or {})}
+    kind = _class_at_fault(error, " ".join(str(error).split()), known)
+    option = known[kind] if kind is not None else "trainer"
     text = printable(_reason(error))[:LONGEST]
-    arguments = _arguments(options, option)
-    if (kind := NO_MAPPING.search(text)) is not None:
-        first = next((name for name, value in arguments.items() if type(value).__name__ == kind[1]), None)
+    arguments = _arguments(options, option, kind)
+    if (given := NO_MAPPING.search(text)) is not None:
+        first = next((name for name, value in arguments.items() if type(value).__name__ == given[1]), None)
         text = "a group of options; give them by their names."
     else:
         first = _argument_at_fault(arguments, text)
     if first is None:
-        return f"--{option}: {text}"
+        return f"--{option}{f' {kind}' if kind is not None and kind not in (classes or {}) else ''}: {text}"
     return f"--{option}.{first} {printable(as_typed(arguments[first]))[:LONGEST]}: {text}"
 
 
@@ -147,28 +152,70 @@ def class_options(options: Mapping[str, Any], before: str = "") -> dict[str, str
     return found
 
 
-def _arguments(options: Mapping[str, Any], option: str) -> dict[str, Any]:
-    """Return the values within a group, or the arguments of the class that it names."""
+def fault_of_class(
+    error: Exception, options: Mapping[str, Any], classes: Mapping[str, str] | None = None
+) -> ConfigError | None:
+    """Return an error that names the option, if a callback or logger of Lightning's failed within itself.
+
+    Lightning looks at some of their arguments only when they are used, and says of others only then that they do not go
+    together. A class of the user's is another matter: its traceback is what whoever writes it needs.
+
+    Args:
+        error: that ended a run.
+        options: the configuration.
+        classes: see `errors_as_options`.
+    """
+    beside = {name for name, option in class_options(options).items() if option in OF_LIGHTNING} | set(classes or {})
+    failing, trace = is_misconfiguration(error), error.__traceback__
+    while trace is not None:
+        holder = type(trace.tb_frame.f_locals.get("self"))
+        if trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            failing = is_misconfiguration(error)
+        elif holder.__module__.startswith("lightning.") and holder.__name__ in beside:
+            failing = True
+        trace = trace.tb_next
+    return ConfigError(describe(error, options, classes)) if failing else None
+
+
+def plain(values: Any) -> Any:
+    """Turn the members of text enumerations, which some of Lightning's defaults are, into text that YAML can hold.
+
+    Example:
+        >>> from lightning.pytorch.callbacks.timer import Interval
+        >>> plain({"callbacks": [{"interval": Interval.step}]})
+        {'callbacks': [{'interval': 'step'}]}
+    """
+    if isinstance(values, Enum) and isinstance(values, str):
+        return values.value
+    if isinstance(values, list):
+        return [plain(value) for value in values]
+    if isinstance(values, Mapping) or hasattr(values, "as_flat"):
+        for key in list(values.keys()):
+            values[key] = plain(values[key])
+    return values
+
+
+def _arguments(options: Mapping[str, Any], option: str, kind: str | None) -> dict[str, Any]:
+    """Return the values within a group, or the arguments of the class that it names, one of several perhaps."""
     values: Any = options
     for part in option.split("."):
         values = values.get("init_args", values) if isinstance(values, Mapping) else {}
         values = values.get(part) if isinstance(values, Mapping) else None
-    values = values.get("init_args", values) if isinstance(values, Mapping) else {}
-    return {name: value for name, value in values.items() if name != "class_path"}
+    for each in values if isinstance(values, list) else [values]:
+        path = each.get("class_path") if isinstance(each, Mapping) else None
+        if isinstance(each, Mapping) and (path is None or kind is None or path.rpartition(".")[2] == kind):
+            return {name: value for name, value in each.get("init_args", each).items() if name != "class_path"}
+    return {}
 
 
 def _class_at_fault(error: Exception, text: str, known: Mapping[str, str]) -> str | None:
-    """Return the option of the innermost configured class that was being made, or that the error names."""
-    found = None
-    trace = error.__traceback__
+    """Return the innermost configured class that was at work, or that the error names."""
+    found, trace = None, error.__traceback__
     while trace is not None:
-        made = trace.tb_frame.f_locals.get("self") if trace.tb_frame.f_code.co_name == "__init__" else None
-        if type(made).__name__ in known:
-            found = known[type(made).__name__]
+        at_work = type(trace.tb_frame.f_locals.get("self")).__name__
+        found = at_work if at_work in known else found
         trace = trace.tb_next
-    if found is None:
-        found = next((option for name, option in known.items() if re.search(rf"\b{re.escape(name)}\b", text)), None)
-    return found
+    return found or next((name for name in known if re.search(rf"\b{re.escape(name)}\b", text)), None)
 
 
 def _raised_here(trace: TracebackType | None) -> bool:

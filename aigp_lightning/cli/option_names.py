@@ -121,8 +121,8 @@ def _complaint(verb: str, name: str, other_model: bool, dashes: str = "") -> str
     if plain in known or plain.startswith(tuple(f"{group}." for group in open_groups)):
         return None
     return (
-        f"{verb} has no option {dashes}{name}.{_nearest(plain, known, dashes)} `python -m aigp_lightning {verb} --help` "
-        "lists them."
+        f"{verb} has no option {dashes}{name}.{_nearest(plain, known, dashes)} `python -m aigp_lightning {verb} "
+        "--help` lists them."
     )
 
 

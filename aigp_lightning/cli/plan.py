@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
-from aigp_lightning.errors import tell_user
+from aigp_lightning.errors import ConfigError, tell_user
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
@@ -41,6 +41,8 @@ class PlanCLI(AigpCLI):
     def before_instantiate_classes(self) -> None:
         """Put everything that would be written into a scratch folder; one process draws for all."""
         config = self.config[self.verb]
+        if config.get("ckpt_path") not in (None, "last") and not Path(config.ckpt_path).exists():
+            raise ConfigError(f"--ckpt_path {config.ckpt_path}: there is no such file.")
         self.earlier = earlier_starts(RunConfig(**config.run.as_dict()), task_of(config), config.get("ckpt_path"))
         self._scratch = scratch()
         config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"

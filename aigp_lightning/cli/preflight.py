@@ -48,6 +48,8 @@ def check_checkpoint(config: Any) -> None:
         return
     if path.endswith(".pt"):
         raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
+    if Path(path).is_dir():
+        raise ConfigError(f"--ckpt_path {path} is a folder; name the file, such as weights/best.ckpt in it.")
     if not Path(path).is_file():
         raise ConfigError(f"--ckpt_path {path}: there is no such file.")
     from aigp_lightning.checkpoints.load import read_checkpoint

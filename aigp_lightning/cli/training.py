@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
-from aigp_lightning.cli.building import errors_as_options
+from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
@@ -135,6 +135,7 @@ class AigpCLI(LightningCLI):
         if self.verb in ("validate", "test"):
             check_trained(config)
         trim_settings(config.trainer.logger)
+        config.trainer = plain(config.trainer)  # what cannot be written down could not be run again
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)
         if context.resuming and first_process():
@@ -191,9 +192,10 @@ class AigpCLI(LightningCLI):
             with explain_lost_processes(Path(self.trainer.default_root_dir)):
                 self._run_with_memory_advice(subcommand)
         except Exception as error:
-            if (known := explained(error, Path(self.trainer.default_root_dir))) is None:
+            known = fault_of_class(error, self.config[self.verb].as_dict(), GROUP_OF_CLASS)
+            if (told := explained(error, Path(self.trainer.default_root_dir), known)) is None:
                 raise
-            raise known from None
+            raise told from None
 
     def _run_with_memory_advice(self, subcommand: str) -> None:
         try:

@@ -72,7 +72,10 @@ def _check(options: ExportOptions) -> Path:
             f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]', or leave it out with "
             "--format '[pt,torchscript]'."
         )
-    return Path(str(options.ckpt_path or options.weights))
+    option, source = ("--ckpt_path", options.ckpt_path) if options.ckpt_path else ("--weights", options.weights)
+    if not Path(str(source)).is_file():
+        raise WeightsError(f"{option} {source}: there is no such file.")
+    return Path(str(source))
 
 
 def _load(options: ExportOptions) -> BaseModule:

@@ -45,12 +45,13 @@ RAN_OUT = {
 }
 
 
-def explained(error: BaseException, folder: Path | None = None) -> UserError | None:
+def explained(error: BaseException, folder: Path | None = None, otherwise: UserError | None = None) -> UserError | None:
     """Describe an exception to the user: what happened, and what to do.
 
     Args:
         error: what ended the verb.
         folder: of the run that it ended, if there was one.
+        otherwise: what to say of it if it is none of those that a machine's state explains.
 
     Returns:
         One of ours, from the chain of its causes or made of what is known of it; None for what nobody foresaw, which
@@ -72,6 +73,8 @@ runs on it.
     text = next((text for text in texts if text is not None), None)
     if text is not None:
         return RunError(text)
+    if otherwise is not None:
+        return otherwise
     wrong = next((each for each in _with_what_led_to_it(error) if is_misconfiguration(each)), None)
     return ConfigError(" ".join(str(wrong).split())) if wrong is not None else None
 
