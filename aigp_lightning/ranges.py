@@ -38,7 +38,7 @@ class Range:
 
     def __str__(self) -> str:
         if self.low == -math.inf:
-            return "a finite number" if self.high == math.inf else f"at most {self.high:.12g}"
+            return "that is finite" if self.high == math.inf else f"at most {self.high:.12g}"
         if self.high == math.inf:
             return f"above {self.low:.12g}" if self.above else f"{self.low:.12g} or more"
         start = f"above {self.low:.12g}" if self.above else f"from {self.low:.12g}"

@@ -75,10 +75,10 @@ def flatten(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield from flatten(value, name)
 
 
-def help_options(words: Sequence[str]) -> dict[str, Any]:
+def help_names(words: Sequence[str]) -> set[str]:
     """Return the options that a verb's help names."""
-    text = call([*words, "--help"]).text
-    return dict.fromkeys(re.findall(r"^  (?:-\w \w+, )?--([a-z_]\w*)", text, re.MULTILINE))
+    lines = [line for line in call([*words, "--help"]).text.splitlines() if re.match(r"  (-\w\b|--)", line)]
+    return {name.removesuffix(".help") for line in lines for name in re.findall(r"--([a-z_][\w.]*)", line)}
 
 
 def fields_of(kind: type, **given: Any) -> dict[str, Any]:
@@ -210,6 +210,6 @@ def options_of(verb: str, base: Sequence[object]) -> dict[str, Any]:
     if verb in kinds:
         return fields_of(kinds[verb])
     if verb in ("audit", "keys", "lint"):
-        return {name: value for name, value in help_options([verb]).items() if name != "help"}
+        return dict.fromkeys(sorted(help_names([verb]) - {"help"}))
     call(base)
     return dict(flatten(Parsed.seen["fit" if verb == "plan" else verb]))

@@ -7,7 +7,7 @@ building alone: what fails while a run trains is looked at by `run/failures.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -57,13 +57,19 @@ def errors_as_options(options: Mapping[str, Any], classes: Mapping[str, str] | N
         raise ConfigError(describe(error, options, classes)) from error
 
 
-def describe(error: Exception, options: Mapping[str, Any], classes: Mapping[str, str] | None = None) -> str:
+def describe(
+    error: Exception,
+    options: Mapping[str, Any],
+    classes: Mapping[str, str] | None = None,
+    among: Collection[str] | None = None,
+) -> str:
     """Return one line that names the option which an error is about.
 
     Args:
         error: raised by a constructor.
         options: the configuration.
         classes: see `errors_as_options`.
+        among: names of the classes that it may be about; all by default.
 
     Example:
         >>> describe(TypeError("Stop() wants no mode"), {"stop": {"mode": "up", "patience": 3}}, {"Stop": "stop"})
@@ -75,6 +81,7 @@ def describe(error: Exception, options: Mapping[str, Any], classes: Mapping[str,
     if ours is not None:
         return str(ours)
     known = {**class_options(options), **(classes or {})}
+    known = {name: option for name, option in known.items() if among is None or name in among}
     kind = _class_at_fault(error, " ".join(str(error).split()), known)
     option = known[kind] if kind is not None else "trainer"
     text = printable(_reason(error))[:LONGEST]
@@ -174,7 +181,7 @@ def fault_of_class(
         elif holder.__module__.startswith("lightning.") and holder.__name__ in beside:
             failing = True
         trace = trace.tb_next
-    return ConfigError(describe(error, options, classes)) if failing else None
+    return ConfigError(describe(error, options, classes, beside)) if failing else None
 
 
 def plain(values: Any) -> Any:

@@ -18,6 +18,20 @@ GROUP_RANGES: dict[str, dict[str, Range]] = {
     "checkpoint": {"save_top_k": Range(-1, 2**31), "every_n_epochs": COUNT},
 }  # fmt: skip
 """Of the callbacks of Lightning's that have a group of their own."""
+SWITCHES = {
+    "BatchSizeFinder": "it changes the batch behind the schedule's back. Take --data.batch_size.",
+    "LearningRateFinder": "it asks for an attribute that no model here has. Take --model.optim.lr0.",
+    "GradientAccumulationScheduler": "gradients accumulate by the nominal batch. Take --model.optim.nbs.",
+    "StochasticWeightAveraging": "the weights are averaged already. Take --ema.decay.",
+    "WeightAveraging": "the weights are averaged already. Take --ema.decay.",
+    "EMAWeightAveraging": "the weights are averaged already. Take --ema.decay.",
+    "NonFinite": "it is there already, with the options --nonfinite.",
+    "EMA": "it is there already, with the options --ema.",
+    "CloseMosaic": "it is there already, with the options --close_mosaic.",
+    "Media": "it is there already, with the options --media.",
+    "Results": "it is there already, with the options --results.",
+}
+"""Callbacks that would undo what a run here does by itself, each with the reason and what to take instead."""
 MODES = ("min", "max")
 TAKEN = ("last",)
 """Names of checkpoints that are another one's."""
@@ -61,3 +75,25 @@ def _check_filename(name: Any) -> None:
         list(Formatter().parse(name))
     except ValueError as error:
         raise ConfigError(f"{option}: braces hold names of metrics, such as best-{{epoch}}: {error}.") from error
+
+
+def check_callbacks(given: Any) -> None:
+    """Refuse callbacks that would undo what a run does by itself.
+
+    Args:
+        given: `--trainer.callbacks`, not built yet: none, one or several.
+
+    Raises:
+        ConfigError: there is one.
+
+    Example:
+        >>> check_callbacks([{"class_path": "lightning.pytorch.callbacks.BatchSizeFinder"}])
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --trainer.callbacks BatchSizeFinder: it changes the batch behind the \
+schedule's back. Take --data.batch_size.
+    """
+    for each in given if isinstance(given, list) else [given]:
+        path = each.get("class_path", "") if isinstance(each, Mapping) else ""
+        name = path.rpartition(".")[2]
+        if name in SWITCHES and path.startswith(("lightning.", "aigp_lightning.")):
+            raise ConfigError(f"--trainer.callbacks {name}: {SWITCHES[name]}")

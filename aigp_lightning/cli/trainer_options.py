@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigp_lightning.cli.building import as_typed
-from aigp_lightning.cli.callback_options import check_callback_options
+from aigp_lightning.cli.callback_options import check_callback_options, check_callbacks
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SEED, Range, check_range
 
@@ -182,6 +182,8 @@ def check_lightning_options(
     for option, instead in INSTEAD.items():
         if config.get(option) is not None:
             raise ConfigError(f"--{option}: a model makes its optimizer and schedule itself; a YOLO's: {instead}.")
+    if verb == "fit":
+        check_callbacks(config["trainer"].get("callbacks"))
     for group in groups if verb == "fit" else ():
         check_callback_options(group, config[group])
 
@@ -209,7 +211,7 @@ whole run, so none is endless.
             value = trainer[rule.option]
             raise ConfigError(f"--trainer.{rule.option} {as_typed(value)}: {rule.advice}")
     for option, instead in replaced.items() if verb == "fit" else ():
-        if trainer.get(option) not in NEUTRAL[option]:
+        if option in trainer and trainer[option] not in NEUTRAL[option]:
             raise ConfigError(
                 f"--trainer.{option} {as_typed(trainer[option])}: this model steps its optimizer by itself. Take "
                 f"{instead}."

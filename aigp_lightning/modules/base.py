@@ -18,7 +18,6 @@ from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
-from aigp_lightning.ranges import SHARE, check_range
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
@@ -56,7 +55,6 @@ class BaseModule(pl.LightningModule):
     """What the data set says about keypoints, for modules that find any."""
     weights: str | None = None
     """File of pretrained weights that the network starts from."""
-
     replaced_options: Mapping[str, str] = {}
     """Options of Lightning's trainer that the family does not heed, and its own that take their place."""
     portable_suffix: str | None = None
@@ -64,8 +62,6 @@ class BaseModule(pl.LightningModule):
 
     def __init__(self, conf: float = 0.001, predict_conf: float = 0.25, channels_last: bool = False) -> None:
         super().__init__()
-        check_range("--model.conf", conf, SHARE)
-        check_range("--model.predict_conf", predict_conf, SHARE)
         self.conf, self.predict_conf, self.channels_last = conf, predict_conf, channels_last
         self.network: nn.Module | None = None
         self.names: dict[int, str] = {}

@@ -1,4 +1,7 @@
-"""The YOLO detector."""
+"""The YOLO detector.
+
+Longer than 250 lines: what the family answers to `BaseModule` is read as one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from aigp_lightning.modules.yolo.class_weights import check_class_weights, weigh
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_range, check_ranges
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_ranges
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
     from torch.optim import Optimizer
+
+RANGES = {"freeze": COUNT_OR_NONE, "conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,11 @@ class DetectorModule(BaseModule):
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
     ) -> None:
+        numbers = {"freeze": freeze, "conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
+        check_ranges("--model", numbers, RANGES)
         super().__init__(conf, predict_conf, channels_last)
         self.automatic_optimization = False
         check_class_weights(class_weights)
-        check_range("--model.freeze", freeze, COUNT_OR_NONE)
-        check_range("--model.iou", iou, SHARE)
-        check_range("--model.max_det", max_det, COUNT)
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
         self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
         self.optimization = YoloOptimization(optim)
