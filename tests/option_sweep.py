@@ -87,39 +87,45 @@ def fields_of(kind: type, **given: Any) -> dict[str, Any]:
 
 
 class Parsed:
-    """Lightning's command line, whose parsers are built once, and which stops when everything is built.
+    """Lightning's command line, whose parsers are built once.
 
     Attributes:
         seen: the configuration of the last call, by verb.
     """
 
     seen: ClassVar[dict[str, dict[str, Any]]] = {}
+    parsers: ClassVar[dict[tuple[type, str], Any]] = {}
 
     def setup_parser(self: Any, *args: Any, **kwargs: Any) -> None:
         """Build the parser, or take the one of before."""
         key = (type(self), self.verb)
-        if key not in PARSERS:
+        if key not in Parsed.parsers:
             super().setup_parser(*args, **kwargs)  # type: ignore[misc]
-            PARSERS[key] = self.parser, self._subcommand_parsers
-        self.parser, self._subcommand_parsers = PARSERS[key]
+            Parsed.parsers[key] = self.parser, self._subcommand_parsers
+        self.parser, self._subcommand_parsers = Parsed.parsers[key]
 
     def parse_arguments(self: Any, *args: Any) -> None:
         """Parse, and keep what was parsed."""
         super().parse_arguments(*args)  # type: ignore[misc]
         Parsed.seen[self.verb] = self.config[self.verb].as_dict()
 
-    def _run_subcommand(self: Any, subcommand: str) -> None:
+
+class ParsedCLI(Parsed, AigpCLI):
+    """`fit`, `validate`, `test` and `predict`."""
+
+
+class ParsedPlan(Parsed, PlanCLI):
+    """`plan`."""
+
+
+class BuiltCLI(ParsedCLI):
+    """`fit`, `validate`, `test` and `predict` up to where they would begin."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
         """Stop: everything is built."""
 
 
-PARSERS: dict[tuple[type, str], Any] = {}
-
-
-class BuiltCLI(Parsed, AigpCLI):
-    """`fit`, `validate`, `test` and `predict` up to where they would begin."""
-
-
-class BuiltPlan(Parsed, PlanCLI):
+class BuiltPlan(ParsedPlan):
     """`plan` up to where it would draw."""
 
     def _run_subcommand(self, subcommand: str) -> None:
