@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.cli.parser import VerbParser
+from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_text
@@ -32,6 +33,7 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: a hash, a file or a key to compare with cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
+    check_target("--json", options.json)
     try:
         return _audit(options)
     except (UserError, MemoryError):

@@ -71,6 +71,20 @@ def refuse_partial_epochs(checkpoint: Any) -> None:
         )
 
 
+def check_target(option: str, path: str | None) -> None:
+    """Refuse a file to be written at the end that cannot be one.
+
+    Args:
+        option: that names it.
+        path: of the file; None or `-` for none.
+
+    Raises:
+        ConfigError: a folder has this name.
+    """
+    if path not in (None, "-") and Path(str(path)).is_dir():
+        raise ConfigError(f"{option} {path} is a folder; name a file.")
+
+
 def check_trained(config: Any) -> None:
     """Refuse to measure a network of random weights.
 

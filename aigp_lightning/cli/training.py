@@ -19,7 +19,7 @@ from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_trained, model_class
+from aigp_lightning.cli.preflight import check_checkpoint, check_image_options, check_target, check_trained, model_class
 from aigp_lightning.cli.report import print_ledger, print_report, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, resolve_config
 from aigp_lightning.cli.stop import report_stop
@@ -118,6 +118,7 @@ class AigpCLI(LightningCLI):
         super().parse_arguments(parser, args)
         config = self.config[self.verb]
         check_lightning_options(config.as_dict(), self.verb, model_class(config).replaced_options, GROUPS)
+        check_target("--run.json", config.run.json)
 
     def instantiate_classes(self) -> None:
         """Build the classes; what their constructors refuse is told by the option."""

@@ -60,3 +60,11 @@ def test_options_that_fit_has_not(verb: str, gates: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("verb", OTHERS)
 def test_options_of_other_verbs(verb: str, gates: Path, tmp_path: Path) -> None:
     sweep(verb, gates, tmp_path)
+
+
+def test_a_file_to_be_written_that_is_a_folder(gates: Path, tmp_path: Path) -> None:
+    """Told before a run begins, and not when its metrics are to be written."""
+    base = bases(gates, tmp_path)
+    for verb, option in (("fit", "--run.json"), ("plan", "--json"), ("audit", "--json")):
+        outcome = call([*base[verb], option, tmp_path])
+        assert (outcome.status, outcome.told) == (2, f"error: {option} {tmp_path} is a folder; name a file.")
