@@ -2,7 +2,7 @@
 
 import os
 
-from aigp_lightning.caches import redirect_caches
+from aigp_lightning.run.caches import redirect_caches
 
 # Ultralytics and Albumentations look for updates over the network when they are imported, and ONNX Runtime (since 1.29)
 # reports its use to Microsoft; they read these switches at that moment. This file runs before any of them can be

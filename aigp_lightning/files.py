@@ -21,6 +21,19 @@ ALIGNMENT, LOCAL_HEADER, EXTRA_HEADER = 64, 30, 4
 """Alignment of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
 
 
+def is_plain_name(name: str) -> bool:
+    r"""True if a text names a file in a folder, and neither the folder, its parent nor a place elsewhere.
+
+    Args:
+        name: of the file.
+
+    Example:
+        >>> is_plain_name("results.csv"), is_plain_name("../x"), is_plain_name("."), is_plain_name("\x00")
+        (True, False, False, False)
+    """
+    return bool(name) and name not in (".", "..") and "\x00" not in name and Path(name).name == name
+
+
 def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True, own: bool = False) -> None:
     """Write beside the target and move into place: a full disk or a kill leaves the old file as it was.
 

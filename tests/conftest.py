@@ -31,7 +31,7 @@ SLOW = (
     *("loggers/test_wandb_channels.py", "loggers/test_wandb_online.py", "test_network.py", "deploy/test_export.py"),
     *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
     *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
-    *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "test_caches.py"),
+    *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.errors import tell_user
+from aigp_lightning.ranges import COUNT_OR_NONE, check_range
 from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import ClosesMosaic
 
@@ -28,6 +29,7 @@ class CloseMosaic(Callback):
     """
 
     def __init__(self, epochs: int = 10) -> None:
+        check_range("--close_mosaic.epochs", epochs, COUNT_OR_NONE)
         self.epochs = epochs
         self._closed = self._was_closed = False
 

@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch.optim.swa_utils import AveragedModel
 
+from aigp_lightning.ranges import POSITIVE, SHARE, check_ranges
+
 if TYPE_CHECKING:
     import lightning.pytorch as pl
     from torch import Tensor
@@ -41,6 +43,7 @@ class EMA(WeightAveraging):
 
     def __init__(self, decay: float = 0.9999, tau: float = 2000.0) -> None:
         super().__init__()
+        check_ranges("--ema", {"decay": decay, "tau": tau}, {"decay": SHARE, "tau": POSITIVE})
         self.decay, self.tau = decay, tau
         self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
 

@@ -13,9 +13,10 @@ from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.checkpoints.io import held_aside
 from aigp_lightning.checkpoints.paths import LAST
-from aigp_lightning.errors import ConfigError, RunError, warn_user
+from aigp_lightning.errors import RunError, warn_user
 from aigp_lightning.media.snapshot import to_host
 from aigp_lightning.media.suspect_batch import keep_batch
+from aigp_lightning.ranges import COUNT_OR_NONE, check_range
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -68,8 +69,7 @@ class NonFinite(Callback):
     """
 
     def __init__(self, action: Literal["stop", "skip"] = "stop", limit: int = 10) -> None:
-        if limit < 0:
-            raise ConfigError(f"--nonfinite.limit {limit}: 0 or more.")
+        check_range("--nonfinite.limit", limit, COUNT_OR_NONE)
         self.action, self.limit = action, limit
         self.bad_batches = self._kept = 0
         self._waiting: deque[_Step] = deque()

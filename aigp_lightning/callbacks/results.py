@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.callbacks.monitoring import EpochFigures
-from aigp_lightning.errors import warn_user
-from aigp_lightning.files import open_regular, write_atomic
+from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.files import is_plain_name, open_regular, write_atomic
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Results(EpochFigures):
     """
 
     def __init__(self, filename: str = "results.csv", print_lines: bool = True) -> None:
+        if not is_plain_name(filename):
+            raise ConfigError(f"--results.filename {filename}: a file's plain name, such as results.csv.")
         self.filename, self.print_lines = filename, print_lines
         self._started = time.monotonic()
         self.last: dict[str, float] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from aigp_lightning.checkpoints.plain_values import read_plain_value
@@ -30,8 +31,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a file that is cut off or no checkpoint
-        reason = first_line(error)
-        raise WeightsError(f"cannot read {path}: it is cut off, or of another kind than ours: {reason}") from error
+        # Torch's advice for what holds more than plain values is to run the code in it.
+        reason = "" if isinstance(error, UnpicklingError) else f": {first_line(error)}"
+        raise WeightsError(f"cannot read {path}: it is cut off, or of another kind than ours{reason}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
     checkpoint_metadata(content, path)

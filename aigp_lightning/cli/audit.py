@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aigp_lightning.cli.audit_image import look_for
 from aigp_lightning.cli.audit_target import check_run_folder
 from aigp_lightning.cli.parser import VerbParser
+from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_text
@@ -35,6 +36,7 @@ def main(verb: str, arguments: list[str]) -> int:
     """
     options = _parser(verb).parse_args(arguments)
     check_run_folder(Path(options.run))
+    check_target("--json", options.json)
     try:
         return _audit(options)
     except (UserError, MemoryError):

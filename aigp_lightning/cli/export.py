@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from aigp_lightning.cli.parser import parse_options
-from aigp_lightning.deploy.export import ExportOptions, export
+from aigp_lightning.deploy.options import ExportOptions
 
 
 def main(verb: str, arguments: list[str]) -> None:
     """Export a checkpoint as the options say."""
     description = "Write a checkpoint as an Ultralytics .pt, ONNX and TorchScript, each checked against the model."
     example = "export --ckpt_path runs/detect/gates/weights/best.ckpt --format [onnx]"
-    export(parse_options(ExportOptions, verb, arguments, description, example))
+    options = parse_options(ExportOptions, verb, arguments, description, example)
+    from aigp_lightning.deploy.export import export
+
+    export(options)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from aigp_lightning.cli.config_files import check_config_files
+from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
 
@@ -103,6 +105,10 @@ def _run(verb: str, rest: list[str]) -> int:
     from aigp_lightning.run.failures import explained
 
     try:
+        if verb in OWN:
+            check_option_names(verb, rest)
+        elif verb == "ppo":
+            check_config_files(rest)
         status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
     except KeyboardInterrupt:
         print_text("\nstopped.", err=True)

@@ -9,10 +9,10 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.cli.preflight import check_target, task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.training import AigpCLI, run_cli
-from aigp_lightning.errors import tell_user
+from aigp_lightning.errors import ConfigError, tell_user
 from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.record import scalars_only
@@ -44,6 +44,9 @@ class PlanCLI(AigpCLI):
     def before_instantiate_classes(self) -> None:
         """Put everything that would be written into a scratch folder; one process draws for all."""
         config = self.config[self.verb]
+        if config.get("ckpt_path") not in (None, "last") and not Path(config.ckpt_path).exists():
+            raise ConfigError(f"--ckpt_path {config.ckpt_path}: there is no such file.")
+        check_target("--json", config.json)
         self.earlier = earlier_starts(RunConfig(**config.run.as_dict()), task_of(config), config.get("ckpt_path"))
         self._scratch = scratch()
         config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"

@@ -17,10 +17,18 @@ def task_of(config: Any) -> str:
     Args:
         config: the verb's.
     """
+    return model_class(config).task
+
+
+def model_class(config: Any) -> type[BaseModule]:
+    """Return the class of the configured module.
+
+    Args:
+        config: the verb's.
+    """
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
-    model = cast("type[BaseModule]", import_object(config.model.class_path))
-    return model.task
+    return cast("type[BaseModule]", import_object(config.model.class_path))
 
 
 def check_checkpoint(config: Any) -> dict[str, Any] | None:
@@ -35,6 +43,8 @@ def check_checkpoint(config: Any) -> dict[str, Any] | None:
         return None
     if path.endswith(".pt"):
         raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
+    if Path(path).is_dir():
+        raise ConfigError(f"--ckpt_path {path} is a folder; name the file, such as weights/best.ckpt in it.")
     if not Path(path).is_file():
         raise ConfigError(f"--ckpt_path {path}: there is no such file.")
     from aigp_lightning.checkpoints.load import read_checkpoint
@@ -54,6 +64,20 @@ def refuse_partial_epochs(checkpoint: Any) -> None:
             "checkpoint within one is not made. For shorter epochs: --trainer.limit_train_batches 0.1, and ten times "
             "--trainer.max_epochs."
         )
+
+
+def check_target(option: str, path: str | None) -> None:
+    """Refuse a file to be written at the end that cannot be one.
+
+    Args:
+        option: that names it.
+        path: of the file; None or `-` for none.
+
+    Raises:
+        ConfigError: a folder has this name.
+    """
+    if path not in (None, "-") and Path(str(path)).is_dir():
+        raise ConfigError(f"{option} {path} is a folder; name a file.")
 
 
 def check_trained(config: Any) -> None:

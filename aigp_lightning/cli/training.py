@@ -15,15 +15,17 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
-from aigp_lightning.cli.callbacks_setup import RunCallbacks, add_callback_options, build_callbacks
+from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
+from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_trained
+from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.stop import report_stop
+from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
@@ -45,6 +47,7 @@ from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
 PROGRAM = "python -m aigp_lightning"
+GROUP_OF_CLASS = {kind.__name__: group for group, (kind, _) in GROUPS.items()}
 CLI = TypeVar("CLI", bound="AigpCLI")
 
 
@@ -84,6 +87,7 @@ class AigpCLI(LightningCLI):
                     seed_everything_default=0,
                     trainer_defaults=deepcopy(DEFAULTS),
                     save_config_callback=None,
+                    load_from_checkpoint_support=False,  # modules are rebuilt from what checkpoints describe
                     parser_class=StrictLightningParser,
                     parser_kwargs={"prog": PROGRAM, verb: help_text},
                     args=[verb, *arguments],
@@ -116,6 +120,18 @@ class AigpCLI(LightningCLI):
 
     # ---- before anything is built -----------------------------------------------------------------------------------
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse values that Lightning would take or refuse late, before anything is made."""
+        super().parse_arguments(parser, args)
+        config = self.config[self.verb]
+        check_lightning_options(config.as_dict(), self.verb, model_class(config).replaced_options, GROUPS)
+        check_target("--run.json", config.run.json)
+
+    def instantiate_classes(self) -> None:
+        """Build the classes; what their constructors refuse is told by the option."""
+        with errors_as_options(self.config[self.verb].as_dict(), GROUP_OF_CLASS):
+            super().instantiate_classes()
+
     def _parse_ckpt_path(self) -> None:
         """Take no options from a checkpoint; Lightning would, before anybody could check the file."""
         self.any_seed = self.config[self.verb].seed_everything is True  # soon replaced by the one that is drawn
@@ -132,6 +148,7 @@ class AigpCLI(LightningCLI):
         if self.carried is not None:
             self.carried.settle(config, self.verb, self.words)
         trim_settings(config.trainer.logger)
+        config.trainer = plain(config.trainer)  # what cannot be written down could not be run again
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)
         if context.resuming and first_process():
@@ -189,9 +206,10 @@ class AigpCLI(LightningCLI):
             with explain_lost_processes(Path(self.trainer.default_root_dir)):
                 self._run_with_memory_advice(subcommand)
         except Exception as error:
-            if (known := explained(error, Path(self.trainer.default_root_dir))) is None:
+            known = fault_of_class(error, self.config[self.verb].as_dict(), GROUP_OF_CLASS)
+            if (told := explained(error, Path(self.trainer.default_root_dir), known)) is None:
                 raise
-            raise known from None
+            raise told from None
 
     def _run_with_memory_advice(self, subcommand: str) -> None:
         try:

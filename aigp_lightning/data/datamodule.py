@@ -81,7 +81,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         match_classes: str = BY_NAME,
     ) -> None:
         super().__init__()
-        check_options(imgsz, batch_size, workers, lost_limit)
+        check_options(imgsz, batch_size, workers, seed, lost_limit)
+        if synthetic is not None:
+            synthetic.check("--data.synthetic.")
         check_rule(match_classes)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)

@@ -13,6 +13,7 @@ from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.synthetic.record import read_header, recorded_values
 from aigp_lightning.errors import ConfigError, DataError, tell_user
 from aigp_lightning.paths import expand_home
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, SEED, SHARE, check_range
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -20,18 +21,21 @@ if TYPE_CHECKING:
 
 TASK = "{task}"
 """In the path of a `data.yaml`: one overlay serves several tasks, each with its own synthetic data set."""
+LARGEST = 16384
+"""Longest side of the network's input, pixels."""
 STRIDE = 32
 """Sides of the network's input are multiples of it, pixels."""
 PROBLEMS_FILE = "data_problems_{}.txt"
 
 
-def check_options(imgsz: int, batch_size: int, workers: int, lost_limit: float) -> None:
+def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_limit: float) -> None:
     """Refuse sizes and shares that no run can have.
 
     Args:
         imgsz: side of the network's input, pixels.
         batch_size: images a step.
         workers: processes that load images.
+        seed: of shuffling and augmentation.
         lost_limit: share of the images that may be lost.
 
     Raises:
@@ -39,7 +43,7 @@ def check_options(imgsz: int, batch_size: int, workers: int, lost_limit: float) 
 
     Example:
         >>> try:
-        ...     check_options(imgsz=100, batch_size=16, workers=0, lost_limit=0.02)
+        ...     check_options(imgsz=100, batch_size=16, workers=0, seed=0, lost_limit=0.02)
         ... except ConfigError as error:
         ...     print(error)
         --data.imgsz is 100; it must be a multiple of 32, such as 96.
@@ -47,10 +51,12 @@ def check_options(imgsz: int, batch_size: int, workers: int, lost_limit: float) 
     if imgsz < STRIDE or imgsz % STRIDE:
         near = max(round(imgsz / STRIDE), 1) * STRIDE
         raise ConfigError(f"--data.imgsz is {imgsz}; it must be a multiple of {STRIDE}, such as {near}.")
-    if batch_size < 1 or workers < 0:
-        raise ConfigError(f"--data.batch_size {batch_size} --data.workers {workers}: at least 1 and 0.")
-    if not 0 <= lost_limit <= 1:
-        raise ConfigError(f"--data.lost_limit {lost_limit}: a share of the images, from 0 to 1.")
+    if imgsz > LARGEST:
+        raise ConfigError(f"--data.imgsz is {imgsz}; no network's input is that large: at most {LARGEST}.")
+    check_range("--data.batch_size", batch_size, COUNT)
+    check_range("--data.workers", workers, COUNT_OR_NONE)
+    check_range("--data.seed", seed, SEED)
+    check_range("--data.lost_limit", lost_limit, SHARE)
 
 
 def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:

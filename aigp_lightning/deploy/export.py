@@ -9,50 +9,23 @@ import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.deploy.difference import Difference, greatest_difference
+from aigp_lightning.deploy.options import FORMATS, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
+from aigp_lightning.ranges import COUNT, POSITIVE, Range, check_range
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
-FORMATS = ("pt", "onnx", "torchscript")
 USUAL_SIZE = 640
 """Image size, pixels, where nobody says one."""
-
-
-@dataclass
-class ExportOptions:
-    """What to export, and how.
-
-    Args:
-        ckpt_path: a checkpoint of ours; its averaged weights are exported.
-        weights: or an Ultralytics .pt. Exactly one of the two.
-        format: any of pt, onnx, torchscript.
-        out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
-        imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
-            checkpoint was trained at.
-        opset: ONNX operator set.
-        dynamic: ONNX and TorchScript files take any batch and any size that is a multiple of the stride.
-        tolerance: how far a file's answers may be from the module's, or nothing is written. Confidences (0…1) are
-            compared as they are, boxes and keypoints (pixels) as a share of `imgsz`. A .pt stores float16, so it is
-            held against the module with its weights rounded to float16.
-    """
-
-    ckpt_path: str | None = None
-    weights: str | None = None
-    format: list[str] = field(default_factory=lambda: list(FORMATS))
-    out: str | None = None
-    imgsz: int | None = None
-    opset: int = 17
-    dynamic: bool = False
-    tolerance: float = 1e-3
 
 
 def export(options: ExportOptions) -> list[Path]:
@@ -99,15 +72,19 @@ def _check(options: ExportOptions) -> Path:
     unknown = sorted(set(options.format) - set(FORMATS))
     if unknown or not options.format:
         raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
-    if not options.tolerance > 0:
-        raise ConfigError(f"--tolerance must be above 0, not {options.tolerance}.")
+    check_range("--tolerance", options.tolerance, POSITIVE)
+    check_range("--imgsz", options.imgsz, Range(1, 16384))
+    check_range("--opset", options.opset, COUNT)
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if "onnx" in options.format and missing:
         raise ConfigError(
             f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]', or leave it out with "
             "--format '[pt,torchscript]'."
         )
-    return Path(str(options.ckpt_path or options.weights))
+    option, source = ("--ckpt_path", options.ckpt_path) if options.ckpt_path else ("--weights", options.weights)
+    if not Path(str(source)).is_file():
+        raise WeightsError(f"{option} {source}: there is no such file.")
+    return Path(str(source))
 
 
 def _load(options: ExportOptions) -> BaseModule:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aigp_lightning.loggers.private_names import is_secret_name, is_secret_text
+from aigp_lightning.ranges import Range, check_ranges
+
+SECONDS = Range(0, 7 * 24 * 3600)
 
 
 @dataclass
@@ -53,6 +56,9 @@ class WandbOptions:
     machine: bool = False
     init_timeout: float = 20
     finish_timeout: float = 120
+
+    def __post_init__(self) -> None:
+        check_ranges("--wandb", self, dict.fromkeys(("init_timeout", "finish_timeout"), SECONDS))
 
 
 class SideChannel(NamedTuple):

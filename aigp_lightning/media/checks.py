@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.media.data_facts import image_files_of_all_splits, image_root
 from aigp_lightning.media.patterns.entries import shown
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_range
 from aigp_lightning.types import HasImageFiles
 
 if TYPE_CHECKING:
@@ -37,23 +37,14 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
     Example:
         >>> check_numbers(train=3, val=3, every=1, images=16, conf=1.25, max_mb=None)
         Traceback (most recent call last):
-        aigp_lightning.errors.ConfigError: --media.conf 1.25: 0 to 1.
+        aigp_lightning.errors.ConfigError: --media.conf 1.25: a number from 0 to 1.
     """
-    wrong = [
-        f"--media.{name} {value:g}: {what}"
-        for name, value, right, what in (
-            ("train_batches", train, train >= 0, "0 or more"),
-            ("val_batches", val, val >= 0, "0 or more"),
-            ("val_every_n_epochs", every, every >= 1, "1 or more"),
-            ("max_images", images, images >= 1, "1 or more"),
-            ("conf", conf, 0 <= conf <= 1, "0 to 1"),
-            ("max_mb", math.inf if max_mb is None else max_mb, max_mb is None or 0 <= max_mb < math.inf,
-             "a number of megabytes, 0 or more, or null for no limit"),
-        )
-        if not right
-    ]  # fmt: skip
-    if wrong:
-        raise ConfigError(f"{'; '.join(wrong)}.")
+    check_range("--media.train_batches", train, COUNT_OR_NONE)
+    check_range("--media.val_batches", val, COUNT_OR_NONE)
+    check_range("--media.val_every_n_epochs", every, COUNT)
+    check_range("--media.max_images", images, COUNT)
+    check_range("--media.conf", conf, SHARE)
+    check_range("--media.max_mb", max_mb, NOT_NEGATIVE, "null is no limit.")
 
 
 def resolve_select(select: Select, files: str | list[str] | None) -> Select:

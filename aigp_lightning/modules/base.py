@@ -57,6 +57,8 @@ class BaseModule(pl.LightningModule):
     """What the data set says about keypoints, for modules that find any."""
     weights: str | None = None
     """File of pretrained weights that the network starts from."""
+    replaced_options: Mapping[str, str] = {}
+    """Options of Lightning's trainer that the family does not heed, and its own that take their place."""
     portable_suffix: str | None = None
     """Suffix of the family's own weights file, such as `.pt`; None where it has none."""
 

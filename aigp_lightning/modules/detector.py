@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.data.class_names import FollowsClasses
-from aigp_lightning.errors import WeightsError, tell_user
+from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_ranges
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
     from torch.optim import Optimizer
+
+RANGES = {"freeze": COUNT_OR_NONE, "conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
 
 
 STRIDE = 32
@@ -49,6 +52,10 @@ class LossGains:
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
+
+    def __post_init__(self) -> None:
+        gains = asdict(self)
+        check_ranges("--model.gains", gains, dict.fromkeys(gains, NOT_NEGATIVE))
 
 
 class DetectorModule(BaseModule):
@@ -79,6 +86,11 @@ class DetectorModule(BaseModule):
 
     family = "yolo"
     portable_suffix = ".pt"
+    replaced_options: Mapping[str, str] = {
+        "accumulate_grad_batches": "--model.optim.nbs",
+        "gradient_clip_val": "--model.optim.clip_norm",
+        "gradient_clip_algorithm": "--model.optim.clip_norm",
+    }
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
     extend: bool = False
     """True lets a resumed run train more epochs than it was planned for; its schedule is then planned anew."""
@@ -97,6 +109,8 @@ class DetectorModule(BaseModule):
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
     ) -> None:
+        numbers = {"freeze": freeze, "conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
+        check_ranges("--model", numbers, RANGES)
         super().__init__(conf, predict_conf, channels_last)
         self.automatic_optimization = False
         check_class_weights(class_weights)
@@ -147,6 +161,7 @@ class DetectorModule(BaseModule):
             description: a checkpoint's `network_description`, which then decides instead of `variant`.
 
         Raises:
+            ConfigError: nothing would be left to train.
             WeightsError: the weights are of another task.
         """
         from aigp_lightning.modules.yolo import build
@@ -167,7 +182,10 @@ class DetectorModule(BaseModule):
             taken, total = files.transfer_weights(network, source)
             rows = files.class_rows(source.names, names or {})
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
-        for layer in cast("Any", network).model[: self.freeze_layers]:
+        layers = cast("Any", network).model
+        if self.freeze_layers >= len(layers):
+            raise ConfigError(f"--model.freeze {self.freeze_layers}: the network has {len(layers)} layers; leave some.")
+        for layer in layers[: self.freeze_layers]:
             layer.requires_grad_(False)
         return network
 

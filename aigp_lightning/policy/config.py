@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.policy.ppo_config import NormalizeConfig, PPOConfig
+from aigp_lightning.policy.ppo_config import Linear, NormalizeConfig, PPOConfig
+from aigp_lightning.ranges import COUNT, FINITE, NOT_NEGATIVE, POSITIVE, SEED, SHARE, Range, check_range
 
-RATIOS = {"gamma", "gae_lambda"}
-"""Options of PPO that lie in 0…1, both ends included."""
+NETWORKS = ("pi", "vf")
+UNITS = Range(1, 65536)
+RANGES: dict[str, Range] = {
+    "seed": SEED,
+    "env.n_envs": COUNT,
+    "eval_env.n_episodes": COUNT,
+    "eval_env.n_envs": COUNT,
+    "eval_env.seed": SEED,
+    "eval_env.max_steps": COUNT,
+    "normalize.clip_obs": POSITIVE,
+    "normalize.clip_reward": POSITIVE,
+    "total_timesteps": Range(1),
+    "eval_freq": Range(0),
+    "save_freq": Range(0),
+    "early_stop.success": Range(0, 1, above=True),
+    "early_stop.evaluations": COUNT,
+    "ppo.n_steps": COUNT,
+    "ppo.batch_size": COUNT,
+    "ppo.n_epochs": COUNT,
+    "ppo.gamma": SHARE,
+    "ppo.gae_lambda": SHARE,
+    "ppo.learning_rate": NOT_NEGATIVE,
+    "ppo.clip_range": NOT_NEGATIVE,
+    "ppo.clip_range_vf": POSITIVE,
+    "ppo.ent_coef": FINITE,
+    "ppo.vf_coef": NOT_NEGATIVE,
+    "ppo.max_grad_norm": POSITIVE,
+    "ppo.target_kl": POSITIVE,
+    "ppo.log_std_init": Range(-20, 20),
+    "ppo.torch_threads": Range(1, 4096),
+    "ppo.stats_window": COUNT,
+}
+"""Of the numbers among the options; of those that change in the course of the training, both ends."""
 
 
 @dataclass
@@ -102,23 +134,14 @@ class PolicyConfig:
         Raises:
             ConfigError: a value is out of range; the message names the first such option.
         """
-        counts = {
-            "env.n_envs": self.env.n_envs, "eval_env.n_episodes": self.eval_env.n_episodes,
-            "total_timesteps": self.total_timesteps, "early_stop.evaluations": self.early_stop.evaluations,
-        }  # fmt: skip
-        counts |= {f"ppo.{name}": getattr(self.ppo, name) for name in ("n_steps", "n_epochs", "torch_threads")}
-        counts |= {"eval_env.n_envs": self.eval_env.n_envs or 1, "ppo.stats_window": self.ppo.stats_window}
-        counts |= {"eval_env.max_steps": self.eval_env.max_steps}
-        for name, value in counts.items():
-            _require(value >= 1, name, value, "must be 1 or more")
-        for name in ("eval_freq", "save_freq"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 or more")
-        for each in fields(self.ppo):
-            if each.name in RATIOS:
-                value = getattr(self.ppo, each.name)
-                _require(0 <= value <= 1, f"ppo.{each.name}", value, "must lie in 0…1")
-        wanted = self.early_stop.success
-        _require(wanted is None or 0 < wanted <= 1, "early_stop.success", wanted, "must lie in 0…1, and be above 0")
+        for group, values in (
+            ("", self), ("env.", self.env), ("eval_env.", self.eval_env), ("normalize.", self.normalize),
+            ("ppo.", self.ppo), ("early_stop.", self.early_stop),
+        ):  # fmt: skip
+            for name, allowed in RANGES.items():
+                if name.startswith(group) and "." not in (own := name.removeprefix(group)):
+                    _check_value(f"--{name}", getattr(values, own), allowed)
+        _check_layers(self.ppo.net_arch)
 
     def check_batch(self) -> None:
         """Check that a rollout can fill a batch.
@@ -127,10 +150,28 @@ class PolicyConfig:
             ConfigError: the batch is larger than a rollout, or one sample.
         """
         samples = self.ppo.n_steps * self.env.n_envs
-        what = f"must be 2 or more, and no more than n_steps × n_envs = {samples}"
-        _require(2 <= self.ppo.batch_size <= samples, "ppo.batch_size", self.ppo.batch_size, what)  # noqa: PLR2004
+        advice = f"A rollout has n_steps × n_envs = {samples} samples."
+        check_range("--ppo.batch_size", self.ppo.batch_size, Range(2, samples), advice)
 
 
-def _require(holds: bool, option: str, value: Any, what: str) -> None:
-    if not holds:
-        raise ConfigError(f"--{option} is {value}; it {what}.")
+def _check_value(option: str, value: Any, allowed: Range) -> None:
+    """Check a number, or a line from one to another, which has to stay within the range all along."""
+    if isinstance(value, Linear):
+        check_range(f"{option}.start", value.start, allowed)
+        check_range(f"{option}.end", value.end, allowed)
+        check_range(f"{option}.until", value.until, Range(0, 1, above=True))
+    else:
+        check_range(option, value, allowed)
+
+
+def _check_layers(layers: list[int] | dict[str, list[int]]) -> None:
+    """Check the units of the hidden layers.
+
+    Raises:
+        ConfigError: a network is none of PPO's two, or a layer has no units.
+    """
+    if isinstance(layers, dict) and (unknown := sorted(set(layers) - set(NETWORKS))):
+        raise ConfigError(f"--ppo.net_arch {layers}: there is no network {unknown[0]}, only {' and '.join(NETWORKS)}.")
+    for units in layers.values() if isinstance(layers, dict) else [layers]:
+        if not all(unit in UNITS for unit in units):
+            raise ConfigError(f"--ppo.net_arch {layers}: units of a layer are a number {UNITS}.")

@@ -63,8 +63,7 @@ def _check(config: ExportConfig) -> None:
     unknown = sorted(set(config.format) - set(FORMATS))
     if unknown or not config.format:
         raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
-    if not config.tolerance > 0 or config.samples < 1:
-        raise ConfigError("--tolerance must be above 0, and --samples 1 or more.")
+    config.check()
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if "onnx" in config.format and missing:
         raise ConfigError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aigp_lightning.policy.config import PolicyConfig
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, POSITIVE, SEED, check_range
 
 
 @dataclass
@@ -28,6 +29,17 @@ class EvaluateConfig(PolicyConfig):
     trajectories: int = 8
     out: str | None = None
 
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            ConfigError: a value is out of range; the message names the first such option.
+        """
+        super().check()
+        check_range("--episodes", self.episodes, COUNT)
+        check_range("--starts", self.starts, SEED)
+        check_range("--trajectories", self.trajectories, COUNT_OR_NONE)
+
 
 @dataclass
 class ExportConfig:
@@ -49,3 +61,13 @@ class ExportConfig:
     opset: int = 17
     tolerance: float = 1e-4
     samples: int = 1024
+
+    def check(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigError: a value is out of range; the message names the first such option.
+        """
+        check_range("--opset", self.opset, COUNT)
+        check_range("--tolerance", self.tolerance, POSITIVE)
+        check_range("--samples", self.samples, COUNT)

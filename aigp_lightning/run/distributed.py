@@ -13,11 +13,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.ranges import Range, check_range
 from aigp_lightning.run.lightning_internals import set_process_timeout
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
+A_YEAR = 366 * 24 * 60
+"""Minutes."""
 HOW = "docs/several-gpus.md has the commands"
 
 
@@ -33,8 +36,7 @@ class ProcessOptions:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        if not self.timeout > 0:
-            raise ConfigError(f"--ddp.timeout {self.timeout}: minutes, more than 0.")
+        check_range("--ddp.timeout", self.timeout, Range(0, A_YEAR, above=True), "They are minutes.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import resume_hint
-from aigp_lightning.errors import RunError, UserError
+from aigp_lightning.errors import ConfigError, RunError, UserError
 from aigp_lightning.files import DISK_FULL, disk_full
 from aigp_lightning.run.exhausted import WORKER_STATUS, Exhausted, exhausted, original_text
 
@@ -45,12 +45,13 @@ RAN_OUT = {
 }
 
 
-def explained(error: BaseException, folder: Path | None = None) -> UserError | None:
+def explained(error: BaseException, folder: Path | None = None, otherwise: UserError | None = None) -> UserError | None:
     """Describe an exception to the user: what happened, and what to do.
 
     Args:
         error: what ended the verb.
         folder: of the run that it ended, if there was one.
+        otherwise: what to say of it if it is none of those that a machine's state explains.
 
     Returns:
         One of ours, from the chain of its causes or made of what is known of it; None for what nobody foresaw, which
@@ -70,7 +71,19 @@ runs on it.
         return each
     texts = (_described(each, folder) for each in _with_what_led_to_it(error))
     text = next((text for text in texts if text is not None), None)
-    return RunError(text) if text is not None else None
+    if text is not None:
+        return RunError(text)
+    if otherwise is not None:
+        return otherwise
+    wrong = next((each for each in _with_what_led_to_it(error) if is_misconfiguration(each)), None)
+    return ConfigError(" ".join(str(wrong).split())) if wrong is not None else None
+
+
+def is_misconfiguration(error: BaseException) -> bool:
+    """True if Lightning says by an exception that the user's options do not go together."""
+    module = sys.modules.get("lightning.fabric.utilities.exceptions")
+    kind = getattr(module, "MisconfigurationException", None)
+    return kind is not None and isinstance(error, kind)
 
 
 def _with_what_led_to_it(error: BaseException) -> Iterator[BaseException]:

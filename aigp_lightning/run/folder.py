@@ -12,6 +12,7 @@ from typing import Literal
 
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.files import is_plain_name
 from aigp_lightning.logfiles.event_file import written_here
 from aigp_lightning.paths import is_text
 from aigp_lightning.run.lock import LOCK_FILE
@@ -143,7 +144,7 @@ def check_name(name: str, options: tuple[str, str] = ("--run.name", "--run.root"
     Raises:
         ConfigError: it is no plain name.
     """
-    if not name or name in (".", "..") or Path(name).name != name:
+    if not is_plain_name(name):
         raise ConfigError(f"{options[0]} {name!r} must be a plain folder name; {options[1]} says where.")
 
 

@@ -23,7 +23,8 @@ from ultralytics import YOLO
 import aigp_lightning
 from aigp_lightning.deploy import export as export_file
 from aigp_lightning.deploy.difference import greatest_difference
-from aigp_lightning.deploy.export import ExportOptions, export
+from aigp_lightning.deploy.export import export
+from aigp_lightning.deploy.options import ExportOptions
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.registry import load_module
@@ -358,9 +359,9 @@ def test_class_branch_of_pretrained_weights_survives(tmp_path):
         ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one source"),
         ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "--format engine: known are pt, onnx, torchscript"),
         ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
-        ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance must be above 0"),
+        ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance nan: a number above 0"),
         ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),
-        ({"weights": "absent.pt"}, "no weights file at absent.pt"),
+        ({"weights": "absent.pt"}, "--weights absent.pt: there is no such file"),
     ],
 )
 def test_wrong_options(options, message):

@@ -105,7 +105,8 @@ def test_its_checkpoint_opens_as_itself(run: Path, run_cli: Callable[..., int], 
 
 
 def test_export_refuses_it_in_one_line(run: Path, run_cli: Callable[..., int]) -> None:
-    from aigp_lightning.deploy.export import ExportOptions, export
+    from aigp_lightning.deploy.export import export
+    from aigp_lightning.deploy.options import ExportOptions
 
     with pytest.raises(
         ConfigError, match=r"^\S+best\.ckpt is of family toy, which exports nothing; .* asks for onnx\.$"

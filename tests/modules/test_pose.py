@@ -347,7 +347,7 @@ def test_options_reach_the_module(run_cli: Callable[..., int], capfd: pytest.Cap
         (["--model.camera.focal", "400"], "focal"),
         (["--model.gains.poze", "1"], "poze"),
         (["--model.nonsense", "1"], "nonsense"),
-        (["--model.camera.fx", "-1"], "--model.camera.fx must be over 0, not -1"),
+        (["--model.camera.fx", "-1"], "--model.camera.fx -1: a number above 0"),
     ],
 )
 def test_wrong_options(words: list[str], message: str, corners: Path, tmp_path: Path, run_cli, capfd) -> None:

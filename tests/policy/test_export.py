@@ -116,7 +116,7 @@ def test_a_file_that_disagrees_is_not_left(
     [
         (["--format", "[tflite]"], "--format tflite: known are onnx, torchscript"),
         (["--model", "nowhere"], "--model nowhere: no model there"),
-        (["--tolerance", "0"], "--tolerance must be above 0"),
+        (["--tolerance", "0"], "--tolerance 0: a number above 0"),
         (["--opset", "3"], "cannot export to ONNX with --opset 3"),
     ],
 )

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from aigp_lightning.ranges import SHARE, Range, check_ranges
+
+RANGES = {
+    **dict.fromkeys(("mosaic", "fliplr", "flipud", "blur", "median_blur", "to_gray", "clahe"), SHARE),
+    **dict.fromkeys(("translate", "hsv_h", "hsv_s", "hsv_v"), SHARE),
+    "degrees": Range(0, 180),
+    "shear": Range(0, 89),
+    "scale": Range(0, 0.99),
+}
+
 
 @dataclass
 class TransformSpec:
@@ -46,6 +56,9 @@ class AugmentConfig:
         extra: The user's own Albumentations transforms, run after the colour changes and before the flips; each is
             `{class_path: albumentations.MotionBlur, init_args: {p: 0.1}}`.
 
+    Raises:
+        ConfigError: a probability or a strength is out of its range.
+
     Example:
         >>> config = AugmentConfig(mosaic=0.5, extra=[{"class_path": "albumentations.MotionBlur"}])
         >>> config.mosaic, config.fliplr
@@ -67,3 +80,6 @@ class AugmentConfig:
     to_gray: float = 0.01
     clahe: float = 0.01
     extra: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        check_ranges("--data.augment", self, RANGES)

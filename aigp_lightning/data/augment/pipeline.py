@@ -62,7 +62,6 @@ class TrainPipeline:
         self.flip_idx = None if flip_idx is None else tuple(flip_idx)
         self.flip_idx_vertical = None if flip_idx_vertical is None else tuple(flip_idx_vertical)
         self._built: tuple[list[Transform], UserTransforms | None, list[Transform]] | None = None
-        check_config(config)
         keypoints = keypoints or flip_idx is not None
         if keypoints:
             self._check_flips()
@@ -171,24 +170,3 @@ class TrainPipeline:
         extra = UserTransforms(own, self.flip_idx, self.flip_idx_vertical) if own else None
         self._built = [item for item in before if item.p], extra, [item for item in flips if item.p]
         return self._built
-
-
-def check_config(config: AugmentConfig) -> None:
-    """Refuse values that are out of range.
-
-    Args:
-        config: Strengths and probabilities.
-
-    Raises:
-        ConfigError: A probability or a range is out of bounds.
-
-    Example:
-        >>> from aigp_lightning.data.augment import AugmentConfig
-        >>> check_config(AugmentConfig(mosaic=0.5))
-    """
-    limits = dict.fromkeys(("mosaic", "fliplr", "flipud", "blur", "median_blur", "to_gray", "clahe"), 1.0)
-    limits.update(degrees=180.0, shear=89.0, translate=1.0, scale=0.99, hsv_h=1.0, hsv_s=1.0, hsv_v=1.0)
-    for name, limit in limits.items():
-        value = getattr(config, name)
-        if not 0 <= value <= limit:
-            raise ConfigError(f"augment {name} is {value}; it must lie between 0 and {limit:g}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.ranges import COUNT_OR_NONE, SEED, SHARE, Range, check_range
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "detect": ("gate",),
@@ -12,7 +13,17 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "obstacle": ("pillar", "net", "box", "tree"),
 }
 SPLITS = ("train", "val", "test")
-MIN_SIDE = 64
+SIDES = Range(64, 16384)
+MOST = 10_000_000
+"""Pictures of a split: their names count them."""
+RANGES = {
+    "train": Range(1, MOST),
+    "val": Range(1, MOST),
+    "test": Range(0, MOST),
+    "backgrounds": SHARE,
+    "seed": SEED,
+    "workers": COUNT_OR_NONE,
+}
 
 
 @dataclass
@@ -54,26 +65,20 @@ class MakeDataOptions:
         """Return the number of pictures by split, the empty splits left out."""
         return {split: n for split in SPLITS if (n := int(getattr(self, split))) > 0}
 
-    def check(self) -> None:
+    def check(self, prefix: str = "--") -> None:
         """Refuse values that make no data set.
+
+        Args:
+            prefix: what goes before an option's name on the command line.
 
         Raises:
             ConfigError: naming the option and what it may be.
         """
         if self.task not in CLASSES:
-            raise ConfigError(f"make-data: task is {self.task!r}; choose one of {', '.join(CLASSES)}")
+            raise ConfigError(f"{prefix}task is {self.task!r}; choose one of {', '.join(CLASSES)}")
         if not str(self.out).strip():
-            raise ConfigError("make-data: out is empty; name the folder to write")
-        if self.train < 1 or self.val < 1 or self.test < 0:
-            raise ConfigError(
-                f"make-data: train={self.train}, val={self.val}, test={self.test}; "
-                "train and val need at least 1 picture, test at least 0"
-            )
-        if len(tuple(self.imgsz)) != len(("width", "height")) or min(self.imgsz) < MIN_SIDE:
-            raise ConfigError(
-                f"make-data: imgsz is {tuple(self.imgsz)}; give width and height, at least {MIN_SIDE} pixels each"
-            )
-        if not 0.0 <= self.backgrounds <= 1.0:
-            raise ConfigError(f"make-data: backgrounds is {self.backgrounds}; give a share between 0 and 1")
-        if self.seed < 0 or self.workers < 0:
-            raise ConfigError(f"make-data: seed={self.seed}, workers={self.workers}; neither can be negative")
+            raise ConfigError(f"{prefix}out is empty; name the folder to write")
+        if len(tuple(self.imgsz)) != len(("width", "height")) or not all(side in SIDES for side in self.imgsz):
+            raise ConfigError(f"{prefix}imgsz is {list(self.imgsz)}; give width and height in pixels, each {SIDES}")
+        for name, allowed in RANGES.items():
+            check_range(f"{prefix}{name}", getattr(self, name), allowed)

@@ -24,6 +24,7 @@ from aigp_lightning.modules.metrics.square_pose import (
     solver_order,
     turns,
 )
+from aigp_lightning.ranges import FINITE, POSITIVE, check_ranges
 
 DISTORTIONS = (0, 4, 5, 8, 12, 14)
 """Numbers of distortion coefficients that OpenCV knows a model for."""
@@ -72,12 +73,8 @@ class GateCamera:
 
     def __post_init__(self) -> None:
         option = "--model.camera"
-        for name in ("size", "width", "height", "fx", "fy"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ConfigError(f"{option}.{name} must be over 0, not {getattr(self, name)}.")
-        for name in ("cx", "cy"):
-            if not math.isfinite(getattr(self, name)):
-                raise ConfigError(f"{option}.{name} must be a number of pixels, not {getattr(self, name)}.")
+        check_ranges(option, self, dict.fromkeys(("size", "width", "height", "fx", "fy"), POSITIVE))
+        check_ranges(option, self, dict.fromkeys(("cx", "cy"), FINITE))
         if len(self.distortion) not in DISTORTIONS or not all(map(math.isfinite, self.distortion)):
             raise ConfigError(
                 f"{option}.distortion must be 4, 5, 8, 12 or 14 of OpenCV's coefficients k1 k2 p1 p2 k3 …, or none at "

@@ -25,7 +25,7 @@ def check_class_weights(asked: float | list[float]) -> None:
             raise ConfigError(f"--model.class_weights {asked}: a list has one number above 0 for each class.")
     elif not 0 <= asked <= 1:
         raise ConfigError(
-            f"--model.class_weights is {asked}; it must be between 0 (all classes count the same) and 1 (by the "
+            f"--model.class_weights {asked}: it must be between 0 (all classes count the same) and 1 (by the "
             "inverse of how many objects a class has), or a list of one number a class."
         )
 

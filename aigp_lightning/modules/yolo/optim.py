@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.ranges import COUNT, NOT_NEGATIVE, POSITIVE, Range, check_ranges
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,6 +20,17 @@ DECAYED = ("weight", "muon")
 """Parameter groups with weight decay."""
 LONG_RUN = 10_000
 """Optimizer steps above which `auto` takes MuSGD."""
+RANGES = {
+    "lr0": POSITIVE,
+    "lrf": NOT_NEGATIVE,
+    "momentum": Range(0, 1, below=True),
+    "weight_decay": NOT_NEGATIVE,
+    "warmup_epochs": NOT_NEGATIVE,
+    "warmup_momentum": Range(0, 1, below=True),
+    "warmup_bias_lr": NOT_NEGATIVE,
+    "nbs": COUNT,
+    "clip_norm": NOT_NEGATIVE,
+}
 
 
 @dataclass
@@ -52,6 +64,10 @@ class OptimConfig:
     nbs: int = 64
     clip_norm: float = 10.0
 
+    def __post_init__(self) -> None:
+        known_optimizer(self.name)
+        check_ranges("--model.optim", self, RANGES)
+
 
 @dataclass(frozen=True)
 class ResolvedOptimizer:
@@ -63,6 +79,21 @@ class ResolvedOptimizer:
     warmup_bias_lr: float
 
 
+def known_optimizer(name: str) -> str:
+    """Return an optimizer's name as torch spells it.
+
+    Args:
+        name: in any case.
+
+    Raises:
+        ConfigError: the name is none that we know.
+    """
+    by_lower = {known.lower(): known for known in KNOWN}
+    if name.lower() not in by_lower:
+        raise ConfigError(f"--model.optim.name {name}: no such optimizer; known are {', '.join(KNOWN)}.")
+    return by_lower[name.lower()]
+
+
 def resolve_optimizer(config: OptimConfig, nc: int, steps: int) -> ResolvedOptimizer:
     """Resolve `auto` by the length of the run and the number of classes.
 
@@ -71,17 +102,11 @@ def resolve_optimizer(config: OptimConfig, nc: int, steps: int) -> ResolvedOptim
         nc: number of classes.
         steps: optimizer steps of the whole run at the nominal batch.
 
-    Raises:
-        ConfigError: the name is none that we know.
-
     Example:
         >>> resolve_optimizer(OptimConfig(), nc=1, steps=2_000)
         ResolvedOptimizer(name='AdamW', lr=0.002, momentum=0.9, warmup_bias_lr=0.0)
     """
-    by_lower = {name.lower(): name for name in KNOWN}
-    if config.name.lower() not in by_lower:
-        raise ConfigError(f"--model.optim.name {config.name}: no such optimizer; known are {', '.join(KNOWN)}.")
-    name = by_lower[config.name.lower()]
+    name = known_optimizer(config.name)
     if name != "auto":
         return ResolvedOptimizer(name, config.lr0, config.momentum, config.warmup_bias_lr)
     if steps > LONG_RUN:

@@ -200,7 +200,7 @@ def test_degrees_between() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"size": 0.0}, "--model.camera.size must be over 0, not 0.0"),
+        ({"size": 0.0}, "--model.camera.size 0: a number above 0"),
         ({"width": -640}, "--model.camera.width"),
         ({"fy": float("nan")}, "--model.camera.fy"),
         ({"cx": float("inf")}, "--model.camera.cx"),

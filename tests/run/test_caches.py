@@ -14,7 +14,7 @@ import pytest
 from helpers import REPO, small
 from policy_envs import RACE
 
-from aigp_lightning.caches import private_folder
+from aigp_lightning.run.caches import private_folder
 
 VARIABLES = ("YOLO_CONFIG_DIR", "MPLCONFIGDIR", "WANDB_CACHE_DIR")
 ELSEWHERE = ("XDG_", "WANDB_", "YOLO_", "MPL", "AIGP_")

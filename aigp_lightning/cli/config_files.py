@@ -1,0 +1,131 @@
+"""Configuration files, looked at before anything heavy is imported: what is wrong is told with file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+CONFIG = "--config"
+STANDARD = "tag:yaml.org,2002:"
+TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge"))
+Complain = Callable[[str], str | None]
+"""Says what is wrong with the dotted name of a key; None where nothing is."""
+
+
+def config_files(words: Sequence[str]) -> list[str]:
+    """Return what `--config` names on a command line.
+
+    Args:
+        words: after the verb.
+
+    Example:
+        >>> config_files(["--config", "a.yaml", "--run.name", "x", "--config=b.yaml", "-c", "c.yaml"])
+        ['a.yaml', 'b.yaml', 'c.yaml']
+    """
+    found = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option, joined, value = word.partition("=")
+        if option in (CONFIG, "-c"):
+            found.append(value if joined else following)
+    return found
+
+
+def check_config_files(words: Sequence[str], groups: Sequence[str] = (), complain: Complain | None = None) -> None:
+    """Refuse configuration files that cannot be read, are no YAML, or have a key twice or one that is no option.
+
+    Args:
+        words: after the verb.
+        groups: dotted names of groups, whose keys are options.
+        complain: looks at the names of the keys; without it they are left to the parser.
+
+    Raises:
+        ConfigError: with file and line.
+    """
+    for file in config_files(words):
+        if file.lstrip().startswith("{") or "\n" in file:
+            continue  # the options themselves
+        if not os.path.lexists(file) and not os.path.lexists(os.path.expanduser(file)):
+            raise ConfigError(f"{CONFIG} {printable(file)}: there is no such file.")
+        if os.path.isdir(file):
+            raise ConfigError(f"{CONFIG} {printable(file)} is a folder; name the file in it.")
+        if os.path.isfile(file):  # else a pipe, which is read once
+            _check_file(file, groups, complain)
+
+
+def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> None:
+    root = _compose(file, _read(file))
+    if root is None:
+        return  # nothing in it
+    if root.id != "mapping":
+        raise _fault(file, root, "options by their names are wanted, such as `data: {imgsz: 640}`.")
+    for key, name in _keys(file, root, "", set()):
+        parent = name.rpartition(".")[0]
+        if complain is not None and (not parent or parent in groups) and (wrong := complain(name)) is not None:
+            raise _fault(file, key, wrong)
+
+
+def _read(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8-sig") as opened:
+            return opened.read()
+    except OSError as error:
+        raise ConfigError(f"{CONFIG} {printable(file)}: it cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{CONFIG} {printable(file)}:{line}: it is not UTF-8 text; save it as UTF-8.") from error
+
+
+def _compose(file: str, text: str) -> Any:
+    """Parse to nodes, which know their lines; no value is made of them."""
+    import yaml
+
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        why = f"it is no YAML: {error.problem or error.context}."
+    except yaml.reader.ReaderError as error:
+        raise ConfigError(
+            f"{CONFIG} {printable(file)}:{text[: error.position].count(chr(10)) + 1}: it is no YAML: {error.reason}."
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"{CONFIG} {printable(file)}: it is nested too deeply.") from error
+    raise ConfigError(f"{CONFIG} {printable(file)}{f':{mark.line + 1}' if mark is not None else ''}: {why}")
+
+
+def _keys(file: str, node: Any, before: str, seen: set[int]) -> Iterator[tuple[Node, str]]:
+    """Yield every key with its dotted name; `init_args` adds nothing to a name.
+
+    Raises:
+        ConfigError: a key stands twice, is no text, or a value has a tag of a program's.
+    """
+    if id(node) in seen:  # named by an alias as well
+        return
+    seen.add(id(node))
+    if node.tag not in TAGS:
+        raise _fault(file, node, f"{node.tag.removeprefix(STANDARD)} is no kind of value for an option.")
+    if node.id == "sequence":
+        for number, each in enumerate(node.value):
+            yield from _keys(file, each, f"{before}[{number}]", seen)
+    if node.id != "mapping":
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name = str(key.value)
+        if name in lines and key.tag != STANDARD + "merge":
+            raise _fault(file, key, f"{name} stands on line {lines[name]} too; keep one of the two.")
+        lines[name] = key.start_mark.line + 1
+        dotted = before if name == "init_args" else f"{before}.{name}" if before else name
+        if name not in ("init_args", "class_path") and key.tag != STANDARD + "merge":
+            yield key, dotted
+        yield from _keys(file, value, dotted, seen)
+
+
+def _fault(file: str, node: Any, text: str) -> ConfigError:
+    return ConfigError(f"{CONFIG} {printable(file)}:{node.start_mark.line + 1}: {printable(text)}")

@@ -1,0 +1,35 @@
+"""Options of the `export` verb, as plain data: refusing a misspelt one imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FORMATS = ("pt", "onnx", "torchscript")
+
+
+@dataclass
+class ExportOptions:
+    """What to export, and how.
+
+    Args:
+        ckpt_path: a checkpoint of ours; its averaged weights are exported.
+        weights: or an Ultralytics .pt. Exactly one of the two.
+        format: any of pt, onnx, torchscript.
+        out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
+        imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
+            checkpoint was trained at.
+        opset: ONNX operator set.
+        dynamic: ONNX and TorchScript files take any batch and any size that is a multiple of the stride.
+        tolerance: how far a file's answers may be from the module's, or nothing is written. Confidences (0…1) are
+            compared as they are, boxes and keypoints (pixels) as a share of `imgsz`. A .pt stores float16, so it is
+            held against the module with its weights rounded to float16.
+    """
+
+    ckpt_path: str | None = None
+    weights: str | None = None
+    format: list[str] = field(default_factory=lambda: list(FORMATS))
+    out: str | None = None
+    imgsz: int | None = None
+    opset: int = 17
+    dynamic: bool = False
+    tolerance: float = 1e-3

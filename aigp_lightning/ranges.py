@@ -1,0 +1,98 @@
+"""Ranges of numbers that options may have: one way to refuse a value, which names that option and no other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aigp_lightning.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from a lowest to a highest one; never nan.
+
+    Args:
+        low: the lowest.
+        high: the highest; without it any finite number is small enough.
+        above: the lowest itself is too low.
+        below: the highest itself is too high.
+
+    Example:
+        >>> print(Range(0, 1), "|", Range(0, above=True), "|", Range(1), "|", Range(0, 1, below=True))
+        from 0 to 1 | above 0 | 1 or more | from 0 to below 1
+        >>> 0.5 in Range(0, 1), math.inf in Range(0), math.nan in Range(0)
+        (True, False, False)
+    """
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        fits_low = value > self.low if self.above else value >= self.low
+        return fits_low and (value < self.high if self.below or self.high == math.inf else value <= self.high)
+
+    def __str__(self) -> str:
+        if self.low == -math.inf:
+            return "that is finite" if self.high == math.inf else f"at most {self.high:.12g}"
+        if self.high == math.inf:
+            return f"above {self.low:.12g}" if self.above else f"{self.low:.12g} or more"
+        start = f"above {self.low:.12g}" if self.above else f"from {self.low:.12g}"
+        return f"{start} to {'below ' if self.below else ''}{self.high:.12g}"
+
+
+SHARE = Range(0, 1)
+COUNT = Range(1, 2**31 - 1)
+COUNT_OR_NONE = Range(0, 2**31 - 1)
+POSITIVE = Range(0, above=True)
+NOT_NEGATIVE = Range(0)
+FINITE = Range(-math.inf, above=True)
+SEED = Range(0, 2**32 - 1)
+"""What NumPy takes as a seed."""
+
+
+def check_range(option: str, value: float | None, allowed: Range, advice: str = "") -> None:
+    """Refuse a value outside of its range.
+
+    Args:
+        option: its name, with the dashes where it is one of the command line.
+        value: given; None is the default of an option that may have none.
+        allowed: its range.
+        advice: a further sentence.
+
+    Raises:
+        ConfigError: it lies outside, or is nan.
+
+    Example:
+        >>> check_range("--media.conf", 1.25, SHARE)
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --media.conf 1.25: a number from 0 to 1.
+    """
+    if value is not None and value not in allowed:
+        given = f"{value:.12g}" if isinstance(value, float) else value
+        raise ConfigError(f"{option} {given}: a number {allowed}.{' ' if advice else ''}{advice}")
+
+
+def check_ranges(group: str, values: Any, ranges: Mapping[str, Range]) -> None:
+    """Refuse the first of several options whose value is outside of its range.
+
+    Args:
+        group: name of their group, such as `--model.optim`.
+        values: has them as attributes, or by name.
+        ranges: of each.
+
+    Raises:
+        ConfigError: see `check_range`.
+
+    Example:
+        >>> check_ranges("--ema", {"decay": 0.5, "tau": -1.0}, {"decay": SHARE, "tau": POSITIVE})
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --ema.tau -1: a number above 0.
+    """
+    for name, allowed in ranges.items():
+        value = values[name] if isinstance(values, Mapping) else getattr(values, name)
+        check_range(f"{group}.{name}", value, allowed)

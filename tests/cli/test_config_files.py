@@ -1,0 +1,61 @@
+"""What is wrong with a configuration file is told with its line, before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import REPO
+
+WRONG = {
+    "broken": (b"data:\n  imgsz: 64\n bad: [1, 2\n", ":3: it is no YAML: "),
+    "tab": (b"data:\n\timgsz: 64\n", ":2: it is no YAML: found character"),
+    "zero byte": (b"run:\n  name: \0\n", ":2: it is no YAML: special characters are not allowed."),
+    "latin-1": ("# ok\nrun: {name: tür}\n".encode("latin-1"), ":2: it is not UTF-8 text; save it as UTF-8."),
+    "UTF-16": ("data: {imgsz: 64}\n".encode("utf-16"), ":1: it is not UTF-8 text"),
+    "a group twice": (b"data:\n  imgsz: 64\ndata: {seed: 1}\n", ":3: data stands on line 1 too; keep one of the two."),
+    "an option twice": (b"data:\n  imgsz: 64\n  imgsz: 96\n", ":3: imgsz stands on line 2 too; keep one of the two."),
+    "a list": (b"# mine\n- 1\n- 2\n", ":2: options by their names are wanted"),
+    "a word": (b"hello\n", ":1: options by their names are wanted"),
+    "two documents": (b"data: {}\n---\nrun: {}\n", ":2: it is no YAML: but found another document."),
+    "code": (b"data: !!python/object:os.system {}\n", ":1: python/object:os.system is no kind of value for an option."),
+    "an unknown anchor": (b"run:\n  name: *c\n", ":2: it is no YAML: found undefined alias 'c'."),
+    "a misspelt option": (
+        b"data:\n  imgsiz: 64\n",
+        ":2: fit has no option data.imgsiz. Did you mean data.imgsz? `python -m aigp_lightning fit --help` lists them.",
+    ),
+    "a misspelt group": (b"dat: {imgsz: 64}\n", ":1: fit has no option dat. Did you mean data?"),
+    "below the model": (b"model:\n  init_args:\n    optim:\n      lr: 3\n", ":4: fit has no option model.optim.lr."),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_file_is_one_line_with_its_line(
+    name: str, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, told = WRONG[name]
+    (tmp_path / "mine.yaml").write_bytes(content)
+    assert run_cli("fit", "--config", REPO / "configs/detector.yaml", "--config", "mine.yaml") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --config mine.yaml{told}") and said.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_there(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli("ppo", "fit", "--config=nowhere.yaml") == run_cli("validate", "-c", tmp_path) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "error: --config nowhere.yaml: there is no such file.",
+        f"error: --config {tmp_path} is a folder; name the file in it.",
+    ]
+
+
+def test_aliases_that_double_with_every_line_are_looked_at_once(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    assert run_cli("fit", "--config", "bomb.yaml") == 2
+    assert "bomb.yaml:1: fit has no option a0." in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""The names by which a misspelt option is refused early are those of the parsers, and nothing right is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import REPO
+from option_sweep import BuiltCLI, call, flatten, help_names
+
+from aigp_lightning.cli import training
+from aigp_lightning.cli.option_names import OWN, check_option_names, option_names
+from aigp_lightning.errors import ConfigError
+
+
+@pytest.mark.parametrize("verb", OWN)
+def test_the_names_are_those_of_the_parser(verb: str) -> None:
+    inner = ("model.", "data.synthetic.")  # of classes: no verb's help lists them
+    ours = {name for name in option_names(verb) if not name.startswith(inner)}
+    assert ours == help_names([verb])
+
+
+def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "AigpCLI", BuiltCLI)
+    taken: set[str] = set()
+    for task in ("detector", "pose"):
+        assert call(["fit", "--config", REPO / f"configs/{task}.yaml", "--trainer.accelerator", "cpu"]).status == 0
+        taken |= dict(flatten(BuiltCLI.seen["fit"])).keys()
+    inner = ("model.", "data.synthetic.")
+    ours = {name for name in option_names("fit") if name.startswith(inner)}
+    assert ours == {name for name in taken if name.startswith(inner)}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trainer.max_epoch", "3"], "fit has no option --trainer.max_epoch. Did you mean --trainer.max_epochs?"),
+        (["--data.batchsize=3"], "fit has no option --data.batchsize. Did you mean --data.batch_size?"),
+        (["--model.optim.lr", "3"], "fit has no option --model.optim.lr. Did you mean --model.optim.lrf?"),
+        (["--model.gains.pos", "3"], "fit has no option --model.gains.pos. Did you mean --model.gains.pose?"),
+        (["--imgsz", "3"], "fit has no option --imgsz. Did you mean --data.imgsz?"),
+        (["--json", "x"], "fit has no option --json. Did you mean --run.json?"),
+        (
+            ["--model", "PoseModule", "--model.kamera", "null"],
+            "fit has no option --model.kamera. Did you mean --model.c",
+        ),
+    ],
+)
+def test_a_misspelt_option_is_named_with_the_nearest(words: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_option_names("fit", words)
+    assert str(refused.value).startswith(told)
+
+
+def test_nothing_heavy_is_imported_to_refuse_a_misspelt_option() -> None:
+    code = (
+        "import sys; from aigp_lightning.cli.main import main\n"
+        "assert main(['fit', '--data.imgszz', '64']) == main(['predict', '--config', 'nowhere.yaml']) == 2\n"
+        "try: main(['export', '--imgszz', '64'])\n"
+        "except SystemExit as stop: assert stop.code == 2\n"
+        "print(sorted({'torch', 'lightning', 'ultralytics', 'cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_options_of_classes_are_left_to_their_parsers(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("model:\n  class_path: families.toy.ToyModule\n  init_args: {width: 4}\n")
+    for words in (
+        ["--trainer.callbacks", "Timer", "--trainer.callbacks.duration", "00:01:00:00"],
+        ["--trainer.callbacks+=ModelSummary", "--trainer.logger.init_args.save_dir", "x", "--trainer.strategy.x=1"],
+        ["--model", "families.toy.ToyModule", "--model.width", "4"],
+        ["--model.class_path=families.toy.ToyModule", "--model.init_args.width", "4"],
+        ["--config", str(config), "--model.width", "8"],
+        ["--model.init_args.optim.lr0", "0.1", "--model.help", "PoseModule", "--data.augment", "{mosaic: 0}"],
+        ["--config", str(REPO / "configs/pose.yaml"), "--config", str(REPO / "configs/quick.yaml"), "--print_config"],
+        ["--config", str(REPO / "configs/logger/both.yaml"), "--config={data: {imgsz: 64}}", "--media.private+", "a"],
+        ["--no_such_thing", "--help"],
+    ):
+        check_option_names("fit", words)
