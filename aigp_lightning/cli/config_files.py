@@ -59,7 +59,7 @@ def check_config_files(words: Sequence[str], groups: Sequence[str] = (), complai
 
 
 def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> None:
-    root = _compose(file, _read(file))
+    root = _compose(file, read_config_text(file))
     if root is None:
         return  # nothing in it
     if root.id != "mapping":
@@ -70,7 +70,15 @@ def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> 
             raise _fault(file, key, wrong)
 
 
-def _read(file: str) -> str:
+def read_config_text(file: str) -> str:
+    """Read a configuration file as UTF-8, under any locale; a byte order mark is dropped.
+
+    Args:
+        file: its path.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8; with its line.
+    """
     try:
         with open(file, encoding="utf-8-sig") as opened:
             return opened.read()

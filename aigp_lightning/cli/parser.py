@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
+from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.values import LOADER, add_loader
-from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.errors import printable
 
 EXAMPLES = {
     "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
@@ -24,7 +25,6 @@ Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
 NOTHING = "Expected a <class 'NoneType'>"
-CONFIG = "--config"
 NAMES = ("--data.source", "--media.private", "--media.val_files")
 """Options of one name or a list of names."""
 
@@ -108,14 +108,8 @@ def keep_existing(words: Sequence[str]) -> list[str]:
 
 
 def _read_config(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as error:
-        raise ConfigError(f"{CONFIG} {path}: it cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{CONFIG} {path}:{line}: it is not UTF-8 text; save it as UTF-8.") from error
+    """Read a configuration; one of comments alone is a mapping without options."""
+    text = read_config_text(path)
     return text if any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()) else "{}"
 
 
