@@ -35,8 +35,8 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: a hash, a file or a key to compare with cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
-    check_run_folder(Path(options.run))
     check_target("--json", options.json)
+    check_run_folder(Path(options.run))
     try:
         return _audit(options)
     except (UserError, MemoryError):

@@ -13,7 +13,7 @@ from aigp_lightning.cli.config_files import check_config_files, config_files
 from aigp_lightning.errors import ConfigError
 
 GROUPS = {
-    "": "help config print_config seed_everything ckpt_path weights_only optimizer lr_scheduler",
+    "": "help config print_config seed_everything ckpt_path weights_only optimizer lr_scheduler extend",
     "trainer": "accelerator accumulate_grad_batches barebones benchmark callbacks check_val_every_n_epoch "
     "default_root_dir detect_anomaly deterministic devices enable_autolog_hparams enable_checkpointing "
     "enable_model_summary enable_progress_bar fast_dev_run gradient_clip_algorithm gradient_clip_val inference_mode "
@@ -21,7 +21,8 @@ GROUPS = {
     "max_epochs max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches "
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
-    "data": "augment batch_size data_yaml imgsz lost_limit rect seed single_cls source strict synthetic workers",
+    "data": "augment batch_size data_yaml imgsz lost_limit match_classes outside rect seed single_cls source strict "
+    "synthetic workers",
     "data.augment": "mosaic degrees translate scale shear hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray "
     "clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
