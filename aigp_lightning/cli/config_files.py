@@ -48,8 +48,8 @@ def check_config_files(words: Sequence[str], groups: Sequence[str] = (), complai
         ConfigError: with file and line.
     """
     for file in config_files(words):
-        if file.lstrip().startswith("{") or "\n" in file:
-            continue  # the options themselves
+        if file == "-" or file.lstrip().startswith("{") or "\n" in file:
+            continue  # stdin, or the options themselves
         if not os.path.lexists(file) and not os.path.lexists(os.path.expanduser(file)):
             raise ConfigError(f"{CONFIG} {printable(file)}: there is no such file.")
         if os.path.isdir(file):
