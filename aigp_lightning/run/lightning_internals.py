@@ -125,7 +125,7 @@ class EpochProgress:
     Attributes:
         trained: epochs, the last one included.
         batches: of the last epoch.
-        whole: whether that had been trained to its end.
+        whole: whether that was over, at its end or cut short by `max_steps` or `max_time`.
     """
 
     trained: int
@@ -141,9 +141,9 @@ def epoch_progress(checkpoint: Mapping[str, Any]) -> EpochProgress | None:
     """
     try:
         loop = checkpoint["loops"]["fit_loop"]
-        batches = loop["epoch_loop.batch_progress"]
-        epochs, done = loop["epoch_progress"]["current"]["ready"], batches["current"]["ready"]
-        return EpochProgress(int(epochs), int(done), bool(batches["is_last_batch"]))
+        batches, epochs = loop["epoch_loop.batch_progress"], loop["epoch_progress"]["current"]
+        ended = epochs["processed"] == epochs["ready"]  # also if cut short by `max_steps` or `max_time`
+        return EpochProgress(int(epochs["ready"]), int(batches["current"]["ready"]), ended)
     except (KeyError, TypeError, ValueError):
         return None
 

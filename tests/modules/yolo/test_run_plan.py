@@ -149,7 +149,7 @@ def test_what_waits_is_counted_in_images(shapes: Path) -> None:
 
 def checkpoint(**ours: Any) -> dict[str, Any]:
     """As an earlier version wrote it after 3 of 8 epochs of 5 batches; the last step was at its second last batch."""
-    loop: dict[str, Any] = {"epoch_progress": {"current": {"ready": 3}}}
+    loop: dict[str, Any] = {"epoch_progress": {"current": {"ready": 3, "processed": 3}}}
     loop["epoch_loop.batch_progress"] = {"current": {"ready": 5}, "is_last_batch": True}
     rate = 0.01 * (0.75 * 0.99 + 0.01)
     groups = [{"lr": rate, "initial_lr": 0.01, "param_group": "weight"}]
