@@ -114,7 +114,8 @@ class ResumedRun:
         progress = epoch_progress(checkpoint)
         if progress is None or not progress.whole:
             raise WeightsError(
-                "this checkpoint was written within an epoch, by a callback; a run is resumed from the end of one. A new run can begin from its weights: `export`, then --model.weights."
+                "this checkpoint was written within an epoch, by a callback; a run is resumed from the end of one. A "
+                "new run can begin from its weights: `export`, then --model.weights."
             )
         try:
             return cls._read(checkpoint, progress)
