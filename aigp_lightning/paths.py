@@ -15,6 +15,7 @@ BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.
 """Byte order marks with which a list may begin; the longer ones first."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 COMMENT = re.compile(r"(?:^|(?<=\s))#")
+SET = re.compile(r"\[([!^]?)(\]?[^]/]*\])")
 FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 
@@ -52,8 +53,18 @@ def matches(pattern: str) -> list[str]:
         return [pattern]
     found: set[str] = set()
     for form in [rest] if rest.isascii() else [rest, *(unicodedata.normalize(form, rest) for form in FORMS)]:
-        found.update(glob.glob(glob.escape(fixed) + form, recursive=True))
+        found.update(glob.glob(glob.escape(fixed) + with_exclamation(form), recursive=True))
     return sorted(found)
+
+
+def with_exclamation(pattern: str) -> str:
+    """Return a glob with `[^ab]`, which is any character but these in shells and `.gitignore`, as Python writes it.
+
+    Example:
+        >>> with_exclamation("[^a]/[b^]/[[^]/[^]].jpg")
+        '[!a]/[b^]/[[^]/[!]].jpg'
+    """
+    return SET.sub(lambda found: f"[{'!' if found[1] else ''}{found[2]}", pattern)
 
 
 def is_glob(path: str) -> bool:
@@ -134,6 +145,20 @@ def list_lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(LINE_END.split(text), 1) if line.strip())
 
 
+def name_cuts(line: str) -> list[str]:
+    """List the names that a line of a list may have: all of it, then cut before each `#`, the longest first.
+
+    Args:
+        line: of the list.
+
+    Example:
+        >>> name_cuts("x #1.jpg # dark"), name_cuts("x#2.jpg"), name_cuts("# all")
+        (['x #1.jpg # dark', 'x #1.jpg', 'x'], ['x#2.jpg'], ['# all'])
+    """
+    cuts = (line[: found.start()].strip() for found in reversed(list(COMMENT.finditer(line))))
+    return [name for name in (line, *cuts) if name]
+
+
 def without_comment(line: str, folders: Sequence[str]) -> str:
     """Return the name in a line of a list, without a comment and the blanks around it, unless a file is named so.
 
@@ -146,11 +171,11 @@ def without_comment(line: str, folders: Sequence[str]) -> str:
         >>> [without_comment(line, ["."]) for line in ("x #1.jpg # dark", "x#2.jpg", "y.jpg # dark", "# all")]
         ['x #1.jpg', 'x#2.jpg', 'y.jpg', '']
     """
-    cuts = [found.start() for found in COMMENT.finditer(line)]
-    for name in (line, line.strip(), *(line[:cut].strip() for cut in reversed(cuts))):
-        if name and any(os.path.lexists(os.path.join(folder, name)) for folder in folders):
-            return name
-    return line[: cuts[0]].strip() if cuts else line.strip()
+    for cut in name_cuts(line):
+        for name in (cut, cut.strip()):
+            if any(os.path.lexists(os.path.join(folder, name)) for folder in folders):
+                return name
+    return COMMENT.split(line, maxsplit=1)[0].strip()
 
 
 def is_text(name: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from aigp_lightning.data.class_names import ClassOrder, match_classes, renumbered
+from aigp_lightning.data.class_names import ADAPT, TRAINED_FOR, ClassOrder, match_classes, renumbered
 from aigp_lightning.errors import DataError, WeightsError, tell_user
 
 if TYPE_CHECKING:
@@ -111,16 +111,22 @@ class ClassFollower:
                 + (", in labels/*.txt by the data set's" if predicting else "")
             )
 
-    def _match(self, names: Mapping[int, str], source: str) -> ClassOrder:
-        own = names if self._data.single_cls and len(names) == 1 else self._own
-        return match_classes(names, own, source, str(self._data.spec.file), self._data.match_classes)
+    def _match(
+        self, names: Mapping[int, str], source: str, remedies: Sequence[str] = (TRAINED_FOR, ADAPT)
+    ) -> ClassOrder:
+        single, file = self._data.single_cls, str(self._data.spec.file)
+        if single and len(names) > 1:
+            remedies = ("leave out --data.single_cls true, which makes all classes of the data set one", *remedies)
+            file += " with --data.single_cls true"
+        own = names if single and len(names) == 1 else self._own
+        return match_classes(names, own, source, file, self._data.match_classes, remedies)
 
     def _if_there(self, names: Mapping[int, str], source: str) -> ClassOrder | None:
         with suppress(DataError):
             if os.path.exists(self._data.data_yaml):
                 try:
-                    return self._match(names, source)
-                except WeightsError as error:
+                    return self._match(names, source, (TRAINED_FOR, "leave out --data.data_yaml"))
+                except WeightsError:
                     if self._data.data_yaml != DEFAULT_DATA:
-                        raise WeightsError(f"{error}, or a --data.data_yaml that is not there") from None
+                        raise
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from unicodedata import normalize
@@ -20,6 +20,8 @@ BY_NAME, BY_NUMBER = "name", "number"
 MOST_ROWS = 20
 """Rows of a table of classes; of more, those that differ first."""
 NO_NAME = "–"
+TRAINED_FOR = "take the data set that the model was trained for"
+ADAPT = "have `fit --model.weights FILE.pt` adapt it"
 
 
 @runtime_checkable
@@ -71,7 +73,12 @@ def check_rule(rule: str) -> None:
 
 
 def match_classes(
-    model: Mapping[int, str], data: Mapping[int, str], model_file: str, data_file: str, rule: str = BY_NAME
+    model: Mapping[int, str],
+    data: Mapping[int, str],
+    model_file: str,
+    data_file: str,
+    rule: str = BY_NAME,
+    remedies: Sequence[str] = (TRAINED_FOR, ADAPT),
 ) -> ClassOrder:
     r"""Match the classes of a model and of a data set.
 
@@ -83,6 +90,7 @@ def match_classes(
         model_file: file of the model, for errors.
         data_file: the `data.yaml`, for errors.
         rule: `name`, or `number` for ids as they are, whatever the names.
+        remedies: other ways out than an option of the classes, for errors.
 
     Returns:
         The order of the model; by number the names are the data set's.
@@ -111,17 +119,20 @@ def match_classes(
         return ClassOrder(dict(model), np.array([places[name] for name in ours], np.int64))
     raise WeightsError(
         f"{model_file} and {data_file} have other classes:\n{_table(model, data)}\n"
-        + _remedy(len(theirs), len(ours), rule)
+        + _remedy(len(theirs), len(ours), rule, remedies)
     )
 
 
-def _remedy(theirs: int, ours: int, rule: str) -> str:
-    trained_for = "Take the data set that the model was trained for"
-    if theirs != ours:
-        return f"{trained_for}, or have `fit --model.weights FILE.pt` adapt it." + (
-            f" --data.match_classes {BY_NUMBER} needs as many." if rule == BY_NUMBER else ""
-        )
-    return f"{trained_for}; or, if the classes are the same by other names: --data.match_classes {BY_NUMBER}"
+def _remedy(theirs: int, ours: int, rule: str, remedies: Sequence[str]) -> str:
+    """Return one sentence with all ways out."""
+    ways = [way for way in remedies if theirs != ours or way != ADAPT]
+    if theirs == ours:
+        ways.append(f"if the classes are the same by other names, add --data.match_classes {BY_NUMBER}")
+    elif theirs == 1:
+        ways.append("if the model takes all classes for one, add --data.single_cls true")
+    text = "; or ".join(ways)
+    needs = f" --data.match_classes {BY_NUMBER} needs as many." if rule == BY_NUMBER else ""
+    return f"{text[0].upper()}{text[1:]}.{needs}"
 
 
 def _composed(name: str) -> str:

@@ -136,12 +136,23 @@ def _root(doc: Document, sources: list[str]) -> Path:
     here, cwd = doc.file.parent, Path.cwd()
     folder = Path(written if written and os.path.exists(here / written) else os.path.expanduser(written or "."))
     bases = [here] if not written or folder.is_absolute() else [here, cwd, cwd / "datasets", cwd.parent / "datasets"]
-    roots = [Path(os.path.abspath(base / folder)) for base in bases]
+    roots = [Path(os.path.abspath(base / each)) for each in _readings(str(folder)) for base in bases]
     complete = (root for root in roots if all(_exists(_absolute(root, s)) for s in sources))
     return next(complete, None) or next((root for root in roots if os.path.isdir(root)), roots[0])
 
 
+def _readings(path: str) -> list[str]:
+    r"""List what a path may mean: itself, or one that was written on Windows, where `\` is what `/` is elsewhere."""
+    return [path, path.replace("\\", "/")] if os.sep == "/" and "\\" in path else [path]
+
+
 def _absolute(root: Path, source: str) -> str:
+    """Make a source an absolute path; the first of its readings that is there, or else as it is written."""
+    paths = [_placed(root, reading) for reading in _readings(source)]
+    return paths[0] if len(paths) == 1 else next(filter(_exists, paths), paths[0])
+
+
+def _placed(root: Path, source: str) -> str:
     """Make a source an absolute path, links unresolved.
 
     A leading `../` that leads nowhere is dropped, as Ultralytics does for sets exported with `../train/images`.

@@ -13,7 +13,7 @@ from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
 from aigp_lightning.data.limits import MAX_PROBLEMS
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, printable
-from aigp_lightning.paths import Spellings, decode_list, is_glob, is_text, list_lines, matches, without_comment
+from aigp_lightning.paths import Spellings, decode_list, is_glob, is_text, list_lines, matches, name_cuts
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -152,13 +152,15 @@ def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
         raise DataError(f"{printable(file)}: neither an image nor a UTF-8 list of images, one on each line") from error
     except OSError as error:
         raise DataError(f"{printable(file)}: cannot be read: {error.strerror}") from error
-    found, wrong, spellings = [], 0, Spellings()
+    found, named, wrong, spellings = [], [], 0, Spellings()
     folders = (os.path.dirname(file), str(spec.root), os.getcwd())
     for number, written in lines:
-        if not (line := without_comment(written, folders)):
+        line, path = _without_comment(written, folders, spellings)
+        if not line:
             continue
         if is_image(line) and "\0" not in line:
-            found.append(_resolve(line, folders, spellings))
+            named.append(line)
+            found.append(path)
             if not is_text(line) and not os.path.lexists(found[-1]):
                 raise DataError(
                     f"{printable(file)}:{number}: not UTF-8, and no file is named so; save the list as UTF-8"
@@ -175,7 +177,35 @@ def _read_list(file: str, spec: DataSpec, problems: list[Problem]) -> list[str]:
     if wrong > MAX_PROBLEMS:
         text = f"{wrong - MAX_PROBLEMS} more lines do not end like an image's name"
         problems.append(Problem(file, None, "not an image", text, False))
+    _refuse_first_folder(file, named, found, folders)
     return found
+
+
+def _without_comment(written: str, folders: Sequence[str], spellings: Spellings) -> tuple[str, str]:
+    """Return the name in a line of a list and its path: of the cuts before a `#` the longest image that is there."""
+    names = [name for cut in name_cuts(written) for name in dict.fromkeys((cut, cut.strip()))]
+    for name in names:
+        if is_image(name) and os.path.lexists(path := _resolve(name, folders, spellings)):
+            return name, path
+    if written.lstrip().startswith("#"):
+        return "", ""
+    name = next((name for name in reversed(names) if is_image(name)), names[-1])
+    return name, _resolve(name, folders, spellings)
+
+
+def _refuse_first_folder(file: str, names: Sequence[str], paths: Sequence[str], folders: Sequence[str]) -> None:
+    """Refuse a list of which all images are there, only not in the folder that its lines begin with, as CVAT's do."""
+    if not names or any(os.path.exists(path) for path in paths):
+        return
+    parts = [name.replace("\\", "/").removeprefix("./").partition("/") for name in names]
+    first = parts[0][0]
+    if first and all(rest and above == first for above, _, rest in parts):
+        for folder in folders:
+            if all(os.path.isfile(os.path.join(folder, rest)) for *_, rest in parts):
+                raise DataError(
+                    f"{printable(file)}: its images are not in {printable(first)}/, but all are there without that "
+                    f"folder, in {printable(folder)}: take '{printable(first)}/' off the beginning of its lines"
+                )
 
 
 def _resolve(line: str, folders: Sequence[str], spellings: Spellings) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from aigp_lightning.data.class_follower import ClassFollower
 from aigp_lightning.data.class_names import match_classes
+from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import WeightsError
 
 
@@ -30,6 +34,7 @@ def test_names_decide() -> None:
         (["a", "a", "b"], ["a", "b", "a"], "name", "--data.match_classes number"),
         (["a", "b"], ["a"], "name", "`fit --model.weights FILE.pt` adapt"),
         (["a", "b"], ["a"], "number", "--data.match_classes number needs as many"),
+        (["item"], ["a", "b"], "name", "if the model takes all classes for one, add --data.single_cls true."),
     ],
 )
 def test_other_names_are_refused(model: list[str], data: list[str], rule: str, remedy: str) -> None:
@@ -47,3 +52,26 @@ def test_the_table_is_short_and_shows_what_differs() -> None:
     assert lines[1:3] == ["id  model     data set", "70  class 70  new\\nline"]
     assert lines[-2] == "… and 60 more"
     assert len(lines) == 24
+
+
+@pytest.mark.parametrize(
+    ("single", "predicting", "remedy"),
+    [
+        (True, False, "Leave out --data.single_cls true, which makes all classes of the data set one; or take the data "
+         "set that the model was trained for; or have `fit --model.weights FILE.pt` adapt it."),
+        (False, True, "Take the data set that the model was trained for; or leave out --data.data_yaml."),
+        (False, False, "Take the data set that the model was trained for; or have `fit --model.weights FILE.pt` adapt "
+         "it."),
+    ],
+)  # fmt: skip
+def test_the_remedy_is_one_sentence_about_the_option_that_is_wrong(
+    single: bool, predicting: bool, remedy: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "data.yaml"
+    file.write_text("train: a\nval: b\nnames: [gate, disc, square]\n")
+    data = YoloDataModule(str(file), single_cls=single)
+    with pytest.raises(WeightsError) as caught:
+        ClassFollower(data).follow({0: "gate", 1: "disc"}, "best.ckpt", predicting)
+    assert str(caught.value).splitlines()[-1] == remedy
+    option = " with --data.single_cls true" if single else ""
+    assert str(caught.value).startswith(f"best.ckpt and {file}{option} have other classes:\n")

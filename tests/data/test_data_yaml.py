@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,17 @@ def test_exported_parent_paths_are_found(tmp_path):
     spec = read_data_yaml(write(tmp_path, "train: ../train/images\nval: ../valid/images\nnames: [x]\n"))
     assert spec.splits["train"] == (str(tmp_path / "train" / "images"),)
     assert spec.splits["val"] == (str(tmp_path.parent / "valid" / "images"),)
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="there it is what separates folders")
+@pytest.mark.parametrize("there", ["images/train", "images\\train"])
+def test_backslashes_are_slashes_where_nothing_is_named_so(tmp_path: Path, there: str) -> None:
+    (tmp_path / "a" / "b" / there).mkdir(parents=True)
+    text = "path: a\\b\ntrain: images\\train\nval: [images\\tr*, images\\none]\nnames: [x]\n"
+    spec = read_data_yaml(write(tmp_path, text))
+    root, none = str(tmp_path / "a" / "b"), str(tmp_path / "a" / "b" / "images\\none")
+    assert spec.splits["train"] == (f"{root}/{there}",)
+    assert spec.splits["val"] == (f"{root}/{there[:7]}tr*", none)
 
 
 def test_links_are_kept_as_written(tmp_path):

@@ -109,7 +109,7 @@ def test_globs_mean_the_files_that_links_lead_to(
     ("pattern", "fits"),
     [("private/o*", ["c.png"]), ("private/h*", ["d.png"]), ("private/*/f.png", ["f.png"]), ("p*/garage*/b*", ["b.png"]),
      ("private/deep/*", []), ("private/**/deep", ["b.png"]), ("one.png", ["c.png"]), ("garage_l*", ["a.png", "b.png"]),
-     ("*_link/?.png", ["a.png", "f.png"])],
+     ("*_link/?.png", ["a.png", "f.png"]), ("private/[^hgp]*.png", ["c.png"]), ("[^a-o]rivate/o*", ["c.png"])],
 )  # fmt: skip
 def test_globs_mean_no_more_than_their_matches(linked_data: Path, pattern: str, fits: list[str]) -> None:
     patterns = ImagePatterns(pattern, "--media.private")

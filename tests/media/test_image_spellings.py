@@ -126,6 +126,10 @@ def test_composed_and_decomposed_names_are_one(form: str, tmp_path: Path) -> Non
         ("file://localhost/d/a/%62.jpg", ["/d/a/b.jpg"]),
         ("'a/b.jpg'", ["/d/a/b.jpg"]),
         ("[!a-c]?*.jpg", ["/d/a/b.jpg", "/d/a/x/b.jpg", "/d/a/x/y/b.jpg"]),
+        ("[^a-c]?*.jpg", ["/d/a/b.jpg", "/d/a/x/b.jpg", "/d/a/x/y/b.jpg"]),
+        ("a/[^]b]/b.jpg", ["/d/a/x/b.jpg"]),
+        ("[^b].jpg", []),
+        ("[b^].jpg", ["/d/a/b.jpg", "/d/a/x/b.jpg", "/d/a/x/y/b.jpg", "/b.jpg"]),
         ("?b.jpg", []),
         ("[]b].jpg", ["/d/a/b.jpg", "/d/a/x/b.jpg", "/d/a/x/y/b.jpg", "/b.jpg"]),
         ("*", ["/d/a/b.jpg", "/d/a/x/b.jpg", "/d/a/x/y/b.jpg", "/b.jpg"]),
@@ -290,6 +294,45 @@ def test_lists_as_other_programs_write_them(encoding: str, end: str, last: str, 
     patterns = private("p.lst")
     assert found(patterns, images) == ["a.jpg", "x #1.jpg", "a#b.jpg", "b.jpg", *([last] if last else [])]
     assert patterns.unused() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "fits"),
+    [
+        ("garage #2/a.png", ["garage #2/a.png"]),
+        ("garage #2/a.png # front", ["garage #2/a.png"]),
+        ("garage #2", ["garage #2/a.png"]),
+        ("images/garage #2/ # all of it", ["garage #2/a.png"]),
+        ("garage #2/*", ["garage #2/a.png", "garage/b.png"]),  # a glob takes nothing away: in doubt, private
+        ("images/garage #2/*.png # front", ["garage #2/a.png", "garage/b.png"]),
+        ("garage #*", ["garage #2/a.png", "garage/b.png"]),
+        ("shed #*", ["shed #1 #2/d.png"]),
+        ("shed #1 #2/*.png", ["shed #1 #2/d.png"]),
+        ("images\\garage #2\\a.png # front", ["garage #2/a.png"]),
+        ("garage/* # all of it", ["garage/b.png"]),
+        ("garage # 2", ["garage/b.png"]),
+        ("# shed #1/*", []),
+        ("#*", ["#e.png"]),
+    ],
+)
+@pytest.mark.parametrize("place", ["list", "data", "elsewhere"])
+def test_a_number_sign_in_a_list_belongs_to_a_name_that_fits(
+    line: str, fits: list[str], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a name has to be looked for in the data set, far from the list and the working directory."""
+    images = made(tmp_path / "data" / "images", "garage #2/a.png", "garage/b.png", "c.png", "shed #1 #2/d.png",
+                  "#e.png", "other.png")  # fmt: skip
+    folder = {"list": tmp_path / "data" / "images", "data": tmp_path / "data", "elsewhere": tmp_path / "x"}[place]
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    Path("p.txt").write_text(f"{line}\nother.png\n")
+    patterns = private("p.txt")
+    patterns.survey(images, str(tmp_path / "data"))
+    private_ones = [os.path.relpath(each, tmp_path / "data" / "images") for each in images if each in patterns]
+    assert private_ones == [*fits, "other.png"]
+    assert patterns.unused() == []
+    alone = private("p.txt")
+    assert all(image in alone for image in images if image in patterns)  # before the data set is known, too
 
 
 @pytest.mark.parametrize(

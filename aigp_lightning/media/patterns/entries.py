@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.paths import decode_list, is_text, list_lines, without_comment
+from aigp_lightning.paths import decode_list, is_text, list_lines, name_cuts, without_comment
 
 LIST_SUFFIXES = (".txt", ".lst")
 
@@ -19,7 +19,7 @@ class PatternEntry:
     """One name, as it was written.
 
     Attributes:
-        text: the name, without a comment; empty where the line is nothing but one.
+        text: the name for messages, without a comment; empty where the line is nothing but one.
         whole: the line with what looks like a comment: `x #1.jpg` may be a file's name.
         folder: of the list file; empty for an entry of the option itself.
         where: list file and line, for messages; empty for an entry of the option itself.
@@ -49,6 +49,11 @@ class PatternEntry:
         names, folders = (self.whole, self.whole.strip()), (self.folder, *bases)
         if not any(os.path.lexists(os.path.join(folder, name)) for name in names for folder in folders):
             raise ConfigError(f"{option} {shown(self.where)}: it is not UTF-8 text, and no file is named so.")
+
+    @property
+    def cuts(self) -> list[str]:
+        """The names that may be meant, the longest first: `garage #2/* # all of it` has two `#`."""
+        return name_cuts(self.whole) if self.where else [self.whole]
 
     @property
     def named(self) -> str:

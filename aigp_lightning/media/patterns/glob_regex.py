@@ -32,8 +32,8 @@ def literal_parts(glob: str) -> list[str]:
 def glob_regex(glob: str, rooted: bool) -> re.Pattern[str]:
     r"""Compile a glob; the expression matches, in full, a path that fits it or lies below what fits.
 
-    `*` crosses folders, `**/` is zero or more folders, `?` is any character, `[ab]`, `[!ab]` and `[a-z]` are one of a
-    set. Any character may stand in a path, a line end too.
+    `*` crosses folders, `**/` is zero or more folders, `?` is any character, `[ab]` and `[a-z]` are one of a set,
+    `[!ab]` and `[^ab]` one that is not in it. Any character may stand in a path, a line end too.
 
     Args:
         glob: with forward slashes.
@@ -55,7 +55,9 @@ _PARTS = {"folders": "(?:.*/)?", "any": ".*", "one": "."}
 
 
 def _escaped(kind: str, text: str) -> str:
-    return re.escape(text) if kind == "text" else fnmatch.translate(text)[4:-3]  # without `(?s:` and `)\Z`
+    if kind == "text":
+        return re.escape(text)
+    return fnmatch.translate(f"[!{text[2:]}" if text.startswith("[^") else text)[4:-3]  # without `(?s:` and `)\Z`
 
 
 def _tokens(glob: str) -> list[tuple[str, str]]:
@@ -84,7 +86,7 @@ def _token(glob: str, at: int) -> tuple[str, int]:
     if glob[at] == "?":
         return "one", at + 1
     if glob[at] == "[":
-        first = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1
+        first = at + 2 if glob.startswith(("!", "^"), at + 1) else at + 1
         if (end := glob.find("]", first + 1)) > 0:  # a bracket that comes first is one of the set
             return "set", end + 1
     return "text", at + 1

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from aigp_lightning.media.patterns.entries import read_entries
 from aigp_lightning.media.patterns.image_paths import Identity, ImagePaths, canonical, identity
-from aigp_lightning.media.patterns.named_files import PatternFiles
+from aigp_lightning.media.patterns.named_files import PatternFiles, is_pattern
 
 FRAME = re.compile(r"(.+)#\d+", re.DOTALL)
 """A frame of a video, as `predict` names it."""
@@ -24,7 +24,8 @@ class ImagePatterns:
 
     Args:
         patterns: globs (`*` crosses folders, `**/` is zero or more of them), paths of images or folders, or list files
-            (`.txt`, `.lst`) with one of these a line; `#` at the start of a line or after a blank begins a comment.
+            (`.txt`, `.lst`) with one of these a line; `#` at the start of a line or after a blank begins a comment,
+            unless what stands behind it belongs to a name or glob that fits.
         option: the option's name, for messages.
 
     Raises:
@@ -44,7 +45,7 @@ class ImagePatterns:
         self._paths = ImagePaths()
         self._known: dict[str, bool] = {}
         self._used: set[int] = set()
-        self._exact: set[int] = set()
+        self._exact: dict[int, int] = {}
         self._shared: set[Identity] = set()
 
     def __bool__(self) -> bool:
@@ -65,7 +66,7 @@ class ImagePatterns:
         """Look at all images of a data set at once.
 
         A file that one of its names makes one of them is one by every name; an entry that is an image's name is not
-        read as a pattern.
+        read as a pattern, nor up to a `#` in it. A glob that fits takes nothing away: up to its `#` it counts as well.
 
         Args:
             images: their paths.
@@ -76,10 +77,10 @@ class ImagePatterns:
         """
         self._root = root or self._root
         self._files, self._paths = None, ImagePaths()
-        self._known, self._used, self._exact, self._shared = {}, set(), set(), set()
+        self._known, self._used, self._exact, self._shared = {}, set(), {}, set()
         if self:
             hits = {image: self._hits(image) for image in images}
-            self._exact = {number for each in hits.values() for number in each if number < len(self.entries)}
+            self._exact = self._exact_ranks(set().union(*hits.values()))
             ours = [image for image, each in hits.items() if self._decide(image, each)]
             self._shared = {found for image in ours if (found := identity(image)) is not None}
             self._known = {image: self._decide(image, each) for image, each in hits.items()}
@@ -89,9 +90,18 @@ class ImagePatterns:
     def _decide(self, path: str, hits: set[int]) -> bool:
         """Return whether an image is meant, and note by which entries."""
         count = len(self.entries)
-        meant = {number % count for number in hits if number < count or number - count not in self._exact}
+        meant = {number % count for number in hits if number // count <= self._exact.get(number % count, number)}
         self._used |= meant
         return bool(meant) or (bool(self._shared) and identity(path) in self._shared)
+
+    def _exact_ranks(self, hits: set[int]) -> dict[int, int]:
+        """Return the entries that name an image, and as which of their meanings, the first that does."""
+        exact: dict[int, int] = {}
+        for hit in sorted(hits):
+            rank, number = divmod(hit, len(self.entries))
+            if not is_pattern(self.entries[number].cuts[rank // 2]):
+                exact.setdefault(number, rank)
+        return exact
 
     def unused(self, others: Iterable[str] = ()) -> list[str]:
         """List the entries that fitted none of the images asked about so far: perhaps typing errors.

@@ -13,6 +13,7 @@ from aigp_lightning.media.patterns.folder_walk import FolderWalk, walk_folder
 from aigp_lightning.media.patterns.glob_regex import has_magic, literal_parts
 from aigp_lightning.media.patterns.image_paths import Identity, canonical, hops, identity
 from aigp_lightning.media.patterns.index import PatternIndex
+from aigp_lightning.paths import with_exclamation
 
 
 class PatternFiles:
@@ -25,8 +26,10 @@ class PatternFiles:
 
     Attributes:
         named: numbers of entries by the identity of the file or folder that they name.
-        count: how many entries there are. The number of an entry with this added stands for what it may mean as well,
-            should no image be named just so: `x[1].jpg` is a name before it is a pattern.
+        count: how many entries there are. The number of an entry with a multiple of this added stands for what it may
+            mean as well, should no image be named just so: `x[1].jpg` is a name before it is a pattern, and a `#` in a
+            list belongs to a name before it begins a comment. Cut k of an entry is 2 k times as a name, 2 k + 1 times
+            as anything else.
 
     Example:
         >>> files = PatternFiles([PatternEntry("garage/*", "garage/*")], bases=[os.getcwd()])
@@ -63,8 +66,13 @@ class PatternFiles:
         return index
 
     def _add(self, entry: PatternEntry, bases: Sequence[str], number: int) -> None:
-        """Add an entry: the files that it names as it is written, or else all that it may mean."""
-        for reading in spellings(entry.whole):
+        """Add an entry: all of a list's line, and the line up to each `#`."""
+        for place, cut in enumerate(entry.cuts):
+            self._add_cut(cut, bases, number + 2 * place * self.count)
+
+    def _add_cut(self, cut: str, bases: Sequence[str], number: int) -> None:
+        """Add one name of an entry: the files that it names as it is written, or else all that it may mean."""
+        for reading in spellings(cut):
             if there := [path for base in bases if os.path.exists(path := os.path.join(base, reading))]:
                 for path in there:
                     self._add_file(path, number)
@@ -73,9 +81,9 @@ class PatternFiles:
                 if is_pattern(reading):
                     self._add_glob(reading, bases, number)
                 return
-        for reading in {entry.whole, entry.whole.strip()}:
+        for reading in {cut, cut.strip()}:
             self._add_name(reading, bases, number)
-        for reading in spellings(entry.text):
+        for reading in spellings(cut):
             also = number if is_pattern(reading) else number + self.count
             self._add_name(reading, bases, also)
             if has_magic(reading):
@@ -178,7 +186,7 @@ class PatternFiles:
         taken = parts[: texts.index(True) + 1 if any(texts) else len(parts)]
         wanted = os.path.join(glob.escape(start), *taken)
         if wanted not in self._globbed:
-            self._globbed[wanted] = glob.glob(wanted)
+            self._globbed[wanted] = glob.glob(with_exclamation(wanted))
         for found in self._globbed[wanted]:
             if os.path.isdir(found):
                 yield found
