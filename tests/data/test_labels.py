@@ -242,6 +242,20 @@ def test_keypoints_without_kpt_shape_are_told(tmp_path):
     assert "add 'kpt_shape: [4, 3]'" in problems[0].text and problems[0].fatal
 
 
+@pytest.mark.parametrize("columns", ["9", "17"])
+def test_rows_that_kpt_shape_does_not_fit_are_no_polygons(tmp_path, columns):
+    """A detector reads the boxes alone, and yet no other box than the one that is written."""
+    row = BOX + (" 0.45 0.48 0.55 0.52" if columns == "9" else " 0.45 0.48 2" * 4)
+    cls, _, _, problems = parse(tmp_path, row, kpt_shape=(4, 2), boxes_only=True)
+    assert (len(cls), kinds(problems)) == (0, [(1, "wrong column count")])
+    assert problems[0].text == (
+        f"{columns} columns, expected 13 (a box and 4 keypoints of 2 numbers, as 'kpt_shape' says, "
+        "or 5: class x_center y_center w h)"
+    )
+    boxes = parse(tmp_path, BOX + " 0.45 0.48" * 4, kpt_shape=(4, 2), boxes_only=True)[1]
+    assert boxes.tolist() == np.float32([[0.5, 0.5, 0.2, 0.1]]).tolist()
+
+
 def test_a_polygon_on_the_border_is_no_keypoints(tmp_path):
     _, boxes, _, problems = parse(tmp_path, "0 0 0 1 0 1 1 0 1")
     assert problems == [] and boxes.tolist() == [[0.5, 0.5, 1, 1]]
