@@ -1,13 +1,14 @@
 """Reads one YOLO label file and names everything that is wrong with it, by line.
 
 What is accepted follows `verify_image_label` of Ultralytics, so that both train on the same boxes: five columns for a
-box, a polygon whose box is taken (in a set without keypoints), or a box and its keypoints; only objects that reach out of the picture are mended,
-where Ultralytics leaves out the picture (see `label_bounds`). A file with a bad row is set aside as a whole, since a
-picture with half its labels teaches that the other half is background.
+box, a polygon whose box is taken (in a set without keypoints), or a box and its keypoints; only objects that reach out
+of the picture are mended, where Ultralytics leaves out the picture (see `label_bounds`). A file with a bad row is set
+aside as a whole, since a picture with half its labels teaches that the other half is background.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,9 @@ def _read(
         regular_file_size(path, MAX_LABEL_BYTES)
         raw = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return (*no_labels(pose), []), []
+        text = "the link leads nowhere"
+        lost = [Problem(file, None, "missing label", text, True)] if os.path.islink(path) else []
+        return (*no_labels(pose), lost), []
     except (OSError, ValueError) as error:
         raise_if_exhausted(error)
         return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)]), []

@@ -72,13 +72,13 @@ def likely_keypoints(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, int], bo
 
 
 def _fits(table: Numbers, points: Numbers, spread: float) -> bool:
-    """True if all points (n, K, 3) lie in the boxes of their rows and reach far in them; those with a 0 do not count."""
-    there = points[..., 2] > 0
-    judged = there.sum(1) >= (min(ENOUGH_POINTS, points.shape[1]) if spread else 1)
+    """True if all points (n, K, 3) lie in the boxes of their rows and reach far in them; those with a 0 count not."""
+    labelled = points[..., 2] > 0
+    judged = labelled.sum(1) >= (min(ENOUGH_POINTS, points.shape[1]) if spread else 1)
     if not judged.any():
         return False
     centre, size = table[judged, None, 1:3], table[judged, None, 3:BOX_COLUMNS]
-    places, there = points[judged, :, :2], there[judged, :, None]
+    places, there = points[judged, :, :2], labelled[judged, :, None]
     if not ((np.abs(places - centre) <= (0.5 + SLACK) * size + ROUNDING) | ~there).all():
         return False
     reach: Numbers = np.where(there, places, -np.inf).max(1) - np.where(there, places, np.inf).min(1)

@@ -23,6 +23,7 @@ from aigp_lightning.data.listing import find_images
 from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.data.records import ImageRecord, ScanResult
+from aigp_lightning.data.repeats import repeated
 from aigp_lightning.data.scan_cache import Columns
 from aigp_lightning.data.unused_labels import unused_labels
 from aigp_lightning.data.verify import check_image
@@ -107,8 +108,9 @@ def scan_split(
     places = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
     bar = _bar(split, len(unique), progress)
     columns, cache_file, from_cache = _recall_or_scan(settings, unique, labels, places, workers, bar)
-    unused = [*unused_labels(unique, labels, folders), *other_endings(folders.passed)]
-    problems = [*listed, *unused, *columns.problems]
+    unused = [*unused_labels(unique, labels, folders, str(spec.root)), *other_endings(folders.passed)]
+    repeats = repeated(images, dict(zip(unique, labels, strict=True)))
+    problems = [*listed, *repeats, *unused, *columns.problems]
     result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
     result.records = _records(images, unique, columns)
     if not result.records:
