@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aigp_lightning.boxes import xyxy_to_xywh
 from aigp_lightning.data import label_bounds as bounds
 from aigp_lightning.data.label_bounds import BOX_COLUMNS, OUT_OF_RANGE, Outside
+from aigp_lightning.data.polygon_clip import box_of_part_inside
 from aigp_lightning.data.problems import Problem
 
 MAX_VISIBILITY = 2
@@ -30,6 +31,7 @@ class Rows:
         lines: (n,) their numbers in the file, from 1.
         table: (n, columns) class, box and, where they are wanted, keypoints.
         keys: (n,) equal for duplicates; None where the values in the table say it.
+        inside: (n, 4) x1 y1 x2 y2 of what is in the picture, where that is not the box, clipped; None for boxes.
 
     Example:
         >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32))
@@ -40,6 +42,7 @@ class Rows:
     lines: NDArray[np.int64]
     table: NDArray[np.float32]
     keys: list[bytes] | None = None
+    inside: NDArray[np.float64] | None = None
 
 
 def no_labels(pose: Shape) -> Arrays:
@@ -93,9 +96,12 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     with np.errstate(all="ignore"):
         corners = np.concatenate((np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)), 1)
         table = np.concatenate((numbers[is_class][:, None], xyxy_to_xywh(corners)), 1)
+    inside = corners.astype(np.float64)
+    for i in np.flatnonzero(np.isfinite(corners).all(1) & bounds.beyond(corners).any(1)).tolist():
+        inside[i] = box_of_part_inside(points[first[i] : first[i] + (starts[i + 1] - starts[i]) // 2])
     same = numbers + np.float32(0)
     keys = [same[a:b].tobytes() for a, b in pairwise(starts.tolist())]
-    return Rows(lines, table.astype(np.float32), keys)
+    return Rows(lines, table.astype(np.float32), keys, inside)
 
 
 def check_values(
@@ -196,7 +202,8 @@ def to_arrays(
     keep = _kept(rows, keypoints, file, notes)
     lines, table = rows.lines[keep], rows.table[keep]
     boxes, keypoints = np.ascontiguousarray(table[:, 1:BOX_COLUMNS]), None if keypoints is None else keypoints[keep]
-    inside = bounds.mend(boxes, keypoints, lines, file, notes, drop=outside == "drop")
+    part = None if rows.inside is None else rows.inside[keep]
+    inside = bounds.mend(boxes, keypoints, lines, file, notes, drop=outside == "drop", part=part)
     if not inside.all():
         lines, table, boxes = lines[inside], table[inside], boxes[inside]
         keypoints = None if keypoints is None else keypoints[inside]

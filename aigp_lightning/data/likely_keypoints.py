@@ -65,7 +65,7 @@ def likely_keypoints(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, int], bo
                 return (points.shape[1], 3), sure
     if extra % 2 == 0:
         points = table[:, BOX_COLUMNS:].reshape(len(table), -1, 2)
-        there = ((points >= 0).all(2) & (points > 0).any(2))[..., None]
+        there = np.asarray((points >= 0).all(2) & (points > 0).any(2))[..., None]
         if points.shape[1] > 1 and _fits(table, np.concatenate((points, there), 2), spread=SPREAD):
             return (points.shape[1], 2), False
     return None
