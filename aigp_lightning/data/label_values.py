@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aigp_lightning.boxes import xyxy_to_xywh
 from aigp_lightning.data import label_bounds as bounds
 from aigp_lightning.data.label_bounds import BOX_COLUMNS, OUT_OF_RANGE, Outside
-from aigp_lightning.data.polygon_clip import box_of_part_inside
+from aigp_lightning.data.polygon_clip import corners_of_polygons
 from aigp_lightning.data.problems import Problem
 
 MAX_VISIBILITY = 2
@@ -93,12 +93,9 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     is_class[starts[:-1]] = True
     points = numbers[~is_class].reshape(-1, 2)
     first = (starts[:-1] - np.arange(len(tokens))) // 2
+    corners, inside = corners_of_polygons(points, first)
     with np.errstate(all="ignore"):
-        corners = np.concatenate((np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)), 1)
         table = np.concatenate((numbers[is_class][:, None], xyxy_to_xywh(corners)), 1)
-    inside = corners.astype(np.float64)
-    for i in np.flatnonzero(np.isfinite(corners).all(1) & bounds.beyond(corners).any(1)).tolist():
-        inside[i] = box_of_part_inside(points[first[i] : first[i] + (starts[i + 1] - starts[i]) // 2])
     same = numbers + np.float32(0)
     keys = [same[a:b].tobytes() for a, b in pairwise(starts.tolist())]
     return Rows(lines, table.astype(np.float32), keys, inside)
@@ -133,11 +130,8 @@ def check_values(
         inside = bounds.coordinates(table, pose)
         whole = cls % 1 == 0
         wrong_class = (cls < 0) | ((cls >= nc) & (not single_cls))
-        pixels, out, edge = (
-            bounds.far_away(inside),
-            bounds.beyond(inside),
-            bounds.farthest_edge(table[:, 1:BOX_COLUMNS]),
-        )
+        pixels, out = bounds.far_away(inside), bounds.beyond(inside)
+        edge = bounds.farthest_edge(table[:, 1:BOX_COLUMNS])
     place = np.arange(len(table))
     first_far, first_out = inside[place, pixels.argmax(1)], inside[place, out.argmax(1)]
     strict = finite & ~pixels.any(1) & (outside == "error")

@@ -114,14 +114,10 @@ def is_polygons(path: str | Path) -> bool:
     """
     try:
         regular_file_size(path, MAX_LABEL_BYTES)
-        return _has_polygons(_split(Path(path).read_bytes(), str(path))[0])
+        tokens, _ = _split(Path(path).read_bytes(), str(path))
+        return any(len(words) > BOX_COLUMNS + 1 for _, words in tokens)
     except (OSError, ValueError):
         return False
-
-
-def _has_polygons(tokens: Tokens) -> bool:
-    """True if a row is longer than that of a box."""
-    return any(len(words) > BOX_COLUMNS + 1 for _, words in tokens)
 
 
 def _read(
@@ -158,7 +154,7 @@ def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, l
     if kpt_shape and pose is None:
         columns = BOX_COLUMNS + kpt_shape[0] * kpt_shape[1]
         tokens = [(n, t[:BOX_COLUMNS] if len(t) == columns else t) for n, t in tokens]
-    polygons = not kpt_shape and _has_polygons(tokens)
+    polygons = not kpt_shape and any(len(words) > BOX_COLUMNS + 1 for _, words in tokens)
     if polygons and (likely := likely_keypoints([words for _, words in tokens])):
         shape, sure = likely
         problems.append(suspicion(file, tokens[0][0], shape, sure=sure))

@@ -5,7 +5,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.label_bounds import beyond
+
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+
+
+def corners_of_polygons(
+    points: NDArray[np.float32], first: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Find the boxes around polygons, and around the part of each that lies in the picture.
+
+    Args:
+        points: (m, 2) x y of all polygons, fractions of the image.
+        first: (n,) the first point of each.
+
+    Returns:
+        Two (n, 4) x1 y1 x2 y2; the second is the same where a polygon does not reach out of the picture.
+
+    Example:
+        >>> whole, inside = corners_of_polygons(np.float32([[0.5, 0.5], [1.5, 0.5], [1.5, 1.0]]), np.array([0]))
+        >>> whole.tolist(), inside.tolist()
+        ([[0.5, 0.5, 1.5, 1.0]], [[0.5, 0.5, 1.0, 0.75]])
+    """
+    corners = np.concatenate((np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)), 1)
+    inside = corners.astype(np.float64)
+    stops = [*first[1:].tolist(), len(points)]
+    for i in np.flatnonzero(np.isfinite(corners).all(1) & beyond(corners).any(1)).tolist():
+        inside[i] = box_of_part_inside(points[first[i] : stops[i]])
+    return corners, inside
 
 
 def box_of_part_inside(points: NDArray[np.floating]) -> NDArray[np.float64]:
