@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from aigp_lightning.cli.parser import VerbParser
@@ -33,20 +34,33 @@ def main(verb: str, arguments: list[str]) -> int:
     for doubt in spec.doubts:
         print_text(f"warning: {doubt}")
     splits = options.split or [split for split in SPLITS if split in spec.splits]
-    found = [_check(spec, split, options.strict, options.outside) for split in splits]
-    found.append(len(spec.doubts))
+    images: dict[str, list[str]] = {}
+    found = [_check(spec, split, options.strict, options.outside, images) for split in splits]
+    found += [len(spec.doubts), _tell_common(images)]
     if not sum(found):
         print_line(f"{spec.file}: no problems")
     return int(any(found))
 
 
-def _check(spec: DataSpec, split: str, strict: bool, outside: Outside) -> int:
-    """Print the problems of one split, and return their number."""
+def _tell_common(images: Mapping[str, Sequence[str]]) -> int:
+    """Print which images are in more than one split, and return their number."""
+    from aigp_lightning.data.problems import problem_lines
+    from aigp_lightning.data.repeats import in_two_splits
+
+    common = in_two_splits(images)
+    for line in problem_lines(common, lambda problem: problem.became):
+        print_text(line.removeprefix("  "))
+    return len(common)
+
+
+def _check(spec: DataSpec, split: str, strict: bool, outside: Outside, images: dict[str, list[str]]) -> int:
+    """Print the problems of one split, and return their number; keep its images."""
     from aigp_lightning.data.lint import lint
     from aigp_lightning.data.scan import scan_split
 
     pose, progress = spec.keypoints is not None, has_live_terminal()
     result = scan_split(spec, split, pose=pose, outside=outside, workers=THREADS, progress=progress)
+    images[split] = [record.im_file for record in result.records]
     print_text(result.summary())
     count = len(result.problems) + result.unlabelled
     if not pose:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aigp_lightning.data.keypoint_yaml import read_keypoints
-from aigp_lightning.data.known_keys import meant_keys
-from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted
+from aigp_lightning.data.known_keys import idle_keys, meant_keys
+from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted, visible
 from aigp_lightning.data.yaml_document import Document, Value, whole_number
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.paths import Spellings, expand_home, is_glob, matches
@@ -30,7 +30,7 @@ class DataSpec:
         splits: `train`, `val`, `test` to their sources: absolute folders, globs, images or .txt lists. Symbolic links
             are kept as written, since labels are found from the path as written.
         keypoints: number, names and mirror orders of its keypoints; None where it has none.
-        doubts: lines about keys that are not read and nearly are known ones.
+        doubts: lines about keys that are not read: they nearly are known ones, or mean nothing beside the others.
 
     Example:
         >>> spec = DataSpec(Path("/gates/data.yaml"), Path("/gates"), {0: "gate"}, {"train": ("/gates/images/train",)})
@@ -95,7 +95,8 @@ def read_data_yaml(path: str | Path) -> DataSpec:
         doubts=tuple(
             printable(f"{file}:{doc.lines[key]}: '{key:.80}' is not read; did you mean '{meant}'?")
             for key, meant in meant_keys(doc.values).items()
-        ),
+        )
+        + tuple(printable(f"{file}:{doc.lines[key]}: {text}") for key, text in idle_keys(doc.values).items()),
     )
 
 
@@ -238,7 +239,7 @@ def _refuse_same(doc: Document, names: Mapping[int, str], items: Mapping[int, st
     """Refuse two classes that nobody could tell apart by their names."""
     seen: dict[str, int] = {}
     for class_id, name in names.items():
-        other = seen.setdefault(unicodedata.normalize("NFC", name).strip(), class_id)
+        other = seen.setdefault(unicodedata.normalize("NFC", visible(name)), class_id)
         if other != class_id:
             text = f"classes {other} and {class_id} are both called {quoted(name)}; give every class its own name"
             raise doc.error("names", text, items[class_id])

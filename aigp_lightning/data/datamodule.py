@@ -16,7 +16,7 @@ from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.predict_batches import PredictBatchSampler
-from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_problems
+from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.sample_sets import training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
@@ -123,6 +123,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             scan = self._scan(split)
             if run.rank == 0:  # others have the same data, or another machine's copy of it
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
+        if run.rank == 0 and len(splits) > 1:
+            tell_common({split: self._scan(split) for split in splits})
         self._check_limits(splits)
 
     def setup(self, stage: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
-READ = (
-    *("path", "train", "val", "validation", "test", "nc", "names"),
-    *("kpt_shape", "flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton"),
-)
+OF_KEYPOINTS = ("flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton")
+"""The keys that are read where there is a `kpt_shape`."""
+READ = ("path", "train", "val", "validation", "test", "nc", "names", "kpt_shape", *OF_KEYPOINTS)
 """The keys that are read."""
 OTHERS = frozenset({"download", "channels", "minival", "yaml_file"})
 """Keys of Ultralytics' that mean nothing here."""
@@ -24,6 +23,9 @@ OTHER_WORDS = {
     **dict.fromkeys(("edges", "bones", "limbs"), "skeleton"),
 }
 """Keys that other programs use for the same things."""
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PLACES = frozenset(("image", "images", "img", "imgs", "path", "dir", "folder", "set", "data", "list"))
+"""Words that follow a split's: `test_images`."""
 RARE_WORDS = {
     **dict.fromkeys(("sigma", "sigmas", "oks"), "kpt_oks_sigmas"),
     "skeleton": "skeleton",
@@ -47,11 +49,33 @@ def meant_keys(keys: Iterable[str]) -> dict[str, str]:
     return {key: meant for key, meant in found.items() if meant is not None}
 
 
+def idle_keys(keys: Collection[str]) -> dict[str, str]:
+    """Return the keys that are read in other files and say nothing in this one, with what to do.
+
+    Args:
+        keys: of the file's top level.
+
+    Example:
+        >>> idle_keys(["train", "val", "validation", "names", "flip_idx"])
+        {'validation': "'validation' is not read beside 'val'; leave one of the two", \
+'flip_idx': "'flip_idx' is not read without 'kpt_shape'; add 'kpt_shape', or remove it"}
+    """
+    found = {}
+    if "val" in keys and "validation" in keys:
+        found["validation"] = "'validation' is not read beside 'val'; leave one of the two"
+    if "kpt_shape" not in keys:
+        for key in (key for key in OF_KEYPOINTS if key in keys):
+            found[key] = f"'{key}' is not read without 'kpt_shape'; add 'kpt_shape', or remove it"
+    return found
+
+
 def _nearest(key: str) -> str | None:
     """Return the known key that is most like another, if one is: in its spelling, or as one of its words."""
     words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower())[:8]
     if (known := OTHER_WORDS.get("_".join(words))) is not None:
         return known
+    if len(words) > 1 and words[0] in SPLITS and set(words[1:]) <= PLACES:
+        return SPLITS[words[0]]
     spelled = "".join(words)[:40]
     likeness = {known: SequenceMatcher(None, spelled, known.replace("_", "")).ratio() for known in READ}
     best = max(likeness, key=likeness.__getitem__)

@@ -149,6 +149,7 @@ def mend(
     notes: list[Problem],
     *,
     drop: bool,
+    part: NDArray[np.float64] | None = None,
 ) -> Mask:
     """Clip boxes to the picture and make keypoints outside of it invisible, in place, and note it.
 
@@ -159,6 +160,7 @@ def mend(
         file: the label file.
         notes: get a problem for each object that reaches out.
         drop: mend nothing, and leave these objects out.
+        part: (n, 4) x1 y1 x2 y2 of what is in the picture of each polygon; None for boxes.
 
     Returns:
         (n,) True for objects to keep; a box entirely outside is never kept.
@@ -179,6 +181,7 @@ def mend(
     out = beyond(edges)
     corners = xywh_to_xyxy(boxes.astype(np.float64))
     cut = np.where(beyond(corners), corners.clip(0, 1), corners)
+    cut = cut if part is None else np.where(out[:, None], part, cut)
     gone = out & ((cut[:, 2:] - cut[:, :2]) < SLIVER).any(1)
     affected = np.asarray(out | hidden.any(1))
     for i in np.flatnonzero(affected).tolist():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aigp_lightning.boxes import xyxy_to_xywh
 from aigp_lightning.data import label_bounds as bounds
 from aigp_lightning.data.label_bounds import BOX_COLUMNS, OUT_OF_RANGE, Outside
+from aigp_lightning.data.polygon_clip import corners_of_polygons
 from aigp_lightning.data.problems import Problem
 
 MAX_VISIBILITY = 2
@@ -30,6 +31,7 @@ class Rows:
         lines: (n,) their numbers in the file, from 1.
         table: (n, columns) class, box and, where they are wanted, keypoints.
         keys: (n,) equal for duplicates; None where the values in the table say it.
+        inside: (n, 4) x1 y1 x2 y2 of what is in the picture, where that is not the box, clipped; None for boxes.
 
     Example:
         >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32))
@@ -40,6 +42,7 @@ class Rows:
     lines: NDArray[np.int64]
     table: NDArray[np.float32]
     keys: list[bytes] | None = None
+    inside: NDArray[np.float64] | None = None
 
 
 def no_labels(pose: Shape) -> Arrays:
@@ -90,12 +93,12 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     is_class[starts[:-1]] = True
     points = numbers[~is_class].reshape(-1, 2)
     first = (starts[:-1] - np.arange(len(tokens))) // 2
+    corners, inside = corners_of_polygons(points, first)
     with np.errstate(all="ignore"):
-        corners = np.concatenate((np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)), 1)
         table = np.concatenate((numbers[is_class][:, None], xyxy_to_xywh(corners)), 1)
     same = numbers + np.float32(0)
     keys = [same[a:b].tobytes() for a, b in pairwise(starts.tolist())]
-    return Rows(lines, table.astype(np.float32), keys)
+    return Rows(lines, table.astype(np.float32), keys, inside)
 
 
 def check_values(
@@ -127,11 +130,8 @@ def check_values(
         inside = bounds.coordinates(table, pose)
         whole = cls % 1 == 0
         wrong_class = (cls < 0) | ((cls >= nc) & (not single_cls))
-        pixels, out, edge = (
-            bounds.far_away(inside),
-            bounds.beyond(inside),
-            bounds.farthest_edge(table[:, 1:BOX_COLUMNS]),
-        )
+        pixels, out = bounds.far_away(inside), bounds.beyond(inside)
+        edge = bounds.farthest_edge(table[:, 1:BOX_COLUMNS])
     place = np.arange(len(table))
     first_far, first_out = inside[place, pixels.argmax(1)], inside[place, out.argmax(1)]
     strict = finite & ~pixels.any(1) & (outside == "error")
@@ -196,7 +196,8 @@ def to_arrays(
     keep = _kept(rows, keypoints, file, notes)
     lines, table = rows.lines[keep], rows.table[keep]
     boxes, keypoints = np.ascontiguousarray(table[:, 1:BOX_COLUMNS]), None if keypoints is None else keypoints[keep]
-    inside = bounds.mend(boxes, keypoints, lines, file, notes, drop=outside == "drop")
+    part = None if rows.inside is None else rows.inside[keep]
+    inside = bounds.mend(boxes, keypoints, lines, file, notes, drop=outside == "drop", part=part)
     if not inside.all():
         lines, table, boxes = lines[inside], table[inside], boxes[inside]
         keypoints = None if keypoints is None else keypoints[inside]

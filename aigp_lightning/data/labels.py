@@ -1,13 +1,14 @@
 """Reads one YOLO label file and names everything that is wrong with it, by line.
 
 What is accepted follows `verify_image_label` of Ultralytics, so that both train on the same boxes: five columns for a
-box, a polygon whose box is taken, or a box and its keypoints; only objects that reach out of the picture are mended,
-where Ultralytics leaves out the picture (see `label_bounds`). A file with a bad row is set aside as a whole, since a
-picture with half its labels teaches that the other half is background.
+box, a polygon whose box is taken (in a set without keypoints), or a box and its keypoints; only objects that reach out
+of the picture are mended, where Ultralytics leaves out the picture (see `label_bounds`). A file with a bad row is set
+aside as a whole, since a picture with half its labels teaches that the other half is background.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from aigp_lightning.data.label_values import (
     polygon_rows,
     to_arrays,
 )
+from aigp_lightning.data.likely_keypoints import likely_keypoints, suspicion
 from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, regular_file_size
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.run.exhausted import raise_if_exhausted
@@ -97,6 +99,27 @@ def object_lines(path: str | Path, kpt_shape: tuple[int, int] | None, outside: O
     return _read(path, 0, kpt_shape, kpt_shape, True, outside)[1]
 
 
+def is_polygons(path: str | Path) -> bool:
+    """True if a label file has rows that are read as polygons where no `kpt_shape` is given.
+
+    Args:
+        path: label file; one that cannot be read has none.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(dir=".")) / "000.txt"
+        >>> _ = file.write_text("0 0.5 0.5 0.75 0.5 0.75 0.75")
+        >>> is_polygons(file)
+        True
+    """
+    try:
+        regular_file_size(path, MAX_LABEL_BYTES)
+        tokens, _ = _split(Path(path).read_bytes(), str(path))
+        return any(len(words) > BOX_COLUMNS + 1 for _, words in tokens)
+    except (OSError, ValueError):
+        return False
+
+
 def _read(
     path: str | Path, nc: int, kpt_shape: Shape, pose: Shape, single_cls: bool, outside: Outside
 ) -> tuple[Labels, list[int]]:
@@ -106,7 +129,9 @@ def _read(
         regular_file_size(path, MAX_LABEL_BYTES)
         raw = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return (*no_labels(pose), []), []
+        text = "the link leads nowhere"
+        lost = [Problem(file, None, "missing label", text, True)] if os.path.islink(path) else []
+        return (*no_labels(pose), lost), []
     except (OSError, ValueError) as error:
         raise_if_exhausted(error)
         return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)]), []
@@ -114,10 +139,10 @@ def _read(
     if len(rows.lines):
         problems += check_values(rows, nc, pose, single_cls=single_cls, file=file, outside=outside)
     problems.sort(key=lambda p: p.line or 0)
-    if problems or not len(rows.lines):
+    if any(problem.fatal for problem in problems) or not len(rows.lines):
         return (*no_labels(pose), problems), []
     arrays, lines, notes = to_arrays(rows, single_cls, pose, file, outside)
-    return (*arrays, notes), lines.tolist()
+    return (*arrays, problems + notes), lines.tolist()
 
 
 def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, list[Problem]]:
@@ -129,12 +154,13 @@ def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, l
     if kpt_shape and pose is None:
         columns = BOX_COLUMNS + kpt_shape[0] * kpt_shape[1]
         tokens = [(n, t[:BOX_COLUMNS] if len(t) == columns else t) for n, t in tokens]
-    polygons = pose is None and any(len(t) > BOX_COLUMNS + 1 for _, t in tokens)
-    if polygons and not kpt_shape and (count := _likely_keypoints(tokens)):
-        text = f"the rows look like a box and {count} keypoints; add 'kpt_shape: [{count}, 3]' to data.yaml"
-        problem = Problem(file, tokens[0][0], "keypoints without kpt_shape", text, True)
-        return plain_rows([], _floats([])), [*problems, problem]
-    tokens = _check_columns(tokens, polygons, pose, file, problems)
+    polygons = not kpt_shape and any(len(words) > BOX_COLUMNS + 1 for _, words in tokens)
+    if polygons and (likely := likely_keypoints([words for _, words in tokens])):
+        shape, sure = likely
+        problems.append(suspicion(file, tokens[0][0], shape, sure=sure))
+        if sure:
+            return plain_rows([], _floats([])), problems
+    tokens = _check_columns(tokens, polygons, kpt_shape, pose, file, problems)
     tokens, numbers = _to_numbers(tokens, file, problems)
     return (polygon_rows if polygons else plain_rows)(tokens, numbers), problems
 
@@ -157,20 +183,9 @@ def _split(raw: bytes, file: str) -> tuple[Tokens, list[Problem]]:
     return [(n, words) for n, line in enumerate(lines, 1) if (words := line.split())], problems
 
 
-def _likely_keypoints(tokens: Tokens) -> int:
-    """Guess how many keypoints with visibility the rows have, 0 for none.
-
-    A polygon has no 2 at every third place.
-    """
-    columns = {len(words) for _, words in tokens}
-    count, rest = divmod(max(columns) - BOX_COLUMNS, len(("x", "y", "visibility")))
-    if len(columns) > 1 or rest or count < 1:
-        return 0
-    seen = {word for _, words in tokens for word in words[BOX_COLUMNS + 2 :: 3]}
-    return count if seen <= {"0", "1", "2", "0.0", "1.0", "2.0"} and len(seen - {"0", "1", "0.0", "1.0"}) else 0
-
-
-def _check_columns(tokens: Tokens, polygons: bool, pose: Shape, file: str, problems: list[Problem]) -> Tokens:
+def _check_columns(
+    tokens: Tokens, polygons: bool, kpt_shape: Shape, pose: Shape, file: str, problems: list[Problem]
+) -> Tokens:
     """Return the rows with a right number of columns; add the others to the problems."""
     good = []
     for number, words in tokens:
@@ -189,6 +204,11 @@ def _check_columns(tokens: Tokens, polygons: bool, pose: Shape, file: str, probl
                 good.append((number, words))
                 continue
             what = f"a box and {pose[0]} keypoints of {pose[1]} numbers" if pose else "class x_center y_center w h"
+            if kpt_shape and not pose:  # both are read
+                wanted += kpt_shape[0] * kpt_shape[1]
+                what = (
+                    f"a box and {kpt_shape[0]} keypoints of {kpt_shape[1]} numbers, as 'kpt_shape' says, or 5: {what}"
+                )
             text = f"{n} columns, expected {wanted} ({what})"
         problems.append(Problem(file, number, kind, text, True))
     return good

@@ -86,4 +86,14 @@ def is_blank(text: str) -> bool:
         >>> is_blank(" \u200b"), is_blank("~")
         (True, False)
     """
-    return not UNPRINTABLE.sub("", text).strip()
+    return not visible(text)
+
+
+def visible(text: str) -> str:
+    r"""Return a text without characters that show nothing, and without blanks at its ends.
+
+    Example:
+        >>> visible(" gate\u200b ")
+        'gate'
+    """
+    return UNPRINTABLE.sub("", text).strip()

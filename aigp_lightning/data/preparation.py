@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.data.lint import lint
 from aigp_lightning.data.missing_data import make_command, not_there, shipped_set
+from aigp_lightning.data.repeats import in_two_splits
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.synthetic.record import read_header, recorded_values
-from aigp_lightning.errors import ConfigError, DataError, tell_user
+from aigp_lightning.errors import ConfigError, DataError, tell_user, warn_user
 from aigp_lightning.paths import expand_home
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, SEED, SHARE, check_range
 
@@ -181,3 +183,20 @@ def tell_problems(scan: ScanResult, spec: DataSpec, folder: Path, *, pose: bool,
             f"{linted.summary()}"
         )
     tell_user(linted.summary())
+
+
+def tell_common(scans: Mapping[str, ScanResult]) -> None:
+    """Say how many images are in more than one split.
+
+    Args:
+        scans: outcomes by split.
+
+    Example:
+        >>> tell_common({})
+    """
+    common = len(in_two_splits({split: [record.im_file for record in scan.records] for split, scan in scans.items()}))
+    if common:
+        warn_user(
+            f"{common} image{'s are' if common > 1 else ' is'} in more than one of {', '.join(scans)}, so what is "
+            f"measured there is not about new images; `lint` names {'them' if common > 1 else 'it'}."
+        )

@@ -13,6 +13,8 @@ SHOWN = 5
 BOX_OUTSIDE, GONE = "box partly out of the picture", "box out of the picture"
 OBJECT_OUTSIDE, POINT_OUTSIDE = "object out of the picture", "keypoint out of the picture"
 BESIDE, MISPLACED, ORPHAN = "label beside its image", "label not looked for", "label without an image"
+OTHER_FORMAT = "annotation of another format"
+LISTED_TWICE, IN_TWO_SPLITS, SHARED = "image listed more than once", "image in two splits", "label file of two images"
 SENTENCES = {
     BOX_OUTSIDE: ("box in {} reaches out of the picture", "boxes in {} reach out of the picture"),
     GONE: ("box in {} lies outside of the picture", "boxes in {} lie outside of the picture"),
@@ -27,6 +29,13 @@ SENTENCES = {
         "label files lie or are spelled otherwise than they are looked for",
     ),
     ORPHAN: ("label file has no image", "label files have no image"),
+    OTHER_FORMAT: (
+        "image without a label has an annotation of another format",
+        "images without a label have an annotation of another format",
+    ),
+    LISTED_TWICE: ("image is listed more than once", "images are listed more than once"),
+    IN_TWO_SPLITS: ("image is in two splits", "images are in two splits"),
+    SHARED: ("label file belongs to more than one image", "label files belong to more than one image"),
 }
 """Kinds that are told in a sentence: of one and of several, {} being the number of images."""
 

@@ -17,11 +17,13 @@ from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
-from aigp_lightning.data.labels import parse_label_file
+from aigp_lightning.data.labels import is_polygons, parse_label_file
+from aigp_lightning.data.likely_keypoints import settle
 from aigp_lightning.data.listing import find_images
 from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.data.records import ImageRecord, ScanResult
+from aigp_lightning.data.repeats import repeated
 from aigp_lightning.data.scan_cache import Columns
 from aigp_lightning.data.unused_labels import unused_labels
 from aigp_lightning.data.verify import check_image
@@ -106,8 +108,9 @@ def scan_split(
     places = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
     bar = _bar(split, len(unique), progress)
     columns, cache_file, from_cache = _recall_or_scan(settings, unique, labels, places, workers, bar)
-    unused = [*unused_labels(unique, labels, folders), *other_endings(folders.passed)]
-    problems = [*listed, *unused, *columns.problems]
+    unused = [*unused_labels(unique, labels, folders, str(spec.root)), *other_endings(folders.passed)]
+    repeats = repeated(images, dict(zip(unique, labels, strict=True)))
+    problems = [*listed, *repeats, *unused, *columns.problems]
     result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
     result.records = _records(images, unique, columns)
     if not result.records:
@@ -176,7 +179,20 @@ def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], wor
                     shown.update(shown.task_ids[0], advance=len(part))
         finally:
             pool.shutdown(cancel_futures=True)
-    return _columns(found, settings.keypoints)
+    settled = settle([problems for _, problems in found], labels, is_polygons)
+    return _columns(
+        [
+            (_set_aside(checked) if any(p.fatal for p in problems) else checked, problems)
+            for (checked, _), problems in zip(found, settled, strict=True)
+        ],
+        settings.keypoints,
+    )
+
+
+def _set_aside(checked: Checked) -> Checked:
+    """Return no shape and no labels."""
+    _, cls, boxes, points = checked
+    return None, cls[:0], boxes[:0], None if points is None else points[:0]
 
 
 def _columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None) -> Columns:
@@ -195,7 +211,7 @@ def _columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None) ->
 
 
 def _check(image: str, label: str, settings: _Settings) -> tuple[Checked, list[Problem]]:
-    """Return shape, labels and problems of one image; no shape and no labels if it is set aside."""
+    """Return shape, labels and problems of one image; it is set aside later, if a problem is fatal."""
     shape, problem = check_image(image)
     cls, boxes, points, problems = parse_label_file(
         label, settings.nc, settings.kpt_shape, settings.single_cls,
@@ -203,8 +219,6 @@ def _check(image: str, label: str, settings: _Settings) -> tuple[Checked, list[P
     )  # fmt: skip
     if problem is not None:
         problems = [problem, *problems]
-    if any(p.fatal for p in problems):
-        return (None, cls[:0], boxes[:0], None if points is None else points[:0]), problems
     return (shape, cls, boxes, points), problems
 
 

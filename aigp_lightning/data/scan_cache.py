@@ -23,7 +23,7 @@ from aigp_lightning.data.label_bounds import TOLERANCE
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.files import write_atomic
 
-VERSION = 3  # raise it whenever the rules for images or labels change
+VERSION = 4  # raise it whenever the rules for images or labels change
 
 
 @dataclass

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from aigp_lightning.data.folders import Folders, folded
 from aigp_lightning.data.images import is_image, label_path
-from aigp_lightning.data.problems import BESIDE, MISPLACED, ORPHAN, Problem
+from aigp_lightning.data.labels_elsewhere import labels_elsewhere
+from aigp_lightning.data.problems import BESIDE, MISPLACED, ORPHAN, OTHER_FORMAT, Problem
 
 SUFFIX = ".txt"
 LABELS, IMAGES = "labels", "images"
@@ -22,13 +23,16 @@ START_BYTES = 4096
 MIN_COLUMNS = 5
 
 
-def unused_labels(images: Sequence[str], labels: Sequence[str], folders: Folders) -> list[Problem]:
+def unused_labels(
+    images: Sequence[str], labels: Sequence[str], folders: Folders, root: str | None = None
+) -> list[Problem]:
     """Find the label files of a split that nothing reads.
 
     Args:
         images: images of the split.
         labels: the label file of each, whether it is there or not.
         folders: the folders that were read to find the images.
+        root: folder of the data set, all of which is searched if an image in it has no label; None: no search.
 
     Returns:
         One problem a file, sorted by file; none is fatal.
@@ -48,6 +52,8 @@ def unused_labels(images: Sequence[str], labels: Sequence[str], folders: Folders
     found = {problem.file: problem for problem in search.without_image()}
     for pictures in search.picture_folders:
         found.update((problem.file, problem) for problem in search.elsewhere(pictures))
+    for problem in search.anywhere(root) if root else ():
+        found.setdefault(problem.file, problem)
     return [found[file] for file in sorted(found)]
 
 
@@ -68,6 +74,7 @@ class _Search:
         for pictures in self.picture_folders:
             self.owners[_label_folder(pictures)].append(pictures)
         self._unused: dict[str, list[str]] = {}
+        self._names: dict[str, frozenset[str]] = {}
         self._images_of: dict[str, tuple[set[str], set[str]]] = {}
 
     def elsewhere(self, pictures: str) -> Iterator[Problem]:
@@ -104,6 +111,43 @@ class _Search:
                     seen.add(real)
                     waiting.append(below)
 
+    def anywhere(self, root: str) -> Iterator[Problem]:
+        """Find files below a folder that are called as images without a label are, whatever they end like."""
+        start = os.path.join(root, "")
+        lost = {
+            folded(_stem(image)): (image, label)
+            for image, label in zip(self.images, self.labels, strict=True)
+            if image.startswith(start) and self._is_missing(label)
+        }
+        if not lost:
+            return
+        wanted = {stem: label for stem, (_, label) in lost.items()}
+        for file, label, other in labels_elsewhere(
+            root, wanted, self.folders, lambda file: _is_label(file, empty=False)
+        ):
+            place, name = os.path.split(file)
+            if file in self.used or self._has_other_owner(place, name, lost) or _same(file, label):
+                continue
+            if other is None:
+                yield Problem(file, None, MISPLACED, f"the file that is looked for is {label}", False, "not used")
+            else:
+                text = f"{other} is not read; convert it to YOLO's text format, {label}"
+                yield Problem(file, None, OTHER_FORMAT, text, False, "not used")
+
+    def _is_missing(self, label: str) -> bool:
+        """True if there is no such label file; each folder is read once."""
+        place, _, name = label.rpartition(os.sep)
+        if place not in self._names:
+            self._names[place] = frozenset(self.folders.files(place))
+        return name not in self._names[place]
+
+    def _has_other_owner(self, place: str, name: str, lost: Mapping[str, tuple[str, str]]) -> bool:
+        """True if a file lies where the labels of another image of the same name lie, or beside it."""
+        stems = {folded(os.path.splitext(name.rstrip())[0]), folded(name.rstrip())}
+        ours = {lost[stem][0].rpartition(os.sep)[0] for stem in stems if stem in lost}
+        mirrored = self._folders_of_images(place)
+        return not ours.intersection(mirrored) and not stems.isdisjoint(self._stems(place)[1])
+
     @cached_property
     def _wanted(self) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
         """By folder of images: the label file of every name without its ending, as it is and folded."""
@@ -131,11 +175,6 @@ class _Search:
             self._unused[folder] = [name for name in names if start + name not in self.used]
         return self._unused[folder]
 
-    def _lost_in(self, folder: str) -> list[str]:
-        """Return the names of a folder's unused label files that no image has, in whatever case."""
-        names = self._unused_in(folder)
-        return [name for name in names if folded(name[: -len(SUFFIX)]) not in self._stems(folder)[1]]
-
     def _folders_of_images(self, place: str) -> list[str]:
         """Return the folders whose images have their labels in this one."""
         head, found, tail = f"{place}{os.sep}".rpartition(f"{os.sep}{LABELS}{os.sep}")
@@ -157,6 +196,11 @@ class _Search:
             and name[: -len(SUFFIX)] in self._stems(place)[0]
             and label_path(os.path.join(self._folders_of_images(place)[0], name)) == os.path.join(place, name)
         )
+
+
+def _stem(image: str) -> str:
+    """Return the name of an image without its ending."""
+    return image.rpartition(os.sep)[2].rpartition(".")[0]
 
 
 def _label_folder(pictures: str) -> str:

@@ -103,6 +103,7 @@ def test_merged_keys_and_anchors(tmp_path: Path) -> None:
         *(("flipidx", "flip_idx"), ("flip-idx", "flip_idx"), ("flip_index", "flip_idx"), ("Flip_Idx", "flip_idx")),
         *(("kpt_shapes", "kpt_shape"), ("keypoint_names", "kpt_names"), ("skeletons", "skeleton"), ("tests", "test")),
         *(("name", "names"), ("classes", "names"), ("Names", "names"), ("vale", "val"), ("valid", "val")),
+        *(("test_images", "test"), ("train_img_dir", "train"), ("valPath", "val")),
         *(("num_classes", "nc"), ("pth", "path"), ("trian", "train"), ("flip_idx_verticl", "flip_idx_vertical")),
     ],
 )
@@ -124,9 +125,26 @@ def test_keys_of_others_are_no_doubt(tmp_path: Path) -> None:
         "description",
         "imgsz",
         "bar",
+        "test_split",
+        "test_ratio",
     )
     spec = read_data_yaml(write(tmp_path, GOOD + "".join(f"{key}: x\n" for key in keys)))
     assert spec.doubts == ()
+
+
+def test_keys_that_say_nothing_beside_the_others_are_named(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD + "flip_idx: [1, 0]\nvalidation: images/train\n")
+    assert read_data_yaml(file).doubts == (
+        f"{file}:6: 'validation' is not read beside 'val'; leave one of the two",
+        f"{file}:5: 'flip_idx' is not read without 'kpt_shape'; add 'kpt_shape', or remove it",
+    )
+
+
+@pytest.mark.parametrize("other", ["a\u200b", "\ufeffa", " a", "a\u202e"])
+def test_names_that_look_the_same_are_the_same(tmp_path: Path, other: str) -> None:
+    file = write(tmp_path, f"train: a\nval: b\nnames: [a, '{other}']\n")
+    with pytest.raises(DataError, match=r"classes 0 and 1 are both called"):
+        read_data_yaml(file)
 
 
 def test_validation_is_another_word_for_val(tmp_path):

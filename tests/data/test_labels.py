@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aigp_lightning.data.label_bounds import check_outside
 from aigp_lightning.data.labels import object_lines, parse_label_file
-from aigp_lightning.data.problems import BOX_OUTSIDE, OBJECT_OUTSIDE, Problem
+from aigp_lightning.data.problems import BOX_OUTSIDE, GONE, OBJECT_OUTSIDE, Problem
 from aigp_lightning.errors import ConfigError
 
 OUT_OF_RANGE = "coordinate out of range"
@@ -242,6 +242,20 @@ def test_keypoints_without_kpt_shape_are_told(tmp_path):
     assert "add 'kpt_shape: [4, 3]'" in problems[0].text and problems[0].fatal
 
 
+@pytest.mark.parametrize("columns", ["9", "17"])
+def test_rows_that_kpt_shape_does_not_fit_are_no_polygons(tmp_path, columns):
+    """A detector reads the boxes alone, and yet no other box than the one that is written."""
+    row = BOX + (" 0.45 0.48 0.55 0.52" if columns == "9" else " 0.45 0.48 2" * 4)
+    cls, _, _, problems = parse(tmp_path, row, kpt_shape=(4, 2), boxes_only=True)
+    assert (len(cls), kinds(problems)) == (0, [(1, "wrong column count")])
+    assert problems[0].text == (
+        f"{columns} columns, expected 13 (a box and 4 keypoints of 2 numbers, as 'kpt_shape' says, "
+        "or 5: class x_center y_center w h)"
+    )
+    boxes = parse(tmp_path, BOX + " 0.45 0.48" * 4, kpt_shape=(4, 2), boxes_only=True)[1]
+    assert boxes.tolist() == np.float32([[0.5, 0.5, 0.2, 0.1]]).tolist()
+
+
 def test_a_polygon_on_the_border_is_no_keypoints(tmp_path):
     _, boxes, _, problems = parse(tmp_path, "0 0 0 1 0 1 1 0 1")
     assert problems == [] and boxes.tolist() == [[0.5, 0.5, 1, 1]]
@@ -310,10 +324,29 @@ def test_a_box_that_reaches_out_is_clipped(tmp_path, row, box, told):
     )
 
 
-def test_a_polygon_that_reaches_out_is_clipped(tmp_path):
-    boxes, _, problems = parse(tmp_path, "0 0.5 0.5 1.5 0.5 1.5 0.75 0.5 0.75")[1:]
-    np.testing.assert_allclose(boxes, [[0.75, 0.625, 0.5, 0.25]])
-    assert kinds(problems) == [(1, BOX_OUTSIDE)]
+@pytest.mark.parametrize(
+    ("polygon", "box"),
+    [
+        ("0.5 0.5 1.5 0.5 1.5 0.75 0.5 0.75", [0.5, 0.5, 1, 0.75]),
+        ("0.5 0.2 1.5 0.2 1.5 1.2", [0.5, 0.2, 1, 0.7]),  # its own box, clipped, would reach down to 1
+        ("-1.5 -1.5 2.5 -1.5 2.5 2.5 -1.5 2.5", [0, 0, 1, 1]),
+        ("-0.5 0.5 0.5 -0.5 1.5 0.5 0.5 1.5", [0, 0, 1, 1]),
+        # a hook that leaves at the right and comes back above the picture: nothing of that is seen
+        ("0.6 0.6 1.5 0.6 1.5 -0.5 0.2 -0.5 0.2 -0.7 1.7 -0.7 1.7 0.8 0.6 0.8", [0.6, 0.6, 1, 0.8]),
+    ],
+)
+def test_a_polygon_that_reaches_out_is_clipped_before_its_box_is_taken(tmp_path, polygon, box):
+    boxes, _, problems = parse(tmp_path, f"0 0.1 0.1 0.2 0.1 0.2 0.3\n0 {polygon}")[1:]
+    np.testing.assert_allclose(boxes[0], [0.15, 0.2, 0.1, 0.2], atol=1e-6)
+    x1, y1, x2, y2 = box
+    np.testing.assert_allclose(boxes[1], [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], atol=1e-6)
+    assert [(p.line, p.kind, p.became) for p in problems] == [(2, BOX_OUTSIDE, "clipped")]
+
+
+def test_a_polygon_round_the_pictures_corner_is_dropped(tmp_path):
+    """Its box lies in the picture, but nothing of itself does."""
+    cls, _, _, problems = parse(tmp_path, "0 0.5 1.7 1.7 0.5 1.7 1.7")
+    assert (len(cls), [(p.kind, p.became) for p in problems]) == (0, [(GONE, "dropped")])
 
 
 def test_what_lies_outside_is_dropped(tmp_path):

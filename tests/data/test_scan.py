@@ -185,7 +185,7 @@ def test_image_listed_twice_is_there_twice_and_reported_once(tmp_path):
     (tmp_path / "train.txt").write_text("./images/a.png\n./images/b.png\n./images/a.png\n./images/b.png\n")
     result = scan(spec(tmp_path, "train.txt"))
     assert [Path(r.im_file).name for r in result.records] == ["a.png", "a.png"]
-    assert len(result.problems) == 1
+    assert [p.kind for p in result.problems] == [*["image listed more than once"] * 2, "class out of range"]
     assert result.counts == {"images": 4, "backgrounds": 0, "set_aside": 2, "instances": 2}
 
 
@@ -449,6 +449,49 @@ def test_keypoints_agree_with_ultralytics(tmp_path, numbers):
     data = spec(tmp_path, extra=f"kpt_shape: [4, {numbers}]\n")
     check_against_ultralytics(data, "pose")
     check_against_ultralytics(data, "detect")
+
+
+def gate(rng: np.random.Generator, shape: tuple[int, int, int] | None) -> str:
+    """A row of a gate: its box and corners, without visibility, with 0 or 1, or, for None, a polygon."""
+    size = rng.uniform(0.05, 0.4, 2)
+    centre = rng.uniform(size / 2, 1 - size / 2)
+    corners = centre + size * (np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) + rng.normal(0, 0.02))
+    if shape is None:
+        points = np.vstack((corners, centre + size * (-0.6, 0)))[: rng.integers(4, 6)]
+        return f"0 {' '.join(f'{v:.6f}' for v in points.ravel())}\n"
+    if shape[2]:
+        corners = np.hstack((corners, rng.integers(0, 2, (4, 1))))
+    return f"0 {' '.join(f'{v:g}' for v in (*centre, *size, *corners.ravel()))}\n"
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 0), (4, 3, 1)], ids=["x y", "visibility 0 or 1"])
+def test_keypoints_without_kpt_shape_are_refused_for_the_whole_set(tmp_path, shape):
+    """Read as polygons, every box would be another one, and nothing would say so."""
+    rng = np.random.default_rng(3)
+    for i in range(6):
+        save(tmp_path / f"images/train/{i}.png", label="".join(gate(rng, shape) for _ in range(i % 3 + 1)))
+    save(tmp_path / "images/train/background.png")
+    result = scan(spec(tmp_path))
+    assert result.counts == {"images": 7, "backgrounds": 1, "set_aside": 6, "instances": 0}
+    assert {(p.kind, p.line, p.text) for p in result.problems} == {
+        (
+            "keypoints without kpt_shape",
+            1,
+            f"the rows look like a box and 4 keypoints; add 'kpt_shape: [4, {shape[1]}]' to data.yaml",
+        )
+    }
+    assert same(scan(spec(tmp_path)), result)
+    told = scan(spec(tmp_path, extra=f"kpt_shape: [4, {shape[1]}]\n"))
+    assert (told.set_aside, told.instances) == (0, 12)
+
+
+def test_a_polygon_that_looks_like_keypoints_is_one_among_polygons(tmp_path):
+    rng = np.random.default_rng(4)
+    for i in range(4):
+        save(tmp_path / f"images/train/{i}.png", label=gate(rng, None))
+    save(tmp_path / "images/train/odd.png", label=gate(rng, (4, 2, 0)))
+    result = scan(spec(tmp_path))
+    assert (result.instances, result.problems) == (5, [])
 
 
 def test_lists_agree_with_ultralytics(tmp_path):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import lightning.pytorch  # noqa: F401  sets the rank, by which one process alone warns
 import pytest
 from PIL import Image
 
 from aigp_lightning.cli.main import main
 from aigp_lightning.data.data_yaml import read_data_yaml
-from aigp_lightning.data.problems import BESIDE, MISPLACED, ORPHAN
+from aigp_lightning.data.images import label_path
+from aigp_lightning.data.preparation import tell_common
+from aigp_lightning.data.problems import BESIDE, MISPLACED, ORPHAN, OTHER_FORMAT
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 
 ROW = "0 0.5 0.5 0.2 0.2\n"
+LABEL_ENDINGS = (".txt", ".xml", ".json")
 CASE_COUNTS = not Path(__file__.upper()).exists()
 
 
@@ -24,7 +28,7 @@ def make(root: Path, *files: str, train: str = "images/train") -> Path:
     for name in files:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix.lower() == ".txt":
+        if file.suffix.lower() in LABEL_ENDINGS or name.startswith("labels/"):
             file.write_text(ROW, encoding="utf-8")
         else:
             Image.new("RGB", (16, 16)).save(file, "PPM" if file.suffix == ".ppm" else "JPEG")
@@ -83,6 +87,86 @@ def test_what_is_not_used_is_said(
     assert said(scan(yaml), tmp_path) == said(first, tmp_path)
     with pytest.raises(DataError, match="strict is set"):
         scan(yaml, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "train", "lost"),
+    [
+        (["train/a.jpg", "train/b.jpg", "train/a.txt"], "train", "labels/b.txt"),
+        (["train/a.jpg", "train/b.jpg", "train/a.txt"], "train", "labels/train/b.txt"),
+        (["train/images/a.jpg", "train/images/b.jpg", "train/labels/a.txt"], "train/images", "labels/b.txt"),
+        *(
+            (["images/train/a.jpg", "images/train/b.jpg", "labels/train/a.txt"], "images/train", lost)
+            for lost in (
+                "label/train/b.txt", "labels_new/train/b.txt", "images/labels/train/b.txt", "images/train/labels/b.txt",
+                "labels/train/b", "labels/train/b.label", "labels/train/b.txt ", "images/train/b.xml",
+                "labels/train/b.json", "annotations/B.xml",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_label_anywhere_in_the_data_set_is_found(tmp_path: Path, files: list[str], train: str, lost: str) -> None:
+    """The image trains as a background; with a label of its own, the other file is nobody's business."""
+    yaml = make(tmp_path, *files, lost, train=train)
+    (problem,) = scan(yaml).problems
+    assert os.path.relpath(problem.file, tmp_path) == lost
+    assert problem.kind == (OTHER_FORMAT if lost.endswith(("xml", "json")) else MISPLACED)
+    looked_for = label_path(str(tmp_path / files[1]))
+    assert looked_for in problem.text
+    Path(looked_for).write_text(ROW, encoding="utf-8")
+    assert [found.kind for found in scan(yaml).problems if found.kind != ORPHAN] == []
+
+
+def test_a_label_that_is_a_link_to_nowhere_sets_the_image_aside(tmp_path: Path) -> None:
+    yaml = make(tmp_path, "images/train/a.jpg", "images/train/b.jpg", "labels/train/a.txt")
+    (tmp_path / "labels/train/b.txt").symlink_to(tmp_path / "unmounted/b.txt")
+    result = scan(yaml)
+    assert [(p.kind, p.text, p.fatal) for p in result.problems] == [("missing label", "the link leads nowhere", True)]
+    assert result.counts == {"images": 2, "backgrounds": 0, "set_aside": 1, "instances": 1}
+
+
+def test_images_of_the_same_name_have_labels_of_their_own(tmp_path: Path) -> None:
+    """Backgrounds beside labels of other splits, other sets, a model's boxes, notes: nothing is said."""
+    yaml = make(
+        tmp_path, "images/train/a.jpg", "images/train/b.jpg", "labels/train/a.txt", "images/val/b.jpg",
+        "labels/val/b.txt", "images/val/b.xml", "more/images/b.jpg", "more/labels/b.txt", "more/labels/b.json",
+        "runs/predict/labels/b.txt", "flat/b.jpg", "flat/b.txt",
+    )  # fmt: skip
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/b.md").write_text("five words are in here", encoding="utf-8")
+    assert said(scan(yaml), tmp_path) == []
+
+
+def test_images_that_share_a_label_file_are_named(tmp_path: Path) -> None:
+    result = scan(make(tmp_path, "images/train/a.jpg", "images/train/a.jpeg", "labels/train/a.txt"))
+    assert said(result, tmp_path) == [("label file of two images", "labels/train/a.txt")]
+    assert result.problems[0].text == "a.jpeg and a.jpg have it both; rename all but one and give each its own"
+    assert "  1 label file belongs to more than one image: read for each" in result.summary().splitlines()
+
+
+def test_what_is_there_twice_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By lint each image with status 1: listed twice, or in two splits, by another path."""
+    yaml = make(tmp_path, *(f"images/train/{n}.jpg" for n in "ab"), *(f"labels/train/{n}.txt" for n in "ab"))
+    (tmp_path / "images/val").mkdir()
+    (tmp_path / "images/val/a.jpg").symlink_to(tmp_path / "images/train/a.jpg")
+    make(tmp_path, "images/val/c.jpg", "labels/val/a.txt", "labels/val/c.txt")
+    text = "train: [images/train, images/train/b.jpg]\nval: images/val\nnames: [gate]\n"
+    yaml.write_text(text, encoding="utf-8")
+    assert main(["lint", str(yaml)]) == 1
+    lines = capfd.readouterr().out.splitlines()
+    assert "  1 image is listed more than once: kept" in lines
+    at = lines.index("1 image is in two splits: kept")
+    assert lines[at + 1] == (
+        f"  {tmp_path}/images/train/a.jpg image in two splits: it is in train and val; leave it in one of them"
+    )
+    spec = read_data_yaml(yaml)
+    with caplog.at_level("INFO"):
+        tell_common({s: scan_split(spec, s, workers=1, progress=False) for s in ("train", "val")})
+    assert "warning: 1 image is in more than one of train, val, so what is measured there" in caplog.text
+    yaml.write_text(text.replace(", images/train/b.jpg", "").replace("images/val\n", "images/val/c.jpg\n"), "utf-8")
+    assert main(["lint", str(yaml)]) == 0
 
 
 def test_what_belongs_to_others_is_not_said(tmp_path: Path) -> None:
