@@ -152,6 +152,16 @@ class Still(VectorEnv[Any, Any, Any]):
         return self.reset()[0], np.zeros(self.num_envs), never, never.copy(), {}
 
 
+class Picture(Reach):
+    """`Reach` seen as a picture with its channels last, as cameras give them."""
+
+    def __init__(self) -> None:
+        super().__init__(spaces.Box(0, 255, (40, 36, 3), np.uint8))
+
+    def _seen(self) -> np.ndarray:
+        return np.full((40, 36, 3), int(127 * (self.place + 1)), np.uint8)
+
+
 def needs_a_package() -> None:
     """Stands for an environment whose package is not there."""
     raise gymnasium.error.DependencyNotInstalled("no Box2D; pip install it")
@@ -163,5 +173,6 @@ gymnasium.register("test/OldReset-v0", entry_point=OldReset)
 gymnasium.register("test/OldStep-v0", entry_point=OldStep)
 gymnasium.register("test/OldStepLimited-v0", entry_point=OldStep, max_episode_steps=50)
 gymnasium.register("test/OldGym-v0", entry_point=OldGym)
+gymnasium.register("test/Picture-v0", entry_point=Picture)
 gymnasium.register("test/Needy-v0", entry_point=needs_a_package)
 gymnasium.register("test/Still-v0", vector_entry_point=Still)

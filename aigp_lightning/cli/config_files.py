@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import ConfigError, printable
@@ -29,7 +30,7 @@ def config_files(words: Sequence[str]) -> list[str]:
         ['a.yaml', 'b.yaml', 'c.yaml']
     """
     found = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, joined, value = word.partition("=")
         if option in (CONFIG, "-c"):
             found.append(value if joined else following)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from aigp_lightning.cli.config_files import check_config_files, config_files
@@ -58,6 +59,38 @@ OWN = {
     "predict": ("return_predictions", "output", "output.save_images", "output.save_json", "output.save_txt"),
 }
 """Options that some of them have."""
+MEANT = {
+    "epochs": "trainer.max_epochs",
+    "time": "trainer.max_time",
+    "batch": "data.batch_size",
+    "imgsz": "data.imgsz",
+    "data": "data.data_yaml",
+    "source": "data.source",
+    "workers": "data.workers",
+    "device": "trainer.devices",
+    "devices": "trainer.devices",
+    "trainer.gpus": "trainer.devices",
+    "gpus": "trainer.devices",
+    "accelerator": "trainer.accelerator",
+    "amp": "trainer.precision",
+    "half": "trainer.precision",
+    "name": "run.name",
+    "project": "run.root",
+    "exist_ok": "run.exist_ok",
+    "resume": "ckpt_path",
+    "trainer.resume_from_checkpoint": "ckpt_path",
+    "weights": "model.weights",
+    "pretrained": "model.weights",
+    "optimizer": "model.optim.name",
+    "lr": "model.optim.lr0",
+    "patience": "early_stopping.patience",
+    "seed": "data.seed",
+    "fraction": "trainer.limit_train_batches",
+    "conf": "model.predict_conf",
+    "iou": "model.iou",
+    "max_det": "model.max_det",
+}
+"""Names that Ultralytics, and earlier versions of Lightning, have for options, and ours."""
 OF_A_CLASS = (
     "optimizer", "lr_scheduler", "trainer.accelerator", "trainer.callbacks", "trainer.logger", "trainer.plugins",
     "trainer.profiler", "trainer.strategy",
@@ -128,18 +161,19 @@ def _complaint(verb: str, name: str, other_model: bool, dashes: str = "") -> str
 
 
 def _nearest(name: str, known: set[str], dashes: str) -> str:
-    """Name the option that is nearest in its spelling, or has the same last part."""
+    """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    near = [MEANT[name]] if name in MEANT else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if not near:
-        near = [each for each in sorted(known) if each.rpartition(".")[2] == name.rpartition(".")[2]][:1]
-    return f" Did you mean {dashes}{near[0]}?" if near else ""
+        last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
+        near = sorted(last, key=lambda each: (each.count("."), each))[:3]
+    return f" Did you mean {' or '.join(dashes + each for each in near)}?" if near else ""
 
 
 def _other_model(words: Sequence[str]) -> bool:
     """True if the model may be of a class that is not ours, with options that nobody here knows."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, given, attached = word.partition("=")
         value = attached if given else following
         if option in ("--model", "--model.class_path") and value not in ("DetectorModule", "PoseModule"):

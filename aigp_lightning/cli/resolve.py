@@ -53,6 +53,8 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     if verb != "fit":
         if config.get("ckpt_path") == "last":
             config.ckpt_path = str(find_last_checkpoint(Path(run.root) / task, run.name))
+            if first_process():
+                print_line(f"{verb}: {config.ckpt_path}, of the run {run.name}")
         # validate and test write nothing of their own, and go on beside a run whose folder `exist_ok` would take
         fresh = RunConfig(run.name, run.root, run.exist_ok and verb == "predict", "never")
         return start_run(fresh, task, None, first_process(), signals, verb)

@@ -23,7 +23,7 @@ from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
-from aigp_lightning.errors import ConfigError, UserError, warn_user
+from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
 from aigp_lightning.types import NeedsImages
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -147,6 +147,11 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self._check_batch(stage)
         counts = {split: self.scan(split).counts for split in STAGE_SPLITS.get(stage, ())}
         self._check_limits(STAGE_SPLITS.get(stage, ()))
+        if stage == "fit" and (train := self.scan("train")).instances == 0:
+            raise DataError(
+                f"{self.spec.file}: 'train' has {len(train.records)} images and not one label, so there is nothing to "
+                f"learn; `lint {self.spec.file}` says where labels are looked for"
+            )
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
         return counts

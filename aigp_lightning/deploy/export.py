@@ -56,7 +56,7 @@ def export(options: ExportOptions) -> list[Path]:
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"--out {folder} cannot be a folder: {error.strerror}.") from error
     written = []
-    for form in dict.fromkeys(options.format):
+    for form in dict.fromkeys(options.formats):
         target = folder / f"{source.stem}.{form}"
         if target.resolve() == source.resolve():
             print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
@@ -69,14 +69,14 @@ def _check(options: ExportOptions) -> Path:
     """Refuse what cannot work before any work is done; return the source's path."""
     if bool(options.ckpt_path) == bool(options.weights):
         raise ConfigError("export needs one source: --ckpt_path FILE.ckpt (ours) or --weights FILE.pt (Ultralytics').")
-    unknown = sorted(set(options.format) - set(FORMATS))
-    if unknown or not options.format:
+    unknown = sorted(set(options.formats) - set(FORMATS))
+    if unknown or not options.formats:
         raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
     check_range("--tolerance", options.tolerance, POSITIVE)
     check_range("--imgsz", options.imgsz, Range(1, 16384))
     check_range("--opset", options.opset, COUNT)
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if "onnx" in options.format and missing:
+    if "onnx" in options.formats and missing:
         raise ConfigError(
             f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]', or leave it out with "
             "--format '[pt,torchscript]'."
@@ -90,6 +90,8 @@ def _check(options: ExportOptions) -> Path:
 def _load(options: ExportOptions) -> BaseModule:
     from aigp_lightning.modules.registry import load_module, open_weights
 
+    if options.ckpt_path and options.ckpt_path.endswith(".pt"):
+        raise ConfigError(f"--ckpt_path {options.ckpt_path} is an Ultralytics file; it goes to --weights.")
     return load_module(options.ckpt_path) if options.ckpt_path else open_weights(str(options.weights))
 
 
@@ -127,7 +129,7 @@ def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> Dep
     """Return how the module is deployed, if its family has all that is asked for."""
     deployment = module.deployment
     formats = () if deployment is None else deployment.formats
-    missing = [form for form in options.format if form not in formats]
+    missing = [form for form in options.formats if form not in formats]
     if deployment is None or missing:
         raise ConfigError(
             f"{source} is of family {module.family}, which exports {', '.join(formats) or 'nothing'}; "

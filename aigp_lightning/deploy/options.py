@@ -14,7 +14,7 @@ class ExportOptions:
     Args:
         ckpt_path: a checkpoint of ours; its averaged weights are exported.
         weights: or an Ultralytics .pt. Exactly one of the two.
-        format: any of pt, onnx, torchscript.
+        format: any of pt, onnx, torchscript: one, or a list.
         out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
         imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
             checkpoint was trained at.
@@ -27,9 +27,14 @@ class ExportOptions:
 
     ckpt_path: str | None = None
     weights: str | None = None
-    format: list[str] = field(default_factory=lambda: list(FORMATS))
+    format: str | list[str] = field(default_factory=lambda: list(FORMATS))
     out: str | None = None
     imgsz: int | None = None
     opset: int = 17
     dynamic: bool = False
     tolerance: float = 1e-3
+
+    @property
+    def formats(self) -> list[str]:
+        """The formats as a list; Ultralytics' `format=onnx` names one."""
+        return [self.format] if isinstance(self.format, str) else self.format

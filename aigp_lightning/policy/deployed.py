@@ -33,7 +33,9 @@ class DeployedPolicy(nn.Module):
             deviation = np.sqrt(statistics.obs_rms.var + statistics.epsilon)
             self.register_buffer("mean", torch.as_tensor(statistics.obs_rms.mean, dtype=torch.float32))
             self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32))
-        self.observation_shape = policy.model.observation_space.shape or ()
+        self.observation_shape = statistics.observation_space.shape or ()
+        # stable-baselines3 turns pictures of an environment round: the network takes their channels first
+        self.channels_last = self.observation_shape != policy.model.observation_space.shape
         space = policy.model.action_space
         self.shape, self.bounded = space.shape or (), isinstance(space, spaces.Box)
         if isinstance(space, spaces.Box):
@@ -52,6 +54,8 @@ class DeployedPolicy(nn.Module):
         if self.normalizes:
             normal = (observations - self.mean) / self.deviation
             observations = normal.clamp(-self.clip, self.clip)
+        if self.channels_last:
+            observations = observations.permute(0, 3, 1, 2)
         network = cast("Any", self.network)
         actions: Tensor = network._predict(observations, deterministic=True).reshape(-1, *self.shape)
         if not self.bounded:

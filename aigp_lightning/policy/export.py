@@ -48,9 +48,12 @@ def export(config: ExportConfig) -> list[Path]:
     _check(config)
     source = find_model(config.model, "--model")
     policy = load_policy(source)
-    space = policy.model.observation_space
+    space = policy.statistics.observation_space
     if not isinstance(space, spaces.Box):
-        raise ConfigError(f"{source}: only policies that take one array (a Box) can be exported, not {space}.")
+        raise ConfigError(
+            f"{source}: only policies that take one array (a Box) can be exported, not {space}. Train in the "
+            "environment wrapped by gymnasium.wrappers.FlattenObservation, which makes one array of it."
+        )
     folder = Path(config.out) if config.out else source
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +100,7 @@ def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportCo
 
 def _metadata(policy: Policy, source: Path) -> dict[str, str]:
     """Return the description of the policy that is stored in the file."""
-    observation, action = policy.model.observation_space, policy.model.action_space
+    observation, action = policy.statistics.observation_space, policy.model.action_space
     described = {"observation": str(observation), "action": str(action), "model": source.name}
     return described | {"steps": str(read_about(source).get("steps", "")), "normalization": "inside"}
 
@@ -154,7 +157,7 @@ def _gap(actual: np.ndarray, expected: np.ndarray, space: spaces.Space[Any]) -> 
 
 def _observations(policy: Policy, samples: int) -> np.ndarray:
     """Return random observations within the space's bounds, from usual ones to some that normalisation clips."""
-    random, space = np.random.default_rng(0), cast("spaces.Box", policy.model.observation_space)
+    random, space = np.random.default_rng(0), cast("spaces.Box", policy.statistics.observation_space)
     statistics: Any = policy.statistics
     if not statistics.norm_obs:
         space.seed(0)

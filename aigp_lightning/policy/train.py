@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,7 @@ from aigp_lightning.policy.models import (
     VERSIONS_FILE,
     find_model,
     find_run,
+    read_about,
     save_model,
 )
 from aigp_lightning.policy.progress import LastScalars, TrainingStats
@@ -104,6 +106,8 @@ def train(
         stack.callback(eval_env.close)
         model = build_model(config, env) if checkpoint is None else load_for_resume(config, env, checkpoint)
         folder = resumed or _claim_folder(config, stack)
+        if checkpoint is not None:
+            _keep_newer_model(folder, model.num_timesteps)
         _describe_run(config, folder)
         if changed:
             print_line(describe_changes(changed))
@@ -138,6 +142,16 @@ def _learn(
     result = TrainingResult(folder, model.num_timesteps, evaluation.last, evaluation.best, stop.signal)
     _print_result(result, config, evaluation.good_enough)
     return result
+
+
+def _keep_newer_model(folder: Path, steps: int) -> None:
+    """Keep the last model aside where a training goes on from an earlier one, whose steps it would be replaced by."""
+    newer = read_about(folder / LAST).get("steps", 0)
+    if newer > steps:
+        aside = folder / f"{LAST}-until-{newer}"
+        shutil.rmtree(aside, ignore_errors=True)
+        (folder / LAST).rename(aside)
+        print_line(f"going on from {steps:,} steps: the last model, of {newer:,}, is kept as {aside}")
 
 
 def _train(model: PPO, steps: int, callbacks: CallbackList, evaluation: Evaluation) -> RunError | None:

@@ -71,7 +71,7 @@ def test_a_defect_of_ours_comes_through() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--early_stopping.monitor", "nothing"), "error: --early_stopping.monitor nothing: Early stop"),
+        (("--early_stopping.monitor", "nothing"), "error: --early_stopping.monitor nothing: there is no figure of"),
         (
             ("--trainer.callbacks", "ModelSummary", "--trainer.callbacks.max_depth", -7),
             "error: --trainer.callbacks.max_depth -7: `max_depth` can be -1, 0 or > 0, got -7.",

@@ -115,14 +115,18 @@ def test_a_resumed_training_keeps_the_order_of_its_checkpoint(
     """Labels, names and weights of classes, which are listed in the data set's order; `plan` draws by it too."""
     import lightning.pytorch as pl
 
+    from aigp_lightning.checkpoints.load import read_checkpoint
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.modules.detector import DetectorModule
+    from aigp_lightning.modules.yolo.optim import OptimConfig
     from aigp_lightning.plan.earlier import earlier_starts
     from aigp_lightning.run.folder import RunConfig
 
     last = str(finished / "weights" / "last.ckpt")
     data = YoloDataModule(str(swapped), imgsz=96, batch_size=8, workers=0)
-    module = DetectorModule(class_weights=[1.0, 3.0])
+    kept = read_checkpoint(last)["aigp"]["optim"]
+    module = DetectorModule(class_weights=[1.0, 3.0], optim=OptimConfig(**kept))
+    module.extend = True
     trainer = pl.Trainer(
         max_epochs=3, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,

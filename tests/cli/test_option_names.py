@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from helpers import REPO
 from option_sweep import BuiltCLI, call, flatten, help_names
 
 from aigp_lightning.cli import training
-from aigp_lightning.cli.option_names import OWN, check_option_names, option_names
+from aigp_lightning.cli.option_names import MEANT, OWN, check_option_names, option_names
 from aigp_lightning.errors import ConfigError
 
 
@@ -81,3 +82,29 @@ def test_options_of_classes_are_left_to_their_parsers(tmp_path: Path) -> None:
         ["--no_such_thing", "--help"],
     ):
         check_option_names("fit", words)
+
+
+@pytest.mark.parametrize(
+    "verb", ["fit", "plan", "validate", "test", "predict", "export", "ppo", "audit", "lint", "keys"]
+)
+def test_a_verb_alone_ends_in_a_line(
+    verb: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Options are missing, or defaults name a data set that is not there; nobody sees a traceback."""
+    if verb in ("fit", "plan"):
+        check_option_names(verb, [])
+        return
+    try:
+        status = run_cli(verb)
+    except SystemExit as stopped:
+        status = stopped.code  # type: ignore[assignment]
+    assert status == (0 if verb == "ppo" else 2), capsys.readouterr().err
+
+
+def test_names_of_other_programs_are_translated() -> None:
+    """And each of ours in the table is an option."""
+    assert {name for name in MEANT.values() if name not in option_names("fit")} == set()
+    with pytest.raises(ConfigError, match=r"no option --epochs\. Did you mean --trainer\.max_epochs\?"):
+        check_option_names("fit", ["--epochs", "3"])
+    with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed\?"):
+        check_option_names("fit", ["--seed", "3"])

@@ -41,6 +41,17 @@ def test_a_policy_is_read_by_the_name_of_its_folder(raced: Path) -> None:
         load_policy("elsewhere")
 
 
+def test_a_picture_goes_in_as_the_environment_gives_it(tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    """Channels last, though the network takes them first."""
+    run, env = tmp_path / "run", ("--env.module", "policy_envs", "--env.id", "test/Picture-v0")
+    words = (*CART[4:], *env, "--total_timesteps", 64, "--ppo.n_steps", 16, "--ppo.batch_size", 16)
+    assert run_cli("ppo", "fit", *words, "--normalize.obs", "false", "--output", run) == 0
+    assert run_cli("ppo", "export", "--model", run / "last", "--format", "[torchscript]", "--samples", 4) == 0
+    picture = np.random.default_rng(0).integers(0, 255, (2, 40, 36, 3), dtype=np.uint8)
+    answer = torch.jit.load(str(run / "last" / "policy.torchscript"))(torch.from_numpy(picture).float())
+    assert answer.numpy() == pytest.approx(load_policy(run / "last")(picture), abs=1e-5)
+
+
 @pytest.mark.parametrize("name", ["raced", "carted"])
 def test_files_answer_as_the_policy_does(
     name: str, request: pytest.FixtureRequest, tmp_path: Path, run_cli: Callable[..., int],

@@ -168,6 +168,11 @@ def test_what_is_typed_on_top_is_taken_up_or_refused(
     assert f"evaluations are of another task than before: the best model so far is kept as {aside}" in said
     assert read_about(aside)["steps"] <= 768 < read_about(run / "best")["steps"]
 
+    newer = read_about(run / "last")["steps"]
+    assert run_cli("ppo", "fit", "--resume", aside, "--total_timesteps", 1024) == 0
+    assert f"the last model, of {newer:,}, is kept as {run / f'last-until-{newer}'}" in capsys.readouterr().out
+    assert read_about(run / f"last-until-{newer}")["steps"] == newer
+
 
 class Signals(BaseCallback):
     """Sends this process a signal after some steps."""
