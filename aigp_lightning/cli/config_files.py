@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 CONFIG = "--config"
 STANDARD = "tag:yaml.org,2002:"
 TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge"))
+POLICY_GROUPS = ("env", "eval_env", "normalize", "ppo", "early_stop")
+"""Groups of options of `ppo`."""
+MAY_BE_NULL = ("data.synthetic", "model.camera")
+"""Groups that a null switches off."""
 Complain = Callable[[str], str | None]
 """Says what is wrong with the dotted name of a key; None where nothing is."""
 
@@ -65,10 +69,34 @@ def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> 
         return  # nothing in it
     if root.id != "mapping":
         raise _fault(file, root, "options by their names are wanted, such as `data: {imgsz: 640}`.")
+    _refuse_loops(file, root, frozenset())
+    _refuse_values_for_groups(file, root, "", groups)
     for key, name in _keys(file, root, "", set()):
         parent = name.rpartition(".")[0]
         if complain is not None and (not parent or parent in groups) and (wrong := complain(name)) is not None:
             raise _fault(file, key, wrong)
+
+
+def _refuse_loops(file: str, node: Any, above: frozenset[int]) -> None:
+    """Refuse an alias within its own anchor, which a parser follows without end."""
+    if id(node) in above:
+        raise _fault(file, node, "this value stands within itself, by an alias.")
+    inner = [part for pair in node.value for part in pair] if node.id == "mapping" else node.value
+    for each in inner if node.id != "scalar" else ():
+        _refuse_loops(file, each, above | {id(node)})
+
+
+def _refuse_values_for_groups(file: str, node: Any, before: str, groups: Sequence[str]) -> None:
+    """Refuse a value in place of a group's options: an empty `media:` would undo what earlier files say of it."""
+    for key, value in node.value if node.id == "mapping" else ():
+        name = before if key.value == "init_args" else f"{before}.{key.value}".lstrip(".")
+        if name not in groups:
+            continue
+        nothing = value.tag == STANDARD + "null"
+        if value.id != "mapping" and not (nothing and name in MAY_BE_NULL) and not (name == "model" and not nothing):
+            what = "nothing is given for it; leave it out" if nothing else "its options are wanted, by their names"
+            raise _fault(file, key, f"{name} is a group: {what}.")
+        _refuse_values_for_groups(file, value, name, groups)
 
 
 def read_config_text(file: str) -> str:

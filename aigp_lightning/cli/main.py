@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from aigp_lightning.cli.config_files import check_config_files
+from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -108,7 +108,7 @@ def _run(verb: str, rest: list[str]) -> int:
         if verb in OWN:
             check_option_names(verb, rest)
         elif verb == "ppo":
-            check_config_files(rest)
+            check_config_files(rest, POLICY_GROUPS)
         status: int | None = import_module(VERBS[verb][0]).main(verb, rest)
     except KeyboardInterrupt:
         print_text("\nstopped.", err=True)

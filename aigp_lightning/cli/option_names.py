@@ -96,6 +96,8 @@ OF_A_CLASS = (
     "trainer.profiler", "trainer.strategy",
 )  # fmt: skip
 """Options whose value is a class of the user's choice: which arguments it takes, its own parser knows."""
+KNOWN_MODELS = ("DetectorModule", "PoseModule")
+"""Classes whose options stand in the table, by their short names."""
 OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")
 
@@ -176,7 +178,7 @@ def _other_model(words: Sequence[str]) -> bool:
     for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, given, attached = word.partition("=")
         value = attached if given else following
-        if option in ("--model", "--model.class_path") and value not in ("DetectorModule", "PoseModule"):
+        if option in ("--model", "--model.class_path") and value not in KNOWN_MODELS:
             return True
     return any(map(_names_other_classes, config_files(words)))
 

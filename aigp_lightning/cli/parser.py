@@ -94,16 +94,23 @@ def keep_existing(words: Sequence[str]) -> list[str]:
     Example:
         >>> os.mkdir("[a]")
         >>> keep_existing(["--data.source", "[a]", "--data.source=[b]"])
-        ['--data.source', '["[a]"]', '--data.source=[b]']
+        ['--data.source', '["[a]"]', '--data.source+=[b]']
     """
     kept: list[str] = []
+    given: set[str] = set()
     for before, word in zip(["", *words], words, strict=False):
-        option, joined, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        named = word.startswith("--")
+        option, joined, value = word.partition("=") if named else (before, "", word)
+        plain = option.removesuffix("+")
         if option == CONFIG and os.path.isfile(value):
             value = os.path.abspath(value)
-        elif option.removesuffix("+") in NAMES and value[:1] in ("[", "-") and os.path.lexists(value):
+        elif plain in NAMES and value[:1] in ("[", "-") and os.path.lexists(value):
             value = json.dumps([value])
-        kept.append(f"{option}={value}" if joined else word if word.startswith("--") else value)
+        if named and plain in given:
+            option = f"{plain}+"  # given twice, both count: an image that was named private stays so
+        if named and plain in NAMES:
+            given.add(plain)
+        kept.append(f"{option}={value}" if joined else option if named else value)
     return kept
 
 

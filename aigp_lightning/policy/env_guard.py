@@ -166,7 +166,7 @@ class GuardedVecEnv(VecEnvWrapper):
         """
         try:
             observations = self.venv.reset()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a simulator that leaves takes the training with it
             raise self._failure(error, "reset()") from error
         self._check(observations, "reset()")
         return observations
@@ -190,7 +190,7 @@ class GuardedVecEnv(VecEnvWrapper):
         """
         try:
             observations, rewards, done, infos = self.venv.step_wait()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, "step()") from error
         self._check(observations, "step()")
         if not np.isfinite(rewards).all():
@@ -207,7 +207,7 @@ class GuardedVecEnv(VecEnvWrapper):
             if self.notes is not None:
                 self.notes.remove()
 
-    def _failure(self, error: Exception, call: str) -> UserError:
+    def _failure(self, error: BaseException, call: str) -> UserError:
         if isinstance(error, UserError):
             return error
         if isinstance(error, LOST_PROCESS) and self.notes is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from aigp_lightning.errors import RunError
+from aigp_lightning.policy.env_guard import EnvironmentFailed
 
 Z95 = 1.959964
 """Standard deviations that hold 95 % of a normal distribution."""
@@ -165,7 +166,7 @@ def summarize(episodes: Sequence[dict[str, Any]]) -> Summary:
         return Summary()
     rewards, lengths = (np.array([float(info["episode"][key]) for info in episodes]) for key in "rl")
     known = [info for info in episodes if "is_success" in info]
-    won = [info for info in known if info["is_success"]]
+    won = [info for info in known if _number(info, "is_success")]
     laps = _values(episodes, "best_lap")
     attempts, passes = _counts(episodes, "gate_attempts"), _counts(episodes, "gate_passes")
     return Summary(
@@ -185,8 +186,20 @@ def summarize(episodes: Sequence[dict[str, Any]]) -> Summary:
 
 def _values(episodes: Sequence[dict[str, Any]], key: str) -> list[float]:
     """Return the finite values of a key; the best lap of an episode without one is NaN and left out."""
-    found = (float(info[key]) for info in episodes if info.get(key) is not None)
+    found = (_number(info, key) for info in episodes if info.get(key) is not None)
     return [value for value in found if math.isfinite(value)]
+
+
+def _number(info: dict[str, Any], key: str) -> float:
+    """Return a value that the environment reports at an episode's end.
+
+    Raises:
+        EnvironmentFailed: it is no number.
+    """
+    value = info[key]
+    if np.ndim(value) or isinstance(value, str | bytes) or np.asarray(value).dtype.kind not in "buif":
+        raise EnvironmentFailed(f"the environment's info has {key} {value!r} at an episode's end, which is no number.")
+    return float(value)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -195,7 +208,10 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _counts(episodes: Sequence[dict[str, Any]], key: str) -> np.ndarray:
     """Return the sum of counts by gate; tracks may have different numbers of gates."""
-    rows = [np.asarray(info[key], dtype=int) for info in episodes if key in info]
+    try:
+        rows = [np.atleast_1d(np.asarray(info[key], dtype=int)) for info in episodes if key in info]
+    except (TypeError, ValueError) as error:
+        raise EnvironmentFailed(f"the environment's info has {key} that are no counts: {error}.") from error
     total = np.zeros(max(map(len, rows), default=0), dtype=int)
     for row in rows:
         total[: len(row)] += row

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from helpers import REPO
 
+from aigp_lightning.cli.option_names import check_option_names
+from aigp_lightning.errors import ConfigError
+
 WRONG = {
     "broken": (b"data:\n  imgsz: 64\n bad: [1, 2\n", ":3: it is no YAML: "),
     "tab": (b"data:\n\timgsz: 64\n", ":2: it is no YAML: found character"),
@@ -59,3 +62,27 @@ def test_aliases_that_double_with_every_line_are_looked_at_once(
     (tmp_path / "bomb.yaml").write_text("\n".join(lines))
     assert run_cli("fit", "--config", "bomb.yaml") == 2
     assert "bomb.yaml:1: fit has no option a0." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("run: {name: x}\nmedia:\n# max_mb: 3\n", ":2: media is a group: nothing is given for it; leave it out."),
+        ("media: 5\n", ":1: media is a group: its options are wanted, by their names."),
+        ("data: [imgsz, 96]\n", ":1: data is a group: its options are wanted"),
+        ("media:\n  routes: null\n", ":2: media.routes is a group: nothing is given"),
+        ("model:\n  init_args:\n    optim: null\n", ":3: model.optim is a group: nothing is given"),
+        ("&a\ndata: *a\n", ": this value stands within itself, by an alias."),
+    ],
+)
+def test_a_group_is_given_by_its_options(text: str, told: str) -> None:
+    """An empty `media:` in a later file took away what an earlier one said of private images."""
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        check_option_names("fit", ["--config", "a.yaml"])
+    assert told in str(refused.value)
+
+
+def test_a_group_that_may_be_null() -> None:
+    Path("a.yaml").write_text("data: {synthetic: null}\nmodel: {camera: null}\n", encoding="utf-8")
+    check_option_names("fit", ["--config", "a.yaml"])

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from helpers import draw_squares
 
-from aigp_lightning.cli.parser import parse_options
+from aigp_lightning.cli.parser import keep_existing, parse_options
 from aigp_lightning.cli.ppo import parse
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.listing import find_images
@@ -50,6 +50,13 @@ class Options:
 
 def parsed(*words: str) -> Options:
     return parse_options(Options, "try", words, "", "")
+
+
+def test_names_given_twice_both_count() -> None:
+    """The second `--media.private` made the images of the first ones public."""
+    words = ["--media.private", "a.png", "--media.private=b.png", "--run.name", "x", "--run.name", "y"]
+    assert keep_existing(words)[:4] == ["--media.private", "a.png", "--media.private+=b.png", "--run.name"]
+    assert keep_existing(words)[4:] == ["x", "--run.name", "y"]
 
 
 # ---- what is typed --------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from policy_envs import small_config
 from aigp_lightning.errors import ConfigError, RunError
 from aigp_lightning.policy.config import EnvConfig, EvalConfig
 from aigp_lightning.policy.env_guard import EnvironmentFailed, NoteFolder
+from aigp_lightning.policy.episodes import summarize
 from aigp_lightning.policy.make_env import make_env
 from aigp_lightning.policy.models import load_policy, read_about
 from aigp_lightning.policy.train import train
@@ -117,3 +118,12 @@ def test_weights_that_become_nan_end_the_training_with_those_before(tmp_path: Pa
         train(config)
     saved = load_policy(tmp_path / "run" / "last").model.policy
     assert all(bool(torch.isfinite(each).all()) for each in saved.parameters())
+
+
+@pytest.mark.parametrize(
+    "info", [{"is_success": "no"}, {"is_success": True, "best_lap": "x"}, {"is_success": True, "gate_attempts": "a"}]
+)
+def test_what_an_environment_reports_must_be_numbers(info: dict[str, Any]) -> None:
+    with pytest.raises(EnvironmentFailed, match=f"info has {list(info)[-1]} "):
+        summarize([{**info, "episode": {"r": 1.0, "l": 3}}])
+    assert summarize([{"gate_attempts": 3, "gate_passes": 2, "episode": {"r": 1.0, "l": 3}}]).gate_attempts == [3]
