@@ -61,6 +61,7 @@ class ResumedRun(Callback):
         self._found: dict[str, Any] = {}
         self._extended = self._finished = False
         self._going_on: list[str] = []
+        self._more = ""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Remember what was asked for, before a checkpoint is restored."""
@@ -76,7 +77,7 @@ class ResumedRun(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note how far the run was, and on what; say so if nothing is left to train."""
+        """Note how far the run was, and on what."""
         progress = epoch_progress(checkpoint)
         if not trainer.training or progress is None:
             return
@@ -85,11 +86,9 @@ class ResumedRun(Callback):
         planned, epochs = self._found.get("max_epochs", self.planned), trainer.max_epochs or 0
         self._extended = isinstance(planned, int) and epochs > planned
         self._finished = progress.trained >= epochs
-        if self._finished:
-            more = "--extend and a larger --trainer.max_epochs"
-            if planned is None:
-                more = "a new run from its best.pt with --model.weights"
-            tell_user(f"all {epochs} epochs are trained, and nothing is left to do. To train on: {more}")
+        self._more = "--extend and a larger --trainer.max_epochs"
+        if planned is None:
+            self._more = "a new run from its best.pt with --model.weights"
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give early stopping its patience, and let a run go on if its options of now do, or there are more epochs."""
@@ -134,7 +133,11 @@ class ResumedRun(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say why nothing was trained, if nothing was."""
-        if self._batches is None or self._finished:
+        if self._batches is None:
+            return
+        if self._finished:
+            epochs = trainer.max_epochs
+            tell_user(f"all {epochs} epochs are trained, and nothing is left to do. To train on: {self._more}")
             return
         for why in [*_stops(trainer), *_limits(trainer)]:
             tell_user(why)

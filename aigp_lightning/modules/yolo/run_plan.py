@@ -194,8 +194,8 @@ class ResumedRun:
         if extend and self.epochs is None:
             raise ConfigError(
                 "--extend: an earlier version wrote this checkpoint, and neither it nor a config.yaml beside it says "
-                "for how many epochs the run was planned. Resume without --extend, with the --trainer.max_epochs of the "
-                "first start, or begin a new run from its best.pt with --model.weights."
+                "for how many epochs the run was planned. Resume without --extend, with the --trainer.max_epochs of "
+                "the first start, or begin a new run from its best.pt with --model.weights."
             )
         if self.epochs in (None, epochs) or (extend and epochs > (self.epochs or 0)):
             return
