@@ -44,8 +44,15 @@ class BestCheckpoint(EpochFigures, ModelCheckpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the user if no epoch of the run will be measured."""
         super().on_train_start(trainer, pl_module)
-        if self.monitor is not None and never_validates(trainer):
+        if self.monitor is None or not never_validates(trainer):
+            return
+        if self.best_model_score is None:
             tell_user("nothing is validated in this run: the last epoch counts as the best, and none is stopped early")
+        else:
+            tell_user(
+                f"nothing is validated from here on: the best stays the one there is, of {self.monitor} "
+                f"{float(self.best_model_score):.4g}, and no epoch is stopped early"
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the epoch if it is the best of those measured.

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
-from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of, saved_with_epoch
+from aigp_lightning.callbacks.monitoring import has_stopped
 from aigp_lightning.checkpoints.paths import LAST, resume_option
 from aigp_lightning.errors import RunError, tell_user, warn_user
 from aigp_lightning.run.lightning_internals import is_trial
@@ -62,7 +62,7 @@ class LastCheckpoint(Checkpoint):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End a run that was stopped by its early stopping, and then killed: it is over."""
         self._saved = -1
-        if any(isinstance(each, EarlyStopping) and _has_stopped(each) for each in _parts(trainer)):
+        if any(isinstance(each, EarlyStopping) and has_stopped(each) for each in _parts(trainer)):
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -150,11 +150,6 @@ class LastCheckpoint(Checkpoint):
 
 def _parts(trainer: pl.Trainer) -> list[Any]:
     return [*cast("Any", trainer).callbacks, *trainer.loggers]
-
-
-def _has_stopped(callback: EarlyStopping) -> bool:
-    """True if an early stopping has ended the run, maybe in its first epoch."""
-    return callback.stopped_epoch > 0 or callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED
 
 
 def _all_flushed(trainer: pl.Trainer) -> bool:

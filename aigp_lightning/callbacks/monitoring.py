@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
     from torch import Tensor
 
+STOPPING_OPTIONS = {
+    EarlyStoppingReason.STOPPING_THRESHOLD: "another {}stopping_threshold",
+    EarlyStoppingReason.DIVERGENCE_THRESHOLD: "another {}divergence_threshold",
+    EarlyStoppingReason.NON_FINITE_METRIC: "{}check_finite false",
+}
+"""What lets a stopped run go on, by the reason that it was stopped for."""
+
 
 class EpochFigures(Callback):
     """The base of callbacks that go by what was measured in an epoch.
@@ -100,11 +107,58 @@ class StopEarly(EpochFigures, EarlyStopping):
         adopt_state(self, EarlyStopping, checkpoint)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the count, and keep the patience of this start: a larger one lets a stopped run go on."""
+        """Restore the count, and keep the patience of this start."""
         super().load_state_dict({**state_dict, "patience": self.patience})
-        exhausted = self.stopping_reason is EarlyStoppingReason.PATIENCE_EXHAUSTED
-        if exhausted and self.wait_count < self.patience:
-            self.stopped_epoch, self.stopping_reason = 0, EarlyStoppingReason.NOT_STOPPED
+
+
+def has_stopped(callback: EarlyStopping) -> bool:
+    """True if an early stopping has ended the run, maybe in its first epoch.
+
+    Args:
+        callback: with its state.
+    """
+    return callback.stopped_epoch > 0 or callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED
+
+
+def still_holds(callback: EarlyStopping) -> bool:
+    """True if an early stopping that has ended the run would have done so with its options of now.
+
+    Args:
+        callback: with the checkpoint's state and the options of this start.
+    """
+    reason, message = callback.stopping_reason, callback.stopping_reason_message
+    if reason is EarlyStoppingReason.STOPPING_THRESHOLD:
+        return _is_told(callback.stopping_threshold, message)
+    if reason is EarlyStoppingReason.DIVERGENCE_THRESHOLD:
+        return _is_told(callback.divergence_threshold, message)
+    if reason is EarlyStoppingReason.NON_FINITE_METRIC:
+        return callback.check_finite
+    return callback.wait_count >= callback.patience
+
+
+def take_up_again(callback: EarlyStopping) -> None:
+    """Let a run go on that an early stopping has ended.
+
+    Args:
+        callback: whose state is reset; what it has waited stays.
+    """
+    callback.stopped_epoch, callback.stopping_reason = 0, EarlyStoppingReason.NOT_STOPPED
+    callback.stopping_reason_message = None
+
+
+def stopping_option(callback: EarlyStopping) -> str:
+    """Return what lets a stopped run go on.
+
+    Args:
+        callback: that has ended it; one of the user's is named by its class.
+    """
+    whose = "--early_stopping." if isinstance(callback, StopEarly) else f"{type(callback).__name__}."
+    return STOPPING_OPTIONS.get(callback.stopping_reason, "a larger {}patience").format(whose)
+
+
+def _is_told(threshold: float | None, message: str | None) -> bool:
+    """True if a threshold is the one that Lightning's message of the stop names; the state does not hold it."""
+    return threshold is not None and (message is None or f" {threshold}. " in message)
 
 
 def never_validates(trainer: pl.Trainer) -> bool:

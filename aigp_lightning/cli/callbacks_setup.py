@@ -112,7 +112,7 @@ def add_callback_options(parser: LightningArgumentParser, verb: str) -> None:
 
 
 def build_callbacks(
-    context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "", options: dict[str, Any] | None = None
+    context: RunContext, config: Any, verb: str = "fit", config_yaml: str = "", resumed: ResumedRun | None = None
 ) -> RunCallbacks:
     """Build the callbacks of a run.
 
@@ -121,7 +121,7 @@ def build_callbacks(
         config: the verb's configuration with its classes built: the groups, and `trainer`.
         verb: fit, validate, test or predict.
         config_yaml: the resolved configuration as text, for the run folder.
-        options: by their full names, for the checkpoints.
+        resumed: the callback of a resumed run, which knows the options.
 
     Raises:
         ConfigError: the ledger cannot be signed with the key that is named.
@@ -141,7 +141,7 @@ def build_callbacks(
     best = [
         each for each in groups if isinstance(each, BestCheckpoint)
     ]  # which Lightning takes for the run's, if first
-    callbacks = [*first, *best, SaveConfig(config_yaml), ResumedRun(options), *users]
+    callbacks = [*first, *best, SaveConfig(config_yaml), resumed or ResumedRun(), *users]
     callbacks += [progress] if progress is not None else []
     callbacks += [*(each for each in groups if each not in best), ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.callbacks.best_checkpoint import check_best_options
+from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.checkpoints.paths import LAST, run_folder_of
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
-from aigp_lightning.cli.resume_options import PRECISION, check_resumed, earlier_options, named_options
+from aigp_lightning.cli.resume_options import MAX_EPOCHS, PRECISION, check_resumed, earlier_options, named_options
 from aigp_lightning.cli.trainer_modes import check_trainer_modes
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import resolve_loggers
@@ -71,8 +72,8 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     return context
 
 
-def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed: bool) -> dict[str, Any]:
-    """Compare the options of `fit` with those of the run that is resumed, if one is, and say which are taken up.
+def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed: bool) -> ResumedRun:
+    """Compare the options of `fit` with those of the run that is resumed, if one is.
 
     Args:
         config: of the verb, not resolved yet; `extend` and, if any will do, the seed are changed in place.
@@ -80,7 +81,7 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
         any_seed: whether `--seed_everything true` left the seed to chance; then it is the one of the first start.
 
     Returns:
-        Options by their full names, for the checkpoints of this start.
+        The callback that says which are taken up, and keeps those of this start in its checkpoints.
 
     Raises:
         ConfigError: options that change what the checkpoint means, or nothing is there to be extended.
@@ -95,13 +96,13 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
         config.seed_everything = earlier["seed_everything"]
     precision = config.trainer.precision or default_precision(config.trainer.accelerator)
     options = {**named_options(config.as_dict()), PRECISION: str(precision)}
+    taken = ""
     if checkpoint is not None and checkpoint[METADATA].get("task") == task_of(config):  # else the module refuses it
         progress = epoch_progress(checkpoint)
         trained = progress.trained if progress is not None else None
         taken = check_resumed(options, earlier, str(config.ckpt_path), trained, extend)
-        if taken and first_process():
-            print_line(taken)
-    return options
+    planned = earlier.get(MAX_EPOCHS)
+    return ResumedRun(options, taken, planned if isinstance(planned, int) else None)
 
 
 def default_precision(accelerator: Any) -> str:

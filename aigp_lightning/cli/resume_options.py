@@ -133,15 +133,16 @@ def add_extend(parser: Any) -> None:
     )  # fmt: skip
 
 
-def allow_extension(module: Any, extend: bool) -> None:
+def allow_extension(module: Any, extend: bool, planned: int | None) -> None:
     """Let a module's run become longer than it was planned; a family that plans nothing over the epochs just goes on.
 
     Args:
         module: of the run.
         extend: whether it may.
+        planned: epochs of the run that is resumed, where its checkpoint does not say.
     """
-    if extend and isinstance(module, Extends):
-        module.extend = True
+    if isinstance(module, Extends):
+        module.extend, module.planned = extend, planned
 
 
 def check_resumed(
@@ -170,7 +171,7 @@ def check_resumed(
     if MAX_EPOCHS in other:
         _check_epochs(options[MAX_EPOCHS], earlier[MAX_EPOCHS], trained, extend)
         other.remove(MAX_EPOCHS)
-    said = {name: f"--{name} {_shown(options[name])} (was {_shown(earlier[name])})" for name in other}
+    said = {name: f"--{name} {_change(options[name], earlier[name])}" for name in other}
     refused = [name for name in other if kind_of(name) == REFUSED]
     if refused:
         as_before = " ".join(f"--{name} {_shown(earlier[name])}" for name in refused)
@@ -209,6 +210,20 @@ def _same(name: str, one: Any, other: Any) -> bool:
     if name in PATHS and isinstance(one, str) and isinstance(other, str):
         return one == other or Path(one).resolve() == Path(other).resolve()
     return bool(one == other)
+
+
+def _change(now: Any, before: Any) -> str:
+    shown, earlier = _shown(_by_class(now)), _shown(_by_class(before))
+    return f"{shown} (was {earlier})" if shown != earlier else f"{shown} (with other settings)"
+
+
+def _by_class(value: Any) -> Any:
+    """Return a value with the names of classes alone; their settings may be many."""
+    if isinstance(value, Mapping) and "class_path" in value:
+        return str(value["class_path"]).rpartition(".")[2]
+    if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        return f"[{', '.join(str(_by_class(each)) for each in value)}]"
+    return value
 
 
 def _shown(value: Any) -> str:

@@ -113,6 +113,10 @@ def _timedelta(value: str | dict[str, int]) -> Any:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 def _no_interval(value: Any) -> bool:
     if isinstance(value, str | dict):
         return _no_duration(value)
@@ -158,6 +162,13 @@ RULES = (
     Rule("gradient_clip_val", _outside(NOT_NEGATIVE), "0 or more; null does not clip."),
 )  # fmt: skip
 """What cannot work, whatever the model; the first that fits is told."""
+PAIRS: tuple[tuple[str, str, Callable[[Any, Any], bool], str], ...] = (
+    ("min_epochs", "max_epochs", lambda least, most: _number(least) and _number(most) and least > most,
+     "a run ends with its last epoch, however many it should have at least. Give a larger --trainer.max_epochs."),
+    *(("overfit_batches", name, lambda few, limit: bool(few) and limit is not None,
+       f"overfit_batches sets {name} too, and would count. Leave one of them out.") for name in LIMITS[:2]),
+)  # fmt: skip
+"""Two options of which the second makes the first void or the other way round: names, what cannot be, what to do."""
 NEUTRAL = {"accumulate_grad_batches": (1,), "gradient_clip_val": (None,), "gradient_clip_algorithm": (None,)}
 """Values with which an option of Lightning's changes nothing."""
 
@@ -210,6 +221,10 @@ whole run, so none is endless.
         if rule.option in trainer and (verb == "fit" or not rule.training) and rule.refuses(trainer[rule.option]):
             value = trainer[rule.option]
             raise ConfigError(f"--trainer.{rule.option} {as_typed(value)}: {rule.advice}")
+    for one, other, refuses, advice in PAIRS if verb == "fit" else ():
+        if refuses(trainer.get(one), trainer.get(other)):
+            both = f"--trainer.{one} {as_typed(trainer[one])} and --trainer.{other} {as_typed(trainer[other])}"
+            raise ConfigError(f"{both}: {advice}")
     for option, instead in replaced.items() if verb == "fit" else ():
         if option in trainer and trainer[option] not in NEUTRAL[option]:
             raise ConfigError(

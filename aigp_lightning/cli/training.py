@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer.states import TrainerFn
 
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
+from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
@@ -71,7 +72,7 @@ class AigpCLI(LightningCLI):
     def __init__(self, verb: str, arguments: list[str], signals: SignalHandler) -> None:
         self.verb, self.signals, self.status, self.passed, self.config_yaml = verb, signals, 0, False, ""
         self.context: RunContext | None = None
-        self.options: dict[str, Any] = {}
+        self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
         help_text = {
@@ -142,7 +143,7 @@ class AigpCLI(LightningCLI):
         self.context = context = choose_run(config, self.verb, self.signals)
         checkpoint, self.extend = check_checkpoint(config), bool(config.extend)
         if self.verb == "fit":
-            self.options = compare_options(config, checkpoint, self.any_seed)
+            self.resumed = compare_options(config, checkpoint, self.any_seed)
         if self.verb in ("validate", "test"):
             check_trained(config)
         if self.carried is not None:
@@ -168,7 +169,7 @@ class AigpCLI(LightningCLI):
         """Build the callbacks; returns the trainer's arguments that follow from them."""
         assert self.context is not None
         config = self.config_init[self.verb]
-        self.callbacks = build_callbacks(self.context, config, self.verb, self.config_yaml, self.options)
+        self.callbacks = build_callbacks(self.context, config, self.verb, self.config_yaml, self.resumed)
         return self.callbacks.trainer_options(config.trainer.plugins)
 
     # ---- the run ----------------------------------------------------------------------------------------------------
@@ -189,7 +190,8 @@ class AigpCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
-        allow_extension(self.model, self.extend)
+        planned = self.resumed.planned if self.resumed is not None else None
+        allow_extension(self.model, self.extend, planned)
         if first_process():
             self.read_data()
             if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes

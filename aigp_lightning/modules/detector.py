@@ -93,6 +93,7 @@ class DetectorModule(BaseModule):
     }
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
     extend: bool = False
+    planned: int | None = None
     """True lets a resumed run train more epochs than it was planned for; its schedule is then planned anew."""
 
     def __init__(
@@ -275,7 +276,7 @@ class DetectorModule(BaseModule):
         """Check the checkpoint, see `BaseModule`; outside training its classes' weights come with it."""
         super().on_load_checkpoint(checkpoint)
         if self.fitting:
-            self.optimization.load(checkpoint, self.trainer.max_epochs or 0, self.extend)
+            self.optimization.load(checkpoint, self.trainer.max_epochs or 0, self.extend, self.planned)
         else:
             import numpy as np
 

@@ -39,9 +39,11 @@ class Extends(Protocol):
 
     Attributes:
         extend: whether more are meant; else another number of epochs than the checkpoint's is refused.
+        planned: epochs of the run that is resumed, where its checkpoint does not say; None where nothing does.
     """
 
     extend: bool
+    planned: int | None
 
 
 def run_options(trainer: pl.Trainer | None, module: object) -> dict[str, dict[str, Any]]:

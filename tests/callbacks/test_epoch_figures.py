@@ -18,6 +18,7 @@ from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkp
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.monitoring import StopEarly
 from aigp_lightning.callbacks.results import Results, read_rows
+from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.users_callbacks import check_users_callbacks
 from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.errors import ConfigError
@@ -66,7 +67,7 @@ def train(
     trainer = pl.Trainer(
         accelerator="cpu", default_root_dir=folder, plugins=[store], enable_progress_bar=False,
         enable_model_summary=False, logger=CSVLogger(folder, name="", version="csv"), log_every_n_steps=1,
-        callbacks=[best, *more, Results(print_lines=False), stop, LastCheckpoint(store)], **options,
+        callbacks=[best, ResumedRun(), *more, Results(print_lines=False), stop, LastCheckpoint(store)], **options,
     )  # fmt: skip
     trainer.fit(Scripted(fitness), ckpt_path=resume)
     return trainer
@@ -115,6 +116,11 @@ def test_over_epochs_and_never(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         train(tmp_path / "never", [], max_epochs=2, limit_val_batches=0)
     assert "nothing is validated in this run: the last epoch counts as the best" in caplog.text
     assert measured(tmp_path / "never") == ["", ""]
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        train(tmp_path, [], max_epochs=4, limit_val_batches=0, ckpt_path=tmp_path / "weights" / "last.ckpt")
+    assert "the best stays the one there is, of fitness 0.5," in caplog.text
+    assert "the last epoch counts" not in caplog.text
     assert saved(tmp_path / "never") == []
 
 

@@ -81,6 +81,28 @@ def test_what_cannot_work_is_refused_with_what_to_take(option: str, value: Any, 
     assert said.startswith(f"--trainer.{option} ") and told in said and "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"min_epochs": 3, "max_epochs": 1}, "--trainer.min_epochs 3 and --trainer.max_epochs 1: a run ends with"),
+        (
+            {"overfit_batches": 2, "limit_train_batches": 3},
+            "--trainer.overfit_batches 2 and --trainer.limit_train_batches 3: overfit_batches sets limit_train_batches",
+        ),
+        (
+            {"overfit_batches": 0.5, "limit_val_batches": 0},
+            "--trainer.overfit_batches 0.5 and --trainer.limit_val_batches 0: overfit_batches sets limit_val_batches",
+        ),
+    ],
+)
+def test_options_that_make_each_other_void(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_trainer_options(given, "fit", {})
+    assert str(refused.value).startswith(told)
+    check_trainer_options(given, "validate", {})
+    check_trainer_options({"min_epochs": 1, "max_epochs": 1, "overfit_batches": 0.0, "limit_val_batches": 0}, "fit", {})
+
+
 def test_every_rule_is_tried() -> None:
     assert {rule.option for rule in RULES} <= {option for option, _, _ in REFUSED}
 

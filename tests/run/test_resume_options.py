@@ -12,11 +12,15 @@ import torch
 from helpers import small
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.demos.boring_classes import BoringModel
 from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
+from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
+from aigp_lightning.callbacks.monitoring import StopEarly, has_stopped, still_holds, stopping_option, take_up_again
 from aigp_lightning.callbacks.resumed_run import ResumedRun
+from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.checkpoints.load import read_checkpoint
 from aigp_lightning.cli.resume_options import check_resumed, earlier_options, kind_of, named_options
 from aigp_lightning.errors import ConfigError
@@ -129,6 +133,10 @@ def test_options_are_compared_by_name() -> None:
         with pytest.raises(ConfigError, match=rf"^--trainer\.max_epochs {epochs}: "):
             check_resumed({"trainer.max_epochs": epochs}, EARLIER, "a.ckpt", 3, extend)
     assert check_resumed({"trainer.max_epochs": 9}, EARLIER, "a.ckpt", 3, extend=True) == ""
+    one, other = ({"class_path": "a.b.Stop", "init_args": {"patience": each}} for each in (1, 2))
+    for now, before, said in ((None, [one], "null (was [Stop])"), ([one], [other], "[Stop] (with other settings)")):
+        told = check_resumed({"trainer.callbacks": now}, {"trainer.callbacks": before}, "a.ckpt", 3, extend=False)
+        assert told == f"taken up from epoch 4 on: --trainer.callbacks {said}"
 
 
 def test_earlier_versions_are_asked_for_their_configuration(finished: Path) -> None:
@@ -147,21 +155,83 @@ def test_earlier_versions_are_asked_for_their_configuration(finished: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("patience", "epochs", "stopped", "waited"), [(3, 9, 5, 3), (4, 9, 0, 3), (3, 12, 0, 0), (2, 9, 5, 3)]
+    ("patience", "epochs", "goes_on", "waited"), [(3, 9, False, 3), (4, 9, True, 3), (3, 12, True, 0), (2, 9, False, 3)]
 )
-def test_early_stopping_goes_by_its_patience_of_now(patience: int, epochs: int, stopped: int, waited: int) -> None:
+@pytest.mark.parametrize(("kind", "epoch"), [(EarlyStopping, 5), (StopEarly, 5), (StopEarly, 0), (EarlyStopping, 0)])
+def test_early_stopping_goes_by_its_patience_of_now(
+    patience: int, epochs: int, goes_on: bool, waited: int, kind: type[EarlyStopping], epoch: int
+) -> None:
     """Lightning restores the earlier one. A run that it ended goes on with more of it, or with more epochs."""
-    stopping, callback, model = EarlyStopping("loss", patience=patience), ResumedRun({}), BoringModel()
+    stopping, callback, model = kind("loss", patience=patience), ResumedRun({}), BoringModel()
     trainer = Trainer(max_epochs=epochs, logger=False, callbacks=[stopping, callback], **QUIET)
     trainer.training = True
     callback.setup(trainer, model, "fit")
-    progress = {"epoch_progress": {"current": {"ready": 6}}}
+    progress = {"epoch_progress": {"current": {"ready": 6, "processed": 6}}}
     progress |= {"epoch_loop.batch_progress": {"current": {"ready": 3}, "is_last_batch": True}}
     told = {"loops": {"fit_loop": progress}, "aigp": {"run": {"trainer": {"max_epochs": 9}}}}
     callback.on_load_checkpoint(trainer, model, told)
-    stopping.load_state_dict({**stopping.state_dict(), "patience": 3, "wait_count": 3, "stopped_epoch": 5})
+    stopped = {"patience": 3, "wait_count": 3, "stopped_epoch": epoch}
+    stopped |= {"stopping_reason": EarlyStoppingReason.PATIENCE_EXHAUSTED.value}
+    stopping.load_state_dict({**stopping.state_dict(), **stopped})
     callback.on_fit_start(trainer, model)
-    assert (stopping.patience, stopping.stopped_epoch, stopping.wait_count) == (patience, stopped, waited)
+    assert (stopping.patience, has_stopped(stopping), stopping.wait_count) == (patience, not goes_on, waited)
+
+
+@pytest.mark.parametrize("option", ["stopping_threshold", "divergence_threshold", "check_finite"])
+def test_early_stopping_goes_by_its_thresholds_of_now(option: str) -> None:
+    """The reason stays only where this start's options give it."""
+    mode = {"stopping_threshold": "max", "divergence_threshold": "min", "check_finite": "max"}[option]
+    value, other = (True, False) if option == "check_finite" else (0.5, 0.75)
+    stopping = StopEarly("loss", mode=mode, **{option: value})
+    reached = torch.tensor(float("nan") if option == "check_finite" else 0.6)
+    stop, stopping.stopping_reason_message = stopping._evaluate_stopping_criteria(reached)
+    assert (stop, still_holds(stopping), option in stopping_option(stopping)) == (True, True, True)
+    for changed, holds in ((other, False), (value, True), (None, False)):
+        setattr(stopping, option, changed)
+        assert bool(still_holds(stopping)) is holds
+    take_up_again(stopping)
+    assert not has_stopped(stopping)
+
+
+class Figures(BoringModel):
+    def on_train_epoch_end(self) -> None:
+        self.log("score", 1.0)
+
+
+@pytest.mark.parametrize("used", ["max_steps", "max_time", "early stopping"])
+def test_a_start_that_trains_nothing_says_why(used: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And claims nothing of options taken up; with more of what was used up it trains on."""
+
+    def fit(more: bool) -> int:
+        limits: dict[str, Any] = {"max_epochs": 9, "limit_train_batches": 2, "limit_val_batches": 0}
+        if used != "early stopping":
+            limits[used] = {"max_steps": 8 if more else 2, "max_time": {"seconds": 1000 if more else 10}}[used]
+        stop = EarlyStopping("score", patience=2 if more else 1, mode="max", check_on_train_epoch_end=True)
+        callbacks = [ResumedRun({}, taken_up="taken up: x"), *([stop] if used == "early stopping" else [])]
+        trainer = Trainer(default_root_dir=tmp_path, logger=False, callbacks=callbacks, **limits, **QUIET)
+        store = LastCheckpoint(AtomicCheckpointIO())
+        trainer.callbacks.append(store)  # type: ignore[attr-defined]
+        trainer.fit(Figures(), ckpt_path=path if path.exists() else None, weights_only=False)
+        return trainer.global_step
+
+    path = tmp_path / "a.ckpt"
+    limits = {"max_epochs": 2, "limit_train_batches": 2, "limit_val_batches": 0, "logger": False, **QUIET}
+    stop = EarlyStopping("score", patience=1, mode="max", check_on_train_epoch_end=True)
+    first = Trainer(max_time={"hours": 9}, callbacks=[stop] if used == "early stopping" else [], **limits)
+    first.fit(Figures())
+    first.save_checkpoint(path)
+    assert first.global_step == 4
+    told = torch.load(path, weights_only=False)
+    told["callbacks"]["Timer"]["time_elapsed"]["train"] = 100.0
+    torch.save(told, path)
+    with caplog.at_level("INFO"):
+        assert fit(more=False) == 4
+        name = "early stopping has ended the run after epoch 2" if used == "early stopping" else f"--trainer.{used}"
+        assert [line for line in caplog.messages if line.startswith(name)]
+        assert "a larger EarlyStopping.patience" in caplog.text or "nothing was trained" in caplog.text
+        caplog.clear()
+        assert fit(more=True) > 4
+        assert "nothing" not in caplog.text
 
 
 class Logs(BoringModel):

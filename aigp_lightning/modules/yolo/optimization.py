@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA, PENDING_GRADIENTS
@@ -180,19 +180,22 @@ class YoloOptimization:
         if waiting:
             checkpoint[PENDING_GRADIENTS] = waiting
 
-    def load(self, checkpoint: Mapping[str, Any], epochs: int, extend: bool) -> None:
+    def load(self, checkpoint: Mapping[str, Any], epochs: int, extend: bool, planned: int | None = None) -> None:
         """Take what a resumed run needs.
 
         Args:
             checkpoint: of ours, checked.
             epochs: of the trainer.
             extend: whether the run may become longer than it was planned.
+            planned: epochs of the run, where the checkpoint does not say.
 
         Raises:
             ConfigError: the run cannot go on with these options.
             WeightsError: a run cannot be resumed from this checkpoint.
         """
         resumed = ResumedRun.read(checkpoint)
+        if resumed.epochs is None:
+            resumed = replace(resumed, epochs=planned)
         resumed.check_length(epochs, extend)
         resumed.check_config(self.config)
         self._resumed, self._pending = resumed, checkpoint.get(PENDING_GRADIENTS, {})

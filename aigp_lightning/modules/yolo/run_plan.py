@@ -192,7 +192,11 @@ class ResumedRun:
         if epochs < trained:
             raise ConfigError(f"--trainer.max_epochs {epochs}: the run has trained {trained} epochs already.")
         if extend and self.epochs is None:
-            raise ConfigError("--extend: an earlier version wrote this checkpoint, which does not say its max_epochs.")
+            raise ConfigError(
+                "--extend: an earlier version wrote this checkpoint, and neither it nor a config.yaml beside it says "
+                "for how many epochs the run was planned. Resume without --extend, with the --trainer.max_epochs of "
+                "the first start, or begin a new run from its best.pt with --model.weights."
+            )
         if self.epochs in (None, epochs) or (extend and epochs > (self.epochs or 0)):
             return
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,11 @@ def test_checkpoints_of_earlier_versions() -> None:
     known = ResumedRun.read(checkpoint(last_step=12, run={"data": {"batch_size": 8}, "trainer": {"max_epochs": 8}}))
     assert known.waiting_images(batches=10, batch_size=4) == 16
     assert ResumedRun.read(checkpoint(last_step=14)).waiting_images(batches=10, batch_size=4) == 0
+    with pytest.raises(
+        ConfigError, match=r"Resume without --extend, with the --trainer\.max_epochs of the first start"
+    ):
+        resumed.check_length(12, extend=True)
+    replace(resumed, epochs=8).check_length(12, extend=True)  # known from the run's config.yaml
     config = OptimConfig(name="SGD", warmup_epochs=0)
     resumed.check_rates(RunPlan(8, SGD).schedule(config, 5, 8))
     with pytest.raises(ConfigError, match=r"0\.007525 after epoch 3, and would have been 0\.00802"):
