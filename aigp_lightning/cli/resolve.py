@@ -12,7 +12,14 @@ from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.checkpoints.paths import LAST, run_folder_of
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
-from aigp_lightning.cli.resume_options import MAX_EPOCHS, PRECISION, check_resumed, earlier_options, named_options
+from aigp_lightning.cli.resume_options import (
+    MAX_EPOCHS,
+    PRECISION,
+    check_resumed,
+    check_step_limit,
+    earlier_options,
+    named_options,
+)
 from aigp_lightning.cli.trainer_modes import check_trainer_modes
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import resolve_loggers
@@ -101,6 +108,7 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
         progress = epoch_progress(checkpoint)
         trained = progress.trained if progress is not None else None
         taken = check_resumed(options, earlier, str(config.ckpt_path), trained, extend)
+        check_step_limit(config.trainer.max_steps)
     planned = earlier.get(MAX_EPOCHS)
     return ResumedRun(options, taken, planned if isinstance(planned, int) else None)
 

@@ -63,6 +63,25 @@ KIND_OF = {
 }
 
 
+def check_step_limit(max_steps: int) -> None:
+    """Refuse to resume under a limit of optimizer steps.
+
+    Lightning then takes up the loop within the epoch whose end the checkpoint is of: it would train a part of it
+    again, and leave out the last one.
+
+    Args:
+        max_steps: the trainer's; -1 is no limit.
+
+    Raises:
+        ConfigError: there is a limit.
+    """
+    if max_steps != -1:
+        raise ConfigError(
+            f"--trainer.max_steps {max_steps}: a run is not resumed under a limit of steps, since Lightning would not "
+            "go on from the end of the epoch. Leave it out (-1); --trainer.max_epochs and max_time limit it too."
+        )
+
+
 def kind_of(option: str) -> str | None:
     """Return what a resumed run does about another value of an option; None for one that the table lacks.
 

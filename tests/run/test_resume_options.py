@@ -22,7 +22,7 @@ from aigp_lightning.callbacks.monitoring import StopEarly, has_stopped, still_ho
 from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.checkpoints.load import read_checkpoint
-from aigp_lightning.cli.resume_options import check_resumed, earlier_options, kind_of, named_options
+from aigp_lightning.cli.resume_options import check_resumed, check_step_limit, earlier_options, kind_of, named_options
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.run_config import read_config
@@ -256,3 +256,10 @@ def test_no_scalar_is_dropped_after_a_change_of_batches(tmp_path: Path) -> None:
     trainer(5, 2).fit(Logs(), ckpt_path=tmp_path / "a.ckpt", weights_only=False)
     points = {s for path in event_files(tmp_path) for tag, s in read_event_file(path).points if tag == "seen"}
     assert sorted(points) == [3, 7, 11, 13, 15, 17]
+
+
+def test_a_limit_of_steps_is_not_resumed() -> None:
+    """Lightning trained a part of the last epoch again, blanked its row, and left the last epoch out."""
+    check_step_limit(-1)
+    with pytest.raises(ConfigError, match=r"--trainer\.max_steps 100: a run is not resumed under a limit of steps"):
+        check_step_limit(100)
