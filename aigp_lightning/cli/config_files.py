@@ -69,7 +69,7 @@ def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> 
         return  # nothing in it
     if root.id != "mapping":
         raise _fault(file, root, "options by their names are wanted, such as `data: {imgsz: 640}`.")
-    _refuse_loops(file, root, frozenset())
+    _refuse_loops(file, root, frozenset(), set())
     _refuse_values_for_groups(file, root, "", groups)
     for key, name in _keys(file, root, "", set()):
         parent = name.rpartition(".")[0]
@@ -77,13 +77,16 @@ def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> 
             raise _fault(file, key, wrong)
 
 
-def _refuse_loops(file: str, node: Any, above: frozenset[int]) -> None:
-    """Refuse an alias within its own anchor, which a parser follows without end."""
+def _refuse_loops(file: str, node: Any, above: frozenset[int], done: set[int]) -> None:
+    """Refuse an alias within its own anchor, which a parser follows without end; every node is looked at once."""
     if id(node) in above:
         raise _fault(file, node, "this value stands within itself, by an alias.")
+    if id(node) in done:
+        return
     inner = [part for pair in node.value for part in pair] if node.id == "mapping" else node.value
     for each in inner if node.id != "scalar" else ():
-        _refuse_loops(file, each, above | {id(node)})
+        _refuse_loops(file, each, above | {id(node)}, done)
+    done.add(id(node))
 
 
 def _refuse_values_for_groups(file: str, node: Any, before: str, groups: Sequence[str]) -> None:
