@@ -90,7 +90,8 @@ def test_what_is_said_works(
     stop = f'{{"class_path": "{__name__}.Interrupts", "init_args": {{"at": {at}, "before": {str(before).lower()}, '
     words = ["--config", "a config.yaml", *small(shapes, Path("my runs")), "--run.name", name]
     words += ["--trainer.callbacks+", stop + '"mark": "the mark"}}', "--trainer.max_epochs", at + 1]
-    words += ["--model.optim.nbs", 8, "--data.imgsz", 32, "--trainer.limit_train_batches", 1]
+    words += ["--model.optim.nbs", 8, "--trainer.limit_train_batches", 1]
+    words += ["--extend"] if at == 3 else ["--data.imgsz", 32]
     words += ["--media.val_batches", 0, "--trainer.logger", "false"]
     assert run_cli("fit", *words) == 143
     (line, command) = capfd.readouterr().err.splitlines()[-2:]

@@ -135,7 +135,7 @@ def test_no_gpu_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytes
     """Where there is no GPU to measure on, half the batch is the guess."""
     assert run_cli(*words(squares, tmp_path, "NoGpuMemory")) == 1
     said = complaint(capfd.readouterr())
-    assert "the GPU's memory is full: a batch of 4 images at 32 pixels does not fit. Try --data.batch_size 2 " in said
+    assert "the GPU's memory is full: a batch of 4 images at 32 pixels does not fit. Try --data.batch_size 2, " in said
 
 
 def test_no_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_no_memory(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.Ca
     assert run_cli(*words(squares, tmp_path, "Raise", what="memory"), "--trainer.logger", wandb) == 1
     said, folder = complaint(capfd.readouterr()), tmp_path / "detect" / "run"
     assert "the machine's memory is full (Unable to allocate 1.00 EiB" in said
-    assert "): a batch of 4 images at 32 pixels does not fit. Try --data.batch_size 2 " in said
+    assert "): a batch of 4 images at 32 pixels does not fit. Try --data.batch_size 2, " in said
     assert "fewer --data.workers" in said
     assert f"--ckpt_path {folder / 'weights' / 'last.ckpt'}" in said
     check_kept(folder, epoch=0)
