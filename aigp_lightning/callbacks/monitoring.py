@@ -19,7 +19,7 @@ STOPPING_OPTIONS = {
     EarlyStoppingReason.DIVERGENCE_THRESHOLD: "another {}divergence_threshold",
     EarlyStoppingReason.NON_FINITE_METRIC: "{}check_finite false",
 }
-"""What lets a stopped run go on, by the reason that it was stopped for."""
+"""Options of early stopping, by the reason for which it stops; another value lets the run go on."""
 
 
 class EpochFigures(Callback):
@@ -147,7 +147,7 @@ def take_up_again(callback: EarlyStopping) -> None:
 
 
 def stopping_option(callback: EarlyStopping) -> str:
-    """Return what lets a stopped run go on.
+    """Return the option whose other value lets a stopped run go on.
 
     Args:
         callback: that has ended it; one of the user's is named by its class.

@@ -1,4 +1,4 @@
-"""What a resumed run takes up anew, and what its checkpoints say of the options that it runs with."""
+"""Takes up changed options in a resumed run, and keeps the options in effect in its checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOUND = {
     "train_images": ("training image", "training images"),
     "batches": ("batch an epoch", "batches an epoch"),
 }
-"""What a checkpoint says was found, and not asked for, by its key among the trainer's options."""
+"""Figures that a run found, beside the trainer's options in a checkpoint: processes, batches, images."""
 OPTIONS = "options"
 
 

@@ -17,7 +17,7 @@ GROUP_RANGES: dict[str, dict[str, Range]] = {
     },
     "checkpoint": {"save_top_k": Range(-1, 2**31), "every_n_epochs": COUNT},
 }  # fmt: skip
-"""Of the callbacks of Lightning's that have a group of their own."""
+"""Ranges of the options of Lightning's callbacks that have a group of their own."""
 SWITCHES = {
     "BatchSizeFinder": "it changes the batch behind the schedule's back. Take --data.batch_size.",
     "LearningRateFinder": "it asks for an attribute that no model here has. Take --model.optim.lr0.",

@@ -17,6 +17,7 @@ from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_use
 from aigp_lightning.modules.registry import module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, plain
 from aigp_lightning.modules.trained_with import TrainedWith
+from aigp_lightning.paths import expand_home
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
 
 @dataclass(frozen=True)
 class Carried:
-    """What the trained model of a command says of its run.
+    """The options of a run that the trained model of a command carries.
 
     Attributes:
         path: the checkpoint or weights file.
@@ -221,7 +222,7 @@ def _last(named: Mapping[str, str]) -> Path:
 def _same_file(data: Any, theirs: str) -> bool:
     from aigp_lightning.data.preparation import TASK
 
-    ours = os.path.expanduser(str(data.data_yaml))
+    ours = expand_home(str(data.data_yaml))
     if TASK in ours and data.get("synthetic") is not None:
         ours = ours.replace(TASK, data.synthetic.task)
     if os.path.isdir(ours):

@@ -161,7 +161,7 @@ RULES = (
     Rule("accumulate_grad_batches", _outside(COUNT), "1 or more."),
     Rule("gradient_clip_val", _outside(NOT_NEGATIVE), "0 or more; null does not clip."),
 )  # fmt: skip
-"""What cannot work, whatever the model; the first that fits is told."""
+"""Rules for all models; the first that refuses a value is told."""
 PAIRS: tuple[tuple[str, str, Callable[[Any, Any], bool], str], ...] = (
     ("min_epochs", "max_epochs", lambda least, most: _number(least) and _number(most) and least > most,
      "a run ends with its last epoch, however many it should have at least. Give a larger --trainer.max_epochs."),
