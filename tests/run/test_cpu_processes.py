@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lightning.pytorch as pl
 import pytest
 
 from aigp_lightning.run.cpu_processes import PROCESS_MEMORY, CpuRun, process_count, thread_count
+from aigp_lightning.run.distributed import tune_exchange
 
 PLENTY = 256 * PROCESS_MEMORY
 LONG = CpuRun(images=100_000, batch_size=16, imgsz=160)
@@ -44,3 +46,22 @@ def test_threads_are_for_large_batches_alone() -> None:
     assert thread_count(images=16, imgsz=160, cores=8) == 1
     assert thread_count(images=8, imgsz=1280, cores=8) == 8
     assert thread_count(images=8, imgsz=1280, cores=8, processes=16) == 1
+
+
+def test_processes_exchange_gradients_in_one_piece_and_no_buffers() -> None:
+    """As torch's wrapper takes it, in a group of one."""
+    import torch
+    import torch.distributed as dist
+    from lightning.pytorch.strategies import DDPStrategy
+
+    trainer = pl.Trainer(accelerator="cpu", devices=1, strategy="ddp", logger=False, enable_progress_bar=False)
+    tune_exchange(trainer)
+    assert isinstance(trainer.strategy, DDPStrategy)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        wrapped = trainer.strategy._setup_model(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)))
+    finally:
+        dist.destroy_process_group()
+    assert wrapped.gradient_as_bucket_view
+    assert wrapped.bucket_bytes_cap == 512 * 2**20
+    assert not wrapped.broadcast_buffers
