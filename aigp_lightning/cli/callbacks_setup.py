@@ -12,6 +12,7 @@ from lightning.pytorch.plugins import CheckpointIO
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint
 from aigp_lightning.callbacks.best_weights import BestWeights
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
+from aigp_lightning.callbacks.cpu_threads import CpuThreads
 from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
 from aigp_lightning.callbacks.ema import EMA
 from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProcess
@@ -128,7 +129,7 @@ def build_callbacks(
     """
     checkpoint_io = AtomicCheckpointIO()
     users: list[Callback] = _listed(config.trainer.callbacks)
-    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder()]
+    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder(), CpuThreads()]
     if verb != "fit":
         callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)

@@ -19,6 +19,7 @@ from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
+from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
@@ -28,7 +29,7 @@ from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.errors import RunError
+from aigp_lightning.errors import RunError, tell_user
 from aigp_lightning.loggers.config import trim_settings
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
@@ -37,7 +38,7 @@ from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
+from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes, tune_exchange
 from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.run.lightning_internals import is_trial
@@ -152,6 +153,8 @@ class AigpCLI(LightningCLI):
         config.trainer = plain(config.trainer)  # what cannot be written down could not be run again
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)
+        if self.verb == "fit" and (count := share_cpu(config, [self.verb, *self.words])) > 1 and first_process():
+            tell_user(f"{count} training processes, one thread each; --trainer.devices 1 for a single one")
         if context.resuming and first_process():
             repair_run_folder(context.folder)  # before loggers read there what they have
         resolve_config(config, self.verb, context)
@@ -163,6 +166,7 @@ class AigpCLI(LightningCLI):
         check_processes(trainer, config.trainer.sync_batchnorm)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
+        tune_exchange(trainer)
         return trainer
 
     def _callback_options(self) -> dict[str, Any]:

@@ -166,3 +166,13 @@ def set_process_timeout(strategy: DDPStrategy, timeout: timedelta) -> None:
         timeout: for every exchange.
     """
     strategy._timeout = timeout
+
+
+def set_ddp_options(strategy: DDPStrategy, options: Mapping[str, Any]) -> None:
+    """Set options with which a strategy that is built already will wrap the module; the user's own stay.
+
+    Args:
+        strategy: it has wrapped nothing yet.
+        options: arguments of torch's `DistributedDataParallel` by name.
+    """
+    strategy._ddp_kwargs = {**options, **strategy._ddp_kwargs}
