@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from aigp_lightning.checkpoints.paths import LAST, resume_hint, run_folder_of
+from aigp_lightning.checkpoints.schema import LEDGER
 from aigp_lightning.checkpoints.snapshot import same_content, snapshot
 from aigp_lightning.errors import RunError
 from aigp_lightning.files import DISK_FULL, disk_full, is_half_written, write_atomic
@@ -153,7 +154,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write what was copied; what the epoch's best and last checkpoints have in common is serialised once."""
         latest, self._latest = self._latest, None
         copied = content()
-        data = latest[1] if latest is not None and same_content(latest[0], copied) else _serialized(copied)
+        # The ledger first: it is the part in which they differ where pictures were drawn meanwhile.
+        same = latest is not None and all(same_content(*parts) for parts in _ledger_first(latest[0], copied))
+        data = latest[1] if latest is not None and same else _serialized(copied)
         if target.name != LAST.name:  # which is the last of its epoch
             self._latest = copied, data
         _write(data, place, target)
@@ -183,6 +186,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self._removed.append(Path(path))
             return
         super().remove_checkpoint(path)
+
+
+def _ledger_first(*contents: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    yield tuple(content.get(LEDGER) for content in contents)
+    yield contents
 
 
 def _serialized(checkpoint: dict[str, Any]) -> memoryview:
