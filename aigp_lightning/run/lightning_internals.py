@@ -29,10 +29,9 @@ INHERITED_ATTRIBUTES = (
     ("lightning.pytorch.callbacks.WeightAveraging", "_latest_update_step"),  # callbacks/ema.py
     ("lightning.pytorch.loggers.WandbLogger", "_wandb_init"),  # loggers/wandb.py: options for wandb.init
     ("lightning.pytorch.loggers.WandbLogger", "_experiment"),  # loggers/wandb.py: the run
-    (
-        "lightning.pytorch.loggers.TensorBoardLogger",
-        "_experiment",
-    ),  # loggers/tensorboard.py: the writer
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_experiment"),  # loggers/tensorboard.py: the writer
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_fs"),  # loggers/tensorboard.py: where the writer's files go
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_kwargs"),  # loggers/tensorboard.py: the writer's options
 )
 """Attributes that a class of ours inherits and uses: class, name."""
 

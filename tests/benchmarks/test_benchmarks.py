@@ -172,11 +172,26 @@ def test_accuracy_refuses_a_data_set_of_another_size(tmp_path: Path) -> None:
         accuracy.synthetic_once(tmp_path / "gates", options)
 
 
-def test_cli_start(tmp_path: Path) -> None:
+def test_startup(tmp_path: Path) -> None:
     """`--help` imports nothing heavy, and answers sooner than the empty LightningCLI by an order of magnitude."""
-    words = ["--rounds", 1, "--warmup", 0, "--json", tmp_path / "out.json"]
-    printed = run_script("cli_start.py", *words, python=sys.executable)
+    words = ["--rounds", 1, "--warmup", 0, "--images", 50, "--json", tmp_path / "out.json"]
+    printed = run_script("startup.py", *words, "--parts", "help", "scan", "checkpoint", python=sys.executable)
     result = json.loads((tmp_path / "out.json").read_text())
-    assert result["heavy_imports_of_help"] == []
-    assert result["median"]["aigp_lightning --help"] < 0.1 * result["median"]["empty LightningCLI, fit --help"]
-    assert f"ours / empty: {result['ratio']:.2f}" in printed
+    found = result["help"]
+    assert found["heavy_imports_of_help"] == []
+    assert found["median"]["aigp_lightning --help"] < 0.1 * found["median"]["empty LightningCLI, fit --help"]
+    assert f"ours / empty: {found['ratio']:.2f}" in printed
+    assert "scan of 50 pictures" in printed
+    assert result["checkpoint"]["megabytes"] == pytest.approx(42, abs=3)
+
+
+@pytest.mark.slow
+def test_startup_to_the_first_step(tmp_path: Path) -> None:
+    words = ["--rounds", 1, "--parts", "first", "--json", tmp_path / "out.json"]
+    printed = run_script("startup.py", *words, python=sys.executable)
+    found = json.loads((tmp_path / "out.json").read_text())["first"]
+    lightning = found["median"]["import lightning.pytorch"]["cpu"]
+    for name in ("fit, to its first step", "validate, to its first batch"):
+        assert found["median"][name]["cpu"] > lightning
+        assert f"| {name} |" in printed
+    assert found["imports"]["torch"] > 0.01
