@@ -59,11 +59,11 @@ class TrainDataset:
 
     def image(self, index: int) -> np.ndarray:
         """Return a buffered image, (h, w, 3) uint8 RGB with its long side at `imgsz`; not to be written to."""
-        from aigp_lightning.data.augment.letterbox import resize_long_side
-        from aigp_lightning.data.images import read_image
+        from aigp_lightning.data.training_images import read_training_image
 
         if index not in self.buffer:
-            self.buffer[index] = resize_long_side(read_image(self.records[index].im_file), self.imgsz)
+            record = self.records[index]
+            self.buffer[index] = read_training_image(record.im_file, record.shape, self.imgsz)
             if len(self.buffer) > self.capacity:
                 self.buffer.popitem(last=False)
         return self.buffer[index]
