@@ -16,6 +16,7 @@ from aigp_lightning.errors import DataError, RunError
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
     from aigp_lightning.data.augment.pipeline import TrainPipeline
+    from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
 
@@ -31,6 +32,7 @@ class TrainDataset:
         imgsz: network input, pixels.
         pipeline: the augmentations.
         batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
+        cache: pictures that are decoded already.
 
     Example:
         >>> import tempfile
@@ -49,8 +51,15 @@ class TrainDataset:
         ((64, 64, 3), (48, 64))
     """
 
-    def __init__(self, records: Sequence[ImageRecord], imgsz: int, pipeline: TrainPipeline, batch_size: int) -> None:
-        self.records, self.imgsz, self.pipeline = records, imgsz, pipeline
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        imgsz: int,
+        pipeline: TrainPipeline,
+        batch_size: int,
+        cache: PictureCache | None = None,
+    ) -> None:
+        self.records, self.imgsz, self.pipeline, self.cache = records, imgsz, pipeline, cache
         self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
         self.buffer: OrderedDict[int, np.ndarray] = OrderedDict()
 
@@ -58,9 +67,11 @@ class TrainDataset:
         return len(self.records)
 
     def image(self, index: int) -> np.ndarray:
-        """Return a buffered image, (h, w, 3) uint8 RGB with its long side at `imgsz`; not to be written to."""
+        """Return a cached or buffered image, (h, w, 3) uint8 RGB, its long side at `imgsz`; not to be written to."""
         from aigp_lightning.data.training_images import read_training_image
 
+        if self.cache is not None and (cached := self.cache.get(index)) is not None:
+            return cached
         if index not in self.buffer:
             record = self.records[index]
             self.buffer[index] = read_training_image(record.im_file, record.shape, self.imgsz)
@@ -95,7 +106,8 @@ class TrainDataset:
 
     def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
         index, mine = self._readable(request.index, request.seed, lost)
-        self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
+        if index in self.buffer:
+            self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
         others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
         done = self.pipeline(mine, others, request.seed)
         return {
