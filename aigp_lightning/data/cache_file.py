@@ -93,6 +93,7 @@ def cache_on_disk(
     Example:
         >>> import tempfile
         >>> import cv2
+        >>> import lightning.pytorch  # sets the rank, by which one process alone prints
         >>> import numpy as np
         >>> from aigp_lightning.data.records import ImageRecord
         >>> with tempfile.TemporaryDirectory() as folder:

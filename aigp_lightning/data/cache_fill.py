@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.data.cache_room import check_room
+from aigp_lightning.data.cache_room import check_room, told_size
 from aigp_lightning.data.picture_cache import Layout, PictureCache, new_block, training_layout
 from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.training_images import read_training_image
@@ -48,7 +48,7 @@ class Pictures:
 
     def told(self) -> str:
         """Say how many there are, and how large they are together."""
-        return f"{len(self.records):,} training pictures at {self.imgsz} px, {self.layout.size / 1e9:.2f} GB"
+        return f"{len(self.records):,} training pictures at {self.imgsz} px, {told_size(self.layout.size)}"
 
 
 def cache_in_memory(pictures: Pictures, *, threads: int, progress: bool = False) -> PictureCache:
@@ -63,6 +63,7 @@ def cache_in_memory(pictures: Pictures, *, threads: int, progress: bool = False)
         ConfigError: there is not enough memory.
 
     Example:
+        >>> import lightning.pytorch  # sets the rank, by which one process alone prints
         >>> record = ImageRecord("gone.jpg", (48, 64), np.zeros(0), np.zeros((0, 4), np.float32), None)
         >>> cache = cache_in_memory(Pictures([record], 64), threads=1)
         >>> cache.get(0) is None, cache.missing()  # it cannot be read: whoever wants it finds out why
@@ -75,7 +76,7 @@ def cache_in_memory(pictures: Pictures, *, threads: int, progress: bool = False)
         block = new_block(layout.size)
     except OSError as error:
         raise ConfigError(
-            f"--data.cache ram: {layout.size / 1e9:.2f} GB of memory cannot be had ({error.strerror}); use "
+            f"--data.cache ram: {told_size(layout.size)} of memory cannot be had ({error.strerror}); use "
             "--data.cache disk, or a smaller --data.imgsz."
         ) from error
     fill(pictures, block.write, threads, progress)

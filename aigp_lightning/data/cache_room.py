@@ -33,16 +33,26 @@ def check_room(kind: str, size: int, pictures: int, folder: Path | None = None) 
         ...     check_room("ram", 10**18, 2)
         ... except ConfigError as error:
         ...     print(str(error).partition(" and ")[0])
-        --data.cache ram takes 1,000,000,000.00 GB for 2 pictures
+        --data.cache ram takes 1,000,000,000.0 GB for 2 pictures
     """
     free = available_memory() if kind == "ram" else free_bytes(folder)
     if free is None or size + min(size, SPARE) <= free:
         return
     other, where = ("disk", "of memory") if kind == "ram" else ("ram", f"in {folder}")
     raise ConfigError(
-        f"--data.cache {kind} takes {size / 1e9:,.2f} GB for {pictures:,} pictures and leaves too little: "
-        f"{free / 1e9:,.2f} GB {where} are free. Use --data.cache {other}, a smaller --data.imgsz, or no cache (null)."
+        f"--data.cache {kind} takes {told_size(size)} for {pictures:,} pictures and leaves too little: "
+        f"{told_size(free)} {where} are free. Use --data.cache {other}, a smaller --data.imgsz, or no cache (null)."
     )
+
+
+def told_size(size: int) -> str:
+    """Write a number of bytes for people.
+
+    Example:
+        >>> told_size(2_764_800), told_size(12_345_678_900)
+        ('2.8 MB', '12.3 GB')
+    """
+    return f"{size / 1e9:,.1f} GB" if size >= SPARE else f"{size / 1e6:.1f} MB"
 
 
 def available_memory() -> int:

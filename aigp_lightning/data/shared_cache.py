@@ -49,6 +49,7 @@ def shared_cache(kind: Cache, scan: ScanResult, imgsz: int, run: TrainerView) ->
         UserError: there is no room; in all processes, if on one machine.
 
     Example:
+        >>> import lightning.pytorch  # sets the rank, by which one process alone prints
         >>> import numpy as np
         >>> from aigp_lightning.data.records import ImageRecord
         >>> record = ImageRecord("gone.jpg", (48, 64), np.zeros(0), np.zeros((0, 4), np.float32), None)

@@ -255,7 +255,7 @@ def test_no_room_is_said(photos: Path, kind: Any, other: str, monkeypatch: pytes
     monkeypatch.setattr(cache_room, "free_bytes", lambda _: 20_000)
     with pytest.raises(ConfigError) as raised:
         shared_cache(kind, scanned(photos), SIDE, SimpleNamespace(local_rank=0, world_size=1, folder=photos.parent))  # type: ignore[arg-type]
-    assert str(raised.value).startswith(f"--data.cache {kind} takes 0.00 GB for 10 pictures and leaves too little: ")
+    assert str(raised.value).startswith(f"--data.cache {kind} takes 0.1 MB for 10 pictures and leaves too little: ")
     assert f"Use --data.cache {other}, a smaller --data.imgsz" in str(raised.value)
     assert not [name for name in os.listdir(photos.parent / "labels") if "pictures" in name]
 
