@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,35 +61,37 @@ class TrainDataset:
     ) -> None:
         self.records, self.imgsz, self.pipeline, self.cache = records, imgsz, pipeline, cache
         self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
-        self.buffer: OrderedDict[int, np.ndarray] = OrderedDict()
+        self.buffer: OrderedDict[int, Sample] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def image(self, index: int) -> np.ndarray:
-        """Return a cached or buffered image, (h, w, 3) uint8 RGB, its long side at `imgsz`; not to be written to."""
-        from aigp_lightning.data.training_images import read_training_image
-
-        if self.cache is not None and (cached := self.cache.get(index)) is not None:
-            return cached
-        if index not in self.buffer:
-            record = self.records[index]
-            self.buffer[index] = read_training_image(record.im_file, record.shape, self.imgsz)
-            if len(self.buffer) > self.capacity:
-                self.buffer.popitem(last=False)
-        return self.buffer[index]
-
     def sample(self, index: int) -> Sample:
-        """Return an image before augmentation, with its labels in pixels."""
-        record, image = self.records[index], self.image(index)
+        """Return an image before augmentation, with its labels in pixels; buffered, and not to be written to."""
+        known = self.buffer.get(index)
+        if known is not None:
+            return known
+        record, image = self.records[index], self._image(index)
         bboxes, keypoints = labels_in_pixels(record, *image.shape[:2])
-        return {
+        known = self.buffer[index] = {
             "image": image,
             "bboxes": bboxes,
             "cls": record.cls,
             "keypoints": keypoints,
             "im_file": record.im_file,
         }
+        if len(self.buffer) > self.capacity:
+            self.buffer.popitem(last=False)
+        return known
+
+    def _image(self, index: int) -> np.ndarray:
+        """Return an image from the cache, or read it: (h, w, 3) uint8 RGB, its long side at `imgsz`."""
+        from aigp_lightning.data.training_images import read_training_image
+
+        if self.cache is not None and (cached := self.cache.get(index)) is not None:
+            return cached
+        record = self.records[index]
+        return read_training_image(record.im_file, record.shape, self.imgsz)
 
     def __getitem__(self, request: TrainRequest) -> Item:
         """Make one sample; an image that cannot be read is replaced silently.
@@ -106,8 +108,7 @@ class TrainDataset:
 
     def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
         index, mine = self._readable(request.index, request.seed, lost)
-        if index in self.buffer:
-            self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
+        self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
         others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
         done = self.pipeline(mine, others, request.seed)
         return {
@@ -127,12 +128,15 @@ class TrainDataset:
         What is lost is asked for again in the next epoch: a network share comes back. So the sample depends on what
         can be read now, and on nothing that the worker remembers.
         """
-        others = iter(np.random.default_rng((seed, index)).integers(len(self.records), size=TRIES).tolist())
+        others: Iterator[int] | None = None
         while True:
             try:
                 return index, self.sample(index)
             except DataError as error:
                 lost.append(Lost(self.records[index].im_file, str(error)))
+                if others is None:
+                    random = np.random.default_rng((seed, index))
+                    others = iter(random.integers(len(self.records), size=TRIES).tolist())
                 try:
                     index = next(others)
                 except StopIteration:
