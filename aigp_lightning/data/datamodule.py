@@ -15,11 +15,13 @@ from aigp_lightning.data.class_names import BY_NAME, check_rule
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
+from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.sample_sets import training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
+from aigp_lightning.data.shared_cache import Cache, check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
@@ -50,6 +52,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
+        cache: keep the decoded training pictures, at the size of training: in memory (`ram`) or in a file beside the
+            labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
             is followed and other names are refused; or by `number`, whatever they are called.
 
@@ -79,6 +83,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
         match_classes: str = BY_NAME,
+        cache: Cache | None = None,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, seed, lost_limit)
@@ -91,6 +96,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.match_classes = match_classes
+        self.cache = check_cache(cache)
+        self._pictures: PictureCache | None = None
         self.mosaic_open = True
         self._batches: TrainBatchSampler | None = None
         self.lost: dict[str, LostFiles] = {}
@@ -135,9 +142,15 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """
         if self.trainer is None or self._run.world_size == 1:
             self._check(stage)
-            return
-        self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
-        agree(self.failure, lambda: self._check(stage))
+        else:
+            self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
+            agree(self.failure, lambda: self._check(stage))
+        if stage == "fit" and self.cache is not None and self._pictures is None and self._run.running:
+            self._pictures = shared_cache(self.cache, self._scan("train"), self.imgsz, self._run)
+
+    def teardown(self, stage: str) -> None:
+        """Give the cached pictures up; their memory is free when the last loader of this run is gone."""
+        self._pictures = None
 
     def _check(self, stage: str) -> dict[str, dict[str, int]]:
         """Scan the splits that a stage needs, and return their totals."""
@@ -174,7 +187,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """Return shuffled, augmented batches of the training split."""
         run, records = self._run, self.scan("train").records
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
-        dataset = training_set(records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose)
+        dataset = training_set(
+            records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures
+        )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
             shuffle=not run.overfitting, least=self._check_batch("fit"),

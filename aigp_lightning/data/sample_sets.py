@@ -15,6 +15,7 @@ from aigp_lightning.data.samplers import EvalBatchSampler
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
 EvalSet = tuple[EvalDataset, EvalBatchSampler]
@@ -25,7 +26,14 @@ Mirrors = tuple["tuple[int, ...] | None", "tuple[int, ...] | None"]
 
 
 def training_set(
-    records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig, *, imgsz: int, batch_size: int, pose: bool
+    records: Sequence[ImageRecord],
+    spec: DataSpec,
+    augment: AugmentConfig,
+    *,
+    imgsz: int,
+    batch_size: int,
+    pose: bool,
+    cache: PictureCache | None = None,
 ) -> TrainDataset:
     """Build the training samples.
 
@@ -36,6 +44,7 @@ def training_set(
         imgsz: side of the network's input, pixels.
         batch_size: images a batch, in this process.
         pose: keypoints are wanted.
+        cache: the pictures, decoded already.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -52,7 +61,7 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return TrainDataset(records, imgsz, pipeline, batch_size)
+    return TrainDataset(records, imgsz, pipeline, batch_size, cache)
 
 
 def evaluation_set(

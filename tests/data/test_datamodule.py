@@ -123,7 +123,7 @@ def test_training_batches(odd: Path, mosaic: float) -> None:
 
 def test_a_sample_costs_about_one_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mosaic partners come from the buffer."""
-    from aigp_lightning.data import images
+    from aigp_lightning.data import training_images
 
     (tmp_path / "images").mkdir()
     for number in range(200):
@@ -131,8 +131,8 @@ def test_a_sample_costs_about_one_decode(tmp_path: Path, monkeypatch: pytest.Mon
     yaml = tmp_path / "data.yaml"
     yaml.write_text(f"train: images\nval: images\n{NAMES}", encoding="utf-8")
     data = YoloDataModule(str(yaml), imgsz=32, batch_size=4, workers=0)
-    loader, decoded, read = data.train_dataloader(), [], images.read_image
-    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read(path))
+    loader, decoded, read = data.train_dataloader(), [], training_images.read_bytes
+    monkeypatch.setattr(training_images, "read_bytes", lambda path: decoded.append(path) or read(path))
     for epoch in range(2):
         decoded.clear()
         loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
