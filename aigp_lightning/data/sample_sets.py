@@ -25,8 +25,9 @@ Mirrors = tuple["tuple[int, ...] | None", "tuple[int, ...] | None"]
 
 
 def training_set(
-    records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig, *, imgsz: int, batch_size: int, pose: bool
-) -> TrainDataset:
+    records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig, *, imgsz: int, batch_size: int, pose: bool,
+    kind: type[TrainDataset] = TrainDataset,
+) -> TrainDataset:  # fmt: skip
     """Build the training samples.
 
     Args:
@@ -36,6 +37,7 @@ def training_set(
         imgsz: side of the network's input, pixels.
         batch_size: images a batch, in this process.
         pose: keypoints are wanted.
+        kind: class of the samples.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -52,7 +54,7 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return TrainDataset(records, imgsz, pipeline, batch_size)
+    return kind(records, imgsz, pipeline, batch_size)
 
 
 def evaluation_set(
