@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aigp_lightning.data.augment.on_device.draws import Draws, draw
 from aigp_lightning.data.augment.on_device.inputs import INPUTS, pack_inputs
+from aigp_lightning.data.augment.on_device.jpeg import read_encoded
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.items import Item
@@ -90,3 +91,36 @@ class DeviceTrainDataset(TrainDataset):
             recolour=bool(config.hsv_h or config.hsv_s or config.hsv_v),
         )
         return batch
+
+
+class EncodedTrainDataset(DeviceTrainDataset):
+    """The same, and plain colour JPEG files go to the device as they are; all other pictures are decoded here.
+
+    Example:
+        >>> import tempfile
+        >>> import cv2
+        >>> from aigp_lightning.data.augment import AugmentConfig
+        >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> pipeline = TrainPipeline(64, AugmentConfig())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = f"{folder}/000.jpg"
+        ...     _ = cv2.imwrite(file, np.zeros((72, 128, 3), np.uint8))
+        ...     record = ImageRecord(file, (72, 128), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        ...     dataset = EncodedTrainDataset([record], imgsz=64, pipeline=pipeline, batch_size=2)
+        ...     batch = dataset.collate(dataset.__getitems__([TrainRequest(index=0, seed=1)] * 2))
+        >>> len(batch["augment_inputs"]["encoded"]), batch["augment_inputs"]["encoded"][0].size
+        (1, (36, 64))
+    """
+
+    def image(self, index: int) -> Any:
+        """Return a picture that is buffered: as a file, or decoded."""
+        if index in self.buffer:
+            return self.buffer[index]
+        encoded: Any = read_encoded(self.records[index].im_file, self.imgsz)
+        if encoded is None:
+            return super().image(index)
+        self.buffer[index] = encoded
+        if len(self.buffer) > self.capacity:
+            self.buffer.popitem(last=False)
+        return encoded

@@ -1,4 +1,4 @@
-"""The choice of who augments, the processor or the training device, and the device's part when a batch arrives."""
+"""The choice of who augments and decodes, processor or training device, and the device's part when a batch arrives."""
 
 from __future__ import annotations
 
@@ -17,58 +17,85 @@ if TYPE_CHECKING:
 PROCESSOR, DEVICE = "cpu", "device"
 
 
-def check_places(augment_on: str) -> None:
-    """Refuse places that there are not.
+def check_places(augment_on: str, decode_on: str, augment: AugmentConfig) -> None:
+    """Refuse places that there are not, and those that do not go together.
 
     Args:
         augment_on: who augments.
+        decode_on: who decodes.
+        augment: the augmentations.
 
     Raises:
         ConfigError: naming the option and what it may be.
 
     Example:
+        >>> from aigp_lightning.data.augment.config import AugmentConfig
         >>> try:
-        ...     check_places(augment_on="gpu")
+        ...     check_places("cpu", "device", AugmentConfig())
         ... except ConfigError as error:
         ...     print(error)
-        --data.augment_on gpu: it is cpu or device.
+        --data.decode_on device: the device decodes only what it augments; add --data.augment_on device.
     """
-    if augment_on not in (PROCESSOR, DEVICE):
-        raise ConfigError(f"--data.augment_on {augment_on}: it is {PROCESSOR} or {DEVICE}.")
+    for name, place in (("augment_on", augment_on), ("decode_on", decode_on)):
+        if place not in (PROCESSOR, DEVICE):
+            raise ConfigError(f"--data.{name} {place}: it is {PROCESSOR} or {DEVICE}.")
+    if decode_on == DEVICE and augment_on != DEVICE:
+        raise ConfigError(
+            "--data.decode_on device: the device decodes only what it augments; add --data.augment_on device."
+        )
+    if decode_on == DEVICE and augment.extra:
+        raise ConfigError(
+            "--data.decode_on device: the transforms of augment.extra run on the processor, which needs the pictures; "
+            "leave one of the two out."
+        )
 
 
-def sample_class(augment_on: str, augment: AugmentConfig) -> type[TrainDataset]:
+def sample_class(augment_on: str, decode_on: str, augment: AugmentConfig) -> type[TrainDataset]:
     """Return the class of the training samples: the device augments them only without transforms of the user's own.
 
     Args:
-        augment_on: the user's choice.
+        augment_on: who augments.
+        decode_on: who decodes.
         augment: the augmentations.
 
     Example:
         >>> from aigp_lightning.data.augment.config import AugmentConfig
         >>> own = AugmentConfig(extra=[{"class_path": "albumentations.MotionBlur"}])
-        >>> sample_class("device", AugmentConfig()).__name__, sample_class("device", own).__name__
-        ('DeviceTrainDataset', 'TrainDataset')
+        >>> [sample_class("device", "cpu", augment).__name__ for augment in (AugmentConfig(), own)]
+        ['DeviceTrainDataset', 'TrainDataset']
     """
     if augment_on != DEVICE or augment.extra:
         return TrainDataset
-    from aigp_lightning.data.device_dataset import DeviceTrainDataset
+    from aigp_lightning.data.device_dataset import DeviceTrainDataset, EncodedTrainDataset
 
-    return DeviceTrainDataset
+    return EncodedTrainDataset if decode_on == DEVICE else DeviceTrainDataset
 
 
-def tell_place(augment_on: str, augment: AugmentConfig, on_gpu: bool) -> None:
-    """Say where the pictures are augmented, if it is not where the user may think.
+def settle_places(augment_on: str, decode_on: str, augment: AugmentConfig, on_gpu: bool) -> None:
+    """Say where the pictures are augmented, if it is not where the user may think; refuse what this machine cannot.
 
     Args:
-        augment_on: the user's choice.
+        augment_on: who augments.
+        decode_on: who decodes.
         augment: the augmentations.
         on_gpu: training runs on a GPU.
 
+    Raises:
+        ConfigError: there is nothing to decode on the device with.
+
     Example:
         >>> from aigp_lightning.data.augment.config import AugmentConfig
-        >>> tell_place("device", AugmentConfig(), on_gpu=True)  # nothing to say
+        >>> settle_places("device", "device", AugmentConfig(), on_gpu=True)  # nothing to say
     """
+    if decode_on == DEVICE and not on_gpu:
+        raise ConfigError(
+            "--data.decode_on device: only an NVIDIA GPU decodes, and this run trains on the processor; use "
+            "--data.decode_on cpu."
+        )
+    if decode_on == DEVICE:
+        from aigp_lightning.data.augment.on_device.jpeg import decoder
+
+        decoder()
     if augment_on != DEVICE:
         return
     if augment.extra:
@@ -106,7 +133,7 @@ def finish_on_device(batch: Any, device: torch.device, move: Callable[[Any], Any
     moved = move({key: value for key, value in batch.items() if key != INPUTS})
     inputs: Any = {
         # From pinned memory, where the loader puts it, it is copied while the GPU does something else.
-        key: value.to(device, non_blocking=True) if hasattr(value, "to") else value
+        key: value.to(device, non_blocking=True) if hasattr(value, "to") and key != "files" else value
         for key, value in batch[INPUTS].items()
     }
     return {**moved, "img": make_pictures(inputs)}

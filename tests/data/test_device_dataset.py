@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
 from helpers import draw_corners, draw_squares
+from PIL import Image
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.augment.on_device.jpeg import FileInBatch, decodable_size, decode_files, read_encoded
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.device_dataset import DeviceTrainDataset
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, RunError
 
 CPU = torch.device("cpu")
 PLAIN = AugmentConfig(clahe=0)  # in pictures as small as these it makes much of the smallest difference
@@ -180,3 +183,117 @@ def test_on_a_processor_it_says_that_it_is_slower(shapes: Path, caplog: pytest.L
 def test_another_place_is_refused(shapes: Path) -> None:
     with pytest.raises(ConfigError, match=r"--data\.augment_on cuda: it is cpu or device\."):
         YoloDataModule(str(shapes), augment_on="cuda")
+
+
+# ---- files that the device decodes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine pictures: seven plain JPEGs of three sizes, one of them at the network's own; one turned by EXIF; a PNG."""
+    folder = tmp_path_factory.mktemp("files")
+    draw_squares(folder, "train", 9, seed=5)
+    images = folder / "images" / "train"
+    for number, file in enumerate(sorted(images.glob("*.png"))[:8]):
+        size = [(192, 128), (128, 128), (64, 48)][number % 3]
+        picture = Image.open(file).resize(size, Image.Resampling.BICUBIC)
+        exif = Image.Exif()
+        exif[0x0112] = 6 if number == 7 else 1
+        picture.save(file.with_suffix(".jpg"), quality=95, exif=exif)
+        file.unlink()
+    yaml = folder / "data.yaml"
+    yaml.write_text("train: images/train\nval: images/train\nnames: [square, disc]\n", encoding="utf-8")
+    return yaml
+
+
+def test_decoded_on_the_device(files: Path) -> None:
+    """Here by torchvision's decoder for the processor: labels and places as ever, pixels as OpenCV decodes them."""
+    places = ({"augment_on": "device", "decode_on": "device"}, {})
+    device, cpu = (
+        YoloDataModule(str(files), imgsz=64, batch_size=9, workers=0, augment=PLAIN, **place) for place in places
+    )
+    inputs = next(iter(device.train_dataloader()))["augment_inputs"]
+    assert len(inputs["encoded"]) == 7  # each once, however many mosaics show it
+    assert {file.full for file in inputs["encoded"]} == {(128, 192), (128, 128), (48, 64)}
+    assert len(inputs["pixels"]) > 1  # parts of the turned picture and the PNG
+    for one, other in zip(batches(device), batches(cpu), strict=True):
+        check_alike(one, other)
+
+
+def test_a_file_that_the_device_cannot_decode(files: Path) -> None:
+    """The processor's decoder has a try, which forgives more; what it cannot do either ends the run with its name."""
+    image = np.full((48, 64, 3), 90, np.uint8)
+    good, whole = (cv2.imencode(end, image)[1].ravel() for end in (".jpg", ".png"))
+    listed = [
+        FileInBatch(0, len(good), (48, 64), (48, 64), "a.jpg"),
+        FileInBatch(len(good), len(good) + len(whole), (48, 64), (48, 64), "b.jpg"),
+    ]
+    (pixels,) = decode_files(torch.from_numpy(np.concatenate((good, whole))), listed, CPU)
+    assert (pixels.int() - 90).abs().max() <= 1
+    broken = torch.from_numpy(np.concatenate((good, np.zeros_like(whole))))
+    with pytest.raises(RunError, match=r"b\.jpg: cannot be decoded.*--data\.decode_on cpu another picture"):
+        decode_files(broken, listed, CPU)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "plain"),
+    [
+        ("RGB", {}, True),
+        ("RGB", {"progressive": True, "subsampling": 0}, True),
+        ("L", {}, False),
+        ("CMYK", {}, False),
+        ("RGB", {"keep_rgb": True}, False),
+        *(("RGB", {"orientation": turn}, turn == 1) for turn in range(1, 9)),
+    ],
+)
+def test_which_files_go_to_the_device(tmp_path: Path, mode: str, options: dict[str, Any], plain: bool) -> None:
+    options, exif = dict(options), Image.Exif()
+    if turn := options.pop("orientation", 0):
+        exif[0x0112] = turn
+    file = tmp_path / "0.jpg"
+    Image.new(mode, (96, 72)).save(file, exif=exif, **options)
+    found = read_encoded(str(file), imgsz=48)
+    assert (None if found is None else (found.full, found.shape)) == (((72, 96), (36, 48, 3)) if plain else None)
+
+
+def test_bytes_that_are_no_jpeg_go_to_no_device() -> None:
+    code = cv2.imencode(".jpg", np.zeros((72, 96, 3), np.uint8))[1].tobytes()
+    assert decodable_size(code) == (72, 96)
+    exif = b"\xff\xe1" + (16).to_bytes(2, "big") + b"Exif\0\0" + bytes(8)
+    assert decodable_size(code[:2] + exif + code[2:]) is None  # its orientation is not understood
+    for length in range(0, 160):
+        assert decodable_size(code[:length]) in (None, (72, 96))
+    assert decodable_size(b"") is decodable_size(bytes(1000)) is decodable_size(b"\xff" * 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"decode_on": "device"}, r"add --data\.augment_on device"),
+        ({"decode_on": "gpu"}, r"--data\.decode_on gpu: it is cpu or device"),
+        (
+            {"augment_on": "device", "decode_on": "device", "augment": AugmentConfig(extra=[MOTION_BLUR])},
+            "leave one of the two out",
+        ),
+        (
+            {"augment_on": "device", "decode_on": "device"},
+            r"this run trains on the processor; use --data\.decode_on cpu",
+        ),
+    ],
+)
+def test_where_the_device_cannot_decode(shapes: Path, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        YoloDataModule(str(shapes), imgsz=32, batch_size=4, workers=0, **settings).setup("fit")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_decodes_the_same_pictures(files: Path) -> None:
+    data = YoloDataModule(
+        str(files), imgsz=64, batch_size=9, workers=0, augment=PLAIN, augment_on="device", decode_on="device"
+    )
+    (batch,) = data.train_dataloader()
+    here = data.transfer_batch_to_device(batch, CPU, 0)["img"]
+    there = data.transfer_batch_to_device(batch, torch.device("cuda"), 0)["img"]
+    assert there.is_cuda
+    check_pixels(there.cpu(), here)

@@ -198,7 +198,7 @@ def test_only_visible_pixels_travel(samples: list[Sample]) -> None:
     assert sent < 0.5 * there
     for each in draws:
         for part in visible_parts(each.tiles, each.to_canvas, SIZE):
-            assert any(np.shares_memory(part.image, tile.image) for tile in each.tiles)  # cut, not copied
+            assert any(np.shares_memory(part.cut, tile.image) for tile in each.tiles)  # cut, not copied
 
 
 def test_parts_of_a_batch_give_the_same_pictures(samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:

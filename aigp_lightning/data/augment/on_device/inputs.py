@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from aigp_lightning.data.augment.on_device.jpeg import EncodedPicture, FileInBatch
 from aigp_lightning.data.augment.on_device.warp import GREY
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class AugmentInputs(TypedDict):
         straight: no picture is turned or sheared.
         recolour: the pictures get other colours.
         pixels: (n, 3) uint8 RGB, parts of pictures, one after the other; the first pixel is grey.
+        files: (b,) uint8, the bytes of JPEG files that are still to be decoded; they stay with the processor.
+        encoded: these files; their pictures come after `pixels`, whole.
         tiles: (B, T, 6) int32, see `warp`.
         to_canvas: (B, 2, 3) float32, output pixels to canvas pixels.
         colour: (B, 3) float32, see `shift_hsv`.
@@ -44,6 +48,8 @@ class AugmentInputs(TypedDict):
     straight: bool
     recolour: bool
     pixels: Tensor
+    files: Tensor
+    encoded: list[FileInBatch]
     tiles: Tensor
     to_canvas: Tensor
     colour: Tensor
@@ -55,26 +61,28 @@ class Part(NamedTuple):
     """The part of a picture that an augmented picture can show.
 
     Attributes:
-        image: (h, w, 3) uint8, a view.
-        corner: x and y of its first pixel on the canvas.
+        image: the whole picture, (h, w, 3) uint8.
+        offset: x and y of its first pixel on the canvas.
+        rect: left, top, right and bottom of the part on the canvas.
 
     Example:
-        >>> Part(np.zeros((4, 6, 3), np.uint8), (10, 20)).rect
-        (10, 20, 16, 24)
+        >>> Part(np.zeros((4, 6, 3), np.uint8), offset=(10, 20), rect=(12, 20, 16, 24)).cut.shape
+        (4, 4, 3)
     """
 
-    image: np.ndarray
-    corner: tuple[int, int]
+    image: Any
+    offset: tuple[int, int]
+    rect: tuple[int, int, int, int]
 
     @property
-    def rect(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom on the canvas."""
-        (left, top), (height, width) = self.corner, self.image.shape[:2]
-        return left, top, left + width, top + height
+    def cut(self) -> np.ndarray:
+        """The pixels of the part, (h, w, 3) uint8, a view."""
+        (x, y), (left, top, right, bottom) = self.offset, self.rect
+        return np.asarray(self.image[top - y : bottom - y, left - x : right - x])
 
 
 def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> list[Part]:
-    """Cut from the pictures of a sample what its augmented picture can show; no pixel is copied.
+    """Find the parts of a sample's pictures that its augmented picture can show.
 
     Args:
         tiles: the pictures and their places on the canvas.
@@ -97,10 +105,10 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
     parts = []
     for tile in tiles:
         (x, y), (x1, y1, x2, y2) = tile.offset, tile.rect
-        left, top = max(x1, first_x - x), max(y1, first_y - y)
-        right, bottom = min(x2, end_x - x), min(y2, end_y - y)
+        left, top = max(x1 + x, first_x), max(y1 + y, first_y)
+        right, bottom = min(x2 + x, end_x), min(y2 + y, end_y)
         if left < right and top < bottom:
-            parts.append(Part(tile.image[top:bottom, left:right], (left + x, top + y)))
+            parts.append(Part(tile.image, tile.offset, (left, top, right, bottom)))
     return parts
 
 
@@ -125,27 +133,58 @@ def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: 
         ([114, 255, 255, 255, 255], torch.Size([1, 4, 6]), [('blur', 3, 0, 1)], [[0, 3]])
     """
     parts = [visible_parts(each.tiles, each.to_canvas, size) for each in draws]
-    table, room = [], 1
+    pixels, files, encoded, starts = _sources([part for mine in parts for part in mine])
+    table = []
     for mine in parts:
-        lines = [UNUSED] * MOST_TILES
-        for number, part in enumerate(mine):
-            left, top, right, bottom = part.rect
-            width = right - left
-            lines[number] = (room - top * width - left, width, left, top, right, bottom)
-            room += width * (bottom - top)
-        table.append(lines)
+        lines = [(*next(starts), *part.rect) for part in mine]
+        table.append(lines + [UNUSED] * (MOST_TILES - len(lines)))
     rare, rows = _rare([each.rare for each in draws])
     return {
         "size": size,
         "straight": straight,
         "recolour": recolour,
-        "pixels": _joined([part.image for mine in parts for part in mine], room),
+        "pixels": pixels,
+        "files": files,
+        "encoded": encoded,
         "tiles": torch.tensor(table, dtype=torch.int32).reshape(-1, MOST_TILES, len(UNUSED)),
         "to_canvas": torch.from_numpy(np.array([each.to_canvas for each in draws], np.float32).reshape(-1, 2, 3)),
         "colour": torch.tensor([each.colour for each in draws], dtype=torch.float32).reshape(-1, 3),
         "rare": rare,
         "rows": torch.tensor(rows, dtype=torch.int64).reshape(-1, 2),
     }
+
+
+def _sources(parts: Sequence[Part]) -> tuple[Tensor, Tensor, list[FileInBatch], Iterator[tuple[int, int]]]:
+    """Put what the parts are cut from behind each other: decoded parts, then whole files, each once.
+
+    Returns:
+        Pixels, bytes of files, the files, and for each part the place that the canvas pixel (0, 0) would have among
+        all pixels, and the pixels of a row.
+    """
+    cuts = [part.cut for part in parts if not isinstance(part.image, EncodedPicture)]
+    pictures = {id(part.image): part.image for part in parts if isinstance(part.image, EncodedPicture)}
+    ordered = sorted(pictures.values(), key=lambda picture: (picture.full, picture.shape))
+    ends = list(accumulate((len(picture.data) for picture in ordered), initial=0))
+    files = [
+        FileInBatch(start, end, picture.full, picture.shape[:2], picture.im_file)
+        for start, end, picture in zip(ends, ends[1:], ordered, strict=False)
+    ]
+    code = np.concatenate([np.zeros(0, np.uint8), *(picture.data for picture in ordered)])
+    rooms = [1, *(cut.shape[0] * cut.shape[1] for cut in cuts)]
+    places = list(accumulate((*rooms, *(picture.shape[0] * picture.shape[1] for picture in ordered))))
+    whole = {id(picture): place for picture, place in zip(ordered, places[len(cuts) :], strict=False)}
+    return _joined(cuts, sum(rooms)), torch.from_numpy(code), files, _starts(parts, iter(places), whole)
+
+
+def _starts(parts: Sequence[Part], places: Iterator[int], whole: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield place and row length of each part; see `_sources`."""
+    for part in parts:
+        left, top, right, _ = part.rect
+        if (place := whole.get(id(part.image))) is not None:
+            (left, top), width = part.offset, part.image.shape[1]
+        else:
+            place, width = next(places), right - left
+        yield place - top * width - left, width
 
 
 def _joined(images: Sequence[np.ndarray], room: int) -> Tensor:

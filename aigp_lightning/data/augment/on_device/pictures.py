@@ -9,6 +9,7 @@ from aigp_lightning.data.augment.on_device.colour import shift_hsv, to_gray
 from aigp_lightning.data.augment.on_device.contrast import clahe
 from aigp_lightning.data.augment.on_device.filters import blur, median_blur
 from aigp_lightning.data.augment.on_device.inputs import AugmentInputs
+from aigp_lightning.data.augment.on_device.jpeg import decode_files
 from aigp_lightning.data.augment.on_device.warp import pack, warp
 
 AT_ONCE = 1 << 23
@@ -18,10 +19,10 @@ AT_ONCE = 1 << 23
 def make_pictures(inputs: AugmentInputs) -> Tensor:
     """Make the augmented pictures of a batch, on the device where its tensors are.
 
-    The processor does not wait for the device.
+    The processor does not wait for the device, unless that decodes files.
 
     Args:
-        inputs: as `pack_inputs` returns them, its tensors moved.
+        inputs: as `pack_inputs` returns them, its tensors moved, but for `files`.
 
     Returns:
         (B, 3, size, size) uint8 RGB; in memory the channels of a pixel lie together.
@@ -41,6 +42,8 @@ def make_pictures(inputs: AugmentInputs) -> Tensor:
     count, size, device = len(inputs["tiles"]), inputs["size"], inputs["pixels"].device
     pictures = torch.empty(count, size, size, 3, dtype=torch.uint8, device=device)
     source = pack(inputs["pixels"])
+    if inputs["encoded"]:
+        source = torch.cat([source, *map(pack, decode_files(inputs["files"], inputs["encoded"], device))])
     step = max(AT_ONCE // size**2, 1)
     for start in range(0, count, step):
         some = slice(start, start + step)
