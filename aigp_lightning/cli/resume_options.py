@@ -32,7 +32,7 @@ RESUME: dict[str, dict[str, str]] = {
         "accumulate_grad_batches gradient_clip_val gradient_clip_algorithm deterministic benchmark sync_batchnorm "
         "reload_dataloaders_every_n_epochs use_distributed_sampler inference_mode",
         "model": "conf iou max_det channels_last camera",
-        "data": "data_yaml batch_size workers rect augment outside match_classes",
+        "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes",
         "close_mosaic": "epochs",
         "nonfinite": "action limit",
         "early_stopping": "min_delta patience strict check_finite stopping_threshold divergence_threshold "

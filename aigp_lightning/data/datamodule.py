@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.class_follower import DEFAULT_DATA
 from aigp_lightning.data.class_names import BY_NAME, check_rule
+from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_device, sample_class, settle_places
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
@@ -49,6 +51,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             clipped to the picture, keypoints outside are read as not visible; `drop`: these objects are left out;
             `error`: their image is set aside. In each case they are counted and listed.
         augment: see `AugmentConfig`.
+        augment_on: where training pictures are augmented: `cpu`, by the loader's workers; or `device`, by the one that
+            trains, which spares the workers that. Boxes and keypoints are the same, pixels to a few grey levels.
+        decode_on: where plain colour JPEG files are decoded: `cpu`, or `device`, a GPU that augments too.
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
@@ -84,18 +89,21 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         source: str | list[str] | None = None,
         match_classes: str = BY_NAME,
         cache: Cache | None = None,
+        augment_on: str = PROCESSOR,
+        decode_on: str = PROCESSOR,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, seed, lost_limit)
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
+        check_places(augment_on, decode_on, augment)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
-        self.match_classes = match_classes
+        self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
         self.cache = check_cache(cache)
         self._pictures: PictureCache | None = None
         self.mosaic_open = True
@@ -165,6 +173,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
                 f"{self.spec.file}: 'train' has {len(train.records)} images and not one label, so there is nothing to "
                 f"learn; `lint {self.spec.file}` says where labels are looked for"
             )
+        if stage == "fit":
+            settle_places(self.augment_on, self.decode_on, self.augment, self._run.on_gpu)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
         return counts
@@ -188,7 +198,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         run, records = self._run, self.scan("train").records
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
         dataset = training_set(
-            records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures
+            records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures,
+            kind=sample_class(self.augment_on, self.decode_on, self.augment),
         )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
@@ -238,6 +249,11 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             known = LostFiles(split, images, self.lost_limit, self._run.folder, self.private)
             self.lost.setdefault(split, known).add(lost)
         return batch
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch to the device, and make its pictures there if that is still to be done."""
+        move = super().transfer_batch_to_device
+        return finish_on_device(batch, device, lambda rest: move(rest, device, dataloader_idx))
 
     def _loader(self, dataset: Any, batches: Any) -> DataLoader[Any]:
         run, workers = self._run, self._run.loader_workers(self.workers)

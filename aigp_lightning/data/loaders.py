@@ -17,7 +17,7 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
     """Make a loader whose workers stay alive from epoch to epoch.
 
     Args:
-        dataset: makes the samples of a batch.
+        dataset: makes the samples of a batch; they are collated by its own `collate` where it has one.
         batches: a batch sampler.
         workers: worker processes; never more than there are batches.
         seed: of torch's generator in the workers.
@@ -40,7 +40,7 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
         dataset,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=getattr(dataset, "collate", collate),
         worker_init_fn=_init_worker,
         # Of its own: starting workers must not move the generator that the model may draw from.
         generator=torch.Generator().manual_seed(seed),

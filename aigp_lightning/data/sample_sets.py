@@ -34,6 +34,7 @@ def training_set(
     batch_size: int,
     pose: bool,
     cache: PictureCache | None = None,
+    kind: type[TrainDataset] = TrainDataset,
 ) -> TrainDataset:
     """Build the training samples.
 
@@ -45,6 +46,7 @@ def training_set(
         batch_size: images a batch, in this process.
         pose: keypoints are wanted.
         cache: the pictures, decoded already.
+        kind: class of the samples.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -61,7 +63,7 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return TrainDataset(records, imgsz, pipeline, batch_size, cache)
+    return kind(records, imgsz, pipeline, batch_size, cache)
 
 
 def evaluation_set(
