@@ -174,24 +174,19 @@ def test_accuracy_refuses_a_data_set_of_another_size(tmp_path: Path) -> None:
 
 def test_startup(tmp_path: Path) -> None:
     """`--help` imports nothing heavy, and answers sooner than the empty LightningCLI by an order of magnitude."""
-    words = ["--rounds", 1, "--warmup", 0, "--images", 50, "--json", tmp_path / "out.json"]
-    printed = run_script("startup.py", *words, "--parts", "help", "scan", "checkpoint", python=sys.executable)
-    result = json.loads((tmp_path / "out.json").read_text())
-    found = result["help"]
+    words = ["--parts", "help", "--rounds", 1, "--warmup", 0, "--json", tmp_path / "out.json"]
+    printed = run_script("startup.py", *words, python=sys.executable)
+    found = json.loads((tmp_path / "out.json").read_text())["help"]
     assert found["heavy_imports_of_help"] == []
     assert found["median"]["aigp_lightning --help"] < 0.1 * found["median"]["empty LightningCLI, fit --help"]
     assert f"ours / empty: {found['ratio']:.2f}" in printed
-    assert "scan of 50 pictures" in printed
+
+
+def test_startup_scan_and_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    startup, args = benchmark("startup"), argparse.Namespace(images=20, rounds=1, device="cpu")
+    result = {"scan": startup.measure_scan(args, tmp_path), "checkpoint": startup.measure_checkpoint(args, tmp_path)}
     assert result["checkpoint"]["megabytes"] == pytest.approx(42, abs=3)
-
-
-@pytest.mark.slow
-def test_startup_to_the_first_step(tmp_path: Path) -> None:
-    words = ["--rounds", 1, "--parts", "first", "--json", tmp_path / "out.json"]
-    printed = run_script("startup.py", *words, python=sys.executable)
-    found = json.loads((tmp_path / "out.json").read_text())["first"]
-    lightning = found["median"]["import lightning.pytorch"]["cpu"]
-    for name in ("fit, to its first step", "validate, to its first batch"):
-        assert found["median"][name]["cpu"] > lightning
-        assert f"| {name} |" in printed
-    assert found["imports"]["torch"] > 0.01
+    startup.print_table({"machine": "here", **result})
+    printed = capsys.readouterr().out
+    assert "| scan of 20 pictures | seconds | of processor time |" in printed
+    assert "two checkpoints of 4" in printed
