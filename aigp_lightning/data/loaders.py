@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from aigp_lightning.data.collate import LazyLoader, collate
+from aigp_lightning.data.collate import LazyLoader, SlotCollate, collate
+from aigp_lightning.data.slots import Slots
 from aigp_lightning.data.workers import Workers
 from aigp_lightning.terminal.streams import PATIENCE, protect_streams
 
 
-def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memory: bool = False) -> DataLoader[Any]:
+def make_loader(
+    dataset: Any, batches: Any, *, workers: int, seed: int, pin_memory: bool = False, batch_bytes: int = 0
+) -> DataLoader[Any]:
     """Make a loader whose workers stay alive from epoch to epoch.
 
     Args:
@@ -22,6 +26,7 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
         workers: worker processes; never more than there are batches.
         seed: of torch's generator in the workers.
         pin_memory: batches go to a GPU.
+        batch_bytes: of the pixels of the largest batch, for which memory is kept; 0: each batch gets its own.
 
     Example:
         >>> import numpy as np
@@ -36,18 +41,29 @@ def make_loader(dataset: Any, batches: Any, *, workers: int, seed: int, pin_memo
     if workers:
         # OpenCV's threads do not survive a fork, and a worker that then asks for fewer of them waits forever.
         cv2.setNumThreads(1)
+    slots = _slots(workers, batch_bytes) if workers and batch_bytes else None
     return LazyLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=collate if slots is None else SlotCollate(slots),
         worker_init_fn=_init_worker,
         # Of its own: starting workers must not move the generator that the model may draw from.
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
-        multiprocessing_context=Workers() if workers else None,
+        multiprocessing_context=Workers(slots) if workers else None,
     )
+
+
+def _slots(workers: int, batch_bytes: int) -> Slots | None:
+    """Return memory for batches; None where workers are not forked, or the system refuses it."""
+    if multiprocessing.get_start_method() != "fork":
+        return None
+    try:
+        return Slots(workers, batch_bytes)
+    except (OSError, OverflowError):
+        return None  # batches are sent the usual way
 
 
 def worker_count(wanted: int, processes: int) -> int:
