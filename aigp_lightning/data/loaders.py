@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from aigp_lightning.data.collate import LazyLoader, SlotCollate, collate
 from aigp_lightning.data.slots import Slots
 from aigp_lightning.data.workers import Workers
 from aigp_lightning.terminal.streams import PATIENCE, protect_streams
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Variables that say how many threads a library makes when it is loaded."""
 
 
 def make_loader(
@@ -96,5 +100,10 @@ def _init_worker(worker: int) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # OpenMP's and MKL's too
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # libraries that the user's transforms load later
+    with suppress(ImportError):
+        from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,unused-ignore]
+
+        threadpool_limits(1)  # OpenBLAS, which is loaded already
     protect_streams(PATIENCE)  # where workers are spawned they have streams of their own

@@ -105,7 +105,10 @@ class Slots:
         return self._memory[: self._count].count(0)
 
     def _pixels(self, slot: int, shape: Sequence[int]) -> NDArray[np.uint8]:
-        return np.ndarray(tuple(shape), np.uint8, self._memory, self._start + slot * self._stride)
+        found: NDArray[np.uint8] = np.ndarray(
+            tuple(shape), np.uint8, self._memory, self._start + slot * self._stride
+        )  # fmt: skip
+        return found
 
     def _give_back(self, slot: int) -> None:
         if os.getpid() == self._owner:  # a forked process has copies of tensors that are still used here
