@@ -21,7 +21,7 @@ from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
-from aigp_lightning.data.sample_sets import training_set
+from aigp_lightning.data.sample_sets import largest_batch, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.shared_cache import Cache, check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
@@ -97,7 +97,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
-        check_places(augment_on, decode_on, augment)
+        check_places(augment_on, decode_on, augment, cache)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
@@ -209,7 +209,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         if workers:
             # Import what the transforms need before workers are forked: W&B watches imports, and breaks in a fork.
             assert dataset.pipeline.transforms is not None
-        return self._loader(dataset, self._batches)
+        return self._loader(dataset, self._batches, batch_bytes=batch * self.imgsz**2 * 3)
 
     def close_mosaic(self) -> None:
         """Make no more mosaics, from the next epoch's first sample on; workers stay alive."""
@@ -219,11 +219,11 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return batches with every validation image once."""
-        return self._loader(*self._eval("val", *self._run.place))
+        return self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return batches with every test image once."""
-        return self._loader(*self._eval("test", *self._run.place))
+        return self._eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return batches of the pictures and videos that `source` names.
@@ -255,6 +255,12 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         move = super().transfer_batch_to_device
         return finish_on_device(batch, device, lambda rest: move(rest, device, dataloader_idx))
 
-    def _loader(self, dataset: Any, batches: Any) -> DataLoader[Any]:
+    def _eval_loader(self, split: str) -> DataLoader[Any]:
+        dataset, batches = self._eval(split, *self._run.place)
+        return self._loader(dataset, batches, batch_bytes=largest_batch(batches))
+
+    def _loader(self, dataset: Any, batches: Any, batch_bytes: int = 0) -> DataLoader[Any]:
         run, workers = self._run, self._run.loader_workers(self.workers)
-        return make_loader(dataset, batches, workers=workers, seed=self.seed + run.rank, pin_memory=run.on_gpu)
+        return make_loader(
+            dataset, batches, workers=workers, seed=self.seed + run.rank, pin_memory=run.on_gpu, batch_bytes=batch_bytes
+        )  # fmt: skip

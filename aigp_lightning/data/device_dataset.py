@@ -114,8 +114,6 @@ class EncodedTrainDataset(DeviceTrainDataset):
     """
 
     def _image(self, index: int) -> Any:
-        """Return a picture as a file, or decoded where it is no file for the device or in the cache."""
-        if self.cache is not None and (cached := self.cache.get(index)) is not None:
-            return cached
+        """Return a picture as a file, or decoded where it is no file for the device."""
         encoded = read_encoded(self.records[index].im_file, self.imgsz)
         return super()._image(index) if encoded is None else encoded

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 PROCESSOR, DEVICE = "cpu", "device"
 
 
-def check_places(augment_on: str, decode_on: str, augment: AugmentConfig) -> None:
+def check_places(augment_on: str, decode_on: str, augment: AugmentConfig, cache: str | None = None) -> None:
     """Refuse places that there are not, and those that do not go together.
 
     Args:
         augment_on: who augments.
         decode_on: who decodes.
         augment: the augmentations.
+        cache: where decoded pictures are kept, if they are.
 
     Raises:
         ConfigError: naming the option and what it may be.
@@ -42,6 +43,10 @@ def check_places(augment_on: str, decode_on: str, augment: AugmentConfig) -> Non
     if decode_on == DEVICE and augment_on != DEVICE:
         raise ConfigError(
             "--data.decode_on device: the device decodes only what it augments; add --data.augment_on device."
+        )
+    if decode_on == DEVICE and cache is not None:
+        raise ConfigError(
+            f"--data.decode_on device: the pictures of --data.cache {cache} are decoded; leave one of the two out."
         )
     if decode_on == DEVICE and augment.extra:
         raise ConfigError(

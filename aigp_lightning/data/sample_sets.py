@@ -92,6 +92,20 @@ def evaluation_set(
     return EvalDataset(records, imgsz), EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
 
 
+def largest_batch(batches: EvalBatchSampler) -> int:
+    """Return the bytes of the largest batch's pixels in this process.
+
+    Args:
+        batches: of validation or test.
+
+    Example:
+        >>> largest_batch(EvalBatchSampler([(480, 640)] * 3, group=2, imgsz=640))
+        2064384
+    """
+    shares = [len(members[batches.rank :: batches.world_size]) for members in batches.groups]
+    return max((n * h * w * 3 for n, (h, w) in zip(shares, batches.shapes, strict=True)), default=0)
+
+
 def _mirrored(records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig) -> tuple[AugmentConfig, Mirrors]:
     """Return the augmentation without flips that the data set does not allow, and its mirror orders."""
     keypoints = spec.keypoints
