@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.cache_file import cache_on_disk, places
 from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
-from aigp_lightning.data.loaders import cores
+from aigp_lightning.run.cores import cores
 from aigp_lightning.data.picture_cache import Block, PictureCache
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.trainer_view import TrainerView
