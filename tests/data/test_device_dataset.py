@@ -195,7 +195,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_squares(folder, "train", 9, seed=5)
     images = folder / "images" / "train"
     for number, file in enumerate(sorted(images.glob("*.png"))[:8]):
-        size = [(192, 128), (128, 128), (64, 48)][number % 3]
+        size = [(120, 80), (100, 100), (64, 48)][number % 3]
         picture = Image.open(file).resize(size, Image.Resampling.BICUBIC)
         exif = Image.Exif()
         exif[0x0112] = 6 if number == 7 else 1
@@ -214,7 +214,7 @@ def test_decoded_on_the_device(files: Path) -> None:
     )
     inputs = next(iter(device.train_dataloader()))["augment_inputs"]
     assert len(inputs["encoded"]) == 7  # each once, however many mosaics show it
-    assert {file.full for file in inputs["encoded"]} == {(128, 192), (128, 128), (48, 64)}
+    assert {file.full for file in inputs["encoded"]} == {(80, 120), (100, 100), (48, 64)}
     assert len(inputs["pixels"]) > 1  # parts of the turned picture and the PNG
     for one, other in zip(batches(device), batches(cpu), strict=True):
         check_alike(one, other)

@@ -16,9 +16,11 @@ from aigp_lightning.data.augment import AugmentConfig, Sample
 from aigp_lightning.data.augment.on_device.contrast import equalised
 from aigp_lightning.data.augment.on_device.draws import Draws, draw
 from aigp_lightning.data.augment.on_device.inputs import AugmentInputs, pack_inputs, visible_parts
+from aigp_lightning.data.augment.on_device.jpeg import EncodedPicture
 from aigp_lightning.data.augment.on_device.lab import lab_to_rgb, rgb_to_lab
 from aigp_lightning.data.augment.on_device.pictures import make_pictures
 from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.errors import ConfigError
 
 SIZE = 96
 SHAPES = ((72, 96), (96, 96), (96, 48), (54, 96))
@@ -215,6 +217,15 @@ def test_a_transform_without_a_counterpart_is_refused(samples: list[Sample]) -> 
     pipeline._built = ([*pipeline.transforms, A.MotionBlur(p=1)], None, [])
     with pytest.raises(TypeError, match="MotionBlur cannot be done on the device"):
         draw(pipeline, samples[0], [], seed=0)
+
+
+def test_more_pixels_than_can_be_counted_are_refused(samples: list[Sample]) -> None:
+    pipeline = TrainPipeline(SIZE, STILL, LEFT_RIGHT, UP_DOWN)
+    drawn = draw(pipeline, samples[0], [], seed=0)
+    huge = EncodedPicture(np.zeros(1, np.uint8), (1 << 15, 1 << 15), (1 << 15, 1 << 15, 3), "huge.jpg")
+    tile = drawn.tiles[0]._replace(image=huge)
+    with pytest.raises(ConfigError, match=r"a batch with 1,073,741,825 pixels is too large; use cpu"):
+        pack([drawn._replace(tiles=[tile])], STILL)
 
 
 @pytest.mark.gpu

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from aigp_lightning.data.augment.on_device.jpeg import EncodedPicture, FileInBatch
-from aigp_lightning.data.augment.on_device.warp import GREY
+from aigp_lightning.data.augment.on_device.warp import GREY, NOWHERE
+from aigp_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment.on_device.draws import Draws
@@ -160,6 +161,9 @@ def _sources(parts: Sequence[Part]) -> tuple[Tensor, Tensor, list[FileInBatch], 
     Returns:
         Pixels, bytes of files, the files, and for each part the place that the canvas pixel (0, 0) would have among
         all pixels, and the pixels of a row.
+
+    Raises:
+        ConfigError: there are more pixels than the device can count.
     """
     cuts = [part.cut for part in parts if not isinstance(part.image, EncodedPicture)]
     pictures = {id(part.image): part.image for part in parts if isinstance(part.image, EncodedPicture)}
@@ -172,6 +176,8 @@ def _sources(parts: Sequence[Part]) -> tuple[Tensor, Tensor, list[FileInBatch], 
     code = np.concatenate([np.zeros(0, np.uint8), *(picture.data for picture in ordered)])
     rooms = [1, *(cut.shape[0] * cut.shape[1] for cut in cuts)]
     places = list(accumulate((*rooms, *(picture.shape[0] * picture.shape[1] for picture in ordered))))
+    if places[-1] >= -NOWHERE:
+        raise ConfigError(f"--data.augment_on device: a batch with {places[-1]:,} pixels is too large; use cpu.")
     whole = {id(picture): place for picture, place in zip(ordered, places[len(cuts) :], strict=False)}
     return _joined(cuts, sum(rooms)), torch.from_numpy(code), files, _starts(parts, iter(places), whole)
 

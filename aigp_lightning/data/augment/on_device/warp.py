@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 GREY = 114
-BYTES = 4
-"""Of a pixel in memory: it is fetched as one 32-bit number, the last byte means nothing."""
+NOWHERE = -(1 << 30)
+"""Added to any place in memory it gives less than nothing; twice it still is a 32-bit number."""
 
 
 def pack(pixels: Tensor) -> Tensor:
-    """Make one number of each pixel.
+    """Make one number of each pixel, so that one look-up fetches its three channels.
 
     Args:
         pixels: (n, 3) uint8.
@@ -55,22 +55,34 @@ def warp(source: Tensor, tiles: Tensor, to_canvas: Tensor, size: int, straight: 
     left, top = u.floor(), v.floor()
     part_x, part_y = (u - left)[..., None], (v - top)[..., None]
     columns, rows = left.int(), top.int()
-    upper = _between(source, tiles, columns, rows, part_x)
-    lower = _between(source, tiles, columns, rows + 1, part_x)
+    xs = [_columns(tiles, columns), _columns(tiles, columns + 1)]
+    upper, lower = (
+        _fetch(source, x0, ys).lerp_(_fetch(source, x1, ys), part_x)
+        for (x0, x1), ys in ((xs, _rows(tiles, rows)), (xs, _rows(tiles, rows + 1)))
+    )
     return upper.lerp_(lower, part_y).add_(0.5)[..., :3].to(torch.uint8)
 
 
-def _between(source: Tensor, tiles: Tensor, columns: Tensor, rows: Tensor, part: Tensor) -> Tensor:
-    """Return (B, H, W, 4) float32 between two neighbours of a row."""
-    one, other = _fetch(source, tiles, columns, rows), _fetch(source, tiles, columns + 1, rows)
-    return one.lerp_(other, part)
+def _columns(tiles: Tensor, columns: Tensor) -> list[Tensor]:
+    """Return for each tile the columns that lie on it, and far less than none where they do not."""
+    return [
+        torch.where((columns >= left) & (columns < right), columns, NOWHERE)
+        for _, _, left, _, right, _ in (tile[..., None, None].unbind(1) for tile in tiles.unbind(1))
+    ]
 
 
-def _fetch(source: Tensor, tiles: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
-    """Return (B, H, W, 4) float32, the canvas pixels at these places, each (B, 1 or H, 1 or W) int32."""
-    found = torch.zeros((), dtype=torch.int32, device=source.device)
-    for tile in tiles.unbind(1):
-        first, step, left, top, right, bottom = tile[..., None, None].unbind(1)
-        inside = ((columns >= left) & (columns < right)) & ((rows >= top) & (rows < bottom))
-        found = torch.where(inside, (first + rows * step) + columns, found)
+def _rows(tiles: Tensor, rows: Tensor) -> list[Tensor]:
+    """Return for each tile where the rows that lie on it would begin in the source, and far less than none."""
+    return [
+        torch.where((rows >= top) & (rows < bottom), first + rows * step, NOWHERE)
+        for first, step, _, top, _, bottom in (tile[..., None, None].unbind(1) for tile in tiles.unbind(1))
+    ]
+
+
+def _fetch(source: Tensor, columns: list[Tensor], rows: list[Tensor]) -> Tensor:
+    """Return (B, H, W, 4) float32, the canvas pixels at these places: of the tile that has both row and column."""
+    found = rows[0] + columns[0]
+    for x, y in zip(columns[1:], rows[1:], strict=True):
+        found = torch.maximum(found, y + x)
+    found = found.clamp_(min=0)  # grey
     return source.index_select(0, found.view(-1)).view(*found.shape, 1).view(torch.uint8).float()
