@@ -96,6 +96,8 @@ def test_two_shards_exchanged_equal_one_process() -> None:
         shard.update(*scene(seed))  # type: ignore[arg-type]
     shards[1].update([], {**scene(0)[1], **{key: value[:0] for key, value in scene(0)[1].items()}})  # type: ignore[arg-type, typeddict-item]
     whole.compute()
+    for shard in shards:
+        shard.sync()  # what torchmetrics calls first
     merged = shards[0]
     for state, reduction in merged._reductions.items():
         values = [getattr(shard, state) for shard in shards]
