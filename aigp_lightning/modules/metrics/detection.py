@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
+from aigp_lightning.boxes import xywh_to_xyxy
 from aigp_lightning.modules.metrics.confusion import count_pairs, pair
 from aigp_lightning.modules.metrics.pairing import match_pairs, overlapping
 from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, join_found, join_true
@@ -237,7 +237,8 @@ def true_boxes(batch: DetectionBatch) -> Tensor:
         [[5.0, 4.0, 15.0, 6.0]]
     """
     height, width = batch["img"].shape[2:]
-    return xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))
+    columns = zip(batch["bboxes"].unbind(-1), (width, height, width, height), strict=True)
+    return xywh_to_xyxy(torch.stack([column * size for column, size in columns], -1))  # numbers need no copy to a GPU
 
 
 def _array(state: list[Tensor] | Tensor) -> Any:
