@@ -16,6 +16,7 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
+from aigp_lightning.modules.yolo.fused import FusedCopy
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_ranges
@@ -118,6 +119,7 @@ class DetectorModule(BaseModule):
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
         self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
         self.optimization = YoloOptimization(optim)
+        self._fused = FusedCopy()
         self._loss_weights: NDArray[np.float32] | None = None
 
     def on_fit_start(self) -> None:
@@ -238,7 +240,7 @@ class DetectorModule(BaseModule):
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
         network = cast("Any", self.network)
-        raw = network(batch["img"])
+        raw = self._inference_network()(batch["img"])
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         found = self._nms(raw, self.conf, multi_label=True)
@@ -246,7 +248,12 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
+        return self._nms(self._inference_network()(batch["img"]), conf, multi_label=False)
+
+    def _inference_network(self) -> Any:
+        """Return the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
+        final = trainer_of(self) is not None and not self.fitting
+        return self._fused.of(cast("nn.Module", self.network)) if final else self.network
 
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms
