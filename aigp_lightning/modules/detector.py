@@ -230,7 +230,9 @@ class DetectorModule(BaseModule):
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return box + class + DFL loss times the batch size, and the components (not times the batch size)."""
-        loss, items = cast("Any", self.network).loss(batch)
+        from aigp_lightning.modules.yolo.loss import network_loss
+
+        loss, items = network_loss(cast("nn.Module", self.network), batch)
         return loss.sum(), items
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
