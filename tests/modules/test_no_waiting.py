@@ -15,8 +15,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback
 from fuzz.generators import TINY
+from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from sync_watch import SyncWatch
 from yolo_networks import GAINS, NAMES, labelled_batch
@@ -103,8 +103,9 @@ def fit(data_yaml: Path, callbacks: list[Callback], name: str = "AdamW", **how: 
     Path("tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
     module = DetectorModule("tiny.yaml", optim=OptimConfig(name, nbs=2, warmup_epochs=0))
     data = YoloDataModule(str(data_yaml), imgsz=32, batch_size=2, workers=0)
+    shown = any(isinstance(each, Dashboard) for each in callbacks)
     trainer = pl.Trainer(
-        max_epochs=1, logger=False, enable_progress_bar=any(isinstance(each, Dashboard) for each in callbacks), enable_model_summary=False, limit_train_batches=4,
+        max_epochs=1, logger=False, enable_progress_bar=shown, enable_model_summary=False, limit_train_batches=4,
         enable_checkpointing=False, use_distributed_sampler=False, num_sanity_val_steps=0, callbacks=callbacks,
         **{"limit_val_batches": 0, "accelerator": "cpu", **how},
     )  # fmt: skip
