@@ -237,10 +237,11 @@ class DetectorModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return loss components and predictions of one forward pass, several labels a box allowed."""
+        from aigp_lightning.modules.yolo.forward import network_outputs
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
         network = cast("Any", self.network)
-        raw = network(batch["img"])
+        raw = network_outputs(network, batch["img"])
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         found = self._nms(raw, self.conf, multi_label=True)
@@ -248,7 +249,9 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
+        from aigp_lightning.modules.yolo.forward import network_outputs
+
+        return self._nms(network_outputs(cast("nn.Module", self.network), batch["img"]), conf, multi_label=False)
 
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms
