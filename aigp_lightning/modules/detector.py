@@ -237,11 +237,10 @@ class DetectorModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return loss components and predictions of one forward pass, several labels a box allowed."""
-        from aigp_lightning.modules.yolo.forward import network_outputs
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
         network = cast("Any", self.network)
-        raw = network_outputs(network, batch["img"])
+        raw = self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         found = self._nms(raw, self.conf, multi_label=True)
@@ -249,9 +248,13 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
+        return self._nms(self._outputs(batch), conf, multi_label=False)
+
+    def _outputs(self, batch: DetectionBatch) -> Any:
+        """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
         from aigp_lightning.modules.yolo.forward import network_outputs
 
-        return self._nms(network_outputs(cast("nn.Module", self.network), batch["img"]), conf, multi_label=False)
+        return network_outputs(cast("nn.Module", self.network), batch["img"], self.fitting and not batch["img"].is_cuda)
 
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms

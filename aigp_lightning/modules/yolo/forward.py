@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ultralytics.nn.modules.head import Detect
 
 
-def network_outputs(network: nn.Module, images: Tensor) -> Any:
+def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> Any:
     """Run a network in evaluation.
 
     Under mixed precision Ultralytics' head would compute coordinates in 16 bits too. In bfloat16, neighbouring numbers
@@ -19,12 +19,16 @@ def network_outputs(network: nn.Module, images: Tensor) -> Any:
     Args:
         network: from `build_model`, in evaluation.
         images: (B, 3, H, W) in 0…1.
+        full: whether the layers run in float32 too.
 
     Returns:
         What the network itself returns: decoded rows (B, 4 + classes + …, A), and the raw outputs.
     """
     head: Any = cast("Any", network).model[-1]
     device = images.device.type
+    if full:
+        with torch.autocast(device, enabled=False):
+            return network(images)
     if not torch.is_autocast_enabled(device) or not isinstance(head, Detect) or head.end2end:
         return network(images)
     head.training = True  # of the head itself, not of its layers: it then returns what they say
