@@ -121,7 +121,7 @@ def default_precision(accelerator: Any, verb: str = "fit") -> str:
         accelerator: `--trainer.accelerator`.
         verb: fit, validate, test or predict.
     """
-    return precision_of_machine(on_gpu(accelerator), verb == "fit")[0]
+    return precision_of_machine(on_gpu(accelerator), verb == "fit")
 
 
 def resolve_config(config: Any, verb: str, context: RunContext) -> None:

@@ -1,4 +1,4 @@
-"""The precision in which a run computes where none is asked for, and the reason."""
+"""The precision in which a run computes where none is asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ ASKED = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
 """Functions of `torch.cpu`."""
 
 
-def default_precision(gpu: bool, training: bool) -> tuple[Precision, str]:
-    """Return the precision for this machine, and why.
+def default_precision(gpu: bool, training: bool) -> Precision:
+    """Return the precision for this machine.
 
     bfloat16 has the range of float32, so it needs no gradient scaler and no step is lost to an overflow; what has too
     few digits in it (coordinates, the loss) is computed in float32 either way. On a CPU figures of a finished model
@@ -22,15 +22,11 @@ def default_precision(gpu: bool, training: bool) -> tuple[Precision, str]:
 
     Example:
         >>> default_precision(gpu=False, training=False)
-        ('32-true', 'a CPU')
+        '32-true'
     """
     if gpu:
-        return (
-            ("bf16-mixed", "a GPU that computes in bfloat16") if _gpu_has_bfloat16() else ("16-mixed", "an older GPU")
-        )
-    if training and cpu_has_bfloat16():
-        return "bf16-mixed", "a processor that computes in bfloat16"
-    return "32-true", "a CPU"
+        return "bf16-mixed" if _gpu_has_bfloat16() else "16-mixed"
+    return "bf16-mixed" if training and cpu_has_bfloat16() else "32-true"
 
 
 def _gpu_has_bfloat16() -> bool:

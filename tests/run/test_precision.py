@@ -39,7 +39,7 @@ def test_each_machine(
 ) -> None:
     monkeypatch.setattr(precision, "_gpu_has_bfloat16", lambda: gpu_has)
     monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: cpu_has)
-    assert default_precision(gpu, training)[0] == expected
+    assert default_precision(gpu, training) == expected
 
 
 def test_the_processor_is_asked() -> None:
