@@ -37,7 +37,7 @@ class BatchTransfer:
         computing = torch.cuda.current_stream(device)
         stream = self._streams.get(device)
         if stream is None:
-            stream = self._streams[device] = torch.cuda.Stream(device)
+            stream = self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             moved = move_data_to_device(batch, device)
         computing.wait_stream(stream)

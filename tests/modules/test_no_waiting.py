@@ -128,9 +128,9 @@ def test_a_whole_network_asks_nothing(training: bool) -> None:
     model: Any = build_model("yolo11n", NAMES, GAINS).train(training)
     batch = labelled_batch()
     prepare_criterion(model).dense = True
-    network_loss(model, batch)
+    network_loss(model, batch, model(batch["img"]))
     with SyncWatch() as watch:
-        loss, _ = network_loss(model, batch)
+        loss, _ = network_loss(model, batch, model(batch["img"]))
         if training:
             loss.sum().backward()
     assert (watch.found, watch.where) == ([], [])

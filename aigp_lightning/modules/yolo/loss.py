@@ -41,16 +41,15 @@ def prepare_criterion(model: nn.Module) -> Any:
     return attributes.criterion
 
 
-def network_loss(model: nn.Module, batch: Any, raw: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
+def network_loss(model: nn.Module, batch: Any, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the components of the loss, times the batch size and with their gradients, and each detached.
 
     Args:
         model: from `build_model`.
         batch: preprocessed.
-        raw: what the model gave for it; None runs it.
+        raw: what the model gave for it.
     """
-    criterion = prepare_criterion(model)
-    loss, items = criterion(model(batch["img"]) if raw is None else raw, batch)
+    loss, items = prepare_criterion(model)(raw, batch)
     return loss, items
 
 
