@@ -27,7 +27,8 @@ GROUPS = {
     "data.augment": "mosaic degrees translate scale shear hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray "
     "clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
-    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights camera",
+    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
+    "camera",
     "model.gains": "box cls dfl pose kobj",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
     "clip_norm",
