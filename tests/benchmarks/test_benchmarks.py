@@ -138,15 +138,16 @@ def test_accuracy_resumes(shapes: Path, tmp_path: Path) -> None:
     known = {"data": str(shapes.resolve()), "split": "val", "device": "cpu", **settings, "mAP50": 0.4, "minutes": 0.1}
     held = [{**known, "name": "shapes, val", "side": "ours", "seed": s, "mAP50-95": 0.3 + 0.02 * s} for s in (0, 1)]
     held += [{**known, "name": "shapes, val", "side": "ultralytics", "seed": 0, "mAP50-95": 0.25}]
+    held += [{**held[0], "augment": {"scale": 0.1}, "mAP50-95": 0.9}, {**held[0], "ours_devices": "2", "mAP50-95": 0.9}]
     file = tmp_path / "accuracy.json"
     file.write_text(json.dumps({"runs": held}))
     options = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", v)]
     words = ["--data", shapes, "--seeds", 0, 1, *options, "--workers", 0, "--folder", tmp_path / "runs", "--json", file]
-    printed = run_script("accuracy.py", *words)
+    printed = run_script("accuracy.py", *words, "--ours-devices", 1)
     result = json.loads(file.read_text())
-    assert result["runs"][:3] == held
-    assert [(r["side"], r["seed"]) for r in result["runs"][3:]] == [("ultralytics", 1)]
-    new = result["runs"][3]
+    assert result["runs"][:5] == held
+    assert [(r["side"], r["seed"]) for r in result["runs"][5:]] == [("ultralytics", 1)]
+    new = result["runs"][5]
     assert 0 <= new["mAP50-95"] <= new["mAP50"] <= 1
     assert (tmp_path / "runs" / "shapes-val-ultralytics-1" / "ultralytics" / "weights" / "best.pt").is_file()
     found = result["verdicts"][0]
@@ -161,6 +162,7 @@ def test_accuracy_of_pose(tmp_path: Path) -> None:
     settings = {"epochs": 1, "imgsz": 64, "batch": 6, "nbs": 6, "warmup_epochs": 0.0, "close_mosaic": 0}
     options = [w for k, v in settings.items() for w in (f"--{k.replace('_', '-')}", v)]
     words = ["--task", "pose", "--images", 12, "--eval-split", "train", "--seeds", 3, *options, "--threads", 1]
+    words += ["--augment", "scale=0.25", "hsv_s=0", "--ours-precision", "bf16-mixed", "--ours-devices", 1]
     printed = run_script("accuracy.py", *words, "--workers", 0, "--folder", tmp_path, "--json", tmp_path / "out.json")
     result = json.loads((tmp_path / "out.json").read_text())
     assert [(r["side"], r["task"], r["seed"]) for r in result["runs"]] == [
@@ -181,12 +183,14 @@ def test_accuracy_of_pose(tmp_path: Path) -> None:
 
     ours, theirs = (tmp_path / f"pose-gate-corners-train-{side}-3" for side in ("ours", "ultralytics"))
     config = (ours / "pose" / "ours" / "config.yaml").read_text(encoding="utf-8")
-    for line in ("seed_everything: 3", "max_epochs: 1", "nbs: 6", "warmup_epochs: 0.0", "patience: 2", "seed: 3"):
+    lines = ("seed_everything: 3", "max_epochs: 1", "nbs: 6", "warmup_epochs: 0.0", "patience: 2", "seed: 3")
+    for line in (*lines, "scale: 0.25", "hsv_s: 0.0"):
         assert line in config
     assert "12 images" in (ours / "ours.log").read_text(encoding="utf-8")
     chosen = yaml.safe_load((theirs / "ultralytics" / "args.yaml").read_text(encoding="utf-8"))
     assert (chosen["task"], chosen["model"]) == ("pose", "yolo11n-pose.yaml")
-    assert {key: chosen[key] for key in settings} == settings
+    assert {key: chosen[key] for key in (*settings, "scale", "hsv_s")} == {**settings, "scale": 0.25, "hsv_s": 0.0}
+    assert "precision: bf16-mixed" in config
 
 
 def test_accuracy_tells_tasks_apart() -> None:
