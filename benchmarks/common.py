@@ -31,6 +31,10 @@ def machine(threads: int | None = None, device: str = "cpu") -> str:
     """Return the machine in a line, printed above figures: those of different lines are not to be compared."""
     import platform
 
+    if device != "cpu":
+        import torch
+
+        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else device
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "ultralytics"))
     return f"{cores()} cores, {threads or cores()} threads, {device}, Python {platform.python_version()}, {packages}"
 

@@ -9,6 +9,8 @@ import lightning.pytorch as pl
 from stage_times import Stages
 from torch import nn
 
+LOADER = "wait for the loader"
+
 
 class Borders(pl.Callback):
     """Mark where a stage of the step ends.
@@ -55,35 +57,57 @@ class Borders(pl.Callback):
         self.stages.mark(self.at_end)
 
 
-class EpochSwitch(pl.Callback):
-    """Time the plain epochs as a whole, and let the stopwatch run in those after them.
+class EpochTimes:
+    """The time of the plain epochs as a whole; the stopwatch runs in those after them.
 
     Args:
         stages: the stopwatch.
         warm_up: first epochs, not timed.
         plain: epochs after them, timed without borders.
+
+    Attributes:
+        plain: seconds of the plain epochs.
     """
 
     def __init__(self, stages: Stages, warm_up: int, plain: int) -> None:
-        self.stages, self.warm_up, self.plain_epochs = stages, warm_up, plain
-        self.plain = 0.0
-        self._start = 0.0
+        self.stages, self.warm_up, self.first_staged = stages, warm_up, warm_up + plain
+        self.plain = self._start = 0.0
         stages.on = False
 
-    def _wait(self) -> float:
+    def _now(self) -> float:
         if self.stages.gpu:
             import torch
 
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Switch the stopwatch on once its turn has come."""
-        self.stages.on = trainer.current_epoch >= self.warm_up + self.plain_epochs
+    def start(self, epoch: int) -> None:
+        """Begin an epoch, counted from 0; the stopwatch is switched on once its turn has come."""
+        self.stages.on = epoch >= self.first_staged
         self.stages.start()
-        self._start = self._wait()
+        self._start = self._now()
+
+    def stop(self, epoch: int) -> None:
+        """End the training of an epoch."""
+        if self.warm_up <= epoch < self.first_staged:
+            self.plain += self._now() - self._start
+
+
+class EpochSwitch(pl.Callback):
+    """Tell `EpochTimes` when epochs begin and end.
+
+    Args:
+        times: of this training.
+    """
+
+    def __init__(self, times: EpochTimes) -> None:
+        self.times = times
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin an epoch."""
+        self.times.start(trainer.current_epoch)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Take the time of a plain epoch."""
-        if trainer.is_last_batch and self.warm_up <= trainer.current_epoch < self.warm_up + self.plain_epochs:
-            self.plain += self._wait() - self._start
+        """End an epoch after its last batch."""
+        if trainer.is_last_batch:
+            self.times.stop(trainer.current_epoch)

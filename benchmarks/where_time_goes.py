@@ -32,7 +32,7 @@ WARM_UP, PLAIN = 1, 1
 """Epochs that are not timed, and that are timed as a whole; those that follow are timed by stages."""
 KINDS = {"MosaicAffine": "warp (mosaic, affine)", "Flip": "flip"}
 COLOUR = "colour"
-LOADER = "wait for the loader"
+THEIRS = "theirs"
 
 
 def input_stages(spec: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -76,7 +76,7 @@ def input_stages(spec: dict[str, Any]) -> dict[str, tuple[float, float]]:
 def step_stages(spec: dict[str, Any]) -> dict[str, Any]:
     """Time the training step in Lightning's trainer; returns stages, and milliseconds an image without borders."""
     import lightning.pytorch as pl
-    from step_borders import Borders, EpochSwitch
+    from step_borders import LOADER, Borders, EpochSwitch, EpochTimes
 
     from aigp_lightning.callbacks.ema import EMA
     from aigp_lightning.data.datamodule import YoloDataModule
@@ -98,17 +98,17 @@ def step_stages(spec: dict[str, Any]) -> dict[str, Any]:
             return done
 
     pl.seed_everything(0, verbose=False)
-    clock = EpochSwitch(stages, WARM_UP, PLAIN)
+    times, ema = EpochTimes(stages, WARM_UP, PLAIN), Borders(stages, "averaged weights (EMA)", last=True)
     trainer = pl.Trainer(
         max_epochs=spec["epochs"] + WARM_UP + PLAIN, accelerator="gpu" if gpu else "cpu", devices=1, logger=False,
         precision=spec["precision"], limit_val_batches=0, use_distributed_sampler=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=spec["folder"],
-        callbacks=[clock, Borders(stages, "logging"), EMA(), Borders(stages, "averaged weights (EMA)", last=True)],
+        callbacks=[EpochSwitch(times), Borders(stages, "logging"), EMA(), ema],
     )  # fmt: skip
     data = Data(spec["data"], imgsz=spec["imgsz"], batch_size=spec["batch"], workers=spec["workers"])
     trainer.fit(Module(variant=spec["model"]), datamodule=data)
     images = data.train_images
-    return {"stages": stages.per_image(images * spec["epochs"]), "plain": 1000 * clock.plain / images / PLAIN}
+    return {"stages": stages.per_image(images * spec["epochs"]), "plain": 1000 * times.plain / images / PLAIN}
 
 
 def validation_stages(spec: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -126,7 +126,8 @@ def validation_stages(spec: dict[str, Any]) -> dict[str, tuple[float, float]]:
     module.set_network(module.build_network(data.names))
     module.to(device).eval()
     network: Any = module.network
-    half = torch.autocast(device.type, torch.bfloat16, enabled="bf16" in spec["precision"])
+    kind = torch.bfloat16 if "bf16" in spec["precision"] else torch.float16
+    half = torch.autocast(device.type, kind, enabled="16" in spec["precision"])
     stages, batches = Stages(spec["device"] != "cpu"), list(data.val_dataloader())
     for number, raw in enumerate([batches[0], *batches]):  # the first one warms up
         stages.on = number > 0
@@ -182,6 +183,10 @@ def work(spec: dict[str, Any]) -> dict[str, Any]:
         return {"stages": input_stages(spec)}
     if spec["part"] == "step":
         return step_stages(spec)
+    if spec["part"] == THEIRS:
+        from reference_stages import their_step
+
+        return their_step(spec, WARM_UP, PLAIN)
     return {"stages": validation_stages(spec) if spec["part"] == "validation" else picture_stages(spec["imgsz"])}
 
 
@@ -193,7 +198,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     drawn = args.data or synthetic(folder / "drawn", min(args.images, DRAWN), min(args.val, DRAWN), tuple(args.picture))
     source = drawn if args.data or args.images <= DRAWN else repeated(drawn, folder / "repeated", args.images)
     precision = args.precision or default_precision("cpu" if args.device == "cpu" else "gpu")
-    spec = {key: getattr(args, key) for key in ("model", "imgsz", "batch", "epochs", "workers", "device")}
+    spec = {key: getattr(args, key) for key in ("model", "imgsz", "batch", "epochs", "workers", "threads", "device")}
     spec |= {"data": str(absolute_yaml(source, folder / "data.yaml")), "folder": str(folder / "runs")}
     spec["precision"] = precision
     env = environment(folder / "settings", args.threads)
@@ -213,14 +218,15 @@ def print_table(result: dict[str, Any]) -> None:
         for name, (wall, cpu) in found["stages"].items():
             print(f"| {part} | {name} | {wall:.3f} | {100 * wall / total[0]:.1f} % | {cpu:.3f} |")
         print(f"| {part} | all | {total[0]:.3f} | 100 % | {total[1]:.3f} |")
-    if plain := result["parts"].get("step", {}).get("plain"):
-        print(f"\nA step without borders between its stages: {plain:.3f} ms an image, {1000 / plain:.1f} images/s.")
+    for part in ("step", THEIRS):
+        if plain := result["parts"].get(part, {}).get("plain"):
+            print(f"\n{part}, without borders between its stages: {plain:.3f} ms an image, {1000 / plain:.1f} images/s")
 
 
 def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ("input", "step", "validation", "pictures")
+    parts = ("input", "step", THEIRS, "validation", "pictures")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts), help="what is timed")
     parser.add_argument("--data", type=Path, help="a data.yaml; without it a synthetic set is made in a temp folder")
     parser.add_argument("--images", type=int, default=128, help="training pictures of the synthetic set")

@@ -67,4 +67,4 @@ def test_the_table_has_every_stage(script: Any, capsys: pytest.CaptureFixture[st
     assert "| step | forward | 3.000 | 25.0 % | 2.000 |" in printed
     assert "| step | backward | 9.000 | 75.0 % | 4.000 |" in printed
     assert "| step | all | 12.000 | 100 % | 6.000 |" in printed
-    assert "10.000 ms an image, 100.0 images/s" in printed
+    assert "step, without borders between its stages: 10.000 ms an image, 100.0 images/s" in printed
