@@ -33,6 +33,16 @@ export YOLO_OFFLINE=true NO_ALBUMENTATIONS_UPDATE=1 PYTHONUNBUFFERED=1
 [ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
 echo "set-up: $((SECONDS - began)) s"
 
+# known SCRIPT ARGUMENTS…: sets `words` to the options that the script has, with their values.
+known() {
+  local script=$1 word keep=
+  shift; words=()
+  for word; do
+    case $word in --*) keep=; grep -q -- "\"$word\"" "$script" && keep=1 ;; esac
+    [ -n "$keep" ] && words+=("$word")
+  done
+}
+
 # part NAME SECONDS SCRIPT ARGUMENTS…: a script with --json, in at most so many seconds and what is left of all.
 part() {
   local name=$1 limit=$2 script=benchmarks/$3 left=$((total - SECONDS + began)) start=$SECONDS status
@@ -43,10 +53,11 @@ part() {
   elif [ "$limit" -lt 10 ]; then status="left out: the time was over"
   else
     echo; echo "## $name"
-    grep -q -- '"--device"' "$script" && set -- "$@" --device "$device"
-    grep -q -- '"--seconds"' "$script" && set -- "$@" --seconds "$((limit - 3))"
+    local place=$device
+    [ "$place" != cpu ] && grep -q 'choices=("cpu", "cuda")' "$script" && place=cuda
+    known "$script" "$@" --device "$place" --seconds "$((limit - 3))" --json "$out/$name.json"
     # Interrupted rather than killed, so that a script ends its own processes.
-    timeout -s INT -k 10 "$limit" "$python" "$script" "$@" --json "$out/$name.json" 2>&1 | tee "$out/$name.log"
+    timeout --foreground -s INT -k 10 "$limit" "$python" "$script" "${words[@]}" 2>&1 | tee "$out/$name.log"
     status=${PIPESTATUS[0]}
     case $status in 0) status=done ;; 124|130|137) status="not done after $limit s" ;; *) status="failed, see $name.log" ;; esac
   fi
@@ -59,17 +70,19 @@ if [ -n "$quick" ]; then
   part throughput-yolo11n 60 throughput.py $small --batch 4 8 --rounds 1 --sides ours theirs memory
   part throughput-yolo11x 60 throughput.py $small --model yolo11x --batch 4 --rounds 1 --sides ours theirs memory
   part where-yolo11n 30 where_time_goes.py $small --batch 8
-  part validation 30 validation.py ${VALIDATION_QUICK:-}
-  part data-pipeline 30 data_pipeline.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2 ${DATA_PIPELINE_QUICK:-}
-  part startup 30 startup.py ${STARTUP_QUICK:-}
+  part validation 30 validation.py --images 12 --imgsz 64 --batch 4 --rounds 1
+  part data-pipeline 30 data_pipeline.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2
+  part device-augmentation 30 device_augmentation.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2 --workers 1
+  part startup 30 startup.py --rounds 1 --warmup 0 --images 100
 else
   large="--images 1024 --val 64 --picture 1280 720 --imgsz 640"
-  part throughput-yolo11n 165 throughput.py $large --batch 64 256 16 --epochs 4 --rounds 1
-  part throughput-yolo11x 110 throughput.py $large --images 512 --model yolo11x --batch 64 16 256 --epochs 3 --rounds 1
+  part throughput-yolo11n 155 throughput.py $large --batch 64 256 16 --epochs 4 --rounds 1
+  part throughput-yolo11x 105 throughput.py $large --images 512 --model yolo11x --batch 64 16 256 --epochs 3 --rounds 1
   part where-yolo11n 40 where_time_goes.py $large --images 512 --batch 64
-  part validation 50 validation.py ${VALIDATION:-}
-  part data-pipeline 30 data_pipeline.py --batches 4 --rounds 3 ${DATA_PIPELINE:-}
-  part startup 25 startup.py ${STARTUP:-}
+  part validation 45 validation.py --images 512 --imgsz 640 --batch 64 --rounds 1
+  part data-pipeline 25 data_pipeline.py --batches 4 --rounds 3
+  part device-augmentation 20 device_augmentation.py --batch 64 --batches 4 --rounds 3 --workers 8
+  part startup 20 startup.py --rounds 1 --images 5000
 fi
 if [ -f configs/rfdetr.yaml ] && "$python" -c "import rfdetr" 2>/dev/null; then
   sizes=${quick:+"--images 16 --val 4 --epochs 2 --batch 4"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,22 @@ def test_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "| validation | done | 9 s | |",
         "| startup | not there: benchmarks/startup.py | 0 s | |",
     ]
+
+
+def test_scripts_can_be_read() -> None:
+    """The shell's grammar; `gpu.sh` itself is run by hand, with `--device cpu --quick`."""
+    for name in ("gpu.sh", "wheels.sh"):
+        done = subprocess.run(
+            ["bash", "-n", str(REPO / "benchmarks" / name)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
+def test_a_script_gets_the_options_that_it_has(tmp_path: Path) -> None:
+    """A part whose script has not all the options is run with those that it has."""
+    text = (REPO / "benchmarks" / "gpu.sh").read_text(encoding="utf-8")
+    function = text[text.index("known() {") : text.index("# part NAME")]
+    (tmp_path / "script.py").write_text('add_argument("--batch")\nadd_argument("--batches")\n')
+    call = 'known script.py --batch 4 8 --imgsz 64 --quick --batches 2; printf "%s " "${words[@]}"'
+    done = subprocess.run(["bash", "-uc", function + call], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "--batch 4 8 --batches 2 "
