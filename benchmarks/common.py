@@ -161,12 +161,18 @@ def run_benchmark(
         if done is not None:
             write_json(args.worker, {"result": done})
         return {}
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
         result = measure(args, Path(temp))
     print_table(result)
     if args.json:
         write_json(args.json, result)
     return result
+
+
+def _interrupt(*_: Any) -> None:
+    """End as at Ctrl-C, so that the processes that were started end too."""
+    raise KeyboardInterrupt
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -56,10 +56,10 @@ part() {
     local place=$device
     [ "$place" != cpu ] && grep -q 'choices=("cpu", "cuda")' "$script" && place=cuda
     known "$script" "$@" --device "$place" --seconds "$((limit - 3))" --json "$out/$name.json"
-    # Interrupted rather than killed, so that a script ends its own processes.
-    timeout --foreground -s INT -k 10 "$limit" "$python" "$script" "${words[@]}" 2>&1 | tee "$out/$name.log"
+    # Asked to end rather than killed, so that a script ends its own processes.
+    timeout --foreground -k 10 "$limit" "$python" "$script" "${words[@]}" 2>&1 | tee "$out/$name.log"
     status=${PIPESTATUS[0]}
-    case $status in 0) status=done ;; 124|130|137) status="not done after $limit s" ;; *) status="failed, see $name.log" ;; esac
+    case $status in 0) status=done ;; 124|130|137|143) status="not done after $limit s" ;; *) status="failed, see $name.log" ;; esac
   fi
   printf '%s\t%s\t%s\n' "$name" "$status" "$((SECONDS - start))" >>"$out/parts.tsv"
   [ "$status" = done ] || echo "$name: $status"
