@@ -33,12 +33,12 @@ export YOLO_OFFLINE=true NO_ALBUMENTATIONS_UPDATE=1 PYTHONUNBUFFERED=1
 [ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
 echo "set-up: $((SECONDS - began)) s"
 
-# known SCRIPT ARGUMENTS…: sets `words` to the options that the script has, with their values.
+# known SCRIPT ARGUMENTS…: sets `words` to the options whose names stand in the script, with their values.
 known() {
   local script=$1 word keep=
   shift; words=()
   for word; do
-    case $word in --*) keep=; grep -q -- "\"$word\"" "$script" && keep=1 ;; esac
+    case $word in --*) keep=; grep -qE -- "\"(--)?${word#--}\"" "$script" && keep=1 ;; esac
     [ -n "$keep" ] && words+=("$word")
   done
 }
@@ -70,7 +70,7 @@ if [ -n "$quick" ]; then
   part throughput-yolo11n 60 throughput.py $small --batch 4 8 --rounds 1 --sides ours theirs memory
   part throughput-yolo11x 60 throughput.py $small --model yolo11x --batch 4 --rounds 1 --sides ours theirs memory
   part where-yolo11n 30 where_time_goes.py $small --batch 8
-  part validation 30 validation.py --images 12 --imgsz 64 --batch 4 --rounds 1
+  part validation 30 validation.py --images 12 --imgsz 64 --batch 4 --train 12 --epochs 1 --passes 2 --rounds 1
   part data-pipeline 30 data_pipeline.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2
   part device-augmentation 30 device_augmentation.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2 --workers 1
   part startup 30 startup.py --rounds 1 --warmup 0 --images 100
@@ -79,7 +79,7 @@ else
   part throughput-yolo11n 155 throughput.py $large --batch 64 256 16 --epochs 4 --rounds 1
   part throughput-yolo11x 105 throughput.py $large --images 512 --model yolo11x --batch 64 16 256 --epochs 3 --rounds 1
   part where-yolo11n 40 where_time_goes.py $large --images 512 --batch 64
-  part validation 45 validation.py --images 512 --imgsz 640 --batch 64 --rounds 1
+  part validation 45 validation.py --images 512 --imgsz 640 --batch 64 --train 64 --epochs 1 --workers 8 --passes 2 --rounds 1
   part data-pipeline 25 data_pipeline.py --batches 4 --rounds 3
   part device-augmentation 20 device_augmentation.py --batch 64 --batches 4 --rounds 3 --workers 8
   part startup 20 startup.py --rounds 1 --images 5000

@@ -9,14 +9,17 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 TARGETS = {
     ("yolo11n", "each as its users get it"): "1.8",
     ("yolo11x", "each as its users get it"): "1.25",
     ("yolo11n", "share of the step on data in memory"): "0.90",
+    ("validation", "loop, seconds: Ultralytics / ours"): "3 (1.5 on a CPU)",
 }
-"""By model and comparison."""
+"""By model, or part, and what is compared."""
+SPAN = 3
 TIMES = {"epoch_s": "whole epochs", "train_s": "training alone"}
 
 
@@ -41,24 +44,44 @@ def rows(name: str, found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             words = ", ".join(f"{stage} {100 * wall / total:.0f} %" for stage, (wall, _) in first)
             yield f"batch {found['batch']}, {part}: {words}", f"{total:.3f} ms an image", ""
     else:
-        for key, value in ratios(found):
-            yield key, f"{value:.2f}", ""
+        for key, figure in (*ratios(found), *times_of_sides(found)):
+            yield key, figure, TARGETS.get((name, key), "")
 
 
-def ratios(found: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the ratios in a JSON, by their names.
+def ratios(found: Any, path: str = "", inside: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the ratios in a JSON, by their names; three numbers are a median and its range.
 
     Args:
         found: the JSON, or a part of it.
         path: where that part is.
+        inside: it is below a key that says that it holds ratios.
     """
-    items = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    items = found.items() if isinstance(found, dict) else enumerate(found)
     for key, value in items:
-        name = f"{path} {key}".strip()
-        if isinstance(value, int | float) and "ratio" in str(key):
-            yield name, float(value)
-        elif isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
-            yield from ratios(value, name)
+        name, within = f"{path} {key}".strip(), inside or "ratio" in str(key)
+        if isinstance(value, int | float):
+            if within:
+                yield name, f"{value:.2f}"
+        elif isinstance(value, list) and value and all(isinstance(each, int | float) for each in value):
+            if within and len(value) == SPAN and "by_round" not in name:
+                yield name, f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})"
+        elif isinstance(value, dict | list):
+            yield from ratios(value, name, within)
+
+
+def times_of_sides(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how many times as long Ultralytics takes, for each kind of seconds that both sides have lists of.
+
+    Args:
+        found: the JSON; what has `ours` and `ultralytics` in it is looked at.
+    """
+    for key, sides in found.items():
+        if not isinstance(sides, dict) or not {"ours", "ultralytics"} <= sides.keys():
+            continue
+        ours, theirs = sides["ours"], sides["ultralytics"]
+        for kind in ours if isinstance(ours, dict) else ():
+            if "seconds" in kind and isinstance(ours[kind], list) and ours[kind]:
+                yield f"{key}, {kind}: Ultralytics / ours", f"{median(theirs[kind]) / median(ours[kind]):.2f}"
 
 
 def table(folder: Path) -> str:
