@@ -55,9 +55,9 @@ part() {
     echo; echo "## $name"
     local place=$device
     [ "$place" != cpu ] && grep -q 'choices=("cpu", "cuda")' "$script" && place=cuda
-    known "$script" "$@" --device "$place" --seconds "$((limit - 3))" --json "$out/$name.json"
+    known "$script" "$@" --device "$place" --seconds "$((limit - 3))"
     # Asked to end rather than killed, so that a script ends its own processes.
-    timeout --foreground -k 10 "$limit" "$python" "$script" "${words[@]}" 2>&1 | tee "$out/$name.log"
+    timeout --foreground -k 10 "$limit" "$python" "$script" --json "$out/$name.json" "${words[@]}" 2>&1 | tee "$out/$name.log"
     status=${PIPESTATUS[0]}
     case $status in 0) status=done ;; 124|130|137|143) status="not done after $limit s" ;; *) status="failed, see $name.log" ;; esac
   fi
@@ -67,8 +67,8 @@ part() {
 
 if [ -n "$quick" ]; then
   small="--images 24 --val 8 --picture 160 90 --imgsz 64 --epochs 2"
-  part throughput-yolo11n 60 throughput.py $small --batch 4 8 --rounds 1 --sides ours theirs memory
-  part throughput-yolo11x 60 throughput.py $small --model yolo11x --batch 4 --rounds 1 --sides ours theirs memory
+  part throughput-yolo11n 60 throughput.py $small --batch 4 --rounds 1 --sides ours theirs memory
+  part throughput-yolo11x 60 throughput.py $small --imgsz 32 --model yolo11x --batch 4 --rounds 1 --sides ours theirs
   part where-yolo11n 30 where_time_goes.py $small --batch 8
   part validation 30 validation.py --images 12 --imgsz 64 --batch 4 --train 12 --epochs 1 --passes 2 --rounds 1
   part data-pipeline 30 data_pipeline.py --files 64 --imgsz 160 --batch 4 --batches 2 --rounds 2
