@@ -1,4 +1,7 @@
-"""The datamodule: splits of a data set to loaders, on any number of processes."""
+"""The datamodule: splits of a data set to loaders, on any number of processes.
+
+Longer than 250 lines: Lightning asks one class for all loaders, and for what is done to a batch on its way.
+"""
 
 from __future__ import annotations
 

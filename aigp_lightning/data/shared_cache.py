@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.cache_file import cache_on_disk, places
 from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
-from aigp_lightning.run.cores import cores
 from aigp_lightning.data.picture_cache import Block, PictureCache
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.trainer_view import TrainerView
 from aigp_lightning.errors import ConfigError, UserError
+from aigp_lightning.run.cores import cores
 
 Cache = Literal["ram", "disk"]
 """Where decoded training pictures are kept."""

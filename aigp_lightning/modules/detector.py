@@ -244,7 +244,8 @@ class DetectorModule(BaseModule):
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
         from aigp_lightning.modules.yolo.forward import network_outputs
 
-        return network_outputs(self._inference_network(), batch["img"], self.fitting and not batch["img"].is_cuda)
+        trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
+        return network_outputs(self._inference_network(), batch["img"], trained_here and not batch["img"].is_cuda)
 
     def _inference_network(self) -> nn.Module:
         """Return the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
