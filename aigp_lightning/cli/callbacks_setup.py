@@ -12,7 +12,6 @@ from lightning.pytorch.plugins import CheckpointIO
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint
 from aigp_lightning.callbacks.best_weights import BestWeights
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
-from aigp_lightning.callbacks.cpu_threads import CpuThreads
 from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
 from aigp_lightning.callbacks.ema import EMA
 from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProcess
@@ -26,6 +25,7 @@ from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
+from aigp_lightning.callbacks.tune_cpu import TuneCpu
 from aigp_lightning.callbacks.users_callbacks import check_users_callbacks
 from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.checkpoints.paths import LAST
@@ -129,7 +129,7 @@ def build_callbacks(
     """
     checkpoint_io = AtomicCheckpointIO()
     users: list[Callback] = _listed(config.trainer.callbacks)
-    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder(), CpuThreads()]
+    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder(), TuneCpu()]
     if verb != "fit":
         callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)

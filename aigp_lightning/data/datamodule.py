@@ -30,6 +30,7 @@ from aigp_lightning.data.shared_cache import Cache, check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
+from aigp_lightning.data.transfer import BatchTransfer
 from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
 from aigp_lightning.types import NeedsImages
 
@@ -109,6 +110,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
         self.cache = check_cache(cache)
         self._pictures: PictureCache | None = None
+        self._transfer = BatchTransfer()
         self.mosaic_open = True
         self._batches: TrainBatchSampler | None = None
         self.lost: dict[str, LostFiles] = {}
@@ -254,9 +256,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         return batch
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move a batch to the device, and make its pictures there if that is still to be done."""
-        move = super().transfer_batch_to_device
-        return finish_on_device(batch, device, lambda rest: move(rest, device, dataloader_idx))
+        """Copy a batch to the device, and make its pictures there if that is still to be done."""
+        return finish_on_device(batch, device, lambda each: self._transfer(each, device))
 
     def _eval_loader(self, split: str) -> DataLoader[Any]:
         dataset, batches = self._eval(split, *self._run.place)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aigp_lightning.data.augment.config import AugmentConfig
 
 PROCESSOR, DEVICE = "cpu", "device"
+ON_HOST = ("files",)
+"""Inputs that the device's decoder takes from the host's memory."""
 
 
 def check_places(augment_on: str, decode_on: str, augment: AugmentConfig, cache: str | None = None) -> None:
@@ -121,7 +123,7 @@ def finish_on_device(batch: Any, device: torch.device, move: Callable[[Any], Any
     Args:
         batch: as the loader gave it.
         device: where it goes.
-        move: moves all other tensors of the batch there.
+        move: copies all tensors of a batch there.
 
     Returns:
         The batch with its pictures, uint8 (B, 3, H, W), as `collate` would have made it.
@@ -135,10 +137,8 @@ def finish_on_device(batch: Any, device: torch.device, move: Callable[[Any], Any
         return move(batch)
     from aigp_lightning.data.augment.on_device.pictures import make_pictures
 
-    moved = move({key: value for key, value in batch.items() if key != INPUTS})
-    inputs: Any = {
-        # From pinned memory, where the loader puts it, it is copied while the GPU does something else.
-        key: value.to(device, non_blocking=True) if hasattr(value, "to") and key != "files" else value
-        for key, value in batch[INPUTS].items()
-    }
-    return {**moved, "img": make_pictures(inputs)}
+    inputs = batch[INPUTS]
+    kept = {key: value for key, value in inputs.items() if key in ON_HOST}
+    moved = move({**batch, INPUTS: {key: value for key, value in inputs.items() if key not in ON_HOST}})
+    moved["img"] = make_pictures({**moved.pop(INPUTS), **kept})
+    return moved

@@ -20,7 +20,6 @@ from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
 from aigp_lightning.modules.run_options import run_options
-from aigp_lightning.modules.transfer import BatchTransfer
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
@@ -72,7 +71,6 @@ class BaseModule(pl.LightningModule):
         self.table: list[dict[str, Any]] | None = None
         self.val_losses = BatchLosses()
         self._rng_state: dict[str, Any] | None = None
-        self._transfer = BatchTransfer()
 
     # ---- what a family answers --------------------------------------------------------------------------------------
 
@@ -193,10 +191,6 @@ class BaseModule(pl.LightningModule):
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.names = dict(names or {})
         self.metrics = self.build_metrics()
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Copy a batch to the device, beside the step before."""
-        return self._transfer(batch, device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Preprocess a batch that has arrived on the device."""

@@ -159,7 +159,7 @@ def test_a_training_step_on_a_gpu_waits_for_nothing(shapes: Path, precision: Any
 
 @pytest.mark.gpu
 @GPU
-@pytest.mark.xfail(reason="Ultralytics' NMS asks the GPU for every image", strict=False)
+@pytest.mark.xfail(reason="NMS waits for the GPU once a batch, for the number of its candidates", strict=False)
 def test_a_validation_step_on_a_gpu_waits_for_nothing(shapes: Path) -> None:
     begin = Begin(refused, dense=False, validation=True)
     fit(shapes, [begin, EMA(), dashboard(), End(begin)], accelerator="gpu", devices=1, limit_val_batches=3)

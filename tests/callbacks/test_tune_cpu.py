@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
 
-from aigp_lightning.callbacks.cpu_threads import CpuThreads
+from aigp_lightning.callbacks.tune_cpu import TuneCpu
 from aigp_lightning.run.cores import cores
 
 
@@ -47,7 +47,7 @@ def test_a_run_computes_with_as_many_threads_as_pay(
     torch.set_num_threads(2)
     note = Threads()
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, fast_dev_run=1, callbacks=[CpuThreads(), note], enable_progress_bar=False,
+        accelerator="cpu", devices=1, fast_dev_run=1, callbacks=[TuneCpu(), note], enable_progress_bar=False,
         enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(BoringModel(), datamodule=Sized(8, imgsz))

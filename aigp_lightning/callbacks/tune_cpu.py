@@ -1,4 +1,4 @@
-"""The number of threads that a process on a CPU computes with."""
+"""Settings of a process on a CPU: the number of its threads, and what becomes of freed memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.run.allocator import keep_freed_memory
 from aigp_lightning.run.cores import cores
 from aigp_lightning.run.cpu_processes import thread_count
 from aigp_lightning.run.lightning_internals import datamodule_of
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 
-class CpuThreads(Callback):
+class TuneCpu(Callback):
     """Sets how many threads each process of a run on a CPU computes with, by the size of its batches.
 
-    PyTorch takes all cores by itself, which makes small pictures slower than one thread does. A number in
+    It also lets a training process keep the memory that it frees, see `keep_freed_memory`. PyTorch takes all cores by itself, which makes small pictures slower than one thread does. A number in
     `OMP_NUM_THREADS` is the most that is taken. On a GPU nothing is changed.
 
     Example:
         >>> import lightning.pytorch as pl
         >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-        >>> trainer = pl.Trainer(accelerator="cpu", devices=1, callbacks=[CpuThreads()], **quiet)
-        >>> any(isinstance(callback, CpuThreads) for callback in trainer.callbacks)
+        >>> trainer = pl.Trainer(accelerator="cpu", devices=1, callbacks=[TuneCpu()], **quiet)
+        >>> any(isinstance(callback, TuneCpu) for callback in trainer.callbacks)
         True
     """
 
@@ -35,6 +36,8 @@ class CpuThreads(Callback):
         data = datamodule_of(trainer)
         if trainer.strategy.root_device.type != "cpu" or data is None:
             return
+        if stage == "fit":
+            keep_freed_memory()
         images = max(data.batch_size // trainer.world_size, 1)
         wanted = thread_count(images, data.imgsz, cores(), trainer.num_devices)
         most = os.environ.get("OMP_NUM_THREADS", "")

@@ -7,13 +7,12 @@ from copy import deepcopy
 import pytest
 import torch
 
-from aigp_lightning.modules.base import BaseModule
-from aigp_lightning.modules.transfer import BatchTransfer
+from aigp_lightning.data.transfer import BatchTransfer
 
 
 def test_a_cpu_takes_the_batch_as_it_is() -> None:
     batch = {"img": torch.ones(2, 3, 4, 4), "sources": [("a.jpg",)], "ratio_pad": [((1.0, 1.0), (0.0, 0.0))]}
-    moved = BaseModule().transfer_batch_to_device(batch, torch.device("cpu"), 0)
+    moved = BatchTransfer()(batch, torch.device("cpu"))
     assert moved["img"].data_ptr() == batch["img"].data_ptr()
     assert (moved["sources"], moved["ratio_pad"]) == (batch["sources"], batch["ratio_pad"])
 
