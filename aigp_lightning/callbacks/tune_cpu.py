@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class TuneCpu(Callback):
     """Sets how many threads each process of a run on a CPU computes with, by the size of its batches.
 
-    It also lets a training process keep the memory that it frees, see `keep_freed_memory`. PyTorch takes all cores by itself, which makes small pictures slower than one thread does. A number in
-    `OMP_NUM_THREADS` is the most that is taken. On a GPU nothing is changed.
+    PyTorch takes all cores by itself, which makes small pictures slower than one thread does. A number in
+    `OMP_NUM_THREADS` is the most that is taken. A training process also keeps the memory that it frees, see
+    `keep_freed_memory`. On a GPU nothing is changed.
 
     Example:
         >>> import lightning.pytorch as pl

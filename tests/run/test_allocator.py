@@ -15,8 +15,8 @@ if sys.argv[1] == "keep" and not keep_freed_memory():
     sys.exit("not taken")
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        torch.ones(2**21).add_(1)
+    for _ in range(4):
+        torch.ones(2**24).add_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(faults())
@@ -24,7 +24,7 @@ print(faults())
 
 
 def faults(word: str) -> int:
-    """Page faults of twenty tensors of 8 MB, each freed before the next."""
+    """Page faults of four tensors of 64 MB, each freed before the next."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, word], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
