@@ -36,9 +36,10 @@ from common import (
     synthetic,
     worker,
 )
-from train_throughput import SIDES, Clock
+from epoch_clock import Clock
 
 METRICS = ("metrics/mAP50(B)", "metrics/mAP50-95(B)")
+SIDES = ("ours", "ultralytics")
 KINDS = ("seconds", "cpu_seconds")
 PARTS = ("load", "to the device", "forward", "loss", "NMS", "match and AP")
 
@@ -47,7 +48,7 @@ def validate_ours(spec: dict[str, Any]) -> dict[str, Any]:
     """Validate `spec["passes"]` times by Lightning; returns the times of each, and what the last found."""
     import lightning.pytorch as pl
 
-    clock = Clock(spec["device"])
+    clock = Clock(spec["device"] != "cpu")
 
     class Timer(pl.Callback):
         on_validation_start = clock.start
@@ -82,7 +83,7 @@ def validate_theirs(spec: dict[str, Any]) -> dict[str, Any]:
     quiet_reference()
     from ultralytics import YOLO
 
-    clock, model = Clock(spec["device"]), YOLO(spec["weights"])
+    clock, model = Clock(spec["device"] != "cpu"), YOLO(spec["weights"])
     model.add_callback("on_val_start", clock.start)
     model.add_callback("on_val_end", clock.stop)
     for _ in range(spec["passes"]):
