@@ -49,7 +49,7 @@ def input_stages(spec: dict[str, Any]) -> dict[str, tuple[float, float]]:
     loader, stages, reading = data.train_dataloader(), Stages(), Stages()
     dataset: Any = loader.dataset
     kinds = {type(step): KINDS.get(type(step).__name__, COLOUR) for step in dataset.pipeline.transforms}
-    dataset.image = stages.timed("decode and shrink", dataset.image)
+    dataset._image = stages.timed("decode and shrink", dataset._image)
     sampler, images = loader.batch_sampler, 0
     with calls_timed(stages, kinds):
         for epoch in range(2):

@@ -137,8 +137,8 @@ def finish_on_device(batch: Any, device: torch.device, move: Callable[[Any], Any
         return move(batch)
     from aigp_lightning.data.augment.on_device.pictures import make_pictures
 
-    inputs = batch[INPUTS]
+    inputs: dict[str, Any] = batch[INPUTS]
     kept = {key: value for key, value in inputs.items() if key in ON_HOST}
     moved = move({**batch, INPUTS: {key: value for key, value in inputs.items() if key not in ON_HOST}})
-    moved["img"] = make_pictures({**moved.pop(INPUTS), **kept})
-    return moved
+    arrived: Any = {**moved.pop(INPUTS), **kept}
+    return {**moved, "img": make_pictures(arrived)}
