@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 JPEG_START = b"\xff\xd8\xff"
 STARTS = (JPEG_START, b"\x89PNG\r\n\x1a\n", b"BM", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 """First bytes of files of the kinds that OpenCV decodes as they show, but WebP."""
-DIVISORS = (8, 4, 2)
-"""By which the sides of a JPEG can be divided while it is decoded."""
 
 
 def read_bytes(path: str) -> NDArray[np.uint8]:
@@ -94,20 +92,3 @@ def decode_rgb(data: NDArray[np.uint8], divisor: int = 1) -> NDArray[np.uint8] |
     if image is None or image.dtype != np.uint8:
         return None
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if to_rgb is None else image, np.uint8)
-
-
-def largest_divisor(long_side: int, needed: int) -> int:
-    """Return by how much the sides of a JPEG can be divided at most, so that it is as large as needed still.
-
-    Args:
-        long_side: of the image, pixels.
-        needed: length that it must have, pixels.
-
-    Returns:
-        8, 4, 2 or 1.
-
-    Example:
-        >>> [largest_divisor(side, 640) for side in (1279, 1280, 1920, 2560, 20000)]
-        [1, 2, 2, 4, 8]
-    """
-    return next((divisor for divisor in DIVISORS if long_side >= divisor * needed), 1)

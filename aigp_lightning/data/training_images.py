@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aigp_lightning.data.opencv_images import JPEG_START, decode_rgb, largest_divisor, read_bytes
+from aigp_lightning.data.opencv_images import JPEG_START, decode_rgb, read_bytes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+HALF = 2
+"""By which the sides of a JPEG are divided when it is decoded at half its size."""
+
 
 def read_training_image(path: str, shape: tuple[int, int], imgsz: int) -> NDArray[np.uint8]:
-    """Read an image, its long side at `imgsz`; a JPEG twice as large or more is decoded at reduced size.
+    """Read an image, its long side at `imgsz`; a JPEG exactly twice as large is decoded at half its size.
 
-    Validation and prediction decode all pixels and resize them. The pixels differ a little from that, as those of
-    another resize would: what is finer than the reduced size is averaged, where `cv2.resize` skips some of it.
+    A resize by two averages the same four pixels, so the two hardly differ. Larger pictures are decoded in full: a
+    resize by more than two skips pixels, so that pictures decoded at a half, a quarter or an eighth of their size would
+    be up to 45 % less sharp than those that validation and prediction see, and networks trained on them are worse.
 
     Args:
         path: image file.
@@ -40,20 +44,10 @@ def read_training_image(path: str, shape: tuple[int, int], imgsz: int) -> NDArra
     from aigp_lightning.data.augment.letterbox import load_size, resize_long_side
     from aigp_lightning.data.images import decode_image
 
-    data = read_bytes(path)
-    divisor = largest_divisor(max(shape), imgsz)
-    if divisor > 1 and data[:3].tobytes() == JPEG_START:
-        image = decode_rgb(data, divisor)
-        if image is not None and image.shape[:2] == (-(-shape[0] // divisor), -(-shape[1] // divisor)):
-            return _resized(image, load_size(shape, imgsz))
+    data, needed = read_bytes(path), load_size(shape, imgsz)
+    half = tuple(-(-side // HALF) for side in shape)
+    if half == needed and data[:3].tobytes() == JPEG_START:
+        image = decode_rgb(data, HALF)
+        if image is not None and image.shape[:2] == needed:
+            return image
     return resize_long_side(decode_image(data, path), imgsz)
-
-
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize to (height, width); the very same array where it is that large already."""
-    import cv2
-    import numpy as np
-
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -47,22 +47,10 @@ def test_half_the_size_hardly_differs(tmp_path, name, imgsz, mean, most):
     assert np.percentile(difference, 99) <= most
 
 
-@pytest.mark.parametrize(
-    ("name", "imgsz", "mean", "most"),
-    [("zidane", 416, 1, 13), ("zidane", 160, 3, 36), ("bus", 480, 7, 48), ("bus", 256, 13, 76), ("bus", 128, 19, 96)],
-)
-def test_reduced_photographs_are_nearer_to_the_average_than_a_resize_of_all_pixels(name, imgsz, mean, most):
-    """A resize by more than two skips pixels; the average over the area of each pixel is what it stands for."""
+@pytest.mark.parametrize(("name", "imgsz"), [("zidane", 416), ("zidane", 320), ("bus", 480), ("bus", 128)])
+def test_photographs_that_are_not_twice_as_large_are_as_sharp_as_in_validation(name, imgsz):
     file = str(PHOTOGRAPHS / f"{name}.jpg")
-    pixels = read_image(file)
-    reduced = read_training_image(file, pixels.shape[:2], imgsz)
-    average = cv2.resize(pixels, reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
-    ours, resized = (apart(image, average) for image in (reduced, resize_long_side(pixels, imgsz)))
-    assert ours.mean() < resized.mean()
-    assert np.percentile(ours, 99) < np.percentile(resized, 99)
-    difference = apart(reduced, resize_long_side(pixels, imgsz))
-    assert difference.mean() < mean
-    assert np.percentile(difference, 99) <= most
+    assert (read_training_image(file, read_image(file).shape[:2], imgsz) == in_full(file, imgsz)).all()
 
 
 @pytest.mark.parametrize("shape", [(128, 256), (129, 257), (255, 127), (300, 511), (1030, 37), (511, 511), (64, 1100)])
@@ -73,8 +61,8 @@ def test_size_is_that_of_the_full_decode(tmp_path, shape, imgsz):
     assert image.flags.c_contiguous
 
 
-def test_is_never_smaller_than_needed_before_the_resize(tmp_path, monkeypatch):
-    """Decoded at a quarter only from four times the size on: asked of the decoder itself."""
+def test_half_is_decoded_only_where_it_is_the_size_needed(tmp_path, monkeypatch):
+    """Asked of the decoder itself."""
     asked: list[int] = []
     decode = cv2.imdecode
 
@@ -84,9 +72,9 @@ def test_is_never_smaller_than_needed_before_the_resize(tmp_path, monkeypatch):
         return image
 
     monkeypatch.setattr(cv2, "imdecode", count)
-    for side in (127, 128, 255, 256, 511, 512, 1100):
+    for side in (126, 127, 128, 129, 255, 256, 1100):
         read_training_image(written(tmp_path, shades(40, side)), (40, side), 64)
-    assert asked == [127, 64, 128, 64, 128, 64, 138]
+    assert asked == [126, 127, 64, 129, 255, 256, 1100]  # 127: the short side would be 20 instead of 21
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
