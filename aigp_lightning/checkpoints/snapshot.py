@@ -36,14 +36,14 @@ def snapshot(content: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         >>> copied()
         {'state_dict': {'weight': tensor([1., 1.])}, 'epoch': 3}
     """
-    copies: dict[int, UntypedStorage] = {}
+    copies: dict[tuple[int, int], UntypedStorage] = {}
     on_gpu: list[tuple[UntypedStorage, UntypedStorage]] = []
     memo: dict[int, Any] = {}
     for tensor in _tensors(content, set()):
         if not _is_plain(tensor):
             continue  # `deepcopy` copies it by itself
         storage = tensor.untyped_storage()
-        place = storage.data_ptr() or -id(tensor)
+        place = (storage.data_ptr() or -id(tensor), storage.nbytes())  # memory of another owner has another length
         if place not in copies:
             copies[place] = UntypedStorage(storage.nbytes())  # type: ignore[no-untyped-call]
             if storage.device.type == "cpu":

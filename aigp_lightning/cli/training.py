@@ -38,7 +38,14 @@ from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes, tune_exchange
+from aigp_lightning.run.distributed import (
+    ProcessOptions,
+    check_processes,
+    limit_wait,
+    resolve_processes,
+    started_by_lightning,
+    tune_exchange,
+)
 from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.run.lightning_internals import is_trial
@@ -101,6 +108,8 @@ class AigpCLI(LightningCLI):
                 raise
             finish_wandb()  # should the signal have come while that was done
             self.status = report_stop(signals.number, self.context and self.context.folder, verb, arguments)
+            if started_by_lightning() is not None:
+                self.status = 0  # Lightning kills the first process, which may draw still, if another one fails
         finally:
             if self.context is not None:
                 self.context.close()  # the last thing: whoever goes on finds all of it done

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -105,3 +106,11 @@ def test_what_differs_is_not_the_same(change: Callable[[dict[str, Any]], None]) 
     assert same_content(one, other)
     change(other)
     assert not same_content(one, other)
+
+
+def test_tensors_of_one_memory_that_end_at_different_places() -> None:
+    """As of arrays of NumPy's that overlap: each storage has its own length."""
+    memory = np.arange(8, dtype=np.float32)
+    content = {"part": torch.from_numpy(memory[:2]), "whole": torch.from_numpy(memory)}
+    copied = snapshot(content)()
+    assert {key: value.tolist() for key, value in copied.items()} == {"part": [0.0, 1.0], "whole": memory.tolist()}

@@ -156,7 +156,8 @@ def _most_overlapping(overlaps: Tensor, image: Tensor, images: int) -> Tensor:
     packed = overlaps.view(torch.int32).long().bitwise_left_shift_(32).add_(order)
     best = packed.new_zeros((images, anchors))
     best.scatter_reduce_(0, image[:, None].expand(count, anchors), packed, "amax")
-    return count - best.bitwise_and_(LOW_BITS)
+    # Overlaps that are no numbers leave places empty, and so do images without labels: any label will do there.
+    return (count - best.bitwise_and_(LOW_BITS)).clamp_(max=count - 1)
 
 
 def angle(box: tuple[Tensor, ...]) -> Tensor:

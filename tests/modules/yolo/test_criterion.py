@@ -185,3 +185,15 @@ def test_divisors_and_class_weights(built: Any) -> None:
         figures.append(float(items["cls_loss"]))
     assert figures[1] == pytest.approx(figures[0], rel=1e-6)
     assert figures[2] == pytest.approx(2 * figures[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
+@pytest.mark.parametrize("dense", [True, False])
+def test_predictions_that_are_no_numbers_give_a_loss_that_is_none(value: float, dense: bool) -> None:
+    """An error from deep inside would hide the line about the loss."""
+    raw = predictions(2, 3, None)
+    with torch.no_grad():
+        raw["boxes"].fill_(value)
+        raw["scores"].fill_(value)
+    loss, _ = DetectionCriterion(head_of(), dense)(raw, labels([9, 4], 3, None))
+    assert not loss.sum().isfinite()
