@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-LEAST_IMAGES = 4
-"""Images of a step that a process must get: batch norms are computed from them."""
+LEAST_IMAGES = 8
+"""Images of a step that a process must get: batch norms are computed from them, and those of four cost accuracy."""
 LEAST_WORK = 4e7
 """Pixels of all images of a run below which one process is done before a second one has started."""
 PROCESS_MEMORY = 1_500_000_000
@@ -59,7 +59,7 @@ def process_count(run: CpuRun, cores: int, memory: int, platform: str = sys.plat
         >>> process_count(quick, cores=2, memory=16 * 2**30, platform="linux")
         2
         >>> process_count(quick, cores=32, memory=16 * 2**30, platform="linux")
-        4
+        2
     """
     if platform not in PLATFORMS or run.work < LEAST_WORK:
         return 1

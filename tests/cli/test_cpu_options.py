@@ -28,15 +28,15 @@ def config(data_yaml: str, **trainer: Any) -> Any:
         **{"max_epochs": 500, "max_steps": -1, "limit_train_batches": None, "fast_dev_run": False},
         "overfit_batches": 0.0,
     }
-    data = SimpleNamespace(data_yaml=data_yaml, synthetic=None, batch_size=8, imgsz=128)
+    data = SimpleNamespace(data_yaml=data_yaml, synthetic=None, batch_size=16, imgsz=128)
     return SimpleNamespace(data=data, trainer=SimpleNamespace(**{**options, **trainer}))
 
 
 def test_the_size_of_a_run_is_that_of_its_data(shapes: Path) -> None:
     assert run_size(config(str(shapes))).images == 24 * 500
-    assert run_size(config(str(shapes), limit_train_batches=2)).images == 16 * 500
+    assert run_size(config(str(shapes), limit_train_batches=1)).images == 16 * 500
     assert run_size(config(str(shapes), limit_train_batches=0.5)).images == 12 * 500
-    assert run_size(config(str(shapes), max_steps=3)).images == 24
+    assert run_size(config(str(shapes), max_steps=3)).images == 48
     assert run_size(config(str(shapes), fast_dev_run=True)).images == 0
     assert run_size(config(str(shapes), overfit_batches=2)).images == 0
     assert run_size(config("nowhere.yaml")).images == 0
@@ -52,7 +52,7 @@ def test_a_data_set_that_will_be_made_counts() -> None:
 def test_cores_are_shared_where_nothing_else_is_said(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["program", *WORDS])
     open_one = config(str(shapes))
-    assert share_cpu(open_one, WORDS) == open_one.trainer.devices == 2  # eight images, four each
+    assert share_cpu(open_one, WORDS) == open_one.trainer.devices == 2
     assert open_one.trainer.strategy == "ddp"
     for said in ({"devices": 1}, {"num_nodes": 2}, {"strategy": "ddp_spawn"}, {"accelerator": "gpu"}):
         other = config(str(shapes), **said)
@@ -87,8 +87,10 @@ def test_the_accelerator_is_looked_up() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux") or cores() < 2, reason="one process is the default here")
 def test_a_run_trains_on_all_cores_unasked(shapes: Path, tmp_path: Path) -> None:
     """Long enough by its plan for several processes, and ended by the clock."""
-    words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 64, "--data.workers", 1, "--trainer.max_epochs", 999]
-    status, output = cli("fit", *words, "--trainer.max_time", "00:00:00:01", cwd=tmp_path)
+    words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 64, "--data.workers", 1, "--data.batch_size", 16]
+    status, output = cli(
+        "fit", *words, "--trainer.max_epochs", 999, "--trainer.max_time", "00:00:00:01", cwd=tmp_path
+    )  # fmt: skip
     assert status == 0, output
     assert re.search(r"^2 training processes, one thread each", output, re.MULTILINE), output
     folder = tmp_path / "runs" / "detect" / "gates"

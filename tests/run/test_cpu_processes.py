@@ -18,10 +18,10 @@ LONG = CpuRun(images=100_000, batch_size=16, imgsz=160)
         (16, 2, PLENTY, 2),
         (16, 1, PLENTY, 1),
         (16, 3, PLENTY, 2),  # three would not share sixteen evenly
-        (16, 64, PLENTY, 4),  # four images each, for their batch norms
-        (6, 8, PLENTY, 1),
-        (7, 8, PLENTY, 1),
-        (64, 12, PLENTY, 8),
+        (16, 64, PLENTY, 2),  # eight images each, for their batch norms
+        (15, 8, PLENTY, 1),
+        (17, 8, PLENTY, 1),
+        (96, 11, PLENTY, 8),
         (64, 64, 3 * PROCESS_MEMORY, 2),
         (64, 64, PROCESS_MEMORY - 1, 1),
         (1, 64, PLENTY, 1),
