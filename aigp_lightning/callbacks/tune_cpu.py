@@ -42,4 +42,4 @@ class TuneCpu(Callback):
         images = max(data.batch_size // trainer.world_size, 1)
         wanted = thread_count(images, data.imgsz, cores(), trainer.num_devices)
         most = os.environ.get("OMP_NUM_THREADS", "")
-        torch.set_num_threads(min(wanted, int(most)) if most.isdigit() and int(most) else wanted)
+        torch.set_num_threads(min(wanted, int(most)) if most.isdecimal() and int(most) else wanted)

@@ -61,9 +61,10 @@ class Block:
         address: `fd:…`, `tag:…` or `file:…`, as another process has it; empty for new memory.
         size: bytes.
         descriptor: of new memory, where it has one; it stays open as long as this object lives.
+        identity: device and inode that another process has mapped there; another run may have replaced the file.
 
     Raises:
-        OSError: there is none at this address.
+        OSError: there is none at this address, or another one.
 
     Example:
         >>> if sys.platform == "linux":
@@ -75,15 +76,22 @@ class Block:
         b'abcd'
     """
 
-    def __init__(self, address: str, size: int, descriptor: int | None = None) -> None:
+    def __init__(
+        self, address: str, size: int, descriptor: int | None = None, identity: tuple[int, int] | None = None
+    ) -> None:
         self.address, self.size, self._descriptor, self._creator = address, size, descriptor, os.getpid()
         self._writable: mmap.mmap | None = None
+        self.identity = identity
         kind, _, where = address.partition(":")
         if kind == "tag":
             self._map = mmap.mmap(-1, size, tagname=where)  # type: ignore[call-arg,unused-ignore]
             return
         opened = os.open(where, os.O_RDONLY | getattr(os, "O_BINARY", 0)) if descriptor is None else descriptor
         try:
+            found = os.fstat(opened)
+            self.identity = found.st_dev, found.st_ino
+            if identity not in (None, self.identity):
+                raise OSError(f"{where}: another run has replaced it")
             self._map = mmap.mmap(opened, size, access=mmap.ACCESS_READ)
         finally:
             if descriptor is None:
@@ -105,11 +113,11 @@ class Block:
         found.flags.writeable = False
         return found
 
-    def __getstate__(self) -> tuple[str, int]:
+    def __getstate__(self) -> tuple[Any, ...]:
         """Return what a process that is started, not forked, finds the same memory by."""
-        return self.address, self.size
+        return self.address, self.size, None, self.identity
 
-    def __setstate__(self, state: tuple[str, int]) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
     def __del__(self) -> None:

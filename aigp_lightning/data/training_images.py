@@ -45,8 +45,7 @@ def read_training_image(path: str, shape: tuple[int, int], imgsz: int) -> NDArra
     from aigp_lightning.data.images import decode_image
 
     data, needed = read_bytes(path), load_size(shape, imgsz)
-    half = tuple(-(-side // HALF) for side in shape)
-    if half == needed and data[:3].tobytes() == JPEG_START:
+    if shape == (HALF * needed[0], HALF * needed[1]) and data[:3].tobytes() == JPEG_START:
         image = decode_rgb(data, HALF)
         if image is not None and image.shape[:2] == needed:
             return image

@@ -38,7 +38,8 @@ def same_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("imgsz", "omp", "expected"), [(64, "8", 1), (64, "", 1), (1280, "1", 1), (1280, "", cores()), (1280, "0", cores())]
+    ("imgsz", "omp", "expected"),
+    [(64, "8", 1), (64, "", 1), (1280, "1", 1), (1280, "", cores()), (1280, "0", cores()), (1280, "²", cores())],
 )
 def test_a_run_computes_with_as_many_threads_as_pay(
     imgsz: int, omp: str, expected: int, monkeypatch: pytest.MonkeyPatch

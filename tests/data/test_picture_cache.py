@@ -25,7 +25,7 @@ from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
 from aigp_lightning.data.cache_room import check_room, group_rooms
 from aigp_lightning.data.data_yaml import DataSpec
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.data.picture_cache import PictureCache
+from aigp_lightning.data.picture_cache import Block, PictureCache
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.shared_cache import shared_cache
@@ -323,3 +323,16 @@ def test_processes_share_one_cache_or_all_are_refused(photos: Path, tmp_path: Pa
         assert one[2] == "True"
     else:
         assert one[1].startswith("fd:/proc/" if kind == "ram" else f"file:{photos.parent / 'labels'}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is mapped cannot be replaced there")
+def test_a_file_that_another_run_has_replaced_is_not_taken_for_it(tmp_path: Path) -> None:
+    """As a worker finds it that was started, not forked."""
+    file, other = tmp_path / "a", tmp_path / "b"
+    file.write_bytes(b"one")
+    block = Block(f"file:{file}", 3)
+    other.write_bytes(b"two")
+    other.replace(file)
+    assert bytes(block.read()) == b"one"
+    with pytest.raises(OSError, match="another run has replaced it"):
+        pickle.loads(pickle.dumps(block))

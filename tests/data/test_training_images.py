@@ -74,7 +74,8 @@ def test_half_is_decoded_only_where_it_is_the_size_needed(tmp_path, monkeypatch)
     monkeypatch.setattr(cv2, "imdecode", count)
     for side in (126, 127, 128, 129, 255, 256, 1100):
         read_training_image(written(tmp_path, shades(40, side)), (40, side), 64)
-    assert asked == [126, 127, 64, 129, 255, 256, 1100]  # 127: the short side would be 20 instead of 21
+    read_training_image(written(tmp_path, shades(39, 128)), (39, 128), 64)
+    assert asked == [126, 127, 64, 129, 255, 256, 1100, 128]  # 39: half a row would move all others
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -145,7 +145,8 @@ def _padded(output: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
     """
     mine, classes = output.transpose(1, 2), output[:, 4 : 4 + rule.nc].transpose(1, 2)
     flat, best = (classes.flatten(1), None) if rule.multi_label else classes.max(2)
-    sure = flat > rule.conf
+    known = classes.amax(2) > rule.conf  # of an anchor with a score that is no number, none counts
+    sure = (flat > rule.conf) & (known if best is not None else known[..., None].expand_as(classes).flatten(1))
     flat, total, size = flat.masked_fill(~sure, -1), sure.sum(1), min(flat.shape[1], AT_ONCE)
     index = flat.topk(size, sorted=False).indices.sort(1).values  # of equal ones the first is the surer
     scores, order = flat.gather(1, index).sort(dim=1, descending=True, stable=True)
