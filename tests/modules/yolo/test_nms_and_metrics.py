@@ -96,6 +96,17 @@ def test_a_batch_is_suppressed_to_the_bit_as_by_ultralytics(suppress, conf, iou,
             np.testing.assert_array_equal(rows.numpy(), expected.numpy())
 
 
+@pytest.mark.parametrize("suppress", [nms_by_image, nms_at_once])
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_an_anchor_with_a_score_that_is_no_number_is_dropped(suppress, multi_label):
+    raw = outputs(2)
+    raw[0, 4 + 1, raw[0, 4].argmax()] = float("nan")
+    theirs = non_max_suppression(raw.clone(), 0.001, 0.7, nc=3, multi_label=multi_label, max_time_img=10)
+    mine = suppress(raw, Rule(0.001, 0.7, 300, 3, multi_label))
+    for rows, expected in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(rows.numpy(), expected.numpy())
+
+
 @pytest.mark.parametrize(("name", "value"), [("nms.AT_ONCE", 64), ("suppression.ROUNDS", 1), ("suppression.BLOCK", 16)])
 def test_images_that_are_not_done_at_once_are_done_alone(name, value, monkeypatch):
     """Fewer candidates than are needed, fewer rounds than the longest chain; and blocks that hand on what they kept."""
