@@ -7,18 +7,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from aigp_lightning.cli.console import quiet_processes
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.listing import list_images
 from aigp_lightning.data.preparation import resolve_path
-from aigp_lightning.errors import UserError
+from aigp_lightning.errors import UserError, tell_user
 from aigp_lightning.paths import expand_home
 from aigp_lightning.run.cores import cores, free_memory
 from aigp_lightning.run.cpu_processes import CpuRun, process_count
 from aigp_lightning.run.distributed import started_by_lightning
+from aigp_lightning.run.processes import first_process
 
 
 def share_cpu(config: Any, words: Sequence[str]) -> int:
-    """Choose how many processes train, where that is left open: on a CPU one for each core, if it pays.
+    """Choose how many processes train, where that is left open, and say so: on a CPU one for each core, if it pays.
 
     Args:
         config: of `fit`, its launcher asked already; the trainer's `devices` and `strategy` are changed in place.
@@ -39,6 +41,9 @@ def share_cpu(config: Any, words: Sequence[str]) -> int:
     count = started or process_count(run_size(config), cores(), free_memory())
     if count > 1:
         trainer.devices, trainer.strategy = count, "ddp"
+        quiet_processes()
+        if first_process():
+            tell_user(f"{count} training processes, one thread each; --trainer.devices 1 for a single one")
     return count
 
 

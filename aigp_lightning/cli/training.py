@@ -29,7 +29,7 @@ from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.errors import RunError, tell_user
+from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
@@ -162,8 +162,8 @@ class AigpCLI(LightningCLI):
         config.trainer = plain(config.trainer)  # what cannot be written down could not be run again
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)
-        if self.verb == "fit" and (count := share_cpu(config, [self.verb, *self.words])) > 1 and first_process():
-            tell_user(f"{count} training processes, one thread each; --trainer.devices 1 for a single one")
+        if self.verb == "fit":
+            share_cpu(config, [self.verb, *self.words])
         if context.resuming and first_process():
             repair_run_folder(context.folder)  # before loggers read there what they have
         resolve_config(config, self.verb, context)

@@ -26,7 +26,7 @@ from aigp_lightning.data.preparation import check_options, provide_data, resolve
 from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.sample_sets import largest_batch, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
-from aigp_lightning.data.shared_cache import Cache, check_cache, shared_cache
+from aigp_lightning.data.shared_cache import check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
@@ -92,7 +92,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
         match_classes: str = BY_NAME,
-        cache: Cache | None = None,
+        cache: str | None = None,
         augment_on: str = PROCESSOR,
         decode_on: str = PROCESSOR,
     ) -> None:

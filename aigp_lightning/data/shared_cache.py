@@ -32,7 +32,7 @@ def check_cache(value: Any) -> Cache | None:
         ('ram', None)
     """
     if value is not None and value not in get_args(Cache):
-        raise ConfigError(f"--data.cache is {value}; it must be one of {', '.join(get_args(Cache))}, or null.")
+        raise ConfigError(f"--data.cache {value}: it is {' or '.join(get_args(Cache))}, or null for none.")
     return value  # type: ignore[no-any-return]
 
 

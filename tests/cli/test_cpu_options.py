@@ -93,6 +93,7 @@ def test_a_run_trains_on_all_cores_unasked(shapes: Path, tmp_path: Path) -> None
     )  # fmt: skip
     assert status == 0, output
     assert re.search(r"^2 training processes, one thread each", output, re.MULTILINE), output
+    assert "Initializing distributed" not in output
     folder = tmp_path / "runs" / "detect" / "gates"
     assert list(csv.DictReader((folder / "results.csv").open(encoding="utf-8")))
     written = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))

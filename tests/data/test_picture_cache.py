@@ -282,7 +282,7 @@ def test_limits_of_containers_count(tmp_path: Path) -> None:
 
 
 def test_option_is_checked_and_a_plan_fills_nothing(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--data\.cache is yes; it must be one of ram, disk, or null\."):
+    with pytest.raises(ConfigError, match=r"--data\.cache yes: it is ram or disk, or null for none\."):
         YoloDataModule(str(photos), cache="yes")  # type: ignore[arg-type]
     data = YoloDataModule(str(photos), imgsz=SIDE, batch_size=4, workers=0, cache="disk")
     data.trainer = pl.Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_checkpointing=False)

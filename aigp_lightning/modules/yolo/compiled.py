@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, tell_user
 
 
 class CompiledForward:
@@ -41,6 +41,8 @@ class CompiledForward:
             return network(images)
         if self._function is None or self._network is not network:
             self._network = network
+            what = "and gains nothing on a CPU's one thread" if images.device.type == "cpu" else "once"
+            tell_user(f"--model.compile: torch compiles the network at the first batch, which takes minutes, {what}")
             self._function = torch.compile(network.forward, backend=self.backend, dynamic=False)
         try:
             return self._function(images)
