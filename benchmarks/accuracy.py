@@ -12,7 +12,11 @@ not repeated, so an interrupted comparison continues where it was.
     python benchmarks/accuracy.py --task pose --images 192 --imgsz 160 --epochs 12 --batch 8 --nbs 8 --json pose.json
 
 `--eval-split train` validates (and so chooses the best epoch) on the training pictures: with a few dozen photographs it
-compares how well both fit them, where the validation split would only be noise.
+compares how well both fit them, where the validation split would only be noise. `--single-cls` takes all classes as
+one, and `--augment scale=0.1 hsv_s=0` changes strengths of augmentations, for both sides alike.
+
+Ours trains with the processes and in the precision that its users get; `--ours-devices` and `--ours-precision` say
+others. Threads: what each chooses with `--own-threads`, else `--threads` for both.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accuracy_tables import SETTINGS, SIDES, TASKS, fits, keys, print_tables, select, verdict
+from accuracy_tables import AUTO, CHANGES, SETTINGS, SIDES, STRENGTHS, TASKS, fits, keys, print_tables, select, verdict
 from common import REPO, absolute_yaml, cores, environment, machine, quiet_reference, run, synthetic, worker, write_json
 
 
@@ -50,10 +54,15 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
         "early_stopping.patience": spec["epochs"] + 1,
         "trainer.max_epochs": spec["epochs"],
         "trainer.accelerator": "gpu" if spec["device"] != "cpu" else "cpu",
-        "trainer.devices": 1,
+        "trainer.devices": spec["ours_devices"],
         "trainer.logger": "false",
         "trainer.enable_progress_bar": "false",
+        **{f"data.augment.{key}": value for key, value in spec.get("augment", {}).items()},
     }
+    if spec["ours_precision"] != AUTO:
+        options["trainer.precision"] = spec["ours_precision"]
+    if spec.get("single_cls"):
+        options["data.single_cls"] = "true"
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     run([sys.executable, "-m", "aigp_lightning", "fit", *words], env, folder / "ours.log")
     return folder / task.kind / "ours" / "weights" / "best.pt"
@@ -72,6 +81,7 @@ def train_theirs(spec: dict[str, Any]) -> str:
         **{"seed": spec["seed"], "workers": spec["workers"]},
         **{"device": "0" if gpu else "cpu", "amp": gpu, "patience": 0, "plots": False, "verbose": False},
         **{"project": spec["folder"], "name": "ultralytics", "exist_ok": True},
+        **{"single_cls": bool(spec.get("single_cls")), **spec.get("augment", {})},
     }
     trainer = (PoseTrainer if spec["task"] == "pose" else DetectionTrainer)(overrides=settings)
     trainer.train()
@@ -85,6 +95,7 @@ def judge(spec: dict[str, Any]) -> dict[str, float]:
 
     options = {"imgsz": spec["imgsz"], "batch": spec["batch"], "workers": 0, "plots": False, "verbose": False}
     device = "0" if spec["device"] != "cpu" else "cpu"
+    options["single_cls"] = bool(spec.get("single_cls"))
     model = YOLO(spec["weights"])
     found = model.val(data=spec["data"], rect=True, device=device, project=spec["folder"], exist_ok=True, **options)
     scores = {}
@@ -110,12 +121,15 @@ def compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
     """Do every run that `result` does not hold yet, and write it down after each."""
     folder = args.folder.resolve()
     sources = args.data or [synthetic_once(folder / TASKS[args.task].made, args)]
-    env = environment(folder / "settings", args.threads)
+    env = environment(folder / "settings", args.threads, args.own_threads)
     settings = {"task": args.task, **{key: getattr(args, key) for key in SETTINGS}}
+    settings |= {key: getattr(args, key) for key in CHANGES if getattr(args, key)}
+    own = {"ours_devices": args.ours_devices, "ours_precision": args.ours_precision}
     wanted = [(source, seed, side) for source in sources for seed in args.seeds for side in SIDES]
     for number, (source, seed, side) in enumerate(wanted, start=1):
         name = f"{source.resolve().parent.name}, {args.eval_split}"
         identity = {"data": str(source.resolve()), "split": args.eval_split, "side": side, "seed": seed, **settings}
+        identity |= own if side == "ours" else {}
         found = next((r for r in result["runs"] if fits(r, identity)), None)
         if found is None:
             words = [source.resolve().parent.name, args.eval_split, side, str(seed)]
@@ -128,9 +142,8 @@ def compare(args: argparse.Namespace, result: dict[str, Any]) -> None:
         figures = "  ".join(f"{key} {found[key]:.4f}" for both in keys(args.task) for key in both)
         head = f"[{number}/{len(wanted)}] {name}  {side}  seed {seed}"
         print(f"{head}: {figures}  {found['minutes']:.1f} min", flush=True)
-    result["shown"] = [
-        {"data": str(source.resolve()), "split": args.eval_split, "seeds": args.seeds, **settings} for source in sources
-    ]
+    shown = {"split": args.eval_split, "seeds": args.seeds, **settings, **own}
+    result["shown"] = [{"data": str(source.resolve()), **shown} for source in sources]
     result["verdicts"] = [
         verdict(select(result["runs"], shown), key) for shown in result["shown"] for _, key in keys(args.task)
     ]
@@ -166,11 +179,26 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--close-mosaic", type=int, default=10)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--workers", type=int, default=8, help="ours is capped at the cores, theirs is 0 on a CPU")
+    parser.add_argument("--single-cls", action="store_true", help="take all classes as one")
+    parser.add_argument("--augment", type=_changed, nargs="+", default=[], help="strengths for both, as scale=0.1")
+    parser.add_argument("--ours-devices", default=AUTO, help="training processes of ours; auto: what its users get")
+    parser.add_argument("--ours-precision", default=AUTO, help="as --trainer.precision; auto: what its users get")
     parser.add_argument("--threads", type=int, default=cores(), help="of PyTorch, for both")
+    parser.add_argument("--own-threads", action="store_true", help="nothing is said of threads: each side chooses")
     parser.add_argument("--folder", type=Path, default=Path("runs") / "accuracy", help="weights and logs of all runs")
     parser.add_argument("--json", type=Path, help="results, read to resume; FOLDER/accuracy.json if not given")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.augment = dict(args.augment)
+    return args
+
+
+def _changed(text: str) -> tuple[str, float]:
+    """Parse a strength of an augmentation."""
+    name, _, value = text.partition("=")
+    if name not in STRENGTHS:
+        raise argparse.ArgumentTypeError(f"{name}: not one of {', '.join(STRENGTHS)}")
+    return name, float(value)
 
 
 def main() -> None:

@@ -8,6 +8,13 @@ from typing import Any
 
 SIDES = ("ours", "ultralytics")
 SETTINGS = ("epochs", "imgsz", "batch", "nbs", "warmup_epochs", "close_mosaic", "device")
+CHANGES = ("single_cls", "augment")
+"""Settings that are noted only where they are not the defaults."""
+STRENGTHS = ("mosaic", "degrees", "translate", "scale", "shear", "hsv_h", "hsv_s", "hsv_v", "fliplr", "flipud")
+"""Options of augmentations that both sides have, by one name."""
+AUTO = "auto"
+EARLIER = {"task": "detect", "ours_devices": "1", "ours_precision": AUTO}
+"""What a run was made with that does not say so, of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +49,22 @@ def keys(task: str) -> list[tuple[str, str]]:
 
 
 def fits(found: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """True if a run was made under these settings; runs without a task, of an earlier version, are of detect."""
-    known = {"task": "detect", **found}
-    return all(key in known and known[key] == value for key, value in settings.items())
+    """True if a run was made under these settings, and with no others that change what it learns."""
+    known = {**EARLIER, **found}
+    changed = {key for key in CHANGES if key in known}
+    return changed <= settings.keys() and all(key in known and known[key] == value for key, value in settings.items())
 
 
 def select(runs: list[dict[str, Any]], shown: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return the runs of one data set under one setting, by side, in the order of the seeds."""
-    same = {key: value for key, value in shown.items() if key != "seeds"}
-    chosen = [r for r in runs if r["seed"] in shown["seeds"] and fits(r, same)]
-    return {side: sorted((r for r in chosen if r["side"] == side), key=lambda r: r["seed"]) for side in SIDES}
+    chosen = {}
+    for side in SIDES:
+        other = ("seeds", *([] if side == "ours" else ["ours_devices", "ours_precision"]))
+        same = {"side": side, **{key: value for key, value in shown.items() if key not in other}}
+        chosen[side] = sorted(
+            (r for r in runs if r["seed"] in shown["seeds"] and fits(r, same)), key=lambda r: r["seed"]
+        )
+    return chosen
 
 
 def verdict(runs: dict[str, list[dict[str, Any]]], key: str) -> dict[str, Any]:
@@ -79,7 +92,8 @@ def verdict(runs: dict[str, list[dict[str, Any]]], key: str) -> dict[str, Any]:
 def print_tables(result: dict[str, Any]) -> None:
     """Print a Markdown table for each of what is measured, and the verdicts."""
     shown = result["shown"][0]
-    settings = ", ".join(f"{key} {shown[key]}" for key in SETTINGS)
+    said = (*SETTINGS, *(key for key in (*CHANGES, "ours_devices", "ours_precision") if key in shown))
+    settings = ", ".join(f"{key} {shown[key]}" for key in said)
     print(f"\n{result['machine']}\n{TASKS[shown['task']].model} from scratch, {settings}\n")
     for both in keys(shown["task"]):
         print_table(result, both)

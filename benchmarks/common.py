@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,20 +31,26 @@ def machine(threads: int | None = None, device: str = "cpu") -> str:
     """Return the machine in a line, printed above figures: those of different lines are not to be compared."""
     import platform
 
+    if device != "cpu":
+        import torch
+
+        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else device
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "ultralytics"))
     return f"{cores()} cores, {threads or cores()} threads, {device}, Python {platform.python_version()}, {packages}"
 
 
-def environment(folder: Path, threads: int | None = None) -> dict[str, str]:
+def environment(folder: Path, threads: int | None = None, own_threads: bool = False) -> dict[str, str]:
     """Return the environment of a child process: off the network, Ultralytics' settings in `folder`, not at home.
 
     Args:
         folder: a temporary one.
         threads: of PyTorch; without it Ultralytics would choose 1 for itself when it is imported before torch.
+        own_threads: nothing is said of threads, as on a user's machine: each program chooses.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(REPO), *filter(None, [os.environ.get("PYTHONPATH")])]
-    mine = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}  # its default, for both
+    dropped = {"OMP_WAIT_POLICY", *(["OMP_NUM_THREADS"] if own_threads else [])}  # their defaults, for both
+    mine = {key: value for key, value in os.environ.items() if key not in dropped}
     return {
         **mine,
         "YOLO_OFFLINE": "true",
@@ -51,7 +59,7 @@ def environment(folder: Path, threads: int | None = None) -> dict[str, str]:
         "WANDB_MODE": "disabled",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONIOENCODING": "utf-8",
-        "OMP_NUM_THREADS": str(threads or cores()),
+        **({} if own_threads else {"OMP_NUM_THREADS": str(threads or cores())}),
     }
 
 
@@ -68,22 +76,40 @@ def quiet_reference() -> None:
     ultralytics.engine.trainer.check_amp = lambda *_, **__: True  # would fetch a model to test mixed precision with
 
 
-def run(command: list[str], env: dict[str, str], log: Path) -> None:
-    """Run a child process to its end, its output in `log`.
+def run(command: list[str], env: dict[str, str], log: Path, limit: float | None = None) -> None:
+    """Run a child process to its end, its output in `log`; whatever ends this, its own children end with it.
+
+    Args:
+        command: program and arguments.
+        env: its environment.
+        log: file for its output.
+        limit: seconds that it may take.
 
     Raises:
-        SystemExit: it failed; the end of the log is printed first.
+        SystemExit: it failed, or took too long; the end of the log is printed first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    posix, output = os.name == "posix", {"stderr": subprocess.STDOUT, "env": env}
     with log.open("w", encoding="utf-8") as file:
-        done = subprocess.run(command, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
+        process = subprocess.Popen(command, stdout=file, start_new_session=posix, **output)
+        try:
+            code = process.wait(limit)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL) if posix else process.kill()
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise SystemExit(f"not done after {limit:.0f} s, and ended: {' '.join(command)}") from None
+            raise
+    if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print("\n".join(lines[-TAIL:]), file=sys.stderr)
         raise SystemExit(f"failed: {' '.join(command)}\n(whole output: {log})")
 
 
-def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path, name: str, processes: int = 1) -> Any:
+def worker(
+    script: str, spec: dict[str, Any], env: dict[str, str], folder: Path, name: str, processes: int = 1,
+    limit: float | None = None,
+) -> Any:  # fmt: skip
     """Run `script --worker FILE` in fresh processes; the file holds `spec`, and gets the result in its place.
 
     Args:
@@ -93,6 +119,7 @@ def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path,
         folder: for the file and the processes' output.
         name: of the file, without its ending.
         processes: started by torchrun where there are several.
+        limit: seconds that they may take.
 
     Returns:
         The result of the first process.
@@ -102,7 +129,7 @@ def worker(script: str, spec: dict[str, Any], env: dict[str, str], folder: Path,
     write_json(file, spec)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [sys.executable, *(launcher if processes > 1 else []), script, "--worker", str(file)]
-    run(command, env, folder / f"{name}.log")
+    run(command, env, folder / f"{name}.log", limit)
     return json.loads(file.read_text(encoding="utf-8"))["result"]
 
 
@@ -134,12 +161,18 @@ def run_benchmark(
         if done is not None:
             write_json(args.worker, {"result": done})
         return {}
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
         result = measure(args, Path(temp))
     print_table(result)
     if args.json:
         write_json(args.json, result)
     return result
+
+
+def _interrupt(*_: Any) -> None:
+    """End as at Ctrl-C, so that the processes that were started end too."""
+    raise KeyboardInterrupt
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -157,6 +190,45 @@ def synthetic(folder: Path, train: int, val: int, imgsz: tuple[int, int] = (640,
 
     options = MakeDataOptions(out=str(folder), task=task, train=train, val=val, test=0, imgsz=imgsz)
     return make_data(options, progress=False)
+
+
+def repeated(source: Path, folder: Path, number: int) -> Path:
+    """Repeat the training pictures of a data set under other names, so that an epoch is long and drawing is not.
+
+    Args:
+        source: its data.yaml, with `images/train` and `labels/train` beside it, as `synthetic` makes it.
+        folder: gets the pictures, as hard links where the disk has them, and a data.yaml.
+        number: of training pictures.
+
+    Returns:
+        The path of the new data.yaml; its validation split is that of `source`.
+    """
+    import yaml
+
+    places = {kind: folder / kind / "train" for kind in ("images", "labels")}
+    for place in places.values():
+        place.mkdir(parents=True)
+    pictures = sorted((source.parent / "images" / "train").iterdir())
+    for index in range(number):
+        picture = pictures[index % len(pictures)]
+        label = source.parent / "labels" / "train" / f"{picture.stem}.txt"
+        name = f"{index // len(pictures):04}_{picture.stem}"
+        for file, target in ((picture, places["images"] / f"{name}{picture.suffix}"), (label, places["labels"])):
+            if file.exists():
+                _link(file, target if target.suffix else target / f"{name}.txt")
+    given = yaml.safe_load(source.read_text(encoding="utf-8"))
+    content = {"train": str(places["images"].resolve()), "val": str((source.parent / "images" / "val").resolve())}
+    content |= {key: given[key] for key in ("names", *KEYPOINT_KEYS) if key in given}
+    target = folder / "data.yaml"
+    target.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return target
+
+
+def _link(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # another disk, or one without hard links
+        shutil.copyfile(file, target)
 
 
 def absolute_yaml(source: Path, target: Path, val: str = "val") -> Path:

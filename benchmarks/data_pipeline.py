@@ -1,11 +1,14 @@
-"""Training samples per second on one core: our data path against Ultralytics' YOLODataset.
+"""Training samples per second of one core: our data path against Ultralytics' YOLODataset.
 
-Both read the same JPEG files from disk and do the same augmentations with the same settings (mosaic, scale and
-translation, Blur, MedianBlur, ToGray and CLAHE at 1 % each, HSV, flip), then collate batches to tensors. One process,
-one thread each, in alternating rounds. The images are repeated under other names until there are many more than a
-buffer holds, so that each side decodes about one image a sample; the table shows how many it really was.
+Both read the same JPEG files and do the same augmentations with the same settings (mosaic, scale and translation, Blur,
+MedianBlur, ToGray and CLAHE at 1 % each, HSV, flip), then collate batches to tensors: from files of two sizes, from
+files of 1280×720 alone, and from a cache in memory, each side its own. One process, one thread each, in alternating
+rounds, by processor time, so that other programs on the machine hardly count. The images are repeated under other names
+until there are many more than a buffer holds, so that each side decodes about one image a sample; the table shows how
+many it really was.
 
-    python benchmarks/data_pipeline.py --images photos/images --json result.json
+    python benchmarks/data_pipeline.py --json result.json
+    python benchmarks/data_pipeline.py --images photos/images
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import aigp_lightning  # noqa: F401  (switches off network calls, so it comes fi
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import cv2
+import lightning.pytorch  # noqa: F401  (sets the rank, by which one process alone prints)
 import numpy as np
 import torch
 from ultralytics.cfg import get_cfg
@@ -35,17 +39,19 @@ from ultralytics.utils import LOGGER
 
 from aigp_lightning.data.augment import AugmentConfig
 from aigp_lightning.data.augment.instances import Instances
-from aigp_lightning.data.augment.letterbox import resize_long_side
 from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
 from aigp_lightning.data.collate import collate
-from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.dataset import TrainDataset
-from aigp_lightning.data.images import label_path, read_image
+from aigp_lightning.data.images import label_path
 from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.scan import scan_split
+from aigp_lightning.data.training_images import read_training_image
 
 SHAPES = ((720, 1280), (480, 640))
+FILES, LARGE, CACHED = "from files", "from files, 1280×720 sources", "from the cache"
 BATCH = 16
 TILES = 4
 
@@ -56,26 +62,33 @@ class Decodes:
     def __init__(self) -> None:
         self.count = 0
         self._decode = cv2.imdecode
-        cv2.imdecode = self
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Count, and decode."""
         self.count += 1
         return self._decode(*args, **options)
 
+    def __enter__(self) -> Decodes:
+        cv2.imdecode = self
+        return self
 
-def make_photos(folder: Path, number: int) -> None:
+    def __exit__(self, *_: object) -> None:
+        cv2.imdecode = self._decode
+
+
+def make_photos(folder: Path, number: int, shapes: tuple[tuple[int, int], ...] = SHAPES) -> None:
     """Write JPEG files with the detail of photos (shades, edges, grain), and labels of eight boxes each.
 
     Args:
         folder: Gets `images` and `labels`.
         number: How many.
+        shapes: Heights and widths in turn, pixels.
     """
     rng = np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
     for index in range(number):
-        height, width = SHAPES[index % len(SHAPES)]
+        height, width = shapes[index % len(shapes)]
         image = np.zeros((height, width, 3), np.float32)
         for cells, weight in ((4, 110.0), (20, 60.0), (90, 30.0), (300, 20.0)):
             noise = rng.random((cells, cells, 3)).astype(np.float32) * weight
@@ -115,10 +128,11 @@ def repeat(images: Path, folder: Path, number: int) -> None:
     (folder / "data.yaml").write_text(yaml, encoding="utf-8")
 
 
-def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
+def our_batches(records: list[ImageRecord], imgsz: int, batch: int, cached: bool) -> Iterator[dict[str, Any]]:
     """Yield batches of our data path, without end."""
     config = AugmentConfig()
-    dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch)
+    cache = cache_in_memory(Pictures(records, imgsz), threads=1) if cached else None
+    dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch, cache)
     sampler = TrainBatchSampler(len(records), batch, 0, 0, 1, 0, config.mosaic)
     epoch = 0
     while True:
@@ -129,9 +143,9 @@ def our_batches(spec: DataSpec, records: list[ImageRecord], imgsz: int, batch: i
         epoch += 1
 
 
-def their_batches(folder: Path, imgsz: int, batch: int) -> Iterator[dict[str, Any]]:
+def their_batches(folder: Path, imgsz: int, batch: int, cached: bool) -> Iterator[dict[str, Any]]:
     """Yield batches of Ultralytics' YOLODataset with its default settings, without end."""
-    config = get_cfg(overrides={"imgsz": imgsz, "task": "detect"})
+    config = get_cfg(overrides={"imgsz": imgsz, "task": "detect", "cache": cached})
     data = {"names": {i: str(i) for i in range(100)}, "nc": 100, "channels": 3}
     dataset = build_yolo_dataset(config, str(folder / "images" / "train"), batch, data, mode="train")
     rng = np.random.default_rng(0)
@@ -146,7 +160,7 @@ def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, flo
     spent: dict[str, float] = {}
 
     def clock(name: str, start: float) -> float:
-        now = time.perf_counter()
+        now = time.process_time()
         spent[name] = spent.get(name, 0.0) + now - start
         return now
 
@@ -157,11 +171,9 @@ def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, flo
     done = 0
     for number in range(rounds):
         record = records[number % len(records)]
-        start = time.perf_counter()
-        image = read_image(record.im_file)
-        start = clock("read and decode", start)
-        image = resize_long_side(image, imgsz)
-        clock("resize", start)
+        start = time.process_time()
+        image = read_training_image(record.im_file, record.shape, imgsz)
+        clock("read, decode, resize", start)
         boxes = np.zeros((len(record.cls), 4), np.float32)
         size = np.tile(image.shape[1::-1], 2)
         boxes[:, :2], boxes[:, 2:] = (record.bboxes[:, :2] - record.bboxes[:, 2:] / 2, record.bboxes[:, :2])
@@ -175,11 +187,11 @@ def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, flo
             "instances": Instances(sample["bboxes"], record.cls, None),
             "partners": [recent[i] for i in rng.integers(0, len(recent), 3)],
         }
-        seed_start = time.perf_counter()
+        seed_start = time.process_time()
         state = np.random.default_rng(number), random.Random(number)
         clock("random state", seed_start)
         for step in steps:
-            start = time.perf_counter()
+            start = time.process_time()
             step.set_random_state(*state)
             data = step(**data)
             clock(type(step).__name__, start)
@@ -187,7 +199,7 @@ def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, flo
         extra = {"im_file": "", "ori_shape": (1, 1), "ratio_pad": ((1.0, 1.0), (0.0, 0.0)), "sources": ()}
         items.append({"image": data["image"], "bboxes": labels.bboxes, "cls": labels.cls, "keypoints": None, **extra})
         if len(items) == BATCH:
-            start = time.perf_counter()
+            start = time.process_time()
             collate(items)
             clock("collate", start)
             items = []
@@ -197,7 +209,9 @@ def stages(records: list[ImageRecord], imgsz: int, rounds: int) -> dict[str, flo
 def main() -> None:
     """Run, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, help="folder of images, labels beside it; default: 64 made-up photos")
+    parser.add_argument(
+        "--images", type=Path, help="folder of images, labels beside it, instead of 64 made-up photos of each kind"
+    )
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--files", type=int, default=512, help="number of files to repeat the images to")
@@ -207,49 +221,54 @@ def main() -> None:
     args = parser.parse_args()
 
     LOGGER.setLevel("ERROR")
+    result: dict[str, Any] = {"imgsz": args.imgsz, "batch": args.batch, "rows": {}}
     with tempfile.TemporaryDirectory() as temp:
-        folder = Path(temp) / "data"
-        if args.images is None:
-            make_photos(Path(temp) / "photos", 64)
-        repeat(args.images or Path(temp) / "photos" / "images", folder, args.files)
-        spec = read_data_yaml(folder / "data.yaml")
-        records = scan_split(spec, "train", progress=False).records
-        cv2.setNumThreads(1)
-        torch.set_num_threads(1)
-        result = compare(args, folder, spec, list(records))
-        result["stages_ms"] = stages(list(records), args.imgsz, 200)
+        large = (LARGE, [SHAPES[0]]) if args.images is None else None
+        for name, shapes in filter(None, ((FILES, SHAPES), large, (CACHED, SHAPES))):
+            folder = Path(temp) / str(len(result["rows"]))
+            images = args.images or folder / "photos" / "images"
+            if args.images is None:
+                make_photos(folder / "photos", 64, tuple(shapes))
+            repeat(images, folder / "data", args.files)
+            records = list(scan_split(read_data_yaml(folder / "data" / "data.yaml"), "train", progress=False).records)
+            cv2.setNumThreads(1)
+            torch.set_num_threads(1)
+            result["rows"][name] = compare(args, folder / "data", records, cached=name == CACHED)
+            if name == FILES:
+                result["stages_ms"] = stages(records, args.imgsz, 200)
+            shutil.rmtree(folder)
     print_tables(result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
 
 
-def compare(args: argparse.Namespace, folder: Path, spec: DataSpec, records: list[ImageRecord]) -> dict[str, Any]:
+def compare(args: argparse.Namespace, folder: Path, records: list[ImageRecord], cached: bool) -> dict[str, Any]:
     """Time both sides in alternating rounds.
 
     Returns:
-        Medians over the rounds: samples per second and decodes a sample of each, and the ratio of each round's pair.
+        Medians over the rounds: samples a second of processor time and decodes a sample of each, and the ratio of each
+        round's pair.
     """
-    decodes = Decodes()
     sides = {
-        "ours": our_batches(spec, records, args.imgsz, args.batch),
-        "ultralytics": their_batches(folder, args.imgsz, args.batch),
+        "ours": our_batches(records, args.imgsz, args.batch, cached),
+        "ultralytics": their_batches(folder, args.imgsz, args.batch, cached),
     }
     speed: dict[str, list[float]] = {name: [] for name in sides}
     decoded: dict[str, list[float]] = {name: [] for name in sides}
-    for batches in sides.values():
-        for _ in range(10):  # fills the buffers, which hold eight batches
-            next(batches)
-    for number in range(args.rounds):
-        for name in sides if number % 2 else reversed(sides):
-            before, start = decodes.count, time.perf_counter()
-            for _ in range(args.batches):
-                next(sides[name])
-            samples = args.batches * args.batch
-            speed[name].append(samples / (time.perf_counter() - start))
-            decoded[name].append((decodes.count - before) / samples)
+    with Decodes() as decodes:
+        for batches in sides.values():
+            for _ in range(1 if cached else 10):  # fills the buffers, which hold eight batches
+                next(batches)
+        for number in range(args.rounds):
+            for name in sides if number % 2 else reversed(sides):
+                before, start = decodes.count, time.process_time()
+                for _ in range(args.batches):
+                    next(sides[name])
+                samples = args.batches * args.batch
+                speed[name].append(samples / (time.process_time() - start))
+                decoded[name].append((decodes.count - before) / samples)
     ratios = [ours / theirs for ours, theirs in zip(*speed.values(), strict=True)]
     return {
-        "imgsz": args.imgsz,
         "files": len(records),
         "samples_per_s": {name: median(values) for name, values in speed.items()},
         "decodes_per_sample": {name: sum(values) / len(values) for name, values in decoded.items()},
@@ -260,12 +279,15 @@ def compare(args: argparse.Namespace, folder: Path, spec: DataSpec, records: lis
 
 def print_tables(result: dict[str, Any]) -> None:
     """Print a result as two Markdown tables."""
-    print("\n| | samples/s | decodes a sample |\n|---|---|---|")
-    for name, value in result["samples_per_s"].items():
-        print(f"| {name} | {value:.1f} | {result['decodes_per_sample'][name]:.2f} |")
-    low, high = result["ratio_range"]
-    print(f"| ratio | {result['ratio']:.2f} ({low:.2f} to {high:.2f}) | |")
-    print("\n| stage of ours | ms a sample |\n|---|---|")
+    print(
+        "\n| samples a second of one core | ours | decodes | Ultralytics | decodes | ratio |\n|---|---|---|---|---|---|"
+    )
+    for name, row in result["rows"].items():
+        cells = [f"{row[what][side]:.{digits}f}" for side in ("ours", "ultralytics")
+                 for what, digits in (("samples_per_s", 1), ("decodes_per_sample", 2))]  # fmt: skip
+        low, high = row["ratio_range"]
+        print(f"| {name} | {' | '.join(cells)} | {row['ratio']:.2f} ({low:.2f} to {high:.2f}) |")
+    print(f"\n| stage of ours, {FILES} | ms a sample |\n|---|---|")
     for name, value in result["stages_ms"].items():
         print(f"| {name} | {value:.3f} |")
     print(f"| sum | {sum(result['stages_ms'].values()):.2f} |")

@@ -32,6 +32,7 @@ SLOW = (
     *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
     *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
+    "cli/test_cpu_options.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 

@@ -76,8 +76,13 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Commit the checkpoints of the epoch before, when all of its pictures and rows are on disk."""
-        if self.store.waiting and _all_flushed(trainer):
+        """Commit the checkpoints of the epoch before, when they and all of its pictures and rows are on disk.
+
+        Raises:
+            RunError: the disk did not take them.
+            OSError: the disk did not take them.
+        """
+        if self.store.waiting and self.store.is_written() and _all_flushed(trainer):
             self._commit(trainer)
 
     def on_train_batch_end(
@@ -123,7 +128,10 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Commit the checkpoints of the last complete epoch; the one that was interrupted is trained again."""
         if trainer.current_epoch > self._saved >= 0:  # its scalars are logged
-            self._wait_and_commit(trainer)
+            try:
+                self._wait_and_commit(trainer)
+            except (OSError, RunError) as error:  # what ended the run is said, too
+                warn_user(f"the checkpoints of epoch {self._saved + 1} were not written: {error}")
         self.store.discard()
 
     def _wait_and_commit(self, trainer: pl.Trainer) -> None:

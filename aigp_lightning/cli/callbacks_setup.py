@@ -25,6 +25,7 @@ from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
+from aigp_lightning.callbacks.tune_cpu import TuneCpu
 from aigp_lightning.callbacks.users_callbacks import check_users_callbacks
 from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.checkpoints.paths import LAST
@@ -128,7 +129,7 @@ def build_callbacks(
     """
     checkpoint_io = AtomicCheckpointIO()
     users: list[Callback] = _listed(config.trainer.callbacks)
-    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder()]
+    first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder(), TuneCpu()]
     if verb != "fit":
         callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)

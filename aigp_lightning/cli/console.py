@@ -22,6 +22,7 @@ HARMLESS = (
     ".*there is no last checkpoint available.*",
 )
 """Python warnings that name no problem of a run of ours."""
+LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 LIGHTNING = str(Path(lightning.__file__).parent)
 WANTED_FILES = {
     "early_stopping", "model_checkpoint", "model_summary", "timer", "finetuning", "pruning", "stochastic_weight_avg",
@@ -42,13 +43,23 @@ WANTED_WORDS = (
     "max_time",
 )
 """Words of Lightning's messages that tell how a run will train."""
+PROCESS_WORDS = ("Initializing distributed", "distributed_backend")
+"""Words of Lightning's messages about the start of processes."""
+
+
+def quiet_processes() -> None:
+    """Leave out Lightning's lines about the start of processes, where ours has said it already."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        for place in (logger, *logger.handlers):
+            place.addFilter(lambda record: not any(words in record.getMessage() for words in PROCESS_WORDS))
 
 
 def quiet_lightning() -> None:
     """Leave out Lightning's information that tells nothing about a run of ours; its warnings and errors stay."""
     for pattern in HARMLESS:
         warnings.filterwarnings("ignore", pattern)
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         for place in (logger, *logger.handlers):  # a logger's own filter does not see records of those below it
             place.addFilter(is_wanted)

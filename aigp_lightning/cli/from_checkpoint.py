@@ -28,7 +28,7 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "model.class_path", "run.name", "run.root")
 DATA = {"data_yaml": str, "imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, "outside": str}
 """Options of the data by which a validation comes out the same, and their types."""
-TRAINING_ONLY = ("variant", "weights", "freeze", "optim", "class_weights", "channels_last")
+TRAINING_ONLY = ("variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile")
 """Arguments of modules that no figure of a trained model depends on."""
 PREDICTING = ("imgsz", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""

@@ -27,6 +27,7 @@ from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 from aigp_lightning.run.lightning_internals import epoch_progress
+from aigp_lightning.run.precision import default_precision as precision_of_machine
 from aigp_lightning.run.processes import first_process
 from aigp_lightning.run.signals import SignalHandler
 from aigp_lightning.run.start import start_run
@@ -113,13 +114,14 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
     return ResumedRun(options, taken, planned if isinstance(planned, int) else None)
 
 
-def default_precision(accelerator: Any) -> str:
-    """Return the precision in which a run trains where none is asked for.
+def default_precision(accelerator: Any, verb: str = "fit") -> str:
+    """Return the precision in which a run computes where none is asked for.
 
     Args:
         accelerator: `--trainer.accelerator`.
+        verb: fit, validate, test or predict.
     """
-    return "16-mixed" if on_gpu(accelerator) else "32-true"
+    return precision_of_machine(on_gpu(accelerator), verb == "fit")
 
 
 def resolve_config(config: Any, verb: str, context: RunContext) -> None:
@@ -147,7 +149,7 @@ def resolve_config(config: Any, verb: str, context: RunContext) -> None:
     else:
         trainer.logger = False
     if trainer.precision is None:
-        trainer.precision = default_precision(trainer.accelerator)
+        trainer.precision = default_precision(trainer.accelerator, verb)
     if verb != "fit" and trainer.enable_progress_bar is None and not has_live_terminal():
         trainer.enable_progress_bar = False
     if verb in ("validate", "test"):

@@ -31,8 +31,8 @@ RESUME: dict[str, dict[str, str]] = {
         "min_steps limit_train_batches limit_val_batches val_check_interval check_val_every_n_epoch "
         "accumulate_grad_batches gradient_clip_val gradient_clip_algorithm deterministic benchmark sync_batchnorm "
         "reload_dataloaders_every_n_epochs use_distributed_sampler inference_mode",
-        "model": "conf iou max_det channels_last camera",
-        "data": "data_yaml batch_size workers rect augment outside match_classes",
+        "model": "conf iou max_det channels_last compile camera",
+        "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes",
         "close_mosaic": "epochs",
         "nonfinite": "action limit",
         "early_stopping": "min_delta patience strict check_finite stopping_threshold divergence_threshold "
@@ -47,7 +47,7 @@ RESUME: dict[str, dict[str, str]] = {
         "enable_checkpointing enable_progress_bar enable_model_summary profiler detect_anomaly barebones "
         "default_root_dir enable_autolog_hparams model_registry",
         "model": "predict_conf",
-        "data": "strict lost_limit synthetic source",
+        "data": "strict lost_limit synthetic source cache",
         "early_stopping": "verbose log_rank_zero_only",
         "checkpoint": "dirpath verbose enable_version_counter",
         "results": "print_lines",

@@ -19,6 +19,7 @@ from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
+from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
@@ -37,7 +38,14 @@ from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
-from aigp_lightning.run.distributed import ProcessOptions, check_processes, limit_wait, resolve_processes
+from aigp_lightning.run.distributed import (
+    ProcessOptions,
+    check_processes,
+    limit_wait,
+    resolve_processes,
+    started_by_lightning,
+    tune_exchange,
+)
 from aigp_lightning.run.failures import explained
 from aigp_lightning.run.folder import RunConfig
 from aigp_lightning.run.lightning_internals import is_trial
@@ -100,6 +108,8 @@ class AigpCLI(LightningCLI):
                 raise
             finish_wandb()  # should the signal have come while that was done
             self.status = report_stop(signals.number, self.context and self.context.folder, verb, arguments)
+            if started_by_lightning() is not None:
+                self.status = 0  # Lightning kills the first process, which may draw still, if another one fails
         finally:
             if self.context is not None:
                 self.context.close()  # the last thing: whoever goes on finds all of it done
@@ -152,6 +162,8 @@ class AigpCLI(LightningCLI):
         config.trainer = plain(config.trainer)  # what cannot be written down could not be run again
         self.config_yaml = self._parser(self.verb).dump(config, skip_none=False)
         resolve_processes(config.trainer)
+        if self.verb == "fit":
+            share_cpu(config, [self.verb, *self.words])
         if context.resuming and first_process():
             repair_run_folder(context.folder)  # before loggers read there what they have
         resolve_config(config, self.verb, context)
@@ -163,6 +175,7 @@ class AigpCLI(LightningCLI):
         check_processes(trainer, config.trainer.sync_batchnorm)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
+        tune_exchange(trainer)
         return trainer
 
     def _callback_options(self) -> dict[str, Any]:

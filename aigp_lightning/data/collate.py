@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
 from aigp_lightning.data.hand_over import NotSent
 from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.data.slots import InSlot, Slots
 from aigp_lightning.data.workers import Workers
 from aigp_lightning.errors import UserError
 
@@ -69,7 +70,37 @@ def _original_message(error: Exception) -> str:
     return str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
 
 
-def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
+class SlotCollate:
+    """Collates like `collate`, in a worker to memory that is used again.
+
+    Args:
+        slots: the memory.
+
+    Example:
+        >>> from aigp_lightning.data.items import unlabelled
+        >>> from aigp_lightning.data.slots import Slots
+        >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (32, 64), ((1.0, 1.0), (0.0, 0.0)))
+        >>> SlotCollate(Slots(workers=1, size=6144))([item])["img"].shape  # not in a worker
+        torch.Size([1, 3, 32, 64])
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+
+    def __call__(self, found: Sequence[Item | Lost]) -> DetectionBatch:
+        """Collate; in a worker `img` may be an `InSlot`, which the loader's queue turns into a tensor."""
+        worker, taken = get_worker_info(), None
+        images = [each["image"] for each in found if not isinstance(each, Lost)]
+        if worker is not None and images:
+            taken = self._slots.take(worker.id, (len(images), *images[0].shape))
+        batch = collate(found, None if taken is None else taken[1])
+        if taken is not None:
+            slot, pixels = taken
+            batch["img"] = InSlot(slot, pixels.shape)  # type: ignore[typeddict-item]
+        return batch
+
+
+def collate(found: Sequence[Item | Lost], out: np.ndarray | None = None) -> DetectionBatch:
     """Stack samples to a batch; labels become fractions of the network input.
 
     The pixels stay as they lie in memory, height × width × channel, and are only called (B, 3, H, W): the layout that
@@ -78,6 +109,7 @@ def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
     Args:
         found: samples of one shape; none at all gives an empty batch. Images that could not be read are named between
             them, and then in the batch as `lost`, which the datamodule takes out.
+        out: (B, H, W, 3) uint8 memory for the pixels; None: new.
 
     Example:
         >>> from aigp_lightning.data.items import unlabelled
@@ -88,16 +120,16 @@ def collate(found: Sequence[Item | Lost]) -> DetectionBatch:
         (torch.Size([2, 3, 32, 64]), [0.25, 0.25, 0.5, 0.5], [0, 1])
     """
     lost = [each for each in found if isinstance(each, Lost)]
-    batch = _collated([each for each in found if not isinstance(each, Lost)])
+    batch = _collated([each for each in found if not isinstance(each, Lost)], out)
     if lost:
         batch["lost"] = lost  # type: ignore[typeddict-unknown-key]
     return batch
 
 
-def _collated(items: Sequence[Item]) -> DetectionBatch:
+def _collated(items: Sequence[Item], out: np.ndarray | None) -> DetectionBatch:
     if not items:
         return _batch(torch.zeros(0, 3, EMPTY_SIDE, EMPTY_SIDE, dtype=torch.uint8), [], np.zeros((0, 4), np.float32))
-    pixels = torch.from_numpy(np.stack([item["image"] for item in items])).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.stack([item["image"] for item in items], out=out)).permute(0, 3, 1, 2)
     height, width = pixels.shape[2:]
     corners = np.concatenate([item["bboxes"] for item in items]).astype(np.float32, copy=False)
     bboxes = to_fractions(xyxy_to_xywh(corners), (height, width))

@@ -1,4 +1,7 @@
-"""The datamodule: splits of a data set to loaders, on any number of processes."""
+"""The datamodule: splits of a data set to loaders, on any number of processes.
+
+Longer than 250 lines: Lightning asks one class for all loaders, and for what is done to a batch on its way.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.class_follower import DEFAULT_DATA
 from aigp_lightning.data.class_names import BY_NAME, check_rule
+from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_device, sample_class, settle_places
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
+from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
-from aigp_lightning.data.sample_sets import training_set
+from aigp_lightning.data.sample_sets import largest_batch, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
+from aigp_lightning.data.shared_cache import check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
+from aigp_lightning.data.transfer import BatchTransfer
 from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
 from aigp_lightning.types import NeedsImages
 
@@ -47,9 +55,14 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             clipped to the picture, keypoints outside are read as not visible; `drop`: these objects are left out;
             `error`: their image is set aside. In each case they are counted and listed.
         augment: see `AugmentConfig`.
+        augment_on: where training pictures are augmented: `cpu`, by the loader's workers; or `device`, by the one that
+            trains, which spares the workers that. Boxes and keypoints are the same, pixels to a few grey levels.
+        decode_on: where plain colour JPEG files are decoded: `cpu`, or `device`, a GPU that augments too.
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
+        cache: keep the decoded training pictures, at the size of training: in memory (`ram`) or in a file beside the
+            labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
             is followed and other names are refused; or by `number`, whatever they are called.
 
@@ -79,18 +92,25 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         synthetic: MakeDataOptions | None = None,
         source: str | list[str] | None = None,
         match_classes: str = BY_NAME,
+        cache: str | None = None,
+        augment_on: str = PROCESSOR,
+        decode_on: str = PROCESSOR,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, seed, lost_limit)
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
+        check_places(augment_on, decode_on, augment, cache)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
-        self.match_classes = match_classes
+        self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
+        self.cache = check_cache(cache)
+        self._pictures: PictureCache | None = None
+        self._transfer = BatchTransfer()
         self.mosaic_open = True
         self._batches: TrainBatchSampler | None = None
         self.lost: dict[str, LostFiles] = {}
@@ -135,9 +155,15 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """
         if self.trainer is None or self._run.world_size == 1:
             self._check(stage)
-            return
-        self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
-        agree(self.failure, lambda: self._check(stage))
+        else:
+            self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
+            agree(self.failure, lambda: self._check(stage))
+        if stage == "fit" and self.cache is not None and self._pictures is None and self._run.running:
+            self._pictures = shared_cache(self.cache, self._scan("train"), self.imgsz, self._run)
+
+    def teardown(self, stage: str) -> None:
+        """Give the cached pictures up; their memory is free when the last loader of this run is gone."""
+        self._pictures = None
 
     def _check(self, stage: str) -> dict[str, dict[str, int]]:
         """Scan the splits that a stage needs, and return their totals."""
@@ -152,6 +178,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
                 f"{self.spec.file}: 'train' has {len(train.records)} images and not one label, so there is nothing to "
                 f"learn; `lint {self.spec.file}` says where labels are looked for"
             )
+        if stage == "fit":
+            settle_places(self.augment_on, self.decode_on, self.augment, self._run.on_gpu)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
         return counts
@@ -174,7 +202,10 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """Return shuffled, augmented batches of the training split."""
         run, records = self._run, self.scan("train").records
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
-        dataset = training_set(records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose)
+        dataset = training_set(
+            records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures,
+            kind=sample_class(self.augment_on, self.decode_on, self.augment),
+        )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
             shuffle=not run.overfitting, least=self._check_batch("fit"),
@@ -183,7 +214,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         if workers:
             # Import what the transforms need before workers are forked: W&B watches imports, and breaks in a fork.
             assert dataset.pipeline.transforms is not None
-        return self._loader(dataset, self._batches)
+        return self._loader(dataset, self._batches, batch_bytes=batch * self.imgsz**2 * 3)
 
     def close_mosaic(self) -> None:
         """Make no more mosaics, from the next epoch's first sample on; workers stay alive."""
@@ -193,11 +224,11 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return batches with every validation image once."""
-        return self._loader(*self._eval("val", *self._run.place))
+        return self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return batches with every test image once."""
-        return self._loader(*self._eval("test", *self._run.place))
+        return self._eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return batches of the pictures and videos that `source` names.
@@ -224,6 +255,16 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             self.lost.setdefault(split, known).add(lost)
         return batch
 
-    def _loader(self, dataset: Any, batches: Any) -> DataLoader[Any]:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Copy a batch to the device, and make its pictures there if that is still to be done."""
+        return finish_on_device(batch, device, lambda each: self._transfer(each, device))
+
+    def _eval_loader(self, split: str) -> DataLoader[Any]:
+        dataset, batches = self._eval(split, *self._run.place)
+        return self._loader(dataset, batches, batch_bytes=largest_batch(batches))
+
+    def _loader(self, dataset: Any, batches: Any, batch_bytes: int = 0) -> DataLoader[Any]:
         run, workers = self._run, self._run.loader_workers(self.workers)
-        return make_loader(dataset, batches, workers=workers, seed=self.seed + run.rank, pin_memory=run.on_gpu)
+        return make_loader(
+            dataset, batches, workers=workers, seed=self.seed + run.rank, pin_memory=run.on_gpu, batch_bytes=batch_bytes
+        )  # fmt: skip

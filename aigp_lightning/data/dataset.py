@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from aigp_lightning.errors import DataError, RunError
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
     from aigp_lightning.data.augment.pipeline import TrainPipeline
+    from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
 
@@ -31,6 +32,7 @@ class TrainDataset:
         imgsz: network input, pixels.
         pipeline: the augmentations.
         batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
+        cache: pictures that are decoded already.
 
     Example:
         >>> import tempfile
@@ -49,36 +51,47 @@ class TrainDataset:
         ((64, 64, 3), (48, 64))
     """
 
-    def __init__(self, records: Sequence[ImageRecord], imgsz: int, pipeline: TrainPipeline, batch_size: int) -> None:
-        self.records, self.imgsz, self.pipeline = records, imgsz, pipeline
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        imgsz: int,
+        pipeline: TrainPipeline,
+        batch_size: int,
+        cache: PictureCache | None = None,
+    ) -> None:
+        self.records, self.imgsz, self.pipeline, self.cache = records, imgsz, pipeline, cache
         self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
-        self.buffer: OrderedDict[int, np.ndarray] = OrderedDict()
+        self.buffer: OrderedDict[int, Sample] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def image(self, index: int) -> np.ndarray:
-        """Return a buffered image, (h, w, 3) uint8 RGB with its long side at `imgsz`; not to be written to."""
-        from aigp_lightning.data.augment.letterbox import resize_long_side
-        from aigp_lightning.data.images import read_image
-
-        if index not in self.buffer:
-            self.buffer[index] = resize_long_side(read_image(self.records[index].im_file), self.imgsz)
-            if len(self.buffer) > self.capacity:
-                self.buffer.popitem(last=False)
-        return self.buffer[index]
-
     def sample(self, index: int) -> Sample:
-        """Return an image before augmentation, with its labels in pixels."""
-        record, image = self.records[index], self.image(index)
+        """Return an image before augmentation, with its labels in pixels; buffered, and not to be written to."""
+        known = self.buffer.get(index)
+        if known is not None:
+            return known
+        record, image = self.records[index], self._image(index)
         bboxes, keypoints = labels_in_pixels(record, *image.shape[:2])
-        return {
+        known = self.buffer[index] = {
             "image": image,
             "bboxes": bboxes,
             "cls": record.cls,
             "keypoints": keypoints,
             "im_file": record.im_file,
         }
+        if len(self.buffer) > self.capacity:
+            self.buffer.popitem(last=False)
+        return known
+
+    def _image(self, index: int) -> np.ndarray:
+        """Return an image from the cache, or read it: (h, w, 3) uint8 RGB, its long side at `imgsz`."""
+        from aigp_lightning.data.training_images import read_training_image
+
+        if self.cache is not None and (cached := self.cache.get(index)) is not None:
+            return cached
+        record = self.records[index]
+        return read_training_image(record.im_file, record.shape, self.imgsz)
 
     def __getitem__(self, request: TrainRequest) -> Item:
         """Make one sample; an image that cannot be read is replaced silently.
@@ -115,12 +128,15 @@ class TrainDataset:
         What is lost is asked for again in the next epoch: a network share comes back. So the sample depends on what
         can be read now, and on nothing that the worker remembers.
         """
-        others = iter(np.random.default_rng((seed, index)).integers(len(self.records), size=TRIES).tolist())
+        others: Iterator[int] | None = None
         while True:
             try:
                 return index, self.sample(index)
             except DataError as error:
                 lost.append(Lost(self.records[index].im_file, str(error)))
+                if others is None:
+                    random = np.random.default_rng((seed, index))
+                    others = iter(random.integers(len(self.records), size=TRIES).tolist())
                 try:
                     index = next(others)
                 except StopIteration:

@@ -18,9 +18,12 @@ import time
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aigp_lightning.run.exhausted import exhausted
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.slots import Slots
 
 POSIX = sys.platform != "win32"  # elsewhere a pipe has whole messages alone
 LENGTH = struct.Struct("!Q")
@@ -72,10 +75,11 @@ class Watched(Protocol):
     Attributes:
         failure: an error of a thread of the loader's process, by which a request never reached its worker.
         unreceived: an error by which a batch could not be received.
+        slots: memory in which they leave the pixels of batches; None where they send them.
 
     Example:
         >>> class NoWorkers(Watched):
-        ...     failure = unreceived = None
+        ...     failure = unreceived = slots = None
         ...     def lost(self):
         ...         return None
         >>> NoWorkers().lost() is None
@@ -84,6 +88,7 @@ class Watched(Protocol):
 
     failure: BaseException | None
     unreceived: BaseException | None
+    slots: Slots | None
 
     def lost(self) -> str | None:
         """Return which worker is gone that should be there; None if none is."""
@@ -150,7 +155,11 @@ class BatchQueue(Queue):  # type: ignore[type-arg]
             Exception: nothing will come any more.
         """
         try:
-            return super().get(block, timeout)
+            found = super().get(block, timeout)
+            if self._in_loader() and self.workers is not None and self.workers.slots is not None:
+                number, batch = found
+                return number, self.workers.slots.received(batch)
+            return found
         except queue.Empty:
             if self._in_loader() and self.workers is not None and self.workers.failure is not None:
                 raise self.workers.failure from None

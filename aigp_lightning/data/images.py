@@ -7,6 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from aigp_lightning.data.opencv_images import decode_rgb, is_for_opencv, read_bytes
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.run.exhausted import raise_if_exhausted
 
@@ -25,8 +26,6 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "JPEG2000", "AVIF
 """Kinds that are read, by Pillow's names: none that runs another program."""
 BY_OPENCV = frozenset(("JPEG", "MPO", "PNG", "BMP", "WEBP", "JPEG2000"))
 """Kinds that OpenCV decodes. It cannot read the others, or does not turn them upright, or mixes up their depths."""
-OPENCV_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
-"""First bytes of files of these kinds but WebP."""
 MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
 """Pillow's modes with 8 bits a channel at most, of which it makes RGB."""
 DEEP_MODES = frozenset(("I;16", "I;16B", "I;16L", "I;16N"))
@@ -87,35 +86,30 @@ def read_image(path: str) -> NDArray[np.uint8]:
         >>> read_image(file).shape, read_image(file)[0, 0].tolist()
         ((2, 3, 3), [255, 0, 0])
     """
-    import numpy as np
+    return decode_image(read_bytes(path), path)
 
-    try:
-        data = np.fromfile(path, np.uint8)  # cv2.imread cannot open non-ASCII names on Windows
-    except (OSError, ValueError, MemoryError) as error:
-        raise_if_exhausted(error)
-        raise DataError(f"{printable(path)}: cannot be read: {error}") from error
-    image = _decode_with_opencv(data) if _is_for_opencv(data[:12].tobytes()) else None
+
+def decode_image(data: NDArray[np.uint8], path: str) -> NDArray[np.uint8]:
+    """Decode a file's bytes as `read_image` does.
+
+    Args:
+        data: all of them, (n,), as `opencv_images.read_bytes` returns them.
+        path: the file, which Pillow opens again for the kinds that OpenCV does not decode; and for errors.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        DataError: see `read_image`.
+
+    Example:
+        >>> import cv2
+        >>> import numpy as np
+        >>> decode_image(cv2.imencode(".png", np.zeros((2, 3, 3), np.uint8))[1].ravel(), "black.png").shape
+        (2, 3, 3)
+    """
+    image = decode_rgb(data) if is_for_opencv(data[:12].tobytes()) else None
     return _read_with_pillow(path) if image is None else image
-
-
-def _decode_with_opencv(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Decode a file's bytes to RGB, or return None where OpenCV cannot."""
-    import cv2
-    import numpy as np
-
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise_if_exhausted(error)
-        return None
-    if image is None or image.dtype != np.uint8:
-        return None
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _is_for_opencv(start: bytes) -> bool:
-    """True if a file that begins so is of a kind that OpenCV decodes as it shows, whatever its name."""
-    return start.startswith(OPENCV_STARTS) or (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
 
 
 def open_image(stream: BinaryIO, path: str, formats: Sequence[str] = FORMATS) -> Image.Image:

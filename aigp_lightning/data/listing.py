@@ -133,9 +133,10 @@ def _walk(folder: str, folders: Folders, above: tuple[str, ...] = ()) -> Iterato
         files, below = folders.read(folder)
     except OSError as error:
         raise DataError(f"{printable(folder)}: cannot be listed: {error.strerror}") from error
+    start = os.path.join(folder, "")
     for name in files:
         if is_image(name):
-            yield os.path.join(folder, name)
+            yield start + name
         elif not name.lower().endswith(".txt"):
             folders.passed.append(os.path.join(folder, name))
     for name in below:

@@ -17,12 +17,12 @@ from aigp_lightning.data.class_follower import ClassFollower
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
-from aigp_lightning.data.loaders import cores
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.sample_sets import EvalSet, evaluation_set
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.trainer_view import TrainerView
+from aigp_lightning.run.cores import cores
 from aigp_lightning.types import WantsKeypoints
 
 if TYPE_CHECKING:

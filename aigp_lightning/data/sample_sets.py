@@ -15,6 +15,7 @@ from aigp_lightning.data.samplers import EvalBatchSampler
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
 EvalSet = tuple[EvalDataset, EvalBatchSampler]
@@ -25,7 +26,15 @@ Mirrors = tuple["tuple[int, ...] | None", "tuple[int, ...] | None"]
 
 
 def training_set(
-    records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig, *, imgsz: int, batch_size: int, pose: bool
+    records: Sequence[ImageRecord],
+    spec: DataSpec,
+    augment: AugmentConfig,
+    *,
+    imgsz: int,
+    batch_size: int,
+    pose: bool,
+    cache: PictureCache | None = None,
+    kind: type[TrainDataset] = TrainDataset,
 ) -> TrainDataset:
     """Build the training samples.
 
@@ -36,6 +45,8 @@ def training_set(
         imgsz: side of the network's input, pixels.
         batch_size: images a batch, in this process.
         pose: keypoints are wanted.
+        cache: the pictures, decoded already.
+        kind: class of the samples.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -52,7 +63,7 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return TrainDataset(records, imgsz, pipeline, batch_size)
+    return kind(records, imgsz, pipeline, batch_size, cache)
 
 
 def evaluation_set(
@@ -79,6 +90,20 @@ def evaluation_set(
     shapes = [record.shape for record in records]
     group = 2 * batch_size  # no gradients to keep: twice the images fit
     return EvalDataset(records, imgsz), EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
+
+
+def largest_batch(batches: EvalBatchSampler) -> int:
+    """Return the bytes of the largest batch's pixels in this process.
+
+    Args:
+        batches: of validation or test.
+
+    Example:
+        >>> largest_batch(EvalBatchSampler([(480, 640)] * 3, group=2, imgsz=640))
+        2064384
+    """
+    shares = [len(members[batches.rank :: batches.world_size]) for members in batches.groups]
+    return max((n * h * w * 3 for n, (h, w) in zip(shares, batches.shapes, strict=True)), default=0)
 
 
 def _mirrored(records: Sequence[ImageRecord], spec: DataSpec, augment: AugmentConfig) -> tuple[AugmentConfig, Mirrors]:

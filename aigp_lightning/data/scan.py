@@ -17,6 +17,7 @@ from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
+from aigp_lightning.data.label_values import Arrays
 from aigp_lightning.data.labels import is_polygons, parse_label_file
 from aigp_lightning.data.likely_keypoints import settle
 from aigp_lightning.data.listing import find_images
@@ -26,6 +27,7 @@ from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.repeats import repeated
 from aigp_lightning.data.scan_cache import Columns
 from aigp_lightning.data.unused_labels import unused_labels
+from aigp_lightning.data.usual_labels import usual_labels
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
 from aigp_lightning.terminal.output import console
@@ -166,7 +168,8 @@ def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], wor
 
     def check(start: int) -> list[tuple[Checked, list[Problem]]]:
         part = slice(start, start + CHUNK)
-        return [_check(image, label, settings) for image, label in zip(images[part], labels[part], strict=True)]
+        usual = _usual(labels[part], settings)
+        return [_check(*each, settings) for each in zip(images[part], labels[part], usual, strict=True)]
 
     found: list[tuple[Checked, list[Problem]]] = []
     with warnings.catch_warnings(), bar as shown:
@@ -210,9 +213,18 @@ def _columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None) ->
     )
 
 
-def _check(image: str, label: str, settings: _Settings) -> tuple[Checked, list[Problem]]:
+def _usual(labels: Sequence[str], settings: _Settings) -> Sequence[Arrays | None]:
+    """Read the label files in which there is nothing to find wrong; None for the others."""
+    if settings.outside == "error" or (settings.kpt_shape and not settings.pose):
+        return [None] * len(labels)
+    return usual_labels(labels, settings.nc, settings.kpt_shape, settings.single_cls)
+
+
+def _check(image: str, label: str, usual: Arrays | None, settings: _Settings) -> tuple[Checked, list[Problem]]:
     """Return shape, labels and problems of one image; it is set aside later, if a problem is fatal."""
     shape, problem = check_image(image)
+    if usual is not None:
+        return (shape, *usual), [] if problem is None else [problem]
     cls, boxes, points, problems = parse_label_file(
         label, settings.nc, settings.kpt_shape, settings.single_cls,
         boxes_only=not settings.pose, outside=settings.outside,

@@ -39,6 +39,11 @@ class TrainerView:
         return str(fn.value) if fn is not None else "fit"
 
     @property
+    def running(self) -> bool:
+        """True if the trainer is at one of its functions, or there is none; a plan only asks what a run would do."""
+        return self._trainer is None or self._trainer.state.fn is not None
+
+    @property
     def split(self) -> str:
         """Name of the split that is looked at now; `val` during the sanity check too."""
         stage = self._trainer.state.stage if self._trainer is not None else None

@@ -102,9 +102,11 @@ def _is_turned(image: Any) -> bool:
     """True if EXIF swaps width and height; XMP is not read, since OpenCV does not either."""
     from PIL import Image
 
+    if not (written := image.info.get("exif")):
+        return False
     exif = Image.Exif()
     try:
-        exif.load(image.info.get("exif"))
+        exif.load(written)
         return exif.get(ORIENTATION) in TURNED
     except Exception:  # broken EXIF is no EXIF
         return False

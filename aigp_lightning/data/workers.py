@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.data.hand_over import PERIOD, POSIX, BatchQueue
 from aigp_lightning.errors import warn_user
 from aigp_lightning.run.exhausted import SHARED_NUMBERS, exhausted, from_worker
 from aigp_lightning.run.signals import ignore_child_deaths
+
+if TYPE_CHECKING:
+    from aigp_lightning.data.slots import Slots
 
 SLOW = 30.0
 """Seconds without a batch after which it is said that there is none. It is no error: a disk may be as slow."""
@@ -55,6 +58,9 @@ class DoneFlag:
 class Workers(BaseContext):
     """Makes a loader's processes and the queues between them; torch takes it for a context of `multiprocessing`.
 
+    Args:
+        slots: memory in which forked workers leave the pixels of batches.
+
     Attributes:
         failure: an error of a thread of the loader's process, by which a request never reached its worker.
         unreceived: an error by which a batch could not be received.
@@ -66,8 +72,9 @@ class Workers(BaseContext):
         [1, 2, 3]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots | None = None) -> None:
         super().__init__()
+        self.slots = slots
         self.failure: BaseException | None = None
         self.unreceived: BaseException | None = None
         self._plain = multiprocessing.get_context()

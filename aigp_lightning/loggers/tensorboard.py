@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.logged import SkipsLogged, logged_scalars
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
@@ -38,6 +42,18 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
         super().__init__(*args, **kwargs)
         self._as_written = _exists_as_written(self.save_dir)
         self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> SummaryWriter:
+        """The writer of the event files, made when it is first asked for."""
+        if self._experiment is None:
+            from aigp_lightning.loggers.event_writer import EventWriter
+
+            if self.root_dir:
+                self._fs.makedirs(self.root_dir, exist_ok=True)
+            self._experiment = EventWriter(log_dir=self.log_dir, **self._kwargs)
+        return self._experiment
 
     @property
     def log_dir(self) -> str:

@@ -6,7 +6,7 @@ Longer than 250 lines: one class answers the whole contract of a family.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
@@ -14,11 +14,13 @@ from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
+from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
+from aigp_lightning.modules.yolo.fused import FusedCopy
 from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_ranges
+from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, SHARE, check_ranges
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
@@ -28,34 +30,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+    from aigp_lightning.modules.yolo.compiled import CompiledForward
+
 RANGES = {"freeze": COUNT_OR_NONE, "conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
 
 
 STRIDE = 32
 """Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
-
-
-@dataclass(frozen=True)
-class LossGains:
-    """Weights of the loss components.
-
-    Args:
-        box: box overlap (CIoU).
-        cls: classification.
-        dfl: distribution of the box sides.
-
-    Example:
-        >>> LossGains(box=5.0).dfl
-        1.5
-    """
-
-    box: float = 7.5
-    cls: float = 0.5
-    dfl: float = 1.5
-
-    def __post_init__(self) -> None:
-        gains = asdict(self)
-        check_ranges("--model.gains", gains, dict.fromkeys(gains, NOT_NEGATIVE))
 
 
 class DetectorModule(BaseModule):
@@ -76,6 +57,7 @@ class DetectorModule(BaseModule):
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
             0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
+        compile: compile the network for training, for some minutes at the start; for long runs on a GPU.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -109,6 +91,7 @@ class DetectorModule(BaseModule):
         max_det: int = 300,
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
+        compile: bool = False,
     ) -> None:
         numbers = {"freeze": freeze, "conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
         check_ranges("--model", numbers, RANGES)
@@ -117,7 +100,9 @@ class DetectorModule(BaseModule):
         check_class_weights(class_weights)
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
         self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
-        self.optimization = YoloOptimization(optim)
+        self.optimization, self.compile_network = YoloOptimization(optim), compile
+        self._compiled: CompiledForward | None = None
+        self._fused = FusedCopy()
         self._loss_weights: NDArray[np.float32] | None = None
 
     def on_fit_start(self) -> None:
@@ -230,7 +215,14 @@ class DetectorModule(BaseModule):
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return box + class + DFL loss times the batch size, and the components (not times the batch size)."""
-        loss, items = cast("Any", self.network).loss(batch)
+        from aigp_lightning.modules.yolo.compiled import CompiledForward
+        from aigp_lightning.modules.yolo.loss import network_loss
+
+        network = cast("nn.Module", self.network)
+        if self.compile_network and self._compiled is None:
+            self._compiled = CompiledForward()
+        raw = self._compiled(network, batch["img"]) if self._compiled is not None else network(batch["img"])
+        loss, items = network_loss(network, batch, raw)
         return loss.sum(), items
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
@@ -238,7 +230,7 @@ class DetectorModule(BaseModule):
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
         network = cast("Any", self.network)
-        raw = network(batch["img"])
+        raw = self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         found = self._nms(raw, self.conf, multi_label=True)
@@ -246,7 +238,19 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self._nms(cast("Any", self.network)(batch["img"]), conf, multi_label=False)
+        return self._nms(self._outputs(batch), conf, multi_label=False)
+
+    def _outputs(self, batch: DetectionBatch) -> Any:
+        """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
+        from aigp_lightning.modules.yolo.forward import network_outputs
+
+        trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
+        return network_outputs(self._inference_network(), batch["img"], trained_here and not batch["img"].is_cuda)
+
+    def _inference_network(self) -> nn.Module:
+        """Return the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
+        network, final = cast("nn.Module", self.network), trainer_of(self) is not None and not self.fitting
+        return self._fused.of(network) if final else network
 
     def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
         from aigp_lightning.modules.yolo.nms import nms

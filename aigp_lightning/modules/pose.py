@@ -10,7 +10,8 @@ import numpy as np
 
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import DataError, WeightsError, warn_user
-from aigp_lightning.modules.detector import DetectorModule, LossGains
+from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.types import Keypoints, Prediction

@@ -96,7 +96,8 @@ class Forecaster:
         loader = self.data.train_dataloader()
         count = min(self.media.train_batches, _limited(self.trainer.limit_train_batches, len(loader)))
         for number, batch in zip(range(count), loader, strict=False):
-            snapshot = snapshot_batch(self.module.on_after_batch_transfer(batch, 0), self.media.max_images)
+            moved = self.data.transfer_batch_to_device(batch, self.module.device, 0)
+            snapshot = snapshot_batch(self.module.on_after_batch_transfer(moved, 0), self.media.max_images)
             yield train_job(number, [snapshot], batch["sources"], self.names, self.media.max_images, self.edges)
 
     def _validation(self, batches: int) -> Iterator[RenderJob]:

@@ -6,6 +6,7 @@ an error rather than a hang.
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.ranges import Range, check_range
-from aigp_lightning.run.lightning_internals import set_process_timeout
+from aigp_lightning.run.lightning_internals import set_ddp_options, set_process_timeout
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 A_YEAR = 366 * 24 * 60
 """Minutes."""
+CPU_BUCKET = 512
+"""Megabytes of gradients that are exchanged at once on a CPU."""
 HOW = "docs/several-gpus.md has the commands"
 
 
@@ -84,6 +87,13 @@ def find_launcher() -> Launch | None:
     return Launch("srun", total, nodes)
 
 
+def started_by_lightning() -> int | None:
+    """Return how many processes Lightning's own launcher started, if it started this one; None if it did not."""
+    env = os.environ
+    child = find_launcher() is None and int(env.get("LOCAL_RANK", 0)) > 0
+    return int(env["WORLD_SIZE"]) if child and "WORLD_SIZE" in env else None
+
+
 def resolve_processes(trainer: Any) -> None:
     """Take from the launcher what the options leave open.
 
@@ -112,6 +122,28 @@ def limit_wait(trainer: pl.Trainer, options: ProcessOptions) -> None:
 
     if isinstance(trainer.strategy, DDPStrategy):
         set_process_timeout(trainer.strategy, timedelta(minutes=options.timeout))
+
+
+def tune_exchange(trainer: pl.Trainer) -> None:
+    """Set how processes exchange gradients: without copies, and on a CPU in one piece.
+
+    Statistics of batch norms are not exchanged in every step: only the first process's are saved, and `EMA` sends them
+    to the others before each validation. On a CPU, where nothing is left to overlap with the exchange, one large
+    message is cheaper than many.
+
+    Args:
+        trainer: as built from the options, nothing wrapped yet.
+    """
+    from lightning.pytorch.strategies import DDPStrategy
+    from torch.nn.parallel import DistributedDataParallel
+
+    if isinstance(trainer.strategy, DDPStrategy):
+        known = inspect.signature(DistributedDataParallel).parameters
+        buffers = next(name for name in ("forward_sync_buffers", "broadcast_buffers") if name in known)  # new, old name
+        options: dict[str, Any] = {"gradient_as_bucket_view": True, buffers: False}
+        if trainer.strategy.root_device.type == "cpu":
+            options["bucket_cap_mb"] = CPU_BUCKET
+        set_ddp_options(trainer.strategy, options)
 
 
 def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:

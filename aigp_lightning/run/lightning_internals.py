@@ -29,10 +29,9 @@ INHERITED_ATTRIBUTES = (
     ("lightning.pytorch.callbacks.WeightAveraging", "_latest_update_step"),  # callbacks/ema.py
     ("lightning.pytorch.loggers.WandbLogger", "_wandb_init"),  # loggers/wandb.py: options for wandb.init
     ("lightning.pytorch.loggers.WandbLogger", "_experiment"),  # loggers/wandb.py: the run
-    (
-        "lightning.pytorch.loggers.TensorBoardLogger",
-        "_experiment",
-    ),  # loggers/tensorboard.py: the writer
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_experiment"),  # loggers/tensorboard.py: the writer
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_fs"),  # loggers/tensorboard.py: where the writer's files go
+    ("lightning.pytorch.loggers.TensorBoardLogger", "_kwargs"),  # loggers/tensorboard.py: the writer's options
 )
 """Attributes that a class of ours inherits and uses: class, name."""
 
@@ -166,3 +165,13 @@ def set_process_timeout(strategy: DDPStrategy, timeout: timedelta) -> None:
         timeout: for every exchange.
     """
     strategy._timeout = timeout
+
+
+def set_ddp_options(strategy: DDPStrategy, options: Mapping[str, Any]) -> None:
+    """Set options with which a strategy that is built already will wrap the module; the user's own stay.
+
+    Args:
+        strategy: it has wrapped nothing yet.
+        options: arguments of torch's `DistributedDataParallel` by name.
+    """
+    strategy._ddp_kwargs = {**options, **strategy._ddp_kwargs}

@@ -19,6 +19,7 @@ LINES = (
     r"(train|val): \d+ images, \d+ backgrounds, \d+ set aside, \d+ instances",
     r"no checkpoint in .* yet: the run begins again, in the same folder",
     r"resuming from .*/weights/last\.ckpt",
+    r"Using bfloat16 Automatic Mixed Precision \(AMP\)",  # where the processor computes in it
     r"media\.val_batches is 3; \d+ images make 1 of up to 16\.",
     r"epoch \d+: mosaic closed for the rest of the run",
     r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from helpers import draw_squares
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.datamodule import YoloDataModule
+from aigp_lightning.data.loaders import make_loader
+from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.errors import ConfigError, UserError
 
@@ -123,7 +126,7 @@ def test_training_batches(odd: Path, mosaic: float) -> None:
 
 def test_a_sample_costs_about_one_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mosaic partners come from the buffer."""
-    from aigp_lightning.data import images
+    from aigp_lightning.data import training_images
 
     (tmp_path / "images").mkdir()
     for number in range(200):
@@ -131,8 +134,8 @@ def test_a_sample_costs_about_one_decode(tmp_path: Path, monkeypatch: pytest.Mon
     yaml = tmp_path / "data.yaml"
     yaml.write_text(f"train: images\nval: images\n{NAMES}", encoding="utf-8")
     data = YoloDataModule(str(yaml), imgsz=32, batch_size=4, workers=0)
-    loader, decoded, read = data.train_dataloader(), [], images.read_image
-    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read(path))
+    loader, decoded, read = data.train_dataloader(), [], training_images.read_bytes
+    monkeypatch.setattr(training_images, "read_bytes", lambda path: decoded.append(path) or read(path))
     for epoch in range(2):
         decoded.clear()
         loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
@@ -303,3 +306,21 @@ def test_a_key_that_nearly_is_a_known_one_is_said_once(
     assert [line for line in caplog.messages if "did you mean" in line] == [
         f"warning: {yaml}:5: 'sigma' is not read; did you mean 'kpt_oks_sigmas'?"
     ]
+
+
+class _Threads:
+    """Says how many threads its process uses."""
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        found = cv2.getNumThreads(), torch.get_num_threads(), os.environ["OPENBLAS_NUM_THREADS"]
+        return [Lost("a.png", repr(found))]
+
+
+def test_workers_have_one_thread() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        (batch,) = make_loader(_Threads(), [[0]], workers=1, seed=0)
+    finally:
+        torch.set_num_threads(before)
+    assert batch["lost"][0].why == "(1, 1, '1')"

@@ -75,3 +75,20 @@ def test_a_killed_process_ends_the_run(shapes: Path, tmp_path: Path) -> None:
     assert (status, len(complaints)) == (1, 1) or status == -signal.SIGKILL, output
     assert "Traceback" not in output
     assert last.exists()
+
+
+def test_ctrl_c_on_two_processes_ends_as_on_one(shapes: Path, tmp_path: Path) -> None:
+    """A terminal's signal goes to both; the second must not end as if it had failed, or Lightning kills the first."""
+    words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
+    last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
+    with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
+        while not last.exists():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.2)
+        second = next(p for p in psutil.Process(process.pid).children() if p.environ().get("LOCAL_RANK") == "1")
+        second.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        status, output = finish(process)
+    assert status == 130, output
+    assert "Traceback" not in output
+    assert output.count("stopped by SIGINT. To go on: the same command with --ckpt_path") == 1, output

@@ -120,7 +120,8 @@ class Raise(Callback):
         if trainer.current_epoch == 1 and self.what == "memory":
             np.empty(2**60, np.uint8)
         elif trainer.current_epoch == 1 and self.what == "folder":
-            shutil.rmtree(trainer.default_root_dir)
+            while Path(trainer.default_root_dir).exists():  # a checkpoint may just be written there
+                shutil.rmtree(trainer.default_root_dir, ignore_errors=True)
             self.what = ""
 
 

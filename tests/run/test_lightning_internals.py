@@ -154,8 +154,15 @@ def test_a_strategy_connects_with_the_timeout_that_it_was_given_late() -> None:
     assert strategy._timeout == timedelta(minutes=7)
 
 
+def test_a_strategy_wraps_with_options_that_it_was_given_late() -> None:
+    strategy = DDPStrategy(bucket_cap_mb=3)
+    internals.set_ddp_options(strategy, {"bucket_cap_mb": 512, "gradient_as_bucket_view": True})
+    assert "**self._ddp_kwargs" in inspect.getsource(DDPStrategy._setup_model)
+    assert strategy._ddp_kwargs == {"bucket_cap_mb": 3, "gradient_as_bucket_view": True}, "the user's own stays"
+
+
 PRIVATE = re.compile(
-    r"(?<!\bself)\.(_trainer|_default_root_dir|_batches_that_stepped|_timeout|_results|_data_connector)\b"
+    r"(?<!\bself)\.(_trainer|_default_root_dir|_batches_that_stepped|_timeout|_results|_data_connector|_ddp_kwargs)\b"
 )
 
 

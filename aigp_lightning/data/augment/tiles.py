@@ -75,10 +75,11 @@ def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarr
         [[0, 0, 0, 0], [0, 255, 255, 0], [0, 255, 255, 0], [0, 0, 0, 0]]
     """
     height, width = out.shape[:2]
-    to_out = matrix.copy()
-    to_out[:, 2] += matrix[:, :2] @ tile.offset
+    # Plain numbers: for matrices as small as these, NumPy's calls take longer than the warp of a small image.
+    (xx, xy, shift_x), (yx, yy, shift_y) = matrix.tolist()
+    shift_x, shift_y = _moved((xx, xy, shift_x, yx, yy, shift_y), *tile.offset)
     # Only source pixels that the output can see, and two more for the interpolation.
-    x1, y1, x2, y2 = _hull(cv2.invertAffineTransform(to_out), (0, 0, width - 1, height - 1))
+    x1, y1, x2, y2 = _hull(_inverse((xx, xy, shift_x, yx, yy, shift_y)), (0, 0, width - 1, height - 1))
     left, top = max(tile.rect[0], math.floor(x1) - 2), max(tile.rect[1], math.floor(y1) - 2)
     right, bottom = min(tile.rect[2], math.ceil(x2) + 3), min(tile.rect[3], math.ceil(y2) + 3)
     if left >= right or top >= bottom:
@@ -92,16 +93,15 @@ def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarr
         source[:, shape[1] - 1] = source[:, shape[1] - 2]
     if pad_y:
         source[shape[0] - 1] = source[shape[0] - 2]
-    to_out[:, 2] += to_out[:, :2] @ (left, top)
-    u1, v1, u2, v2 = _hull(to_out, (-1, -1, shape[1], shape[0]))
+    shift_x, shift_y = _moved((xx, xy, shift_x, yx, yy, shift_y), left, top)
+    u1, v1, u2, v2 = _hull((xx, xy, shift_x, yx, yy, shift_y), (-1, -1, shape[1], shape[0]))
     first_x, first_y = max(math.floor(u1), 0), max(math.floor(v1), 0)
     last_x, last_y = min(math.ceil(u2) + 1, width), min(math.ceil(v2) + 1, height)
     if first_x >= last_x or first_y >= last_y:
         return
-    to_out[:, 2] -= (first_x, first_y)
     cv2.warpAffine(
         source,
-        to_out,
+        np.array(((xx, xy, shift_x - first_x), (yx, yy, shift_y - first_y))),
         (last_x - first_x, last_y - first_y),
         dst=out[first_y:last_y, first_x:last_x],
         flags=cv2.INTER_LINEAR,
@@ -109,11 +109,33 @@ def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarr
     )
 
 
-def _hull(matrix: np.ndarray, rect: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+Affine = tuple[float, float, float, float, float, float]
+"""An affine map by rows: two factors and a shift for x, then for y."""
+
+
+def _moved(matrix: Affine, x: float, y: float) -> tuple[float, float]:
+    """Return the shifts of a map whose origin is moved to a point."""
+    xx, xy, shift_x, yx, yy, shift_y = matrix
+    return shift_x + (xx * x + xy * y), shift_y + (yx * x + yy * y)
+
+
+def _inverse(matrix: Affine) -> Affine:
+    """Return the inverse, as `cv2.invertAffineTransform` does: zeros where there is none."""
+    xx, xy, shift_x, yx, yy, shift_y = matrix
+    determinant = xx * yy - xy * yx
+    factor = 1 / determinant if determinant else 0.0
+    a, b, c, d = yy * factor, -xy * factor, -yx * factor, xx * factor
+    return a, b, -a * shift_x - b * shift_y, c, d, -c * shift_x - d * shift_y
+
+
+def _hull(matrix: Affine, rect: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     """Return the bounds x1, y1, x2, y2 of a rectangle that an affine map has moved."""
-    xx, xy, shift_x, yx, yy, shift_y = (float(value) for value in matrix.flat)
+    xx, xy, shift_x, yx, yy, shift_y = matrix
     x1, y1, x2, y2 = rect
-    corners = ((x1, y1), (x1, y2), (x2, y1), (x2, y2))
-    xs = [xx * x + xy * y + shift_x for x, y in corners]
-    ys = [yx * x + yy * y + shift_y for x, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
+    # The extremes of a sum over x and y are the sums of the extremes: no need to visit the corners.
+    left, right = (xx * x1, xx * x2) if xx >= 0 else (xx * x2, xx * x1)
+    low, high = (xy * y1, xy * y2) if xy >= 0 else (xy * y2, xy * y1)
+    first_x, last_x = left + low + shift_x, right + high + shift_x
+    left, right = (yx * x1, yx * x2) if yx >= 0 else (yx * x2, yx * x1)
+    low, high = (yy * y1, yy * y2) if yy >= 0 else (yy * y2, yy * y1)
+    return first_x, left + low + shift_y, last_x, right + high + shift_y

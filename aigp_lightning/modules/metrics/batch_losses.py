@@ -42,9 +42,10 @@ class BatchLosses(Metric):
             items: (C) scalars, the loss components; 0 for an empty share.
             divisors: (C) scalars, what each was divided by before that was made at least 1.
         """
-        self.steps.append(torch.tensor([len(self.steps)], device=self.device))
+        self.steps.append(torch.full((1,), len(self.steps), device=self.device))  # filled there: nothing waits
         for state, values in ((self.items, items), (self.divisors, divisors)):
-            state.append(torch.stack([value.detach().float().to(self.device) for value in values])[None])
+            moved = [value.detach().float().to(self.device, non_blocking=True) for value in values]
+            state.append(torch.stack(moved)[None])
 
     def compute(self) -> list[float]:
         """Return (C) means over the batches."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.modules.metrics.confusion import CONF, pair
+from aigp_lightning.modules.metrics.confusion import pair
 from aigp_lightning.modules.metrics.corner_report import (
     DISTANCE,
     FOUND,
@@ -130,12 +130,9 @@ def _detections(
 ) -> NDArray[np.int64]:
     """Return the row of the detection of each object, (m,); -1 where there is none."""
     mine = np.full(len(image), -1)
-    for number in np.unique(image[image < len(start) - 1]).tolist():
-        objects = np.flatnonzero(image == number)
-        sure = np.arange(start[number], start[number + 1])
-        sure = sure[found.scores[sure] > CONF]
-        paired, detections = pair(boxes[objects], found.boxes[sure], found.scores[sure])
-        mine[objects[paired]] = sure[detections]
+    number = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    detections, objects = pair(found.boxes, found.scores, number, boxes, image)
+    mine[objects] = detections
     return mine
 
 

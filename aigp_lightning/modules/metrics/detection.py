@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
-from aigp_lightning.modules.metrics.confusion import count_confusion
+from aigp_lightning.boxes import xywh_to_xyxy
+from aigp_lightning.modules.metrics.confusion import count_pairs, pair
+from aigp_lightning.modules.metrics.pairing import match_pairs, overlapping
+from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, join_found, join_true
 from aigp_lightning.types import Curves, DetectionBatch, Prediction
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 CURVES = ("px", "p_curve", "r_curve", "f1_curve", "prec_values", "ap50")
 """Ultralytics' names of what `Curves` holds."""
+LEAST = 0.45
+"""Pairs that overlap by less can be right at none of the thresholds, which begin at 0.5."""
+MOST_WAITING = 1 << 18
+"""Detections that may wait, on the device, to be held against their labels: those of some 900 full images."""
 
 
 class DetectionMetrics(Metric):
@@ -71,53 +77,71 @@ class DetectionMetrics(Metric):
         self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
         shape = (len(self.names) + 1,) * 2
         self.add_state("matrix", default=torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+        self._waiting: list[Waiting] = []
+        self._rows_waiting = 0
         self.details: DetMetrics | None = None
         self.counted = 0
         self.confusion: NDArray[np.int64] | None = None
         self.fitness = 0.0
 
     def update(self, predictions: list[Prediction], batch: DetectionBatch) -> None:
-        """Add a batch.
+        """Add a batch; nothing is computed yet, and nothing waits for the device.
 
         Args:
             predictions: one an image, boxes in network-input pixels, best first.
             batch: the labels they are held against. An empty batch is welcome: a process that got no image still
                 takes part in the exchange.
         """
-        targets = true_boxes(batch)
         places = _places(self._update_count, len(predictions))
-        for index, prediction in enumerate(predictions):
-            self._update_image(prediction, batch, batch["batch_idx"] == index, targets)
-            self.place.append(torch.full_like(prediction.labels, places[index]))
-        if not predictions:
-            self._update_nothing()
-        self.images += len(predictions)
-        counts = count_confusion(predictions, targets, batch["cls"], batch["batch_idx"], len(self.names))
-        self.matrix += torch.from_numpy(counts).to(self.device)
+        self._waiting.append(Waiting(predictions, true_boxes(batch), batch["cls"], batch["batch_idx"], places))
+        self._rows_waiting += sum(len(one.scores) for one in predictions)
+        if self._rows_waiting > MOST_WAITING:
+            self._settle()
 
-    def _update_image(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
-        """Add an image.
+    def _settle(self) -> None:
+        """Hold all that waits against its labels."""
+        waiting, self._waiting, self._rows_waiting = self._waiting, [], 0
+        if waiting or not len(self.conf):  # every process takes part in the exchange, with no image too
+            self._add(waiting, join_found([one for batch in waiting for one in batch.predictions]), join_true(waiting))
+
+    def _add(self, waiting: list[Waiting], found: Found, true: Labelled) -> None:
+        """Add what some batches hold.
 
         Args:
-            prediction: what was found in it.
-            batch: the labels of all its batch's images.
-            mine: (N,) bool, which labels are of this image.
-            targets: (N, 4) xyxy, the labels' boxes, network-input pixels.
+            waiting: the batches.
+            found: in all their images.
+            true: labelled in all their images.
         """
-        labels = batch["cls"][mine]
-        right = match_boxes(prediction, targets[mine], labels)
-        self.correct.append(right.to(self.device))
-        self.conf.append(prediction.scores.float())
-        self.pred_cls.append(prediction.labels)
-        self.target_cls.append(labels)
-        self.target_img.append(torch.unique(labels))
+        from aigp_lightning.modules.yolo.metrics import IOU_THRESHOLDS
 
-    def _update_nothing(self) -> None:
-        whole = {"dtype": torch.int64, "device": self.device}
-        self.correct.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
-        self.conf.append(torch.zeros(0, device=self.device))
-        for state in (self.pred_cls, self.target_cls, self.target_img, self.place):
-            state.append(torch.zeros(0, **whole))  # type: ignore[call-overload]
+        near = overlapping(found.boxes, true.boxes, found.image, true.image, LEAST)
+        alike = found.labels[near[0]] == true.labels[near[1]]
+        pairs = near[0][alike], near[1][alike], near[2][alike]
+        correct = match_pairs(*pairs, len(found.scores), IOU_THRESHOLDS.numpy())
+        places = np.array([place for batch in waiting for place in batch.places], np.int64)
+        present = np.unique(np.stack((true.image, true.labels)), axis=1)[1]
+        self._append(
+            correct=correct, conf=found.scores, pred_cls=found.labels, target_cls=true.labels, target_img=present,
+            place=places[found.image],
+        )  # fmt: skip
+        self.images += len(places)
+        seen = pair(found.boxes, found.scores, found.image, true.boxes, true.image)
+        counts = count_pairs(seen, found.labels, found.scores, true.labels, len(self.names))
+        self.matrix += torch.from_numpy(counts).to(self.device)
+
+    def _append(self, **rows: NDArray[Any]) -> None:
+        for state, values in rows.items():
+            getattr(self, state).append(torch.from_numpy(np.ascontiguousarray(values)).to(self.device))
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Exchange the states with the other processes, all that waits among them; see torchmetrics."""
+        self._settle()
+        super().sync(*args, **kwargs)
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        super().reset()
+        self._waiting, self._rows_waiting = [], 0
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`."""
@@ -213,7 +237,8 @@ def true_boxes(batch: DetectionBatch) -> Tensor:
         [[5.0, 4.0, 15.0, 6.0]]
     """
     height, width = batch["img"].shape[2:]
-    return xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))
+    columns = zip(batch["bboxes"].unbind(-1), (width, height, width, height), strict=True)
+    return xywh_to_xyxy(torch.stack([column * size for column, size in columns], -1))  # numbers need no copy to a GPU
 
 
 def _array(state: list[Tensor] | Tensor) -> Any:

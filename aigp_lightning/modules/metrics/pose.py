@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aigp_lightning.modules.metrics.corners import CornerReport, corner_rows, row_width
-from aigp_lightning.modules.metrics.detection import DetectionMetrics
+from aigp_lightning.modules.metrics.detection import LEAST, DetectionMetrics
+from aigp_lightning.modules.metrics.pairing import Floats, Indices, match_pairs, pairs_of_images
+from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, joined
 from aigp_lightning.types import CornerErrors, DetectionBatch, Keypoints, PoseBatch, Prediction
 
 if TYPE_CHECKING:
@@ -50,30 +53,50 @@ class PoseMetrics(DetectionMetrics):
         self.keypoints, self.camera, self.sigmas = keypoints, camera, oks_sigmas(keypoints)
         self.add_state("correct_pose", default=[], dist_reduce_fx="cat")
         self.add_state("rows", default=[], dist_reduce_fx="cat")
+        self._labels_waiting: list[PoseBatch] = []
         self.report: CornerReport | None = None
         self.figures: dict[str, float] = {}
 
     def update(self, predictions: list[Prediction], batch: DetectionBatch) -> None:
         """Add a batch; see `DetectionMetrics.update`. `batch` has keypoints."""
-        super().update(predictions, batch)
         if predictions:
-            rows = corner_rows(predictions, cast("PoseBatch", batch), self.camera, self.keypoints.count)
-            self.rows.append(torch.from_numpy(rows).to(self.device))
+            self._labels_waiting.append(without_pixels(cast("PoseBatch", batch)))
+        super().update(predictions, batch)
 
-    def _update_image(self, prediction: Prediction, batch: DetectionBatch, mine: Tensor, targets: Tensor) -> None:
-        from aigp_lightning.modules.yolo.metrics import match_keypoints
+    def _add(self, waiting: list[Waiting], found: Found, true: Labelled) -> None:
+        from aigp_lightning.modules.yolo.metrics import IOU_THRESHOLDS
 
-        super()._update_image(prediction, batch, mine, targets)
-        assert prediction.keypoints is not None
-        points, labels = true_keypoints(cast("PoseBatch", batch), mine), batch["cls"][mine]
-        found = prediction.keypoints, prediction.labels
-        right = match_keypoints(*found, points, targets[mine], labels, self.sigmas)
-        self.correct_pose.append(right.to(self.device))
+        super()._add(waiting, found, true)
+        labels, self._labels_waiting = self._labels_waiting, []
+        near = self._alike(labels, found, true)
+        right = match_pairs(*near, len(found.scores), IOU_THRESHOLDS.numpy())
+        predictions = [batch.predictions for batch in waiting if batch.predictions]
+        rows = [corner_rows(*one, self.camera, self.keypoints.count) for one in zip(predictions, labels, strict=True)]
+        nothing = np.zeros((0, row_width(self.keypoints.count)), np.float32)
+        self._append(correct_pose=right, rows=np.concatenate((nothing, *rows)))
 
-    def _update_nothing(self) -> None:
-        super()._update_nothing()
-        self.correct_pose.append(torch.zeros(0, 10, dtype=torch.bool, device=self.device))
-        self.rows.append(torch.zeros(0, row_width(self.keypoints.count), device=self.device))
+    def _alike(self, labels: list[PoseBatch], found: Found, true: Labelled) -> tuple[Indices, Indices, Floats]:
+        """Return the pairs of detections and objects of an image and a class, and how alike their keypoints are."""
+        from aigp_lightning.modules.yolo.metrics import keypoint_likeness
+
+        count = self.keypoints.count
+        parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+        if not len(found.scores) or not len(true.labels):
+            return parts[0]
+        true_points = joined([true_keypoints(batch, slice(None)) for batch in labels])
+        points = found.points.reshape(len(found.scores), count, -1)
+        for pairs in pairs_of_images(found.image, true.image):
+            same = found.labels[pairs[0]] == true.labels[pairs[1]]
+            one, other = pairs[0][same], pairs[1][same]
+            alike = keypoint_likeness(points[one], true_points[other], true.boxes[other], self.sigmas)
+            parts.append((one[alike >= LEAST], other[alike >= LEAST], alike[alike >= LEAST]))
+        rows, others, values = zip(*parts, strict=True)
+        return np.concatenate(rows), np.concatenate(others), np.concatenate(values)
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        super().reset()
+        self._labels_waiting = []
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by Ultralytics' names, errors by ours, and `fitness`."""
@@ -96,7 +119,7 @@ class PoseMetrics(DetectionMetrics):
         return {"Box": details.box, "Pose": details.pose}
 
 
-def true_keypoints(batch: PoseBatch, rows: Tensor) -> Tensor:
+def true_keypoints(batch: PoseBatch, rows: Tensor | slice) -> Tensor:
     """Return the labelled keypoints of some of a batch's objects as (n, K, 3).
 
     x and y are network-input pixels, the third number is visibility.
@@ -109,3 +132,17 @@ def true_keypoints(batch: PoseBatch, rows: Tensor) -> Tensor:
     height, width = batch["img"].shape[2:]
     x, y, visibility = batch["keypoints"][rows].unbind(-1)
     return torch.stack((x * width, y * height, visibility), -1)
+
+
+def without_pixels(batch: PoseBatch) -> PoseBatch:
+    """Return what keypoints are measured against, of a batch that is kept: its images' size in place of the images.
+
+    Args:
+        batch: of any size.
+
+    Example:
+        >>> batch = {"img": torch.zeros(2, 3, 8, 16), "cls": torch.zeros(0)}
+        >>> without_pixels(batch)["img"].shape, without_pixels(batch)["img"].device.type
+        (torch.Size([2, 3, 8, 16]), 'meta')
+    """
+    return cast("PoseBatch", {**batch, "img": torch.empty(batch["img"].shape, device="meta")})

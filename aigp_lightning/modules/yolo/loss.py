@@ -1,4 +1,4 @@
-"""Ultralytics' loss: its components, what they are divided by, and the weights of classes in it."""
+"""The loss of a network: its components, what they are divided by, and the weights of classes in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from aigp_lightning.modules.yolo.criterion import DetectionCriterion, criterion_for
 
 PER_ANCHOR = ("pose_loss", "kobj_loss")
 PER_KEYPOINT = "rle_loss"
@@ -27,6 +29,30 @@ def loss_names(model: nn.Module) -> tuple[str, ...]:
     return tuple(getattr(criterion, "one2one", criterion).loss_names)
 
 
+def prepare_criterion(model: nn.Module) -> Any:
+    """Return the criterion that a model's `loss` goes by, made and installed where it has none yet.
+
+    Args:
+        model: from `build_model`.
+    """
+    attributes: Any = model
+    if getattr(model, "criterion", None) is None:
+        attributes.criterion = criterion_for(model, attributes.init_criterion())
+    return attributes.criterion
+
+
+def network_loss(model: nn.Module, batch: Any, raw: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the components of the loss, times the batch size and with their gradients, and each detached.
+
+    Args:
+        model: from `build_model`.
+        batch: preprocessed.
+        raw: what the model gave for it.
+    """
+    loss, items = prepare_criterion(model)(raw, batch)
+    return loss, items
+
+
 @contextmanager
 def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Note the divisors of the loss components in the call to the loss that is made within this context.
@@ -38,11 +64,13 @@ def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         Scalars by the components' names, filled in by the call: the sum of the targets' scores, for keypoints the
         number of anchors that have an object. Ultralytics divides by at least 1.
     """
-    attributes: Any = model
-    if attributes.criterion is None:
-        attributes.criterion = attributes.init_criterion()
-    criterion: Any = getattr(attributes.criterion, "one2one", attributes.criterion)  # whose components are reported
+    criterion: Any = prepare_criterion(model)
     divisors: dict[str, Tensor] = {}
+    if isinstance(criterion, DetectionCriterion):
+        yield divisors
+        divisors.update(criterion.divisors)
+        return
+    criterion = getattr(criterion, "one2one", criterion)  # whose components are reported
 
     def assigned(_module: Any, _inputs: Any, targets: Any) -> None:
         scores, anchors = targets[2].sum(), targets[3].sum()
@@ -90,9 +118,7 @@ def begin_epoch(model: nn.Module, epoch: int, epochs: int) -> None:
     attributes.args.epochs = epochs
     if epoch < 1:
         return
-    if getattr(model, "criterion", None) is None:
-        attributes.criterion = attributes.init_criterion()
-    criterion: Any = attributes.criterion
+    criterion: Any = prepare_criterion(model)
     if hasattr(criterion, "update"):
         criterion.updates = epoch - 1  # of which it keeps no state in a checkpoint
         criterion.update()

@@ -11,18 +11,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from ultralytics.engine.validator import BaseValidator
-from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, box_iou, kpt_iou
+from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, box_iou
 
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
 from aigp_lightning.types import Keypoints
 
-__all__ = ["DetMetrics", "detection_metrics", "match_keypoints", "match_predictions", "oks_sigmas"]
+__all__ = ["DetMetrics", "detection_metrics", "keypoint_likeness", "match_predictions", "oks_sigmas"]
 
 
 IOU_THRESHOLDS = torch.linspace(0.5, 0.95, 10)
 """The ten IoU thresholds of mAP50-95."""
 
 
+EPSILON = 1e-7
+"""Keeps Ultralytics' likeness from a division by zero."""
 PERSON = (17, 3)
 """COCO's person: the one shape with tolerances of its own."""
 
@@ -55,28 +57,29 @@ def oks_sigmas(keypoints: Keypoints) -> Tensor:
     return torch.ones(keypoints.count) / keypoints.count
 
 
-def match_keypoints(
-    points: Tensor, labels: Tensor, true_points: Tensor, true_boxes: Tensor, true_labels: Tensor, sigmas: Tensor
-) -> Tensor:
-    """Match keypoints with labels at each of the ten thresholds of their likeness (COCO's OKS).
+def keypoint_likeness(
+    points: npt.NDArray[np.float32],
+    true_points: npt.NDArray[np.float32],
+    true_boxes: npt.NDArray[np.float32],
+    sigmas: Tensor,
+) -> npt.NDArray[np.float32]:
+    """Compute the likeness of keypoints (COCO's OKS), pair by pair, to the last bit as Ultralytics' `kpt_iou`.
 
     Args:
-        points: (n, K, 2 or 3) x, y in pixels, best first.
-        labels: (n,) class ids.
-        true_points: (m, K, 3) x, y in pixels and visibility; what is not visible does not count.
-        true_boxes: (m, 4) xyxy pixels; an object's area is taken as 0.53 of its box's, as in xtcocotools.
-        true_labels: (m,) class ids.
+        points: (p, K, 2 or 3) x, y in pixels.
+        true_points: (p, K, 3) x, y in pixels and visibility; what is not visible does not count.
+        true_boxes: (p, 4) xyxy pixels; an object's area is taken as 0.53 of its box's, as in xtcocotools.
         sigmas: (K,) see `oks_sigmas`.
 
     Returns:
-        bool (n, 10), on the CPU: True where a prediction is right.
+        (p,) 0…1.
     """
-    if not len(points) or not len(true_points):
-        return torch.zeros(len(points), len(IOU_THRESHOLDS), dtype=torch.bool)
-    holder: Any = SimpleNamespace(iouv=IOU_THRESHOLDS)
-    area = (true_boxes[:, 2:] - true_boxes[:, :2]).prod(1) * 0.53
-    likeness = kpt_iou(true_points, points, area=area, sigma=sigmas.tolist())
-    return cast("Tensor", BaseValidator.match_predictions(holder, labels, true_labels, likeness))
+    sides = torch.from_numpy(true_boxes[:, 2:] - true_boxes[:, :2])
+    area = (sides[:, 0] * sides[:, 1] * 0.53)[:, None] + EPSILON
+    away = torch.from_numpy(true_points[..., :2] - points[..., :2]).square()
+    seen = torch.from_numpy(true_points[..., 2] != 0)
+    error = (away[..., 0] + away[..., 1]) / ((2 * sigmas).square() * area * 2)
+    return ((-error).exp() * seen).sum(-1).div(seen.sum(-1) + EPSILON).numpy()
 
 
 def detection_metrics(
@@ -97,7 +100,7 @@ def detection_metrics(
         pred_cls: (n,) its class.
         target_cls: (m,) class of every labelled object.
         target_img: (k,) the classes present in each image, once an image.
-        correct_pose: (n, 10) see `match_keypoints`; with it the result is a `PoseMetrics`.
+        correct_pose: (n, 10) see `match_predictions`, of keypoints; with it the result is a `PoseMetrics`.
     """
     metrics = DetMetrics(dict(names)) if correct_pose is None else PoseMetrics(dict(names))
     stats = {"tp": correct, "conf": conf, "pred_cls": pred_cls, "target_cls": target_cls, "target_img": target_img}

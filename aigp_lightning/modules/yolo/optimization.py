@@ -17,6 +17,7 @@ from aigp_lightning.modules.yolo.optim import (
     resolve_optimizer,
     scaled_decay,
     set_decay,
+    unscale,
 )
 from aigp_lightning.modules.yolo.run_plan import PLAN, WAITING, ResumedRun, RunPlan
 from aigp_lightning.modules.yolo.schedule import Schedule
@@ -115,6 +116,7 @@ class YoloOptimization:
         with _gradient_exchange(trainer, due or trainer.is_last_batch):
             module.manual_backward(loss * trainer.world_size)  # DDP averages gradients; the loss is a sum
         if due:
+            unscale(optimizer.optimizer, getattr(trainer.precision_plugin, "scaler", None))
             optimizer.step()
             optimizer.zero_grad()
             self.waiting = 0

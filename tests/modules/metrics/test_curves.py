@@ -88,6 +88,40 @@ def test_labels_in_any_order_count_the_same() -> None:
     np.testing.assert_array_equal(straight, mixed)
 
 
+def test_batches_that_are_judged_together_count_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting until the end, and judged whenever a few detections wait: the same to the last digit."""
+    found = []
+    for most in (1 << 18, 0):
+        monkeypatch.setattr("aigp_lightning.modules.metrics.detection.MOST_WAITING", most)
+        metrics = DetectionMetrics(NAMES)
+        for seed in range(4):
+            metrics.update(*scene(seed, ties=True))  # type: ignore[arg-type]
+        assert len(metrics.conf) == (0 if most else 4)
+        found.append((metrics.compute(), metrics.confusion.tolist(), metrics.table()))  # type: ignore[union-attr]
+    assert found[0] == found[1]
+    metrics.update(*scene(9))  # type: ignore[arg-type]
+    metrics.reset()
+    metrics.update(*scene(0))  # type: ignore[arg-type]
+    assert metrics.compute()["metrics/mAP50(B)"] > 0
+    assert metrics.counted == 6, "what waited is forgotten by a reset"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_waits_for_no_gpu() -> None:
+    predictions, batch = scene(0)
+    here, there = DetectionMetrics(NAMES), DetectionMetrics(NAMES).cuda()
+    here.update(predictions, batch)  # type: ignore[arg-type]
+    on_gpu = {key: value.cuda() for key, value in batch.items()}
+    predictions = [Prediction(one.boxes.cuda(), one.scores.cuda(), one.labels.cuda()) for one in predictions]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        there.update(predictions, on_gpu)  # type: ignore[arg-type]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert there.compute() == here.compute()
+
+
 def test_two_shards_exchanged_equal_one_process() -> None:
     """As torchmetrics exchanges them: lists joined, the matrix summed."""
     whole, shards = DetectionMetrics(NAMES), [DetectionMetrics(NAMES), DetectionMetrics(NAMES)]
@@ -96,6 +130,8 @@ def test_two_shards_exchanged_equal_one_process() -> None:
         shard.update(*scene(seed))  # type: ignore[arg-type]
     shards[1].update([], {**scene(0)[1], **{key: value[:0] for key, value in scene(0)[1].items()}})  # type: ignore[arg-type, typeddict-item]
     whole.compute()
+    for shard in shards:
+        shard.sync()  # what torchmetrics calls first
     merged = shards[0]
     for state, reduction in merged._reductions.items():
         values = [getattr(shard, state) for shard in shards]

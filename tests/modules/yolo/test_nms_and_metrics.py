@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torchvision  # noqa: F401  without it Ultralytics suppresses by slower code, and equal scores in any order
 from ultralytics.models.yolo.detect import DetectionValidator
-from ultralytics.utils.metrics import box_iou
+from ultralytics.utils.metrics import box_iou, kpt_iou
+from ultralytics.utils.nms import non_max_suppression
 from yolo_networks import NAMES, SIZE, labelled_batch
 
-from aigp_lightning.modules.yolo.metrics import detection_metrics, match_predictions
-from aigp_lightning.modules.yolo.nms import nms
+from aigp_lightning.modules.yolo import suppression
+from aigp_lightning.modules.yolo.metrics import detection_metrics, keypoint_likeness, match_predictions
+from aigp_lightning.modules.yolo.nms import Rule, _padded, nms, nms_at_once, nms_by_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,6 +55,109 @@ def test_suppress(validator):
             rows, torch.cat((expected["bboxes"], expected["conf"][:, None], expected["cls"][:, None]), 1)
         )
         assert torch.equal(rows[:, 4], rows[:, 4].sort(descending=True).values)
+
+
+def outputs(seed: int, extra: int = 0) -> torch.Tensor:
+    """Raw output with crowds of boxes, equal scores, extra channels, and an image without any candidate."""
+    random = torch.Generator().manual_seed(seed)
+    classes, anchors = 1 + seed % 4, 200 + 170 * (seed % 5)
+    raw = torch.rand(3, 4 + classes + extra, anchors, generator=random)
+    raw[:, :2] *= 40 + 60 * (seed % 3)
+    raw[:, 2:4] *= 60
+    raw[:, 4 : 4 + classes] **= 6
+    if seed % 2:
+        raw[:, 4 : 4 + classes] = (raw[:, 4 : 4 + classes] * 40).round() / 40
+    raw[1, 4 : 4 + classes] = 0
+    return raw
+
+
+@pytest.mark.parametrize("suppress", [nms_by_image, nms_at_once])
+@pytest.mark.parametrize(
+    ("conf", "iou", "most", "multi_label"),
+    [
+        (0.001, 0.7, 300, True),
+        (0.25, 0.7, 300, False),
+        (0.001, 0.1, 10, True),
+        (0.0, 0.0, 3, False),
+        (0.1, 1.0, 9, True),
+    ],
+)
+def test_a_batch_is_suppressed_to_the_bit_as_by_ultralytics(suppress, conf, iou, most, multi_label):
+    for seed in range(6):
+        raw = outputs(seed, extra=12 * (seed % 2))
+        classes = 1 + seed % 4
+        theirs = non_max_suppression(
+            raw.clone(), conf, iou, nc=classes, multi_label=multi_label, max_det=most, max_time_img=10
+        )
+        mine = suppress(raw, Rule(conf, iou, most, classes, multi_label and classes > 1))
+        assert [len(rows) for rows in mine] == [len(rows) for rows in theirs]
+        assert len(mine[0]) >= 3 > len(mine[1]) == 0
+        for rows, expected in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(rows.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("suppress", [nms_by_image, nms_at_once])
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_an_anchor_with_a_score_that_is_no_number_is_dropped(suppress, multi_label):
+    raw = outputs(2)
+    raw[0, 4 + 1, raw[0, 4].argmax()] = float("nan")
+    theirs = non_max_suppression(raw.clone(), 0.001, 0.7, nc=3, multi_label=multi_label, max_time_img=10)
+    mine = suppress(raw, Rule(0.001, 0.7, 300, 3, multi_label))
+    for rows, expected in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(rows.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize(("name", "value"), [("nms.AT_ONCE", 64), ("suppression.ROUNDS", 1), ("suppression.BLOCK", 16)])
+def test_images_that_are_not_done_at_once_are_done_alone(name, value, monkeypatch):
+    """Fewer candidates than are needed, fewer rounds than the longest chain; and blocks that hand on what they kept."""
+    raw, rule = outputs(2), Rule(0.001, 0.3, 300, 3, True)
+    monkeypatch.setattr(f"aigp_lightning.modules.yolo.{name}", value)
+    mine = nms_at_once(raw, rule)
+    theirs = non_max_suppression(raw.clone(), 0.001, 0.3, nc=3, multi_label=True, max_time_img=10)
+    assert all(torch.equal(*rows) for rows in zip(mine, theirs, strict=True))
+
+
+def test_a_chain_longer_than_the_rounds_is_told():
+    """Each box overlaps the next alone, so that every second one stays: known only when the first are settled."""
+    left = torch.arange(40.0)[:, None] * 4
+    boxes = torch.cat((left, 0 * left, left + 10, 0 * left + 10), 1)[None]
+    keep, settled = suppression.suppress_batch(boxes, torch.ones(1, 40, dtype=torch.bool), 0.4, 300)
+    assert not settled
+    keep, settled = suppression.suppress_batch(boxes[:, :16], torch.ones(1, 16, dtype=torch.bool), 0.4, 300)
+    assert settled
+    assert keep[0].tolist() == [True, False] * 8
+
+
+def test_more_candidates_than_are_looked_at_first():
+    raw = torch.rand(1, 6, 3000, generator=torch.Generator().manual_seed(1))
+    raw[:, 2:4] = raw[:, 2:4] * 9 + 20
+    raw[:, :2] *= 90
+    theirs = non_max_suppression(raw.clone(), 0.001, 0.5, nc=2, multi_label=True, max_time_img=10)
+    assert len(theirs[0]) < 300
+    assert torch.equal(nms(raw, 0.001, 0.5, 300, 2)[0], theirs[0])
+
+
+def test_a_head_that_suppresses_by_itself_is_cut_off_at_the_confidence():
+    raw = torch.rand(3, 20, 6, generator=torch.Generator().manual_seed(0))
+    theirs = non_max_suppression((raw.clone(), {}), 0.5, 0.7, nc=2, max_det=7)
+    mine = nms((raw, {}), 0.5, 0.7, 7, 2)
+    assert [len(rows) for rows in mine] == [7, 7, 7]
+    assert all(torch.equal(*rows) for rows in zip(mine, theirs, strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_batch_waits_for_the_gpu_once():
+    raw, rule = outputs(2), Rule(0.001, 0.7, 300, 3, True)
+    expected = nms_at_once(raw, rule)
+    on_gpu = nms_at_once(raw.cuda(), rule)
+    for rows, wanted in zip(on_gpu, expected, strict=True):
+        torch.testing.assert_close(rows.cpu(), wanted)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        _padded(raw.cuda(), rule)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_suppress_keeps_one_label_a_box_when_asked():
@@ -107,3 +213,21 @@ def test_detection_metrics_by_hand():
     assert metrics.box.map == pytest.approx(metrics.box.map50)
     assert metrics.ap_class_index.tolist() == [0]
     assert (metrics.nt_per_class.tolist(), metrics.nt_per_image.tolist()) == ([2, 0], [1, 0])
+
+
+@pytest.mark.parametrize("count", [1, 4, 17])
+def test_keypoint_likeness_is_ultralytics_to_the_bit(count):
+    random = torch.Generator().manual_seed(count)
+    true = torch.rand(7, count, 3, generator=random) * 60
+    found = torch.rand(30, count, 3, generator=random) * 10 + true[torch.arange(30) % 7]
+    true[..., 2] = (true[..., 2] > 20).float()
+    true[3, :, 2] = 0
+    boxes = torch.rand(7, 4, generator=random) * 30
+    boxes[:, 2:] += boxes[:, :2] + 5
+    sigmas = torch.rand(count, generator=random) / 3 + 0.02
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1) * 0.53
+    theirs = kpt_iou(true, found, area=area, sigma=sigmas.tolist())
+    object_, detection = (index.flatten() for index in torch.meshgrid(torch.arange(7), torch.arange(30), indexing="ij"))
+    mine = keypoint_likeness(found[detection].numpy(), true[object_].numpy(), boxes[object_].numpy(), sigmas)
+    np.testing.assert_array_equal(mine, theirs.flatten().numpy())
+    assert 0.1 < mine.max() < 1

@@ -1,0 +1,49 @@
+"""A network's outputs for evaluation, with boxes and keypoints decoded in float32."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from ultralytics.nn.modules.head import Detect
+
+
+def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> Any:
+    """Run a network in evaluation.
+
+    Under mixed precision Ultralytics' head would compute coordinates in 16 bits too. In bfloat16, neighbouring numbers
+    around 500 pixels are 2 pixels apart: boxes would be worth nothing. So the layers run in 16 bits, and what they say
+    is decoded in 32.
+
+    Args:
+        network: from `build_model`, in evaluation.
+        images: (B, 3, H, W) in 0…1.
+        full: whether the layers run in float32 too.
+
+    Returns:
+        What the network itself returns: decoded rows (B, 4 + classes + …, A), and the raw outputs.
+    """
+    head: Any = cast("Any", network).model[-1]
+    device = images.device.type
+    if full:
+        with torch.autocast(device, enabled=False):
+            return network(images)
+    if not torch.is_autocast_enabled(device) or not isinstance(head, Detect) or head.end2end:
+        return network(images)
+    head.training = True  # of the head itself, not of its layers: it then returns what they say
+    try:
+        raw = network(images)
+    finally:
+        head.training = False
+    with torch.autocast(device, enabled=False):
+        raw = {key: _float32(value) for key, value in raw.items()}
+        return head._inference(raw.get("one2many", raw)), raw
+
+
+def _float32(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _float32(each) for key, each in value.items()}
+    if isinstance(value, list):  # feature maps, of which only shape and type are looked at
+        return [each.new_empty(1, dtype=torch.float32).expand(each.shape) for each in value]
+    return value.float()
