@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from aigp_lightning.checkpoints.io import held_aside
+from aigp_lightning.checkpoints.io import AtomicCheckpointIO
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import RunError, warn_user
 from aigp_lightning.media.snapshot import to_host
@@ -177,12 +177,13 @@ class NonFinite(Callback):
             warn_user(f"{what}; the step is left out.")
             return
         trainer.strategy.barrier("nonfinite")  # a process that ends may end the others, and they write
-        raise RunError(f"{what}. {self._advice(Path(trainer.default_root_dir))}", shared=True)
+        raise RunError(f"{what}. {self._advice(trainer)}", shared=True)
 
-    def _advice(self, folder: Path) -> str:
+    def _advice(self, trainer: pl.Trainer) -> str:
+        folder, store = Path(trainer.default_root_dir), trainer.strategy.checkpoint_io
         last, more = folder / LAST, ""
-        saved = last.is_file() or held_aside(last).is_file()  # which counts when the run ends
-        kept = f" {last} has the weights of the epoch before." if saved else ""
+        on_the_way = isinstance(store, AtomicCheckpointIO) and store.waiting  # it counts when the run ends
+        kept = f" {last} has the weights of the epoch before." if last.is_file() or on_the_way else ""
         if self.action == "skip":
             more = f" More batches of this epoch than --nonfinite.limit {self.limit} allows."
         other = ", or --nonfinite.action skip" if self.action == "stop" else ""

@@ -159,7 +159,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         data = latest[1] if latest is not None and same else _serialized(copied)
         if target.name != LAST.name:  # which is the last of its epoch
             self._latest = copied, data
-        _write(data, place, target)
+        with suppress(FileNotFoundError):  # as in `commit`
+            _write(data, place, target)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = lambda storage, _: storage, weights_only: bool | None = None

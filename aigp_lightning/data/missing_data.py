@@ -143,8 +143,8 @@ def _most_like(folder: Path, name: str, last: bool) -> Path | None:
     fitting = {
         unicodedata.normalize("NFC", entry.name).casefold(): entry.name
         for entry in _entries(folder)
-        if _is_yaml(entry.name) or entry.is_dir()
-        if last or entry.is_dir()
+        if _is_yaml(entry.name) or _is_folder(entry)
+        if last or _is_folder(entry)
     }
     near = get_close_matches(unicodedata.normalize("NFC", name).casefold(), fitting, n=1, cutoff=LIKE)
     return folder / fitting[near[0]] if near else None
@@ -157,7 +157,7 @@ def _yamls(folder: Path) -> Iterator[Path]:
         below: list[Path] = []
         for one in level[:MOST_ENTRIES]:
             for entry in _entries(one):
-                if entry.is_dir():
+                if _is_folder(entry):
                     below.append(one / entry.name)
                 elif _is_yaml(entry.name):
                     yield one / entry.name
@@ -174,6 +174,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             )
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
 
 
 def _is_yaml(name: str) -> bool:

@@ -61,6 +61,14 @@ def test_the_nearest_path_is_found(disk: Path, typed: str, near: str | None) -> 
         assert nearest_path(str(disk / typed)) == disk / near
 
 
+def test_links_in_a_circle_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "data.yaml").write_text("names: [gate]")
+    assert nearest_path(str(tmp_path / "dta.yaml")) == tmp_path / "data.yaml"
+    assert nearest_path(str(tmp_path / "c" / "data.yaml")) == tmp_path / "data.yaml"
+
+
 def test_no_more_than_one_line_says_what_to_do(disk: Path) -> None:
     pose = replace(TINY, task="pose", backgrounds=0.5)
     words = "--task pose --train 1 --val 1 --test 0 --imgsz '[64, 64]' --backgrounds 0.5"

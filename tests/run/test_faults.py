@@ -384,11 +384,13 @@ def test_too_many_steps_left_out(
 
 
 class FillDisk(Callback):
-    """Somebody else fills the disk, in the second epoch, once the first one's pictures are written."""
+    """Somebody else fills the disk, in the second epoch, once the first one's pictures and checkpoints are written."""
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.current_epoch == 1:
             while not all(each.flushed() for each in trainer.callbacks if isinstance(each, Media)):
+                time.sleep(0.01)
+            while not trainer.strategy.checkpoint_io.is_written():
                 time.sleep(0.01)
             with open(Path(trainer.default_root_dir).parents[2] / "filler", "wb", buffering=0) as file:
                 try:
