@@ -1,4 +1,4 @@
-"""Decoding of images by OpenCV, from bytes; a JPEG also at a half, a quarter or an eighth of its size.
+"""Decoding of images by OpenCV, from bytes; a JPEG also at half its size.
 
 A JPEG is stored as blocks of 8×8 frequencies. libjpeg makes fewer pixels of a block by leaving out the high ones, which
 costs less than all pixels and a resize. What is then left of its cost is mostly reading the compressed numbers.
@@ -61,12 +61,12 @@ def is_for_opencv(start: bytes) -> bool:
     return start.startswith(STARTS) or (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
 
 
-def decode_rgb(data: NDArray[np.uint8], divisor: int = 1) -> NDArray[np.uint8] | None:
+def decode_rgb(data: NDArray[np.uint8], half: bool = False) -> NDArray[np.uint8] | None:
     """Decode a file's bytes, upright as its EXIF says.
 
     Args:
         data: (n,) all bytes of the file.
-        divisor: 1, or 2, 4 or 8 for a JPEG of which the sides are to be divided by it, rounded up.
+        half: whether the sides are to be halved, rounded up; of a JPEG only.
 
     Returns:
         uint8 (H, W, 3) RGB; None where OpenCV cannot.
@@ -75,17 +75,17 @@ def decode_rgb(data: NDArray[np.uint8], divisor: int = 1) -> NDArray[np.uint8] |
         >>> import cv2
         >>> import numpy as np
         >>> data = cv2.imencode(".jpg", np.zeros((37, 64, 3), np.uint8))[1].ravel()
-        >>> decode_rgb(data).shape, decode_rgb(data, divisor=2).shape
+        >>> decode_rgb(data).shape, decode_rgb(data, half=True).shape
         ((37, 64, 3), (19, 32, 3))
     """
     import cv2
     import numpy as np
 
     # OpenCV 4.11 and later can decode to RGB itself; kinds other than JPEG have their own ways with alpha and depths.
-    to_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None) if divisor == 1 and data[:3].tobytes() == JPEG_START else None
-    bgr = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    to_rgb = getattr(cv2, "IMREAD_COLOR_RGB", None) if not half and data[:3].tobytes() == JPEG_START else None
+    bgr = cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR
     try:
-        image = cv2.imdecode(data, bgr.get(divisor, cv2.IMREAD_REDUCED_COLOR_8) if to_rgb is None else to_rgb)
+        image = cv2.imdecode(data, bgr if to_rgb is None else to_rgb)
     except cv2.error as error:
         raise_if_exhausted(error)
         return None

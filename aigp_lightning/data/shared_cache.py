@@ -15,7 +15,7 @@ from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.run.cores import cores
 
 Cache = Literal["ram", "disk"]
-"""Where decoded training pictures are kept."""
+"""Places that can keep decoded training pictures."""
 
 
 def check_cache(value: Any) -> Cache | None:

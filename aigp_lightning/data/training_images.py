@@ -46,7 +46,7 @@ def read_training_image(path: str, shape: tuple[int, int], imgsz: int) -> NDArra
 
     data, needed = read_bytes(path), load_size(shape, imgsz)
     if shape == (HALF * needed[0], HALF * needed[1]) and data[:3].tobytes() == JPEG_START:
-        image = decode_rgb(data, HALF)
+        image = decode_rgb(data, half=True)
         if image is not None and image.shape[:2] == needed:
             return image
     return resize_long_side(decode_image(data, path), imgsz)

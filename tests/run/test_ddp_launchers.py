@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -59,15 +60,20 @@ def test_two_slurm_tasks_share_one_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["datasets", "runs"], "no half of a data set is left"
 
 
+def second_process(process: subprocess.Popen[str], last: Path) -> psutil.Process:
+    """Wait until a run of two processes has saved an epoch; return the one that the first has started."""
+    while not last.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.2)
+    return next(p for p in psutil.Process(process.pid).children() if p.environ().get("LOCAL_RANK") == "1")
+
+
 def test_a_killed_process_ends_the_run(shapes: Path, tmp_path: Path) -> None:
     """The second of two gets SIGKILL, as from a system that is out of memory; the first must not wait for it."""
     words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
     with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
-        while not last.exists():
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.2)
-        second = next(p for p in psutil.Process(process.pid).children() if p.environ().get("LOCAL_RANK") == "1")
+        second = second_process(process, last)
         os.kill(second.pid, signal.SIGKILL)
         status, output = finish(process)
     complaints = [line for line in output.splitlines() if line.startswith("error: another process of this run is gone")]
@@ -82,10 +88,7 @@ def test_ctrl_c_on_two_processes_ends_as_on_one(shapes: Path, tmp_path: Path) ->
     words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
     with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
-        while not last.exists():
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.2)
-        second = next(p for p in psutil.Process(process.pid).children() if p.environ().get("LOCAL_RANK") == "1")
+        second = second_process(process, last)
         second.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         status, output = finish(process)

@@ -1,4 +1,4 @@
-"""What was found and what is labelled, of many images, as arrays: brought from the device in one copy each."""
+"""Detections and labelled objects of many images as arrays, brought from the device in one copy each."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ HUES = 180.0
 HAIR = 0.0002
 """Keeps whole numbers whole when they are rounded down; see `FLOOR` in `color.py`."""
 GREY_WEIGHTS = (4899, 9617, 1868)
-"""Of red, green and blue in grey, in 2**14 parts."""
+"""Shares of red, green and blue in grey, in 2**14 parts."""
 
 
 def shift_hsv(images: Tensor, colour: Tensor) -> Tensor:

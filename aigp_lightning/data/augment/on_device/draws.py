@@ -25,7 +25,7 @@ BINS = 256
 
 
 class Draws(NamedTuple):
-    """What was drawn for one sample.
+    """Random draws of one sample.
 
     Attributes:
         instances: its labels, as they are in the augmented picture.

@@ -28,7 +28,7 @@ UNUSED = (0, 0, 0, 0, 0, 0)
 
 
 class AugmentInputs(TypedDict):
-    """What the pictures of a batch are made of.
+    """Inputs from which the device makes the pictures of a batch.
 
     Attributes:
         size: side of the pictures, pixels.

@@ -28,7 +28,7 @@ EXIF, ADOBE = b"Exif\0\0", b"Adobe"
 ORIENTATION, UPRIGHT = 0x0112, 1
 COLOURS, BITS = 3, 8
 FRAME = struct.Struct(">BHHB")
-"""Of a frame: bits, height, width, and number of colours."""
+"""Layout of a frame's header: bits, height, width, and number of colours."""
 AT_ONCE = 1 << 24
 """Decoded pixels that are resized at once."""
 
