@@ -82,6 +82,7 @@ class AigpCLI(LightningCLI):
         self.context: RunContext | None = None
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
+        by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         self.words, self.carried = arguments, carried_options(verb, arguments)
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
@@ -108,7 +109,7 @@ class AigpCLI(LightningCLI):
                 raise
             finish_wandb()  # should the signal have come while that was done
             self.status = report_stop(signals.number, self.context and self.context.folder, verb, arguments)
-            if started_by_lightning() is not None:
+            if by_lightning:
                 self.status = 0  # Lightning kills the first process, which may draw still, if another one fails
         finally:
             if self.context is not None:

@@ -192,6 +192,7 @@ class StopHandler(AbstractContextManager["StopHandler"]):
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._received: set[int] = set()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopHandler:
@@ -213,7 +214,9 @@ class StopHandler(AbstractContextManager["StopHandler"]):
         return self.signal is not None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None and is_repeated(number):
+        repeated = is_repeated(number, self._received)
+        self._received.add(number)
+        if repeated:
             return
         if self.signal is not None:
             raise KeyboardInterrupt

@@ -90,8 +90,8 @@ def find_launcher() -> Launch | None:
 def started_by_lightning() -> int | None:
     """Return how many processes Lightning's own launcher started, if it started this one; None if it did not."""
     env = os.environ
-    child = find_launcher() is None and int(env.get("LOCAL_RANK", 0)) > 0
-    return int(env["WORLD_SIZE"]) if child and "WORLD_SIZE" in env else None
+    child = int(env.get("LOCAL_RANK", 0)) > 0 and "WORLD_SIZE" in env and find_launcher() is None
+    return int(env["WORLD_SIZE"]) if child else None
 
 
 def resolve_processes(trainer: Any) -> None:

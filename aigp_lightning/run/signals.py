@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Set
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,8 +15,7 @@ from aigp_lightning.terminal.output import print_line
 JOB_ID = "SLURM_JOB_ID"
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that end a run, where the system has them: SIGBREAK is Ctrl-Break on Windows."""
-REPEATED = "SIGHUP"
-"""It comes twice when a terminal is closed, from the shell and from the system, and after SIGTERM from systemd."""
+HANG_UP, TERMINATE = "SIGHUP", "SIGTERM"
 
 
 class StoppedBySignal(BaseException):
@@ -34,13 +34,15 @@ class SignalHandler:
     """A context in which these signals are handled, on the main thread.
 
     The first one raises `StoppedBySignal` where the program is: callbacks finish the pictures in flight and keep the
-    last complete checkpoint. A second one, other than SIGHUP, ends the process at once; whatever is on disk is complete
-    at any time. A signal that was ignored when the program began, by `nohup` for instance, stays ignored.
+    last complete checkpoint. A second one ends the process at once, unless it comes by itself (`is_repeated`); whatever
+    is on disk is complete at any time. A signal that was ignored when the program began, by `nohup` for instance, stays
+    ignored.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        """Number of the signal that was received; 0 for none."""
+        """Number of the signal that was received first; 0 for none."""
+        self._received: set[int] = set()
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
         self._ignored: set[int] = set()
@@ -69,7 +71,9 @@ class SignalHandler:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             os._exit(128 + number)
-        if self.number and is_repeated(number):
+        repeated = is_repeated(number, self._received)
+        self._received.add(number)
+        if repeated:
             return
         if self.number:
             os._exit(128 + number)
@@ -77,9 +81,19 @@ class SignalHandler:
         raise StoppedBySignal(number)
 
 
-def is_repeated(number: int) -> bool:
-    """True if a signal comes more than once by itself, so that a second one asks for nothing more."""
-    return signal.Signals(number).name == REPEATED
+def is_repeated(number: int, received: Set[int]) -> bool:
+    """True if a signal follows others by itself, so that nobody has asked for anything more than by the first.
+
+    SIGHUP comes twice when a terminal is closed, from the shell and from the system, and after SIGTERM from systemd.
+    SIGTERM comes once after Ctrl-C from whatever has started the process: torchrun, srun or the first process of a run
+    pass their own end on in this way, to processes that have the terminal's signal already.
+
+    Args:
+        number: of the signal that came.
+        received: numbers of those before it.
+    """
+    name = signal.Signals(number).name
+    return bool(received) and (name == HANG_UP or (name == TERMINATE and number not in received))
 
 
 def stop_signals() -> list[int]:

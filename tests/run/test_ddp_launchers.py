@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers import REPO, draw_squares, small
-from launching import OURS, TWO, check_run, finish, nodes, slurm, started
+from launching import OURS, TWO, check_run, finish, free_port, nodes, slurm, started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 GATES = "datasets/gates/data.yaml"
@@ -84,14 +84,26 @@ def test_a_killed_process_ends_the_run(shapes: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_on_two_processes_ends_as_on_one(shapes: Path, tmp_path: Path) -> None:
-    """A terminal's signal goes to both; the second must not end as if it had failed, or Lightning kills the first."""
-    words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
+    """A terminal's signal goes to both, and the first passes its own end on to the second.
+
+    They are started by hand as Lightning starts them, so that the second's status is seen: were it that of a failure,
+    Lightning would kill the first, which may draw still.
+    """
+    words = [*OURS, "fit", *small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
-    with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
-        second = second_process(process, last)
-        second.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGINT)
-        status, output = finish(process)
-    assert status == 130, output
-    assert "Traceback" not in output
-    assert output.count("stopped by SIGINT. To go on: the same command with --ckpt_path") == 1, output
+    shared = {"WORLD_SIZE": 2, "NODE_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    with (
+        started(words, tmp_path, sys.executable, **shared, LOCAL_RANK=0) as first,
+        started(words, tmp_path, sys.executable, **shared, LOCAL_RANK=1) as second,
+    ):
+        while not last.exists():
+            assert first.poll() is None, first.communicate()[0]
+            time.sleep(0.2)
+        for number, processes in ((signal.SIGINT, (second, first)), (signal.SIGTERM, (second,))):
+            for process in processes:
+                process.send_signal(number)
+        runs = [finish(process) for process in (first, second)]
+    assert [status for status, _ in runs] == [130, 0], runs
+    spoken = "".join(output for _, output in runs)
+    assert "Traceback" not in spoken
+    assert spoken.count("stopped by SIGINT. To go on: the same command with --ckpt_path") == 1, spoken

@@ -51,6 +51,23 @@ def test_the_second_ends_the_process_at_once() -> None:
     assert in_a_child(twice) == 128 + signal.SIGINT
 
 
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGHUP])
+def test_sigterm_follows_another_signal_by_itself(first: signal.Signals) -> None:
+    """Whoever started the process passes its own end on: what the process still does is done. A second one counts."""
+
+    def terminate(times: int) -> None:
+        with SignalHandler() as signals:
+            try:
+                os.kill(os.getpid(), first)
+            except StoppedBySignal:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                os._exit(7 if signals.number == first else 8)
+
+    assert in_a_child(lambda: terminate(1)) == 7
+    assert in_a_child(lambda: terminate(2)) == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
 def test_sighup_comes_more_than_once_by_itself(first: signal.Signals) -> None:
     """A closed terminal sends it beside the shell, and systemd after SIGTERM; what the run still does is done."""
