@@ -54,7 +54,9 @@ def _without(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def report_stop(number: int, folder: Path | None, verb: str = "fit", arguments: Sequence[str] = ()) -> int:
+def report_stop(
+    number: int, folder: Path | None, verb: str = "fit", arguments: Sequence[str] = (), by_lightning: bool = False
+) -> int:
     """Print on the first process how to resume a run that a signal stopped; SLURM's signal queues its job again.
 
     Args:
@@ -62,9 +64,11 @@ def report_stop(number: int, folder: Path | None, verb: str = "fit", arguments: 
         folder: the run folder; None where none was chosen yet.
         verb: of this start.
         arguments: its options.
+        by_lightning: whether Lightning has started this process beside the first one, which it kills, though that may
+            draw still, if another one fails.
 
     Returns:
-        The exit status that the signal has by custom: 128 and its number.
+        The exit status that the signal has by custom, 128 and its number; 0 in a process that Lightning has started.
     """
     name, resume = signal.Signals(number), _place(folder)
     if first_process():
@@ -78,7 +82,7 @@ def report_stop(number: int, folder: Path | None, verb: str = "fit", arguments: 
         print_line("", f"stopped by {name.name}. {how}", *([f"  {command}"] if command else []), err=True)
         if name is getattr(signal, "SIGUSR1", None):
             requeue()
-    return 128 + number
+    return 0 if by_lightning else 128 + number
 
 
 def _place(folder: Path | None) -> Path | None:

@@ -82,8 +82,8 @@ class AigpCLI(LightningCLI):
         self.context: RunContext | None = None
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
-        by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         self.words, self.carried = arguments, carried_options(verb, arguments)
+        by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
             "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
@@ -108,9 +108,8 @@ class AigpCLI(LightningCLI):
             if not signals.number:  # after a signal, such an error is that of a process that the signal ended as well
                 raise
             finish_wandb()  # should the signal have come while that was done
-            self.status = report_stop(signals.number, self.context and self.context.folder, verb, arguments)
-            if by_lightning:
-                self.status = 0  # Lightning kills the first process, which may draw still, if another one fails
+            folder = self.context and self.context.folder
+            self.status = report_stop(signals.number, folder, verb, arguments, by_lightning)
         finally:
             if self.context is not None:
                 self.context.close()  # the last thing: whoever goes on finds all of it done
@@ -173,7 +172,8 @@ class AigpCLI(LightningCLI):
         """Build the trainer with the run's callbacks, and check that its processes fit those that were started."""
         trainer, config = super().instantiate_trainer(**self._callback_options(), **kwargs), self.config[self.verb]
         cast("list[Any]", trainer.callbacks).extend(self.callbacks.closing)  # type: ignore[attr-defined]
-        check_processes(trainer, config.trainer.sync_batchnorm)
+        batch_size = config.data.batch_size if self.verb == "fit" else 0
+        check_processes(trainer, config.trainer.sync_batchnorm, batch_size)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
         tune_exchange(trainer)

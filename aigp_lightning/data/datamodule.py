@@ -32,6 +32,7 @@ from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
 from aigp_lightning.data.transfer import BatchTransfer
 from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
+from aigp_lightning.run.distributed import check_shares
 from aigp_lightning.types import NeedsImages
 
 STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -167,9 +168,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
 
     def _check(self, stage: str) -> dict[str, dict[str, int]]:
         """Scan the splits that a stage needs, and return their totals."""
-        if stage == "fit" and self.batch_size % (processes := self._run.world_size):
-            rule = "is over all processes; it must divide by their number"
-            raise ConfigError(f"--data.batch_size {self.batch_size} {rule}, {processes}.")
+        if stage == "fit":
+            check_shares(self.batch_size, self._run.world_size)
         self._check_batch(stage)
         counts = {split: self.scan(split).counts for split in STAGE_SPLITS.get(stage, ())}
         self._check_limits(STAGE_SPLITS.get(stage, ()))

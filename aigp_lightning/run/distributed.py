@@ -146,12 +146,31 @@ def tune_exchange(trainer: pl.Trainer) -> None:
         set_ddp_options(trainer.strategy, options)
 
 
-def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:
+def check_shares(batch_size: int, processes: int) -> None:
+    """Refuse a batch that processes cannot share evenly.
+
+    Args:
+        batch_size: training images a step, over all processes.
+        processes: that share them.
+
+    Raises:
+        ConfigError: it does not divide by their number.
+
+    Example:
+        >>> check_shares(batch_size=16, processes=2)
+    """
+    if batch_size % processes:
+        rule = "is over all processes; it must divide by their number"
+        raise ConfigError(f"--data.batch_size {batch_size} {rule}, {processes}.")
+
+
+def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False, batch_size: int = 0) -> None:
     """Compare what is asked for with what was started, before anything waits for a process that will not come.
 
     Args:
         trainer: as built from the options.
         sync_batchnorm: whether normalisation over all processes is asked for.
+        batch_size: training images a step, over all processes; 0 where nothing is trained.
 
     Raises:
         ConfigError: they do not fit; or a CPU is to synchronise batch norms.
@@ -176,6 +195,7 @@ def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False) -> None:
         )
     else:
         _check_by_hand(nodes)
+    check_shares(batch_size, devices * nodes)
     if sync_batchnorm and devices * nodes > 1 and trainer.strategy.root_device.type == "cpu":
         raise ConfigError("--trainer.sync_batchnorm true needs GPUs: torch's SyncBatchNorm does not train on a CPU.")
 

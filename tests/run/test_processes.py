@@ -107,6 +107,13 @@ def test_batch_norms_are_not_synchronised_on_a_cpu() -> None:
         check_processes(trainer(2), sync_batchnorm=True)
 
 
+def test_a_batch_is_shared_evenly() -> None:
+    """Refused before anything is read, made or started."""
+    check_processes(trainer(4), batch_size=8)
+    with pytest.raises(ConfigError, match=r"--data\.batch_size 6 is over all processes; .* by their number, 4\."):
+        check_processes(trainer(4), batch_size=6)
+
+
 def test_the_time_limit_reaches_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where Lightning chose the strategy by itself."""
     said: dict[str, Any] = {}
