@@ -184,6 +184,12 @@ class PlainProgress(ProgressTracker):
         super().on_train_epoch_start(trainer, pl_module)
         self._printed_at = time.monotonic()
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Restart the interval for a validation by itself: another line has just been printed, too."""
+        super().on_validation_start(trainer, pl_module)
+        if not self.fitting:
+            self._printed_at = time.monotonic()
+
     def tick(self) -> None:
         """Print a line if `every` seconds have passed since the last one."""
         now = time.monotonic()
@@ -193,11 +199,11 @@ class PlainProgress(ProgressTracker):
         label, done, of = "batch", self.batch, self.batches
         if self.validating:
             label, done, of = "validation batch", self.val_batch, self.val_batches
-        parts = [f"epoch {self.epoch}" + (f"/{self.epochs}" if self.epochs else "")]
-        parts.append(f"{label} {done}" + (f"/{of}" if of else ""))
-        parts += [f"{self.pace.speed:.3g} images/s"] if self.pace.speed else []
-        left = self.time_left
-        parts += [f"eta {duration(left)}"] if left is not None else []
+        parts = [f"{label} {done}" + (f"/{of}" if of else "")]
+        if self.fitting:  # else a validation by itself, as of the best epoch when all are over
+            parts = [f"epoch {self.epoch}" + (f"/{self.epochs}" if self.epochs else ""), *parts]
+            parts += [f"{self.pace.speed:.3g} images/s"] if self.pace.speed else []
+            parts += [f"eta {duration(self.time_left)}"] if self.time_left is not None else []
         print_line("  ".join(parts))
 
 

@@ -19,6 +19,7 @@ class ProgressTracker(Callback):
     Attributes:
         pace: speed and time.
         active: True on the process that shows something, the first.
+        fitting: True within a `fit`, with its validations; False in a validation by itself.
         validating: True during validation.
         epoch: of the training, from 1.
         epochs: of the run; None without a limit.
@@ -38,7 +39,7 @@ class ProgressTracker(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.pace = Pace()
-        self.active = self.validating = False
+        self.active = self.fitting = self.validating = False
         self._first_epoch = 0
         self.epoch, self.epochs = 1, cast("int | None", None)
         self.batch, self.batches = 0, cast("int | None", None)
@@ -55,7 +56,7 @@ class ProgressTracker(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Activate on the first process only."""
         super().setup(trainer, pl_module, stage)
-        self.active = trainer.is_global_zero
+        self.active, self.fitting = trainer.is_global_zero, stage == "fit"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""

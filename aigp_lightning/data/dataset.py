@@ -110,17 +110,16 @@ class TrainDataset:
         index, mine = self._readable(request.index, request.seed, lost)
         self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
         others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
-        done = self.pipeline(mine, others, request.seed)
         return {
-            "image": done["image"],
-            "bboxes": done["bboxes"],
-            "cls": done["cls"],
-            "keypoints": done["keypoints"],
-            "im_file": mine["im_file"],
+            **self._augment(mine, others, request.seed),
             "ori_shape": self.records[index].shape,
             "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
             "sources": (mine["im_file"], *(other["im_file"] for other in others)),
         }
+
+    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+        """Augment a sample; overridden where the pixels are augmented elsewhere."""
+        return self.pipeline(sample, partners, seed)
 
     def _readable(self, index: int, seed: int, lost: list[Lost]) -> tuple[int, Sample]:
         """Return a sample before augmentation and its place: the one asked for, else another, drawn by the seed.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aigp_lightning.data.augment import Sample
 from aigp_lightning.data.augment.on_device.draws import Draws, draw
 from aigp_lightning.data.augment.on_device.inputs import INPUTS, pack_inputs
 from aigp_lightning.data.augment.on_device.jpeg import read_encoded
@@ -14,20 +15,19 @@ from aigp_lightning.data.collate import collate
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.items import Item
 from aigp_lightning.data.lost_files import Lost
-from aigp_lightning.data.samplers import TrainRequest
 
 if TYPE_CHECKING:
     from aigp_lightning.types import DetectionBatch
 
 
-class DrawnItem(Item):
+class DrawnSample(Sample):
     """A sample whose picture is still to be made; its `image` has the shape of that picture, and no channels.
 
     Attributes:
         draws: what was drawn for it.
 
     Example:
-        >>> DrawnItem.__annotations__["draws"].__forward_arg__
+        >>> DrawnSample.__annotations__["draws"].__forward_arg__
         'Draws'
     """
 
@@ -43,6 +43,7 @@ class DeviceTrainDataset(TrainDataset):
         >>> from aigp_lightning.data.augment import AugmentConfig
         >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
         >>> from aigp_lightning.data.records import ImageRecord
+        >>> from aigp_lightning.data.samplers import TrainRequest
         >>> pipeline = TrainPipeline(64, AugmentConfig())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = f"{folder}/000.png"
@@ -54,23 +55,17 @@ class DeviceTrainDataset(TrainDataset):
         (torch.Size([2, 0, 64, 64]), torch.Size([2, 3]))
     """
 
-    def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
-        index, mine = self._readable(request.index, request.seed, lost)
-        self.buffer.move_to_end(index)  # as in `TrainDataset`
-        others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
-        draws = draw(self.pipeline, mine, others, request.seed)
-        item: DrawnItem = {
+    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> DrawnSample:
+        """Draw how a sample is to be augmented, and augment its labels alone."""
+        draws = draw(self.pipeline, sample, partners, seed)
+        return {
             "image": np.empty((self.imgsz, self.imgsz, 0), np.uint8),
             "bboxes": draws.instances.bboxes,
             "cls": draws.instances.cls,
             "keypoints": draws.instances.keypoints,
-            "im_file": mine["im_file"],
-            "ori_shape": self.records[index].shape,
-            "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
-            "sources": (mine["im_file"], *(other["im_file"] for other in others)),
+            "im_file": sample["im_file"],
             "draws": draws,
         }
-        return item
 
     def collate(self, found: Sequence[Item | Lost]) -> DetectionBatch:
         """Collate labels and names as `collate` does, and pack what the pictures are made of beside them.
@@ -102,6 +97,7 @@ class EncodedTrainDataset(DeviceTrainDataset):
         >>> from aigp_lightning.data.augment import AugmentConfig
         >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
         >>> from aigp_lightning.data.records import ImageRecord
+        >>> from aigp_lightning.data.samplers import TrainRequest
         >>> pipeline = TrainPipeline(64, AugmentConfig())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = f"{folder}/000.jpg"

@@ -285,6 +285,16 @@ def test_plain_lines_now_and_then(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(lines) == 2 * (4 + 2 + 1)
 
 
+def test_a_validation_by_itself_belongs_to_no_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As that of the best epoch after the last one, whose time is over."""
+    module = Tiny()
+    trainer = train([PlainProgress(every=0.0)], tmp_path, module, epochs=1, enable_progress_bar=False)
+    capsys.readouterr()
+    trainer.validate(module, loader(2), verbose=False)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "batch" in line]
+    assert lines == ["validation batch 1/2", "validation batch 2/2"]
+
+
 def test_plain_lines_are_rare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     train([PlainProgress(every=0.2)], tmp_path, Tiny(pause=0.09), epochs=1, enable_progress_bar=False)
