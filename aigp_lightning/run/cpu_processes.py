@@ -11,7 +11,8 @@ import sys
 from dataclasses import dataclass
 
 LEAST_IMAGES = 8
-"""Images of a step that a process must get: batch norms are computed from them, and those of four cost accuracy."""
+"""Images of a step that a process must get: batch norms are computed from them. Those of four cost much accuracy, those
+of eight some where images are few."""
 LEAST_WORK = 4e7
 """Pixels of all images of a run below which one process is done before a second one has started."""
 PROCESS_MEMORY = 1_500_000_000

@@ -22,6 +22,7 @@ from policy_envs import REACH, small_config
 from stable_baselines3.common.callbacks import BaseCallback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from aigp_lightning.policy.callbacks import StopHandler
 from aigp_lightning.policy.config import EarlyStop
 from aigp_lightning.policy.models import find_model, load_policy, read_about
 from aigp_lightning.policy.train import train
@@ -185,6 +186,16 @@ class Signals(BaseCallback):
         if self.num_timesteps == self.at:
             os.kill(os.getpid(), self.number)
         return True
+
+
+def test_sigterm_after_ctrl_c_asks_for_nothing_more() -> None:
+    """The launcher passes its own end on: the step is finished and saved all the same. A second one counts."""
+    with StopHandler() as stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert stop.requested() and stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -60,11 +60,16 @@ def test_two_slurm_tasks_share_one_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["datasets", "runs"], "no half of a data set is left"
 
 
-def second_process(process: subprocess.Popen[str], last: Path) -> psutil.Process:
-    """Wait until a run of two processes has saved an epoch; return the one that the first has started."""
+def wait_for_epoch(process: subprocess.Popen[str], last: Path) -> None:
+    """Wait until a run has saved an epoch."""
     while not last.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.2)
+
+
+def second_process(process: subprocess.Popen[str], last: Path) -> psutil.Process:
+    """Wait until a run of two processes has saved an epoch; return the one that the first has started."""
+    wait_for_epoch(process, last)
     return next(p for p in psutil.Process(process.pid).children() if p.environ().get("LOCAL_RANK") == "1")
 
 
@@ -96,9 +101,7 @@ def test_ctrl_c_on_two_processes_ends_as_on_one(shapes: Path, tmp_path: Path) ->
         started(words, tmp_path, sys.executable, **shared, LOCAL_RANK=0) as first,
         started(words, tmp_path, sys.executable, **shared, LOCAL_RANK=1) as second,
     ):
-        while not last.exists():
-            assert first.poll() is None, first.communicate()[0]
-            time.sleep(0.2)
+        wait_for_epoch(first, last)
         for number, processes in ((signal.SIGINT, (second, first)), (signal.SIGTERM, (second,))):
             for process in processes:
                 process.send_signal(number)
