@@ -219,9 +219,12 @@ class BaseModule(pl.LightningModule):
         losses = {f"train/{key}": value for key, value in items.items()}
         self.log_dict(losses, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
         if self.trainer.is_last_batch:
-            groups = cast("Any", self.optimizers()).param_groups
-            rates = {f"lr/pg{index}": group["lr"] for index, group in enumerate(groups)}
-            self.log_dict(rates, on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
+            self.log_dict(self.learning_rates(), on_epoch=True, on_step=False, batch_size=1, sync_dist=True)
+
+    def learning_rates(self) -> dict[str, float]:
+        """Return the optimizer's learning rates now, by the names they are logged under."""
+        groups = cast("Any", self.optimizers()).param_groups
+        return {f"lr/pg{index}": group["lr"] for index, group in enumerate(groups)}
 
     # ---- validation -------------------------------------------------------------------------------------------------
 

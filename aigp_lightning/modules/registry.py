@@ -49,11 +49,34 @@ def _told_by_pt(path: Path) -> TrainedWith:
     return told_by_pt(path)
 
 
-CLASSES: dict[tuple[str, str], ClassOf] = {("yolo", "detect"): _yolo_detect, ("yolo", "pose"): _yolo_pose}
+def _rfdetr() -> type[BaseModule]:
+    from aigp_lightning.modules.rfdetr import RFDETRModule
+
+    return RFDETRModule
+
+
+def _open_pth(path: Path) -> BaseModule:
+    module: BaseModule = module_class("rfdetr", "detect")()
+    module.weights = str(path)
+    module.set_network(module.build_network(None))
+    return module.eval()
+
+
+def _told_by_pth(path: Path) -> TrainedWith:
+    from aigp_lightning.modules.rfdetr.told_by_pth import told_by_pth
+
+    return told_by_pth(path)
+
+
+CLASSES: dict[tuple[str, str], ClassOf] = {
+    ("yolo", "detect"): _yolo_detect,
+    ("yolo", "pose"): _yolo_pose,
+    ("rfdetr", "detect"): _rfdetr,
+}
 """Classes by family and task."""
-FILES: dict[str, OpenFile] = {".pt": _open_pt}
+FILES: dict[str, OpenFile] = {".pt": _open_pt, ".pth": _open_pth}
 """Families' own weights files by suffix."""
-TOLD_BY: dict[str, Callable[[Path], TrainedWith]] = {".pt": _told_by_pt}
+TOLD_BY: dict[str, Callable[[Path], TrainedWith]] = {".pt": _told_by_pt, ".pth": _told_by_pth}
 """By suffix: what families' own weights files say of the run that wrote them."""
 
 

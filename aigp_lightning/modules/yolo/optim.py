@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.modules.gradients import keep_kernels
 from aigp_lightning.ranges import COUNT, NOT_NEGATIVE, POSITIVE, Range, check_ranges
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ ADAM_FAMILY = ("Adam", "Adamax", "AdamW", "NAdam", "RAdam")
 KNOWN = (*ADAM_FAMILY, "RMSprop", "SGD", "MuSGD", "auto")
 FUSED = ("Adam", "AdamW", "SGD")
 """Optimizers of torch that have one kernel for all parameters, on a CPU and on CUDA."""
-KERNELS = ("fused", "foreach")
 DECAYED = ("weight", "muon")
 """Parameter groups with weight decay."""
 LONG_RUN = 10_000
@@ -184,34 +184,13 @@ def build_optimizer(
     # One kernel for all: half the time of a step on a CPU; on a GPU it also skips steps after an overflow by itself.
     one_kernel = resolved.name in FUSED and next(model.parameters()).device.type in ("cpu", "cuda")
     optimizer = getattr(torch.optim, resolved.name)(groups, **({"fused": True} if one_kernel else {}))
-    optimizer.register_load_state_dict_pre_hook(_keep_kernels)
+    optimizer.register_load_state_dict_pre_hook(keep_kernels)
     if (
         one_kernel and resolved.name == "SGD"
     ):  # if the first step overflows, torch would leave its memory as it found it
         for parameter in (p for group in groups for p in group["params"] if p.requires_grad):
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return cast("Optimizer", optimizer)
-
-
-def _keep_kernels(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a checkpoint with the kernels of this run, not those of the machine that wrote it."""
-    groups = zip(state["param_groups"], optimizer.param_groups, strict=False)
-    kept = [{**theirs, **{key: ours[key] for key in KERNELS if key in ours}} for theirs, ours in groups]
-    return {**state, "param_groups": kept + state["param_groups"][len(kept) :]}
-
-
-def unscale(optimizer: Optimizer, scaler: Any) -> None:
-    """Undo the scale of the gradients for an optimizer that would do it within its step, after they are clipped.
-
-    Lightning leaves it to optimizers that can. Done before the step, clipping and callbacks see what they expect, and
-    the step still gets the answer whether there was an overflow as a tensor: nobody waits for it.
-
-    Args:
-        optimizer: about to step.
-        scaler: of the precision plugin; None where nothing is scaled.
-    """
-    if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
-        scaler.unscale_(optimizer)
 
 
 def scaled_decay(config: OptimConfig, batch_size: int) -> float:

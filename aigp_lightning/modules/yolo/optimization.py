@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA, PENDING_GRADIENTS
 from aigp_lightning.errors import ConfigError, tell_user
+from aigp_lightning.modules.gradients import clip, unscale
+from aigp_lightning.modules.run_length import PLAN
 from aigp_lightning.modules.yolo.optim import (
     LONG_RUN,
     OptimConfig,
@@ -17,9 +19,8 @@ from aigp_lightning.modules.yolo.optim import (
     resolve_optimizer,
     scaled_decay,
     set_decay,
-    unscale,
 )
-from aigp_lightning.modules.yolo.run_plan import PLAN, WAITING, ResumedRun, RunPlan
+from aigp_lightning.modules.yolo.run_plan import WAITING, ResumedRun, RunPlan
 from aigp_lightning.modules.yolo.schedule import Schedule
 from aigp_lightning.run.lightning_internals import datamodule_of
 
@@ -128,10 +129,7 @@ class YoloOptimization:
         Args:
             network: what is trained.
         """
-        from torch.nn.utils import clip_grad_norm_
-
-        if self.config.clip_norm > 0:
-            clip_grad_norm_(network.parameters(), self.config.clip_norm)
+        clip(network.parameters(), self.config.clip_norm)
 
     def resume(self, module: pl.LightningModule) -> None:
         """Restore what a checkpoint holds beside Lightning's own part, in the units of this run's batch.

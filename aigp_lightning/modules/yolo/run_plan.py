@@ -8,12 +8,11 @@ from typing import Any
 
 from aigp_lightning.checkpoints.schema import METADATA, options_of
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
+from aigp_lightning.modules.run_length import PLAN, Extension, RunLength, check_length
 from aigp_lightning.modules.yolo.optim import OptimConfig, ResolvedOptimizer
-from aigp_lightning.modules.yolo.schedule import Extension, Schedule
+from aigp_lightning.modules.yolo.schedule import Schedule
 from aigp_lightning.run.lightning_internals import EpochProgress, epoch_progress
 
-PLAN = "plan"
-"""Key in a checkpoint's metadata for the plan; older checkpoints have none."""
 WAITING = "waiting_images"
 """Key in the metadata: images since the last optimizer step, whose gradients wait."""
 LAST_STEP = "last_step"
@@ -37,9 +36,14 @@ class RunPlan:
     extensions: tuple[Extension, ...] = ()
 
     @property
+    def length(self) -> RunLength:
+        """Epochs of the run, and its extensions."""
+        return RunLength(self.epochs, self.extensions)
+
+    @property
     def end(self) -> int:
         """Epochs of the run, extensions included."""
-        return self.extensions[-1].epochs if self.extensions else self.epochs
+        return self.length.end
 
     def schedule(self, config: OptimConfig, batches: int, batch_size: int) -> Schedule:
         """Return the schedule for a number of batches an epoch and a global batch of so many images."""
@@ -47,12 +51,11 @@ class RunPlan:
 
     def extended(self, trained: int, epochs: int) -> RunPlan:
         """Return the plan of the run made longer after so many epochs."""
-        return replace(self, extensions=(*self.extensions, Extension(trained, epochs)))
+        return replace(self, extensions=self.length.extended(trained, epochs).extensions)
 
     def state(self) -> dict[str, Any]:
         """Return the plan as plain values."""
-        longer = [[each.start, each.epochs] for each in self.extensions]
-        return {"epochs": self.epochs, "optimizer": asdict(self.optimizer), "extensions": longer}
+        return {**self.length.state(), "optimizer": asdict(self.optimizer)}
 
     @classmethod
     def read(cls, state: Any) -> RunPlan:
@@ -64,16 +67,11 @@ class RunPlan:
         try:
             settings = state["optimizer"]
             rates = {key: float(settings[key]) for key in ("lr", "momentum", "warmup_bias_lr")}
-            longer = tuple(Extension(int(start), int(epochs)) for start, epochs in state["extensions"])
-            plan = cls(int(state["epochs"]), ResolvedOptimizer(str(settings["name"]), **rates), longer)
+            optimizer = ResolvedOptimizer(str(settings["name"]), **rates)
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError("this checkpoint is damaged: its plan of the run cannot be read.") from error
-        ends = [plan.epochs]
-        for each in plan.extensions:
-            if not 0 <= each.start <= ends[-1] < each.epochs:
-                raise WeightsError("this checkpoint is damaged: its plan of the run is none.")
-            ends.append(each.epochs)
-        return plan
+        length = RunLength.read(state)
+        return cls(length.epochs, optimizer, length.extensions)
 
 
 @dataclass(frozen=True)
@@ -188,21 +186,7 @@ class ResumedRun:
         Raises:
             ConfigError: there are others.
         """
-        trained = self.progress.trained
-        if epochs < trained:
-            raise ConfigError(f"--trainer.max_epochs {epochs}: the run has trained {trained} epochs already.")
-        if extend and self.epochs is None:
-            raise ConfigError(
-                "--extend: an earlier version wrote this checkpoint, and neither it nor a config.yaml beside it says "
-                "for how many epochs the run was planned. Resume without --extend, with the --trainer.max_epochs of "
-                "the first start, or begin a new run from its best.pt with --model.weights."
-            )
-        if self.epochs in (None, epochs) or (extend and epochs > (self.epochs or 0)):
-            return
-        raise ConfigError(
-            f"--trainer.max_epochs {epochs}: it was planned for {self.epochs}, over which its learning rate falls. "
-            f"Resume with --trainer.max_epochs {self.epochs}, or with --extend and more than that."
-        )
+        check_length(self.epochs, self.progress.trained, epochs, extend)
 
     def check_rates(self, schedule: Schedule) -> None:
         """Refuse a schedule that does not lead through the learning rates in an earlier version's checkpoint.

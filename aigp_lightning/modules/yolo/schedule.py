@@ -6,23 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aigp_lightning.modules.run_length import Extension
 from aigp_lightning.modules.yolo.optim import OptimConfig, ResolvedOptimizer
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
-
-
-@dataclass(frozen=True)
-class Extension:
-    """A change of a run's length while it was trained.
-
-    Args:
-        start: the first epoch, from 0, that is trained by the new plan.
-        epochs: new length of the run.
-    """
-
-    start: int
-    epochs: int
 
 
 @dataclass(frozen=True)

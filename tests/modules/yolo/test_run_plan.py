@@ -19,11 +19,12 @@ from yolo_networks import GAINS, NAMES
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
 from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.modules.run_length import PLAN, Extension
 from aigp_lightning.modules.yolo.build import build_model
 from aigp_lightning.modules.yolo.loss import begin_epoch
 from aigp_lightning.modules.yolo.optim import OptimConfig, ResolvedOptimizer
-from aigp_lightning.modules.yolo.run_plan import PLAN, WAITING, ResumedRun, RunPlan
-from aigp_lightning.modules.yolo.schedule import Extension, Schedule
+from aigp_lightning.modules.yolo.run_plan import WAITING, ResumedRun, RunPlan
+from aigp_lightning.modules.yolo.schedule import Schedule
 
 SGD = ResolvedOptimizer("SGD", 0.01, 0.9, 0.1)
 

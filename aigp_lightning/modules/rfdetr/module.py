@@ -1,0 +1,321 @@
+"""The RF-DETR detector.
+
+Longer than 250 lines: one class answers the whole contract of a family.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.errors import ConfigError, WeightsError, tell_user
+from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.deployment import Deployment
+from aigp_lightning.modules.gradients import clip, unscale
+from aigp_lightning.modules.rfdetr.network import Description, DetrGains, RFDETRNetwork
+from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, rate_and_decay, rate_factor
+from aigp_lightning.modules.rfdetr.package import check_installed
+from aigp_lightning.modules.rfdetr.transfer import transfer_weights
+from aigp_lightning.modules.rfdetr.variants import check_size, multi_scale_sizes, variant_of
+from aigp_lightning.modules.rfdetr.weights import FAMILY, read_weights
+from aigp_lightning.modules.run_length import PLAN, RunLength, check_length
+from aigp_lightning.ranges import COUNT, SHARE, Range, check_ranges
+from aigp_lightning.run.lightning_internals import epoch_progress
+from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+MULTI_SCALE = ("off", "normal", "expanded")
+RANGES = {
+    **dict.fromkeys(("conf", "predict_conf"), SHARE),
+    **dict.fromkeys(("max_det", "queries", "groups", "decoder_layers"), COUNT),
+    "drop_path": Range(0, 1, below=True),
+}
+
+
+class RFDETRModule(BaseModule):
+    """An RF-DETR detector: the package's network, matching and loss, trained by Lightning.
+
+    Args:
+        variant: nano, small, medium, base or large.
+        weights: weights file on disk to start from: RF-DETR's `.pth`, its own checkpoint or one of ours. Its classes
+            are matched by name. None starts from random weights; nothing is ever fetched. `validate`, `test` and
+            `predict` take the whole network from this file.
+        optim: rates, decay, warm-up and schedule.
+        gains: weights of the loss components.
+        multi_scale: train each batch at a size drawn around `--data.imgsz`: `off`, `normal` (from three windows' worth
+            of patches less to four more) or `expanded` (five less to five more).
+        groups: groups of queries that are trained at once, of which one is used afterwards.
+        queries: objects that can be found in an image.
+        decoder_layers: layers of the decoder; the variant's own if not given. Fewer are faster, and worse.
+        drop_path: chance that the encoder's last layer is skipped for an image in training; earlier ones less often.
+        freeze_encoder: train all but the encoder.
+        conf: lowest confidence that validation keeps, 0…1.
+        predict_conf: lowest confidence that `predict` keeps, 0…1.
+        max_det: most objects kept an image.
+
+    Example:
+        >>> module = RFDETRModule("nano")  # the network waits for the data set's classes
+        >>> module.stride, module.training_size(384)
+        (32, 544)
+    """
+
+    family = FAMILY
+    portable_suffix = ".pth"
+    replaced_options: Mapping[str, str] = {
+        "gradient_clip_val": "--model.optim.clip_norm",
+        "gradient_clip_algorithm": "--model.optim.clip_norm",
+    }
+    loss_names: tuple[str, ...] = ("loss", "loss_ce", "loss_bbox", "loss_giou")
+    extend: bool = False
+    planned: int | None = None
+    """Epochs of the run that is resumed, where its checkpoint does not say."""
+
+    def __init__(
+        self,
+        variant: str = "nano",
+        weights: str | None = None,
+        optim: OptimConfig = OptimConfig(),
+        gains: DetrGains = DetrGains(),
+        multi_scale: str = "expanded",
+        groups: int = 13,
+        queries: int = 300,
+        decoder_layers: int | None = None,
+        drop_path: float = 0.0,
+        freeze_encoder: bool = False,
+        conf: float = 0.001,
+        predict_conf: float = 0.5,
+        max_det: int = 300,
+    ) -> None:
+        numbers = {"conf": conf, "predict_conf": predict_conf, "max_det": max_det, "queries": queries, "groups": groups}
+        check_ranges("--model", {**numbers, "drop_path": drop_path, "decoder_layers": decoder_layers or 1}, RANGES)
+        if multi_scale not in MULTI_SCALE:
+            raise ConfigError(f"--model.multi_scale {multi_scale}: it is {', '.join(MULTI_SCALE)}.")
+        super().__init__(conf, predict_conf)
+        self.imgsz, self.variant, self.weights, self.multi_scale = (
+            variant_of(variant).imgsz,
+            variant,
+            weights,
+            multi_scale,
+        )
+        self.groups, self.queries, self.decoder_layers = groups, queries, decoder_layers
+        self.drop_path, self.freeze_encoder, self.max_det = drop_path, freeze_encoder, max_det
+        self.optim, self.gains = optim, gains
+        self.length: RunLength | None = None
+        self._resumed: tuple[RunLength, int] | None = None
+
+    # ---- the network ------------------------------------------------------------------------------------------------
+
+    @property
+    def stride(self) -> int:
+        """Sides of the network's input are multiples of this, pixels."""
+        return variant_of(self.variant).stride
+
+    def check_size(self, imgsz: int) -> None:
+        """Refuse a side of the network's input, pixels, that is no whole number of windows.
+
+        Raises:
+            ConfigError: it is none; the message says which there are near it.
+        """
+        check_size(self.variant, imgsz)
+
+    def training_size(self, imgsz: int) -> int:
+        """Return the side of training images as they are loaded, pixels: the largest that a batch is drawn at."""
+        return max(self._sizes(imgsz))
+
+    def _sizes(self, imgsz: int) -> list[int]:
+        if self.multi_scale == "off":
+            return [imgsz]
+        return multi_scale_sizes(self.variant, imgsz, expanded=self.multi_scale == "expanded")
+
+    def setup_from_data(self, data: Any) -> None:
+        """Note the size of the input, by which embeddings of positions are made."""
+        self.check_size(data.imgsz)
+        self.imgsz = data.imgsz
+
+    def build_network(self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None = None) -> nn.Module:
+        """Build the network, with random weights or those of `weights`; see `BaseModule`."""
+        check_installed()
+        if description is not None:
+            return self._built(Description.read(description), names or {})
+        found = read_weights(self.weights) if self.weights is not None else None
+        if names is None:
+            if found is None:
+                raise WeightsError("no classes to build the network for: give weights, or a data set.")
+            network = self._built(found.description, found.names)
+            transfer_weights(network, found.names, found)
+            return network
+        variant = variant_of(self.variant)
+        layers = self.decoder_layers or variant.layers
+        positions = variant.positions or self.imgsz // variant.patch
+        described = Description(self.variant, len(names), self.imgsz, positions, layers, self.queries, self.groups)
+        network = self._built(described, names)
+        if found is not None:
+            tell_user(f"weights: {transfer_weights(network, names, found)}")
+        return network
+
+    def _built(self, description: Description, names: Mapping[int, str]) -> RFDETRNetwork:
+        network = RFDETRNetwork(description, self.gains, self.drop_path, self.freeze_encoder)
+        network.names = dict(names)
+        return network
+
+    def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
+        """Install a built network; its own class names count where none are given."""
+        super().set_network(network, names or cast("RFDETRNetwork", network).names)
+
+    def network_description(self) -> dict[str, Any]:
+        """Return the numbers from which the network is built."""
+        return self._network.description.state()
+
+    @property
+    def _network(self) -> RFDETRNetwork:
+        return cast("RFDETRNetwork", self.network)
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """The files in which other programs open the network: RF-DETR's `.pth`, ONNX and TorchScript."""
+        if self.network is None:
+            return None
+        from aigp_lightning.modules.rfdetr.deployment import RFDETRDeployment
+
+        return RFDETRDeployment(self._network, self.names)
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Optimizer:
+        """Build AdamW, and lay out the schedule over the run or what is left of it.
+
+        Raises:
+            ConfigError: the run has no length.
+        """
+        epochs = self.trainer.max_epochs or 0
+        if epochs < 1:
+            raise ConfigError("--trainer.max_epochs must be 1 or more: the schedule is laid out over the whole run.")
+        self.length = RunLength(epochs)
+        if self._resumed is not None:
+            length, trained = self._resumed
+            self.length = length.extended(trained, epochs) if epochs > length.end else length
+        return build_optimizer(self._network.model, self.optim, self._network.layers)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Preprocess a batch, and in training resize it to a size that the step's number draws, as the package does."""
+        done = super().on_after_batch_transfer(batch, dataloader_idx)
+        if self.multi_scale != "off" and self.training and self.fitting:
+            size = random.Random(self.trainer.global_step).choice(self._sizes(self.imgsz))
+            if done["img"].shape[-1] != size:
+                shape = (size, size)
+                done["img"] = torch.nn.functional.interpolate(done["img"], shape, mode="bilinear", align_corners=False)
+        return done
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the learning rates of this step."""
+        assert self.length is not None
+        batches = max(int(self.trainer.num_training_batches), 1)
+        factor = rate_factor(self.optim, self.length, self.current_epoch + batch_idx / batches)
+        for group in cast("Any", self.optimizers()).param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradients, after they were unscaled."""
+        unscale(optimizer, getattr(self.trainer.precision_plugin, "scaler", None))
+        clip(self._network.model.parameters(), self.optim.clip_norm)
+
+    def learning_rates(self) -> dict[str, float]:
+        """Return the rates of heads, decoder and the encoder's last layer, rather than those of its twelve."""
+        encoder = f"backbone.0.encoder.encoder.encoder.layer.{self._network.layers - 1}.weight"
+        parts = {"head": "class_embed.weight", "decoder": "transformer.decoder.weight", "encoder": encoder}
+        group = cast("Any", self.optimizers()).param_groups[0]
+        factor = group["lr"] / group["initial_lr"]
+        layers = self._network.layers
+        return {f"lr/{part}": rate_and_decay(name, self.optim, layers)[0] * factor for part, name in parts.items()}
+
+    def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted loss, and that of the last layer by its components, as the package logs them."""
+        found = self._network.losses(self._network(batch["img"]), batch)
+        loss = self._network.weighted(found)
+        return loss, self._items(loss, found)
+
+    def _items(self, loss: Tensor, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": loss.detach(), **{name: found[name].detach() for name in self.loss_names[1:]}}
+
+    # ---- evaluation -------------------------------------------------------------------------------------------------
+
+    def evaluate(self, batch: DetectionBatch) -> StepOutput:
+        """Return loss components and predictions of one forward pass.
+
+        A process divides by the labels of its own share: what they are of the whole batch is put together at the end.
+        """
+        network, outputs = self._network, self._outputs(batch["img"])
+        labels = torch.tensor(float(len(batch["cls"])))
+        found = network.losses(outputs, batch, labels.clamp(min=1))
+        items = self._items(network.weighted(found), found)
+        predictions = network.predictions(outputs, batch["img"], self.conf, self.max_det)
+        return {"loss_items": items, "loss_divisors": dict.fromkeys(items, labels), "predictions": predictions}
+
+    def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
+        """Find the objects in each image above a confidence; see `BaseModule`."""
+        return self._network.predictions(self._outputs(batch["img"]), batch["img"], conf, self.max_det)
+
+    def _outputs(self, images: Tensor) -> dict[str, Any]:
+        """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
+        on_cpu = self.length is not None and not images.is_cuda
+        with torch.autocast(images.device.type, enabled=False) if on_cpu else nullcontext():
+            outputs: dict[str, Any] = self._network(images.float() if on_cpu else images)
+        return outputs
+
+    # ---- checkpoints ------------------------------------------------------------------------------------------------
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Return the arguments that a checkpoint keeps, see `BaseModule`."""
+        names = (
+            "variant",
+            "multi_scale",
+            "groups",
+            "queries",
+            "decoder_layers",
+            "drop_path",
+            "freeze_encoder",
+            "max_det",
+        )
+        groups = {"gains": asdict(self.gains), "optim": asdict(self.optim)}
+        found = {"conf": self.conf, "predict_conf": self.predict_conf}
+        return {**found, **{name: getattr(self, name) for name in names}, **groups}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the length of the run, and the settings of its optimizer."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[METADATA]["optim"] = asdict(self.optim)
+        if self.length is not None:
+            checkpoint[METADATA][PLAN] = self.length.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check the checkpoint, see `BaseModule`; a resumed run keeps its length and optimizer.
+
+        Raises:
+            ConfigError: the run cannot go on with these options.
+            WeightsError: a run cannot be resumed from this checkpoint.
+        """
+        super().on_load_checkpoint(checkpoint)
+        if self.fitting:
+            self._resumed = self._checked_resume(checkpoint)
+
+    def _checked_resume(self, checkpoint: Mapping[str, Any]) -> tuple[RunLength, int]:
+        progress, ours = epoch_progress(checkpoint), checkpoint[METADATA]
+        if progress is None or not progress.whole:
+            raise WeightsError("this checkpoint was written within an epoch; a run is resumed from the end of one.")
+        length = RunLength.read(ours[PLAN] if isinstance(ours.get(PLAN), dict) else {})
+        check_length(length.end, progress.trained, self.trainer.max_epochs or 0, self.extend)
+        before, now = ours.get("optim"), asdict(self.optim)
+        changed = [key for key in now if isinstance(before, dict) and key in before and before[key] != now[key]]
+        if changed:
+            differing = ", ".join(f"--model.optim.{key} {now[key]} (was {before[key]})" for key in changed)
+            raise ConfigError(f"{differing}: a resumed run keeps its optimizer. Resume with what it was begun with.")
+        return length, progress.trained

@@ -1,0 +1,103 @@
+"""Starting an RF-DETR from weights of maybe other classes, another size of the input, or more queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from unicodedata import normalize
+
+from torch import Tensor
+
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.rfdetr.network import Description, RFDETRNetwork
+from aigp_lightning.modules.rfdetr.package import module_of_package, unchanged
+from aigp_lightning.modules.rfdetr.weights import CLASS_HEADS, QUERIES, FoundWeights
+
+SHOWN = 5
+"""Class names of a file that a line shows."""
+
+
+def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: FoundWeights) -> str:
+    """Start a network from weights of maybe other classes, another size of the input, or more queries.
+
+    Class rows go by name. Embeddings of positions are interpolated, as the package does, and of the queries the first
+    ones of each group are kept.
+
+    Args:
+        network: it takes the tensors.
+        names: its class names by id.
+        found: see `read_weights`.
+
+    Returns:
+        Words that say how many tensors were taken, and which classes.
+
+    Raises:
+        WeightsError: they are of another variant.
+    """
+    theirs, ours = dict(found.tensors), network.model.state_dict()
+    _interpolate(theirs, network.description.positions)
+    rows = _shared_rows(names, found.names)
+    for key in list(ours.keys() & theirs.keys()):
+        if key.startswith(CLASS_HEADS):
+            theirs[key] = _with_rows(ours[key], theirs[key], rows)
+        elif key in QUERIES:
+            theirs[key] = _with_queries(ours[key], theirs[key], network.description, found.description)
+    taken = {key: value for key, value in theirs.items() if key in ours and ours[key].shape == value.shape}
+    missing = [key for key in ours if key not in taken and not _may_be_new(key, network, found)]
+    if missing:
+        raise WeightsError(
+            f"{found.path} holds an RF-DETR {found.description.variant}, whose weights do not fit --model.variant "
+            f"{network.description.variant} ({len(missing)} tensors of {len(ours)}). Take the variant of the file, or "
+            "another file."
+        )
+    network.model.load_state_dict({**ours, **taken})
+    left = len(theirs.keys() - taken.keys())
+    told = f"{len(taken)} of {len(ours)} tensors from {found.path}, {_told_rows(rows, names, found.names)}"
+    return told + (f"; {left} tensors of it are of layers that are not used" if left else "")
+
+
+def _may_be_new(key: str, network: RFDETRNetwork, found: FoundWeights) -> bool:
+    """True if a tensor may start at random: heads of groups of queries that the file has fewer of."""
+    if not key.startswith("transformer.enc_out_"):
+        return False
+    number = int(key.split(".")[2])
+    return number >= found.description.groups
+
+
+def _shared_rows(ours: Mapping[int, str], theirs: Mapping[int, str]) -> dict[int, int]:
+    """Return the row in the file of each class that both know by name, whatever its case."""
+    known = {_plain(name): row for row, name in theirs.items()}
+    return {row: known[_plain(name)] for row, name in ours.items() if _plain(name) in known}
+
+
+def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping[int, str]) -> str:
+    if not rows:
+        listed = ", ".join(list(theirs.values())[:SHOWN]) + "…" * (len(theirs) > SHOWN)
+        return f"no class by its name: those of the file are {listed}"
+    moved = any(row != place for row, place in rows.items())
+    return f"{len(rows)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
+
+
+def _plain(name: str) -> str:
+    return normalize("NFC", name).strip().lower()
+
+
+def _with_rows(ours: Tensor, theirs: Tensor, rows: Mapping[int, int]) -> Tensor:
+    """Return a class head with the rows of shared classes, and that of no class, from the file."""
+    merged = ours.clone()
+    for row, place in rows.items():
+        merged[row] = theirs[place]
+    merged[-1] = theirs[-1]
+    return merged
+
+
+def _with_queries(ours: Tensor, theirs: Tensor, here: Description, there: Description) -> Tensor:
+    """Return the embeddings of queries, as many of each group as both have from the file."""
+    merged = ours.clone().view(here.groups, here.queries, -1)
+    groups, queries = min(here.groups, there.groups), min(here.queries, there.queries)
+    merged[:groups, :queries] = theirs.view(there.groups, there.queries, -1)[:groups, :queries]
+    return merged.view_as(ours)
+
+
+def _interpolate(tensors: dict[str, Tensor], positions: int) -> None:
+    with unchanged():
+        module_of_package("rfdetr.models.weights").interpolate_position_embeddings(tensors, positions)

@@ -1,0 +1,100 @@
+"""The variants of RF-DETR whose weights are free to use, and what is known of them without the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aigp_lightning.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network of the package.
+
+    Attributes:
+        config: name of its class of settings in `rfdetr.config`.
+        model: name of its class in `rfdetr`, which its own files name.
+        imgsz: side of the input that its published weights were trained at, pixels.
+        patch: side of a patch, pixels.
+        windows: windows of attention, along a side.
+        layers: layers of its decoder.
+        published: file name of its published weights.
+        positions: embeddings of positions along a side; 0 for as many as there are patches.
+    """
+
+    config: str
+    model: str
+    imgsz: int
+    patch: int
+    windows: int
+    layers: int
+    published: str
+    positions: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Sides of the input are multiples of this, pixels: whole windows of whole patches."""
+        return self.patch * self.windows
+
+
+VARIANTS = {
+    "nano": Variant("RFDETRNanoConfig", "RFDETRNano", 384, 16, 2, 2, "rf-detr-nano.pth"),
+    "small": Variant("RFDETRSmallConfig", "RFDETRSmall", 512, 16, 2, 3, "rf-detr-small.pth"),
+    "medium": Variant("RFDETRMediumConfig", "RFDETRMedium", 576, 16, 2, 4, "rf-detr-medium.pth"),
+    "base": Variant("RFDETRBaseConfig", "RFDETRBase", 560, 14, 4, 3, "rf-detr-base.pth", 37),
+    "large": Variant("RFDETRLargeConfig", "RFDETRLarge", 704, 16, 2, 4, "rf-detr-large-2026.pth"),
+}
+"""Variants that the package offers under Apache-2.0. Larger ones are under a licence of their own."""
+
+
+def variant_of(name: str) -> Variant:
+    """Return a variant by its name.
+
+    Args:
+        name: such as `nano`.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in VARIANTS:
+        raise ConfigError(f"--model.variant {name}: RF-DETR has {', '.join(VARIANTS)}.")
+    return VARIANTS[name]
+
+
+def check_size(name: str, imgsz: int) -> None:
+    """Refuse a size of the input that is no whole number of a variant's windows.
+
+    Args:
+        name: of the variant.
+        imgsz: side of the input, pixels.
+
+    Raises:
+        ConfigError: it says which sizes near it there are.
+    """
+    variant = variant_of(name)
+    if imgsz % variant.stride == 0 and imgsz >= 2 * variant.stride:
+        return
+    below = max(imgsz // variant.stride, 2) * variant.stride
+    above = below + variant.stride
+    raise ConfigError(
+        f"--data.imgsz {imgsz}: RF-DETR {name} looks at patches of {variant.patch} px in {variant.windows} × "
+        f"{variant.windows} windows, so it is a multiple of {variant.stride}, two of them at least; try {below} or "
+        f"{above}."
+    )
+
+
+def multi_scale_sizes(name: str, imgsz: int, expanded: bool) -> list[int]:
+    """Return the sizes among which each training batch's is drawn, as the package does.
+
+    Args:
+        name: of the variant.
+        imgsz: side of the input, pixels.
+        expanded: from five windows' worth of patches less to five more, rather than from three less to four more.
+
+    Returns:
+        Sides in pixels, rising; none below two strides.
+    """
+    stride = variant_of(name).stride
+    offsets = range(-5, 6) if expanded else range(-3, 5)
+    sizes = [(imgsz // stride + offset) * stride for offset in offsets]
+    return [size for size in sizes if size >= 2 * stride]
