@@ -19,13 +19,14 @@ OPTIONS = ("--model.groups", 2, "--model.queries", 30, "--model.decoder_layers",
 """The same on a command line, with one layer less."""
 
 
-def tiny_module(seed: int = 0, names: dict[int, str] | None = None, **options: Any) -> RFDETRModule:
-    """A module with a network of random weights; its heads are not at zero, as those of a new one are."""
+def tiny_module(seed: int = 0, names: dict[int, str] | None = None, fresh: bool = False, **options: Any) -> RFDETRModule:
+    """A module with a network of random weights; its heads are not at zero, unless it is to be as new ones are."""
     module = RFDETRModule("nano", **{**TINY, **options})
     module.imgsz = SIZE
     torch.manual_seed(seed)
     module.set_network(module.build_network(names or NAMES))
-    module.network.model.load_state_dict(shaken(module.network.model.state_dict(), seed))
+    if not fresh:
+        module.network.model.load_state_dict(shaken(module.network.model.state_dict(), seed))
     return module
 
 

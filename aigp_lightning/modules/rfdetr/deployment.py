@@ -115,4 +115,5 @@ def _joined(boxes: Tensor, logits: Tensor, images: Tensor, classes: int) -> Tens
     """Return boxes in pixels and confidences as one tensor (B, 4 + classes, queries)."""
     height, width = images.shape[-2:]
     size = torch.tensor([width, height, width, height], dtype=boxes.dtype, device=boxes.device)
+    boxes = torch.cat((boxes[..., :2], boxes[..., 2:].clamp(min=0)), -1)
     return torch.cat((boxes * size, logits[..., :classes].sigmoid()), -1).transpose(1, 2)

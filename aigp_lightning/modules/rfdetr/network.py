@@ -164,8 +164,10 @@ class RFDETRNetwork(nn.Module):
         best, places = scores.flatten(1).topk(min(most, scores[0].numel()))
         height, width = images.shape[-2:]
         size = torch.tensor((width, height, width, height), dtype=torch.float32, device=images.device)
-        boxes = xywh_to_xyxy(outputs["pred_boxes"].float().flatten(0, 1)).clamp(0, 1) * size
-        boxes = boxes.view_as(outputs["pred_boxes"]).gather(1, (places // classes)[..., None].expand(-1, -1, 4))
+        found = outputs["pred_boxes"].float()
+        found = torch.cat((found[..., :2], found[..., 2:].clamp(min=0)), -1)  # of what was not trained, sizes may be less
+        boxes = xywh_to_xyxy(found.flatten(0, 1)).clamp(0, 1).view_as(found) * size
+        boxes = boxes.gather(1, (places // classes)[..., None].expand(-1, -1, 4))
         kept = (best >= conf).sum(1).tolist()
         labels = places % classes
         return [
