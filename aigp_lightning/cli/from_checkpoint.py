@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "model.class_path", "run.name", "run.root")
-DATA = {"data_yaml": str, "imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, "outside": str}
+WORDS = ("data_yaml", "outside", "resize")
+DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)}
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = ("variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile")
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "predict_conf", "iou", "max_det")
+PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose")
 USUAL_SIZE = 640

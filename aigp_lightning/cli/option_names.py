@@ -22,10 +22,10 @@ GROUPS = {
     "max_epochs max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches "
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
-    "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit match_classes outside rect seed "
-    "single_cls source strict synthetic workers",
-    "data.augment": "mosaic degrees translate scale shear hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray "
-    "clahe extra",
+    "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit match_classes outside rect "
+    "resize seed single_cls source strict synthetic workers",
+    "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
+    "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
     "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
     "camera",

@@ -21,7 +21,7 @@ RESUME: dict[str, dict[str, str]] = {
         "": "seed_everything optimizer lr_scheduler",
         "trainer": "max_epochs overfit_batches fast_dev_run",
         "model": "class_path variant weights freeze gains optim class_weights",
-        "data": "imgsz seed single_cls",
+        "data": "imgsz resize seed single_cls",
         "ema": "decay tau",
         "early_stopping": "monitor mode",
         "checkpoint": "monitor mode every_n_epochs",
@@ -140,7 +140,8 @@ def earlier_options(checkpoint: Mapping[str, Any], folder: Path | None) -> dict[
         if kept.get(PRECISION) is None:
             kept.pop(PRECISION, None)  # it was chosen by the machine
         kept |= named_options({"model": {"optim": ours.get("optim") or {}}})
-    return {**named_options(ours.get(RUN_OPTIONS, {})), **kept}
+    # Runs from before there was a choice do not name the first.
+    return {"data.resize": "letterbox", **named_options(ours.get(RUN_OPTIONS, {})), **kept}
 
 
 def add_extend(parser: Any) -> None:

@@ -108,11 +108,13 @@ def cache_on_disk(
     import cv2
 
     layout, files = pictures.layout, [record.im_file for record in pictures.records]
-    settings = VERSION, pictures.imgsz, cv2.__version__, layout.shapes.tobytes()
+    resizing = pictures.resizing
+    settings = VERSION, pictures.imgsz, cv2.__version__, layout.shapes.tobytes(), *resizing.identity()
+    name = "-".join(("train", str(pictures.imgsz), *resizing.identity()[:1]))
     digest, fresh = file_stamps.fingerprint(settings, files, threads)
     failure: OSError | None = None
     for folder in dict.fromkeys(folders):
-        file = folder / f"train-{pictures.imgsz}.aigp-pictures"
+        file = folder / f"{name}.aigp-pictures"
         try:
             if (found := _recall(file, pictures, digest, files)) is not None:
                 tell_user(f"cache: {pictures.told()}, from {file}")

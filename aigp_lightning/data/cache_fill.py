@@ -14,7 +14,7 @@ import numpy as np
 from aigp_lightning.data.cache_room import check_room, told_size
 from aigp_lightning.data.picture_cache import Layout, PictureCache, new_block, training_layout
 from aigp_lightning.data.records import ImageRecord
-from aigp_lightning.data.training_images import read_training_image
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.errors import ConfigError, DataError, tell_user
 from aigp_lightning.terminal.output import console
 
@@ -32,6 +32,7 @@ class Pictures:
     Args:
         records: images that a scan found usable.
         imgsz: length of the long side in training, pixels.
+        resizing: way to resize them.
 
     Example:
         >>> Pictures([], imgsz=64).layout.size
@@ -40,11 +41,12 @@ class Pictures:
 
     records: Sequence[ImageRecord]
     imgsz: int
+    resizing: Resizing = LETTERBOX
 
     @cached_property
     def layout(self) -> Layout:
         """Places of the pictures in the cache."""
-        return training_layout([record.shape for record in self.records], self.imgsz)
+        return training_layout([record.shape for record in self.records], self.imgsz, self.resizing)
 
     def told(self) -> str:
         """Say how many there are, and how large they are together."""
@@ -105,7 +107,7 @@ def fill(pictures: Pictures, put: Put, threads: int, progress: bool) -> None:
         for index in range(start, stop):
             record = pictures.records[index]
             with suppress(DataError):  # whoever asks for it reads the file, and is told why it cannot be
-                image = np.ascontiguousarray(read_training_image(record.im_file, record.shape, pictures.imgsz))
+                image = np.ascontiguousarray(pictures.resizing.training_image(record, pictures.imgsz))
                 if image.shape[:2] == tuple(layout.shapes[index].tolist()):
                     put(layout.place(index).start, image.reshape(-1))
                     there[index] = 1

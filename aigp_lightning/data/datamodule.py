@@ -23,6 +23,7 @@ from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
+from aigp_lightning.data.resizing import LETTERBOX, find_resizing
 from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.sample_sets import largest_batch, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
@@ -48,6 +49,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         workers: processes that load images, for each training process; never more than its share of the cores.
         seed: of shuffling and augmentation.
         rect: validate in rectangles that fit the images, rather than in squares.
+        resize: `letterbox` keeps the aspect ratio of pictures, with grey round them, as YOLO is trained; `stretch`
+            fills a square with each, as RF-DETR is trained, and then `rect` changes nothing.
         strict: make any problem in the data an error, instead of setting the image aside.
         lost_limit: share of a split's images that may vanish or break while training; one more ends the run. At 0, and
             with `strict`, the first does.
@@ -96,6 +99,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         cache: str | None = None,
         augment_on: str = PROCESSOR,
         decode_on: str = PROCESSOR,
+        resize: str = LETTERBOX.name,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, seed, lost_limit)
@@ -103,6 +107,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
         check_places(augment_on, decode_on, augment, cache)
+        self.resize = find_resizing(resize).name
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
@@ -160,7 +165,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
             agree(self.failure, lambda: self._check(stage))
         if stage == "fit" and self.cache is not None and self._pictures is None and self._run.running:
-            self._pictures = shared_cache(self.cache, self._scan("train"), self.imgsz, self._run)
+            self._pictures = shared_cache(self.cache, self._scan("train"), self.imgsz, self._run, self.resizing)
 
     def teardown(self, stage: str) -> None:
         """Give the cached pictures up; their memory is free when the last loader of this run is gone."""
@@ -204,7 +209,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
         dataset = training_set(
             records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures,
-            kind=sample_class(self.augment_on, self.decode_on, self.augment),
+            kind=sample_class(self.augment_on, self.decode_on, self.augment), resizing=self.resizing,
         )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
@@ -239,7 +244,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """
         if not self.source:
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
-        dataset = open_sources(self.source, self.imgsz)
+        dataset = open_sources(self.source, self.imgsz, self.resizing)
         return self._loader(dataset, PredictBatchSampler(dataset, self.batch_size, *self._run.place))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.data.items import Item, labels_in_pixels, letterboxed
+from aigp_lightning.data.items import Item, labels_in_pixels
 from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
 from aigp_lightning.errors import DataError, RunError
 
@@ -33,6 +34,7 @@ class TrainDataset:
         pipeline: the augmentations.
         batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
         cache: pictures that are decoded already.
+        resizing: way to resize them.
 
     Example:
         >>> import tempfile
@@ -58,8 +60,10 @@ class TrainDataset:
         pipeline: TrainPipeline,
         batch_size: int,
         cache: PictureCache | None = None,
+        resizing: Resizing = LETTERBOX,
     ) -> None:
         self.records, self.imgsz, self.pipeline, self.cache = records, imgsz, pipeline, cache
+        self.resizing = resizing
         self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
         self.buffer: OrderedDict[int, Sample] = OrderedDict()
 
@@ -79,19 +83,17 @@ class TrainDataset:
             "cls": record.cls,
             "keypoints": keypoints,
             "im_file": record.im_file,
+            "ori_shape": record.shape,
         }
         if len(self.buffer) > self.capacity:
             self.buffer.popitem(last=False)
         return known
 
     def _image(self, index: int) -> np.ndarray:
-        """Return an image from the cache, or read it: (h, w, 3) uint8 RGB, its long side at `imgsz`."""
-        from aigp_lightning.data.training_images import read_training_image
-
+        """Return an image from the cache, or read it: (h, w, 3) uint8 RGB, at the size of training."""
         if self.cache is not None and (cached := self.cache.get(index)) is not None:
             return cached
-        record = self.records[index]
-        return read_training_image(record.im_file, record.shape, self.imgsz)
+        return self.resizing.training_image(self.records[index], self.imgsz)
 
     def __getitem__(self, request: TrainRequest) -> Item:
         """Make one sample; an image that cannot be read is replaced silently.
@@ -146,11 +148,12 @@ class TrainDataset:
 
 
 class EvalDataset:
-    """Letterboxed samples, each made as an `EvalRequest` asks.
+    """Letterboxed or stretched samples, each made as an `EvalRequest` asks.
 
     Args:
         records: images and labels of the split.
         imgsz: length that an image's long side gets before it is letterboxed, pixels.
+        resizing: way to resize them.
 
     Example:
         >>> import tempfile
@@ -165,8 +168,8 @@ class EvalDataset:
         ((64, 64, 3), [[16.0, 20.0, 48.0, 44.0]])
     """
 
-    def __init__(self, records: Sequence[ImageRecord], imgsz: int) -> None:
-        self.records, self.imgsz = records, imgsz
+    def __init__(self, records: Sequence[ImageRecord], imgsz: int, resizing: Resizing = LETTERBOX) -> None:
+        self.records, self.imgsz, self.resizing = records, imgsz, resizing
 
     def __len__(self) -> int:
         return len(self.records)
@@ -190,7 +193,7 @@ class EvalDataset:
         from aigp_lightning.data.images import read_image
 
         record = self.records[request.index]
-        item = letterboxed(read_image(record.im_file), record.im_file, self.imgsz, request.shape)
+        item = self.resizing.evaluated(read_image(record.im_file), record.im_file, self.imgsz, request.shape)
         (gain_h, gain_w), (left, top) = item["ratio_pad"]
         bboxes, keypoints = labels_in_pixels(record, *item["ori_shape"])
         gain, pad = np.array([gain_w, gain_h], dtype=np.float32), np.array([left, top], dtype=np.float32)

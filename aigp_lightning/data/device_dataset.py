@@ -111,5 +111,5 @@ class EncodedTrainDataset(DeviceTrainDataset):
 
     def _image(self, index: int) -> Any:
         """Return a picture as a file, or decoded where it is no file for the device."""
-        encoded = read_encoded(self.records[index].im_file, self.imgsz)
+        encoded = read_encoded(self.records[index].im_file, self.imgsz, self.resizing)
         return super()._image(index) if encoded is None else encoded

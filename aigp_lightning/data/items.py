@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -86,8 +86,76 @@ def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, i
     return unlabelled(done, im_file, (height, width), (total, (float(left), float(top))))
 
 
+def letterboxed_by_itself(image: np.ndarray, im_file: str, imgsz: int, expected: tuple[int, int]) -> Item:
+    """Fit an image into the smallest rectangle around it, as Ultralytics predicts.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        im_file: its name, carried along.
+        imgsz: length of the long side, pixels.
+        expected: height and width for which the rectangle was planned.
+
+    Example:
+        >>> item = letterboxed_by_itself(np.zeros((360, 640, 3), np.uint8), "000.jpg", 320, (360, 640))
+        >>> item["image"].shape, item["ratio_pad"]
+        ((192, 320, 3), ((0.5, 0.5), (0.0, 6.0)))
+    """
+    import cv2
+
+    from aigp_lightning.data.augment.letterbox import input_shape, letterbox
+
+    height, width = image.shape[:2]
+    inner, outer = input_shape(expected, imgsz)
+    resized: Any = image
+    if (height, width) == expected and inner != expected:
+        resized = cv2.resize(image, inner[::-1], interpolation=cv2.INTER_LINEAR)
+    # A picture whose header lied still has to fit into its batch: then this resizes.
+    done, (gain, _), (left, top) = letterbox(resized, outer, scaleup=(height, width) != expected)
+    gains = (gain * resized.shape[0] / height, gain * resized.shape[1] / width)
+    return unlabelled(done, im_file, (height, width), (gains, (float(left), float(top))))
+
+
+def stretch(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize without keeping the aspect ratio, by Pillow's bilinear filter, which averages what becomes smaller.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        size: height and width of the result, pixels.
+
+    Returns:
+        uint8; the very same array where it has this size already.
+
+    Example:
+        >>> stretch(np.array([[[0] * 3, [90] * 3], [[30] * 3, [120] * 3]], np.uint8), (1, 1)).tolist()
+        [[[60, 60, 60]]]
+    """
+    from PIL import Image
+
+    if image.shape[:2] == size:
+        return image
+    return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def stretched(image: np.ndarray, im_file: str, size: tuple[int, int]) -> Item:
+    """Fill the network's input with an image, whatever its aspect ratio.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        im_file: its name, carried along.
+        size: (height, width) of the network input, pixels.
+
+    Example:
+        >>> item = stretched(np.zeros((360, 640, 3), np.uint8), "000.jpg", (320, 320))
+        >>> item["image"].shape, [round(gain, 3) for gain in item["ratio_pad"][0]], item["ratio_pad"][1]
+        ((320, 320, 3), [0.889, 0.5], (0.0, 0.0))
+    """
+    height, width = image.shape[:2]
+    gains = size[0] / height, size[1] / width
+    return unlabelled(stretch(image, size), im_file, (height, width), (gains, (0.0, 0.0)))
+
+
 def unlabelled(image: np.ndarray, im_file: str, ori_shape: tuple[int, int], ratio_pad: RatioPad) -> Item:
-    """Make an item without labels from a letterboxed (H, W, 3) image; see `Item` for the rest.
+    """Make an item without labels from a resized (H, W, 3) image; see `Item` for the rest.
 
     Example:
         >>> item = unlabelled(np.zeros((32, 64, 3), np.uint8), "000.jpg", (16, 32), ((2.0, 2.0), (0.0, 0.0)))

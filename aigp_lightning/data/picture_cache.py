@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.errors import ConfigError
 
 CHANNELS = 3
@@ -156,7 +157,7 @@ def new_block(size: int) -> Block:
 
 
 class PictureCache:
-    """Training pictures by their number, as `read_training_image` returns them.
+    """Training pictures by their number, as they are before augmentation.
 
     Args:
         layout: places of the pictures.
@@ -202,17 +203,17 @@ class PictureCache:
         return {"layout": self.layout, "block": self.block}
 
 
-def training_layout(shapes: Sequence[tuple[int, int]], imgsz: int) -> Layout:
+def training_layout(shapes: Sequence[tuple[int, int]], imgsz: int, resizing: Resizing = LETTERBOX) -> Layout:
     """Return the places of training pictures of which these are the full sizes.
 
     Args:
         shapes: height and width of each image file, pixels.
         imgsz: length of the long side in training, pixels.
+        resizing: way to resize them.
 
     Example:
         >>> training_layout([(720, 1280)], imgsz=640).shapes.tolist()
         [[360, 640]]
     """
-    from aigp_lightning.data.augment.letterbox import load_size
-
-    return Layout(np.array([load_size(shape, imgsz) for shape in shapes], np.int64).reshape(-1, 2))
+    sizes = [resizing.training_size(shape, imgsz) for shape in shapes]
+    return Layout(np.array(sizes, np.int64).reshape(-1, 2))

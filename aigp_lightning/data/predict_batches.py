@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from aigp_lightning.data.augment.letterbox import input_shape
 from aigp_lightning.data.sources import SourceDataset
 
 
 class PredictBatchSampler:
     """Batches that hold every image exactly once, in order, on any number of processes.
 
-    The images of a batch have one shape after letterboxing. All of a video goes to one process, which can then
+    The images of a batch have one shape after resizing. All of a video goes to one process, which can then
     write the drawn video by itself. Every process makes the same number of steps: the last ones may be empty.
 
     Args:
@@ -52,7 +51,7 @@ def _units(dataset: SourceDataset, batch_size: int) -> Iterator[list[range]]:
 
     def kind(place: int) -> tuple[object, ...]:
         file = dataset.files[place]
-        return (place,) if file.frames else input_shape(file.shape, dataset.imgsz)[1]
+        return (place,) if file.frames else dataset.input_shape(file)
 
     def chop(start: int, stop: int) -> list[range]:
         return [range(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]

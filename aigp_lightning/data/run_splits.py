@@ -19,6 +19,7 @@ from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.records import ScanResult
+from aigp_lightning.data.resizing import Resizing, find_resizing
 from aigp_lightning.data.sample_sets import EvalSet, evaluation_set
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.trainer_view import TrainerView
@@ -49,6 +50,7 @@ class RunSplits:
     workers: int
     seed: int
     rect: bool
+    resize: str
     strict: bool
     single_cls: bool
     outside: Outside
@@ -89,6 +91,11 @@ class RunSplits:
         return len(self.scan("train").records)
 
     @property
+    def resizing(self) -> Resizing:
+        """Way to resize pictures; see `resizing`."""
+        return find_resizing(self.resize)
+
+    @property
     def pose(self) -> bool:
         """True if the model wants keypoints."""
         model = self._run.model
@@ -96,7 +103,7 @@ class RunSplits:
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        named = ("imgsz", "batch_size", "seed", "rect", "single_cls", "outside")
+        named = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
         found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
         return {**found, "augment": asdict(self.augment)}
 
@@ -149,7 +156,9 @@ class RunSplits:
 
     def _eval(self, split: str, rank: int, world_size: int) -> EvalSet:
         records = self.scan(split).records
-        return evaluation_set(records, self.imgsz, self.batch_size, self.rect, rank=rank, world_size=world_size)
+        return evaluation_set(
+            records, self.imgsz, self.batch_size, self.rect, rank=rank, world_size=world_size, resizing=self.resizing
+        )  # fmt: skip
 
     @property
     def _run(self) -> TrainerView:

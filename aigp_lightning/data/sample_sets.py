@@ -1,4 +1,4 @@
-"""The samples of a split: augmented ones to train on, letterboxed ones to evaluate on."""
+"""The samples of a split: augmented ones to train on, whole ones to evaluate on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aigp_lightning.data.augment.pipeline import TrainPipeline
 from aigp_lightning.data.dataset import EvalDataset, TrainDataset
 from aigp_lightning.data.lint import propose_mirror
 from aigp_lightning.data.preparation import STRIDE
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.samplers import EvalBatchSampler
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def training_set(
     pose: bool,
     cache: PictureCache | None = None,
     kind: type[TrainDataset] = TrainDataset,
+    resizing: Resizing = LETTERBOX,
 ) -> TrainDataset:
     """Build the training samples.
 
@@ -47,6 +49,7 @@ def training_set(
         pose: keypoints are wanted.
         cache: the pictures, decoded already.
         kind: class of the samples.
+        resizing: way to resize the pictures.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -63,11 +66,18 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return kind(records, imgsz, pipeline, batch_size, cache)
+    return kind(records, imgsz, pipeline, batch_size, cache, resizing)
 
 
 def evaluation_set(
-    records: Sequence[ImageRecord], imgsz: int, batch_size: int, rect: bool, *, rank: int = 0, world_size: int = 1
+    records: Sequence[ImageRecord],
+    imgsz: int,
+    batch_size: int,
+    rect: bool,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    resizing: Resizing = LETTERBOX,
 ) -> EvalSet:
     """Build the samples of validation or test, and their batches.
 
@@ -75,9 +85,10 @@ def evaluation_set(
         records: images and labels.
         imgsz: length of the network input's long side, pixels.
         batch_size: training images a step, over all processes; evaluation takes twice as many.
-        rect: letterbox each batch to its own rectangle instead of a square.
+        rect: letterbox each batch to its own rectangle instead of a square; stretched pictures are squares anyway.
         rank: number of this process.
         world_size: number of processes.
+        resizing: way to resize the pictures.
 
     Example:
         >>> import numpy as np
@@ -89,7 +100,9 @@ def evaluation_set(
     """
     shapes = [record.shape for record in records]
     group = 2 * batch_size  # no gradients to keep: twice the images fit
-    return EvalDataset(records, imgsz), EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
+    rect = rect and resizing.keeps_aspect
+    batches = EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
+    return EvalDataset(records, imgsz, resizing), batches
 
 
 def largest_batch(batches: EvalBatchSampler) -> int:

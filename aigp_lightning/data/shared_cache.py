@@ -10,6 +10,7 @@ from aigp_lightning.data.cache_file import cache_on_disk, places
 from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
 from aigp_lightning.data.picture_cache import Block, PictureCache
 from aigp_lightning.data.records import ScanResult
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.trainer_view import TrainerView
 from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.run.cores import cores
@@ -36,7 +37,9 @@ def check_cache(value: Any) -> Cache | None:
     return value  # type: ignore[no-any-return]
 
 
-def shared_cache(kind: Cache, scan: ScanResult, imgsz: int, run: TrainerView) -> PictureCache:
+def shared_cache(
+    kind: Cache, scan: ScanResult, imgsz: int, run: TrainerView, resizing: Resizing = LETTERBOX
+) -> PictureCache:
     """Return a cache that is filled. All processes of a run call it; the first on each machine fills it.
 
     Args:
@@ -44,6 +47,7 @@ def shared_cache(kind: Cache, scan: ScanResult, imgsz: int, run: TrainerView) ->
         scan: of the training split.
         imgsz: length of the long side in training, pixels.
         run: tells this process from the others.
+        resizing: way to resize the pictures.
 
     Raises:
         UserError: there is no room; in all processes, if on one machine.
@@ -56,7 +60,7 @@ def shared_cache(kind: Cache, scan: ScanResult, imgsz: int, run: TrainerView) ->
         >>> shared_cache("ram", ScanResult("train", [record], [], images=1), 64, TrainerView(None)).missing()
         1
     """
-    pictures = Pictures(scan.records, imgsz)
+    pictures = Pictures(scan.records, imgsz, resizing)
     failure: UserError | None = None
     cache: PictureCache | None = None
     if run.local_rank == 0:

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.augment.letterbox import input_shape, letterbox
 from aigp_lightning.data.images import IMAGE_SUFFIXES, read_image
-from aigp_lightning.data.items import Item, unlabelled
+from aigp_lightning.data.items import Item
 from aigp_lightning.data.other_endings import other_endings
+from aigp_lightning.data.resizing import LETTERBOX, Resizing, Shape
 from aigp_lightning.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.paths import Spellings, expand_home, is_glob, matches
@@ -46,12 +45,13 @@ class SourceFile:
 
 
 class SourceDataset:
-    """Pictures and video frames, each letterboxed to its own smallest rectangle, as Ultralytics predicts.
+    """Pictures and video frames, each letterboxed to its own smallest rectangle, as Ultralytics predicts, or stretched.
 
     Args:
         files: pictures and videos that could be opened.
         imgsz: length of the network input's long side, pixels; a multiple of 32.
         unreadable: what is wrong with the others, by path.
+        resizing: way to resize them.
 
     Example:
         >>> files = [SourceFile("gate.jpg", (480, 640)), SourceFile("flight.mp4", (720, 1280), frames=2, fps=30.0)]
@@ -60,8 +60,15 @@ class SourceDataset:
         ['gate.jpg', 'flight.mp4#0', 'flight.mp4#1']
     """
 
-    def __init__(self, files: Sequence[SourceFile], imgsz: int, unreadable: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[SourceFile],
+        imgsz: int,
+        unreadable: dict[str, str] | None = None,
+        resizing: Resizing = LETTERBOX,
+    ) -> None:
         self.files, self.imgsz, self.unreadable = list(files), imgsz, dict(unreadable or {})
+        self.resizing = resizing
         self.starts = [0, *accumulate(max(file.frames, 1) for file in self.files)]
         self._reader: VideoReader | None = None
 
@@ -81,8 +88,12 @@ class SourceDataset:
         file, frame = self.locate(index)
         return file.path if frame is None else f"{file.path}#{frame}"
 
+    def input_shape(self, file: SourceFile) -> Shape:
+        """Return height and width of the network's input for this picture or video, pixels."""
+        return self.resizing.prediction_size(file.shape, self.imgsz)
+
     def __getitem__(self, index: int) -> Item:
-        """Decode and letterbox one image.
+        """Decode and resize one image.
 
         Raises:
             DataError: it cannot be decoded.
@@ -98,10 +109,10 @@ class SourceDataset:
             image = self._reader.frame(frame)
         if image is None:
             raise DataError(f"{printable(file.path)}: frame {frame} cannot be decoded")
-        return _fitted(image, self.name(index), self.imgsz, file.shape)
+        return self.resizing.predicted(image, self.name(index), self.imgsz, file.shape)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
-        """Decode and letterbox a batch, without images that cannot be decoded: one is no reason to end a run."""
+        """Decode and resize a batch, without images that cannot be decoded: one is no reason to end a run."""
         items = []
         for index in indices:
             try:
@@ -111,7 +122,7 @@ class SourceDataset:
         return items
 
 
-def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
+def open_sources(source: str | list[str], imgsz: int, resizing: Resizing = LETTERBOX) -> SourceDataset:
     """Find pictures and videos, and look at their headers.
 
     Files that cannot be read are set aside in `unreadable`, unless nothing is left.
@@ -119,6 +130,7 @@ def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
     Args:
         source: a picture, a folder (its own files, not its subfolders'), a glob, a video, or several of them.
         imgsz: length of the network input's long side, pixels; a multiple of 32.
+        resizing: way to resize them.
 
     Returns:
         A data set of `Item`s, indexed by image.
@@ -150,22 +162,7 @@ def open_sources(source: str | list[str], imgsz: int) -> SourceDataset:
         raise DataError(f"nothing to predict can be read: {shown}{more}")
     if len(paths) == 1 and not files[0].frames:
         read_image(paths[0])  # a lone picture that is broken further in is an error now, not a footnote at the end
-    return SourceDataset(files, imgsz, unreadable)
-
-
-def _fitted(image: NDArray[np.uint8], im_file: str, imgsz: int, expected: tuple[int, int]) -> Item:
-    """Letterbox one (H, W, 3) RGB image into the rectangle that was planned for its `expected` height and width."""
-    import cv2
-
-    height, width = image.shape[:2]
-    inner, outer = input_shape(expected, imgsz)
-    resized: Any = image
-    if (height, width) == expected and inner != expected:
-        resized = cv2.resize(image, inner[::-1], interpolation=cv2.INTER_LINEAR)
-    # A picture whose header lied still has to fit into its batch: then this resizes.
-    done, (gain, _), (left, top) = letterbox(resized, outer, scaleup=(height, width) != expected)
-    gains = (gain * resized.shape[0] / height, gain * resized.shape[1] / width)
-    return unlabelled(done, im_file, (height, width), (gains, (float(left), float(top))))
+    return SourceDataset(files, imgsz, unreadable, resizing)
 
 
 def _known(path: str) -> bool:

@@ -19,7 +19,7 @@ import pytest
 import torch
 from helpers import REPO
 
-from aigp_lightning.data import cache_fill, cache_room, training_images
+from aigp_lightning.data import cache_room, training_images
 from aigp_lightning.data.cache_file import PERIOD, cache_on_disk, places, read_tail
 from aigp_lightning.data.cache_fill import Pictures, cache_in_memory
 from aigp_lightning.data.cache_room import check_room, group_rooms
@@ -97,7 +97,6 @@ def test_samples_are_the_same(photos: Path, cache: str, monkeypatch: pytest.Monk
     assert same(plain, cached)
     if cache == "disk":
         monkeypatch.setattr(training_images, "read_training_image", no_reading)
-        monkeypatch.setattr(cache_fill, "read_training_image", no_reading)
         assert same(plain, batches(photos, cache))
 
 
@@ -149,7 +148,7 @@ def test_stale_file_is_made_anew(photos: Path, change: str, capfd: pytest.Captur
 def test_changed_labels_leave_the_pictures(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_disk(photos)
     (photos.parent / "labels" / "0.txt").write_text("0 0.5 0.5 0.1 0.1\n")
-    monkeypatch.setattr(cache_fill, "read_training_image", no_reading)
+    monkeypatch.setattr(training_images, "read_training_image", no_reading)
     assert on_disk(photos).missing() == 0
 
 
@@ -192,7 +191,7 @@ def test_nothing_is_left_of_a_filling_that_is_interrupted(photos: Path, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cache_fill, "read_training_image", interrupted)
+        patch.setattr(training_images, "read_training_image", interrupted)
         on_disk(photos)
     assert not [name for name in os.listdir(photos.parent / "labels") if "pictures" in name]
 

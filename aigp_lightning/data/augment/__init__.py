@@ -11,6 +11,7 @@ from aigp_lightning.data.augment.config import AugmentConfig, TransformSpec
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import NotRequired
 
 __all__ = ["AugmentConfig", "Sample", "TransformSpec"]
 
@@ -24,6 +25,7 @@ class Sample(TypedDict):
         cls: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels of `image` and visibility 0, 1 or 2; None for plain detection.
         im_file: the image's path, as it was found.
+        ori_shape: height and width of the picture on disk, pixels; where it is not told, it has those of `image`.
 
     Example:
         >>> import numpy as np
@@ -43,3 +45,4 @@ class Sample(TypedDict):
     cls: np.ndarray
     keypoints: np.ndarray | None
     im_file: str
+    ori_shape: NotRequired[tuple[int, int]]

@@ -14,6 +14,7 @@ import albumentations as A  # type: ignore[import-untyped,unused-ignore]
 import cv2
 import numpy as np
 
+from aigp_lightning.data.augment.crop import centred, draw_crop, warp_crop
 from aigp_lightning.data.augment.instances import Instances, areas, concatenate, worth_keeping
 from aigp_lightning.data.augment.tiles import Tile, lay_tiles, warp_tile
 
@@ -24,12 +25,13 @@ GREY = 114
 
 
 class Geometry(NamedTuple):
-    """A mosaic centre and an affine map, as drawn for one sample.
+    """A mosaic centre and an affine map, or a crop, as drawn for one sample.
 
     Attributes:
         centre: x and y on the canvas where the four tiles meet, whole pixels; None without mosaic.
         matrix: (2, 3) float64, canvas pixels to output pixels.
         gain: The scale in the matrix.
+        cropped: The output is a part of the picture, and its edge repeats that of the picture.
 
     Example:
         >>> geometry = MosaicAffine(64, translate=0, scale=0).draw((32, 32), mosaic=False)
@@ -40,12 +42,19 @@ class Geometry(NamedTuple):
     centre: tuple[int, int] | None
     matrix: np.ndarray
     gain: float
+    cropped: bool = False
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The (2, 3) map of pixels' numbers: the matrix itself by Ultralytics' rule, centres to centres in a crop."""
+        return centred(self.matrix) if self.cropped else self.matrix
 
 
 class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
-    """Mosaic of four with random rotation, scale, shear and translation; without partners the affine alone.
+    """Mosaic of four with random rotation, scale, shear and translation; without partners the affine alone, or a crop.
 
-    The partners come as the key `partners` (three samples or none), the labels as the key `instances`.
+    The partners come as the key `partners` (three samples or none), the labels as the key `instances`, the shape of the
+    picture on disk as `ori_shape` (without it that of the image).
 
     Args:
         imgsz: Side of the square output, pixels.
@@ -53,6 +62,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         translate: The canvas centre lands uniformly in 0.5 plus or minus this, as a fraction of the output.
         scale: The gain is uniform in 1 - scale to 1 + scale.
         shear: Shear per axis is uniform in plus or minus this, degrees.
+        crop: Probability of a square crop in place of the affine, where there are no partners; see `crop.draw_crop`.
         p: Probability; anything under 1 leaves images that are not of the output's size.
 
     Example:
@@ -72,6 +82,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         translate: float = 0.1,
         scale: float = 0.5,
         shear: float = 0.0,
+        crop: float = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
@@ -80,6 +91,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         self.translate = translate
         self.scale = scale
         self.shear = shear
+        self.crop = crop
         # Kept from call to call: fresh pages cost as much as the warp.
         self._out = np.empty((imgsz, imgsz, 4), np.uint8)
         self._scratch = np.empty(0, np.uint8)
@@ -116,16 +128,31 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         shift_y = target_y - yx * middle_x - yy * middle_y
         return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain)
 
+    def draw_crop(self, shape: tuple[int, int], original: tuple[int, int]) -> Geometry | None:
+        """Draw whether the image is cropped, and where; None where it is not. Without crops nothing is drawn.
+
+        Args:
+            shape: Height and width of the image, pixels.
+            original: Those of the picture on disk.
+        """
+        if not self.crop or self.py_random.random() >= self.crop:
+            return None
+        crop = draw_crop(shape, original, self.py_random)
+        return Geometry(None, crop.matrix(self.imgsz), crop.gain(self.imgsz), cropped=True)
+
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the geometry, and lay the tiles on the canvas.
 
         Args:
             params: Albumentations' own.
-            data: With `image`, `instances` and, for a mosaic, `partners`.
+            data: With `image`, `instances` and, for a mosaic, `partners`; for a crop `ori_shape`.
         """
         image: np.ndarray = data["image"]
         partners: Sequence[Sample] = data.get("partners", ())
-        geometry = self.draw((image.shape[0], image.shape[1]), bool(partners))
+        shape = image.shape[0], image.shape[1]
+        geometry = None if partners else self.draw_crop(shape, data.get("ori_shape") or shape)
+        if geometry is None:
+            geometry = self.draw(shape, bool(partners))
         if geometry.centre is None:
             tiles = [Tile(image, (0, 0, image.shape[1], image.shape[0]), (0, 0), (False, False))]
         else:
@@ -142,6 +169,8 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             tiles: One, or four.
             **params: Albumentations' own.
         """
+        if geometry.cropped:
+            return warp_crop(img, geometry.pixels, self.imgsz)
         out = self._out
         out.fill(GREY)
         room = 4 * max((tile.image.shape[0] + 1) * (tile.image.shape[1] + 1) for tile in tiles)

@@ -107,6 +107,7 @@ class TrainPipeline:
             "image": sample["image"],
             "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"]),
             "partners": partners,
+            "ori_shape": sample.get("ori_shape"),
         }
         for step in steps:
             step.set_random_state(generator, py_random)
@@ -155,7 +156,9 @@ class TrainPipeline:
         c = self.config
         colour = RandomHSV(c.hsv_h, c.hsv_s, c.hsv_v, p=1.0 if c.hsv_h or c.hsv_s or c.hsv_v else 0.0)
         before: list[Transform] = [
-            MosaicAffine(self.imgsz, degrees=c.degrees, translate=c.translate, scale=c.scale, shear=c.shear),
+            MosaicAffine(
+                self.imgsz, degrees=c.degrees, translate=c.translate, scale=c.scale, shear=c.shear, crop=c.crop
+            ),
             A.Blur(p=c.blur),
             A.MedianBlur(p=c.median_blur),
             A.ToGray(p=c.to_gray),

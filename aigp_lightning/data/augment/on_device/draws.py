@@ -33,6 +33,7 @@ class Draws(NamedTuple):
         to_canvas: (2, 3) float64, pixels of the augmented picture to pixels of the canvas; flips are in it.
         colour: steps of hue, 0…179, and factors of saturation and brightness.
         rare: by name, the size of a blur or a limit of contrast, of the transforms that few samples get.
+        cropped: the augmented picture is a part of a picture, and its edge repeats that of the picture.
 
     Example:
         >>> from aigp_lightning.data.augment import AugmentConfig
@@ -51,6 +52,7 @@ class Draws(NamedTuple):
     to_canvas: np.ndarray
     colour: tuple[int, float, float]
     rare: dict[str, int]
+    cropped: bool = False
 
 
 def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], seed: int) -> Draws:
@@ -69,6 +71,7 @@ def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], se
     generator, py_random = np.random.default_rng(seed), random.Random(seed)
     labels = Instances(sample["bboxes"], sample["cls"], sample["keypoints"])
     data: dict[str, Any] = {"image": sample["image"], "instances": labels, "partners": partners}
+    data["ori_shape"] = sample.get("ori_shape")
     drawn: dict[str, Any] = {}
     for step in pipeline.transforms:
         step.set_random_state(generator, py_random)
@@ -82,12 +85,12 @@ def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], se
             data["instances"] = step.apply_to_instances(data["instances"], **params)
         if isinstance(step, MosaicAffine):
             data["image"] = np.empty((size, size, 0), np.uint8)  # from here on pictures have the shape of the output
-    to_canvas = cv2.invertAffineTransform(drawn["geometry"].matrix)
+    to_canvas = cv2.invertAffineTransform(drawn["geometry"].pixels)
     for axis in drawn.get("flips", ()):
         to_canvas[:, 2] += to_canvas[:, axis] * (size - 1)
         to_canvas[:, axis] *= -1
     colour, rare = drawn.get("colour", (0, 1.0, 1.0)), drawn.get("rare", {})
-    return Draws(data["instances"], drawn["tiles"], to_canvas, colour, rare)
+    return Draws(data["instances"], drawn["tiles"], to_canvas, colour, rare, drawn["geometry"].cropped)
 
 
 def _note(step: Any, params: dict[str, Any], drawn: dict[str, Any], size: int) -> None:

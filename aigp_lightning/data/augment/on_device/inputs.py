@@ -39,6 +39,7 @@ class AugmentInputs(TypedDict):
         encoded: these files; their pictures come after `pixels`, whole.
         tiles: (B, T, 6) int32, see `warp`.
         to_canvas: (B, 2, 3) float32, output pixels to canvas pixels.
+        cropped: (B,) bool, pictures whose edge repeats that of the picture they are a part of; (0,) if none is one.
         colour: (B, 3) float32, see `shift_hsv`.
         rare: of each transform that few samples get, its name, a number of its own, and from where to where the
             samples stand in `rows`; in order.
@@ -53,6 +54,7 @@ class AugmentInputs(TypedDict):
     encoded: list[FileInBatch]
     tiles: Tensor
     to_canvas: Tensor
+    cropped: Tensor
     colour: Tensor
     rare: list[tuple[str, int, int, int]]
     rows: Tensor
@@ -140,6 +142,7 @@ def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: 
         lines = [(*next(starts), *part.rect) for part in mine]
         table.append(lines + [UNUSED] * (MOST_TILES - len(lines)))
     rare, rows = _rare([each.rare for each in draws])
+    cropped = [each.cropped for each in draws]
     return {
         "size": size,
         "straight": straight,
@@ -149,6 +152,7 @@ def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: 
         "encoded": encoded,
         "tiles": torch.tensor(table, dtype=torch.int32).reshape(-1, MOST_TILES, len(UNUSED)),
         "to_canvas": torch.from_numpy(np.array([each.to_canvas for each in draws], np.float32).reshape(-1, 2, 3)),
+        "cropped": torch.tensor(cropped if any(cropped) else [], dtype=torch.bool),
         "colour": torch.tensor([each.colour for each in draws], dtype=torch.float32).reshape(-1, 3),
         "rare": rare,
         "rows": torch.tensor(rows, dtype=torch.int64).reshape(-1, 2),
@@ -170,7 +174,7 @@ def _sources(parts: Sequence[Part]) -> tuple[Tensor, Tensor, list[FileInBatch], 
     ordered = sorted(pictures.values(), key=lambda picture: (picture.full, picture.shape))
     ends = list(accumulate((len(picture.data) for picture in ordered), initial=0))
     files = [
-        FileInBatch(start, end, picture.full, picture.shape[:2], picture.im_file)
+        FileInBatch(start, end, picture.full, picture.shape[:2], picture.im_file, picture.antialiased)
         for start, end, picture in zip(ends, ends[1:], ordered, strict=False)
     ]
     code = np.concatenate([np.zeros(0, np.uint8), *(picture.data for picture in ordered)])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aigp_lightning.data.augment.letterbox import load_size
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.errors import ConfigError, RunError, printable
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class FileInBatch(NamedTuple):
         full: height and width of the picture, pixels.
         size: height and width that it gets.
         im_file: its name.
+        antialiased: pixels are averaged where it becomes smaller.
 
     Example:
         >>> FileInBatch(0, 100, (720, 1280), (360, 640), "000.jpg").size
@@ -53,6 +54,7 @@ class FileInBatch(NamedTuple):
     full: tuple[int, int]
     size: tuple[int, int]
     im_file: str
+    antialiased: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,7 @@ class EncodedPicture:
         full: height and width in the file, pixels.
         shape: height, width and channels once it is decoded and resized.
         im_file: its name.
+        antialiased: pixels are averaged where it becomes smaller.
 
     Example:
         >>> EncodedPicture(np.zeros(100, np.uint8), (720, 1280), (360, 640, 3), "000.jpg").shape
@@ -74,14 +77,16 @@ class EncodedPicture:
     full: tuple[int, int]
     shape: tuple[int, int, int]
     im_file: str
+    antialiased: bool = False
 
 
-def read_encoded(path: str, imgsz: int) -> EncodedPicture | None:
+def read_encoded(path: str, imgsz: int, resizing: Resizing = LETTERBOX) -> EncodedPicture | None:
     """Read the bytes of a JPEG that a GPU decodes as the processor would.
 
     Args:
         path: image file.
         imgsz: length that the long side gets, pixels.
+        resizing: way to resize it.
 
     Returns:
         None for anything else: another kind of file, one that EXIF turns, one that is not in colour or not in YCbCr,
@@ -101,7 +106,9 @@ def read_encoded(path: str, imgsz: int) -> EncodedPicture | None:
     except (OSError, ValueError):
         return None
     full = decodable_size(data.tobytes())
-    return None if full is None else EncodedPicture(data, full, (*load_size(full, imgsz), COLOURS), path)
+    if full is None:
+        return None
+    return EncodedPicture(data, full, (*resizing.training_size(full, imgsz), COLOURS), path, resizing.antialiased)
 
 
 def decodable_size(data: bytes) -> tuple[int, int] | None:
@@ -182,12 +189,12 @@ def decode_files(data: Tensor, files: Sequence[FileInBatch], device: torch.devic
     """
     groups = []
     decoded = iter(_decoded([data[file.start : file.end] for file in files], files, device))
-    for (full, size), alike in groupby(files, lambda file: (file.full, file.size)):
+    for (full, size, antialiased), alike in groupby(files, lambda file: (file.full, file.size, file.antialiased)):
         count = len(list(alike))
         step = max(AT_ONCE // (full[0] * full[1]), 1)
         for start in range(0, count, step):
             images = torch.stack([next(decoded) for _ in range(min(step, count - start))])
-            groups.append(_resized(images, size).permute(0, 2, 3, 1).reshape(-1, COLOURS))
+            groups.append(_resized(images, size, antialiased).permute(0, 2, 3, 1).reshape(-1, COLOURS))
     return groups
 
 
@@ -234,9 +241,9 @@ def _decoded_here(code: Tensor, im_file: str) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
-def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (n, 3, H, W) uint8 pictures, as OpenCV does linearly."""
+def _resized(images: Tensor, size: tuple[int, int], antialiased: bool) -> Tensor:
+    """Resize (n, 3, H, W) uint8 pictures linearly, as OpenCV does or, antialiased, as Pillow does."""
     if tuple(images.shape[2:]) == tuple(size):
         return images
-    done = functional.interpolate(images.float(), size, mode="bilinear", align_corners=False)
+    done = functional.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=antialiased)
     return done.add_(0.5).to(torch.uint8)

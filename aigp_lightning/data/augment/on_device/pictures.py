@@ -47,7 +47,9 @@ def make_pictures(inputs: AugmentInputs) -> Tensor:
     step = max(AT_ONCE // size**2, 1)
     for start in range(0, count, step):
         some = slice(start, start + step)
-        pictures[some] = warp(source, inputs["tiles"][some], inputs["to_canvas"][some], size, inputs["straight"])
+        pictures[some] = warp(
+            source, inputs["tiles"][some], inputs["to_canvas"][some], size, inputs["straight"], inputs["cropped"][some]
+        )
     for name, number, first, end in inputs["rare"]:
         for start in range(first, end, step):
             rows, values = inputs["rows"][start : min(start + step, end)].unbind(1)

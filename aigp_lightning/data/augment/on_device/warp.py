@@ -26,7 +26,9 @@ def pack(pixels: Tensor) -> Tensor:
     return torch.nn.functional.pad(pixels, (0, 1)).view(torch.int32).view(-1)
 
 
-def warp(source: Tensor, tiles: Tensor, to_canvas: Tensor, size: int, straight: bool) -> Tensor:
+def warp(
+    source: Tensor, tiles: Tensor, to_canvas: Tensor, size: int, straight: bool, cropped: Tensor | None = None
+) -> Tensor:
     """Sample the canvas of every picture, between its pixels linearly; where nothing lies it is grey.
 
     Args:
@@ -36,6 +38,7 @@ def warp(source: Tensor, tiles: Tensor, to_canvas: Tensor, size: int, straight: 
         to_canvas: (B, 2, 3) float32, output pixels to canvas pixels.
         size: side of the square output, pixels.
         straight: nothing is turned or sheared, so that rows stay rows; it saves most of the work.
+        cropped: (B,) bool, where the edge of the first tile is repeated beyond it; None or empty if nowhere.
 
     Returns:
         (B, size, size, 3) uint8.
@@ -52,6 +55,11 @@ def warp(source: Tensor, tiles: Tensor, to_canvas: Tensor, size: int, straight: 
     u, v = matrix[:, 0, 0] * x + matrix[:, 0, 2], matrix[:, 1, 1] * y + matrix[:, 1, 2]
     if not straight:
         u, v = u + matrix[:, 0, 1] * y, v + matrix[:, 1, 0] * x
+    if cropped is not None and len(cropped):
+        first_x, first_y, end_x, end_y = tiles[:, 0, 2:, None, None].float().unbind(1)
+        here = cropped[:, None, None]
+        u = torch.where(here, u.clamp(first_x, end_x - 1), u)
+        v = torch.where(here, v.clamp(first_y, end_y - 1), v)
     left, top = u.floor(), v.floor()
     part_x, part_y = (u - left)[..., None], (v - top)[..., None]
     columns, rows = left.int(), top.int()
