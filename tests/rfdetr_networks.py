@@ -19,7 +19,9 @@ OPTIONS = ("--model.groups", 2, "--model.queries", 30, "--model.decoder_layers",
 """The same on a command line, with one layer less."""
 
 
-def tiny_module(seed: int = 0, names: dict[int, str] | None = None, fresh: bool = False, **options: Any) -> RFDETRModule:
+def tiny_module(
+    seed: int = 0, names: dict[int, str] | None = None, fresh: bool = False, **options: Any
+) -> RFDETRModule:
     """A module with a network of random weights; its heads are not at zero, unless it is to be as new ones are."""
     module = RFDETRModule("nano", **{**TINY, **options})
     module.imgsz = SIZE

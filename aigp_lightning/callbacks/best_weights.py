@@ -103,7 +103,7 @@ def _write_portable(source: Path, target: Path, data: Any) -> None:
         OSError: the file cannot be written.
     """
     settings = {"imgsz": data.imgsz, "data": str(Path(data.data_yaml).resolve()), "batch": data.batch_size}
-    settings["single_cls"] = data.single_cls
+    settings |= {"single_cls": data.single_cls, "resize": data.resize}
     content = read_checkpoint(source)
     deployment = rebuild(content, source).deployment
     if deployment is not None:

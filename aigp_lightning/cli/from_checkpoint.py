@@ -29,7 +29,10 @@ LOOKED_FOR = (CHECKPOINT, WEIGHTS, "model.class_path", "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
 DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)}
 """Options of the data by which a validation comes out the same, and their types."""
-TRAINING_ONLY = ("variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile")
+TRAINING_ONLY = (
+    "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale", "groups",
+    "queries", "decoder_layers", "drop_path", "freeze_encoder",
+)  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
 PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""

@@ -28,10 +28,10 @@ GROUPS = {
     "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
     "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
-    "camera",
-    "model.gains": "box cls dfl pose kobj",
+    "camera multi_scale groups queries decoder_layers drop_path freeze_encoder",
+    "model.gains": "box cls dfl pose kobj bbox giou aux encoder",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
-    "clip_norm",
+    "clip_norm lr lr_encoder lr_vit_layer_decay lr_component_decay schedule lr_drop min_factor",
     "model.camera": "size width height fx fy cx cy distortion bands",
     "run": "name root exist_ok resume json",
     "ddp": "timeout",
@@ -97,7 +97,7 @@ OF_A_CLASS = (
     "trainer.profiler", "trainer.strategy",
 )  # fmt: skip
 """Options whose value is a class of the user's choice: which arguments it takes, its own parser knows."""
-KNOWN_MODELS = ("DetectorModule", "PoseModule")
+KNOWN_MODELS = ("DetectorModule", "PoseModule", "RFDETRModule")
 """Classes whose options stand in the table, by their short names."""
 OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")

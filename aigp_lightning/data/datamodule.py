@@ -17,6 +17,7 @@ from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.class_follower import DEFAULT_DATA
 from aigp_lightning.data.class_names import BY_NAME, check_rule
 from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_device, sample_class, settle_places
+from aigp_lightning.data.input_size import check_size, training_size
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
@@ -44,7 +45,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
 
     Args:
         data_yaml: the data set's `data.yaml`; `{task}` in it stands for the task of `synthetic`.
-        imgsz: side of the network's input, pixels; a multiple of 32.
+        imgsz: side of the network's input, pixels: a multiple of 32, or of what the model takes.
         batch_size: training images a step, over all processes; validation takes twice as many.
         workers: processes that load images, for each training process; never more than its share of the cores.
         seed: of shuffling and augmentation.
@@ -165,7 +166,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             self._cache_dir = self.trainer.strategy.broadcast(self._run.folder)
             agree(self.failure, lambda: self._check(stage))
         if stage == "fit" and self.cache is not None and self._pictures is None and self._run.running:
-            self._pictures = shared_cache(self.cache, self._scan("train"), self.imgsz, self._run, self.resizing)
+            self._pictures = shared_cache(self.cache, self._scan("train"), self.train_imgsz, self._run, self.resizing)
 
     def teardown(self, stage: str) -> None:
         """Give the cached pictures up; their memory is free when the last loader of this run is gone."""
@@ -190,8 +191,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         return counts
 
     def _check_batch(self, stage: str) -> int:
-        """Return the fewest images that a training batch must have in this process; refuse a batch size below it."""
+        """Return the fewest images that a training batch must have here; refuse sizes that the model does not take."""
         model = self._run.model
+        check_size(model, self.imgsz, self.resize)
         least = model.least_images(self.imgsz) if isinstance(model, NeedsImages) else 1
         if stage == "fit":
             check_batch(self.batch_size, self._run.world_size, self.imgsz, least)
@@ -208,8 +210,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         run, records = self._run, self.scan("train").records
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
         dataset = training_set(
-            records, self.spec, self.augment, imgsz=self.imgsz, batch_size=batch, pose=self.pose, cache=self._pictures,
-            kind=sample_class(self.augment_on, self.decode_on, self.augment), resizing=self.resizing,
+            records, self.spec, self.augment, imgsz=self.train_imgsz, batch_size=batch, pose=self.pose,
+            cache=self._pictures, resizing=self.resizing,
+            kind=sample_class(self.augment_on, self.decode_on, self.augment),
         )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
@@ -219,7 +222,12 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         if workers:
             # Import what the transforms need before workers are forked: W&B watches imports, and breaks in a fork.
             assert dataset.pipeline.transforms is not None
-        return self._loader(dataset, self._batches, batch_bytes=batch * self.imgsz**2 * 3)
+        return self._loader(dataset, self._batches, batch_bytes=batch * self.train_imgsz**2 * 3)
+
+    @property
+    def train_imgsz(self) -> int:
+        """Side of training pictures as they are loaded, pixels: of the largest batch, where these differ."""
+        return training_size(self._run.model, self.imgsz)
 
     def close_mosaic(self) -> None:
         """Make no more mosaics, from the next epoch's first sample on; workers stay alive."""
@@ -244,6 +252,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """
         if not self.source:
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
+        check_size(self._run.model, self.imgsz, self.resize)
         dataset = open_sources(self.source, self.imgsz, self.resizing)
         return self._loader(dataset, PredictBatchSampler(dataset, self.batch_size, *self._run.place))
 

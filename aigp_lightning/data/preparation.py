@@ -25,13 +25,13 @@ TASK = "{task}"
 """In the path of a `data.yaml`: one overlay serves several tasks, each with its own synthetic data set."""
 LARGEST = 16384
 """Longest side of the network's input, pixels."""
-STRIDE = 32
-"""Sides of the network's input are multiples of it, pixels."""
+SMALLEST = 32
+"""Shortest side, pixels."""
 PROBLEMS_FILE = "data_problems_{}.txt"
 
 
 def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_limit: float) -> None:
-    """Refuse sizes and shares that no run can have.
+    """Refuse sizes and shares that no run can have; which multiples a network takes, `input_size` knows.
 
     Args:
         imgsz: side of the network's input, pixels.
@@ -45,14 +45,13 @@ def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_lim
 
     Example:
         >>> try:
-        ...     check_options(imgsz=100, batch_size=16, workers=0, seed=0, lost_limit=0.02)
+        ...     check_options(imgsz=16, batch_size=16, workers=0, seed=0, lost_limit=0.02)
         ... except ConfigError as error:
         ...     print(error)
-        --data.imgsz is 100; it must be a multiple of 32, such as 96.
+        --data.imgsz is 16; no network's input is that small: at least 32.
     """
-    if imgsz < STRIDE or imgsz % STRIDE:
-        near = max(round(imgsz / STRIDE), 1) * STRIDE
-        raise ConfigError(f"--data.imgsz is {imgsz}; it must be a multiple of {STRIDE}, such as {near}.")
+    if imgsz < SMALLEST:
+        raise ConfigError(f"--data.imgsz is {imgsz}; no network's input is that small: at least {SMALLEST}.")
     if imgsz > LARGEST:
         raise ConfigError(f"--data.imgsz is {imgsz}; no network's input is that large: at most {LARGEST}.")
     check_range("--data.batch_size", batch_size, COUNT)

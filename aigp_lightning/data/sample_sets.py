@@ -9,8 +9,8 @@ from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.augment.mirrors import allowed_flips
 from aigp_lightning.data.augment.pipeline import TrainPipeline
 from aigp_lightning.data.dataset import EvalDataset, TrainDataset
+from aigp_lightning.data.input_size import STRIDE
 from aigp_lightning.data.lint import propose_mirror
-from aigp_lightning.data.preparation import STRIDE
 from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.samplers import EvalBatchSampler
 

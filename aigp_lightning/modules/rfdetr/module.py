@@ -22,7 +22,7 @@ from aigp_lightning.modules.rfdetr.network import Description, DetrGains, RFDETR
 from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, rate_and_decay, rate_factor
 from aigp_lightning.modules.rfdetr.package import check_installed
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
-from aigp_lightning.modules.rfdetr.variants import check_size, multi_scale_sizes, variant_of
+from aigp_lightning.modules.rfdetr.variants import check_input, multi_scale_sizes, variant_of
 from aigp_lightning.modules.rfdetr.weights import FAMILY, read_weights
 from aigp_lightning.modules.run_length import PLAN, RunLength, check_length
 from aigp_lightning.ranges import COUNT, SHARE, Range, check_ranges
@@ -119,13 +119,9 @@ class RFDETRModule(BaseModule):
         """Sides of the network's input are multiples of this, pixels."""
         return variant_of(self.variant).stride
 
-    def check_size(self, imgsz: int) -> None:
-        """Refuse a side of the network's input, pixels, that is no whole number of windows.
-
-        Raises:
-            ConfigError: it is none; the message says which there are near it.
-        """
-        check_size(self.variant, imgsz)
+    def check_input(self, imgsz: int, resize: str) -> None:
+        """Refuse a side of the input, pixels, that is no whole number of windows; see `SizesImages`."""
+        check_input(self.variant, imgsz, resize)
 
     def training_size(self, imgsz: int) -> int:
         """Return the side of training images as they are loaded, pixels: the largest that a batch is drawn at."""
@@ -138,7 +134,6 @@ class RFDETRModule(BaseModule):
 
     def setup_from_data(self, data: Any) -> None:
         """Note the size of the input, by which embeddings of positions are made."""
-        self.check_size(data.imgsz)
         self.imgsz = data.imgsz
 
     def build_network(self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None = None) -> nn.Module:

@@ -46,6 +46,9 @@ VARIANTS = {
 }
 """Variants that the package offers under Apache-2.0. Larger ones are under a licence of their own."""
 
+LETTERBOXED = 32
+"""Sides of letterboxed rectangles are multiples of this, pixels."""
+
 
 def variant_of(name: str) -> Variant:
     """Return a variant by its name.
@@ -61,26 +64,30 @@ def variant_of(name: str) -> Variant:
     return VARIANTS[name]
 
 
-def check_size(name: str, imgsz: int) -> None:
+def check_input(name: str, imgsz: int, resize: str) -> None:
     """Refuse a size of the input that is no whole number of a variant's windows.
 
     Args:
         name: of the variant.
         imgsz: side of the input, pixels.
+        resize: `letterbox` or `stretch`.
 
     Raises:
         ConfigError: it says which sizes near it there are.
     """
     variant = variant_of(name)
-    if imgsz % variant.stride == 0 and imgsz >= 2 * variant.stride:
-        return
-    below = max(imgsz // variant.stride, 2) * variant.stride
-    above = below + variant.stride
-    raise ConfigError(
-        f"--data.imgsz {imgsz}: RF-DETR {name} looks at patches of {variant.patch} px in {variant.windows} × "
-        f"{variant.windows} windows, so it is a multiple of {variant.stride}, two of them at least; try {below} or "
-        f"{above}."
-    )
+    if imgsz % variant.stride or imgsz < 2 * variant.stride:
+        below = max(imgsz // variant.stride, 2) * variant.stride
+        raise ConfigError(
+            f"--data.imgsz is {imgsz}; an RF-DETR {name} looks at patches of {variant.patch} px in {variant.windows} × "
+            f"{variant.windows} windows, so it must be a multiple of {variant.stride}, such as {below} or "
+            f"{below + variant.stride}."
+        )
+    if resize == "letterbox" and LETTERBOXED % variant.stride:
+        raise ConfigError(
+            f"--data.resize letterbox: its rectangles are multiples of {LETTERBOXED} px, and an RF-DETR {name} takes "
+            f"multiples of {variant.stride}. Use --data.resize stretch, as it was trained."
+        )
 
 
 def multi_scale_sizes(name: str, imgsz: int, expanded: bool) -> list[int]:
