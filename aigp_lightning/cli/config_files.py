@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from yaml import Node
 
 CONFIG = "--config"
+BY_CLASS = "by_class"
+"""The key of a configuration below which options stand by the class of the model that they are for."""
 STANDARD = "tag:yaml.org,2002:"
 TAGS = tuple(STANDARD + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge"))
 POLICY_GROUPS = ("env", "eval_env", "normalize", "ppo", "early_stop")
@@ -21,6 +23,8 @@ MAY_BE_NULL = ("data.synthetic", "model.camera")
 """Groups that a null switches off."""
 Complain = Callable[[str], str | None]
 """Says what is wrong with the dotted name of a key; None where nothing is."""
+OfClass = Callable[[str], tuple[Sequence[str], Complain]]
+"""From the short name of a model's class to the groups of options that are known for it, and who complains of names."""
 
 
 def config_files(words: Sequence[str]) -> list[str]:
@@ -41,13 +45,19 @@ def config_files(words: Sequence[str]) -> list[str]:
     return found
 
 
-def check_config_files(words: Sequence[str], groups: Sequence[str] = (), complain: Complain | None = None) -> None:
+def check_config_files(
+    words: Sequence[str],
+    groups: Sequence[str] = (),
+    complain: Complain | None = None,
+    of_class: OfClass | None = None,
+) -> None:
     """Refuse configuration files that cannot be read, are no YAML, or have a key twice or one that is no option.
 
     Args:
         words: after the verb.
         groups: dotted names of groups, whose keys are options.
         complain: looks at the names of the keys; without it they are left to the parser.
+        of_class: what is known of the options below `by_class`; without it that is no key of a configuration.
 
     Raises:
         ConfigError: with file and line.
@@ -60,21 +70,80 @@ def check_config_files(words: Sequence[str], groups: Sequence[str] = (), complai
         if os.path.isdir(file):
             raise ConfigError(f"{CONFIG} {printable(file)} is a folder; name the file in it.")
         if os.path.isfile(file):  # else a pipe, which is read once
-            _check_file(file, groups, complain)
+            _check_file(file, groups, complain, of_class)
 
 
-def _check_file(file: str, groups: Sequence[str], complain: Complain | None) -> None:
-    root = _compose(file, read_config_text(file))
+def _check_file(file: str, groups: Sequence[str], complain: Complain | None, of_class: OfClass | None) -> None:
+    root = compose(file, read_config_text(file))
     if root is None:
         return  # nothing in it
     if root.id != "mapping":
         raise _fault(file, root, "options by their names are wanted, such as `data: {imgsz: 640}`.")
     _refuse_loops(file, root, frozenset(), set())
-    _refuse_values_for_groups(file, root, "", groups)
-    for key, name in _keys(file, root, "", set()):
+    _check_options(file, root, groups, complain, of_class is not None)
+    if of_class is not None:
+        for kind, options in options_by_class(file, root).items():
+            _check_options(file, options, *of_class(kind))
+
+
+def _check_options(
+    file: str, node: Any, groups: Sequence[str], complain: Complain | None, may_have_classes: bool = False
+) -> None:
+    """Refuse keys that stand twice or are no options, and values in place of groups."""
+    _refuse_values_for_groups(file, node, "", groups)
+    for key, name in _keys(file, node, "", set()):
         parent = name.rpartition(".")[0]
-        if complain is not None and (not parent or parent in groups) and (wrong := complain(name)) is not None:
+        if complain is None or (parent and parent not in groups) or (may_have_classes and name == BY_CLASS):
+            continue
+        if (wrong := complain(name)) is not None:
             raise _fault(file, key, wrong)
+
+
+def options_by_class(file: str, root: Any) -> dict[str, Any]:
+    """Return the options that a configuration has below `by_class`, as nodes by the short name of the class.
+
+    Args:
+        file: its name, for errors.
+        root: the mapping that it is.
+
+    Raises:
+        ConfigError: something else is there, or a class is given in place of its options; with its line.
+    """
+    import yaml
+
+    found: dict[str, Any] = {}
+    for key, classes in root.value:
+        if key.value != BY_CLASS:
+            continue
+        _refuse_other_than_mapping(file, key, classes, BY_CLASS)
+        yaml.SafeLoader("").flatten_mapping(classes)
+        for kind, options in classes.value:
+            name, short = str(kind.value), str(kind.value).rpartition(".")[2]
+            if name != short:
+                raise _fault(file, kind, f"{BY_CLASS} has classes by their short names, such as {short}.")
+            _refuse_other_than_mapping(file, kind, options, f"{BY_CLASS}.{name}")
+            _refuse_choice_of_class(file, options, f"{BY_CLASS}.{name}")
+            found[name] = options
+    return found
+
+
+def _refuse_other_than_mapping(file: str, key: Any, node: Any, name: str) -> None:
+    if node.id != "mapping":
+        wanted = "options by the short name of a class" if name == BY_CLASS else "options by their names"
+        raise _fault(file, key, f"{name}: {wanted} are wanted, such as `{BY_CLASS}: {{PoseModule: {{model: …}}}}`.")
+
+
+def _refuse_choice_of_class(file: str, options: Any, name: str) -> None:
+    """Refuse a model's class, and further options by class, among the options that are for one class."""
+    for key, value in options.value:
+        if key.value == BY_CLASS:
+            raise _fault(file, key, f"{name} cannot have options by class again.")
+        inner = [each for each, _ in value.value] if value.id == "mapping" else []
+        if key.value == "model.class_path" or (key.value == "model" and value.id == "scalar"):
+            inner = [key]
+        for each in inner if key.value in ("model", "model.class_path") else ():
+            if each is key or each.value == "class_path":
+                raise _fault(file, each, f"{name} is for models of that class, so it cannot choose one.")
 
 
 def _refuse_loops(file: str, node: Any, above: frozenset[int], done: set[int]) -> None:
@@ -121,8 +190,16 @@ def read_config_text(file: str) -> str:
         raise ConfigError(f"{CONFIG} {printable(file)}:{line}: it is not UTF-8 text; save it as UTF-8.") from error
 
 
-def _compose(file: str, text: str) -> Any:
-    """Parse to nodes, which know their lines; no value is made of them."""
+def compose(file: str, text: str) -> Any:
+    """Parse a configuration to nodes, which know their lines; no value is made of them.
+
+    Args:
+        file: its name, for errors.
+        text: of it.
+
+    Raises:
+        ConfigError: it is no YAML; with its line.
+    """
     import yaml
 
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
-LOOKED_FOR = (CHECKPOINT, WEIGHTS, "model.class_path", "run.name", "run.root")
+LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
 DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)}
 """Options of the data by which a validation comes out the same, and their types."""
@@ -144,12 +145,12 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     """
     if verb == "fit":
         return None
-    named = _named_options(words)
+    named = _named_options(words, asked := named_class(words))
     checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or weights or "")
         if path.is_file():
-            return _carried(path, trained_with(path), named.get("model.class_path"))
+            return _carried(path, trained_with(path), asked)
     return None
 
 
@@ -171,27 +172,27 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
     return Carried(path, told.task, class_path, data, model)
 
 
-def _named_options(words: Sequence[str]) -> dict[str, str]:
-    """Return the options that name a model, as the command line and its configurations give them."""
+def _named_options(words: Sequence[str], asked: str | None) -> dict[str, str]:
+    """Return the options that name a model, as the command line and its configurations give them for a class."""
     found: dict[str, str] = {}
     for before, word in zip(["", *words], [*words, ""], strict=True):
         option, with_value, value = before.partition("=")
         value = value if with_value else word
         name = option.removeprefix("--").replace(".init_args.", ".")
         if option in ("--config", "-c"):
-            found |= _configured(value)
-        elif option.startswith("--") and ("model.class_path" if name == "model" else name) in LOOKED_FOR:
-            found["model.class_path" if name == "model" else name] = value
+            found |= _configured(value, ByClass(asked or ""))
+        elif option.startswith("--") and name in LOOKED_FOR:
+            found[name] = value
     return {name: value for name, value in found.items() if value not in ("", "null", "~")}
 
 
-def _configured(file: str) -> dict[str, str]:
+def _configured(file: str, by_class: ByClass) -> dict[str, str]:
     """Return those of a configuration; of one that cannot be read nothing, since the parser says so."""
     import yaml
 
-    with suppress(OSError, ValueError, yaml.YAMLError):
+    with suppress(OSError, ValueError, ConfigError, yaml.YAMLError):
         text = Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file
-        content = yaml.safe_load(text)
+        content = yaml.safe_load(by_class.merged(text))
         return {name: str(value) for name in LOOKED_FOR if (value := _at(content, name)) is not None}
     return {}
 

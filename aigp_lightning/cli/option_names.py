@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from aigp_lightning.cli.config_files import check_config_files, config_files
+from aigp_lightning.cli.config_files import Complain, check_config_files, config_files
 from aigp_lightning.errors import ConfigError
 
 GROUPS = {
@@ -140,8 +140,12 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
         name = word[2:].partition("=")[0].removesuffix("+") if word.startswith("--") else ""
         if name and (wrong := _complaint(verb, name, other_model, "--")) is not None:
             raise ConfigError(wrong)
-    groups = [group for group in GROUPS if group and not (other_model and group.startswith("model"))]
-    check_config_files(words, groups, lambda name: _complaint(verb, name, other_model))
+
+    def known(other: bool) -> tuple[list[str], Complain]:
+        groups = [group for group in GROUPS if group and not (other and group.startswith("model"))]
+        return groups, lambda name: _complaint(verb, name, other)
+
+    check_config_files(words, *known(other_model), lambda kind: known(kind not in KNOWN_MODELS))
 
 
 def _complaint(verb: str, name: str, other_model: bool, dashes: str = "") -> str | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
+from aigp_lightning.cli.by_class import ByClass
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import printable
@@ -36,11 +37,13 @@ class StrictParser:
 
     Args:
         *args: the parser's own.
+        by_class: merges what configurations have for the class of the model; without it they have nothing such.
         **kwargs: the parser's own.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, by_class: ByClass | None = None, **kwargs: Any) -> None:
         add_loader()
+        self._by_class = by_class
         super().__init__(*args, **{**kwargs, "allow_abbrev": False, "parser_mode": LOADER})
 
     def parse_args(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
@@ -62,7 +65,18 @@ class StrictParser:
         file = Path(path)
         text = _read_config(file.absolute)
         with file.relative_path_context():
-            return parser.parse_string(text, os.path.basename(file.absolute), *args, **kwargs)
+            return self.parse_string(text, os.path.basename(file.absolute), *args, **kwargs)
+
+    def parse_string(self, content: str, path: str | os.PathLike[str] = "", *args: Any, **kwargs: Any) -> Any:
+        """Parse the text of a configuration; takes what jsonargparse's own takes.
+
+        Raises:
+            ConfigError: options by class are wanted in it, and something else is there.
+        """
+        parser: Any = super()
+        if self._by_class is not None:
+            content = self._by_class.merged(content, os.fspath(path) or "text")
+        return parser.parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print what is wrong, without the types that were tried, and end the program."""

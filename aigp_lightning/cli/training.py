@@ -17,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint, best_checkpoint_of
 from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.cli.building import errors_as_options, fault_of_class, plain
+from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
@@ -55,7 +56,7 @@ from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
-PROGRAM = "python -m aigp_lightning"
+PROGRAM, USUAL = "python -m aigp_lightning", f"{DetectorModule.__module__}.DetectorModule"
 GROUP_OF_CLASS = {kind.__name__: group for group, (kind, _) in GROUPS.items()}
 CLI = TypeVar("CLI", bound="AigpCLI")
 
@@ -83,6 +84,7 @@ class AigpCLI(LightningCLI):
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
+        self.by_class = ByClass(named_class(arguments) or (self.carried and self.carried.class_path) or USUAL)
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
@@ -99,7 +101,7 @@ class AigpCLI(LightningCLI):
                     save_config_callback=None,
                     load_from_checkpoint_support=False,  # modules are rebuilt from what checkpoints describe
                     parser_class=StrictLightningParser,
-                    parser_kwargs={"prog": PROGRAM, verb: help_text},
+                    parser_kwargs={"prog": PROGRAM, verb: {**help_text, "by_class": self.by_class}},
                     args=[verb, *arguments],
                 )
             finally:
@@ -123,7 +125,7 @@ class AigpCLI(LightningCLI):
         parser.add_class_arguments(RunConfig, "run")
         parser.add_class_arguments(ProcessOptions, "ddp")
         parser.add_class_arguments(WandbOptions, "wandb")
-        parser.set_defaults({"model": {"class_path": f"{DetectorModule.__module__}.DetectorModule"}})
+        parser.set_defaults({"model": {"class_path": USUAL}})
         add_extend(parser)
         add_callback_options(parser, self.verb)
         if self.carried is not None:
@@ -135,6 +137,7 @@ class AigpCLI(LightningCLI):
         """Parse, and refuse values that Lightning would take or refuse late, before anything is made."""
         super().parse_arguments(parser, args)
         config = self.config[self.verb]
+        self.by_class.check(config.model.class_path)
         check_lightning_options(config.as_dict(), self.verb, model_class(config).replaced_options, GROUPS)
         check_target("--run.json", config.run.json)
 
@@ -172,8 +175,7 @@ class AigpCLI(LightningCLI):
         """Build the trainer with the run's callbacks, and check that its processes fit those that were started."""
         trainer, config = super().instantiate_trainer(**self._callback_options(), **kwargs), self.config[self.verb]
         cast("list[Any]", trainer.callbacks).extend(self.callbacks.closing)  # type: ignore[attr-defined]
-        batch_size = config.data.batch_size if self.verb == "fit" else 0
-        check_processes(trainer, config.trainer.sync_batchnorm, batch_size)
+        check_processes(trainer, config.trainer.sync_batchnorm, config.data.batch_size if self.verb == "fit" else 0)
         if isinstance(config.trainer.strategy, str):  # a class has its limit among its own options
             limit_wait(trainer, ProcessOptions(**config.ddp.as_dict()))
         tune_exchange(trainer)
@@ -204,8 +206,7 @@ class AigpCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
-        planned = self.resumed.planned if self.resumed is not None else None
-        allow_extension(self.model, self.extend, planned)
+        allow_extension(self.model, self.extend, self.resumed.planned if self.resumed is not None else None)
         if first_process():
             self.read_data()
             if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes
@@ -248,8 +249,7 @@ class AigpCLI(LightningCLI):
             path = best if Path(best).is_file() else None  # on another machine: they come over from the first process
             self.trainer.validate(self.model, datamodule=self.datamodule, ckpt_path=path, verbose=False)
             self._report()
-        left_out = self.context.left_out if self.context is not None else ()
-        print_places(self.trainer, self.model, bool(best), left_out)
+        print_places(self.trainer, self.model, bool(best), self.context.left_out if self.context is not None else ())
 
     def after_validate(self) -> None:
         """Print and write the metrics."""

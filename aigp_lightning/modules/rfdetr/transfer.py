@@ -56,8 +56,8 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
 
 
 def _may_be_new(key: str, network: RFDETRNetwork, found: FoundWeights) -> bool:
-    """True if a tensor may start at random: heads of groups of queries that the file has fewer of."""
-    if not key.startswith("transformer.enc_out_"):
+    """True if a tensor may start at random: those of groups of queries that the file does not have."""
+    if not key.startswith("transformer.enc_out"):
         return False
     number = int(key.split(".")[2])
     return number >= found.description.groups

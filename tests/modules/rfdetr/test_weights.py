@@ -1,0 +1,156 @@
+"""Starting from weights: other classes, other sizes, fewer queries; what is no RF-DETR is refused in a line."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rfdetr_networks import NAMES, SIZE, tiny_module
+
+from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.registry import load_module, open_weights, trained_with
+from aigp_lightning.modules.rfdetr.module import RFDETRModule
+from aigp_lightning.modules.rfdetr.weights import read_weights
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.pth` of ours with the classes gate and tree."""
+    path = tmp_path_factory.mktemp("weights") / "best.pth"
+    tiny_module(seed=3).deployment.write_portable(path, 7, {"imgsz": SIZE, "data": "gates.yaml", "resize": "letterbox"})
+    return path
+
+
+def started(path: Path, names: dict[int, str], **options: Any) -> RFDETRModule:
+    return tiny_module(seed=9, names=names, fresh=True, weights=str(path), **options)
+
+
+def test_classes_are_taken_by_name(trained: Path, capsys: pytest.CaptureFixture[str], caplog: Any) -> None:
+    theirs = read_weights(trained).tensors
+    with caplog.at_level("INFO"):
+        ours = started(trained, {0: "Tree ", 1: "wall", 2: "gate"}).network.model.state_dict()
+    for head in ("class_embed", "transformer.enc_out_class_embed.1"):
+        for kind in ("weight", "bias"):
+            mine, its = ours[f"{head}.{kind}"], theirs[f"{head}.{kind}"]
+            assert torch.equal(mine[0], its[1])
+            assert torch.equal(mine[2], its[0])
+            assert torch.equal(mine[3], its[2])  # of no class
+            assert not torch.equal(mine[1], its[0])
+    assert torch.equal(ours["bbox_embed.layers.0.weight"], theirs["bbox_embed.layers.0.weight"])
+    assert "2 of 3 classes by name, whose order is another there" in caplog.text
+
+
+def test_no_class_in_common_is_said(trained: Path, caplog: Any) -> None:
+    with caplog.at_level("INFO"):
+        started(trained, {0: "drone"})
+    assert "no class by its name: those of the file are gate, tree" in caplog.text
+
+
+def test_another_size_interpolates_the_positions(trained: Path) -> None:
+    from rfdetr.models.weights import interpolate_position_embeddings
+
+    module = RFDETRModule("nano", groups=2, queries=30, decoder_layers=2, weights=str(trained))
+    module.imgsz = 96
+    key = "backbone.0.encoder.encoder.embeddings.position_embeddings"
+    found = module.build_network(NAMES).model.state_dict()[key]
+    theirs = {key: read_weights(trained).tensors[key]}
+    interpolate_position_embeddings(theirs, 6)
+    assert found.shape == (1, 37, 384)
+    assert torch.equal(found, theirs[key])
+
+
+def test_fewer_and_more_queries_keep_their_groups(trained: Path) -> None:
+    theirs = read_weights(trained).tensors["query_feat.weight"].view(2, 30, 256)
+    few = started(trained, NAMES, queries=10, groups=1).network.model.state_dict()["query_feat.weight"]
+    assert torch.equal(few, theirs[0, :10])
+    more = (
+        started(trained, NAMES, queries=40, groups=3).network.model.state_dict()["query_feat.weight"].view(3, 40, 256)
+    )
+    assert torch.equal(more[:2, :30], theirs)
+    assert not torch.equal(more[2, :30], theirs[0])
+
+
+def test_another_variant_is_refused(trained: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"best.pth holds an RF-DETR nano, whose weights do not fit --model.variant small"
+    ):
+        module = RFDETRModule("small", weights=str(trained), groups=2, queries=30)
+        module.imgsz = SIZE
+        module.build_network(NAMES)
+
+
+def test_fewer_layers_are_said(trained: Path, caplog: Any) -> None:
+    with caplog.at_level("INFO"):
+        started(trained, NAMES, decoder_layers=1)
+    assert "tensors of it are of layers that are not used" in caplog.text
+
+
+def test_a_file_says_how_it_was_trained(trained: Path) -> None:
+    told = trained_with(trained)
+    assert (told.family, told.task, told.data) == ("rfdetr", "detect", {"imgsz": SIZE, "resize": "letterbox"})
+    module = open_weights(trained)
+    assert (module.family, module.names, module.training) == ("rfdetr", NAMES, False)
+
+
+class Harmful:
+    def __reduce__(self) -> Any:
+        return print, ("this was run",)
+
+
+@pytest.mark.parametrize("kind", ["code", "pickle", "cut off", "text", "list", "empty", "segmentation", "yolo"])
+def test_what_is_no_rfdetr_is_refused(
+    kind: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / ("best.pt" if kind == "yolo" else "best.pth")
+    content = torch.load(trained, weights_only=True)
+    if kind == "code":
+        torch.save({**content, "args": Harmful()}, file)
+    elif kind == "pickle":
+        file.write_bytes(pickle.dumps(Harmful()))
+    elif kind == "cut off":
+        file.write_bytes(trained.read_bytes()[:-4000])
+    elif kind == "text":
+        file.write_text("weights", encoding="utf-8")
+    elif kind == "yolo":
+        file.write_bytes(trained.read_bytes())
+    elif kind == "segmentation":
+        torch.save({"model": {**content["model"], "segmentation_head.weight": torch.zeros(1)}}, file)
+    else:
+        torch.save([1] if kind == "list" else {"model": {}}, file)
+    with pytest.raises(WeightsError) as refused:
+        RFDETRModule(weights=str(file)).build_network(NAMES)
+    assert str(file) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "this was run" not in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_not_fetched() -> None:
+    with pytest.raises(WeightsError, match=r"no weights file at rf-detr-nano.pth. Give the path"):
+        RFDETRModule(weights="rf-detr-nano.pth").build_network(NAMES)
+
+
+def test_a_checkpoint_is_a_start_too(tmp_path: Path) -> None:
+    """Ours, which has more than the network; its weights are the averaged ones."""
+    module, content = tiny_module(seed=4), {}
+    content["state_dict"] = module.state_dict()
+    module.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "best.ckpt")
+    ours = started(tmp_path / "best.ckpt", NAMES).network.model.state_dict()
+    assert all(torch.equal(value, ours[key]) for key, value in module.network.model.state_dict().items())
+    again = load_module(tmp_path / "best.ckpt")
+    assert (again.family, again.names) == ("rfdetr", NAMES)
+
+
+def test_a_checkpoint_of_yolos_is_refused(tmp_path: Path) -> None:
+    from aigp_lightning.modules.detector import DetectorModule
+
+    module = DetectorModule("yolo11n")
+    module.set_network(module.build_network({0: "gate"}))
+    content: dict[str, Any] = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "best.ckpt")
+    with pytest.raises(WeightsError, match=r"best.ckpt is of family yolo; the configuration asks for rfdetr"):
+        started(tmp_path / "best.ckpt", NAMES)
