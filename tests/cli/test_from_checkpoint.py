@@ -227,3 +227,24 @@ def test_a_pt_elsewhere_knows_its_size_and_task(finished: Path, finished_pose: P
     assert carried.data == {"imgsz": 96, "single_cls": False}
     shutil.copy(finished_pose / "weights" / "best.ckpt", tmp_path / "mine.ckpt")  # of another model
     assert carried_options("validate", ["--model.weights", "mine.pt"]) == carried
+
+
+def test_pictures_are_resized_as_in_the_run(
+    finished: Path, shapes: Path, tmp_path: Path, run_cli: Callable[..., int], said: Callable[[], str]
+) -> None:
+    """Without a word; another way is taken and told. Figures of stretched pictures are those of squares in any case."""
+    checkpoint = torch.load(finished / "weights" / "best.ckpt", weights_only=True)
+    assert checkpoint["aigp"]["run"]["data"]["resize"] == "letterbox"
+    checkpoint["aigp"]["run"]["data"]["resize"] = "stretch"
+    torch.save(checkpoint, tmp_path / "mine.ckpt")
+    figures = []
+    for words in ((), ("--data.rect", "false"), ("--data.resize", "letterbox")):
+        assert run_cli("validate", "--ckpt_path", "mine.ckpt", "--run.json", "mine.json", *words) == 0
+        figures.append(read(tmp_path / "mine.json")["metrics"])
+    assert figures[0] == figures[1]
+    assert figures[2] != figures[0]
+    assert "--data.resize letterbox (the run: stretch)" in said()
+    picture = shapes.parent / "images" / "val" / "001.png"
+    words = ("--ckpt_path", "mine.ckpt", "--data.source", picture, "--data.resize", "letterbox")
+    assert run_cli("predict", *words) == 0
+    assert "--data.resize letterbox (the run: stretch)" in said()

@@ -82,6 +82,21 @@ def test_batches_of_boxes(odd: Path, mosaic: float) -> None:
         check_alike(one, other)
 
 
+def test_batches_of_stretched_and_cropped_pictures(odd: Path) -> None:
+    augment = replace(PLAIN, mosaic=0.3, crop=0.7)
+    ours, theirs = (
+        batches(YoloDataModule(
+            str(odd), imgsz=96, batch_size=5, workers=0, augment=augment, augment_on=place, resize="stretch"
+        ))
+        for place in ("device", "cpu")
+    )  # fmt: skip
+    for one, other in zip(ours, theirs, strict=True):
+        check_alike(one, other)
+    alone = torch.cat([batch["img"] for batch in ours])[[len(each) == 1 for batch in ours for each in batch["sources"]]]
+    assert len(alone) > 4
+    assert (alone.float().std((2, 3)) > 5).all()
+
+
 def test_batches_of_keypoints(corners: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(YoloDataModule, "pose", True)
     augment = replace(PLAIN, flipud=0.5, blur=0.2)
@@ -206,11 +221,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return yaml
 
 
-def test_decoded_on_the_device(files: Path) -> None:
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_decoded_on_the_device(files: Path, resize: str) -> None:
     """Here by torchvision's decoder for the processor: labels and places as ever, pixels as OpenCV decodes them."""
     places = ({"augment_on": "device", "decode_on": "device"}, {})
+    augment = replace(PLAIN, crop=0.5)
     device, cpu = (
-        YoloDataModule(str(files), imgsz=64, batch_size=9, workers=0, augment=PLAIN, **place) for place in places
+        YoloDataModule(str(files), imgsz=64, batch_size=9, workers=0, augment=augment, resize=resize, **place)
+        for place in places
     )
     inputs = next(iter(device.train_dataloader()))["augment_inputs"]
     assert len(inputs["encoded"]) == 7  # each once, however many mosaics show it
@@ -288,10 +306,12 @@ def test_where_the_device_cannot_decode(shapes: Path, settings: dict[str, Any], 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_decodes_the_same_pictures(files: Path) -> None:
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_a_gpu_decodes_the_same_pictures(files: Path, resize: str) -> None:
     data = YoloDataModule(
-        str(files), imgsz=64, batch_size=9, workers=0, augment=PLAIN, augment_on="device", decode_on="device"
-    )
+        str(files), imgsz=64, batch_size=9, workers=0, augment=replace(PLAIN, crop=0.5), augment_on="device",
+        decode_on="device", resize=resize,
+    )  # fmt: skip
     (batch,) = data.train_dataloader()
     here = data.transfer_batch_to_device(batch, CPU, 0)["img"]
     there = data.transfer_batch_to_device(batch, torch.device("cuda"), 0)["img"]

@@ -122,6 +122,16 @@ def test_every_option_is_classified(finished: Path, finished_pose: Path) -> None
 EARLIER = {"data.batch_size": 4, "data.seed": 0, "trainer.max_epochs": 8, "model.class_weights": 0.0}
 
 
+def test_a_run_keeps_its_way_to_resize() -> None:
+    """A checkpoint from before there was a choice is of letterboxed pictures."""
+    for kept, was in (({"resize": "stretch"}, "stretch"), ({}, "letterbox")):
+        earlier = earlier_options({"aigp": {"run": {"data": {"imgsz": 96, **kept}}}}, None)
+        other = "letterbox" if was == "stretch" else "stretch"
+        assert check_resumed({"data.resize": was}, earlier, "a.ckpt", 3, extend=False) == ""
+        with pytest.raises(ConfigError, match=rf"^--data\.resize {other} \(was {was}\): not what the run was begun"):
+            check_resumed({"data.resize": other}, earlier, "a.ckpt", 3, extend=False)
+
+
 def test_options_are_compared_by_name() -> None:
     """All that differ at once; what the checkpoint does not know is not compared."""
     assert check_resumed({**EARLIER, "data.outside": "drop"}, EARLIER, "a.ckpt", 3, extend=False) == ""

@@ -33,8 +33,10 @@ LEFT_RIGHT, UP_DOWN = (1, 0, 3, 2), (3, 2, 1, 0)
 
 @pytest.fixture
 def samples(make_sample: Callable[..., Sample]) -> list[Sample]:
-    """Four samples of different shapes, with four corners a box."""
-    return [make_sample(*shape, seed, corners=True) for seed, shape in enumerate(SHAPES)]
+    """Four samples of different shapes, with four corners a box; two are of pictures of other aspect ratios."""
+    made = [make_sample(*shape, seed, corners=True) for seed, shape in enumerate(SHAPES)]
+    made[1]["ori_shape"], made[2]["ori_shape"] = (1080, 1920), (640, 480)
+    return made
 
 
 def pack(draws: Sequence[Draws], config: AugmentConfig) -> AugmentInputs:
@@ -80,8 +82,9 @@ def at_an_edge(draws: Draws) -> np.ndarray:
         AugmentConfig(),
         AugmentConfig(degrees=10, shear=5, flipud=0.5),
         AugmentConfig(blur=0.5, median_blur=0.5, to_gray=0.5, clahe=0.5),
+        AugmentConfig(crop=0.7, degrees=10, flipud=0.5),
     ],
-    ids=["defaults", "turned", "rare"],
+    ids=["defaults", "turned", "rare", "cropped"],
 )
 def test_labels_are_the_processors_own(samples: list[Sample], config: AugmentConfig, mosaic: bool) -> None:
     cpu, draws, _ = both(samples, config, mosaic, count=12)
@@ -100,8 +103,11 @@ def test_labels_are_the_processors_own(samples: list[Sample], config: AugmentCon
         replace(MOVED, fliplr=0.5, flipud=0.5),
         replace(MOVED, degrees=15, shear=5, fliplr=0.5),
         replace(MOVED, scale=0.9),
+        replace(STILL, crop=1.0),
+        replace(MOVED, crop=0.5, fliplr=0.5, flipud=0.5),
+        replace(MOVED, crop=0.5, degrees=15, shear=5, fliplr=0.5),
     ],
-    ids=["still", "moved", "flipped", "turned", "far"],
+    ids=["still", "moved", "flipped", "turned", "far", "cropped", "cropped and flipped", "cropped or turned"],
 )
 def test_geometry(samples: list[Sample], config: AugmentConfig, mosaic: bool) -> None:
     """The warp is exact to one level, but for a line of pixels along the edges of pictures."""
