@@ -227,4 +227,4 @@ def _without_box_suffix(names: Sequence[str]) -> list[str]:
 
 
 def _short_loss_name(loss: str) -> str:
-    return loss.removesuffix("_loss")
+    return loss.removesuffix("_loss").removeprefix("loss_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +30,33 @@ def model_class(config: Any) -> type[BaseModule]:
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
     return cast("type[BaseModule]", import_object(config.model.class_path))
+
+
+def full_class_path(named: str | None) -> str:
+    """Return the full name of the class that a model has before any of its options is parsed.
+
+    The options of one class are no start for those of another, so the parser has to know it first.
+
+    Args:
+        named: class of a module, with or without its module's name; None, and what is no such class, which the parser
+            will say, gives the usual one.
+    """
+    from jsonargparse.typing import import_object  # type: ignore[attr-defined]
+
+    from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.registry import CLASSES, DEFAULT
+
+    kind: Any = None
+    if named is not None and "." in named:
+        with suppress(Exception):  # whatever the import of a user's file raises
+            kind = import_object(named)
+            kind = kind if issubclass(kind, BaseModule) else None
+    elif named is not None:
+        kind = next((each for class_of in CLASSES.values() if (each := class_of()).__name__ == named), None)
+    if kind is not None and named is not None and "." in named:
+        return named  # as the user writes it
+    kind = kind or CLASSES[DEFAULT]()
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def check_checkpoint(config: Any) -> dict[str, Any] | None:

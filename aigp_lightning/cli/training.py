@@ -23,7 +23,7 @@ from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
+from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, full_class_path, model_class
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
@@ -37,7 +37,6 @@ from aigp_lightning.loggers.tensorboard import quiet_writer
 from aigp_lightning.loggers.wandb import finish_wandb, open_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
-from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.distributed import (
     ProcessOptions,
@@ -56,7 +55,7 @@ from aigp_lightning.run.recovery import repair_run_folder
 from aigp_lightning.run.signals import SignalHandler, StoppedBySignal
 
 SHARED = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
-PROGRAM, USUAL = "python -m aigp_lightning", f"{DetectorModule.__module__}.DetectorModule"
+PROGRAM = "python -m aigp_lightning"
 GROUP_OF_CLASS = {kind.__name__: group for group, (kind, _) in GROUPS.items()}
 CLI = TypeVar("CLI", bound="AigpCLI")
 
@@ -84,7 +83,8 @@ class AigpCLI(LightningCLI):
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
-        self.by_class = ByClass(named_class(arguments) or (self.carried and self.carried.class_path) or USUAL)
+        self.usual = full_class_path(named_class(arguments) or (self.carried and self.carried.class_path))
+        self.by_class = ByClass(self.usual)
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
@@ -125,7 +125,7 @@ class AigpCLI(LightningCLI):
         parser.add_class_arguments(RunConfig, "run")
         parser.add_class_arguments(ProcessOptions, "ddp")
         parser.add_class_arguments(WandbOptions, "wandb")
-        parser.set_defaults({"model": {"class_path": USUAL}})
+        parser.set_defaults({"model": {"class_path": self.usual}})
         add_extend(parser)
         add_callback_options(parser, self.verb)
         if self.carried is not None:

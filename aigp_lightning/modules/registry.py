@@ -74,6 +74,8 @@ CLASSES: dict[tuple[str, str], ClassOf] = {
     ("rfdetr", "detect"): _rfdetr,
 }
 """Classes by family and task."""
+DEFAULT = ("yolo", "detect")
+"""Family and task of the class that a command has where nobody says another."""
 FILES: dict[str, OpenFile] = {".pt": _open_pt, ".pth": _open_pth}
 """Families' own weights files by suffix."""
 TOLD_BY: dict[str, Callable[[Path], TrainedWith]] = {".pt": _told_by_pt, ".pth": _told_by_pth}
