@@ -88,7 +88,7 @@ class ResumedRun(Callback):
         self._finished = progress.trained >= epochs
         self._more = "--extend and a larger --trainer.max_epochs"
         if planned is None:
-            self._more = "a new run from its best.pt with --model.weights"
+            self._more = "a new run from its best weights with --model.weights"
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give early stopping its patience, and let a run go on if its options of now do, or there are more epochs."""

@@ -35,7 +35,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         reason = "" if isinstance(error, UnpicklingError) else f": {first_line(error)}"
         raise WeightsError(f"cannot read {path}: it is cut off, or of another kind than ours{reason}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
+        raise WeightsError(
+            f"{path} was not written by aigp_lightning. Weights of other programs go to --model.weights."
+        )
     checkpoint_metadata(content, path)
     return content
 

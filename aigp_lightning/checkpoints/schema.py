@@ -47,7 +47,9 @@ def checkpoint_metadata(content: Mapping[str, Any], path: str | Path) -> dict[st
     """
     ours = content.get(METADATA)
     if not isinstance(ours, dict):
-        raise WeightsError(f"{path} was not written by aigp_lightning. Ultralytics' .pt files go to --model.weights.")
+        raise WeightsError(
+            f"{path} was not written by aigp_lightning. Weights of other programs go to --model.weights."
+        )
     names, weights = ours.get("names"), ours.get("class_weights")
     fine = (
         isinstance(names, dict)

@@ -17,7 +17,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("aigp_lightning.cli.training", "metrics of a checkpoint on the validation split"),
     "test": ("aigp_lightning.cli.training", "metrics of a checkpoint on the test split"),
     "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
-    "export": ("aigp_lightning.cli.export", "a checkpoint as Ultralytics .pt, ONNX, TorchScript"),
+    "export": (
+        "aigp_lightning.cli.export",
+        "a checkpoint as other programs open it: ONNX, TorchScript, Ultralytics .pt",
+    ),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
     "keys": ("aigp_lightning.cli.keys", "make a pair of keys: fit --media.sign signs the ledger with it"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),

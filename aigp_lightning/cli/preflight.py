@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.modules.registry import kind_of_file
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
@@ -69,8 +70,8 @@ def check_checkpoint(config: Any) -> dict[str, Any] | None:
     path = config.get("ckpt_path")
     if path is None or path in ("best", "hpc"):
         return None
-    if path.endswith(".pt"):
-        raise ConfigError(f"--ckpt_path {path} is an Ultralytics file; it goes to --model.weights.")
+    if (kind := kind_of_file(path)) is not None:
+        raise ConfigError(f"--ckpt_path {path} is {kind}; it goes to --model.weights.")
     if Path(path).is_dir():
         raise ConfigError(f"--ckpt_path {path} is a folder; name the file, such as weights/best.ckpt in it.")
     if not Path(path).is_file():
@@ -116,7 +117,12 @@ def check_trained(config: Any) -> None:
     """
     arguments = config.model.init_args
     if config.get("ckpt_path") is None and "weights" in arguments and arguments.weights is None:
-        raise ConfigError("which model? Give --ckpt_path a checkpoint of ours, or --model.weights an Ultralytics .pt.")
+        suffix = model_class(config).portable_suffix
+        kind = kind_of_file(f"best{suffix or ''}") or "a weights file"
+        raise ConfigError(
+            f"which model? Give --ckpt_path a checkpoint of ours, or --model.weights {kind}"
+            f"{f' ({suffix})' if suffix else ''}."
+        )
 
 
 def on_gpu(accelerator: Any) -> bool:

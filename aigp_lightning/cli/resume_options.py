@@ -198,7 +198,7 @@ def check_resumed(
         as_before = " ".join(f"--{name} {_shown(earlier[name])}" for name in refused)
         raise ConfigError(
             f"{', '.join(said[name] for name in refused)}: not what the run was begun with, and {place} means nothing "
-            f"else. Resume it with {as_before}, or begin a new run from its best.pt with --model.weights."
+            f"else. Resume it with {as_before}, or begin a new run from its best weights with --model.weights."
         )
     taken = [said[name] for name in other if kind_of(name) in (TAKEN_UP, None)]
     start = f" from epoch {trained + 1} on" if trained is not None else ""

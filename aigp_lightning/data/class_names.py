@@ -21,7 +21,7 @@ MOST_ROWS = 20
 """Rows of a table of classes; of more, those that differ first."""
 NO_NAME = "–"
 TRAINED_FOR = "take the data set that the model was trained for"
-ADAPT = "have `fit --model.weights FILE.pt` adapt it"
+ADAPT = "have `fit --model.weights FILE` adapt it"
 
 
 @runtime_checkable

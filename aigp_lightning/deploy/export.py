@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.deploy.difference import Difference, greatest_difference
-from aigp_lightning.deploy.options import FORMATS, ExportOptions
+from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.ranges import COUNT, POSITIVE, Range, check_range
@@ -35,7 +35,7 @@ def export(options: ExportOptions) -> list[Path]:
         options: what and how.
 
     Returns:
-        The files written, in the order of `options.format`.
+        The files written, in the order of `options.format`, or of the family's own.
 
     Raises:
         ConfigError: an option is wrong, the model's family does not have the format, or a package is missing.
@@ -43,7 +43,7 @@ def export(options: ExportOptions) -> list[Path]:
     """
     source = _check(options)
     module = _load(options)
-    deployment = _deployment(module, source, options)
+    deployment, forms = _deployment(module, source, options)
     options = _sized(options, source, module.names)
     stride = deployment.stride
     assert options.imgsz is not None
@@ -56,7 +56,7 @@ def export(options: ExportOptions) -> list[Path]:
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"--out {folder} cannot be a folder: {error.strerror}.") from error
     written = []
-    for form in dict.fromkeys(options.formats):
+    for form in dict.fromkeys(forms):
         target = folder / f"{source.stem}.{form}"
         if target.resolve() == source.resolve():
             print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
@@ -68,30 +68,36 @@ def export(options: ExportOptions) -> list[Path]:
 def _check(options: ExportOptions) -> Path:
     """Refuse what cannot work before any work is done; return the source's path."""
     if bool(options.ckpt_path) == bool(options.weights):
-        raise ConfigError("export needs one source: --ckpt_path FILE.ckpt (ours) or --weights FILE.pt (Ultralytics').")
-    unknown = sorted(set(options.formats) - set(FORMATS))
-    if unknown or not options.formats:
-        raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
+        theirs = ", ".join(f"FILE.{form} ({whose})" for form, whose in OWN_FORMATS.items())
+        raise ConfigError(f"export needs one source: --ckpt_path FILE.ckpt (ours) or --weights {theirs}.")
+    if options.formats is not None:
+        unknown = sorted(set(options.formats) - set(FORMATS))
+        if unknown or not options.formats:
+            raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
+        _check_packages(options.formats)
     check_range("--tolerance", options.tolerance, POSITIVE)
     check_range("--imgsz", options.imgsz, Range(1, 16384))
     check_range("--opset", options.opset, COUNT)
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if "onnx" in options.formats and missing:
-        raise ConfigError(
-            f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]', or leave it out with "
-            "--format '[pt,torchscript]'."
-        )
     option, source = ("--ckpt_path", options.ckpt_path) if options.ckpt_path else ("--weights", options.weights)
     if not Path(str(source)).is_file():
         raise WeightsError(f"{option} {source}: there is no such file.")
     return Path(str(source))
 
 
-def _load(options: ExportOptions) -> BaseModule:
-    from aigp_lightning.modules.registry import load_module, open_weights
+def _check_packages(forms: Sequence[str]) -> None:
+    """Refuse ONNX where it cannot be written and read back."""
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if "onnx" in forms and missing:
+        others = ",".join(form for form in forms if form != "onnx")
+        instead = f", or leave it out with --format '[{others}]'" if others else ""
+        raise ConfigError(f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]'{instead}.")
 
-    if options.ckpt_path and options.ckpt_path.endswith(".pt"):
-        raise ConfigError(f"--ckpt_path {options.ckpt_path} is an Ultralytics file; it goes to --weights.")
+
+def _load(options: ExportOptions) -> BaseModule:
+    from aigp_lightning.modules.registry import kind_of_file, load_module, open_weights
+
+    if options.ckpt_path and (kind := kind_of_file(options.ckpt_path)) is not None:
+        raise ConfigError(f"--ckpt_path {options.ckpt_path} is {kind}; it goes to --weights.")
     return load_module(options.ckpt_path) if options.ckpt_path else open_weights(str(options.weights))
 
 
@@ -125,17 +131,25 @@ def _tell_order(source: Path, names: Mapping[int, str], data: Mapping[str, Any])
             print_line(f"the files have the classes of {source}: {theirs}; those of {data['data_yaml']} are: {here}")
 
 
-def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> Deployment:
-    """Return how the module is deployed, if its family has all that is asked for."""
+def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> tuple[Deployment, Sequence[str]]:
+    """Return how the module is deployed, and the formats to write, if its family has all that is asked for."""
     deployment = module.deployment
     formats = () if deployment is None else deployment.formats
-    missing = [form for form in options.formats if form not in formats]
+    missing = [form for form in options.formats or () if form not in formats]
     if deployment is None or missing:
-        raise ConfigError(
-            f"{source} is of family {module.family}, which exports {', '.join(formats) or 'nothing'}; "
-            f"--format asks for {', '.join(missing)}."
-        )
-    return deployment
+        told = f"{source} is of family {module.family}, which exports {', '.join(formats) or 'nothing'}"
+        if missing:
+            told += f"; --format asks for {', '.join(missing)}"
+        owners = [
+            f" A .{form} is {OWN_FORMATS[form]} own format, and no other family has it."
+            for form in missing
+            if form in OWN_FORMATS
+        ]
+        raise ConfigError(f"{told}.{''.join(owners)}")
+    if options.formats is not None:
+        return deployment, options.formats
+    _check_packages(formats)
+    return deployment, formats
 
 
 def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions) -> Path:
@@ -159,7 +173,7 @@ def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions
         raise
     finally:
         temporary.unlink(missing_ok=True)
-    reference = "the module rounded to float16" if form == "pt" else "the module"
+    reference = "the module" if form in GRAPHS else deployment.portable_reference
     print_line(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
     return path
 
@@ -170,7 +184,7 @@ def _write_and_compare(form: str, path: Path, deployment: Deployment, options: E
 
     imgsz, dynamic = options.imgsz, options.dynamic
     assert imgsz is not None
-    if form not in ("onnx", "torchscript"):
+    if form not in GRAPHS:
         deployment.write_portable(path, settings={"imgsz": imgsz})
         answers, graph = deployment.portable_graph(path, imgsz)
         return greatest_difference(answers, graph, imgsz, deployment.stride if dynamic else None)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-FORMATS = ("pt", "onnx", "torchscript")
+OWN_FORMATS = {"pt": "Ultralytics'", "pth": "RF-DETR's"}
+"""Weights files that one family alone has, by their suffix without the dot, and whose they are."""
+GRAPHS = ("onnx", "torchscript")
+"""Formats that a model of any family may be traced to."""
+FORMATS = (*OWN_FORMATS, *GRAPHS)
 
 
 @dataclass
@@ -13,8 +17,8 @@ class ExportOptions:
 
     Args:
         ckpt_path: a checkpoint of ours; its averaged weights are exported.
-        weights: or an Ultralytics .pt. Exactly one of the two.
-        format: any of pt, onnx, torchscript: one, or a list.
+        weights: or a family's own weights file, such as an Ultralytics .pt. Exactly one of the two.
+        format: any of pt, pth, onnx, torchscript: one, or a list; by default all that the model's family has.
         out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
         imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
             checkpoint was trained at.
@@ -27,7 +31,7 @@ class ExportOptions:
 
     ckpt_path: str | None = None
     weights: str | None = None
-    format: str | list[str] = field(default_factory=lambda: list(FORMATS))
+    format: str | list[str] | None = None
     out: str | None = None
     imgsz: int | None = None
     opset: int = 17
@@ -35,6 +39,6 @@ class ExportOptions:
     tolerance: float = 1e-3
 
     @property
-    def formats(self) -> list[str]:
-        """The formats as a list; Ultralytics' `format=onnx` names one."""
+    def formats(self) -> list[str] | None:
+        """The formats as a list, since Ultralytics' `format=onnx` names one; None for all of the family's."""
         return [self.format] if isinstance(self.format, str) else self.format

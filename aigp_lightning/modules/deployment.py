@@ -48,6 +48,7 @@ class Deployment(Protocol):
         formats: what `export` may write: `onnx`, `torchscript`; any other is the suffix of the family's own weights
             file, without the dot.
         stride: sides of the network's input are multiples of this, pixels.
+        portable_reference: what the family's own weights file is held against, for messages.
 
     Example:
         >>> class Portable(Deployment):  # a whole one has the methods below, too
@@ -58,6 +59,7 @@ class Deployment(Protocol):
     """
 
     formats: tuple[str, ...]
+    portable_reference: str = "the module"
 
     @property
     def stride(self) -> int:

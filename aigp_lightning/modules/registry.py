@@ -1,11 +1,14 @@
 """Which class opens a checkpoint, by its family and task. A new family is one entry here, or a call of `register`.
 
 Classes are imported when they are asked for: most of them pull in a library of their own.
+
+Longer than 250 lines: one table, and half of its functions are their examples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,25 @@ from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
 
 ClassOf = Callable[[], type[BaseModule]]
 """Imports a module's class and returns it."""
-OpenFile = Callable[[Path], BaseModule]
-"""Opens a family's own weights file as a module, in eval mode on the CPU."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A family's own form of weights file.
+
+    Attributes:
+        kind: for messages, such as "an Ultralytics file".
+        open: opens one as a module, in eval mode on the CPU.
+        told_by: returns what one says of the run that wrote it.
+
+    Example:
+        >>> FILES[".pt"].kind
+        'an Ultralytics file'
+    """
+
+    kind: str
+    open: Callable[[Path], BaseModule]
+    told_by: Callable[[Path], TrainedWith]
 
 
 def _yolo_detect() -> type[BaseModule]:
@@ -76,10 +96,11 @@ CLASSES: dict[tuple[str, str], ClassOf] = {
 """Classes by family and task."""
 DEFAULT = ("yolo", "detect")
 """Family and task of the class that a command has where nobody says another."""
-FILES: dict[str, OpenFile] = {".pt": _open_pt, ".pth": _open_pth}
+FILES: dict[str, WeightsFile] = {
+    ".pt": WeightsFile("an Ultralytics file", _open_pt, _told_by_pt),
+    ".pth": WeightsFile("an RF-DETR file", _open_pth, _told_by_pth),
+}
 """Families' own weights files by suffix."""
-TOLD_BY: dict[str, Callable[[Path], TrainedWith]] = {".pt": _told_by_pt, ".pth": _told_by_pth}
-"""By suffix: what families' own weights files say of the run that wrote them."""
 
 
 def register(family: str, task: str, class_of: ClassOf) -> None:
@@ -228,7 +249,21 @@ def open_weights(path: str | Path) -> BaseModule:
         ...     open_weights(Path(folder) / "best.pt").names
         {0: 'gate'}
     """
-    return FILES.get(Path(path).suffix, _open_pt)(Path(path))
+    return FILES.get(Path(path).suffix, FILES[".pt"]).open(Path(path))
+
+
+def kind_of_file(path: str | Path) -> str | None:
+    """Return the kind of weights file that a path names, for messages; None for any that is no family's own.
+
+    Args:
+        path: its suffix says whose it is; nothing has to be there.
+
+    Example:
+        >>> kind_of_file("runs/best.pt"), kind_of_file("runs/best.ckpt")
+        ('an Ultralytics file', None)
+    """
+    known = FILES.get(Path(path).suffix)
+    return None if known is None else known.kind
 
 
 def trained_with(path: str | Path) -> TrainedWith:
@@ -253,5 +288,5 @@ def trained_with(path: str | Path) -> TrainedWith:
         ...     trained_with(Path(folder) / "best.ckpt").model["iou"]
         0.5
     """
-    reader = TOLD_BY.get(Path(path).suffix)
-    return reader(Path(path)) if reader is not None else told_by_checkpoint(read_metadata(Path(path)))
+    known = FILES.get(Path(path).suffix)
+    return known.told_by(Path(path)) if known is not None else told_by_checkpoint(read_metadata(Path(path)))

@@ -193,4 +193,9 @@ def test_a_model_of_random_weights_is_not_measured(
     verb: str, shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_cli(verb, "--data.data_yaml", shapes, "--run.root", tmp_path) == 2
-    assert "which model? Give --ckpt_path" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: which model? Give --ckpt_path a checkpoint of ours, or --model.weights an Ultralytics file (.pt).\n"
+    )
+    assert run_cli(verb, "--data.data_yaml", shapes, "--run.root", tmp_path, "--ckpt_path", "mine.pt") == 2
+    told = "error: --ckpt_path mine.pt is an Ultralytics file; it goes to --model.weights.\n"
+    assert capsys.readouterr().err == told

@@ -32,7 +32,7 @@ def test_names_decide() -> None:
         (["gate"], ["Gate"], "name", "--data.match_classes number"),
         (["gate", "a"], ["gate", "a "], "name", "--data.match_classes number"),
         (["a", "a", "b"], ["a", "b", "a"], "name", "--data.match_classes number"),
-        (["a", "b"], ["a"], "name", "`fit --model.weights FILE.pt` adapt"),
+        (["a", "b"], ["a"], "name", "`fit --model.weights FILE` adapt"),
         (["a", "b"], ["a"], "number", "--data.match_classes number needs as many"),
         (["item"], ["a", "b"], "name", "if the model takes all classes for one, add --data.single_cls true."),
     ],
@@ -58,9 +58,9 @@ def test_the_table_is_short_and_shows_what_differs() -> None:
     ("single", "predicting", "remedy"),
     [
         (True, False, "Leave out --data.single_cls true, which makes all classes of the data set one; or take the data "
-         "set that the model was trained for; or have `fit --model.weights FILE.pt` adapt it."),
+         "set that the model was trained for; or have `fit --model.weights FILE` adapt it."),
         (False, True, "Take the data set that the model was trained for; or leave out --data.data_yaml."),
-        (False, False, "Take the data set that the model was trained for; or have `fit --model.weights FILE.pt` adapt "
+        (False, False, "Take the data set that the model was trained for; or have `fit --model.weights FILE` adapt "
          "it."),
     ],
 )  # fmt: skip

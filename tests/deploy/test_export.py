@@ -24,8 +24,11 @@ import aigp_lightning
 from aigp_lightning.deploy import export as export_file
 from aigp_lightning.deploy.difference import greatest_difference
 from aigp_lightning.deploy.export import export
-from aigp_lightning.deploy.options import ExportOptions
+from aigp_lightning.deploy.options import OWN_FORMATS, ExportOptions
 from aigp_lightning.errors import ConfigError, UserError, WeightsError
+from aigp_lightning.modules import registry
+from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.deployment import Deployment, ExportGraph
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model
@@ -355,16 +358,18 @@ def test_class_branch_of_pretrained_weights_survives(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "--ckpt_path FILE.ckpt .* or --weights FILE.pt"),
+        ({}, r"--ckpt_path FILE\.ckpt \(ours\) or --weights FILE\.pt \(Ultralytics'\), FILE\.pth \(RF-DETR's\)\.$"),
         ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one source"),
-        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "--format engine: known are pt, onnx, torchscript"),
+        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "--format engine: known are pt, pth, onnx, torchscript"),
         ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
         ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance nan: a number above 0"),
         ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),
         ({"weights": "absent.pt"}, "--weights absent.pt: there is no such file"),
+        ({"ckpt_path": "mine.pt"}, r"^--ckpt_path mine\.pt is an Ultralytics file; it goes to --weights\.$"),
     ],
 )
 def test_wrong_options(options, message):
+    Path("mine.pt").touch()
     with pytest.raises(UserError, match=message):
         export(ExportOptions(**options))
 
@@ -386,10 +391,91 @@ def test_out_is_a_file(checkpoint, tmp_path):
         export(ExportOptions(str(checkpoint), imgsz=SIZE, out=str(tmp_path / "taken")))
 
 
-def test_missing_onnx_is_told_before_any_work(monkeypatch):
+def test_missing_onnx_is_told_before_any_work(checkpoint, tmp_path, monkeypatch):
+    """As soon as it is known that it is wanted: where nobody asks, a family may have no ONNX."""
     monkeypatch.setattr(export_file, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"needs onnx and onnxruntime: pip install 'aigp_lightning\[export\]'"):
-        export(ExportOptions("absent.ckpt"))
+    told = r"needs onnx and onnxruntime: pip install 'aigp_lightning\[export\]'"
+    with pytest.raises(ConfigError, match=told + r"\.$"):
+        export(ExportOptions("absent.ckpt", format="onnx"))
+    with pytest.raises(ConfigError, match=told + r", or leave it out with --format '\[pt,torchscript\]'\.$"):
+        export(ExportOptions(str(checkpoint), imgsz=SIZE, out=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
+
+
+class Traced(Deployment):
+    """How a family is deployed that has TorchScript and a file of its own, and nothing else."""
+
+    formats = ("bin", "torchscript")
+    stride = 1
+
+    def __init__(self, network):
+        self._network = network
+
+    def write_portable(self, path, epoch=-1, settings=None):
+        torch.save(self._network.state_dict(), path)
+
+    def portable_graph(self, path, imgsz):
+        twin = torch.nn.Conv2d(3, 5, 1)
+        twin.load_state_dict(torch.load(path, weights_only=True))
+        return twin, self.graph(imgsz, False)
+
+    def graph(self, imgsz, dynamic):
+        return ExportGraph(self._network, self._network, scores=[4], axes={}, metadata={})
+
+
+class OtherModule(BaseModule):
+    """A family of one layer."""
+
+    family = "other"
+
+    def build_network(self, names, description=None):
+        return torch.nn.Conv2d(3, 5, 1)
+
+    def network_description(self):
+        return {}
+
+    @property
+    def deployment(self):
+        return Traced(self.network)
+
+
+@pytest.fixture
+def of_another_family(tmp_path):
+    registry.register("other", "detect", lambda: OtherModule)
+    module = OtherModule()
+    module.set_network(module.build_network(NAMES), NAMES)
+    content = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "best.ckpt")
+    yield tmp_path / "best.ckpt"
+    del registry.CLASSES["other", "detect"]
+
+
+def test_the_formats_are_the_familys_own(of_another_family, monkeypatch, capsys):
+    """All of them by default, and ONNX is not missed by a family without it; its own file is checked as the others."""
+    monkeypatch.setattr(export_file, "find_spec", lambda name: None)
+    files = export(ExportOptions(str(of_another_family), imgsz=SIZE))
+    assert [file.name for file in files] == ["best.bin", "best.torchscript"]
+    assert capsys.readouterr().out.count("greatest difference from the module: boxes and keypoints 0 px") == 2
+
+
+def test_a_format_of_another_family_is_refused(of_another_family, checkpoint):
+    with pytest.raises(ConfigError) as refused:
+        export(ExportOptions(str(of_another_family), imgsz=SIZE, format=["torchscript", "pt"]))
+    assert str(refused.value) == (
+        f"{of_another_family} is of family other, which exports bin, torchscript; --format asks for pt. A .pt is "
+        "Ultralytics' own format, and no other family has it."
+    )
+    with pytest.raises(
+        ConfigError, match=r"exports pt, onnx, torchscript; --format asks for pth\. A \.pth is RF-DETR's"
+    ):
+        export(ExportOptions(str(checkpoint), format="pth"))
+
+
+def test_formats_of_families_are_those_of_their_weights_files():
+    """The table of formats is light, and says of a suffix what the registry says."""
+    for suffix, file in registry.FILES.items():
+        assert OWN_FORMATS[suffix[1:]].removesuffix("s").rstrip("'") in file.kind
 
 
 @pytest.mark.parametrize("kind", ["ultralytics", "text", "truncated", "foreign", "state_dict"])

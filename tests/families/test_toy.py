@@ -104,7 +104,9 @@ def test_its_checkpoint_opens_as_itself(run: Path, run_cli: Callable[..., int], 
     assert found[0] == found[1]
 
 
-def test_export_refuses_it_in_one_line(run: Path, run_cli: Callable[..., int]) -> None:
+def test_export_refuses_it_in_one_line(
+    run: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     from aigp_lightning.deploy.export import export
     from aigp_lightning.deploy.options import ExportOptions
 
@@ -113,6 +115,9 @@ def test_export_refuses_it_in_one_line(run: Path, run_cli: Callable[..., int]) -
     ):
         export(ExportOptions(ckpt_path=str(run / "weights" / "best.ckpt"), format=["onnx"]))
     assert run_cli("export", "--ckpt_path", run / "weights" / "best.ckpt") == 2
+    assert capsys.readouterr().err == (
+        f"error: {run / 'weights' / 'best.ckpt'} is of family toy, which exports nothing.\n"
+    )
 
 
 def test_another_familys_checkpoint_is_refused(

@@ -22,6 +22,7 @@ class YoloDeployment(Deployment):
     """
 
     formats = ("pt", "onnx", "torchscript")
+    portable_reference = "the module rounded to float16"
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
