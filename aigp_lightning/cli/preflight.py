@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.modules.registry import kind_of_file
+from aigp_lightning.modules.registry import check_family, kind_of_file
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
@@ -60,13 +60,26 @@ def full_class_path(named: str | None) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
+def check_weights(config: Any) -> None:
+    """Refuse weights of another family than the configured one, by their file's name alone.
+
+    Raises:
+        WeightsError: they are.
+    """
+    arguments = config.model.get("init_args")
+    weights = None if arguments is None else arguments.get("weights")
+    if weights is not None:
+        check_family(weights, model_class(config).family)
+
+
 def check_checkpoint(config: Any) -> dict[str, Any] | None:
     """Read the checkpoint that `--ckpt_path` names, before Lightning does; None where it names no file.
 
     Raises:
         ConfigError: it is no file, or another program's.
-        WeightsError: it cannot be read.
+        WeightsError: it cannot be read, or is of another family or task than the configured one.
     """
+    check_weights(config)
     path = config.get("ckpt_path")
     if path is None or path in ("best", "hpc"):
         return None
@@ -77,8 +90,12 @@ def check_checkpoint(config: Any) -> dict[str, Any] | None:
     if not Path(path).is_file():
         raise ConfigError(f"--ckpt_path {path}: there is no such file.")
     from aigp_lightning.checkpoints.load import read_checkpoint
+    from aigp_lightning.checkpoints.schema import METADATA, check_fits
 
-    return read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+    found = read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
+    kind = model_class(config)
+    check_fits(found[METADATA], path, kind.family, kind.task)
+    return found
 
 
 def refuse_partial_epochs(checkpoint: Any) -> None:

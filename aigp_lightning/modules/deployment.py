@@ -49,6 +49,7 @@ class Deployment(Protocol):
             file, without the dot.
         stride: sides of the network's input are multiples of this, pixels.
         portable_reference: what the family's own weights file is held against, for messages.
+        any_size: whether traced files can take any batch and size, where that is asked for.
 
     Example:
         >>> class Portable(Deployment):  # a whole one has the methods below, too
@@ -60,6 +61,7 @@ class Deployment(Protocol):
 
     formats: tuple[str, ...]
     portable_reference: str = "the module"
+    any_size: bool = True
 
     @property
     def stride(self) -> int:

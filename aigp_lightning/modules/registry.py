@@ -29,6 +29,8 @@ class WeightsFile:
 
     Attributes:
         kind: for messages, such as "an Ultralytics file".
+        family: whose it is.
+        config: a configuration of that family, for messages.
         open: opens one as a module, in eval mode on the CPU.
         told_by: returns what one says of the run that wrote it.
 
@@ -38,6 +40,8 @@ class WeightsFile:
     """
 
     kind: str
+    family: str
+    config: str
     open: Callable[[Path], BaseModule]
     told_by: Callable[[Path], TrainedWith]
 
@@ -97,8 +101,8 @@ CLASSES: dict[tuple[str, str], ClassOf] = {
 DEFAULT = ("yolo", "detect")
 """Family and task of the class that a command has where nobody says another."""
 FILES: dict[str, WeightsFile] = {
-    ".pt": WeightsFile("an Ultralytics file", _open_pt, _told_by_pt),
-    ".pth": WeightsFile("an RF-DETR file", _open_pth, _told_by_pth),
+    ".pt": WeightsFile("an Ultralytics file", "yolo", "configs/detector.yaml", _open_pt, _told_by_pt),
+    ".pth": WeightsFile("an RF-DETR file", "rfdetr", "configs/rfdetr.yaml", _open_pth, _told_by_pth),
 }
 """Families' own weights files by suffix."""
 
@@ -264,6 +268,27 @@ def kind_of_file(path: str | Path) -> str | None:
     """
     known = FILES.get(Path(path).suffix)
     return None if known is None else known.kind
+
+
+def check_family(path: str | Path, family: str) -> None:
+    """Refuse a weights file that is another family's own.
+
+    Args:
+        path: its suffix says whose it is; nothing has to be there.
+        family: of the module that is to take it.
+
+    Raises:
+        WeightsError: it is another family's.
+
+    Example:
+        >>> check_family("best.pt", "yolo")
+    """
+    known = FILES.get(Path(path).suffix)
+    if known is not None and known.family != family:
+        raise WeightsError(
+            f"{path} is {known.kind}, of family {known.family}; the configuration asks for family {family}. Take "
+            f"--config {known.config}, or weights of this family."
+        )
 
 
 def trained_with(path: str | Path) -> TrainedWith:

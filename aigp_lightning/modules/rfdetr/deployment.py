@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
 from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
+from aigp_lightning.modules.rfdetr.package import unchanged
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
 from aigp_lightning.modules.rfdetr.variants import VARIANTS
 from aigp_lightning.modules.rfdetr.weights import read_weights, save_pth
@@ -27,6 +27,7 @@ class RFDETRDeployment(Deployment):
     """
 
     formats = ("pth", "onnx", "torchscript")
+    any_size = False  # the windows of attention are cut for one
 
     def __init__(self, network: RFDETRNetwork, names: Mapping[int, str]) -> None:
         self._network, self._names = network, dict(names)
@@ -48,16 +49,7 @@ class RFDETRDeployment(Deployment):
         return _answers(network), self.graph(imgsz, dynamic=False)
 
     def graph(self, imgsz: int, dynamic: bool) -> ExportGraph:
-        """Return what is traced; see `Deployment`.
-
-        Raises:
-            ConfigError: files that take any size are asked for.
-        """
-        if dynamic:
-            raise ConfigError(
-                "--dynamic: an RF-DETR is traced at one size and batch, by which its windows of attention are cut; "
-                "leave it out, and export once for each --imgsz."
-            )
+        """Return what is traced; see `Deployment`."""
         network = self._built()
         classes = network.description.classes
         metadata = {
@@ -90,7 +82,11 @@ class _Traced(nn.Module):
         copy.load_state_dict(network.state_dict())
         for parameter in copy.parameters():
             parameter.requires_grad_(False)
-        copy.model.export()
+        with unchanged():
+            copy.model.export()
+        for part in copy.modules():
+            if getattr(part, "loss_type", "") is None:
+                part.loss_type = "ForCausalLM"  # of a language model: tracing looks at it, and one is warned of None
         self.model, self.classes = copy.model, network.description.classes
         self.register_buffer("mean", copy.mean)
         self.register_buffer("std", copy.std)

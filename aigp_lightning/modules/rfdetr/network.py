@@ -165,9 +165,7 @@ class RFDETRNetwork(nn.Module):
         height, width = images.shape[-2:]
         size = torch.tensor((width, height, width, height), dtype=torch.float32, device=images.device)
         found = outputs["pred_boxes"].float()
-        found = torch.cat(
-            (found[..., :2], found[..., 2:].clamp(min=0)), -1
-        )  # untrained, they may be less
+        found = torch.cat((found[..., :2], found[..., 2:].clamp(min=0)), -1)  # untrained, they may be less
         boxes = xywh_to_xyxy(found.flatten(0, 1)).clamp(0, 1).view_as(found) * size
         boxes = boxes.gather(1, (places // classes)[..., None].expand(-1, -1, 4))
         kept = (best >= conf).sum(1).tolist()

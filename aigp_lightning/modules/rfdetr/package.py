@@ -17,8 +17,8 @@ from aigp_lightning.errors import ConfigError
 NAME = "rfdetr"
 NEEDED = (NAME, "scipy")
 """Packages of the extra without which no network can be built; its matcher takes scipy's assignment."""
-LOGGER = "rf-detr"
-"""Name of the package's logger."""
+LOGGERS = ("rf-detr", "transformers")
+"""Names of loggers of the package, and of the one that its encoder is from."""
 EXTRA = "pip install 'aigp_lightning[rfdetr]'"
 
 
@@ -62,15 +62,16 @@ def unchanged() -> Iterator[None]:
     import torch
 
     precision, environment = torch.get_float32_matmul_precision(), dict(os.environ)
-    logger = logging.getLogger(LOGGER)
-    level = logger.level
+    levels = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            logger.setLevel(logging.ERROR)
+            for logger in levels:
+                logger.setLevel(logging.ERROR)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         torch.set_float32_matmul_precision(precision)
         sys.meta_path[:] = [finder for finder in sys.meta_path if not _of_package(finder)]
         for key in os.environ.keys() - environment.keys():
