@@ -93,8 +93,8 @@ def check_checkpoint(config: Any) -> dict[str, Any] | None:
     from aigp_lightning.checkpoints.schema import METADATA, check_fits
 
     found = read_checkpoint(path)  # Lightning's own errors for a file that is cut off or foreign are tracebacks
-    kind = model_class(config)
-    check_fits(found[METADATA], path, kind.family, kind.task)
+    model = model_class(config)
+    check_fits(found[METADATA], path, model.family, model.task)
     return found
 
 

@@ -83,7 +83,7 @@ class AigpCLI(LightningCLI):
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
-        self.usual = full_class_path(named_class(arguments) or (self.carried and self.carried.class_path))
+        self.usual = full_class_path(named_class(arguments) or getattr(self.carried, "class_path", None))
         self.by_class = ByClass(self.usual)
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         help_text = {

@@ -84,9 +84,9 @@ class _Traced(nn.Module):
             parameter.requires_grad_(False)
         with unchanged():
             copy.model.export()
-        for part in copy.modules():
+        for part in copy.modules():  # of language models; tracing asks for it, and one would be warned of None
             if getattr(part, "loss_type", "") is None:
-                part.loss_type = "ForCausalLM"  # of a language model: tracing looks at it, and one is warned of None
+                part.loss_type = "ForCausalLM"  # type: ignore[assignment]
         self.model, self.classes = copy.model, network.description.classes
         self.register_buffer("mean", copy.mean)
         self.register_buffer("std", copy.std)

@@ -189,7 +189,7 @@ def split_targets(batch: DetectionBatch) -> list[dict[str, Tensor]]:
     images = len(batch["img"])
     counts = batch["batch_idx"].bincount(minlength=images).tolist()
     order = batch["batch_idx"].argsort(stable=True)
-    labels, boxes = (batch[key][order].split(counts) for key in ("cls", "bboxes"))  # type: ignore[literal-required]
+    labels, boxes = (torch.split(values[order], counts) for values in (batch["cls"], batch["bboxes"]))
     return [{"labels": label, "boxes": box} for label, box in zip(labels, boxes, strict=True)]
 
 
