@@ -267,8 +267,8 @@ class HasImageFiles(Protocol):
 class ClosesMosaic(Protocol):
     """A datamodule whose mosaic augmentation can be switched off for the last epochs."""
 
-    def close_mosaic(self) -> None:
-        """Train on single images from the next epoch on."""
+    def close_mosaic(self) -> bool:
+        """Train on single images from the next epoch on; returns whether there were mosaics until now."""
 
 
 @runtime_checkable

@@ -127,7 +127,9 @@ class Results(EpochFigures):
 
     def _print(self, trainer: pl.Trainer, values: dict[str, float], seconds: float) -> None:
         mark = " *" if self.best.get("fitness", (0, 0))[1] == trainer.current_epoch + 1 else ""
-        losses = "  ".join(f"{key[6:-5]} {value:.3f}" for key, value in values.items() if key.startswith("train/"))
+        losses = "  ".join(
+            f"{short_loss_name(key[6:])} {value:.3f}" for key, value in values.items() if key.startswith("train/")
+        )
         metrics = "  ".join(_words({key[8:]: value for key, value in values.items() if key.startswith("metrics/")}))
         if (error := values.get("corners/error_px_median")) is not None:
             metrics += f"  corners {error:.2f} px"
@@ -223,3 +225,13 @@ def _append(path: Path, row: dict[str, Any]) -> None:
         return
     columns = [*(rows[0] if rows else []), *(new or row)]
     _write(path, [{column: old.get(column, "") for column in columns} for old in [*rows, row]])
+
+
+def short_loss_name(name: str) -> str:
+    """Return the name of a loss component where the word loss stands beside it.
+
+    Example:
+        >>> [short_loss_name(name) for name in ("box_loss", "loss_giou", "loss")]
+        ['box', 'giou', 'total']
+    """
+    return name.removesuffix("_loss").removeprefix("loss_").replace("loss", "total")
