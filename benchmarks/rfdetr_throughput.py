@@ -90,7 +90,12 @@ def train_ours(spec: dict[str, Any], folder: Path, limit: float | None) -> dict[
     options |= {"data.workers": spec["workers"], "trainer.devices": 1}
     if spec["device"] == "cpu":  # the package's trainer computes in float32 there
         options["trainer.precision"] = "32-true"
-    return train(Side("", ours=True, threads=spec["threads"]), {**spec, "model": spec["variant"], "options": options}, folder, limit)
+    return train(
+        Side("", ours=True, threads=spec["threads"]),
+        {**spec, "model": spec["variant"], "options": options},
+        folder,
+        limit,
+    )
 
 
 def start_theirs(spec: dict[str, Any], folder: Path, limit: float | None) -> dict[str, Any]:
@@ -166,7 +171,9 @@ def print_table(result: dict[str, Any]) -> None:
     """Print the results as Markdown tables."""
     size = f"{result['imgsz']} px, {result['multi_scale']} sizes, batch {result['batch']}"
     print(f"\n{result['machine']}\n{result['model']}{', tiny' if result['tiny'] else ''}, {size}\n")
-    print("| | images/s, whole epochs | images/s, training alone | min to max | threads | loaders | precision |", end="")
+    print(
+        "| | images/s, whole epochs | images/s, training alone | min to max | threads | loaders | precision |", end=""
+    )
     print(" processor ms an image |\n|---|---|---|---|---|---|---|---|")
     for name, label in LABELS.items():
         runs = [run for run in result["runs"] if run["side"] == name]
@@ -174,8 +181,12 @@ def print_table(result: dict[str, Any]) -> None:
             whole, alone, busy = (
                 [rate for run in runs for rate in rates(run, key, result["warmup"])] for key in (*TIMES, "cpu_s")
             )
-            told = f"{runs[-1]['threads']} | {runs[-1]['workers']} | {runs[-1]['precision']} | {1000 / median(busy):.1f}"
-            print(f"| {label} | {median(whole):.2f} | {median(alone):.2f} | {min(alone):.2f} to {max(alone):.2f} | {told} |")
+            told = (
+                f"{runs[-1]['threads']} | {runs[-1]['workers']} | {runs[-1]['precision']} | {1000 / median(busy):.1f}"
+            )
+            print(
+                f"| {label} | {median(whole):.2f} | {median(alone):.2f} | {min(alone):.2f} to {max(alone):.2f} | {told} |"
+            )
     for each in result["failed"]:
         print(f"| {LABELS[each['side']]} | {each['reason']} | | | | | | |")
     words = {"epoch_s": "whole epochs", "train_s": "training alone", "cpu_s": "processor time of it"}

@@ -33,7 +33,12 @@ def test_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = {"batch": 16, "comparison": "against the package's own trainer", "time": "cpu_s", "ratio": 1.02}
     package = {"machine": "one GPU", "model": "rf-detr-nano", "ratios": [compared], "failed": []}
     (tmp_path / "throughput-rfdetr-package.json").write_text(json.dumps(package))
-    parts = [("throughput-rfdetr-package", "done", 50), ("throughput-yolo11n", "done", 80), ("where-yolo11n", "done", 20), ("validation", "done", 9)]
+    parts = [
+        ("throughput-rfdetr-package", "done", 50),
+        ("throughput-yolo11n", "done", 80),
+        ("where-yolo11n", "done", 20),
+        ("validation", "done", 9),
+    ]
     parts += [("startup", "not there: benchmarks/startup.py", 0)]
     (tmp_path / "parts.tsv").write_text("".join("\t".join(map(str, part)) + "\n" for part in parts))
     assert table(tmp_path).splitlines() == [
