@@ -7,7 +7,8 @@ each batch, batch, loading processes, threads, precision and number of epochs, i
 
 Every run is in fresh processes, one after the other, the order turned from round to round. Three times are taken: of
 whole epochs, with validation and all that belongs to one; of the training alone, from an epoch's start to the end of
-its last batch; and the processor time of the latter, which is what counts beside other work. The first epoch is dropped.
+its last batch; and the processor time of the latter, which is what counts beside other work. The first epoch is
+dropped.
 
 The package's trainer needs `pip install "rfdetr[train]"`, or at least pytorch_lightning and hotcoco beside our extra.
 
@@ -18,7 +19,7 @@ The package's trainer needs `pip install "rfdetr[train]"`, or at least pytorch_l
 from __future__ import annotations
 
 import argparse
-import os
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -90,12 +91,8 @@ def train_ours(spec: dict[str, Any], folder: Path, limit: float | None) -> dict[
     options |= {"data.workers": spec["workers"], "trainer.devices": 1}
     if spec["device"] == "cpu":  # the package's trainer computes in float32 there
         options["trainer.precision"] = "32-true"
-    return train(
-        Side("", ours=True, threads=spec["threads"]),
-        {**spec, "model": spec["variant"], "options": options},
-        folder,
-        limit,
-    )
+    task = {**spec, "model": spec["variant"], "options": options}
+    return train(Side("", ours=True, threads=spec["threads"]), task, folder, limit)
 
 
 def start_theirs(spec: dict[str, Any], folder: Path, limit: float | None) -> dict[str, Any]:
@@ -143,7 +140,7 @@ def train_theirs(spec: dict[str, Any]) -> dict[str, Any]:
     trainer.callbacks.append(Timed())
     trainer.fit(RFDETRModelModule(model, settings), datamodule=RFDETRDataModule(model, settings))
     times = {"train_s": clock.seconds, "cpu_s": clock.cpu_seconds, "threads": torch.get_num_threads()}
-    return {**times, "epoch_s": [end - start for start, end in zip(ends, ends[1:], strict=False)], **kept}
+    return {**times, "epoch_s": [end - start for start, end in pairwise(ends)], **kept}
 
 
 def their_settings(spec: dict[str, Any]) -> tuple[Any, Any]:
@@ -171,22 +168,12 @@ def print_table(result: dict[str, Any]) -> None:
     """Print the results as Markdown tables."""
     size = f"{result['imgsz']} px, {result['multi_scale']} sizes, batch {result['batch']}"
     print(f"\n{result['machine']}\n{result['model']}{', tiny' if result['tiny'] else ''}, {size}\n")
-    print(
-        "| | images/s, whole epochs | images/s, training alone | min to max | threads | loaders | precision |", end=""
-    )
-    print(" processor ms an image |\n|---|---|---|---|---|---|---|---|")
+    print("| | images/s, whole epochs | images/s, training alone | min to max | threads | loaders |", end="")
+    print(" precision | processor ms an image |\n|---|---|---|---|---|---|---|---|")
     for name, label in LABELS.items():
         runs = [run for run in result["runs"] if run["side"] == name]
         if runs:
-            whole, alone, busy = (
-                [rate for run in runs for rate in rates(run, key, result["warmup"])] for key in (*TIMES, "cpu_s")
-            )
-            told = (
-                f"{runs[-1]['threads']} | {runs[-1]['workers']} | {runs[-1]['precision']} | {1000 / median(busy):.1f}"
-            )
-            print(
-                f"| {label} | {median(whole):.2f} | {median(alone):.2f} | {min(alone):.2f} to {max(alone):.2f} | {told} |"
-            )
+            print(_row(label, runs, result["warmup"]))
     for each in result["failed"]:
         print(f"| {LABELS[each['side']]} | {each['reason']} | | | | | | |")
     words = {"epoch_s": "whole epochs", "train_s": "training alone", "cpu_s": "processor time of it"}
@@ -194,6 +181,13 @@ def print_table(result: dict[str, Any]) -> None:
     for each in result["ratios"]:
         rounds = ", ".join(f"{ratio:.2f}" for ratio in each["by_round"])
         print(f"| {words[each['time']]} | {median(each['by_round']):.2f} | {rounds} |")
+
+
+def _row(label: str, runs: list[dict[str, Any]], warmup: int) -> str:
+    whole, alone, busy = ([rate for run in runs for rate in rates(run, key, warmup)] for key in (*TIMES, "cpu_s"))
+    row = f"| {label} | {median(whole):.2f} | {median(alone):.2f} | {min(alone):.2f} to {max(alone):.2f} |"
+    last = runs[-1]
+    return f"{row} {last['threads']} | {last['workers']} | {last['precision']} | {1000 / median(busy):.1f} |"
 
 
 def parse() -> argparse.Namespace:
