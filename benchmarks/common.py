@@ -27,7 +27,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def machine(threads: int | None = None, device: str = "cpu") -> str:
+PACKAGES = ("torch", "lightning", "ultralytics")
+
+
+def machine(threads: int | None = None, device: str = "cpu", packages: tuple[str, ...] = PACKAGES) -> str:
     """Return the machine in a line, printed above figures: those of different lines are not to be compared."""
     import platform
 
@@ -35,8 +38,8 @@ def machine(threads: int | None = None, device: str = "cpu") -> str:
         import torch
 
         device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else device
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "lightning", "ultralytics"))
-    return f"{cores()} cores, {threads or cores()} threads, {device}, Python {platform.python_version()}, {packages}"
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{cores()} cores, {threads or cores()} threads, {device}, Python {platform.python_version()}, {versions}"
 
 
 def environment(folder: Path, threads: int | None = None, own_threads: bool = False) -> dict[str, str]:
@@ -219,6 +222,36 @@ def repeated(source: Path, folder: Path, number: int) -> Path:
     given = yaml.safe_load(source.read_text(encoding="utf-8"))
     content = {"train": str(places["images"].resolve()), "val": str((source.parent / "images" / "val").resolve())}
     content |= {key: given[key] for key in ("names", *KEYPOINT_KEYS) if key in given}
+    target = folder / "data.yaml"
+    target.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return target
+
+
+def split_folders(source: Path, folder: Path) -> Path:
+    """Lay out a data set as RF-DETR's own trainer wants it: `train/images`, `train/labels`, `valid/images` and so on.
+
+    Args:
+        source: its data.yaml, with folders as `synthetic` or `repeated` makes them.
+        folder: gets the pictures, as hard links where the disk has them, and a data.yaml that both sides read.
+
+    Returns:
+        The path of the new data.yaml.
+    """
+    import yaml
+
+    from aigp_lightning.data.data_yaml import read_data_yaml
+
+    spec = read_data_yaml(source)
+    for split, name in (("train", "train"), ("val", "valid")):
+        images = Path(spec.splits[split][0])
+        labels = images.parent.parent / "labels" / images.name
+        for kind, place in (("images", images), ("labels", labels)):
+            (folder / name / kind).mkdir(parents=True)
+            for file in sorted(place.iterdir()):
+                if file.suffix != ".cache":
+                    _link(file, folder / name / kind / file.name)
+    names = [spec.names[number] for number in sorted(spec.names)]
+    content = {"train": "train/images", "val": "valid/images", "nc": len(names), "names": names}
     target = folder / "data.yaml"
     target.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return target

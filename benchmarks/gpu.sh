@@ -89,6 +89,13 @@ if [ -f configs/rfdetr.yaml ] && "$python" -c "import rfdetr" 2>/dev/null; then
   sizes=${sizes:-"--images 256 --val 32 --picture 1280 720 --epochs 3 --batch 16"}
   part throughput-rfdetr-nano 40 throughput.py $sizes --config configs/rfdetr.yaml --model "" --imgsz 384 --rounds 1 \
     --sides ours memory
+  if "$python" -c "import rfdetr.training, hotcoco" 2>/dev/null; then
+    sizes=${quick:+"--tiny --images 20 --val 4 --picture 160 90 --imgsz 64 --epochs 2 --batch 4 --multi-scale off"}
+    sizes=${sizes:-"--images 256 --val 32 --picture 1280 720 --imgsz 384 --epochs 3 --batch 16 --workers 8"}
+    part throughput-rfdetr-package 60 rfdetr_throughput.py $sizes --rounds 1
+  else
+    printf 'throughput-rfdetr-package\tnot there: pytorch_lightning, hotcoco or another package of its trainer\t0\n' >>"$out/parts.tsv"
+  fi
 else
   printf 'throughput-rfdetr-nano\tnot there: the family, or the package rfdetr\t0\n' >>"$out/parts.tsv"
 fi

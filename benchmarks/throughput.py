@@ -19,6 +19,7 @@ dropped. On a busy machine the column of processor time helps, though it counts 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -89,19 +90,32 @@ def rates(run: dict[str, Any], key: str, warmup: int) -> list[float]:
     return [run["images"] / seconds for seconds in times]
 
 
-def ratios(runs: list[dict[str, Any]], batches: list[int], warmup: int) -> list[dict[str, Any]]:
+def ratios(
+    runs: list[dict[str, Any]],
+    batches: list[int],
+    warmup: int,
+    comparisons: Sequence[tuple[str, str, str]] = COMPARISONS,
+    times: Sequence[str] = TIMES,
+) -> list[dict[str, Any]]:
     """Compare the medians of the sides, for every batch, by every time.
+
+    Args:
+        runs: as measured.
+        batches: sizes of batches.
+        warmup: epochs to drop.
+        comparisons: in words, the side above and the side below.
+        times: which ones, see `rates`.
 
     Returns:
         For each: batch, comparison, time, ratio of the medians over all rounds, and the ratios of the rounds.
     """
     found = []
     for batch in batches:
-        for words, above, below in COMPARISONS:
+        for words, above, below in comparisons:
             pair = [[r for r in runs if r["batch"] == batch and r["side"] == side] for side in (above, below)]
             if not all(pair):
                 continue
-            for key in TIMES if below != "memory" else TIMES[1:]:
+            for key in times if below != "memory" else TIMES[1:]:
                 both = [median(rate for r in side for rate in rates(r, key, warmup)) for side in pair]
                 middles = [{r["round"]: median(rates(r, key, warmup)) for r in side} for side in pair]
                 rounds = [middles[0][n] / middles[1][n] for n in sorted(middles[0].keys() & middles[1].keys())]

@@ -99,7 +99,7 @@ def our_options(side: Side, spec: dict[str, Any], folder: Path) -> dict[str, Any
         options["model.init_args.variant"] = spec["model"]
     if spec["device"] != "cpu" or side.threads:
         options["trainer.devices"] = 1
-    return options
+    return {**options, **spec.get("options", {})}
 
 
 def _train_ours(side: Side, spec: dict[str, Any], env: dict[str, str], folder: Path, limit: float | None) -> Any:

@@ -30,7 +30,15 @@ def test_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other |= {"loop": {"ours": {"seconds": [1.0, 2.0, 9.0]}, "ultralytics": {"seconds": [6.0, 5.0]}}}
     other |= {"ratio_by_round": [1.0, 2.0, 3.0], "batch": 8}
     (tmp_path / "validation.json").write_text(json.dumps(other))
-    parts = [("throughput-yolo11n", "done", 80), ("where-yolo11n", "done", 20), ("validation", "done", 9)]
+    compared = {"batch": 16, "comparison": "against the package's own trainer", "time": "cpu_s", "ratio": 1.02}
+    package = {"machine": "one GPU", "model": "rf-detr-nano", "ratios": [compared], "failed": []}
+    (tmp_path / "throughput-rfdetr-package.json").write_text(json.dumps(package))
+    parts = [
+        ("throughput-rfdetr-package", "done", 50),
+        ("throughput-yolo11n", "done", 80),
+        ("where-yolo11n", "done", 20),
+        ("validation", "done", 9),
+    ]
     parts += [("startup", "not there: benchmarks/startup.py", 0)]
     (tmp_path / "parts.tsv").write_text("".join("\t".join(map(str, part)) + "\n" for part in parts))
     assert table(tmp_path).splitlines() == [
@@ -38,6 +46,8 @@ def test_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "",
         "| part | what | figure | target |",
         "|---|---|---|---|",
+        "| throughput-rfdetr-package | batch 16, against the package's own trainer, its processor time | 1.02 | 1.0 |",
+        "| throughput-rfdetr-package | done | 50 s | |",
         "| throughput-yolo11n | batch 64, each as its users get it, whole epochs | 1.85 | 1.8 |",
         "| throughput-yolo11n | batch 256, theirs | out of memory |  |",
         "| throughput-yolo11n | done | 80 s | |",
