@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from rich import get_console
 
 from aigp_lightning.callbacks.progress_tracker import ProgressTracker
-from aigp_lightning.callbacks.results import Results
+from aigp_lightning.callbacks.results import Results, short_loss_name
 from aigp_lightning.terminal.memory import MemoryUse
 from aigp_lightning.terminal.output import has_live_terminal, print_line
 from aigp_lightning.terminal.screen import Screen
@@ -152,7 +152,7 @@ class Dashboard(ProgressTracker, ProgressBar):
             self._losses = dict(zip(names, (value / steps for value in total.tolist()), strict=True))
             self._read_at = now
         last = results.last if results is not None else {}
-        return {_short_loss_name(name): (value, last.get(f"val/{name}")) for name, value in self._losses.items()}
+        return {short_loss_name(name): (value, last.get(f"val/{name}")) for name, value in self._losses.items()}
 
     def _pictures(self) -> str | None:
         reporting = (each for each in self._callbacks() if isinstance(each, ReportsPictures) and callable(each.status))
@@ -224,7 +224,3 @@ def _metric_rows(results: Results | None) -> dict[str, tuple[float, float, int]]
 def _without_box_suffix(names: Sequence[str]) -> list[str]:
     """Return the names without the `(B)` of boxes, if all are of boxes."""
     return [name.removesuffix("(B)") for name in names] if all(name.endswith("(B)") for name in names) else [*names]
-
-
-def _short_loss_name(loss: str) -> str:
-    return loss.removesuffix("_loss").removeprefix("loss_")

@@ -127,7 +127,9 @@ class Results(EpochFigures):
 
     def _print(self, trainer: pl.Trainer, values: dict[str, float], seconds: float) -> None:
         mark = " *" if self.best.get("fitness", (0, 0))[1] == trainer.current_epoch + 1 else ""
-        losses = "  ".join(f"{key[6:-5]} {value:.3f}" for key, value in values.items() if key.startswith("train/"))
+        losses = "  ".join(
+            f"{short_loss_name(key[6:])} {value:.3f}" for key, value in values.items() if key.startswith("train/")
+        )
         metrics = "  ".join(_words({key[8:]: value for key, value in values.items() if key.startswith("metrics/")}))
         if (error := values.get("corners/error_px_median")) is not None:
             metrics += f"  corners {error:.2f} px"
@@ -148,6 +150,16 @@ def _words(metrics: dict[str, float]) -> list[str]:
         (what, name, metrics.get(f"{name}{mark}")) for what, mark in sets.items() for name in ("mAP50", "mAP50-95")
     ]
     return [f"{what} {name} {value:.3f}" for what, name, value in shown if value is not None]
+
+
+def short_loss_name(loss: str) -> str:
+    """Return the name of a loss component without the word that all of a family share.
+
+    Example:
+        >>> short_loss_name("box_loss"), short_loss_name("loss_bbox"), short_loss_name("loss")
+        ('box', 'bbox', 'loss')
+    """
+    return loss.removesuffix("_loss").removeprefix("loss_")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
