@@ -77,7 +77,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     assert differing(*best) == []
     rates = [0.001 * 2 / 3, 0.001 * 0.75, 0.001 * 0.0669873]  # at the last batch: warm-up, then half a cosine
     assert [float(row["lr/head"]) for row in rows(one)] == pytest.approx(rates, rel=1e-4)
-    sides = {cv2.imread(str(one / f"train_batch{number}.jpg")).shape[0] // 2 for number in range(3)}
+    sides = {cv2.imread(str(one / f"train_batch{number}.jpg")).shape[1] // 2 for number in range(3)}
     assert sides <= set(multi_scale_sizes("nano", 64, expanded=False))
     assert len(sides) > 1
 
