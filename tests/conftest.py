@@ -41,6 +41,7 @@ SLOW = (
     *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
     "cli/test_cpu_options.py",
+    "cli/test_rfdetr_runs.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 
@@ -177,6 +178,7 @@ def finished_rfdetr(shapes: Path, made_once: Callable[..., Path], run_cli: Calla
         configs = (REPO / "configs" / "rfdetr.yaml", REPO / "configs" / "logger" / "both.yaml")
         words = [word for config in configs for word in ("--config", config)]
         words += [*small(shapes, root), *OPTIONS, "--data.synthetic", "null", "--run.name", "a"]
+        words += ["--model.freeze_encoder", "true"]  # most of its parameters: faster, and smaller files
         words += ["--trainer.max_epochs", 2, "--media.val_batches", 2, "--media.max_images", 4]
         assert run_cli("fit", *words, "--run.json", root / "metrics.json") == 0
         import wandb

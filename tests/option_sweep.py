@@ -87,18 +87,18 @@ def fields_of(kind: type, **given: Any) -> dict[str, Any]:
 
 
 class Parsed:
-    """Lightning's command line, whose parsers are built once.
+    """Lightning's command line, whose parsers are built once for each class of model.
 
     Attributes:
         seen: the configuration of the last call, by verb.
     """
 
     seen: ClassVar[dict[str, dict[str, Any]]] = {}
-    parsers: ClassVar[dict[tuple[type, str], Any]] = {}
+    parsers: ClassVar[dict[tuple[type, str, str], Any]] = {}
 
     def setup_parser(self: Any, *args: Any, **kwargs: Any) -> None:
         """Build the parser, or take the one of before."""
-        key = (type(self), self.verb)
+        key = (type(self), self.verb, self.usual)
         if key not in Parsed.parsers:
             super().setup_parser(*args, **kwargs)  # type: ignore[misc]
             Parsed.parsers[key] = self.parser, self._subcommand_parsers

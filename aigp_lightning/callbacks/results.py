@@ -152,16 +152,6 @@ def _words(metrics: dict[str, float]) -> list[str]:
     return [f"{what} {name} {value:.3f}" for what, name, value in shown if value is not None]
 
 
-def short_loss_name(loss: str) -> str:
-    """Return the name of a loss component without the word that all of a family share.
-
-    Example:
-        >>> short_loss_name("box_loss"), short_loss_name("loss_bbox"), short_loss_name("loss")
-        ('box', 'bbox', 'loss')
-    """
-    return loss.removesuffix("_loss").removeprefix("loss_")
-
-
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read the rows of a results file; a last line that a kill has cut off is left out.
 
@@ -235,3 +225,13 @@ def _append(path: Path, row: dict[str, Any]) -> None:
         return
     columns = [*(rows[0] if rows else []), *(new or row)]
     _write(path, [{column: old.get(column, "") for column in columns} for old in [*rows, row]])
+
+
+def short_loss_name(name: str) -> str:
+    """Return the name of a loss component where the word loss stands beside it.
+
+    Example:
+        >>> [short_loss_name(name) for name in ("box_loss", "loss_giou", "loss")]
+        ['box', 'giou', 'total']
+    """
+    return name.removesuffix("_loss").removeprefix("loss_").replace("loss", "total")

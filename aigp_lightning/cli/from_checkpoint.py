@@ -1,6 +1,8 @@
 """Options that a checkpoint carries: for `validate`, `test` and `predict` they take the place of the defaults.
 
 What the command line or a configuration says wins, and where it differs a line says both.
+
+Longer than 250 lines: the options by which a model's figures come out the same are told from all others in one place.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
+from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.config_files import Complain, check_config_files, config_files
 from aigp_lightning.errors import ConfigError
 
@@ -27,12 +27,6 @@ GROUPS = {
     "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
     "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
-    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
-    "camera multi_scale groups queries decoder_layers drop_path freeze_encoder",
-    "model.gains": "box cls dfl pose kobj bbox giou aux encoder",
-    "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
-    "clip_norm lr lr_encoder lr_vit_layer_decay lr_component_decay schedule lr_drop min_factor",
-    "model.camera": "size width height fx fy cx cy distortion bands",
     "run": "name root exist_ok resume json",
     "ddp": "timeout",
     "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
@@ -51,7 +45,32 @@ GROUPS = {
     "auto_insert_metric_name every_n_train_steps train_time_interval every_n_epochs save_on_train_epoch_end "
     "enable_version_counter",
 }
-"""Options that all of these verbs have, by group."""
+"""Options that all of these verbs have, by group; those of the model depend on its class."""
+YOLO = {
+    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile",
+    "model.gains": "box cls dfl",
+    "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
+    "clip_norm",
+}
+MODELS: dict[str, dict[str, str]] = {
+    "DetectorModule": YOLO,
+    "PoseModule": {
+        **YOLO,
+        "model": f"{YOLO['model']} camera",
+        "model.gains": f"{YOLO['model.gains']} pose kobj",
+        "model.camera": "size width height fx fy cx cy distortion bands",
+    },
+    "RFDETRModule": {
+        "model": "variant weights optim gains multi_scale groups queries decoder_layers drop_path freeze_encoder conf "
+        "predict_conf max_det",
+        "model.gains": "cls bbox giou aux encoder",
+        "model.optim": "lr lr_encoder lr_vit_layer_decay lr_component_decay weight_decay warmup_epochs schedule "
+        "lr_drop min_factor clip_norm",
+    },
+}
+"""Options of the model by the short name of its class, and group."""
+USUAL_MODEL = "DetectorModule"
+"""The class that `fit` and `plan` train where nobody says another."""
 OWN = {
     "fit": (),
     "plan": ("json",),
@@ -97,24 +116,29 @@ OF_A_CLASS = (
     "trainer.profiler", "trainer.strategy",
 )  # fmt: skip
 """Options whose value is a class of the user's choice: which arguments it takes, its own parser knows."""
-KNOWN_MODELS = ("DetectorModule", "PoseModule", "RFDETRModule")
-"""Classes whose options stand in the table, by their short names."""
+OTHER = "another"
+"""Stands for a class of the user's, whose options its own parser knows."""
 OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")
 
 
-def option_names(verb: str) -> set[str]:
+def option_names(verb: str, model: str | None = USUAL_MODEL) -> set[str]:
     """Return the names of a verb's options, without dashes; of a class that the user may replace, those of ours.
 
     Args:
         verb: fit, plan, validate, test or predict.
+        model: short name of the model's class; None for the options of all classes that are known.
 
     Example:
-        >>> {"data.imgsz", "media.routes.curves", "json"} - option_names("fit")
-        {'json'}
+        >>> {"data.imgsz", "media.routes.curves", "model.camera", "json"} - option_names("fit")
+        {'json', 'model.camera'}
     """
-    names = {f"{group}.{name}" if group else name for group, listed in GROUPS.items() for name in listed.split()}
-    return names | {group for group in GROUPS if group} | set(OWN[verb])
+    tables = [GROUPS, *(MODELS.values() if model is None else [MODELS.get(model, {})])]
+    groups = {group for table in tables for group in table if group}
+    names = {
+        f"{group}.{name}".lstrip(".") for table in tables for group, listed in table.items() for name in listed.split()
+    }
+    return names | groups | set(OWN[verb])
 
 
 def check_option_names(verb: str, words: Sequence[str]) -> None:
@@ -135,36 +159,42 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
     """
     if {"-h", "--help"} & set(words):
         return
-    other_model = _other_model(words)
+    model = _model(verb, words)
     for word in words:
         name = word[2:].partition("=")[0].removesuffix("+") if word.startswith("--") else ""
-        if name and (wrong := _complaint(verb, name, other_model, "--")) is not None:
+        if name and (wrong := _complaint(verb, name, model, "--")) is not None:
             raise ConfigError(wrong)
 
-    def known(other: bool) -> tuple[list[str], Complain]:
-        groups = [group for group in GROUPS if group and not (other and group.startswith("model"))]
-        return groups, lambda name: _complaint(verb, name, other)
+    def known(kind: str | None) -> tuple[list[str], Complain]:
+        own = MODELS.values() if kind is None else [MODELS.get(kind, {})]
+        groups = {group for table in (GROUPS, *own) for group in table if group}
+        return sorted(groups), lambda name: _complaint(verb, name, kind)
 
-    check_config_files(words, *known(other_model), lambda kind: known(kind not in KNOWN_MODELS))
+    check_config_files(words, *known(model), known)
 
 
-def _complaint(verb: str, name: str, other_model: bool, dashes: str = "") -> str | None:
+def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str | None:
     """Return what is wrong with the name of an option; None where nothing is.
 
     Args:
         verb: fit, plan, validate, test or predict.
         name: dotted.
-        other_model: the model is of a class that is not ours.
+        model: see `_model`.
         dashes: before the names of options, where they stand on the command line.
     """
     plain = name.replace(".init_args.", ".").removesuffix(".help").removesuffix(".class_path")
-    known, open_groups = option_names(verb), (*OF_A_CLASS, *(("model",) if other_model else ()))
+    known = option_names(verb, model)
+    open_groups: tuple[str, ...] = OF_A_CLASS
+    if model is not None and model not in MODELS:
+        open_groups = (*OF_A_CLASS, "model")
+        known.add("model")
     if plain in known or plain.startswith(tuple(f"{group}." for group in open_groups)):
         return None
-    return (
-        f"{verb} has no option {dashes}{name}.{_nearest(plain, known, dashes)} `python -m aigp_lightning {verb} "
-        "--help` lists them."
-    )
+    near = _nearest(plain, known, dashes)
+    others = [kind for kind in MODELS if plain in option_names(verb, kind)]
+    if others:
+        return f"{dashes}{name} is an option of {' and '.join(others)}, and the model is of class {model}.{near}"
+    return f"{verb} has no option {dashes}{name}.{near} `python -m aigp_lightning {verb} --help` lists them."
 
 
 def _nearest(name: str, known: set[str], dashes: str) -> str:
@@ -178,14 +208,15 @@ def _nearest(name: str, known: set[str], dashes: str) -> str:
     return f" Did you mean {' or '.join(dashes + each for each in near)}?" if near else ""
 
 
-def _other_model(words: Sequence[str]) -> bool:
-    """True if the model may be of a class that is not ours, with options that nobody here knows."""
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        option, given, attached = word.partition("=")
-        value = attached if given else following
-        if option in ("--model", "--model.class_path") and value not in KNOWN_MODELS:
-            return True
-    return any(map(_names_other_classes, config_files(words)))
+def _model(verb: str, words: Sequence[str]) -> str | None:
+    """Return the short name of the model's class; None where a checkpoint may say which it is."""
+    named = named_class(words)
+    if named is not None and named.rpartition(".")[2] not in MODELS:
+        return named.rpartition(".")[2]
+    if any(map(_names_other_classes, config_files(words))):
+        return OTHER
+    usual = USUAL_MODEL if verb in ("fit", "plan") else None
+    return usual if named is None else named.rpartition(".")[2]
 
 
 def _names_other_classes(file: str) -> bool:

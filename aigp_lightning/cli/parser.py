@@ -25,8 +25,6 @@ EXAMPLES = {
 Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
-NOT_OF_CLASS = ("Option '", "unrecognized arguments: ")
-"""Beginnings of reasons that say of an option only that a class does not have it."""
 NOTHING = "Expected a <class 'NoneType'>"
 NAMES = ("--data.source", "--media.private", "--media.val_files")
 """Options of one name or a list of names."""
@@ -150,8 +148,6 @@ def shorten_error(message: str) -> str:
     lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
     reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
     where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
-    if key[1] == "model" and given and any(line.startswith(NOT_OF_CLASS) for line in reasons):
-        reasons = ["the configured model has no such option; it may be one of another family"]
     return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"
 
 

@@ -45,7 +45,7 @@ def full_class_path(named: str | None) -> str:
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
     from aigp_lightning.modules.base import BaseModule
-    from aigp_lightning.modules.registry import CLASSES, DEFAULT
+    from aigp_lightning.modules.families import CLASSES, DEFAULT
 
     kind: Any = None
     if named is not None and "." in named:

@@ -1,4 +1,7 @@
-"""Options of `fit` in a resumed run: which must stay, which are taken up from there on, which change nothing in it."""
+"""Options of `fit` in a resumed run: which must stay, which are taken up from there on, which change nothing in it.
+
+Longer than 250 lines: the table has every option of `fit`.
+"""
 
 from __future__ import annotations
 

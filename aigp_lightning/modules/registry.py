@@ -1,15 +1,11 @@
-"""Which class opens a checkpoint, by its family and task. A new family is one entry here, or a call of `register`.
+"""Checkpoints and weights files opened by the class of their family and task, which `families.py` lists.
 
-Classes are imported when they are asked for: most of them pull in a library of their own.
-
-Longer than 250 lines: one table, and half of its functions are their examples.
+A new family is an entry there, or a call of `register`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,95 +13,9 @@ from aigp_lightning.checkpoints.load import read_checkpoint, read_metadata
 from aigp_lightning.checkpoints.schema import METADATA, family_of, options_of
 from aigp_lightning.errors import UserError, WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.families import CLASSES, FILES, ClassOf
 from aigp_lightning.modules.run_options import build_module
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
-
-ClassOf = Callable[[], type[BaseModule]]
-"""Imports a module's class and returns it."""
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """A family's own form of weights file.
-
-    Attributes:
-        kind: for messages, such as "an Ultralytics file".
-        family: whose it is.
-        config: a configuration of that family, for messages.
-        open: opens one as a module, in eval mode on the CPU.
-        told_by: returns what one says of the run that wrote it.
-
-    Example:
-        >>> FILES[".pt"].kind
-        'an Ultralytics file'
-    """
-
-    kind: str
-    family: str
-    config: str
-    open: Callable[[Path], BaseModule]
-    told_by: Callable[[Path], TrainedWith]
-
-
-def _yolo_detect() -> type[BaseModule]:
-    from aigp_lightning.modules.detector import DetectorModule
-
-    return DetectorModule
-
-
-def _yolo_pose() -> type[BaseModule]:
-    from aigp_lightning.modules.pose import PoseModule
-
-    return PoseModule
-
-
-def _open_pt(path: Path) -> BaseModule:
-    from aigp_lightning.modules.yolo.weights import task_of_weights
-
-    build: Any = module_class("yolo", task_of_weights(path))
-    module: BaseModule = build(weights=str(path))
-    module.set_network(module.build_network(None))
-    return module.eval()
-
-
-def _told_by_pt(path: Path) -> TrainedWith:
-    from aigp_lightning.modules.yolo.told_by_pt import told_by_pt
-
-    return told_by_pt(path)
-
-
-def _rfdetr() -> type[BaseModule]:
-    from aigp_lightning.modules.rfdetr import RFDETRModule
-
-    return RFDETRModule
-
-
-def _open_pth(path: Path) -> BaseModule:
-    module: BaseModule = module_class("rfdetr", "detect")()
-    module.weights = str(path)
-    module.set_network(module.build_network(None))
-    return module.eval()
-
-
-def _told_by_pth(path: Path) -> TrainedWith:
-    from aigp_lightning.modules.rfdetr.told_by_pth import told_by_pth
-
-    return told_by_pth(path)
-
-
-CLASSES: dict[tuple[str, str], ClassOf] = {
-    ("yolo", "detect"): _yolo_detect,
-    ("yolo", "pose"): _yolo_pose,
-    ("rfdetr", "detect"): _rfdetr,
-}
-"""Classes by family and task."""
-DEFAULT = ("yolo", "detect")
-"""Family and task of the class that a command has where nobody says another."""
-FILES: dict[str, WeightsFile] = {
-    ".pt": WeightsFile("an Ultralytics file", "yolo", "configs/detector.yaml", _open_pt, _told_by_pt),
-    ".pth": WeightsFile("an RF-DETR file", "rfdetr", "configs/rfdetr.yaml", _open_pth, _told_by_pth),
-}
-"""Families' own weights files by suffix."""
 
 
 def register(family: str, task: str, class_of: ClassOf) -> None:

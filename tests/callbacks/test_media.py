@@ -21,7 +21,10 @@ from aigp_lightning.media.plots.boxes import class_colour
 
 FAMILY_OPTIONS: dict[str, tuple[tuple[object, ...], tuple[object, ...]]] = {
     "yolo": ((), ("--model.optim.nbs", 8)),
-    "rfdetr": (("--config", REPO / "configs" / "rfdetr.yaml"), ("--data.synthetic", "null", *OPTIONS)),
+    "rfdetr": (
+        ("--config", REPO / "configs" / "rfdetr.yaml"),
+        ("--data.synthetic", "null", *OPTIONS, "--model.freeze_encoder", "true"),
+    ),
 }
 """Configuration of each family, and options of its smallest run."""
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")

@@ -122,8 +122,8 @@ WRONG = {
         ":2: by_class has classes by their short names, such as PoseModule.",
     ),
     "a misspelt option": (
-        "by_class:\n  DetectorModule:\n    model: {init_args: {optim: {lr: 1}}}\n",
-        ":3: fit has no option model.optim.lr. Did you mean model.optim.lrf?",
+        "by_class:\n  DetectorModule:\n    model: {init_args: {optim: {lrff: 1}}}\n",
+        ":3: fit has no option model.optim.lrff. Did you mean model.optim.lrf?",
     ),
     "one of another class": (  # it is not the model's, and looked at all the same
         "by_class:\n  PoseModule:\n    dat: {imgsz: 64}\n",

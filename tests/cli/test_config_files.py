@@ -29,7 +29,10 @@ WRONG = {
         ":2: fit has no option data.imgsiz. Did you mean data.imgsz? `python -m aigp_lightning fit --help` lists them.",
     ),
     "a misspelt group": (b"dat: {imgsz: 64}\n", ":1: fit has no option dat. Did you mean data?"),
-    "below the model": (b"model:\n  init_args:\n    optim:\n      lr: 3\n", ":4: fit has no option model.optim.lr."),
+    "below the model": (
+        b"model:\n  init_args:\n    optim:\n      lrff: 3\n",
+        ":4: fit has no option model.optim.lrff",
+    ),
 }
 
 
@@ -84,5 +87,6 @@ def test_a_group_is_given_by_its_options(text: str, told: str) -> None:
 
 
 def test_a_group_that_may_be_null() -> None:
-    Path("a.yaml").write_text("data: {synthetic: null}\nmodel: {camera: null}\n", encoding="utf-8")
+    model = "{class_path: aigp_lightning.modules.pose.PoseModule, init_args: {camera: null}}"
+    Path("a.yaml").write_text(f"data: {{synthetic: null}}\nmodel: {model}\n", encoding="utf-8")
     check_option_names("fit", ["--config", "a.yaml"])

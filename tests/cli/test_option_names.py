@@ -25,13 +25,12 @@ def test_the_names_are_those_of_the_parser(verb: str) -> None:
 
 def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "AigpCLI", BuiltCLI)
-    taken: set[str] = set()
-    for task in ("detector", "pose"):
-        assert call(["fit", "--config", REPO / f"configs/{task}.yaml", "--trainer.accelerator", "cpu"]).status == 0
-        taken |= dict(flatten(BuiltCLI.seen["fit"])).keys()
     inner = ("model.", "data.synthetic.")
-    ours = {name for name in option_names("fit") if name.startswith(inner)}
-    assert ours == {name for name in taken if name.startswith(inner)}
+    for config, kind in (("detector", "DetectorModule"), ("pose", "PoseModule"), ("rfdetr", "RFDETRModule")):
+        assert call(["fit", "--config", REPO / f"configs/{config}.yaml", "--trainer.accelerator", "cpu"]).status == 0
+        taken = dict(flatten(BuiltCLI.seen["fit"])).keys()
+        ours = {name for name in option_names("fit", kind) if name.startswith(inner)}
+        assert ours == {name for name in taken if name.startswith(inner)}
 
 
 @pytest.mark.parametrize(
@@ -39,8 +38,19 @@ def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytes
     [
         (["--trainer.max_epoch", "3"], "fit has no option --trainer.max_epoch. Did you mean --trainer.max_epochs?"),
         (["--data.batchsize=3"], "fit has no option --data.batchsize. Did you mean --data.batch_size?"),
-        (["--model.optim.lr", "3"], "fit has no option --model.optim.lr. Did you mean --model.optim.lrf?"),
-        (["--model.gains.pos", "3"], "fit has no option --model.gains.pos. Did you mean --model.gains.pose?"),
+        (
+            ["--model.optim.lr", "3"],
+            "--model.optim.lr is an option of RFDETRModule, and the model is of class DetectorModule. Did you mean "
+            "--model.optim.lrf?",
+        ),
+        (
+            ["--model", "aigp_lightning.modules.rfdetr.RFDETRModule", "--model.iou", "0.5"],
+            "--model.iou is an option of DetectorModule and PoseModule, and the model is of class RFDETRModule.",
+        ),
+        (
+            ["--model", "PoseModule", "--model.gains.pos", "3"],
+            "fit has no option --model.gains.pos. Did you mean --model.gains.pose?",
+        ),
         (["--imgsz", "3"], "fit has no option --imgsz. Did you mean --data.imgsz?"),
         (["--json", "x"], "fit has no option --json. Did you mean --run.json?"),
         (
@@ -77,6 +87,13 @@ def test_options_of_classes_are_left_to_their_parsers(tmp_path: Path) -> None:
         ["--model.class_path=families.toy.ToyModule", "--model.init_args.width", "4"],
         ["--config", str(config), "--model.width", "8"],
         ["--model.init_args.optim.lr0", "0.1", "--model.help", "PoseModule", "--data.augment", "{mosaic: 0}"],
+        [
+            "--config",
+            str(REPO / "configs/rfdetr.yaml"),
+            "--config",
+            str(REPO / "configs/quick.yaml"),
+            "--model.groups=2",
+        ],
         ["--config", str(REPO / "configs/pose.yaml"), "--config", str(REPO / "configs/quick.yaml"), "--print_config"],
         ["--config", str(REPO / "configs/logger/both.yaml"), "--config={data: {imgsz: 64}}", "--media.private+", "a"],
         ["--no_such_thing", "--help"],
@@ -104,6 +121,7 @@ def test_a_verb_alone_ends_in_a_line(
 def test_names_of_other_programs_are_translated() -> None:
     """And each of ours in the table is an option."""
     assert {name for name in MEANT.values() if name not in option_names("fit")} == set()
+    check_option_names("validate", ["--model.iou", "0.5", "--model.camera", "null"])  # a checkpoint says which class
     with pytest.raises(ConfigError, match=r"no option --epochs\. Did you mean --trainer\.max_epochs\?"):
         check_option_names("fit", ["--epochs", "3"])
     with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed\?"):

@@ -65,10 +65,14 @@ def test_models_of_the_other_family_are_refused(
 @pytest.mark.parametrize(
     ("family", "words", "told"),
     [
-        ("rfdetr", ("--model.iou", 0.5), "--model.iou '0.5': the configured model has no such option"),
-        ("rfdetr", ("--model.optim.lr0", 0.5), "--model.optim.lr0 '0.5': the configured model has no such option"),
-        ("yolo", ("--model.optim.lr", 0.5), "--model.optim.lr '0.5': the configured model has no such option"),
-        ("yolo", ("--model.groups", 5), "--model.groups '5': the configured model has no such option"),
+        ("rfdetr", ("--model.iou", 0.5), "--model.iou is an option of DetectorModule and PoseModule"),
+        (
+            "rfdetr",
+            ("--model.optim.lr0", 0.5),
+            "and the model is of class RFDETRModule. Did you mean --model.optim.lr?",
+        ),
+        ("yolo", ("--model.optim.lr", 0.5), "--model.optim.lr is an option of RFDETRModule"),
+        ("yolo", ("--model.groups", 5), "and the model is of class DetectorModule."),
         ("rfdetr", ("--trainer.gradient_clip_val", 0.5), "Take --model.optim.clip_norm."),
         ("rfdetr", ("--data.imgsz", 100), "multiple of 32, such as 96 or 128."),
         ("rfdetr", ("--data.imgsz", 32), "such as 64 or 96, and no less than 64."),
@@ -156,14 +160,39 @@ def test_classes_go_by_their_names(
     torch.testing.assert_close(ours[[2, 1, 3]], before, rtol=0, atol=1e-6)
 
 
-def test_a_single_class(finished_rfdetr: Path, shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
-    """And modes of the trainer that leave most of a run out: nothing of the run is validated here."""
-    words = ("fit", "--config", CONFIGS["rfdetr"], "--data.synthetic", "null", *small(shapes, tmp_path), *OPTIONS)
-    quick = ("--trainer.logger", "false", "--media.routes.everything", "[]", "--trainer.limit_train_batches", 1)
-    more = ("--data.single_cls", "true", "--trainer.max_epochs", 1, "--trainer.check_val_every_n_epoch", 2)
-    assert run_cli(*words, *quick, *more, "--run.name", "one", "--trainer.precision", "32-true") == 0
-    weights = tmp_path / "detect" / "one" / "weights"
-    assert load_module(weights / "last.ckpt").names == {0: "item"}
+def test_modes_of_the_trainer(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    """In both precisions the first step's losses are close; one class, no validation, the same batches again, a trial."""
+    from aigp_lightning.callbacks.results import read_rows
+
+    words = ["fit", "--config", CONFIGS["rfdetr"], "--data.synthetic", "null", *small(shapes, tmp_path), *OPTIONS]
+    words += [
+        "--data.imgsz",
+        SIZE,
+        "--data.batch_size",
+        2,
+        "--model.freeze_encoder",
+        "true",
+        "--trainer.logger",
+        "false",
+    ]
+    words += ["--media.routes.everything", "[]", "--trainer.max_epochs", 1]
+    first = ("--trainer.limit_train_batches", 1, "--trainer.check_val_every_n_epoch", 2, "--data.single_cls", "true")
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        assert run_cli(*words, *first, "--run.name", precision, "--trainer.precision", precision) == 0
+        (row,) = read_rows(tmp_path / "detect" / precision / "results.csv")
+        losses[precision] = {name: float(value) for name, value in row.items() if name.startswith("train/")}
+        assert not any(name.startswith(("val/", "metrics/")) for name in row)
+    assert losses["32-true"]["train/loss"] > 5
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.03)
+    assert losses["bf16-mixed"] != losses["32-true"]
+    assert load_module(tmp_path / "detect" / "32-true" / "weights" / "last.ckpt").names == {0: "item"}
+
+    assert run_cli(*words, "--run.name", "again", "--trainer.overfit_batches", 1, "--trainer.precision", "32-true") == 0
+    (row,) = read_rows(tmp_path / "detect" / "again" / "results.csv")
+    assert float(row["val/loss"]) > 5
+    assert run_cli(*words, "--run.name", "trial", "--trainer.fast_dev_run", "true") == 0
+    assert not (tmp_path / "detect" / "trial").exists()
 
 
 def test_predictions_are_in_the_pictures_own_pixels(
@@ -186,8 +215,8 @@ def test_predictions_are_in_the_pictures_own_pixels(
     images = entries["images"] if isinstance(entries, dict) else entries
     assert len(images) == 11 + 2
     module = open_weights(scored_rfdetr / "best.pth")
-    for file, entry in zip([*files, files[0]], [*images[:3], images[-1]], strict=True):
-        picture = cv2.imread(str(file))
+    pictures = [*(cv2.imread(str(file)) for file in files), cv2.VideoCapture(str(video)).read()[1]]
+    for picture, entry in zip(pictures, [*images[:3], images[-1]], strict=True):
         height, width = picture.shape[:2]
         pixels = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., ::-1].copy()
         with torch.no_grad():

@@ -28,11 +28,12 @@ SAME = (
 
 
 def options(gates: Path, root: Path) -> list[object]:
-    """Eight images in 3 batches an epoch, a step every 2: the last step of an epoch is of one batch."""
+    """3 batches of 2 images an epoch, a step every 2: the last step of an epoch is of one batch."""
     return [
         *("fit", "--config", REPO / "configs" / "rfdetr.yaml", "--data.synthetic", "null", *small(gates, root)),
         *(*OPTIONS, "--model.multi_scale", "normal", "--model.optim.schedule", "cosine", "--data.imgsz", 64),
-        *("--data.batch_size", 3),
+        *("--data.batch_size", 2, "--trainer.limit_train_batches", 3, "--trainer.limit_val_batches", 1),
+        *("--trainer.precision", "32-true", "--model.freeze_encoder", "true"),
         *("--model.optim.lr", 0.001, "--model.optim.warmup_epochs", 1, "--trainer.accumulate_grad_batches", 2),
         *("--trainer.max_epochs", 3, "--trainer.logger", "false", "--run.name", "run", "--ema.decay", 0.5),
         *("--media.routes.everything", "[]", "--media.routes.train_batch", "[file]", "--media.max_images", 4),
@@ -87,7 +88,7 @@ KEPT = {
     "model.queries": ("40", "30"),
     "model.multi_scale": ("off", "normal"),
     "model.drop_path": ("0.1", "0.0"),
-    "model.freeze_encoder": ("true", "false"),
+    "model.freeze_encoder": ("false", "true"),
     "model.gains.giou": ("3.0", "2.0"),
     "model.optim.lr": ("0.5", "0.001"),
     "model.optim.schedule": ("step", "cosine"),
@@ -119,7 +120,7 @@ def test_another_batch_is_taken_up_and_the_run_extended(
     words = (*options(gates, tmp_path / "runs"), "--ckpt_path", "last", "--data.batch_size", 4)
     assert run_cli(*words, "--trainer.max_epochs", 4, "--extend") == 0
     (taken,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("taken up from epoch 3 on: ")]
-    assert "--data.batch_size 4 (was 3)" in taken
+    assert "--data.batch_size 4 (was 2)" in taken
     folder = tmp_path / "runs" / "detect" / "run"
     rates = [float(row["lr/head"]) for row in rows(folder)]
     # At the last batch of an epoch: of three batches, and then of two.

@@ -21,12 +21,12 @@ from aigp_lightning.modules.gradients import clip, unscale
 from aigp_lightning.modules.rfdetr.network import Description, DetrGains, RFDETRNetwork
 from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, rate_and_decay, rate_factor
 from aigp_lightning.modules.rfdetr.package import check_installed
+from aigp_lightning.modules.rfdetr.resuming import resumed_length
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
 from aigp_lightning.modules.rfdetr.variants import check_input, multi_scale_sizes, variant_of
 from aigp_lightning.modules.rfdetr.weights import FAMILY, read_weights
-from aigp_lightning.modules.run_length import PLAN, RunLength, check_length
+from aigp_lightning.modules.run_length import PLAN, RunLength
 from aigp_lightning.ranges import COUNT, SHARE, Range, check_ranges
-from aigp_lightning.run.lightning_internals import epoch_progress
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ RANGES = {
     **dict.fromkeys(("max_det", "queries", "groups", "decoder_layers"), COUNT),
     "drop_path": Range(0, 1, below=True),
 }
+KEPT = (
+    "variant", "multi_scale", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder", "conf",
+    "predict_conf", "max_det",
+)  # fmt: skip
+"""Arguments that a checkpoint keeps, beside groups of them."""
 
 
 class RFDETRModule(BaseModule):
@@ -213,8 +218,8 @@ class RFDETRModule(BaseModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of this step."""
         assert self.length is not None
-        batches = max(int(self.trainer.num_training_batches), 1)
-        factor = rate_factor(self.optim, self.length, self.current_epoch + batch_idx / batches)
+        trained = self.current_epoch + batch_idx / max(int(self.trainer.num_training_batches), 1)
+        factor = rate_factor(self.optim, self.length, trained)
         for group in cast("Any", self.optimizers()).param_groups:
             group["lr"] = group["initial_lr"] * factor
 
@@ -225,11 +230,10 @@ class RFDETRModule(BaseModule):
 
     def learning_rates(self) -> dict[str, float]:
         """Return the rates of heads, decoder and the encoder's last layer, rather than those of its twelve."""
-        encoder = f"backbone.0.encoder.encoder.encoder.layer.{self._network.layers - 1}.weight"
+        layers, group = self._network.layers, cast("Any", self.optimizers()).param_groups[0]
+        encoder = f"backbone.0.encoder.encoder.encoder.layer.{layers - 1}.weight"
         parts = {"head": "class_embed.weight", "decoder": "transformer.decoder.weight", "encoder": encoder}
-        group = cast("Any", self.optimizers()).param_groups[0]
         factor = group["lr"] / group["initial_lr"]
-        layers = self._network.layers
         return {f"lr/{part}": rate_and_decay(name, self.optim, layers)[0] * factor for part, name in parts.items()}
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -270,19 +274,8 @@ class RFDETRModule(BaseModule):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the arguments that a checkpoint keeps, see `BaseModule`."""
-        names = (
-            "variant",
-            "multi_scale",
-            "groups",
-            "queries",
-            "decoder_layers",
-            "drop_path",
-            "freeze_encoder",
-            "max_det",
-        )
         groups = {"gains": asdict(self.gains), "optim": asdict(self.optim)}
-        found = {"conf": self.conf, "predict_conf": self.predict_conf}
-        return {**found, **{name: getattr(self, name) for name in names}, **groups}
+        return {**{name: getattr(self, name) for name in KEPT}, **groups}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the length of the run, and the settings of its optimizer."""
@@ -300,17 +293,4 @@ class RFDETRModule(BaseModule):
         """
         super().on_load_checkpoint(checkpoint)
         if self.fitting:
-            self._resumed = self._checked_resume(checkpoint)
-
-    def _checked_resume(self, checkpoint: Mapping[str, Any]) -> tuple[RunLength, int]:
-        progress, ours = epoch_progress(checkpoint), checkpoint[METADATA]
-        if progress is None or not progress.whole:
-            raise WeightsError("this checkpoint was written within an epoch; a run is resumed from the end of one.")
-        length = RunLength.read(ours[PLAN] if isinstance(ours.get(PLAN), dict) else {})
-        check_length(length.end, progress.trained, self.trainer.max_epochs or 0, self.extend)
-        before, now = ours.get("optim"), asdict(self.optim)
-        changed = [key for key in now if isinstance(before, dict) and key in before and before[key] != now[key]]
-        if changed:
-            differing = ", ".join(f"--model.optim.{key} {now[key]} (was {before[key]})" for key in changed)
-            raise ConfigError(f"{differing}: a resumed run keeps its optimizer. Resume with what it was begun with.")
-        return length, progress.trained
+            self._resumed = resumed_length(checkpoint, self.optim, self.trainer.max_epochs or 0, self.extend)
