@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import REPO, small
+from PIL import Image
 from rfdetr_networks import OPTIONS, SIZE
 
 from aigp_lightning.modules.registry import load_module, open_weights
@@ -137,6 +138,7 @@ def test_classes_go_by_their_names(
     wider = other.with_name("wider.yaml")
     wider.write_text(other.read_text(encoding="utf-8").replace("nc: 2", "nc: 3").replace("[tree,", "[cone, tree,"))
     one = ("fit", "--config", CONFIGS["rfdetr"], "--data.synthetic", "null", *OPTIONS, "--model.decoder_layers", 2)
+    one = (*one, "--model.freeze_encoder", "true")
     run = (
         *one,
         *words,
@@ -161,7 +163,7 @@ def test_classes_go_by_their_names(
 
 
 def test_modes_of_the_trainer(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
-    """In both precisions the first step's losses are close; one class, no validation, the same batches again, a trial."""
+    """In both precisions the first step's losses are close; one class, no validation, few batches, a trial."""
     from aigp_lightning.callbacks.results import read_rows
 
     words = ["fit", "--config", CONFIGS["rfdetr"], "--data.synthetic", "null", *small(shapes, tmp_path), *OPTIONS]
@@ -184,7 +186,7 @@ def test_modes_of_the_trainer(shapes: Path, tmp_path: Path, run_cli: Callable[..
         losses[precision] = {name: float(value) for name, value in row.items() if name.startswith("train/")}
         assert not any(name.startswith(("val/", "metrics/")) for name in row)
     assert losses["32-true"]["train/loss"] > 5
-    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.03)
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.1)
     assert losses["bf16-mixed"] != losses["32-true"]
     assert load_module(tmp_path / "detect" / "32-true" / "weights" / "last.ckpt").names == {0: "item"}
 
@@ -218,7 +220,7 @@ def test_predictions_are_in_the_pictures_own_pixels(
     pictures = [*(cv2.imread(str(file)) for file in files), cv2.VideoCapture(str(video)).read()[1]]
     for picture, entry in zip(pictures, [*images[:3], images[-1]], strict=True):
         height, width = picture.shape[:2]
-        pixels = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., ::-1].copy()
+        pixels = np.array(Image.fromarray(picture[..., ::-1]).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
         with torch.no_grad():
             batch: Any = {"img": torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255}
             (expected,) = module.predict_batch(batch, 0.3)
