@@ -31,6 +31,7 @@ class DetectionBatch(TypedDict):
         ori_shape: (B,) height and width on disk, pixels.
         ratio_pad: (B,) letterbox of every image; see `RatioPad`.
         sources: (B,) every image file whose pixels are in the sample: one, or four under mosaic.
+        counts: (B,) boxes of every image, known without asking a device.
     """
 
     img: Tensor
@@ -41,6 +42,7 @@ class DetectionBatch(TypedDict):
     ori_shape: list[tuple[int, int]]
     ratio_pad: list[RatioPad]
     sources: list[tuple[str, ...]]
+    counts: list[int]
 
 
 class PoseBatch(DetectionBatch):
@@ -267,8 +269,8 @@ class HasImageFiles(Protocol):
 class ClosesMosaic(Protocol):
     """A datamodule whose mosaic augmentation can be switched off for the last epochs."""
 
-    def close_mosaic(self) -> None:
-        """Train on single images from the next epoch on."""
+    def close_mosaic(self) -> bool:
+        """Train on single images from the next epoch on; returns whether there were mosaics until now."""
 
 
 @runtime_checkable

@@ -53,8 +53,8 @@ class CloseMosaic(Callback):
         data = datamodule_of(trainer)
         if not self._closed and isinstance(data, ClosesMosaic) and self.closes(trainer, trainer.current_epoch):
             self._closed = True
-            data.close_mosaic()
-            tell_user(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")
+            if data.close_mosaic():
+                tell_user(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")
         elif self._was_closed and not self._closed:
             end = f"epoch {trainer.max_epochs - self.epochs}" if self.epochs and trainer.max_epochs else "the end"
             tell_user(f"epoch {trainer.current_epoch + 1}: mosaics are made again, until {end}")

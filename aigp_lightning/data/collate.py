@@ -153,4 +153,5 @@ def _batch(pixels: torch.Tensor, items: Sequence[Item], bboxes: np.ndarray) -> D
         "ori_shape": [item["ori_shape"] for item in items],
         "ratio_pad": [item["ratio_pad"] for item in items],
         "sources": [item["sources"] for item in items],
+        "counts": counts,
     }

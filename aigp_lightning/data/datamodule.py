@@ -229,11 +229,16 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """Side of training pictures as they are loaded, pixels: of the largest batch, where these differ."""
         return training_size(self._run.model, self.imgsz)
 
-    def close_mosaic(self) -> None:
-        """Make no more mosaics, from the next epoch's first sample on; workers stay alive."""
-        self.mosaic_open = False
+    def close_mosaic(self) -> bool:
+        """Make no more mosaics, from the next epoch's first sample on; workers stay alive.
+
+        Returns:
+            Whether there were any until now.
+        """
+        had, self.mosaic_open = self.mosaic_open and self.augment.mosaic > 0, False
         if self._batches is not None:
             self._batches.mosaic_open = False
+        return had
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return batches with every validation image once."""

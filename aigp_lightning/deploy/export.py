@@ -24,6 +24,8 @@ from aigp_lightning.terminal.output import print_line
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
+KEPT = "letterbox"
+"""The usual way to bring pictures to the size of the input, their proportions kept."""
 USUAL_SIZE = 640
 """Image size, pixels, where nobody says one."""
 
@@ -44,7 +46,7 @@ def export(options: ExportOptions) -> list[Path]:
     source = _check(options)
     module = _load(options)
     deployment, forms = _deployment(module, source, options)
-    options = _sized(options, source, module.names)
+    options, resize = _sized(options, source, module.names)
     if options.dynamic and not deployment.any_size:
         raise ConfigError(
             f"--dynamic: files of family {module.family} are of one size and batch; leave it out, and export once for "
@@ -66,7 +68,7 @@ def export(options: ExportOptions) -> list[Path]:
         if target.resolve() == source.resolve():
             print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
         else:
-            written.append(_write(form, target, deployment, options))
+            written.append(_write(form, target, deployment, options, resize))
     return written
 
 
@@ -106,8 +108,12 @@ def _load(options: ExportOptions) -> BaseModule:
     return load_module(options.ckpt_path) if options.ckpt_path else open_weights(str(options.weights))
 
 
-def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> ExportOptions:
-    """Fill in the image size that the checkpoint was trained at, and tell what is to know of it and its data set."""
+def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> tuple[ExportOptions, str]:
+    """Fill in the image size that the checkpoint was trained at, and tell what is to know of it and its data set.
+
+    Returns:
+        The options, and how pictures were brought to that size: `letterbox` or `stretch`.
+    """
     from aigp_lightning.modules.registry import trained_with
 
     data = trained_with(source).data
@@ -119,8 +125,10 @@ def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> Ex
         options = replace(options, imgsz=size)
     elif trained is not None and trained != options.imgsz:
         print_line(f"--imgsz {options.imgsz} is not what {source} was trained at, {trained}")
+    if (resize := str(data.get("resize", KEPT))) != KEPT:
+        print_line(f"pictures were brought to that size by {resize}; whoever runs the files has to do the same")
     _tell_order(source, names, data)
-    return options
+    return options, resize
 
 
 def _tell_order(source: Path, names: Mapping[int, str], data: Mapping[str, Any]) -> None:
@@ -157,14 +165,14 @@ def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> tup
     return deployment, formats
 
 
-def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions) -> Path:
+def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str) -> Path:
     """Write one file under a temporary name, check it, and only then move it into place."""
     assert options.imgsz is not None
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         with warnings.catch_warnings():  # on tracing and its future; what was traced is checked by its answers
             warnings.simplefilter("ignore")
-            difference = _write_and_compare(form, temporary, deployment, options)
+            difference = _write_and_compare(form, temporary, deployment, options, resize)
         if not difference.within(options.tolerance, options.imgsz):
             raise WeightsError(
                 f"{path.name} does not answer as the module does: {difference}; the tolerance {options.tolerance:g} "
@@ -183,17 +191,21 @@ def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions
     return path
 
 
-def _write_and_compare(form: str, path: Path, deployment: Deployment, options: ExportOptions) -> Difference:
+def _write_and_compare(
+    form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str
+) -> Difference:
     """Write one file, read it back, and compare its answers with the module's."""
     from aigp_lightning.deploy.graphs import write_onnx, write_torchscript
 
     imgsz, dynamic = options.imgsz, options.dynamic
     assert imgsz is not None
     if form not in GRAPHS:
-        deployment.write_portable(path, settings={"imgsz": imgsz})
+        deployment.write_portable(path, settings={"imgsz": imgsz, "resize": resize})
         answers, graph = deployment.portable_graph(path, imgsz)
         return greatest_difference(answers, graph, imgsz, deployment.stride if dynamic else None)
     graph = deployment.graph(imgsz, dynamic)
+    if resize != KEPT:
+        graph = replace(graph, metadata={**graph.metadata, "resize": resize})
     if form == "onnx":
         answers = write_onnx(path, graph, imgsz, dynamic, options.opset)
     else:

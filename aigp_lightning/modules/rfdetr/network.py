@@ -186,8 +186,9 @@ def split_targets(batch: DetectionBatch) -> list[dict[str, Tensor]]:
     Args:
         batch: as a module gets it.
     """
-    images = len(batch["img"])
-    counts = batch["batch_idx"].bincount(minlength=images).tolist()
+    counts = batch.get("counts")
+    if counts is None or sum(counts) != len(batch["cls"]):  # not of our loaders: a GPU is waited for
+        counts = batch["batch_idx"].bincount(minlength=len(batch["img"])).tolist()
     order = batch["batch_idx"].argsort(stable=True)
     labels, boxes = (torch.split(values[order], counts) for values in (batch["cls"], batch["bboxes"]))
     return [{"labels": label, "boxes": box} for label, box in zip(labels, boxes, strict=True)]

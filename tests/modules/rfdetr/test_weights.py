@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,21 @@ def test_a_checkpoint_of_yolos_is_refused(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "best.ckpt")
     with pytest.raises(WeightsError, match=r"best.ckpt is of family yolo; the configuration asks for rfdetr"):
         started(tmp_path / "best.ckpt", NAMES)
+
+
+def test_exported_files_say_how_pictures_are_resized(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnx
+
+    tiny_module(seed=3).deployment.write_portable(tmp_path / "a.pth", 7, {"imgsz": SIZE, "resize": "stretch"})
+    assert run_cli("export", "--weights", tmp_path / "a.pth", "--out", tmp_path / "out") == 0
+    assert "pictures were brought to that size by stretch" in capsys.readouterr().out
+    said = {each.key: each.value for each in onnx.load(tmp_path / "out" / "a.onnx").metadata_props}
+    assert (said["resize"], said["names"], said["imgsz"]) == ("stretch", "{0: 'gate', 1: 'tree'}", "[64, 64]")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.onnx", "a.pth", "a.torchscript"]
+    assert trained_with(tmp_path / "out" / "a.pth").data == {"imgsz": SIZE, "resize": "stretch"}
+    assert run_cli("export", "--weights", tmp_path / "a.pth", "--out", tmp_path / "out", "--format", "pt") == 2
+    assert "A .pt is Ultralytics' own format" in capsys.readouterr().err
+    assert run_cli("export", "--weights", tmp_path / "a.pth", "--dynamic", "true", "--format", "onnx") == 2
+    assert "are of one size and batch" in capsys.readouterr().err
