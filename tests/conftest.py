@@ -26,13 +26,22 @@ for _name in ("SIGHUP", "SIGTERM"):
 
 TESTS = Path(__file__).parent
 SLOW = (
-    *("benchmarks/", "run/test_ddp.py", "run/test_ddp_launchers.py", "run/test_faults.py", "run/test_resume.py"),
+    *(
+        "benchmarks/",
+        "run/test_ddp.py",
+        "run/test_ddp_launchers.py",
+        "run/test_rfdetr_ddp.py",
+        "run/test_rfdetr_resume.py",
+        "run/test_faults.py",
+        "run/test_resume.py",
+    ),
     *("callbacks/test_media.py", "callbacks/test_media_pose.py", "media/test_online.py", "loggers/test_config.py"),
     *("loggers/test_wandb_channels.py", "loggers/test_wandb_online.py", "test_network.py", "deploy/test_export.py"),
     *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
     *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
     "cli/test_cpu_options.py",
+    "cli/test_rfdetr_runs.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 
@@ -158,6 +167,34 @@ def finished(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[...
         assert status == 0
 
     return made_once("finished", make) / "detect" / "shapes"
+
+
+@pytest.fixture(scope="session")
+def finished_rfdetr(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[..., int]) -> Path:
+    """The folder of a finished run of an RF-DETR, with TensorBoard and W&B offline and everything drawn."""
+    from rfdetr_networks import OPTIONS
+
+    def make(root: Path) -> None:
+        configs = (REPO / "configs" / "rfdetr.yaml", REPO / "configs" / "logger" / "both.yaml")
+        words = [word for config in configs for word in ("--config", config)]
+        words += [*small(shapes, root), *OPTIONS, "--data.synthetic", "null", "--run.name", "a"]
+        words += ["--model.freeze_encoder", "true"]  # most of its parameters: faster, and smaller files
+        words += ["--trainer.max_epochs", 2, "--media.val_batches", 2, "--media.max_images", 4]
+        assert run_cli("fit", *words, "--run.json", root / "metrics.json") == 0
+        import wandb
+
+        wandb.finish()
+        wandb.teardown()
+
+    return made_once("finished rfdetr", make) / "detect" / "a"
+
+
+@pytest.fixture(scope="session")
+def scored_rfdetr(made_once: Callable[..., Path]) -> Path:
+    """A folder with `best.pth` of an RF-DETR, and `data.yaml` with 11 validation images on which it scores."""
+    from rfdetr_scored import make_scored
+
+    return made_once("scored rfdetr", lambda folder: make_scored(folder, 11))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import REPO, small
+from rfdetr_networks import OPTIONS
 from socket_watch import STRACE, Traced, outside, run_watched, watched_once
 
 RUNS = {"switched-off": {"AIGP_WANDB": "0"}, "offline": {"WANDB_MODE": "offline"}}
@@ -31,6 +32,25 @@ def run_all(shapes: Path, folder: Path) -> Traced:
         lines.append(["export", "--ckpt_path", folder / "detect" / name / "weights" / "best.ckpt", "--imgsz", 32])
     variables = [each for each in RUNS.values() for _ in range(2)]
     return run_watched(lines[0], folder, environment, *lines[1:], variables=variables)
+
+
+@pytest.fixture(scope="module")
+def traced_rfdetr(shapes: Path, made_once: Callable[..., Path]) -> Traced:
+    """A run of an RF-DETR and a validation of its weights file, in an empty home folder."""
+    return watched_once(made_once, "network rfdetr", lambda folder: run_rfdetr(shapes, folder))
+
+
+def run_rfdetr(shapes: Path, folder: Path) -> Traced:
+    (folder / "home").mkdir()
+    homes = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TORCH_HOME", "HF_HOME", "MPLCONFIGDIR")
+    switches = ("YOLO_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "YOLO_CONFIG_DIR")
+    environment = {name: value for name, value in os.environ.items() if name not in (*homes, *switches)}
+    environment |= {"HOME": str(folder / "home"), "USERPROFILE": str(folder / "home"), "AIGP_WANDB": "0"}
+    tiny = [*small(shapes, folder), *OPTIONS, "--data.imgsz", 64, "--trainer.limit_train_batches", 1]
+    words = ["fit", "--config", REPO / "configs" / "rfdetr.yaml", "--data.synthetic", "null", *tiny]
+    words += ["--model.freeze_encoder", "true", "--trainer.max_epochs", 1, "--run.name", "a"]
+    again = ["validate", "--model.weights", folder / "detect" / "a" / "weights" / "best.pth", "--data.workers", 0]
+    return run_watched(words, folder, environment, [*again, "--trainer.accelerator", "cpu"])
 
 
 def test_outside_sees_what_it_must() -> None:
@@ -67,3 +87,15 @@ def test_no_system_call_leaves_the_machine(traced: Traced) -> None:
 
 def test_python_opens_no_connection(traced: Traced) -> None:
     assert set(traced.events) == {"watching"}
+
+
+def test_an_rfdetr_asks_no_hub_and_leaves_the_home_folder_alone(traced_rfdetr: Traced) -> None:
+    """Weights come from this disk or at random; what its libraries cache does not go to the user's home."""
+    assert traced_rfdetr.status == 0, traced_rfdetr.output
+    assert (traced_rfdetr.folder / "detect" / "a" / "weights" / "best.pth").is_file()
+    assert "rfdetr.models" in traced_rfdetr.modules
+    assert set(traced_rfdetr.events) == {"watching"}
+    if traced_rfdetr.calls is not None:
+        assert outside(traced_rfdetr.calls) == []
+    left = [path.relative_to(traced_rfdetr.folder) for path in (traced_rfdetr.folder / "home").rglob("*")]
+    assert [path.as_posix() for path in left if path.is_file()] == []

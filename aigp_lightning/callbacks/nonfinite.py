@@ -189,7 +189,7 @@ class NonFinite(Callback):
         other = ", or --nonfinite.action skip" if self.action == "stop" else ""
         return (
             f"The batch is in {folder / FOLDER}, as picture, tensors and list of images.{kept}{more} Look at these "
-            f"images and their labels; then try a lower --model.optim.lr0 or --trainer.precision 32-true{other}."
+            f"images and their labels; then try a lower rate (--model.optim.*) or --trainer.precision 32-true{other}."
         )
 
     def _keep(self, trainer: pl.Trainer, module: pl.LightningModule, step: _Step, losses: dict[str, float]) -> None:

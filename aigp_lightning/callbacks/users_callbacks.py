@@ -29,9 +29,12 @@ from aigp_lightning.errors import ConfigError
 
 IMPOSSIBLE: tuple[tuple[type[Callback], str], ...] = (
     (BaseFinetuning, "it needs a module with a `backbone`; --model.freeze freezes layers"),
-    (BatchSizeFinder, "it cannot run a module that steps by itself; a run that is out of memory says which batch fits"),
-    (LearningRateFinder, "it cannot run a module that steps by itself; --model.optim.name auto chooses the rate"),
-    (GradientAccumulationScheduler, "the module accumulates by itself; take --model.optim.nbs"),
+    (BatchSizeFinder, "its trial steps would be steps of the run; a run that is out of memory says which batch fits"),
+    (LearningRateFinder, "its trial steps would be steps of the run; --model.optim has the rate"),
+    (
+        GradientAccumulationScheduler,
+        "--model.optim.nbs or, where the model has none, --trainer.accumulate_grad_batches say how many accumulate",
+    ),
     (StochasticWeightAveraging, "the run averages weights already; its options are --ema.*"),
     (WeightAveraging, "the run averages weights already; its options are --ema.*"),
     (ModelPruning, "it renames the network's tensors, so that no checkpoint of the run could be opened"),

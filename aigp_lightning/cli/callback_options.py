@@ -20,8 +20,10 @@ GROUP_RANGES: dict[str, dict[str, Range]] = {
 """Ranges of the options of Lightning's callbacks that have a group of their own."""
 SWITCHES = {
     "BatchSizeFinder": "it changes the batch behind the schedule's back. Take --data.batch_size.",
-    "LearningRateFinder": "it asks for an attribute that no model here has. Take --model.optim.lr0.",
-    "GradientAccumulationScheduler": "gradients accumulate by the nominal batch. Take --model.optim.nbs.",
+    "LearningRateFinder": "it asks for an attribute that no model here has. Take --model.optim.lr0 or "
+    "--model.optim.lr, whichever the model has.",
+    "GradientAccumulationScheduler": "the schedule counts on one number for the whole run. Take --model.optim.nbs or, "
+    "where a model has none, --trainer.accumulate_grad_batches.",
     "StochasticWeightAveraging": "the weights are averaged already. Take --ema.decay.",
     "WeightAveraging": "the weights are averaged already. Take --ema.decay.",
     "EMAWeightAveraging": "the weights are averaged already. Take --ema.decay.",

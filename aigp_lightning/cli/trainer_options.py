@@ -228,10 +228,10 @@ whole run, so none is endless.
     for option, instead in replaced.items() if verb == "fit" else ():
         if option in trainer and trainer[option] not in NEUTRAL[option]:
             raise ConfigError(
-                f"--trainer.{option} {as_typed(trainer[option])}: this model steps its optimizer by itself. Take "
-                f"{instead}."
+                f"--trainer.{option} {as_typed(trainer[option])}: the model has an option of its own for that. "
+                f"Take {instead}."
             )
 
 
-INSTEAD = {"optimizer": "--model.optim.name", "lr_scheduler": "--model.optim.cos_lr"}
+INSTEAD = {"optimizer": "--model.optim.*", "lr_scheduler": "--model.optim.*"}
 """Lightning's own way to choose an optimizer, which no schedule of ours knows, and ours."""

@@ -5,12 +5,13 @@ A new family is an entry there, or a call of `register`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.checkpoints.load import read_checkpoint, read_metadata
 from aigp_lightning.checkpoints.schema import METADATA, family_of, options_of
-from aigp_lightning.errors import WeightsError, first_line
+from aigp_lightning.errors import UserError, WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import CLASSES, FILES, ClassOf
 from aigp_lightning.modules.run_options import build_module
@@ -181,10 +182,10 @@ def kind_of_file(path: str | Path) -> str | None:
 
 
 def check_family(path: str | Path, family: str) -> None:
-    """Refuse a weights file that is another family's own.
+    """Refuse a weights file that is another family's own, and a checkpoint that another family's run wrote.
 
     Args:
-        path: its suffix says whose it is; nothing has to be there.
+        path: its suffix says whose it is, and a checkpoint itself; nothing has to be there.
         family: of the module that is to take it.
 
     Raises:
@@ -194,11 +195,21 @@ def check_family(path: str | Path, family: str) -> None:
         >>> check_family("best.pt", "yolo")
     """
     known = FILES.get(Path(path).suffix)
-    if known is not None and known.family != family:
+    kind, theirs = (f"{known.kind}, ", known.family) if known is not None else ("", _family_of_checkpoint(Path(path)))
+    if theirs is not None and theirs != family:
+        config = next((each.config for each in FILES.values() if each.family == theirs), None)
+        advice = f"Take --config {config}, or weights" if config is not None else "Take weights"
         raise WeightsError(
-            f"{path} is {known.kind}, of family {known.family}; the configuration asks for family {family}. Take "
-            f"--config {known.config}, or weights of this family."
+            f"{path} is {kind}of family {theirs}; the configuration asks for family {family}. {advice} of this family."
         )
+
+
+def _family_of_checkpoint(path: Path) -> str | None:
+    """Return the family of a checkpoint of ours; None for what is none, which is told when it is opened."""
+    if path.suffix == ".ckpt" and path.is_file():
+        with suppress(UserError, OSError):
+            return family_of(read_metadata(path))
+    return None
 
 
 def trained_with(path: str | Path) -> TrainedWith:

@@ -14,10 +14,19 @@ import pytest
 import torch
 from helpers import REPO, small
 from numpy.typing import NDArray
+from rfdetr_networks import OPTIONS
 
 from aigp_lightning.media.ledger.ledger import Lines, read_ledger
 from aigp_lightning.media.plots.boxes import class_colour
 
+FAMILY_OPTIONS: dict[str, tuple[tuple[object, ...], tuple[object, ...]]] = {
+    "yolo": ((), ("--model.optim.nbs", 8)),
+    "rfdetr": (
+        ("--config", REPO / "configs" / "rfdetr.yaml"),
+        ("--data.synthetic", "null", *OPTIONS, "--model.freeze_encoder", "true"),
+    ),
+}
+"""Configuration of each family, and options of its smallest run."""
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")
 
 
@@ -40,20 +49,11 @@ def keys(run: Path, destination: str, epoch: int | None = None) -> list[str]:
 def train(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> Iterator[Callable[..., Path]]:
     """Train two tiny epochs with these options; returns the run folder."""
 
-    def run(*options: object, epochs: int = 2, status: int = 0) -> Path:
+    def run(*options: object, epochs: int = 2, status: int = 0, family: str = "yolo") -> Path:
+        config, more = FAMILY_OPTIONS[family]
         configs = options[: 2 * sum(option == "--config" for option in options)]  # what comes later overrides them
-        options = options[len(configs) :]
-        words = [
-            *configs,
-            *small(shapes, tmp_path),
-            "--run.name",
-            "a",
-            "--run.exist_ok",
-            "true",
-            "--model.optim.nbs",
-            8,
-        ]
-        words += ["--trainer.max_epochs", epochs, "--media.max_images", 4, *options]
+        words = [*config, *configs, *small(shapes, tmp_path), *more, "--run.name", "a", "--run.exist_ok", "true"]
+        words += ["--trainer.max_epochs", epochs, "--media.max_images", 4, *options[len(configs) :]]
         assert run_cli("fit", *words) == status
         return tmp_path / "detect" / "a"
 
@@ -61,7 +61,9 @@ def train(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def pictured(shapes: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Iterator[Path]:
+def pictured_yolo(
+    shapes: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]
+) -> Iterator[Path]:
     """The folder of a run with TensorBoard and W&B offline, one loader worker, everything drawn."""
     root = tmp_path_factory.mktemp("pictured")
     words = [*TENSORBOARD_AND_WANDB, *small(shapes, root), "--data.workers", 1, "--run.name", "a"]
@@ -69,12 +71,27 @@ def pictured(shapes: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Ca
     words += ["--close_mosaic.epochs", 0]
     assert run_cli("fit", *words) == 0
     yield root / "detect" / "a"
-    import wandb
-
-    wandb.finish()
-    wandb.teardown()
+    _finish()
 
 
+@pytest.fixture(params=["yolo", "rfdetr"])
+def family(request: pytest.FixtureRequest) -> str:
+    """Both families draw the same pictures, by the same code."""
+    return str(request.param)
+
+
+@pytest.fixture
+def pictured(family: str, request: pytest.FixtureRequest) -> Path:
+    """The folder of a run of two epochs of a family, with TensorBoard and W&B offline, everything drawn."""
+    folder: Path = request.getfixturevalue("pictured_yolo" if family == "yolo" else "finished_rfdetr")
+    return folder
+
+
+LOSSES = {
+    "yolo": ["box_loss", "cls_loss", "dfl_loss"],
+    "rfdetr": ["loss", "loss_ce", "loss_bbox", "loss_giou"],
+}
+"""Loss components of each family, in the order of its plots."""
 STARTING = ["labels", "labels_correlogram", "train_batch0", "train_batch1", "train_batch2"]
 VALIDATION = ["val_batch0_labels", "val_batch0_pred", "val_batch1_labels", "val_batch1_pred"]
 CLOSING = ["PR_curve", "F1_curve", "P_curve", "R_curve", "confusion_matrix", "confusion_matrix_normalized", "results"]
@@ -127,20 +144,41 @@ def test_pictures_carry_their_epoch_in_wandb(pictured: Path) -> None:
 
 def test_cells_are_native(pictured: Path) -> None:
     """Four 96×96 training images make 192×192; eleven validation images of 128-pixel rectangles as they come."""
-    assert cv2.imread(str(pictured / "train_batch0.jpg")).shape == (192, 192, 3)
+    assert {cv2.imread(str(path)).shape for path in pictured.glob("train_batch?.jpg")} == {(192, 192, 3)}
+    assert cv2.imread(str(pictured / "val_batch0_pred.jpg")).shape == (
+        cv2.imread(str(pictured / "val_batch0_labels.jpg")).shape
+    )
 
 
-def test_the_train_mosaic_shows_the_pixels_of_the_batch(shapes: Path, tmp_path: Path) -> None:
+def test_the_results_picture_has_the_family_s_own_losses(family: str, pictured: Path) -> None:
+    """Drawn of results.csv as it is in the end, pixel by pixel; each loss component has a plot of its own name."""
+    from aigp_lightning.callbacks.results import read_rows
+    from aigp_lightning.media.plots.results import draw_results, results_figure
+
+    rows = read_rows(pictured / "results.csv")
+    assert [key.removeprefix("train/") for key in rows[0] if key.startswith("train/")] == LOSSES[family]
+    assert [key.removeprefix("val/") for key in rows[0] if key.startswith("val/")] == LOSSES[family]
+    titles = [axes.get_title(loc="left") for axes in results_figure(rows).axes]
+    assert {f"{split}/{name}" for split in ("train", "val") for name in LOSSES[family]} <= set(titles)
+    np.testing.assert_array_equal(cv2.imread(str(pictured / "results.png"))[..., ::-1], draw_results(rows))
+
+
+def test_the_folder_is_audited(pictured: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli("audit", pictured) == 0
+    assert "everything matches" in capsys.readouterr().out
+
+
+def test_the_train_mosaic_shows_the_pixels_of_the_batch(family: str, shapes: Path, tmp_path: Path) -> None:
     """Drawn as PNG, every pixel without ink is the batch's own, and a box is where its label says, in its colour."""
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.media.render_jobs import train_job
     from aigp_lightning.media.snapshot import snapshot_batch
-    from aigp_lightning.modules.detector import DetectorModule
+    from aigp_lightning.modules.registry import module_class
 
     data = YoloDataModule(str(shapes), imgsz=96, batch_size=4, workers=0)
     batch = next(iter(data.train_dataloader()))
     pixels = batch["img"].permute(0, 2, 3, 1).numpy().copy()
-    on_device = DetectorModule().on_after_batch_transfer(batch, 0)
+    on_device = module_class(family, "detect")().on_after_batch_transfer(batch, 0)
     assert on_device["img"].dtype == torch.float32
     snapshot = snapshot_batch(on_device, 4)
     names = {0: "square", 1: "disc"}
@@ -167,9 +205,10 @@ def _bottom_edge_is(place: NDArray[np.uint8], box: NDArray[np.float32], colour: 
     return max(shares, default=1.0) > 0.5
 
 
-def test_sources_of_a_mosaic_are_all_its_images(pictured: Path) -> None:
+def test_sources_of_a_mosaic_are_all_its_images(family: str, pictured: Path) -> None:
+    """Four cells; a cell of YOLO's recipe is itself made of several images."""
     line = next(line for line in ledger(pictured) if line.key == "train_batch0")
-    assert len(line.sources) > 4
+    assert len(line.sources) > 4 if family == "yolo" else len(line.sources) == 4
     assert all(Path(source).is_file() for source in line.sources)
 
 
@@ -298,7 +337,7 @@ def test_image_score() -> None:
     assert image_f1(found, batch, 1, module) == 0  # type: ignore[arg-type]
 
 
-def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -> None:
+def test_predictions_are_the_model_s(family: str, train: Callable[..., Path], shapes: Path) -> None:
     """What a mosaic shows is what the saved model finds in the image, at its place in the cell."""
     from aigp_lightning.media.detections import ImageDetections
     from aigp_lightning.media.val_selection import ValImageSelection
@@ -312,15 +351,16 @@ def test_predictions_are_the_model_s(train: Callable[..., Path], shapes: Path) -
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ValImageSelection, "merge", remember)
-        run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1)
+        run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1, family=family)
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.modules.registry import load_module
 
-    pictures = YoloDataModule(str(shapes), imgsz=96, batch_size=8).pictures("val")
+    resize = {"yolo": "letterbox", "rfdetr": "stretch"}[family]
+    pictures = YoloDataModule(str(shapes), imgsz=96, batch_size=8, resize=resize).pictures("val")
     module = load_module(run / "weights" / "last.ckpt")
     file = pictures.files[0]
     image = torch.from_numpy(pictures[0]["image"]).permute(2, 0, 1)[None] / 255
-    nothing = {"bboxes": torch.zeros(0, 4), "cls": torch.zeros(0), "batch_idx": torch.zeros(0)}
+    nothing = {"bboxes": torch.zeros(0, 4), **dict.fromkeys(("cls", "batch_idx"), torch.zeros(0, dtype=torch.long))}
     (again,) = module.evaluate({"img": image, **nothing})["predictions"]  # type: ignore[typeddict-item]
     assert len(again.boxes) == len(seen[file].boxes) > 0
     np.testing.assert_allclose(again.boxes.detach().numpy(), seen[file].boxes, atol=0.05)

@@ -51,6 +51,21 @@ def test_options_of_fit(gates: Path, tmp_path: Path) -> None:
     sweep("fit", gates, tmp_path)
 
 
+def test_options_of_another_family(gates: Path, tmp_path: Path) -> None:
+    """Only those that the model has, since all others are the same ones."""
+    base = [*bases(gates, tmp_path)["fit"], "--model", "RFDETRModule", "--data.resize", "stretch"]
+    options = options_of("fit", base)
+    own = {name: value for name, value in options.items() if name.startswith("model.")}
+    assert len(own) >= 25
+    faults = [
+        f"{word}: {wrong}"
+        for option, value in own.items()
+        for word in (f"--{option}={chosen(option, value)}",)
+        if (wrong := fault(option, call([*base, word]), options))
+    ]
+    assert not faults, "\n".join(faults)
+
+
 @pytest.mark.parametrize("verb", OF_LIGHTNING)
 def test_options_that_fit_has_not(verb: str, gates: Path, tmp_path: Path) -> None:
     known = frozenset(options_of("fit", bases(gates, tmp_path)["fit"])) - {"ckpt_path", "run.json"}

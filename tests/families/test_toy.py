@@ -132,9 +132,7 @@ def test_another_familys_checkpoint_is_refused(
 def test_a_family_that_is_not_registered_is_named(tmp_path: Path) -> None:
     content = {"aigp": {"names": {0: "gate"}, "task": "detect", "family": "nobody's", "network": {}}, "state_dict": {}}
     torch.save(content, tmp_path / "x.ckpt")
-    with pytest.raises(
-        WeightsError, match=r"is of family \"nobody's\"; this version knows yolo, rfdetr, toy\.$"
-    ):
+    with pytest.raises(WeightsError, match=r"is of family \"nobody's\"; this version knows yolo, rfdetr, toy\.$"):
         registry.load_module(tmp_path / "x.ckpt")
 
 

@@ -81,7 +81,7 @@ def check_input(name: str, imgsz: int, resize: str) -> None:
         raise ConfigError(
             f"--data.imgsz is {imgsz}; an RF-DETR {name} looks at patches of {variant.patch} px in {variant.windows} × "
             f"{variant.windows} windows, so it must be a multiple of {variant.stride}, such as {below} or "
-            f"{below + variant.stride}."
+            f"{below + variant.stride}{f', and no less than {below}' if imgsz < 2 * variant.stride else ''}."
         )
     if resize == "letterbox" and LETTERBOXED % variant.stride:
         raise ConfigError(
