@@ -233,5 +233,5 @@ whole run, so none is endless.
             )
 
 
-INSTEAD = {"optimizer": "--model.optim.*", "lr_scheduler": "--model.optim.*"}
+INSTEAD = {"optimizer": "--model.optim.name", "lr_scheduler": "--model.optim.cos_lr"}
 """Lightning's own way to choose an optimizer, which no schedule of ours knows, and ours."""

@@ -63,6 +63,17 @@ def test_the_stand_in_is_a_batch_that_can_be_trained_on(task: str, shapes: Path,
     assert float(loss.detach()) > 0
 
 
+def test_the_stand_in_is_as_large_as_any_batch_of_several_sizes() -> None:
+    """An RF-DETR trains at sizes around the one asked for; what does not fit is the largest."""
+    from rfdetr_networks import tiny_module
+
+    module = tiny_module(multi_scale="normal")
+    batch = module.example_batch(1, 64, 2, torch.device("cpu"))
+    loss, _ = module.compute_loss(batch)
+    assert batch["img"].shape == (1, 3, 192, 192)
+    assert float(loss.detach()) > 0
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_real_gpu_says_what_fits(

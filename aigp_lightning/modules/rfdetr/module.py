@@ -105,12 +105,8 @@ class RFDETRModule(BaseModule):
         if multi_scale not in MULTI_SCALE:
             raise ConfigError(f"--model.multi_scale {multi_scale}: it is {', '.join(MULTI_SCALE)}.")
         super().__init__(conf, predict_conf)
-        self.imgsz, self.variant, self.weights, self.multi_scale = (
-            variant_of(variant).imgsz,
-            variant,
-            weights,
-            multi_scale,
-        )
+        self.imgsz, self.variant = variant_of(variant).imgsz, variant
+        self.weights, self.multi_scale = weights, multi_scale
         self.groups, self.queries, self.decoder_layers = groups, queries, decoder_layers
         self.drop_path, self.freeze_encoder, self.max_det = drop_path, freeze_encoder, max_det
         self.optim, self.gains = optim, gains
@@ -131,6 +127,10 @@ class RFDETRModule(BaseModule):
     def training_size(self, imgsz: int) -> int:
         """Return the side of training images as they are loaded, pixels: the largest that a batch is drawn at."""
         return max(self._sizes(imgsz))
+
+    def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
+        """Return a batch of random images of the largest size that training draws; see `BaseModule`."""
+        return super().example_batch(images, self.training_size(imgsz), crowd, device)
 
     def _sizes(self, imgsz: int) -> list[int]:
         if self.multi_scale == "off":
