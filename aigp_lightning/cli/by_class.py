@@ -18,6 +18,8 @@ from aigp_lightning.paths import expand_home
 
 OF_CLASSES = ("class_path", "init_args", "dict_kwargs")
 """Keys beside which no argument of a class can stand."""
+MODEL = ("model", "model.class_path")
+"""Keys of a configuration that name the model's class."""
 
 
 class ByClass:
@@ -66,6 +68,29 @@ class ByClass:
             return str(yaml.serialize(merged, Dumper=yaml.SafeDumper, width=10**6))
         except RecursionError as error:
             raise ConfigError(f"{CONFIG} {file}: it is nested too deeply, or within itself.") from error
+
+    def renamed(self, text: str, file: str) -> str:
+        """Return the text of a file in which another class of the model's is replaced by the chosen one.
+
+        The last class that a command names counts for all of it: what `detector.yaml` says before `pose.yaml` is taken
+        for the pose model. Options that this class does not have are refused by their names, see `option_names`.
+
+        Args:
+            text: of a file that was looked at when the class was chosen.
+            file: its name.
+        """
+        import yaml
+
+        root: Any = None
+        with suppress(ConfigError):
+            root = compose(file, text) if "model" in text else None
+        nodes = [value for key, value in root.value if key.value in MODEL] if _is_mapping(root) else []
+        inner = [value for node in nodes if _is_mapping(node) for key, value in node.value if key.value == "class_path"]
+        named = [node for node in (*nodes, *inner) if node.id == "scalar" and node.tag == STANDARD + "str"]
+        others = [node for node in named if _short(node.value) != _short(self._class_path)]
+        for node in others:
+            node.value = self._class_path
+        return str(yaml.serialize(root, Dumper=yaml.SafeDumper, width=10**6)) if others else text
 
     def check(self, class_path: str) -> None:
         """Refuse a model of another class than the one whose options were taken.
@@ -145,6 +170,11 @@ def _class_of(node: Any) -> str | None:
     if node is None or node.id != "scalar" or node.tag == STANDARD + "null":
         return None
     return str(node.value)
+
+
+def _is_mapping(node: Any) -> bool:
+    """True if a node of YAML is a mapping."""
+    return node is not None and node.id == "mapping"
 
 
 def _short(class_path: str) -> str:

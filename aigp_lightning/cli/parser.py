@@ -64,6 +64,8 @@ class StrictParser:
             return parser.parse_path(path, *args, **kwargs)
         file = Path(path)
         text = _read_config(file.absolute)
+        if self._by_class is not None and os.path.isfile(file.absolute):
+            text = self._by_class.renamed(text, file.absolute)
         with file.relative_path_context():
             return self.parse_string(text, os.path.basename(file.absolute), *args, **kwargs)
 

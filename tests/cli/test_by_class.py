@@ -256,3 +256,21 @@ def test_a_stand_in_has_no_options_of_ours() -> None:
     """A family that this package does not know trains with the overlay of all."""
     options = resolved("--config", REPO / "configs/quick.yaml", "--model", TOY)
     assert (options["model"]["init_args"], options["data"]["imgsz"]) == ({"width": ToyModule().width}, 160)
+
+
+def test_a_class_that_a_later_file_replaces_gives_its_options(tmp_path: Path) -> None:
+    """A detector's file counts for the pose model that is named after it; the other way round it is refused."""
+    below = tmp_path / "below.yaml"
+    below.write_text(
+        "model: {class_path: aigp_lightning.modules.detector.DetectorModule, init_args: {variant: yolo11s}}\n",
+        encoding="utf-8",
+    )
+    part = ByClass(POSE)
+    assert part.renamed(below.read_text(encoding="utf-8"), "below.yaml") == (
+        f"model: {{class_path: {POSE}, init_args: {{variant: yolo11s}}}}\n"
+    )
+    same = f"model: {{class_path: {POSE}}}  # a comment\n"
+    assert part.renamed(same, "same.yaml") == same
+    words = ["--config", str(REPO / "configs/pose.yaml"), "--config", str(REPO / "configs/detector.yaml")]
+    with pytest.raises(ConfigError, match=r"pose\.yaml:\d+: model\.\S+ is an option of PoseModule, and"):
+        check_option_names("fit", words)
