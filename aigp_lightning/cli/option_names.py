@@ -130,8 +130,8 @@ def option_names(verb: str, model: str | None = USUAL_MODEL) -> set[str]:
         model: short name of the model's class; None for the options of all classes that are known.
 
     Example:
-        >>> {"data.imgsz", "media.routes.curves", "model.camera", "json"} - option_names("fit")
-        {'json', 'model.camera'}
+        >>> sorted({"data.imgsz", "media.routes.curves", "model.camera", "json"} - option_names("fit"))
+        ['json', 'model.camera']
     """
     tables = [GROUPS, *(MODELS.values() if model is None else [MODELS.get(model, {})])]
     groups = {group for table in tables for group in table if group}

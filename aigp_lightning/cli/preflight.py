@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.registry import check_family, kind_of_file
 
 if TYPE_CHECKING:
@@ -33,43 +32,20 @@ def model_class(config: Any) -> type[BaseModule]:
     return cast("type[BaseModule]", import_object(config.model.class_path))
 
 
-def full_class_path(named: str | None) -> str:
-    """Return the full name of the class that a model has before any of its options is parsed.
-
-    The options of one class are no start for those of another, so the parser has to know it first.
-
-    Args:
-        named: class of a module, with or without its module's name; None, and what is no such class, which the parser
-            will say, gives the usual one.
-    """
-    from jsonargparse.typing import import_object  # type: ignore[attr-defined]
-
-    from aigp_lightning.modules.base import BaseModule
-    from aigp_lightning.modules.families import CLASSES, DEFAULT
-
-    kind: Any = None
-    if named is not None and "." in named:
-        with suppress(Exception):  # whatever the import of a user's file raises
-            kind = import_object(named)
-            kind = kind if issubclass(kind, BaseModule) else None
-    elif named is not None:
-        kind = next((each for class_of in CLASSES.values() if (each := class_of()).__name__ == named), None)
-    if kind is not None and named is not None and "." in named:
-        return named  # as the user writes it
-    kind = kind or CLASSES[DEFAULT]()
-    return f"{kind.__module__}.{kind.__name__}"
-
-
 def check_weights(config: Any) -> None:
-    """Refuse weights of another family than the configured one, by their file's name alone.
+    """Refuse weights that are not there, or by their file's name of another family than the configured one.
 
     Raises:
         WeightsError: they are.
     """
     arguments = config.model.get("init_args")
     weights = None if arguments is None else arguments.get("weights")
-    if weights is not None:
-        check_family(weights, model_class(config).family)
+    if weights is None:
+        return
+    if config.get("ckpt_path") is None and not Path(weights).is_file():
+        kind = kind_of_file(f"best{model_class(config).portable_suffix or ''}") or "a weights file"
+        raise WeightsError(f"--model.weights: no weights file at {weights}. Give the path of {kind} on this disk.")
+    check_family(weights, model_class(config).family)
 
 
 def check_checkpoint(config: Any) -> dict[str, Any] | None:

@@ -221,8 +221,8 @@ def _check_epochs(epochs: Any, planned: Any, trained: int | None, extend: bool) 
         return
     more = f"add --extend, to train {epochs}" if epochs > planned else "add --extend and more than that"
     raise ConfigError(
-        f"--trainer.max_epochs {epochs}: the run was planned for {planned} epochs, over which its learning rate falls. "
-        f"Resume with --trainer.max_epochs {planned}, or {more}."
+        f"--trainer.max_epochs {epochs}: the run was planned for {planned} epochs, over which its schedule is laid "
+        f"out. Resume with --trainer.max_epochs {planned}, or {more}."
     )
 
 

@@ -22,8 +22,9 @@ from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callbac
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
+from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, full_class_path, model_class
+from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
 from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
@@ -102,7 +103,7 @@ class AigpCLI(LightningCLI):
                     load_from_checkpoint_support=False,  # modules are rebuilt from what checkpoints describe
                     parser_class=StrictLightningParser,
                     parser_kwargs={"prog": PROGRAM, verb: {**help_text, "by_class": self.by_class}},
-                    args=[verb, *arguments],
+                    args=[verb, *with_help_of_class(arguments)],
                 )
             finally:
                 self._close()
@@ -122,9 +123,8 @@ class AigpCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups `run`, `ddp` and `wandb`, and those of the callbacks whose options a user may want."""
-        parser.add_class_arguments(RunConfig, "run")
-        parser.add_class_arguments(ProcessOptions, "ddp")
-        parser.add_class_arguments(WandbOptions, "wandb")
+        for kind, group in ((RunConfig, "run"), (ProcessOptions, "ddp"), (WandbOptions, "wandb")):
+            parser.add_class_arguments(kind, group)
         parser.set_defaults({"model": {"class_path": self.usual}})
         add_extend(parser)
         add_callback_options(parser, self.verb)

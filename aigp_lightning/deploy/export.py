@@ -46,12 +46,12 @@ def export(options: ExportOptions) -> list[Path]:
     source = _check(options)
     module = _load(options)
     deployment, forms = _deployment(module, source, options)
-    options, resize = _sized(options, source, module.names)
     if options.dynamic and not deployment.any_size:
         raise ConfigError(
             f"--dynamic: files of family {module.family} are of one size and batch; leave it out, and export once for "
             "each --imgsz."
         )
+    options, resize = _sized(options, source, module.names)
     stride = deployment.stride
     assert options.imgsz is not None
     if options.imgsz <= 0 or options.imgsz % stride:

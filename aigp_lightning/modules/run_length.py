@@ -108,6 +108,6 @@ def check_length(planned: int | None, trained: int, epochs: int, extend: bool) -
     if planned in (None, epochs) or (extend and epochs > (planned or 0)):
         return
     raise ConfigError(
-        f"--trainer.max_epochs {epochs}: it was planned for {planned}, over which its learning rate falls. "
+        f"--trainer.max_epochs {epochs}: it was planned for {planned}, over which its schedule is laid out. "
         f"Resume with --trainer.max_epochs {planned}, or with --extend and more than that."
     )

@@ -225,7 +225,7 @@ def test_options_that_the_run_decides(name: str, value: object) -> None:
         ("LearningRateMonitor", {}, False, "needs a logger"),
         ("StochasticWeightAveraging", {"swa_lrs": 0.1}, True, "--ema"),
         ("GradientAccumulationScheduler", {"scheduling": {0: 2}}, True, "--model.optim.nbs"),
-        ("LearningRateFinder", {}, True, "--model.optim.name auto"),
+        ("LearningRateFinder", {}, True, "--model.optim has the rate"),
         ("ModelCheckpoint", {"dirpath": "run/weights"}, True, "keeps its own checkpoints"),
         ("OnExceptionCheckpoint", {"dirpath": "run/weights"}, True, "keeps its own checkpoints"),
         ("RichProgressBar", {}, None, "enable_progress_bar is false"),

@@ -274,3 +274,10 @@ def test_a_class_that_a_later_file_replaces_gives_its_options(tmp_path: Path) ->
     words = ["--config", str(REPO / "configs/pose.yaml"), "--config", str(REPO / "configs/detector.yaml")]
     with pytest.raises(ConfigError, match=r"pose\.yaml:\d+: model\.\S+ is an option of PoseModule, and"):
         check_option_names("fit", words)
+
+
+@pytest.mark.parametrize("words", [["--model.help", "RFDETRModule"], ["--model.help=RFDETRModule"]])
+def test_the_options_of_a_class_are_shown_by_its_short_name(words: list[str]) -> None:
+    shown = call(["fit", *words])
+    assert shown.status == 0
+    assert "groups of queries" in shown.text

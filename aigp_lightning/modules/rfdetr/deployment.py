@@ -80,10 +80,10 @@ class _Traced(nn.Module):
         super().__init__()
         copy = RFDETRNetwork(replace(network.description, imgsz=imgsz), network.gains).eval()
         copy.load_state_dict(network.state_dict())
-        for parameter in copy.parameters():
-            parameter.requires_grad_(False)
         with unchanged():
             copy.model.export()
+        for parameter in copy.parameters():  # also those that are new by now
+            parameter.requires_grad_(False)
         for part in copy.modules():  # of language models; tracing asks for it, and one would be warned of None
             if getattr(part, "loss_type", "") is None:
                 part.loss_type = "ForCausalLM"  # type: ignore[assignment]

@@ -56,12 +56,13 @@ class RFDETRModule(BaseModule):
             `predict` take the whole network from this file.
         optim: rates, decay, warm-up and schedule.
         gains: weights of the loss components.
-        multi_scale: train each batch at a size drawn around `--data.imgsz`: `off`, `normal` (from three windows' worth
-            of patches less to four more) or `expanded` (five less to five more).
+        multi_scale: train each batch at a size drawn around `--data.imgsz`: `expanded`, five strides of 32 px (base:
+            56) less to five more; `normal`, three less to four more; or `off`.
         groups: groups of queries that are trained at once, of which one is used afterwards.
         queries: objects that can be found in an image.
         decoder_layers: layers of the decoder; the variant's own if not given. Fewer are faster, and worse.
-        drop_path: chance that the encoder's last layer is skipped for an image in training; earlier ones less often.
+        drop_path: stochastic depth: chance that the encoder's last layer is skipped for an image in training; earlier
+            ones less often, in proportion.
         freeze_encoder: train all but the encoder.
         conf: lowest confidence that validation keeps, 0…1.
         predict_conf: lowest confidence that `predict` keeps, 0…1.
@@ -103,7 +104,7 @@ class RFDETRModule(BaseModule):
         numbers = {"conf": conf, "predict_conf": predict_conf, "max_det": max_det, "queries": queries, "groups": groups}
         check_ranges("--model", {**numbers, "drop_path": drop_path, "decoder_layers": decoder_layers or 1}, RANGES)
         if multi_scale not in MULTI_SCALE:
-            raise ConfigError(f"--model.multi_scale {multi_scale}: it is {', '.join(MULTI_SCALE)}.")
+            raise ConfigError(f"--model.multi_scale {multi_scale}: it must be one of {', '.join(MULTI_SCALE)}.")
         super().__init__(conf, predict_conf)
         self.imgsz, self.variant = variant_of(variant).imgsz, variant
         self.weights, self.multi_scale = weights, multi_scale

@@ -107,7 +107,7 @@ def test_own_sizes_are_taken() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"multi_scale": "on"}, "--model.multi_scale on: it is off, normal, expanded"),
+        ({"multi_scale": "on"}, "--model.multi_scale on: it must be one of off, normal, expanded"),
         ({"groups": 0}, "--model.groups"),
         ({"queries": -1}, "--model.queries"),
         ({"drop_path": 1.0}, "--model.drop_path"),

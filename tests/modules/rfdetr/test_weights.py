@@ -168,6 +168,9 @@ def test_exported_files_say_how_pictures_are_resized(
     said = {each.key: each.value for each in onnx.load(tmp_path / "out" / "a.onnx").metadata_props}
     assert (said["resize"], said["names"], said["imgsz"]) == ("stretch", "{0: 'gate', 1: 'tree'}", "[64, 64]")
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.onnx", "a.pth", "a.torchscript"]
+    traced = torch.jit.load(tmp_path / "out" / "a.torchscript")
+    assert not any(parameter.requires_grad for parameter in traced.parameters())
+    assert traced(torch.rand(1, 3, SIZE, SIZE)).shape == (1, 6, 30)
     assert trained_with(tmp_path / "out" / "a.pth").data == {"imgsz": SIZE, "resize": "stretch"}
     assert run_cli("export", "--weights", tmp_path / "a.pth", "--out", tmp_path / "out", "--format", "pt") == 2
     assert "A .pt is Ultralytics' own format" in capsys.readouterr().err
