@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from aigp_lightning.modules.rfdetr import RFDETRModule
-from aigp_lightning.modules.rfdetr.network import DetrGains
+from aigp_lightning.modules.rfdetr.description import DetrGains
 from aigp_lightning.modules.rfdetr.package import module_of_package
 
 NAMES = {0: "gate", 1: "tree"}

@@ -7,7 +7,7 @@ is merged over the rest of the same file, so that the parser meets options of th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from typing import Any
@@ -69,7 +69,7 @@ class ByClass:
         except RecursionError as error:
             raise ConfigError(f"{CONFIG} {file}: it is nested too deeply, or within itself.") from error
 
-    def renamed(self, text: str, file: str) -> str:
+    def renamed(self, text: str, file: str, known: Collection[str]) -> str:
         """Return the text of a file in which another class of the model's is replaced by the chosen one.
 
         The last class that a command names counts for all of it: what `detector.yaml` says before `pose.yaml` is taken
@@ -78,16 +78,17 @@ class ByClass:
         Args:
             text: of a file that was looked at when the class was chosen.
             file: its name.
+            known: short names of classes whose options are known; others are left as they are.
         """
         import yaml
 
         root: Any = None
         with suppress(ConfigError):
-            root = compose(file, text) if "model" in text else None
+            root = compose(file, text) if "model" in text and _short(self._class_path) in known else None
         nodes = [value for key, value in root.value if key.value in MODEL] if _is_mapping(root) else []
         inner = [value for node in nodes if _is_mapping(node) for key, value in node.value if key.value == "class_path"]
         named = [node for node in (*nodes, *inner) if node.id == "scalar" and node.tag == STANDARD + "str"]
-        others = [node for node in named if _short(node.value) != _short(self._class_path)]
+        others = [node for node in named if _short(node.value) in set(known) - {_short(self._class_path)}]
         for node in others:
             node.value = self._class_path
         return str(yaml.serialize(root, Dumper=yaml.SafeDumper, width=10**6)) if others else text

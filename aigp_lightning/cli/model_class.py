@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+OURS = "aigp_lightning."
+"""Before the names of this package's modules."""
 MODEL_HELP = "--model.help"
 """The option that shows the options of a class."""
 
@@ -13,11 +15,11 @@ MODEL_HELP = "--model.help"
 def full_class_path(named: str | None) -> str:
     """Return the full name of the class that a model has before any of its options is parsed.
 
-    The options of one class are no start for those of another, so the parser has to know it first.
+    The options of one of our classes are no start for those of another, so the parser has to know it first.
 
     Args:
-        named: class of a module, with or without its module's name; None, and what is no such class, which the parser
-            will say, gives the usual one.
+        named: class of a module, with or without its module's name; None, a class of the user's, and what is no class,
+            which the parser will say, give the usual one.
     """
     from jsonargparse.typing import import_object  # type: ignore[attr-defined]
 
@@ -28,7 +30,7 @@ def full_class_path(named: str | None) -> str:
     if named is not None and "." in named:
         with suppress(Exception):  # whatever the import of a user's file raises
             kind = import_object(named)
-            kind = kind if issubclass(kind, BaseModule) else None
+            kind = kind if issubclass(kind, BaseModule) and kind.__module__.startswith(OURS) else None
     elif named is not None:
         kind = next((each for class_of in CLASSES.values() if (each := class_of()).__name__ == named), None)
     if kind is not None and named is not None and "." in named:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from aigp_lightning.cli.by_class import named_class
@@ -166,6 +167,9 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
             raise ConfigError(wrong)
 
     def known(kind: str | None) -> tuple[list[str], Complain]:
+        near = get_close_matches(kind, MODELS, 1, 0.88) if kind is not None and kind not in (model, *MODELS) else None
+        if near:
+            raise ConfigError(f"by_class.{kind}: there is no such class. Did you mean {near[0]}?")
         own = MODELS.values() if kind is None else [MODELS.get(kind, {})]
         groups = {group for table in (GROUPS, *own) for group in table if group}
         return sorted(groups), lambda name: _complaint(verb, name, kind)
@@ -199,8 +203,6 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
 
 def _nearest(name: str, known: set[str], dashes: str) -> str:
     """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
-    from difflib import get_close_matches
-
     near = [MEANT[name]] if name in MEANT else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if not near:
         last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from aigp_lightning.cli.by_class import ByClass
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
+from aigp_lightning.cli.option_names import MODELS
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import printable
 
@@ -65,7 +66,7 @@ class StrictParser:
         file = Path(path)
         text = _read_config(file.absolute)
         if self._by_class is not None and os.path.isfile(file.absolute):
-            text = self._by_class.renamed(text, file.absolute)
+            text = self._by_class.renamed(text, file.absolute, MODELS)
         with file.relative_path_context():
             return self.parse_string(text, os.path.basename(file.absolute), *args, **kwargs)
 

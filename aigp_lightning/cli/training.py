@@ -84,8 +84,8 @@ class AigpCLI(LightningCLI):
         self.resumed: ResumedRun | None = None
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
-        self.usual = full_class_path(named_class(arguments) or getattr(self.carried, "class_path", None))
-        self.by_class = ByClass(self.usual)
+        named = named_class(arguments) or getattr(self.carried, "class_path", None)
+        self.usual, self.by_class = full_class_path(named), ByClass(named or full_class_path(None))
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         help_text = {
             "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines

@@ -15,7 +15,7 @@ from option_sweep import call
 
 from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.from_checkpoint import carried_options
-from aigp_lightning.cli.option_names import check_option_names
+from aigp_lightning.cli.option_names import MODELS, check_option_names
 from aigp_lightning.errors import ConfigError
 
 POSE, TOY = "aigp_lightning.modules.pose.PoseModule", "families.toy.ToyModule"
@@ -266,11 +266,11 @@ def test_a_class_that_a_later_file_replaces_gives_its_options(tmp_path: Path) ->
         encoding="utf-8",
     )
     part = ByClass(POSE)
-    assert part.renamed(below.read_text(encoding="utf-8"), "below.yaml") == (
+    assert part.renamed(below.read_text(encoding="utf-8"), "below.yaml", MODELS) == (
         f"model: {{class_path: {POSE}, init_args: {{variant: yolo11s}}}}\n"
     )
     same = f"model: {{class_path: {POSE}}}  # a comment\n"
-    assert part.renamed(same, "same.yaml") == same
+    assert part.renamed(same, "same.yaml", MODELS) == same
     words = ["--config", str(REPO / "configs/pose.yaml"), "--config", str(REPO / "configs/detector.yaml")]
     with pytest.raises(ConfigError, match=r"pose\.yaml:\d+: model\.\S+ is an option of PoseModule, and"):
         check_option_names("fit", words)
@@ -281,3 +281,12 @@ def test_the_options_of_a_class_are_shown_by_its_short_name(words: list[str]) ->
     shown = call(["fit", *words])
     assert shown.status == 0
     assert "groups of queries" in shown.text
+
+
+def test_a_misspelt_class_is_refused_and_one_of_the_user_s_own_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("by_class: {RFDETRModul: {data: {imgsz: 64}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"by_class\.RFDETRModul: there is no such class. Did you mean RFDETRM"):
+        check_option_names("fit", ["--config", str(file)])
+    file.write_text("by_class: {MyModule: {data: {imgsz: 64}}}\n", encoding="utf-8")
+    check_option_names("fit", ["--config", str(file)])

@@ -5,35 +5,38 @@ Longer than 250 lines: one class answers the whole contract of a family.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch.nn.functional import interpolate
 
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gradients import clip, unscale
-from aigp_lightning.modules.rfdetr.network import Description, DetrGains, RFDETRNetwork
-from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, rate_and_decay, rate_factor
+from aigp_lightning.modules.rfdetr.description import Description, DetrGains
+from aigp_lightning.modules.rfdetr.multi_scale import check_multi_scale, drawn_size, training_sizes
+from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
+from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, logged_rates, rate_factor
 from aigp_lightning.modules.rfdetr.package import check_installed
+from aigp_lightning.modules.rfdetr.pth_file import FAMILY
 from aigp_lightning.modules.rfdetr.resuming import resumed_length
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
-from aigp_lightning.modules.rfdetr.variants import check_input, multi_scale_sizes, variant_of
-from aigp_lightning.modules.rfdetr.weights import FAMILY, read_weights
+from aigp_lightning.modules.rfdetr.variants import check_input, variant_of
+from aigp_lightning.modules.rfdetr.weights import read_weights
 from aigp_lightning.modules.run_length import PLAN, RunLength
 from aigp_lightning.ranges import COUNT, SHARE, Range, check_ranges
+from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-MULTI_SCALE = ("off", "normal", "expanded")
 RANGES = {
     **dict.fromkeys(("conf", "predict_conf"), SHARE),
     **dict.fromkeys(("max_det", "queries", "groups", "decoder_layers"), COUNT),
@@ -103,8 +106,7 @@ class RFDETRModule(BaseModule):
     ) -> None:
         numbers = {"conf": conf, "predict_conf": predict_conf, "max_det": max_det, "queries": queries, "groups": groups}
         check_ranges("--model", {**numbers, "drop_path": drop_path, "decoder_layers": decoder_layers or 1}, RANGES)
-        if multi_scale not in MULTI_SCALE:
-            raise ConfigError(f"--model.multi_scale {multi_scale}: it must be one of {', '.join(MULTI_SCALE)}.")
+        check_multi_scale(multi_scale)
         super().__init__(conf, predict_conf)
         self.imgsz, self.variant = variant_of(variant).imgsz, variant
         self.weights, self.multi_scale = weights, multi_scale
@@ -113,6 +115,7 @@ class RFDETRModule(BaseModule):
         self.optim, self.gains = optim, gains
         self.length: RunLength | None = None
         self._resumed: tuple[RunLength, int] | None = None
+        self._factor = 1.0
 
     # ---- the network ------------------------------------------------------------------------------------------------
 
@@ -127,16 +130,11 @@ class RFDETRModule(BaseModule):
 
     def training_size(self, imgsz: int) -> int:
         """Return the side of training images as they are loaded, pixels: the largest that a batch is drawn at."""
-        return max(self._sizes(imgsz))
+        return max(training_sizes(self.variant, imgsz, self.multi_scale))
 
     def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
         """Return a batch of random images of the largest size that training draws; see `BaseModule`."""
         return super().example_batch(images, self.training_size(imgsz), crowd, device)
-
-    def _sizes(self, imgsz: int) -> list[int]:
-        if self.multi_scale == "off":
-            return [imgsz]
-        return multi_scale_sizes(self.variant, imgsz, expanded=self.multi_scale == "expanded")
 
     def setup_from_data(self, data: Any) -> None:
         """Note the size of the input, by which embeddings of positions are made."""
@@ -200,7 +198,7 @@ class RFDETRModule(BaseModule):
         epochs = self.trainer.max_epochs or 0
         if epochs < 1:
             raise ConfigError("--trainer.max_epochs must be 1 or more: the schedule is laid out over the whole run.")
-        self.length = RunLength(epochs)
+        self.length, self.imgsz = RunLength(epochs), getattr(datamodule_of(self.trainer), "imgsz", self.imgsz)
         if self._resumed is not None:
             length, trained = self._resumed
             self.length = length.extended(trained, epochs) if epochs > length.end else length
@@ -210,19 +208,18 @@ class RFDETRModule(BaseModule):
         """Preprocess a batch, and in training resize it to a size that the step's number draws, as the package does."""
         done = super().on_after_batch_transfer(batch, dataloader_idx)
         if self.multi_scale != "off" and self.training and self.fitting:
-            size = random.Random(self.trainer.global_step).choice(self._sizes(self.imgsz))
+            size = drawn_size(self.variant, self.imgsz, self.multi_scale, self.trainer.global_step)
             if done["img"].shape[-1] != size:
-                shape = (size, size)
-                done["img"] = torch.nn.functional.interpolate(done["img"], shape, mode="bilinear", align_corners=False)
+                done["img"] = interpolate(done["img"], (size, size), mode="bilinear", align_corners=False)
         return done
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rates of this step."""
         assert self.length is not None
         trained = self.current_epoch + batch_idx / max(int(self.trainer.num_training_batches), 1)
-        factor = rate_factor(self.optim, self.length, trained)
+        self._factor = rate_factor(self.optim, self.length, trained)
         for group in cast("Any", self.optimizers()).param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["initial_lr"] * self._factor
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradients, after they were unscaled."""
@@ -230,16 +227,22 @@ class RFDETRModule(BaseModule):
         clip(self._network.model.parameters(), self.optim.clip_norm)
 
     def learning_rates(self) -> dict[str, float]:
-        """Return the rates of heads, decoder and the encoder's last layer, rather than those of its twelve."""
-        layers, group = self._network.layers, cast("Any", self.optimizers()).param_groups[0]
-        encoder = f"backbone.0.encoder.encoder.encoder.layer.{layers - 1}.weight"
-        parts = {"head": "class_embed.weight", "decoder": "transformer.decoder.weight", "encoder": encoder}
-        factor = group["lr"] / group["initial_lr"]
-        return {f"lr/{part}": rate_and_decay(name, self.optim, layers)[0] * factor for part, name in parts.items()}
+        """Return the rates of heads, decoder and the encoder's last layer, rather than those of all layers."""
+        return logged_rates(self.optim, self._network.layers, self._factor, encoder=not self.freeze_encoder)
+
+    def training_step(self, batch: DetectionBatch, batch_idx: int) -> StepOutput:
+        """Compute the loss of one batch, divided by the mean number of labels over all processes."""
+        loss, items = self._loss(batch, None)
+        self.log_step(items)
+        return {"loss": loss, "loss_items": items}
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted loss, and that of the last layer by its components, as the package logs them."""
-        found = self._network.losses(self._network(batch["img"]), batch)
+        """Return the weighted loss, and that of the last layer by its components; other processes are not asked."""
+        labels = len(batch["cls"]) * (self._network.description.groups if self.training else 1)
+        return self._loss(batch, torch.tensor(float(max(labels, 1))))
+
+    def _loss(self, batch: DetectionBatch, boxes: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        found = self._network.losses(self._network(batch["img"]), batch, boxes)
         loss = self._network.weighted(found)
         return loss, self._items(loss, found)
 
@@ -249,10 +252,7 @@ class RFDETRModule(BaseModule):
     # ---- evaluation -------------------------------------------------------------------------------------------------
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
-        """Return loss components and predictions of one forward pass.
-
-        A process divides by the labels of its own share: what they are of the whole batch is put together at the end.
-        """
+        """Return loss components, each process's divided by the labels of its own share, and predictions."""
         network, outputs = self._network, self._outputs(batch["img"])
         labels = torch.tensor(float(len(batch["cls"])))
         found = network.losses(outputs, batch, labels.clamp(min=1))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from aigp_lightning.boxes import xywh_to_xyxy
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.modules.rfdetr.description import Description, DetrGains
 from aigp_lightning.modules.rfdetr.package import module_of_package, unchanged
 from aigp_lightning.modules.rfdetr.variants import VARIANTS
-from aigp_lightning.ranges import NOT_NEGATIVE, check_ranges
 from aigp_lightning.types import DetectionBatch, Prediction
 
 if TYPE_CHECKING:
@@ -23,70 +22,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's channels, by which the encoder was trained."""
 NOT_LOADED = "./not-loaded.pth"
 """Stands for weights that come later: without any name, the package would ask a hub for some."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """The numbers from which a network is built, whatever its weights.
-
-    Args:
-        variant: see `VARIANTS`.
-        classes: classes of the data set; the head has a row more, which is of none.
-        imgsz: side of the input that it is built for, pixels; it takes others.
-        positions: embeddings of positions along a side; by them those of other sizes are interpolated.
-        decoder_layers: layers of the decoder.
-        queries: objects that it can find in an image.
-        groups: groups of queries that are trained; one of them is used after training.
-    """
-
-    variant: str
-    classes: int
-    imgsz: int
-    positions: int
-    decoder_layers: int
-    queries: int = 300
-    groups: int = 13
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Description:
-        """Read the description from a checkpoint.
-
-        Raises:
-            WeightsError: it is none.
-        """
-        try:
-            numbers = {name: int(values[name]) for name in cls.__dataclass_fields__ if name != "variant"}
-            if values["variant"] in VARIANTS and all(number > 0 for number in numbers.values()):
-                return cls(str(values["variant"]), **numbers)
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise WeightsError("this checkpoint is damaged: its description of an RF-DETR is none.")
-
-    def state(self) -> dict[str, Any]:
-        """Return the description as plain values."""
-        return asdict(self)
-
-
-@dataclass
-class DetrGains:
-    """Weights of RF-DETR's loss components; the defaults are the package's own.
-
-    Args:
-        cls: of the classification loss.
-        bbox: of the boxes' L1 loss.
-        giou: of the boxes' generalized IoU loss.
-        aux: of all losses of the decoder's layers before the last, relative to those of the last.
-        encoder: of all losses of the encoder's proposals, relative to those of the last layer.
-    """
-
-    cls: float = 1.0
-    bbox: float = 5.0
-    giou: float = 2.0
-    aux: float = 1.0
-    encoder: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_ranges("--model.gains", self, dict.fromkeys(("cls", "bbox", "giou", "aux", "encoder"), NOT_NEGATIVE))
 
 
 class RFDETRNetwork(nn.Module):
@@ -158,8 +93,8 @@ class RFDETRNetwork(nn.Module):
             conf: lowest confidence, 0…1.
             most: objects an image.
         """
-        # The head's last row is of no class, and never trained to be.
-        scores = outputs["pred_logits"][..., : self.description.classes].float().sigmoid()
+        # The head's last row is of no class, and never trained to be. What is no number would come first.
+        scores = outputs["pred_logits"][..., : self.description.classes].float().sigmoid().nan_to_num(0.0)
         classes = scores.shape[-1]
         best, places = scores.flatten(1).topk(min(most, scores[0].numel()))
         height, width = images.shape[-2:]

@@ -105,6 +105,21 @@ def rate_and_decay(name: str, config: OptimConfig, layers: int) -> tuple[float, 
     return rate, 0.0 if plain else config.weight_decay
 
 
+def logged_rates(config: OptimConfig, layers: int, factor: float, encoder: bool) -> dict[str, float]:
+    """Return the learning rates of heads, decoder and the encoder's last layer, by the names they are logged under.
+
+    Args:
+        config: what the user asked for.
+        layers: see `parameter_groups`.
+        factor: share of them now, see `rate_factor`.
+        encoder: whether the encoder is trained.
+    """
+    parts = {"head": "class_embed.weight", "decoder": "transformer.decoder.weight"}
+    if encoder:
+        parts["encoder"] = f"backbone.0.encoder.encoder.encoder.layer.{layers - 1}.weight"
+    return {f"lr/{part}": rate_and_decay(name, config, layers)[0] * factor for part, name in parts.items()}
+
+
 def build_optimizer(model: nn.Module, config: OptimConfig, layers: int) -> Optimizer:
     """Build AdamW with the groups of `parameter_groups`, in one kernel for all parameters where torch has one.
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.errors import WeightsError
-from aigp_lightning.modules.rfdetr.weights import FAMILY, FoundWeights, read_weights
+from aigp_lightning.modules.rfdetr.pth_file import FAMILY
+from aigp_lightning.modules.rfdetr.weights import FoundWeights, read_weights
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
 
 USED = ("imgsz", "resize", "single_cls")

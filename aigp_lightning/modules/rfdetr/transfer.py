@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from unicodedata import normalize
 
 from torch import Tensor
 
 from aigp_lightning.errors import WeightsError
-from aigp_lightning.modules.rfdetr.network import Description, RFDETRNetwork
+from aigp_lightning.modules.rfdetr.description import Description
+from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
 from aigp_lightning.modules.rfdetr.package import module_of_package, unchanged
 from aigp_lightning.modules.rfdetr.weights import CLASS_HEADS, QUERIES, FoundWeights
 
@@ -34,6 +36,17 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
         WeightsError: they are of another variant.
     """
     theirs, ours = dict(found.tensors), network.model.state_dict()
+    here, there = network.description, found.description
+    if here.variant != there.variant:
+        raise WeightsError(
+            f"{found.path} holds an RF-DETR {there.variant}, whose weights do not fit --model.variant {here.variant}. "
+            "Take the variant of the file, or another file."
+        )
+    if here.decoder_layers > there.decoder_layers:
+        raise WeightsError(
+            f"--model.decoder_layers {here.decoder_layers}: {found.path} has {there.decoder_layers}; take as many, or "
+            "fewer."
+        )
     _interpolate(theirs, network.description.positions)
     rows = _shared_rows(names, found.names)
     for key in list(ours.keys() & theirs.keys()):
@@ -45,14 +58,13 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
     missing = [key for key in ours if key not in taken and not _may_be_new(key, network, found)]
     if missing:
         raise WeightsError(
-            f"{found.path} holds an RF-DETR {found.description.variant}, whose weights do not fit --model.variant "
-            f"{network.description.variant} ({len(missing)} tensors of {len(ours)}). Take the variant of the file, or "
-            "another file."
+            f"{found.path} is damaged: of an RF-DETR {here.variant}, {len(missing)} tensors of {len(ours)} are missing "
+            f"or of another size, such as {missing[0]}."
         )
     network.model.load_state_dict({**ours, **taken})
     left = len(theirs.keys() - taken.keys())
     told = f"{len(taken)} of {len(ours)} tensors from {found.path}, {_told_rows(rows, names, found.names)}"
-    return told + (f"; {left} tensors of it are of layers that are not used" if left else "")
+    return told + (f"; {left} tensors of the file are not used: there are fewer layers or groups here" if left else "")
 
 
 def _may_be_new(key: str, network: RFDETRNetwork, found: FoundWeights) -> bool:
@@ -64,9 +76,15 @@ def _may_be_new(key: str, network: RFDETRNetwork, found: FoundWeights) -> bool:
 
 
 def _shared_rows(ours: Mapping[int, str], theirs: Mapping[int, str]) -> dict[int, int]:
-    """Return the row in the file of each class that both know by name, whatever its case."""
-    known = {_plain(name): row for row, name in theirs.items()}
-    return {row: known[_plain(name)] for row, name in ours.items() if _plain(name) in known}
+    """Return the row in the file of each class that both know by name: as it is written, else whatever its case."""
+    if dict(ours) == dict(theirs):
+        return {row: row for row in ours}
+    exact = {normalize("NFC", name): row for row, name in theirs.items()}
+    rows = {row: exact[name] for row, each in ours.items() if (name := normalize("NFC", each)) in exact}
+    plain = Counter(map(_plain, (*ours.values(), *theirs.values())))
+    folded = {_plain(name): row for row, name in theirs.items() if plain[_plain(name)] == len(("ours", "theirs"))}
+    others = {row: folded[_plain(name)] for row, name in ours.items() if row not in rows and _plain(name) in folded}
+    return dict(sorted({**others, **rows}.items()))
 
 
 def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping[int, str]) -> str:
@@ -74,7 +92,7 @@ def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping
         listed = ", ".join(list(theirs.values())[:SHOWN]) + "…" * (len(theirs) > SHOWN)
         return f"no class by its name: those of the file are {listed}"
     moved = any(row != place for row, place in rows.items())
-    return f"{len(rows)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
+    return f"{len(rows)} of {len(ours)} classes by name" + (", which are in another order there" if moved else "")
 
 
 def _plain(name: str) -> str:

@@ -88,20 +88,3 @@ def check_input(name: str, imgsz: int, resize: str) -> None:
             f"--data.resize letterbox: its rectangles are multiples of {LETTERBOXED} px, and an RF-DETR {name} takes "
             f"multiples of {variant.stride}. Use --data.resize stretch, as it was trained."
         )
-
-
-def multi_scale_sizes(name: str, imgsz: int, expanded: bool) -> list[int]:
-    """Return the sizes among which each training batch's is drawn, as the package does.
-
-    Args:
-        name: of the variant.
-        imgsz: side of the input, pixels.
-        expanded: from five windows' worth of patches less to five more, rather than from three less to four more.
-
-    Returns:
-        Sides in pixels, rising; none below two strides.
-    """
-    stride = variant_of(name).stride
-    offsets = range(-5, 6) if expanded else range(-3, 5)
-    sizes = [(imgsz // stride + offset) * stride for offset in offsets]
-    return [size for size in sizes if size >= 2 * stride]

@@ -6,25 +6,23 @@ import io
 import math
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from aigp_lightning.checkpoints.schema import METADATA, checkpoint_metadata, family_of
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
-from aigp_lightning.modules.rfdetr.network import Description, RFDETRNetwork
+from aigp_lightning.modules.rfdetr.description import LARGEST, Description
+from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
 from aigp_lightning.modules.rfdetr.package import module_of_package
+from aigp_lightning.modules.rfdetr.pth_file import load_pth, network_tensors
 from aigp_lightning.modules.rfdetr.variants import VARIANTS, Variant
 
-FAMILY = "rfdetr"
-"""Name of the family in checkpoints."""
 SUFFIXES = (".pth", ".ckpt")
-OURS = "network.model."
-"""Before the names of the network's tensors in our checkpoints; in the package's own it is `model.`."""
 CLASS_HEADS = ("class_embed.", "transformer.enc_out_class_embed.")
 """Layers with a row for each class."""
 QUERIES = ("refpoint_embed.weight", "query_feat.weight")
@@ -33,6 +31,8 @@ POSITIONS = "backbone.0.encoder.encoder.embeddings.position_embeddings"
 PATCHES = "backbone.0.encoder.encoder.embeddings.patch_embeddings.projection.weight"
 COCO_ROWS = 91
 """Rows of the published weights' heads: COCO numbers its 80 classes from 1 to 90, with gaps."""
+STRETCHED = "stretch"
+"""Resize of the package's own pictures."""
 WIDTH = 256
 """Width of the decoder of all variants here."""
 
@@ -72,49 +72,16 @@ def read_weights(path: str | Path) -> FoundWeights:
         raise WeightsError(
             f"{path} is no weights file of RF-DETR's, which end in .pth; those of YOLO are another family."
         )
-    content = _load(path)
-    tensors = _tensors(content, path)
+    content = load_pth(path)
+    tensors = network_tensors(content, path)
     try:
-        described = _described(tensors, _said(content))
-    except (KeyError, IndexError, ValueError) as error:
+        described = _described(tensors, _said(content)).checked()
+        names = _names(content, tensors)
+        _drop_unnamed_rows(tensors, names)
+        described = replace(described, classes=len(names)).checked()
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path} holds no RF-DETR detector: {first_line(error)}.") from error
-    names = _names(content, path, tensors)
-    _drop_unnamed_rows(tensors, names)
-    described = Description(**{**described.state(), "classes": len(names)})
     return FoundWeights(path, tensors, dict(enumerate(names.values())), described, _settings(content, described))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """Load a file with tensors and plain values; what argparse makes, as in earlier files of the package, is one."""
-    try:
-        with torch.serialization.safe_globals([Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for a file that is cut off or no checkpoint
-        raise WeightsError(
-            f"cannot read {path}: it is cut off, or holds more than tensors and plain values."
-        ) from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path} holds no RF-DETR detector.")
-    return content
-
-
-def _tensors(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """Return the network's tensors, from a `.pth` or a Lightning checkpoint."""
-    ours = content.get(METADATA)
-    if isinstance(content.get("state_dict"), dict) and isinstance(ours, dict):
-        family = family_of(checkpoint_metadata(content, path))
-        if family != FAMILY:
-            raise WeightsError(f"{path} is of family {family}; the configuration asks for {FAMILY}.")
-    found: Any = content.get("model")
-    if not isinstance(found, dict):
-        prefix, state = OURS if isinstance(ours, dict) else "model.", content.get("state_dict")
-        state = state if isinstance(state, dict) else {}
-        found = {name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)}
-        found = {name.removeprefix("_orig_mod."): value for name, value in found.items()}  # of a compiled network
-    found = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-    if not found:
-        raise WeightsError(f"{path} holds no RF-DETR detector.")
-    return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
 
 
 def _said(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,19 +97,28 @@ def _said(content: Mapping[str, Any]) -> dict[str, Any]:
 def _described(tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> Description:
     """Describe a network by the shapes of its tensors, and choose among variants that share them by what is said."""
     rows, width = tensors["class_embed.weight"].shape
+    patches, places = tensors[PATCHES].shape, tensors[POSITIONS].shape
+    if patches[-1] not in {variant.patch for variant in VARIANTS.values()}:
+        raise ValueError(f"its patches of {patches[-1]} px are of no variant that is known here")
     if width != WIDTH or any(name.startswith(("segmentation_head", "keypoint_embed")) for name in tensors):
         raise ValueError("it is another kind of network, for segmentation, keypoints or of an earlier version")
-    patch, layers = tensors[PATCHES].shape[-1], _count(tensors, "transformer.decoder.layers.")
+    patch, layers = patches[-1], _count(tensors, "transformer.decoder.layers.")
     groups = max(_count(tensors, "transformer.enc_out_class_embed."), 1)
-    positions = math.isqrt(tensors[POSITIONS].shape[1] - 1)
+    positions = math.isqrt(places[1] - 1)
     fitting = [name for name, variant in VARIANTS.items() if (variant.patch, variant.layers) == (patch, layers)]
     fitting = fitting or [name for name, variant in VARIANTS.items() if variant.patch == patch]
-    named = [name for name in fitting if VARIANTS[name].model == said.get("model_name")]
+    named = [name for name, each in VARIANTS.items() if (each.model, each.patch) == (said.get("model_name"), patch)]
     sized = [name for name in fitting if VARIANTS[name].imgsz == positions * patch]
     variant = (named or sized or fitting)[0]
     size = said.get("resolution")
-    imgsz = size if type(size) is int and size > 0 else _usual_size(VARIANTS[variant], positions)
-    queries = tensors[QUERIES[0]].shape[0] // groups
+    imgsz = _usual_size(VARIANTS[variant], positions)
+    if isinstance(size, int) and 0 < size <= LARGEST["imgsz"] and size % VARIANTS[variant].stride == 0:
+        imgsz = size
+    queries, rest = divmod(tensors[QUERIES[0]].shape[0], groups)
+    if rest or positions**2 + 1 != places[1]:
+        raise ValueError("its queries are no whole groups, or its positions no square")
+    if any(tensor.shape[0] != rows for name, tensor in tensors.items() if name.startswith(CLASS_HEADS)):
+        raise ValueError("its heads have other numbers of classes")
     return Description(variant, rows - 1, imgsz, positions, layers, queries, groups)
 
 
@@ -158,15 +134,14 @@ def _count(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return len(numbers)
 
 
-def _names(content: Mapping[str, Any], path: Path, tensors: Mapping[str, Tensor]) -> dict[int, str]:
-    """Return the classes' names by their rows in the head."""
-    ours = content.get(METADATA)
-    if isinstance(ours, dict) and isinstance(ours.get("names"), dict):
-        return {int(row): str(name) for row, name in ours["names"].items()}
-    rows, said = tensors["class_embed.weight"].shape[0], _said(content).get("class_names")
-    listed = list(said.values()) if isinstance(said, dict) else list(said) if isinstance(said, list | tuple) else []
-    if len(listed) == rows - 1:
-        return {row: str(name) for row, name in enumerate(listed)}
+def _names(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[int, str]:
+    """Return the classes' names by their rows in the head, rising."""
+    ours, rows = content.get(METADATA), tensors["class_embed.weight"].shape[0]
+    said = ours.get("names") if isinstance(ours, dict) else _said(content).get("class_names")
+    if isinstance(said, list | tuple):
+        said = dict(enumerate(said))
+    if isinstance(said, dict) and set(said) == set(range(rows - 1)):
+        return {row: str(said[row]) for row in range(rows - 1)}
     if rows == COCO_ROWS:
         coco = module_of_package("rfdetr.assets.coco_classes").COCO_CLASSES
         return {int(row): str(name) for row, name in sorted(coco.items())}
@@ -185,9 +160,14 @@ def _drop_unnamed_rows(tensors: dict[str, Tensor], names: Mapping[int, str]) -> 
 def _settings(content: Mapping[str, Any], description: Description) -> dict[str, Any]:
     """Return what a file says of the data that it was trained on, under our names."""
     ours = content.get("aigp_settings")
-    found = {"imgsz": description.imgsz, "resize": "stretch", **(ours if isinstance(ours, dict) else {})}
+    found = {"imgsz": description.imgsz, "resize": STRETCHED, **(ours if isinstance(ours, dict) else {})}
     kinds: dict[str, type] = {"imgsz": int, "resize": str, "data": str, "single_cls": bool}
-    return {name: value for name, value in found.items() if type(value) is kinds.get(name)}
+    found = {name: value for name, value in found.items() if type(value) is kinds.get(name)}
+    if not 0 < found.get("imgsz", 0) <= LARGEST["imgsz"]:
+        found["imgsz"] = description.imgsz
+    if found.get("resize") not in (STRETCHED, "letterbox"):
+        found["resize"] = STRETCHED
+    return found
 
 
 def save_pth(

@@ -23,11 +23,13 @@ from rfdetr_networks import (
 from torch import Tensor
 from yolo_networks import labelled_batch
 
+from aigp_lightning.modules.rfdetr.description import DetrGains
 from aigp_lightning.modules.rfdetr.module import RFDETRModule
-from aigp_lightning.modules.rfdetr.network import DetrGains, split_targets
+from aigp_lightning.modules.rfdetr.multi_scale import drawn_size, multi_scale_sizes
+from aigp_lightning.modules.rfdetr.network import split_targets
 from aigp_lightning.modules.rfdetr.optim import OptimConfig, build_optimizer, rate_factor
 from aigp_lightning.modules.rfdetr.package import module_of_package
-from aigp_lightning.modules.rfdetr.variants import VARIANTS, multi_scale_sizes
+from aigp_lightning.modules.rfdetr.variants import VARIANTS
 from aigp_lightning.modules.rfdetr.weights import read_weights
 from aigp_lightning.modules.run_length import RunLength
 
@@ -158,8 +160,10 @@ def test_multi_scale_draws_the_packages_sizes(name: str, expanded: bool) -> None
     for imgsz in (variant.stride * 2, variant.stride * 5, variant.imgsz):
         theirs = coco.compute_multi_scale_scales(imgsz, expanded, variant.patch, variant.windows)
         assert multi_scale_sizes(name, imgsz, expanded) == theirs
-    steps = [random.Random(step).choice(theirs) for step in range(20)]
-    assert len(set(steps)) > 5  # what `on_after_batch_transfer` draws, by the step's number
+    kind = "expanded" if expanded else "normal"
+    drawn = [drawn_size(name, variant.imgsz, kind, step) for step in range(20)]
+    assert drawn == [random.Random(step).choice(theirs) for step in range(20)]  # as `on_train_batch_start` there
+    assert len(set(drawn)) > 5
 
 
 def test_variants_are_those_of_the_package() -> None:
@@ -261,3 +265,21 @@ def test_published_weights_have_cocos_classes(tmp_path: Path) -> None:
     assert torch.equal(found.tensors["class_embed.weight"][79], state["class_embed.weight"][90])
     assert torch.equal(found.tensors["class_embed.bias"][80], state["class_embed.bias"][90])
     assert TINY["queries"] == found.description.queries
+
+
+def test_what_is_no_number_takes_no_place() -> None:
+    module, images = tiny_module(max_det=2).eval(), torch.rand(1, 3, SIZE, SIZE)
+    with torch.no_grad():
+        outputs = module.network(images)
+    outputs["pred_logits"][0, 3] = float("nan")
+    outputs["pred_logits"][0, 5, 0] = outputs["pred_logits"][0, 9, 1] = 8.0
+    (found,) = module.network.predictions(outputs, images, 0.5, 2)
+    assert found.scores.tolist() == pytest.approx([0.99966, 0.99966], abs=1e-4)
+
+
+def test_the_loss_of_one_process_asks_no_other() -> None:
+    """That of a step is divided by the mean number of labels, which one process alone has as well."""
+    module, batch = tiny_module().train(), labelled_batch()
+    alone, _ = module.compute_loss(batch)
+    exchanged = module.network.weighted(module.network.losses(module.network(batch["img"]), batch))
+    assert alone.item() == pytest.approx(exchanged.item(), rel=1e-6)

@@ -13,6 +13,7 @@ from rfdetr_networks import NAMES, SIZE, tiny_module
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.registry import load_module, open_weights, trained_with
+from aigp_lightning.modules.rfdetr.description import Description
 from aigp_lightning.modules.rfdetr.module import RFDETRModule
 from aigp_lightning.modules.rfdetr.weights import read_weights
 
@@ -41,7 +42,7 @@ def test_classes_are_taken_by_name(trained: Path, capsys: pytest.CaptureFixture[
             assert torch.equal(mine[3], its[2])  # of no class
             assert not torch.equal(mine[1], its[0])
     assert torch.equal(ours["bbox_embed.layers.0.weight"], theirs["bbox_embed.layers.0.weight"])
-    assert "2 of 3 classes by name, whose order is another there" in caplog.text
+    assert "2 of 3 classes by name, which are in another order there" in caplog.text
 
 
 def test_no_class_in_common_is_said(trained: Path, caplog: Any) -> None:
@@ -86,7 +87,7 @@ def test_another_variant_is_refused(trained: Path) -> None:
 def test_fewer_layers_are_said(trained: Path, caplog: Any) -> None:
     with caplog.at_level("INFO"):
         started(trained, NAMES, decoder_layers=1)
-    assert "tensors of it are of layers that are not used" in caplog.text
+    assert "tensors of the file are not used: there are fewer layers" in caplog.text
 
 
 def test_a_file_says_how_it_was_trained(trained: Path) -> None:
@@ -176,3 +177,72 @@ def test_exported_files_say_how_pictures_are_resized(
     assert "A .pt is Ultralytics' own format" in capsys.readouterr().err
     assert run_cli("export", "--weights", tmp_path / "a.pth", "--dynamic", "true", "--format", "onnx") == 2
     assert "are of one size and batch" in capsys.readouterr().err
+
+
+def test_names_that_differ_in_case_alone_keep_their_rows(tmp_path: Path) -> None:
+    module = tiny_module(names={0: "Gate", 1: "gate"}).eval()
+    module.deployment.write_portable(tmp_path / "best.pth", 0, {"imgsz": SIZE})
+    opened = open_weights(tmp_path / "best.pth")
+    assert opened.names == {0: "Gate", 1: "gate"}
+    for key, value in module.network.model.state_dict().items():
+        assert torch.equal(value, opened.network.model.state_dict()[key]), key
+    ours = started(tmp_path / "best.pth", {0: "gate", 1: "GATE"}).network.model.state_dict()["class_embed.weight"]
+    assert torch.equal(ours[0], module.network.model.class_embed.weight[1])  # as it is written
+    assert not torch.equal(ours[1], module.network.model.class_embed.weight[0])  # which of the two is not known
+
+
+def test_ids_count_and_not_their_order(trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    content["args"]["class_names"] = {1: "disc", 0: "square"}
+    torch.save(content, tmp_path / "a.pth")
+    assert read_weights(tmp_path / "a.pth").names == {0: "square", 1: "disc"}
+    content["args"]["class_names"] = {5: "disc", 0: "square"}
+    torch.save(content, tmp_path / "b.pth")
+    assert read_weights(tmp_path / "b.pth").names == {0: "class0", 1: "class1"}
+
+
+HEAD, QUERY = "class_embed.weight", "refpoint_embed.weight"
+EMBEDDINGS = "backbone.0.encoder.encoder.embeddings"
+FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "queries larger than they are": lambda model: {QUERY: torch.zeros(1, 1).expand(4 * 10**9, 4)},
+    "an unknown tensor larger than it is": lambda model: {"x": torch.zeros(1, dtype=torch.float16).expand(10**11)},
+    "a head larger than it is": lambda model: {HEAD: torch.zeros(1, 1).expand(10**9, 256)},
+    "queries of no whole group": lambda model: {QUERY: torch.zeros(61, 4)},
+    "no query": lambda model: {QUERY: torch.zeros(0, 4)},
+    "a bias of one": lambda model: {"class_embed.bias": torch.zeros(1)},
+    "a sparse head": lambda model: {HEAD: model[HEAD].to_sparse()},
+    "no class": lambda model: {HEAD: torch.zeros(1, 256)},
+    "complex numbers": lambda model: {HEAD: model[HEAD].to(torch.complex64)},
+    "no numbers": lambda model: {HEAD: torch.full_like(model[HEAD], float("nan"))},
+    "positions of no square": lambda model: {f"{EMBEDDINGS}.position_embeddings": torch.zeros(1, 18, 384)},
+    "patches of 8 px": lambda model: {f"{EMBEDDINGS}.patch_embeddings.projection.weight": torch.zeros(384, 3, 8, 8)},
+}
+
+
+@pytest.mark.parametrize("change", FORGED)
+def test_a_forged_file_is_refused_before_anything_is_made_of_it(change: str, trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    content["model"] |= FORGED[change](content["model"])
+    torch.save(content, tmp_path / "forged.pth")
+    with pytest.raises(WeightsError, match=r"forged\.pth (is damaged|holds no RF-DETR detector): "):
+        read_weights(tmp_path / "forged.pth")
+
+
+@pytest.mark.parametrize("name", ["queries", "positions", "classes", "groups", "decoder_layers", "imgsz"])
+def test_a_description_of_what_cannot_be_is_refused(name: str) -> None:
+    described = Description("nano", 2, SIZE, 4, 2, 30, 2).state()
+    for number in (10**9, 0, -3):
+        with pytest.raises(WeightsError, match=rf"its description of an RF-DETR is none: {name} {number}"):
+            RFDETRModule().build_network(NAMES, {**described, name: number})
+
+
+def test_settings_that_cannot_be_are_not_told(trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    content["aigp_settings"] = {"imgsz": -5, "resize": "foo", "data": 7}
+    torch.save(content, tmp_path / "a.pth")
+    assert read_weights(tmp_path / "a.pth").settings == {"imgsz": SIZE, "resize": "stretch"}
+
+
+def test_more_layers_than_the_file_has_are_named(trained: Path) -> None:
+    with pytest.raises(WeightsError, match=r"--model.decoder_layers 3: .*best.pth has 2; take as many, or fewer"):
+        started(trained, NAMES, decoder_layers=3)
