@@ -14,7 +14,7 @@ from helpers import REPO, small
 from resume_runs import StopAfter, check_complaint, differing, load, rows
 from rfdetr_networks import OPTIONS
 
-from aigp_lightning.modules.rfdetr.variants import multi_scale_sizes
+from aigp_lightning.modules.rfdetr.multi_scale import multi_scale_sizes
 
 SAME = (
     "state_dict",

@@ -55,12 +55,15 @@ def check_installed() -> None:
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Put back what the package changes for everybody: matrix products, finders of modules, environment.
+    """Put back what the package changes for everybody: matrix products, finders of modules, environment, and the logger
+    of lightning-utilities, which another package of Lightning's sets to its own when it is imported.
 
     Its warnings are kept back: they are about weights that it would like to fetch.
     """
     import torch
+    from lightning_utilities.core import rank_zero
 
+    messages = rank_zero.log
     precision, environment = torch.get_float32_matmul_precision(), dict(os.environ)
     levels = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
     try:
@@ -72,6 +75,7 @@ def unchanged() -> Iterator[None]:
     finally:
         for logger, level in levels.items():
             logger.setLevel(level)
+        rank_zero.log = messages
         torch.set_float32_matmul_precision(precision)
         sys.meta_path[:] = [finder for finder in sys.meta_path if not _of_package(finder)]
         for key in os.environ.keys() - environment.keys():

@@ -92,7 +92,7 @@ def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping
         listed = ", ".join(list(theirs.values())[:SHOWN]) + "…" * (len(theirs) > SHOWN)
         return f"no class by its name: those of the file are {listed}"
     moved = any(row != place for row, place in rows.items())
-    return f"{len(rows)} of {len(ours)} classes by name" + (", which are in another order there" if moved else "")
+    return f"{len(rows)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
 
 
 def _plain(name: str) -> str:

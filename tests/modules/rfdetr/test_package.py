@@ -15,6 +15,7 @@ from aigp_lightning.modules.rfdetr.variants import VARIANTS
 STATE = """
 import logging, os, signal, socket, sys, warnings
 import torch
+from lightning_utilities.core import rank_zero
 import aigp_lightning
 from aigp_lightning.modules.rfdetr import RFDETRModule
 assert not {"rfdetr", "supervision"} & set(sys.modules), "imported before it was needed"
@@ -30,6 +31,7 @@ def state():
         "signals": {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
         "hook": sys.excepthook,
         "threads": torch.get_num_threads(),
+        "messages": rank_zero.log.name,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "working directory": os.listdir("."),
     }
@@ -117,3 +119,15 @@ def test_own_sizes_are_taken() -> None:
 def test_wrong_options_are_named(options: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         RFDETRModule(**options)  # type: ignore[arg-type]
+
+
+def test_messages_keep_their_logger() -> None:
+    """Another package of Lightning's sets it to its own; then nothing that is said reaches W&B's console."""
+    code = (
+        "from lightning_utilities.core import rank_zero\nimport lightning.pytorch\nbefore = rank_zero.log\n"
+        "from aigp_lightning.modules.rfdetr.package import unchanged\n"
+        "with unchanged():\n    import pytorch_lightning\n    assert rank_zero.log is not before\n"
+        "assert rank_zero.log is before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -27,9 +27,8 @@ def packages_score(folder: Path, file: Path) -> dict[str, float]:
     """Validate a `.pth` with the package's own datamodule, module and callback."""
     with unchanged():
         training = pytest.importorskip("rfdetr.training")
+        import pytorch_lightning
         from rfdetr.training.callbacks.coco_eval import COCOEvalCallback
-    import pytorch_lightning
-
     backend = {"dataset_file": "yolo", "eval_backend": "hotcoco", "batch_size": 16}
     model_config, train_config = packages_configs(**backend)
     train_config.dataset_dir, model_config.pretrain_weights = str(folder), str(file)

@@ -47,10 +47,9 @@ class Losses(Callback):
 
 
 def test_thirty_steps_have_the_packages_losses(tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_lightning")
     with unchanged():
         own = pytest.importorskip("rfdetr.training.module_model")
-    import pytorch_lightning
+        import pytorch_lightning
 
     kwargs = {"lr_scheduler": "cosine", "lr_scheduler_kwargs": {"min_factor": 0.1}, "warmup_epochs": 1.0}
     kwargs |= {"train_log_on_step": True, "compact_train_metrics": False}

@@ -42,7 +42,7 @@ def test_classes_are_taken_by_name(trained: Path, capsys: pytest.CaptureFixture[
             assert torch.equal(mine[3], its[2])  # of no class
             assert not torch.equal(mine[1], its[0])
     assert torch.equal(ours["bbox_embed.layers.0.weight"], theirs["bbox_embed.layers.0.weight"])
-    assert "2 of 3 classes by name, which are in another order there" in caplog.text
+    assert "2 of 3 classes by name, whose order is another there" in caplog.text
 
 
 def test_no_class_in_common_is_said(trained: Path, caplog: Any) -> None:
