@@ -55,10 +55,10 @@ def check_installed() -> None:
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Put back what the package changes for everybody: matrix products, finders of modules, environment, and the logger
-    of lightning-utilities, which another package of Lightning's sets to its own when it is imported.
+    """Put back what the package changes for everybody: matrix products, finders of modules, environment, messages.
 
-    Its warnings are kept back: they are about weights that it would like to fetch.
+    Its trainer imports another package of Lightning's, which takes the logger of lightning-utilities for its own. Its
+    warnings are kept back: they are about weights that it would like to fetch.
     """
     import torch
     from lightning_utilities.core import rank_zero
