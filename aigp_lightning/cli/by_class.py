@@ -55,7 +55,7 @@ class ByClass:
         root: Any = None
         with suppress(ConfigError):
             root = compose(file, text)
-        if root is None or root.id != "mapping":
+        if not _is_mapping(root):
             return text
         try:
             entries = _entries(root)
@@ -150,8 +150,8 @@ def named_class(words: Sequence[str]) -> str | None:
 def _class_in_config(value: str) -> str | None:
     """Return the class that a configuration names last; with `model:`, or with `model.class_path:` in one word."""
     root, found = _read(value), None
-    for key, node in root.value if root is not None and root.id == "mapping" else ():
-        if key.value in ("model", "model.class_path"):
+    for key, node in root.value if _is_mapping(root) else ():
+        if key.value in MODEL:
             found = _class_of(node) or found
     return found
 
@@ -166,7 +166,7 @@ def _read(value: str) -> Any:
 
 def _class_of(node: Any) -> str | None:
     """Return the class that a value names: by its name alone, or by `class_path`."""
-    if node is not None and node.id == "mapping":
+    if _is_mapping(node):
         node = next((value for key, value in node.value if key.value == "class_path"), None)
     if node is None or node.id != "scalar" or node.tag == STANDARD + "null":
         return None

@@ -43,9 +43,14 @@ def check_weights(config: Any) -> None:
     if weights is None:
         return
     if config.get("ckpt_path") is None and not Path(weights).is_file():
-        kind = kind_of_file(f"best{model_class(config).portable_suffix or ''}") or "a weights file"
+        kind = _own_kind(model_class(config))
         raise WeightsError(f"--model.weights: no weights file at {weights}. Give the path of {kind} on this disk.")
     check_family(weights, model_class(config).family)
+
+
+def _own_kind(model: type[BaseModule]) -> str:
+    """Return the kind of weights file that a class's family has, for messages."""
+    return kind_of_file(f"best{model.portable_suffix or ''}") or "a weights file"
 
 
 def check_checkpoint(config: Any) -> dict[str, Any] | None:
@@ -110,10 +115,10 @@ def check_trained(config: Any) -> None:
     """
     arguments = config.model.init_args
     if config.get("ckpt_path") is None and "weights" in arguments and arguments.weights is None:
-        suffix = model_class(config).portable_suffix
-        kind = kind_of_file(f"best{suffix or ''}") or "a weights file"
+        model = model_class(config)
+        suffix = model.portable_suffix
         raise ConfigError(
-            f"which model? Give --ckpt_path a checkpoint of ours, or --model.weights {kind}"
+            f"which model? Give --ckpt_path a checkpoint of ours, or --model.weights {_own_kind(model)}"
             f"{f' ({suffix})' if suffix else ''}."
         )
 

@@ -56,6 +56,19 @@ class ClassOrder:
         return None if self.ids is None else np.argsort(self.ids)
 
 
+def plain_name(name: str) -> str:
+    """Return a class name without its case, spaces around it, and how Unicode composes its letters.
+
+    Args:
+        name: of a class.
+
+    Example:
+        >>> plain_name(" Gate")
+        'gate'
+    """
+    return _composed(name).strip().lower()
+
+
 def check_rule(rule: str) -> None:
     """Refuse a value of `--data.match_classes` that is none.
 

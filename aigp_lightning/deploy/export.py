@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
@@ -24,8 +25,6 @@ from aigp_lightning.terminal.output import print_line
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
-KEPT = "letterbox"
-"""The usual way to bring pictures to the size of the input, their proportions kept."""
 USUAL_SIZE = 640
 """Image size, pixels, where nobody says one."""
 
@@ -125,7 +124,7 @@ def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> tu
         options = replace(options, imgsz=size)
     elif trained is not None and trained != options.imgsz:
         print_line(f"--imgsz {options.imgsz} is not what {source} was trained at, {trained}")
-    if (resize := str(data.get("resize", KEPT))) != KEPT:
+    if (resize := str(data.get("resize", LETTERBOX.name))) != LETTERBOX.name:
         print_line(f"pictures were brought to that size by {resize}; whoever runs the files has to do the same")
     _tell_order(source, names, data)
     return options, resize
@@ -204,7 +203,7 @@ def _write_and_compare(
         answers, graph = deployment.portable_graph(path, imgsz)
         return greatest_difference(answers, graph, imgsz, deployment.stride if dynamic else None)
     graph = deployment.graph(imgsz, dynamic)
-    if resize != KEPT:
+    if resize != LETTERBOX.name:
         graph = replace(graph, metadata={**graph.metadata, "resize": resize})
     if form == "onnx":
         answers = write_onnx(path, graph, imgsz, dynamic, options.opset)

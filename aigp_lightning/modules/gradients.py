@@ -1,4 +1,4 @@
-"""What is done to gradients between the backward pass and the optimizer's step, whatever the family."""
+"""Unscaling and clipping of gradients between the backward pass and the optimizer's step, for all families."""
 
 from __future__ import annotations
 

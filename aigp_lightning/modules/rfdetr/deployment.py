@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
-from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
+from aigp_lightning.modules.rfdetr.network import RFDETRNetwork, without_negative_sizes
 from aigp_lightning.modules.rfdetr.package import unchanged
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
 from aigp_lightning.modules.rfdetr.variants import VARIANTS
@@ -111,5 +111,4 @@ def _joined(boxes: Tensor, logits: Tensor, images: Tensor, classes: int) -> Tens
     """Return boxes in pixels and confidences as one tensor (B, 4 + classes, queries)."""
     height, width = images.shape[-2:]
     size = torch.tensor([width, height, width, height], dtype=boxes.dtype, device=boxes.device)
-    boxes = torch.cat((boxes[..., :2], boxes[..., 2:].clamp(min=0)), -1)
-    return torch.cat((boxes * size, logits[..., :classes].sigmoid()), -1).transpose(1, 2)
+    return torch.cat((without_negative_sizes(boxes) * size, logits[..., :classes].sigmoid()), -1).transpose(1, 2)

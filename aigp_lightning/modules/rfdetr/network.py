@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,8 @@ from aigp_lightning.modules.rfdetr.package import module_of_package, unchanged
 from aigp_lightning.modules.rfdetr.variants import VARIANTS
 from aigp_lightning.types import DetectionBatch, Prediction
 
-if TYPE_CHECKING:
-    from torch.nn.parameter import Parameter
-
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's channels, by which the encoder was trained."""
+"""Mean and deviation of ImageNet's channels, by which the encoder was trained."""
 NOT_LOADED = "./not-loaded.pth"
 """Stands for weights that come later: without any name, the package would ask a hub for some."""
 
@@ -99,8 +96,7 @@ class RFDETRNetwork(nn.Module):
         best, places = scores.flatten(1).topk(min(most, scores[0].numel()))
         height, width = images.shape[-2:]
         size = torch.tensor((width, height, width, height), dtype=torch.float32, device=images.device)
-        found = outputs["pred_boxes"].float()
-        found = torch.cat((found[..., :2], found[..., 2:].clamp(min=0)), -1)  # untrained, they may be less
+        found = without_negative_sizes(outputs["pred_boxes"].float())
         boxes = xywh_to_xyxy(found.flatten(0, 1)).clamp(0, 1).view_as(found) * size
         boxes = boxes.gather(1, (places // classes)[..., None].expand(-1, -1, 4))
         kept = (best >= conf).sum(1).tolist()
@@ -110,9 +106,14 @@ class RFDETRNetwork(nn.Module):
             for number, count in enumerate(kept)
         ]
 
-    def encoder_parameters(self) -> list[Parameter]:
-        """Return the parameters of the encoder."""
-        return list(self.model.backbone[0].encoder.parameters())
+
+def without_negative_sizes(boxes: Tensor) -> Tensor:
+    """Return boxes (…, 4) cxcywh with sizes of at least 0: those of an untrained network may be less.
+
+    Args:
+        boxes: in any unit.
+    """
+    return torch.cat((boxes[..., :2], boxes[..., 2:].clamp(min=0)), -1)
 
 
 def split_targets(batch: DetectionBatch) -> list[dict[str, Tensor]]:

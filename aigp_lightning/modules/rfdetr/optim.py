@@ -28,7 +28,7 @@ RANGES = {
 
 @dataclass
 class OptimConfig:
-    """How the weights of an RF-DETR are trained, by AdamW; the defaults are the package's own.
+    """Rates, decay and schedule of an RF-DETR's training by AdamW; the defaults are the package's own.
 
     Args:
         lr: learning rate of heads and projector; the decoder's is `lr` times `lr_component_decay`.

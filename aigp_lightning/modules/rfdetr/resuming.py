@@ -1,4 +1,4 @@
-"""What a resumed run keeps: the length that its schedule is laid out over, and its optimizer's settings."""
+"""Checks of a resumed run, which keeps the length that its schedule is laid out over, and its optimizer's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an RF-DETR weights file says of its training."""
+"""The training that an RF-DETR weights file tells of."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 from torch import Tensor
 
+from aigp_lightning.data.class_names import plain_name
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.rfdetr.description import Description
 from aigp_lightning.modules.rfdetr.network import RFDETRNetwork
@@ -81,9 +82,10 @@ def _shared_rows(ours: Mapping[int, str], theirs: Mapping[int, str]) -> dict[int
         return {row: row for row in ours}
     exact = {normalize("NFC", name): row for row, name in theirs.items()}
     rows = {row: exact[name] for row, each in ours.items() if (name := normalize("NFC", each)) in exact}
-    plain = Counter(map(_plain, (*ours.values(), *theirs.values())))
-    folded = {_plain(name): row for row, name in theirs.items() if plain[_plain(name)] == len(("ours", "theirs"))}
-    others = {row: folded[_plain(name)] for row, name in ours.items() if row not in rows and _plain(name) in folded}
+    mine, its = ({row: plain_name(name) for row, name in names.items()} for names in (ours, theirs))
+    often = Counter((*mine.values(), *its.values()))  # twice: once here and once there, or both in one, which fits none
+    folded = {name: row for row, name in its.items() if often[name] == len((mine, its))}
+    others = {row: folded[name] for row, name in mine.items() if row not in rows and name in folded}
     return dict(sorted({**others, **rows}.items()))
 
 
@@ -93,10 +95,6 @@ def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping
         return f"no class by its name: those of the file are {listed}"
     moved = any(row != place for row, place in rows.items())
     return f"{len(rows)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
-
-
-def _plain(name: str) -> str:
-    return normalize("NFC", name).strip().lower()
 
 
 def _with_rows(ours: Tensor, theirs: Tensor, rows: Mapping[int, int]) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aigp_lightning.data.input_size import STRIDE
+from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.errors import ConfigError
 
 
@@ -46,9 +48,6 @@ VARIANTS = {
 }
 """Variants that the package offers under Apache-2.0. Larger ones are under a licence of their own."""
 
-LETTERBOXED = 32
-"""Sides of letterboxed rectangles are multiples of this, pixels."""
-
 
 def variant_of(name: str) -> Variant:
     """Return a variant by its name.
@@ -83,8 +82,8 @@ def check_input(name: str, imgsz: int, resize: str) -> None:
             f"{variant.windows} windows, so it must be a multiple of {variant.stride}, such as {below} or "
             f"{below + variant.stride}{f', and no less than {below}' if imgsz < 2 * variant.stride else ''}."
         )
-    if resize == "letterbox" and LETTERBOXED % variant.stride:
+    if resize == LETTERBOX.name and STRIDE % variant.stride:
         raise ConfigError(
-            f"--data.resize letterbox: its rectangles are multiples of {LETTERBOXED} px, and an RF-DETR {name} takes "
+            f"--data.resize letterbox: its rectangles are multiples of {STRIDE} px, and an RF-DETR {name} takes "
             f"multiples of {variant.stride}. Use --data.resize stretch, as it was trained."
         )

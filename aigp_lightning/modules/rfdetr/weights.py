@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.data.resizing import LETTERBOX, STRETCH
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.modules.rfdetr.description import LARGEST, Description
@@ -31,8 +32,6 @@ POSITIONS = "backbone.0.encoder.encoder.embeddings.position_embeddings"
 PATCHES = "backbone.0.encoder.encoder.embeddings.patch_embeddings.projection.weight"
 COCO_ROWS = 91
 """Rows of the published weights' heads: COCO numbers its 80 classes from 1 to 90, with gaps."""
-STRETCHED = "stretch"
-"""Resize of the package's own pictures."""
 WIDTH = 256
 """Width of the decoder of all variants here."""
 
@@ -160,13 +159,13 @@ def _drop_unnamed_rows(tensors: dict[str, Tensor], names: Mapping[int, str]) -> 
 def _settings(content: Mapping[str, Any], description: Description) -> dict[str, Any]:
     """Return what a file says of the data that it was trained on, under our names."""
     ours = content.get("aigp_settings")
-    found = {"imgsz": description.imgsz, "resize": STRETCHED, **(ours if isinstance(ours, dict) else {})}
+    found = {"imgsz": description.imgsz, "resize": STRETCH.name, **(ours if isinstance(ours, dict) else {})}
     kinds: dict[str, type] = {"imgsz": int, "resize": str, "data": str, "single_cls": bool}
     found = {name: value for name, value in found.items() if type(value) is kinds.get(name)}
     if not 0 < found.get("imgsz", 0) <= LARGEST["imgsz"]:
         found["imgsz"] = description.imgsz
-    if found.get("resize") not in (STRETCHED, "letterbox"):
-        found["resize"] = STRETCHED
+    if found.get("resize") not in (STRETCH.name, LETTERBOX.name):
+        found["resize"] = STRETCH.name
     return found
 
 

@@ -16,6 +16,7 @@ from ultralytics import __version__ as ultralytics_version
 from ultralytics.cfg import DEFAULT_CFG_DICT
 from ultralytics.nn.tasks import guess_model_task
 
+from aigp_lightning.data.class_names import plain_name
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.modules.yolo.build import MODEL_CLASSES, build_model, class_width
@@ -169,16 +170,12 @@ def class_rows(theirs: Mapping[int, str], ours: Mapping[int, str]) -> str:
     Returns:
         Words for the line that tells how many tensors were taken.
     """
-    known = {_plain(name): number for number, name in theirs.items()}
-    shared = {number: known[_plain(name)] for number, name in ours.items() if _plain(name) in known}
+    known = {plain_name(name): number for number, name in theirs.items()}
+    shared = {number: known[plain_name(name)] for number, name in ours.items() if plain_name(name) in known}
     if not shared or _are_numbers(theirs) or _are_numbers(ours):
         return "no class by its name" + (", so all by number" if len(theirs) == len(ours) else "")
     moved = any(number != place for number, place in shared.items())
     return f"{len(shared)} of {len(ours)} classes by name" + (", whose order is another there" if moved else "")
-
-
-def _plain(name: str) -> str:
-    return normalize("NFC", name).strip().lower()
 
 
 def _are_numbers(names: Mapping[int, str]) -> bool:
