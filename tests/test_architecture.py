@@ -14,7 +14,8 @@ from helpers import REPO
 PACKAGE = REPO / "aigp_lightning"
 LAYERS = (
     {"__main__", "cli"},
-    {"plan", "audit", "deploy", "policy"},
+    {"store", "report", "ship"},
+    {"plan", "audit", "deploy", "evaluation", "policy"},
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},
     {"checkpoints", "logfiles", "terminal"},

@@ -22,6 +22,13 @@ VERBS: dict[str, tuple[str, str]] = {
         "a checkpoint as other programs open it: ONNX, TorchScript, Ultralytics .pt",
     ),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
+    "report": ("aigp_lightning.cli.report", "one or several runs as a page that opens without a server:  report RUN"),
+    "compare": ("aigp_lightning.cli.compare", "two models on the same pictures:  compare A B"),
+    "promote": ("aigp_lightning.cli.promote", "put a run's model into the store, if it is not worse:  promote RUN"),
+    "rollback": ("aigp_lightning.cli.rollback", "make an earlier version the latest again"),
+    "models": ("aigp_lightning.cli.models", "the versions in the store, and whether they are whole"),
+    "receipt": ("aigp_lightning.cli.receipt", "check a receipt against what is still there:  receipt verify FILE"),
+    "ship": ("aigp_lightning.cli.ship", "hand over later what a run kept to itself:  ship RUN --to wandb"),
     "keys": ("aigp_lightning.cli.keys", "make a pair of keys: fit --media.sign signs the ledger with it"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
@@ -31,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
-FILES_ARE_RESULTS = ("fit", "predict", "export", "keys", "make-data", "ppo")
+FILES_ARE_RESULTS = ("fit", "predict", "export", "keys", "make-data", "ppo", "report", "promote", "rollback", "ship")
 """Verbs that write files: they do not wait for who reads what they print, nor fail if it cannot be printed."""
 
 HELP = """\

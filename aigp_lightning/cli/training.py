@@ -25,9 +25,9 @@ from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
-from aigp_lightning.cli.report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
+from aigp_lightning.cli.run_report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.stop import report_stop
 from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aigp_lightning.cli.lint import main as lint
-from aigp_lightning.cli.report import print_table
+from aigp_lightning.cli.run_report import print_table
 from aigp_lightning.errors import printable, warn_user
 from aigp_lightning.policy.view import PolicyView
 from aigp_lightning.terminal.output import UNPRINTED, keep_unprinted, print_tables, protected_output

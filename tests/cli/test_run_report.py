@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from aigp_lightning.cli.report import print_corners, print_ledger, print_report, print_table, write_json
+from aigp_lightning.cli.run_report import print_corners, print_ledger, print_report, print_table, write_json
 from aigp_lightning.modules.metrics.corner_report import CornerReport, row_width
 from aigp_lightning.modules.metrics.gate_camera import GateCamera
 from aigp_lightning.types import Keypoints
