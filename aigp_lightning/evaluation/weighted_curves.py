@@ -90,7 +90,8 @@ class WeightedCurves:
         Args:
             weights: (n,) of the images.
         """
-        labels = np.bincount(self.true_class, weights[self.true_image], minlength=len(self.start) - 1)
+        counted = weights[self.true_image]
+        labels = np.bincount(self.true_class, counted, minlength=len(self.start) - 1).astype(np.float64)
         present = labels > 0
         if not present.any():
             return dict.fromkeys(("precision", "recall", "mAP50", "mAP50-95"), 0.0)
