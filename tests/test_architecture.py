@@ -181,7 +181,11 @@ def test_data_and_modules_know_no_callbacks_and_no_command_line() -> None:
 def test_the_policy_stays_by_itself() -> None:
     """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
     chosen = (*files("policy"), "aigp_lightning/cli/ppo.py")
-    check_none(offenders(chosen, root_in("lightning", "lightning_utilities", "wandb", "mlflow", "torchvision", "albumentations")))
+    check_none(
+        offenders(
+            chosen, root_in("lightning", "lightning_utilities", "wandb", "mlflow", "torchvision", "albumentations")
+        )
+    )
     ours = {"cli.parser", "run.folder", "run.lock", "run.signals"}
     check_rooms(chosen, {"policy", "terminal", "errors", "files", "ranges"}, ours)
     flying = {module_of(file).split(".", 1)[1] for file in files("policy/env")}

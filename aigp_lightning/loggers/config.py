@@ -65,7 +65,8 @@ def resolve_loggers(
         ConfigError: a setting of wandb's is refused or means nothing, there are two W&B loggers, or `AIGP_WANDB` has a
             value that means nothing.
     """
-    options, kept, off = options or WandbOptions(), [], wandb_switched_off()
+    kept: list[Any] = []
+    options, off = options or WandbOptions(), wandb_switched_off()
     left_out = [] if left_out is None else left_out
     words = {"{run_folder}": str(folder), "{run_name}": folder.name, "{wandb_project}": options.project}
     for logger in configured if isinstance(configured, list) else [configured]:
