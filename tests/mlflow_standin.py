@@ -78,7 +78,7 @@ class MLflowStandin:
             return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": path}
         return answer
 
-    def _answer(self, name: str, given: dict[str, Any]) -> tuple[int, Any] | None:
+    def _answer(self, name: str, given: dict[str, Any]) -> tuple[int, Any] | None:  # noqa: PLR0911
         gone = 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "there is none"}
         run_id = given.get("run_id", "")
         if name == "experiments/get-by-name":

@@ -147,7 +147,7 @@ def test_only_the_yolo_family_imports_ultralytics() -> None:
 
 
 def test_media_knows_no_trainer_and_no_logger() -> None:
-    """The loggers as destinations have a room of their own; how pictures are drawn and sent knows it by `Sink` alone."""
+    """The loggers as destinations have a room of their own, which the rest knows by the protocol `Sink` alone."""
     loggers = root_in("lightning", "wandb", "tensorboard", "mlflow")
     drawing = tuple(file for file in files("media") if not file.startswith("aigp_lightning/media/sinks/"))
     check_none(offenders(drawing, loggers))

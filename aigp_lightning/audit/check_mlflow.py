@@ -20,7 +20,7 @@ SHOWN = 12
 
 
 def check_mlflow(result: Audit, lines: Sequence[Line]) -> None:
-    """Add the numbers and differences of MLflow's artifacts to an audit; a server's cannot be read back, and it says so.
+    """Add the numbers and differences of MLflow's artifacts to an audit; a note says which cannot be read back.
 
     Args:
         result: the audit.
