@@ -11,6 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
 
 API = "/api/2.0/mlflow/"
 PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -89,7 +90,7 @@ class MLflowStandin:
             self.experiments.append(given["name"])
             return 200, {"experiment_id": "7"}
         if name == "runs/create":
-            run_id = f"{len(self.runs):032x}"
+            run_id = uuid4().hex  # the client keeps places of artifacts by it, whichever server it is
             self.params, self.tags = {}, {row["key"]: row["value"] for row in given.get("tags", [])}
             address = f"{self.root}/{run_id}/artifacts"
             info = {
