@@ -149,7 +149,7 @@ def gpu_names(indices: Sequence[int]) -> list[str]:
     """
     import torch
 
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return []
     return [torch.cuda.get_device_name(index) for index in indices]
 

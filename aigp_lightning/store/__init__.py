@@ -1,0 +1,1 @@
+"""The model store: versions with receipts, and what decides which of them is the latest."""
