@@ -25,7 +25,9 @@ CONFIG: dict[str, Any] = {
     "media": {"max_mb": None, "routes": {"everything": ["file", "wandb"]}, "private": ["/home/somebody/secret"]},
     "wandb": {"config": True},
 }
-PICTURE = Entry("val_pred", "val_batch0_pred", "val_batch0_pred.jpg", "ab" * 32, 100, 9, 0, ["a.jpg"], "file", "written")
+PICTURE = Entry(
+    "val_pred", "val_batch0_pred", "val_batch0_pred.jpg", "ab" * 32, 100, 9, 0, ["a.jpg"], "file", "written"
+)
 
 
 def make_run(run: Path, data: dict[str, Any] | None = None, data_yaml: Path | None = None) -> ImageResults:
