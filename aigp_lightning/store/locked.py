@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -110,7 +111,7 @@ class LockedStore:
         sync_folder(self.places.root)
         self.read()
 
-    def prepare_link(self, name: str, version: str) -> str:
+    def prepare_link(self, name: str, version: str) -> Path:
         """Make the link of a version under another name; returns that name's path.
 
         Raises:
@@ -119,9 +120,9 @@ class LockedStore:
         path = self.places.links / f".{name}.{os.getpid()}.new"
         path.unlink(missing_ok=True)
         make_link(path, version, self._links)
-        return str(path)
+        return path
 
-    def switch_link(self, name: str, prepared: str) -> None:
+    def switch_link(self, name: str, prepared: Path) -> None:
         """Let a link take its place, in one step."""
         os.replace(prepared, self.places.link(name))
         sync_folder(self.places.links)
@@ -216,13 +217,13 @@ class LockedStore:
                 path.unlink()
 
 
-def remove(path: os.PathLike[str]) -> None:
+def remove(path: Path) -> None:
     """Remove a file, a link or a folder; one that is gone already is no error."""
-    if os.path.isdir(path) and not os.path.islink(path):
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
-            os.unlink(path)
+            path.unlink()
 
 
 def _read_mark(places: StorePlaces) -> dict[str, Any]:

@@ -6,7 +6,6 @@ The order of the steps, and what a kill between them leaves, is in the docstring
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

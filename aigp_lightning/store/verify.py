@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aigp_lightning.errors import DataError, UserError
 from aigp_lightning.store.journal import Journal, StoreState, read_journal, replay
-from aigp_lightning.store.locked import LockedStore
+from aigp_lightning.store.locked import WAIT, LockedStore
 from aigp_lightning.store.model_files import version_id
 from aigp_lightning.store.places import JOURNAL, LATEST, RECEIPT, VERSIONS, StorePlaces, read_link
 from aigp_lightning.store.receipt import FileFact, file_fact, read_receipt
@@ -49,12 +49,12 @@ class Verified:
     lines: int = 0
 
 
-def verify_store(places: StorePlaces, wait: float | None = None) -> Verified:
+def verify_store(places: StorePlaces, wait: float = WAIT) -> Verified:
     """Check a store; what the kill of a promotion has cut short is finished first, where that can be written.
 
     Args:
         places: of the store.
-        wait: seconds for which to wait for a promotion to end; None: as long as another promotion would.
+        wait: seconds for which to wait for a promotion to end.
 
     Raises:
         DataError: there is no store.
@@ -65,7 +65,7 @@ def verify_store(places: StorePlaces, wait: float | None = None) -> Verified:
         result = check(places)
         result.notes.append(f"{places.root} cannot be written to, so a promotion that runs now was not waited for")
         return result
-    with LockedStore(places, **({} if wait is None else {"wait": wait})) as store:
+    with LockedStore(places, wait) as store:
         result = check(places)
         if store.finished:
             result.notes.insert(0, "a promotion or rollback had been cut short; it was finished as the journal says")
