@@ -214,8 +214,7 @@ def _describe_run(config: PolicyConfig, folder: Path) -> None:
     versions: dict[str, Any] = {"aigp_lightning": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
     seeds = {"seed": config.seed, "eval_env.seed": config.eval_env.seed}
-    gpus = gpu_names([torch.cuda.current_device()] if torch.cuda.is_initialized() else [])
-    start = provenance(seeds, gpus)
+    start = provenance(seeds, gpu_names())
     del start["versions"]
     write_atomic(folder / VERSIONS_FILE, json.dumps({**versions, **start}, indent=2).encode("utf-8"))
 

@@ -137,11 +137,11 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def gpu_names(indices: Sequence[int]) -> list[str]:
+def gpu_names(indices: Sequence[int] | None = None) -> list[str]:
     """Return the names of CUDA devices that are in use; none where CUDA is not.
 
     Args:
-        indices: numbers of the devices.
+        indices: numbers of the devices; None: the current one.
 
     Example:
         >>> gpu_names([])
@@ -149,9 +149,9 @@ def gpu_names(indices: Sequence[int]) -> list[str]:
     """
     import torch
 
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return []
-    return [torch.cuda.get_device_name(index) for index in indices]
+    return [torch.cuda.get_device_name(index) for index in ([None] if indices is None else indices)]
 
 
 def git_state() -> dict[str, Any]:
