@@ -8,8 +8,8 @@ from typing import Any
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.store.journal import History, read_journal, replay
-from aigp_lightning.store.places import RECEIPT, StorePlaces
-from aigp_lightning.store.receipt import read_receipt
+from aigp_lightning.store.places import StorePlaces
+from aigp_lightning.store.receipt import RECEIPT_FILE, read_receipt
 
 SHOWN = ("metrics/mAP50-95(B)", "metrics/mAP50(B)", "metrics/mAP50-95(P)", "success_rate")
 """Metrics of the table, by their names in a receipt."""
@@ -66,5 +66,5 @@ def read_quietly(folder: Path) -> dict[str, Any]:
         folder: of the version.
     """
     with suppress(DataError):
-        return read_receipt(folder / RECEIPT)
+        return read_receipt(folder / RECEIPT_FILE)
     return {}

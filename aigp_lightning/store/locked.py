@@ -18,7 +18,6 @@ from aigp_lightning.run.file_lock import UNSUPPORTED, FileLock
 from aigp_lightning.store.journal import Entry, Journal, StoreState, append_entries, read_journal, replay
 from aigp_lightning.store.places import (
     LINKS,
-    RECEIPT,
     STAGING,
     UNFINISHED,
     VERSION,
@@ -27,6 +26,7 @@ from aigp_lightning.store.places import (
     read_link,
     sync_folder,
 )
+from aigp_lightning.store.receipt import RECEIPT_FILE
 from aigp_lightning.terminal.output import print_line
 
 WAIT = 600.0
@@ -212,7 +212,7 @@ class LockedStore:
         folder = self.places.version(version)
         for path in folder.glob(f"{PENDING}*.json"):
             if path.name == f"{PENDING}{self.state.receipts.get(version)}.json":
-                os.replace(path, folder / RECEIPT)
+                os.replace(path, folder / RECEIPT_FILE)
             else:
                 path.unlink()
 

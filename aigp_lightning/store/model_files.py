@@ -9,12 +9,11 @@ from pathlib import Path
 
 from aigp_lightning.files import open_regular
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
-from aigp_lightning.store.places import RECEIPT
-from aigp_lightning.store.receipt import FileFact
+from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact
 
 PIECE = 1 << 20
 """Bytes copied at a time."""
-BESIDE = (RECEIPT, RESULTS_FILE)
+BESIDE = (RECEIPT_FILE, RESULTS_FILE)
 """Files that say something of the model, and are none of it: a version's id does without them."""
 ID_LENGTH = 16
 

@@ -14,7 +14,6 @@ from aigp_lightning.files import is_plain_name, write_atomic
 
 VERSIONS, LATEST, JOURNAL = "versions", "latest", "journal.jsonl"
 LOCK, UNFINISHED = ".lock", ".unfinished"
-RECEIPT = "receipt.json"
 STAGING = ".staging-"
 """Begins the names of folders in `versions/` that are no version: not yet, or no longer."""
 VERSION = re.compile(r"[0-9a-f]{16}")

@@ -86,7 +86,7 @@ def promote(options: PromoteOptions) -> Outcome:
     check_link(places, name)
     with tempfile.TemporaryDirectory() as folder:
         candidate = with_exports(candidate, options.formats, Path(folder))
-        decider = Decider(candidate, places, name, gates, options.draws, options.force is not None)
+        decider = Decider(candidate, places, name, gates, options.draws)
         decision = decider.decide(read_link(places.link(name)))
         files = _with_results(candidate, decision, Path(folder))
         with LockedStore(places, options.wait) as store:

@@ -17,8 +17,8 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.store.journal import Entry
 from aigp_lightning.store.locked import PENDING, LockedStore, remove
 from aigp_lightning.store.model_files import BESIDE, copy_hashed, version_id
-from aigp_lightning.store.places import RECEIPT, STAGING, StorePlaces, sync_folder
-from aigp_lightning.store.receipt import FileFact, file_fact
+from aigp_lightning.store.places import STAGING, StorePlaces, sync_folder
+from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact, file_fact
 
 WriteReceipt = Callable[[Path, str, Mapping[str, FileFact]], None]
 """Writes the receipt at a path, of a version of an id, with these files."""
@@ -83,7 +83,7 @@ def promote_files(
             facts = _complete(folder, staging, facts)
             pending = folder / f"{PENDING}new.json"
         else:
-            pending = staging / RECEIPT
+            pending = staging / RECEIPT_FILE
         undo.insert(0, lambda: remove(pending))
         write_receipt(pending, version, facts)
         receipt = file_fact(pending).sha256
@@ -117,7 +117,7 @@ def _commit(
     store.write([entry, *(Entry("removed", name, each) for each in gone)])
     undo.clear()  # the mark stays until all is done, so that the next writer does what this one may not come to
     if pending is not None:
-        os.replace(pending, store.places.version(version) / RECEIPT)
+        os.replace(pending, store.places.version(version) / RECEIPT_FILE)
     store.switch_link(name, prepared)
     for each in gone:
         if not store.state.is_kept(each):
@@ -192,7 +192,7 @@ def _complete(folder: Path, staging: Path, facts: Mapping[str, FileFact]) -> dic
         if name not in BESIDE:
             remove(there) if there.is_dir() else None
             os.replace(staging / name, there)
-    beside = {name: file_fact(folder / name) for name in BESIDE if name != RECEIPT and (folder / name).is_file()}
+    beside = {name: file_fact(folder / name) for name in BESIDE if name != RECEIPT_FILE and (folder / name).is_file()}
     return {**{name: fact for name, fact in facts.items() if name not in BESIDE}, **beside}
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.store.locked import WAIT, LockedStore
-from aigp_lightning.store.places import RECEIPT, StorePlaces
+from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest
-from aigp_lightning.store.receipt import file_fact
+from aigp_lightning.store.receipt import RECEIPT_FILE, file_fact
 from aigp_lightning.store.verify import file_problems, receipt_facts
 
 SHORTEST = 4
@@ -93,8 +93,8 @@ def _check_whole(store: LockedStore, version: str) -> None:
     folder = store.places.version(version)
     try:
         problems = [f"{name}: {problem}" for name, problem in file_problems(folder, receipt_facts(folder))]
-        if file_fact(folder / RECEIPT).sha256 != store.state.receipts.get(version):
-            problems.insert(0, f"{RECEIPT}: it is not the one that the journal has the hash of")
+        if file_fact(folder / RECEIPT_FILE).sha256 != store.state.receipts.get(version):
+            problems.insert(0, f"{RECEIPT_FILE}: it is not the one that the journal has the hash of")
     except (UserError, OSError) as error:
         problems = [str(error)]
     if problems:

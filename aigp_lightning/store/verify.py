@@ -11,8 +11,8 @@ from aigp_lightning.errors import DataError, UserError
 from aigp_lightning.store.journal import Journal, StoreState, read_journal, replay
 from aigp_lightning.store.locked import WAIT, LockedStore
 from aigp_lightning.store.model_files import version_id
-from aigp_lightning.store.places import JOURNAL, LATEST, RECEIPT, VERSIONS, StorePlaces, read_link
-from aigp_lightning.store.receipt import FileFact, file_fact, read_receipt
+from aigp_lightning.store.places import JOURNAL, LATEST, VERSIONS, StorePlaces, read_link
+from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact, file_fact, read_receipt
 
 KNOWN = (JOURNAL, LATEST, VERSIONS)
 
@@ -119,15 +119,17 @@ def _version_problems(places: StorePlaces, version: str, state: StoreState, resu
         yield Problem(place, "the journal knows nothing of it, or says that it was removed")
     try:
         facts = receipt_facts(folder)
-        written = file_fact(folder / RECEIPT).sha256
+        written = file_fact(folder / RECEIPT_FILE).sha256
     except (UserError, OSError) as error:
-        yield Problem(f"{place}/{RECEIPT}", _why(error))
+        yield Problem(f"{place}/{RECEIPT_FILE}", _why(error))
         return
     result.files += 1 + len(facts)
     if written != state.receipts.get(version):
-        yield Problem(f"{place}/{RECEIPT}", "it is not the one that the journal has the hash of")
+        yield Problem(f"{place}/{RECEIPT_FILE}", "it is not the one that the journal has the hash of")
     if version_id(facts) != version:
-        yield Problem(f"{place}/{RECEIPT}", "it is of another version: its files' hashes do not make this one's id")
+        yield Problem(
+            f"{place}/{RECEIPT_FILE}", "it is of another version: its files' hashes do not make this one's id"
+        )
     for name, problem in file_problems(folder, facts):
         yield Problem(f"{place}/{name}", problem)
 
@@ -141,7 +143,7 @@ def receipt_facts(folder: Path) -> dict[str, FileFact]:
     Raises:
         DataError: there is no receipt.
     """
-    files = read_receipt(folder / RECEIPT)["files"]
+    files = read_receipt(folder / RECEIPT_FILE)["files"]
     return {str(name): FileFact(str(fact["sha256"]), int(fact["bytes"])) for name, fact in files.items()}
 
 
@@ -152,7 +154,7 @@ def file_problems(folder: Path, facts: dict[str, FileFact]) -> Iterator[tuple[st
         folder: of the version.
         facts: see `receipt_facts`.
     """
-    there = set(os.listdir(folder)) - {RECEIPT}
+    there = set(os.listdir(folder)) - {RECEIPT_FILE}
     for name in sorted(there - set(facts)):
         yield name, "the receipt does not name it"
     for name, expected in sorted(facts.items()):
