@@ -208,13 +208,13 @@ class LockedStore:
                 self.switch_link(name, self.prepare_link(name, latest))
 
     def _settle_receipt(self, version: str) -> None:
-        """Put a receipt in its place that the journal has, and remove others that were to take it."""
+        """Put a receipt in its place that the journal has, and remove others that were to take it, whole or not."""
         folder = self.places.version(version)
-        for path in folder.glob(f"{PENDING}*.json"):
+        for path in folder.glob(".*"):
             if path.name == f"{PENDING}{self.state.receipts.get(version)}.json":
                 os.replace(path, folder / RECEIPT_FILE)
             else:
-                path.unlink()
+                remove(path)
 
 
 def remove(path: Path) -> None:
