@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.evaluation.bootstrap import Difference, difference
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
+from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.receipt import RECEIPT_FILE, read_receipt
 
@@ -45,7 +46,14 @@ class Comparison:
     notes: Sequence[str] = field(default=())
 
 
-def compare_with_latest(candidate_run: Path, latest_folder: Path | None, progress: bool = True) -> Comparison:
+def compare_with_latest(
+    candidate_run: Path,
+    latest_folder: Path | None,
+    draws: int = 1000,
+    asked: Sequence[str] = (),
+    results: ImageResults | None = None,
+    progress: bool = True,
+) -> Comparison:
     """Compare a run's model with the one that is latest.
 
     The candidate's recorded results count if they are of its `best.ckpt`; else it is evaluated on its validation split.
@@ -54,6 +62,9 @@ def compare_with_latest(candidate_run: Path, latest_folder: Path | None, progres
     Args:
         candidate_run: the run folder.
         latest_folder: of the version that is latest, with its receipt; None where there is none yet.
+        draws: of the bootstrap.
+        asked: metrics that gates name, of which the difference is wanted; none: those that decide without gates.
+        results: of the candidate, where it has been evaluated already.
         progress: show a progress bar.
 
     Raises:
@@ -61,14 +72,14 @@ def compare_with_latest(candidate_run: Path, latest_folder: Path | None, progres
     """
     if is_policy_run(candidate_run):
         return _compare_policies(candidate_run, latest_folder)
-    mine = _candidate_results(candidate_run, progress)
+    mine = results if results is not None else _candidate_results(candidate_run, progress)
     metrics: Metrics = dict(mine.about.get("metrics") or {})
     if latest_folder is None:
         return Comparison(metrics, None, {}, mine)
     try:
         theirs, note = _latest_results(latest_folder, mine, progress)
-        deciding = [name for name in DECIDING if name in metrics]
-        found = difference(mine, theirs, deciding)
+        deciding = [name for name in dict.fromkeys(asked or DECIDING) if name in metrics]
+        found = difference(mine, theirs, deciding, draws=draws)
     except (UserError, ValueError) as error:
         note = f"the latest cannot be compared on the same pictures: {first_line(error)}"
         return Comparison(metrics, _recorded_metrics(latest_folder), {}, mine, (note,))
@@ -101,8 +112,10 @@ def _latest_results(folder: Path, mine: ImageResults, progress: bool) -> tuple[I
     known = receipt.get("data") or {}
     if mine_sha256 is not None and known.get("sha256") == mine_sha256:
         recorded = _recorded_results(folder, receipt)
-        if recorded is not None and recorded.files == mine.files:
-            return recorded, "the latest's results are those of its promotion: the same pictures and labels"
+        if recorded is not None and recorded.files == as_kept(mine).files:
+            return replace(
+                recorded, files=mine.files
+            ), "the latest's results are those of its promotion: the same pictures and labels"
     model = next((path for pattern in EVALUATED_FILES for path in sorted(folder.glob(pattern))), None)
     if model is None:
         raise DataError(f"{folder.name} has no file that can be evaluated")
