@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.files import write_atomic
 from aigp_lightning.terminal.output import print_line, print_tables, print_text
@@ -38,7 +37,6 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: a file to write cannot be used.
     """
     options = _parser(verb).parse_args(arguments)
-    check_target("--json", options.json)
     from aigp_lightning.store.receipt_check import check_receipt
 
     given = Path(options.file)

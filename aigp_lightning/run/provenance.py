@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning import __version__
-from aigp_lightning.errors import UserError, first_line, warn_user
+from aigp_lightning.errors import first_line, warn_user
 from aigp_lightning.run.cores import cores
 from aigp_lightning.run.marker import read_run_file, write_run_file
 
@@ -62,7 +62,7 @@ def record_start(folder: Path, seeds: Mapping[str, Any], gpus: Sequence[str] = (
         if len(known) >= MOST_STARTS:
             known = [known[0], *known[2 - MOST_STARTS :]]
         write_run_file(folder, **{STARTS: [*known, provenance(seeds, gpus, processes)]})
-    except (UserError, OSError, ValueError, TypeError, RuntimeError) as error:
+    except Exception as error:  # whatever a system's files or packages hold, the training goes on
         warn_user(f"versions, commit and hardware of this start are not recorded: {first_line(error)}")
 
 
