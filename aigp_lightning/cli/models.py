@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.cli.promote import add_store, store_error
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import write_atomic
@@ -30,7 +29,8 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: the file for the JSON cannot be written, or a promotion has not ended for too long.
     """
     options = _parser(verb).parse_args(arguments)
-    check_target("--json", options.json)
+    if options.json not in (None, "-") and Path(options.json).is_dir():
+        raise ConfigError(f"--json {options.json} is a folder; name a file.")
     store = Path(options.store)
     try:
         return _verify(store, options.json) if options.action else _list(store, options.json)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.deploy.options import FORMATS
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import DISK_FULL, disk_full, shell_quoted
+from aigp_lightning.files import DISK_FULL, disk_full, typed_command
+from aigp_lightning.store.places import LATEST
 from aigp_lightning.terminal.output import print_line, print_tables
 
 if TYPE_CHECKING:
@@ -70,19 +71,21 @@ def _tell(outcome: Outcome, store: Path) -> None:
     from aigp_lightning.store.tables import gate_table
 
     decision, promoted, name = outcome.decision, outcome.promoted, outcome.name
-    print_tables(gate_table(decision.judgement.rows, outcome.candidate.run.name, decision.against))
+    print_tables(gate_table(decision.judgement.rows))
+    for row in decision.judgement.rows:
+        if row["message"]:
+            print_line(f"{row['metric'] or name}: {row['message']}")
     print_line(*(f"note: {note}" for note in (*outcome.candidate.notes, *decision.notes)))
     if promoted is None:
         print_line(f"refused: {decision.against} stays the latest version of {name}. Nothing was changed.")
         return
     if not decision.judgement.passed:
         print_line("promoted by --force, against the gates; the reason stands in the receipt")
-    files = ", ".join(outcome.candidate.files)
-    there = "  (the store had it already)" if promoted.was_there else ""
-    print_line(f"{store / 'latest' / name}: version {promoted.version}{there}: {files}")
+    there = " (the store had it already)" if promoted.was_there else ""
+    print_line(f"{store / LATEST / name}: version {promoted.version}{there}: {', '.join(outcome.candidate.files)}")
     if promoted.before not in (None, promoted.version):
-        undo = shell_quoted("rollback", "--name", name, *(("--store", store) if str(store) != STORE else ()))
-        print_line(f"before: {promoted.before}, which is a backup now; back to it:  {undo}")
+        undo = typed_command("rollback", "--name", name, *(("--store", store) if str(store) != STORE else ()))
+        print_line(f"before: {promoted.before}, a backup now; to go back: {undo}")
     if promoted.removed:
         print_line(f"no longer kept: {', '.join(promoted.removed)}")
 

@@ -11,9 +11,6 @@ from aigp_lightning.store.journal import History, read_journal, replay
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.receipt import RECEIPT_FILE, read_receipt
 
-SHOWN = ("metrics/mAP50-95(B)", "metrics/mAP50(B)", "metrics/mAP50-95(P)", "success_rate")
-"""Metrics of the table, by their names in a receipt."""
-
 
 def versions_of(places: StorePlaces) -> list[dict[str, Any]]:
     """List the versions of all names, the latest of each first and its backups behind it.

@@ -2,8 +2,8 @@
 
 A small store gets synthetic models of some megabytes. Each promotion runs in a process of its own, every fourth time
 two of them at once, and is killed by SIGKILL after a random time, from before its first step to after its last one.
-Meanwhile a reader follows `latest` over and over and hashes all that it finds. After each kill the link, the receipt and
-the files are checked as they are, and at every tenth the whole store by `models verify`. Prints a summary; the exit
+Meanwhile a reader follows `latest` over and over and hashes all that it finds. After each kill the link, the receipt
+and the files are checked as they are, and at every tenth the whole store by `models verify`. Prints a summary; the exit
 status is 1 if anything was not whole.
 """
 
@@ -166,9 +166,9 @@ def _start_reader(places: StorePlaces, report: Path) -> tuple[int, Path]:
     reads, violations, versions = 0, list[str](), set[str]()
     while not stopped:
         before = places.latest(NAME)
-        if found := _problems(places):
-            if places.latest(NAME) == before:  # else two promotions came in between, and it is no longer kept
-                violations += found
+        found = _problems(places)
+        if found and places.latest(NAME) == before:  # else promotions came in between, and it is no longer kept
+            violations += found
         versions.add("none" if before is None else before.name)
         reads += 1
     content = {"reads": reads, "violations": violations, "versions": len(versions)}

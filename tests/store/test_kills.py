@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
 def test_killed_at_every_step() -> None:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where waiting for the disk takes no time
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])}
-        words = [sys.executable, str(HERE / "killed.py"), folder]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+        words = [sys.executable, str(TESTS / "killed_promotions.py"), folder]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     steps = json.loads(done.stdout)

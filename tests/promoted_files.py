@@ -12,7 +12,13 @@ from aigp_lightning.store.receipt import FileFact, write_receipt
 
 
 def promote_bytes(
-    places: StorePlaces, name: str, content: bytes, keep: int = 5, links: bool = LINKS, note: str = "", wait: float = WAIT
+    places: StorePlaces,
+    name: str,
+    content: bytes,
+    keep: int = 5,
+    links: bool = LINKS,
+    note: str = "",
+    wait: float = WAIT,
 ) -> Promoted:
     """Promote a checkpoint and an export of these bytes."""
     with LockedStore(places, wait, links) as store:

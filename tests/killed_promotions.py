@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from store_files import files_of, promote_bytes
+from promoted_files import files_of, promote_bytes
 
 from aigp_lightning.store.locked import LockedStore
 from aigp_lightning.store.places import StorePlaces
@@ -30,21 +30,21 @@ FIRST, SECOND, THIRD = b"first" * 99, b"second" * 99, b"third" * 99
 Change = Callable[[StorePlaces, bool], None]
 
 
-def killed_at(step: int, root: Path, change: Callable[[], None]) -> bool:
+def killed_at(step: int, places: StorePlaces, links: bool, change: Change) -> bool:
     """Fork; the child is gone when it touches the store for the n-th time. False if it got through."""
     pid = os.fork()
     if pid == 0:
         left = [step]
 
         def watch(event: str, arguments: tuple[object, ...]) -> None:
-            if event in WATCHED and (event == "os.truncate" or str(root) in str(arguments[0])):
+            if event in WATCHED and (event == "os.truncate" or str(places.root) in str(arguments[0])):
                 left[0] -= 1
                 if not left[0]:
                     os._exit(KILLED)
 
         sys.addaudithook(watch)
         try:
-            change()
+            change(places, links)
         except BaseException as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             os._exit(1)
@@ -80,7 +80,7 @@ def run(root: Path, prepare: Change, change: Change, links: bool, seed: int) -> 
         shutil.rmtree(places.root, ignore_errors=True)
         if template.exists():
             shutil.copytree(template, places.root, symlinks=True)
-        was_killed = killed_at(step, places.root, lambda: change(places, links))
+        was_killed = killed_at(step, places, links, change)
         after = places.latest("gates")
         after_name = None if after is None else after.name
         if not was_killed:
@@ -88,11 +88,10 @@ def run(root: Path, prepare: Change, change: Change, links: bool, seed: int) -> 
             return step - 1
         new = expected(change, places, links, root)
         check_latest(places, {before, new})
-        promised = "journal" if places.journal.exists() else None
-        if promised is None:
+        if not places.journal.exists():
             continue
         again = randomly.randint(1, 30)
-        killed_at(again, places.root, lambda: _only_open(places, links))
+        killed_at(again, places, links, only_open)
         check_latest(places, {after_name, new})
         found = verify_store(places)
         assert found.problems == [], (step, again, found.problems)
@@ -101,7 +100,8 @@ def run(root: Path, prepare: Change, change: Change, links: bool, seed: int) -> 
         assert places.leftovers() == []
 
 
-def _only_open(places: StorePlaces, links: bool) -> None:
+def only_open(places: StorePlaces, links: bool) -> None:
+    """Finish what was cut short, and nothing else."""
     with LockedStore(places, links=links):
         pass
 
