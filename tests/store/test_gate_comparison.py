@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +154,22 @@ def test_a_policy_that_nobody_has_evaluated_is_told_how(tmp_path: Path) -> None:
     (tmp_path / "run" / "best" / "about.json").write_text('{"steps": 9}', encoding="utf-8")
     with pytest.raises(ConfigError, match="run `ppo evaluate --model"):
         compare_with_latest(tmp_path / "run", None)
+
+
+# ---- by evaluating the latest ---------------------------------------------------------------------------------------
+
+
+def test_a_latest_of_another_data_set_is_evaluated_on_the_candidates_pictures(finished: Path, tmp_path: Path) -> None:
+    """The latest is the same checkpoint, promoted on other pictures: the two then have the same figures."""
+    latest = tmp_path / "v"
+    latest.mkdir()
+    shutil.copy(finished / "weights" / "best.ckpt", latest)
+    receipt = build_receipt(finished, {"best.ckpt": file_fact(latest / "best.ckpt")}, None, {})
+    assert receipt["data"] is None
+    write_receipt(latest / "receipt.json", receipt)
+    found = compare_with_latest(finished, latest, 20, progress=False)
+    assert found.notes == ("the latest was evaluated on the candidate's pictures",) and found.latest is not None
+    assert found.latest[MAP] == pytest.approx(found.candidate[MAP], abs=1e-6)
+    assert found.results is not None and len(found.results.files) == 11
+    assert found.difference[MAP].value == 0 and found.difference[MAP].high == 0
+    assert judge([], found.candidate, found.latest, found.difference).passed
