@@ -9,7 +9,7 @@ from typing import Any
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import is_plain_name
-from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
+from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_yaml
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.run.folder import EARLIER_CONFIG
 from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
@@ -116,27 +116,33 @@ def _configuration(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     for name, digest in sorted(wanted.items()):
         if is_plain_name(name):
             yield _configuration_file(name, digest, run)
-    plan, (config, problem) = receipt.get("plan"), read_config(run)
-    if plan is None:
-        return
-    if config is None:
-        yield Checked("plan", "missing", f"{CONFIG_FILE} {problem}")
-        return
-    same = plan_sha256(config) == plan.get("sha256")
+    plan = receipt.get("plan")
+    if plan is not None:
+        yield _plan(plan.get("sha256"), _kept_as(CONFIG_FILE, said.get("sha256"), run) or run / CONFIG_FILE)
+
+
+def _plan(digest: str | None, path: Path) -> Checked:
+    """Compare what decides the plan in a configuration with the hash in a receipt."""
+    config, problem = read_yaml(path)
+    if problem or not isinstance(config, dict):
+        return Checked("plan", "missing", f"{path.name} {problem or 'is no configuration'}")
+    same = plan_sha256(config) == digest
     text = "the same options of pictures, routes and loggers" if same else "options of pictures or loggers were changed"
-    yield Checked("plan", "right" if same else "wrong", text)
+    return Checked("plan", "right" if same else "wrong", f"{path.name}: {text}")
 
 
 def _configuration_file(name: str, digest: str | None, run: Path) -> Checked:
     """Check a configuration; a run that went on with other options has kept it under another name."""
-    found = check_hash(name, run / name, digest)
-    if found.outcome == "right":
-        return found
-    kept = (each for each in sorted(run.glob(EARLIER_CONFIG)) if check_hash(name, each, digest).outcome == "right")
-    later = next(kept, None)
-    if later is None:
-        return found
-    return Checked(name, "right", f"is {later.name} now: the run went on with other options")
+    kept = _kept_as(name, digest, run)
+    if kept is None or kept.name == name:
+        return check_hash(name, run / name, digest)
+    return Checked(name, "right", f"is {kept.name} now: the run went on with other options")
+
+
+def _kept_as(name: str, digest: str | None, run: Path) -> Path | None:
+    """Return the file of a run that has a configuration; None if there is none with its hash."""
+    places = (run / name, *sorted(run.glob(EARLIER_CONFIG)))
+    return next((path for path in places if check_hash(name, path, digest).outcome == "right"), None)
 
 
 def _thresholds(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
