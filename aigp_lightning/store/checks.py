@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from aigp_lightning.errors import first_line
 from aigp_lightning.files import read_regular
 from aigp_lightning.store.receipt import FileFact, file_fact
 
@@ -45,8 +46,10 @@ def check_content(name: str, path: Path, fact: FileFact) -> Checked:
         found = file_fact(path)
     except FileNotFoundError:
         return Checked(name, "missing", "the file is not there")
-    except OSError as error:
-        return Checked(name, "wrong", f"the file cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        return Checked(
+            name, "wrong", f"the file cannot be read ({getattr(error, 'strerror', '') or first_line(error)})"
+        )
     if found == fact:
         return Checked(name, "right", f"{found.bytes:,} bytes, SHA-256 {found.sha256}")
     if found.bytes != fact.bytes:
@@ -66,8 +69,10 @@ def check_hash(name: str, path: Path, digest: str | None) -> Checked:
         found = sha256(read_regular(path)).hexdigest()
     except FileNotFoundError:
         return Checked(name, "missing", "the file is not there")
-    except OSError as error:
-        return Checked(name, "wrong", f"the file cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        return Checked(
+            name, "wrong", f"the file cannot be read ({getattr(error, 'strerror', '') or first_line(error)})"
+        )
     if found == digest:
         return Checked(name, "right", f"SHA-256 {found}")
     return Checked(name, "wrong", f"was changed since: its SHA-256 is {found}, not {digest}")
