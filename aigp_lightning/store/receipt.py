@@ -154,7 +154,7 @@ def write_receipt(path: Path, receipt: Mapping[str, Any]) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomic(path, receipt_bytes(receipt))
+    write_atomic(path, receipt_bytes(receipt), own=True)
     return receipt_sha256(receipt)
 
 
