@@ -32,7 +32,6 @@ from aigp_lightning.store.run_facts import (
     thresholds_of,
 )
 
-RECEIPT_FILE = "receipt.json"
 VERSION = 1
 """Of the receipt's form."""
 CHUNK = 1 << 20
