@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aigp_lightning.files import read_regular
 from aigp_lightning.store.receipt import FileFact, file_fact
@@ -70,3 +71,12 @@ def check_hash(name: str, path: Path, digest: str | None) -> Checked:
     if found == digest:
         return Checked(name, "right", f"SHA-256 {found}")
     return Checked(name, "wrong", f"was changed since: its SHA-256 is {found}, not {digest}")
+
+
+def group_of(value: object) -> Mapping[str, Any]:
+    """Return a value of a file that anybody may have written, if it is a group of values; else an empty one.
+
+    Args:
+        value: of JSON.
+    """
+    return value if isinstance(value, Mapping) else {}

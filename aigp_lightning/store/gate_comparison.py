@@ -15,7 +15,7 @@ from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
-from aigp_lightning.store.receipt import read_receipt
+from aigp_lightning.store.receipt import file_fact, read_receipt
 
 DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)")
 """Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""
@@ -83,7 +83,7 @@ def compare_with_latest(
         found = difference(mine, theirs, deciding, draws=draws)
     except (UserError, ValueError) as error:
         note = f"the latest cannot be compared on the same pictures: {first_line(error)}"
-        return Comparison(metrics, _recorded_metrics(latest_folder), {}, mine, (note,))
+        return Comparison(metrics, _recorded_metrics(latest_folder, mine), {}, mine, (note,))
     return Comparison(
         metrics, dict(theirs.about.get("metrics") or {}), found, mine, (note, *_other_settings(mine, theirs))
     )
@@ -97,53 +97,62 @@ def _other_settings(mine: ImageResults, theirs: ImageResults) -> list[str]:
 
 
 def _candidate_results(run: Path, progress: bool) -> ImageResults:
-    from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
     from aigp_lightning.evaluation.recorded import results_of
 
     recorded = results_of(run / BEST)
-    return recorded if recorded is not None else evaluate(run / BEST, EvaluationData(progress=progress))
+    return recorded if recorded is not None else _evaluated(run / BEST, progress=progress)
 
 
 def _latest_results(folder: Path, mine: ImageResults, progress: bool) -> tuple[ImageResults, str]:
     """Return the latest's results on the candidate's pictures, and where they are from."""
-    from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
-
     receipt, data = read_receipt(folder / RECEIPT_FILE), mine.about.get("data") or {}
-    mine_sha256 = data.get("sha256")
-    known = receipt.get("data") or {}
-    if mine_sha256 is not None and known.get("sha256") == mine_sha256:
+    if _has_data_of(receipt, mine):
         recorded = _recorded_results(folder, receipt)
         if recorded is not None and recorded.files == as_kept(mine).files:
-            return replace(
-                recorded, files=mine.files
-            ), "the latest's results are those of its promotion: the same pictures and labels"
+            note = "the latest's results are those of its promotion: the same pictures and labels"
+            return replace(recorded, files=mine.files), note
     model = next((path for pattern in EVALUATED_FILES for path in sorted(folder.glob(pattern))), None)
     if model is None:
         raise DataError(f"{folder.name} has no file that can be evaluated")
-    options = EvaluationData(data_yaml=data.get("data_yaml"), split=data.get("split") or "val", progress=progress)
-    found = evaluate(model, options)
+    found = _evaluated(model, data_yaml=data.get("data_yaml"), split=data.get("split") or "val", progress=progress)
     if found.files != mine.files:
         raise DataError("it was evaluated on other pictures than the candidate")
     return found, "the latest was evaluated on the candidate's pictures"
 
 
+def _evaluated(model: Path, **options: Any) -> ImageResults:
+    """Evaluate a model's file; what is heavy is imported here alone."""
+    from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
+
+    return evaluate(model, EvaluationData(**options))
+
+
+def _has_data_of(receipt: Mapping[str, Any], mine: ImageResults) -> bool:
+    """True if a receipt is of the candidate's pictures and labels."""
+    wanted = (mine.about.get("data") or {}).get("sha256")
+    return wanted is not None and (receipt.get("data") or {}).get("sha256") == wanted
+
+
 def _recorded_results(folder: Path, receipt: Mapping[str, Any]) -> ImageResults | None:
-    """Return the results that are kept with a version, if they are of its model."""
-    model = (receipt.get("evaluation") or {}).get("model_sha256")
+    """Return the results that are kept with a version, if they are of its model and as they were."""
+    model, path = (receipt.get("evaluation") or {}).get("model_sha256"), folder / RESULTS_FILE
+    said = receipt["files"].get(RESULTS_FILE)
     try:
-        found = read_results(folder / RESULTS_FILE)
-    except DataError:
+        if said is not None and file_fact(path).sha256 != said["sha256"]:
+            return None
+        found = read_results(path)
+    except (DataError, OSError):
         return None
     return found if model is not None and (found.about.get("model") or {}).get("sha256") == model else None
 
 
-def _recorded_metrics(folder: Path) -> Metrics:
-    """Return the metrics in a version's receipt; none where there is no receipt."""
+def _recorded_metrics(folder: Path, mine: ImageResults) -> Metrics:
+    """Return the metrics in a version's receipt, if they are of the candidate's pictures and labels; else none."""
     try:
         receipt = read_receipt(folder / RECEIPT_FILE)
     except DataError:
         return {}
-    return (receipt.get("evaluation") or {}).get("metrics") or {}
+    return ((receipt.get("evaluation") or {}).get("metrics") or {}) if _has_data_of(receipt, mine) else {}
 
 
 # ---- policies -------------------------------------------------------------------------------------------------------
@@ -161,12 +170,16 @@ def _compare_policies(run: Path, latest_folder: Path | None) -> Comparison:
     except DataError as error:
         return Comparison(metrics, {}, {}, None, (f"the latest cannot be compared: {first_line(error)}",))
     theirs = receipt.get("evaluation") or {}
+    one, other = mine["settings"], theirs.get("settings") or {}
+    if any(one.get(key) != other.get(key) for key in ("env", "kwargs")):
+        return Comparison(metrics, {}, {}, None, ("the latest was evaluated in another environment",))
     others: Metrics = theirs.get("metrics") or {}
-    if theirs.get("settings") != mine["settings"]:
-        note = "the latest was evaluated in another environment or from other starts"
-        return Comparison(metrics, others, {}, None, (note,))
     found = success_difference(metrics, others)
-    return Comparison(metrics, others, {} if found is None else {SUCCESS: found}, None, ())
+    by = (mine["by"], theirs.get("by"))
+    notes = [f"the candidate was evaluated by {by[0]}, the latest by {by[1]}"] if by[0] != by[1] else []
+    if one.get("starts") != other.get("starts"):
+        notes.append("candidate and latest were evaluated from other starts")
+    return Comparison(metrics, others, {} if found is None else {SUCCESS: found}, None, notes)
 
 
 def success_difference(candidate: Metrics, latest: Metrics) -> Difference | None:

@@ -12,7 +12,7 @@ from aigp_lightning.files import is_plain_name
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.run.folder import EARLIER_CONFIG
-from aigp_lightning.store.checks import Checked, check_content, check_hash
+from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
 from aigp_lightning.store.policy_evaluation import is_policy_run
 from aigp_lightning.store.receipt import FileFact, read_receipt
 from aigp_lightning.store.run_check import EXAMINED, check_checkpoint, check_data, check_ledger, check_policy
@@ -76,11 +76,11 @@ def _evaluation(receipt: Mapping[str, Any], folder: Path, run: Path | None) -> I
     if results is None:
         yield Checked("metrics", "missing", f"no {RESULTS_FILE} of this model is there")
         return
-    wrong = _differing(evaluation.get("metrics") or {}, results.about.get("metrics") or {})
+    wrong = _differing(group_of(evaluation.get("metrics")), group_of(results.about.get("metrics")))
     text = f"as in {RESULTS_FILE}" if not wrong else f"{', '.join(wrong)}: other values than in {RESULTS_FILE}"
     yield Checked("metrics", "wrong" if wrong else "right", text)
     known = receipt.get("data") or {}
-    recorded = results.about.get("data") or {}
+    recorded = group_of(results.about.get("data"))
     same = all(known.get(key) == recorded.get(key) for key in ("sha256", "images", "labels", "split"))
     text = f"{known.get('images')} pictures of {known.get('split')}" if same else "another one than the results name"
     yield Checked("data set of the metrics", "right" if same else "wrong", text)
@@ -95,7 +95,7 @@ def _results(path: Path) -> ImageResults | None:
 
 def _is_of(results: ImageResults | None, model: str | None) -> bool:
     """True if results are of the model with this SHA-256."""
-    return results is not None and (results.about.get("model") or {}).get("sha256") == model
+    return results is not None and group_of(results.about.get("model")).get("sha256") == model
 
 
 def _differing(said: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -112,7 +112,7 @@ def _configuration(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     said = receipt.get("configuration")
     if said is None:
         return
-    wanted = {CONFIG_FILE: said.get("sha256"), **(said.get("earlier") or {})}
+    wanted = {CONFIG_FILE: said.get("sha256"), **group_of(said.get("earlier"))}
     for name, digest in sorted(wanted.items()):
         if is_plain_name(name):
             yield _configuration_file(name, digest, run)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from aigp_lightning.checkpoints.paths import BEST
-from aigp_lightning.errors import UserError, first_line
+from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.media.ledger.anchor import Anchor, anchor_of, differing_totals, parse_anchor
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines, read_ledger
-from aigp_lightning.store.checks import Checked, check_content, check_hash
+from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
 from aigp_lightning.store.policy_evaluation import EVALUATED, EVALUATION_FILE, MODEL_FILE, policy_model
 from aigp_lightning.store.receipt import FileFact
 from aigp_lightning.store.run_facts import destinations_of
@@ -147,11 +147,15 @@ def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
 def _fingerprint(data_yaml: str, split: str, evaluation: Mapping[str, Any]) -> str:
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.fingerprint import fingerprint
+    from aigp_lightning.data.label_bounds import Outside
     from aigp_lightning.data.scan import scan_split
 
-    settings: Mapping[str, Any] = evaluation.get("settings") or {}
+    settings = group_of(evaluation.get("settings"))
     single = bool(settings.get("single_cls", False))
     spec, pose = read_data_yaml(data_yaml), evaluation.get("keypoints") is not None
-    outside = cast("Any", settings.get("outside", "clip"))
+    if split not in spec.splits:
+        raise DataError(f"{spec.file} has no split {split!r}")
+    outside = settings.get("outside")
+    outside = cast("Outside", outside) if outside in get_args(Outside) else "clip"
     scan = scan_split(spec, split, pose=pose, single_cls=single, outside=outside, progress=False)
     return fingerprint(scan.records, {0: "item"} if single else spec.names).sha256

@@ -14,6 +14,7 @@ from receipt_runs import MAP, PICTURE, add_to_ledger, make_policy_run, make_run,
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
+from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger.ledger import Ledger
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
 from aigp_lightning.store.receipt import build_receipt, file_fact, read_receipt, write_receipt
@@ -189,3 +190,21 @@ def test_the_verb(
     assert "is missing: no receipt can be read there" in capsys.readouterr().err
     add_to_ledger(run)
     assert run_cli("receipt", "verify", receipt, "--run", run) == 1
+
+
+def test_a_receipt_that_somebody_wrote_by_hand_is_no_traceback(promoted: tuple[Path, Path]) -> None:
+    """Each part in turn is of another kind than it should be: refused, or told as wrong or missing."""
+    receipt, run = promoted
+    sound = read_receipt(receipt)
+    inside = {part: list(value) if isinstance(value, dict) else [] for part, value in sound.items()}
+    places = [place for part in sound for place in ((part,), *((part, key) for key in inside[part]))]
+    assert len(places) > 40
+    for number, place in enumerate(places):
+        content = json.loads(json.dumps(sound))
+        holder = content if len(place) == 1 else content[place[0]]
+        holder[place[-1]] = (7, "x", [7], {"x": 7})[number % 4]
+        receipt.write_text(json.dumps(content), encoding="utf-8")
+        try:
+            check_receipt(receipt, run)
+        except DataError as error:
+            assert "is no receipt" in str(error), place
