@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.deploy.options import FORMATS
 from aigp_lightning.errors import ConfigError
@@ -47,6 +48,10 @@ def main(verb: str, arguments: list[str]) -> int:
         force=words.force,
         draws=words.draws,
     )
+    if (options.run / BEST).is_file():  # what is evaluated is no policy
+        from aigp_lightning.cli.console import quiet_lightning
+
+        quiet_lightning()
     try:
         outcome = promote(options)
     except OSError as error:  # the status must not be 1, which says that the gates have refused

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.store.candidate import Candidate
 from aigp_lightning.store.gate_comparison import compare_with_latest
 from aigp_lightning.store.gates import Gate, Judgement, judge
 from aigp_lightning.store.places import StorePlaces
-from aigp_lightning.store.receipt import RECEIPT_FILE, read_receipt
+from aigp_lightning.store.receipt import read_receipt
 
 DRAWS = 1000
 POLICY_TASK = "policy"

@@ -11,10 +11,11 @@ from typing import Any
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.evaluation.bootstrap import Difference, difference
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
-from aigp_lightning.store.receipt import RECEIPT_FILE, file_fact, read_receipt
+from aigp_lightning.store.receipt import file_fact, read_receipt
 
 DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)")
 """Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""

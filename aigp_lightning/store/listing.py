@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import DataError
-from aigp_lightning.store.journal import History, read_journal, replay
+from aigp_lightning.files import RECEIPT_FILE
+from aigp_lightning.store.history import History, replay
+from aigp_lightning.store.journal import read_journal
 from aigp_lightning.store.places import StorePlaces
-from aigp_lightning.store.receipt import RECEIPT_FILE, read_receipt
+from aigp_lightning.store.receipt import read_receipt
 
 
 def versions_of(places: StorePlaces) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import DISK_FULL, is_half_written, read_regular, write_atomic
+from aigp_lightning.files import DISK_FULL, RECEIPT_FILE, is_half_written, read_regular, write_atomic
 from aigp_lightning.run.file_lock import UNSUPPORTED, FileLock
-from aigp_lightning.store.journal import Entry, Journal, StoreState, append_entries, read_journal, replay
+from aigp_lightning.store.history import StoreState, replay
+from aigp_lightning.store.journal import Entry, Journal, append_entries, read_journal
 from aigp_lightning.store.places import (
     LINKS,
     STAGING,
@@ -26,7 +27,6 @@ from aigp_lightning.store.places import (
     read_link,
     sync_folder,
 )
-from aigp_lightning.store.receipt import RECEIPT_FILE
 from aigp_lightning.terminal.output import print_line
 
 WAIT = 600.0

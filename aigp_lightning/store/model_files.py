@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from aigp_lightning.files import open_regular
+from aigp_lightning.files import RECEIPT_FILE, open_regular
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
-from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact
+from aigp_lightning.store.receipt import FileFact
 
 PIECE = 1 << 20
 """Bytes copied at a time."""

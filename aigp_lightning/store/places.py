@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,15 +129,28 @@ def through_links(path: str | os.PathLike[str]) -> Path:
     """Return a path with a link of a store's that is a text file followed; any other path as it is.
 
     Args:
-        path: such as `models/latest/gates/best.ckpt`.
+        path: such as `models/latest/gates/best.ckpt`, or `models/latest/gates`.
     """
     given = Path(path)
-    if os.path.lexists(given):
-        return given
-    for place in given.parents:
+    for place in (given, *given.parents):
         if place.parent.name == LATEST and place.is_file() and (version := read_link(place)) is not None:
             return StorePlaces(place.parent.parent).version(version) / given.relative_to(place)
     return given
+
+
+def follow_text_links(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with links of stores that are text files followed, so that all verbs do.
+
+    Args:
+        words: such as `--ckpt_path` and `models/latest/gates/best.ckpt`, or both joined by `=`.
+    """
+    followed = []
+    for word in words:
+        option, joined, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if LATEST in value and "\0" not in value and (path := through_links(value)) != Path(value):
+            value = str(path)
+        followed.append(f"{option}{joined}{value}")
+    return followed
 
 
 def check_model_name(name: str, option: str = "--name") -> None:

@@ -98,7 +98,7 @@ def promote(options: PromoteOptions) -> Outcome:
                 messages = dict.fromkeys(row["message"] for row in rows if not row["passed"])
                 refuse(store, name, staged_id(files), rows, "; ".join(messages))
                 return Outcome(name, candidate, decision, None)
-            writer = _ReceiptWriter(candidate, decision, name, options.force)
+            writer = ReceiptWriter(candidate, decision, name, options.force)
             promoted = promote_files(store, name, files, writer, options.keep, rows, options.force or "")
     return Outcome(name, candidate, decision, promoted)
 
@@ -122,7 +122,7 @@ def _with_results(candidate: Candidate, decision: Decision, folder: Path) -> dic
 
 
 @dataclass(frozen=True)
-class _ReceiptWriter:
+class ReceiptWriter:
     """Writes the receipt of what was copied."""
 
     candidate: Candidate

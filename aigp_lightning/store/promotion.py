@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.journal import Entry
 from aigp_lightning.store.locked import PENDING, LockedStore, remove
 from aigp_lightning.store.model_files import BESIDE, copy_hashed, version_id
 from aigp_lightning.store.places import STAGING, StorePlaces, sync_folder
-from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact, file_fact
+from aigp_lightning.store.receipt import FileFact, file_fact
 
 WriteReceipt = Callable[[Path, str, Mapping[str, FileFact]], None]
 """Writes the receipt at a path, of a version of an id, with these files."""

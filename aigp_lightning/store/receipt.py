@@ -32,7 +32,6 @@ from aigp_lightning.store.run_facts import (
     thresholds_of,
 )
 
-RECEIPT_FILE = "receipt.json"
 VERSION = 1
 """Of the receipt's form."""
 CHUNK = 1 << 20
@@ -154,7 +153,7 @@ def write_receipt(path: Path, receipt: Mapping[str, Any]) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomic(path, receipt_bytes(receipt))
+    write_atomic(path, receipt_bytes(receipt), own=True)
     return receipt_sha256(receipt)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aigp_lightning.errors import ConfigError, DataError, UserError
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.locked import WAIT, LockedStore
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest
-from aigp_lightning.store.receipt import RECEIPT_FILE, file_fact
+from aigp_lightning.store.receipt import file_fact
 from aigp_lightning.store.verify import file_problems, receipt_facts
 
 SHORTEST = 4

@@ -31,7 +31,7 @@ def gate_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         low, high = row["interval"] or (None, None)
         interval = "–" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
         numbers = (_number(row["candidate"]), _number(row["latest"]), _number(row["difference"], "+.4f"))
-        first = row["metric"] if by_default else row["gate"]
+        first = row["metric"].removeprefix("metrics/") if by_default else row["gate"]
         table.add_row(first or "–", *numbers, interval, "passed" if row["passed"] else "refused")
     return table
 

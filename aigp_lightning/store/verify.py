@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigp_lightning.errors import DataError, UserError
-from aigp_lightning.store.journal import Journal, StoreState, read_journal, replay
+from aigp_lightning.files import RECEIPT_FILE
+from aigp_lightning.store.history import StoreState, replay
+from aigp_lightning.store.journal import Journal, read_journal
 from aigp_lightning.store.locked import WAIT, LockedStore
 from aigp_lightning.store.model_files import version_id
 from aigp_lightning.store.places import JOURNAL, LATEST, VERSIONS, StorePlaces, read_link
-from aigp_lightning.store.receipt import RECEIPT_FILE, FileFact, file_fact, read_receipt
+from aigp_lightning.store.receipt import FileFact, file_fact, read_receipt
 
 KNOWN = (JOURNAL, LATEST, VERSIONS)
 
