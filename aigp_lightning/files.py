@@ -17,6 +17,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system by which a file could not grow."""
 DEBUG_RECORDS = ".debug_pkl"
 """Ending of the members of a TorchScript archive that name the source file of every operation."""
+RECEIPT_FILE = "receipt.json"
+"""In the folder of a promoted model, in a store: what the folder holds, with hashes."""
 ALIGNMENT, LOCAL_HEADER, EXTRA_HEADER = 64, 30, 4
 """Alignment of the data in PyTorch's archives, and sizes of a zip's headers, bytes."""
 
@@ -121,6 +123,11 @@ def is_half_written(path: Path, names: Collection[str]) -> bool:
     """
     found = re.fullmatch(r"\.(.+)\.[0-9]+\.part", path.name, re.DOTALL)
     return found is not None and any(fnmatchcase(found[1], name) for name in names)
+
+
+def is_stored(folder: Path) -> bool:
+    """True if a folder is a version in a store of models: nothing is added to it, nor written over."""
+    return (folder / RECEIPT_FILE).is_file()
 
 
 def disk_full(error: OSError, path: Path | str | None, needed: int | None = None, folder: Path | None = None) -> str:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from aigp_lightning.files import write_atomic
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.run.folder import CONFIG_FILE, EARLIER_CONFIG, mark_run_folder
+from aigp_lightning.run.provenance import gpu_names, record_start
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -20,6 +21,8 @@ OF_A_START = ("ckpt_path", "extend")
 
 class SaveConfig(Callback):
     """Writes `config.yaml` once data and checkpoint are accepted: a refused resume must not replace a good run's.
+
+    With what a start was made (versions, commit, seeds, hardware) is noted in `run.json`, see `run/provenance.py`.
 
     A resumed run writes it when it trains its first epoch, and not at all where nothing is left to train. If it runs
     with other options than before, what was in effect until then becomes `config-before-epoch5.yaml`.
@@ -47,6 +50,8 @@ class SaveConfig(Callback):
         """Mark the folder as a run's, and write the file where the run begins, on the first process."""
         if trainer.is_global_zero:
             mark_run_folder(Path(trainer.default_root_dir))
+            gpus = gpu_names(trainer.device_ids) if trainer.strategy.root_device.type == "cuda" else []
+            record_start(Path(trainer.default_root_dir), _seeds(self.text), gpus, trainer.world_size)
             self._waiting = True
             if trainer.ckpt_path is None:
                 self._write(Path(trainer.default_root_dir), 0)
@@ -80,6 +85,17 @@ def _differ(folder: Path, text: str) -> bool:
     if before is None or not isinstance(now, dict):
         return True
     return _of_the_run(before) != _of_the_run(now)
+
+
+def _seeds(text: str) -> dict[str, object]:
+    """Return the seeds in a configuration's text, by their options' names."""
+    import yaml
+
+    config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    config = config if isinstance(config, dict) else {}
+    data = config.get("data")
+    found = {"seed_everything": config.get("seed_everything")}
+    return {**found, "data.seed": data["seed"]} if isinstance(data, dict) and "seed" in data else found
 
 
 def _of_the_run(config: dict[str, object]) -> dict[str, object]:

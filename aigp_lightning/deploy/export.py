@@ -18,6 +18,7 @@ from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
+from aigp_lightning.files import is_stored
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.ranges import COUNT, POSITIVE, Range, check_range
 from aigp_lightning.terminal.output import print_line
@@ -43,6 +44,11 @@ def export(options: ExportOptions) -> list[Path]:
         WeightsError: the checkpoint is unreadable, or a written file does not answer as the module does.
     """
     source = _check(options)
+    folder = Path(options.out) if options.out else source.parent
+    if is_stored(folder):
+        raise ConfigError(
+            f"{folder} is a version in a store of models, which stays as it is: --out FOLDER says where to."
+        )
     module = _load(options)
     deployment, forms = _deployment(module, source, options)
     if options.dynamic and not deployment.any_size:
@@ -56,7 +62,6 @@ def export(options: ExportOptions) -> list[Path]:
     if options.imgsz <= 0 or options.imgsz % stride:
         nearest = max(round(options.imgsz / stride), 1) * stride
         raise ConfigError(f"--imgsz {options.imgsz} is no multiple of this network's stride {stride}; try {nearest}.")
-    folder = Path(options.out) if options.out else source.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:

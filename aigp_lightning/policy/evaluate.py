@@ -16,7 +16,7 @@ from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import VecMonitor
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import is_stored, write_atomic
 from aigp_lightning.policy.config import EvalConfig
 from aigp_lightning.policy.episodes import Summary, run_episodes, summarize, wilson_interval
 from aigp_lightning.policy.make_env import evaluation_env_config, make_env
@@ -45,6 +45,10 @@ def evaluate(config: EvaluateConfig) -> Summary:
     """
     config.check()
     folder = None if config.policy == "follower" else find_model(_required_model(config), "--model")
+    if config.out is None and folder is not None and is_stored(folder):
+        raise ConfigError(
+            f"{folder} is a version in a store of models, which stays as it is: --out FOLDER says where to."
+        )
     options = replace(config.eval_env, n_episodes=config.episodes or config.eval_env.n_episodes, seed=config.starts)
     env = make_env(evaluation_env_config(config.env, options))
     with torch_threads(config.ppo.torch_threads):

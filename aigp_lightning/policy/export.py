@@ -19,7 +19,7 @@ import torch
 from gymnasium import spaces
 
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
-from aigp_lightning.files import DEBUG_RECORDS, without_members
+from aigp_lightning.files import DEBUG_RECORDS, is_stored, without_members
 from aigp_lightning.policy.deployed import DeployedPolicy
 from aigp_lightning.policy.models import Policy, find_model, load_policy, read_about
 from aigp_lightning.policy.verb_config import ExportConfig
@@ -47,6 +47,11 @@ def export(config: ExportConfig) -> list[Path]:
     """
     _check(config)
     source = find_model(config.model, "--model")
+    folder = Path(config.out) if config.out else source
+    if is_stored(folder):
+        raise ConfigError(
+            f"{folder} is a version in a store of models, which stays as it is: --out FOLDER says where to."
+        )
     policy = load_policy(source)
     space = policy.statistics.observation_space
     if not isinstance(space, spaces.Box):
@@ -54,7 +59,6 @@ def export(config: ExportConfig) -> list[Path]:
             f"{source}: only policies that take one array (a Box) can be exported, not {space}. Train in the "
             "environment wrapped by gymnasium.wrappers.FlattenObservation, which makes one array of it."
         )
-    folder = Path(config.out) if config.out else source
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:

@@ -45,6 +45,7 @@ from aigp_lightning.policy.progress import LastScalars, TrainingStats
 from aigp_lightning.policy.resume_options import changed_options, describe_changes, same_task
 from aigp_lightning.run.folder import claim_folder
 from aigp_lightning.run.lock import lock_run_folder
+from aigp_lightning.run.provenance import gpu_names, provenance
 from aigp_lightning.terminal.output import keep_unprinted, print_line
 
 if TYPE_CHECKING:
@@ -205,14 +206,17 @@ def _claim_folder(config: PolicyConfig, stack: ExitStack) -> Path:
 
 
 def _describe_run(config: PolicyConfig, folder: Path) -> None:
-    """Write the run's configuration and the versions of its packages."""
+    """Write the run's configuration, the versions of its packages, and with what it was started."""
     content = asdict(replace(config, resume=None, output=str(folder)))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     keep_unprinted(folder)
     write_atomic(folder / CONFIG_FILE, text.encode("utf-8"))
-    versions = {"aigp_lightning": __version__, "python": platform.python_version()}
+    versions: dict[str, Any] = {"aigp_lightning": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
-    write_atomic(folder / VERSIONS_FILE, json.dumps(versions, indent=2).encode("utf-8"))
+    seeds = {"seed": config.seed, "eval_env.seed": config.eval_env.seed}
+    start = provenance(seeds, gpu_names())
+    del start["versions"]
+    write_atomic(folder / VERSIONS_FILE, json.dumps({**versions, **start}, indent=2).encode("utf-8"))
 
 
 @contextmanager

@@ -312,6 +312,13 @@ CONFIG = (
     b"trainer:\n  logger:\n  - class_path: x.WandbLogger\n    init_args: {save_dir: x, log_model: true}\n"
     b"  - class_path: x.TensorBoardLogger\n    init_args: {save_dir: y, name: z, version: 1}\nwandb: {code: true}\n"
 )
+RECEIPT = (
+    b'{"receipt": 1, "files": {"best.ckpt": {"sha256": "ab", "bytes": 9}}, "run": {"name": "a", "task": "detect"}, '
+    b'"evaluation": {"by": "pictures", "metrics": {"fitness": 0.5}, "settings": {"iou": 0.7}, "model_sha256": "ab"}, '
+    b'"data": {"split": "val", "sha256": "cd", "images": 1, "labels": 2}, "plan": {"sha256": "ef"}, '
+    b'"configuration": {"sha256": "ef", "earlier": {"config-before-epoch2.yaml": "ab"}}, "thresholds": {}, '
+    b'"ledger": {"head": "%b", "lines": 0, "totals": {}, "destinations": []}, "not_recorded": ["git"]}' % (b"0" * 64)
+)
 WORDS = (b"nan", b"inf", b"-1", b"1e999", b"", b"x", b'"', b"\0", b"\xff", b"1,2,3", b"\n", b",,", b"\xef\xbb\xbf")
 
 
@@ -456,6 +463,7 @@ GENERATORS: dict[str, Callable[[], SearchStrategy[bytes]]] = {
             [*VALUES, '{"wandb_run_id": 1}', '{"wandb_run_id": ["a"]}', "[[1, 2]]", '{"wandb_run_id": "\\u001b[31m"}']
         ).map(str.encode),
     ),
+    "receipt": lambda: replaced(RECEIPT, (*WORDS, b"[]", b"{}", b"null", b'"../x"', b'"\\ud800"', b"1e999", b"7")),
     "ckpt": checkpoint,
     "pt": weights,
 }

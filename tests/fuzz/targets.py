@@ -282,6 +282,24 @@ def run_json(data: bytes, folder: Path) -> str:
     return "accepted"
 
 
+def receipt(data: bytes, folder: Path) -> str:
+    """Checks of what it says, or one line that says why it is no receipt."""
+    from aigp_lightning.store.receipt_check import check_receipt
+
+    run = folder / "run"
+    run.mkdir()
+    (folder / "receipt.json").write_bytes(data)
+    (run / "config.yaml").write_text("media: {}\n", encoding="utf-8")
+    (run / "media.jsonl").write_bytes(b"")
+    try:
+        found = check_receipt(folder / "receipt.json", run)
+    except UserError as error:
+        one_line(str(error))
+        return "refused"
+    assert {each.outcome for each in found} <= {"right", "wrong", "missing"}
+    return "accepted"
+
+
 def checkpoint(data: bytes, folder: Path) -> str:
     """A `.ckpt`: a module, or one error of ours."""
     from aigp_lightning.modules.registry import load_module
@@ -338,6 +356,7 @@ TARGETS: dict[str, Callable[[bytes, Path], str]] = {
     "results": results,
     "cache": scan_cache,
     "runjson": run_json,
+    "receipt": receipt,
     "ckpt": checkpoint,
     "pt": weights,
 }

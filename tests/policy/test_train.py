@@ -100,7 +100,9 @@ def test_configuration_and_versions_are_saved(
         run_cli("ppo", "fit", "--config", reached / "config.yaml", "--print_config")
     assert yaml.safe_load(capsys.readouterr().out) == saved, "it can be given back"
     versions = json.loads((reached / "versions.json").read_text())
-    assert set(versions) == {"aigp_lightning", "python", "stable_baselines3", "gymnasium", "torch", "numpy"}
+    packages = {"aigp_lightning", "python", "stable_baselines3", "gymnasium", "torch", "numpy"}
+    assert set(versions) == packages | {"time", "git", "seeds", "hardware"}
+    assert versions["seeds"] == {"seed": saved["seed"], "eval_env.seed": saved["eval_env"]["seed"]}
 
 
 def test_a_run_goes_on_where_it_was(

@@ -1,0 +1,225 @@
+"""`receipt.json`: what a promoted model is, how it was measured, what it was trained with, and what left the machine.
+
+It is made for an audit by somebody else: hashes of everything that can be checked, and no name of a user or a machine,
+no path, no address. `store/receipt_check.py` checks one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.errors import DataError
+from aigp_lightning.files import open_regular, write_atomic
+from aigp_lightning.logfiles.run_config import read_json
+from aigp_lightning.modules.metrics.image_results import ImageResults
+from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
+from aigp_lightning.store.run_facts import (
+    configuration_of,
+    evaluation_of,
+    ledger_of,
+    plan_of,
+    run_of,
+    starts_of,
+    thresholds_of,
+)
+
+VERSION = 1
+"""Of the receipt's form."""
+CHUNK = 1 << 20
+PLACE = re.compile(r"""(?<![\w.:/\\~)])(?:~[\w.-]*[/\\]|/|[A-Za-z]:[/\\]|\\\\)[^\s:;,'"<>|()]+""")
+"""A path of this machine in a text: from the root, from a home folder, of a drive or of a server."""
+MAY_LACK = ("configuration", "plan", "ledger", "evaluation", "data", "versions", "git", "seeds", "hardware")
+"""Parts that runs of earlier versions have not recorded."""
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """The content of a file, by which it is known again.
+
+    Attributes:
+        sha256: of its bytes, hexadecimal.
+        bytes: their number.
+    """
+
+    sha256: str
+    bytes: int
+
+
+def file_fact(path: Path) -> FileFact:
+    """Return hash and size of a file.
+
+    Args:
+        path: of a regular file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest, size = sha256(), 0
+    with os.fdopen(open_regular(path), "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return FileFact(digest.hexdigest(), size)
+
+
+def build_receipt(
+    run: Path,
+    files: Mapping[str, FileFact],
+    results: ImageResults | None,
+    decision: Mapping[str, Any],
+    made: datetime | None = None,
+) -> dict[str, Any]:
+    """Return the content of a receipt, as plain values.
+
+    Args:
+        run: the run folder that the files come from.
+        files: what is promoted, by the names that the files have beside the receipt.
+        results: of the evaluation that counts; None where there is none: the metrics that the run noted then.
+        decision: of the gates: rows, versions, the reason of `--force`. Paths in it are reduced to names.
+        made: when; None: now.
+
+    Returns:
+        `receipt` (its form), `made`, `files`, `run`, `evaluation`, `data`, `configuration`, `plan`, `ledger`,
+        `versions`, `git`, `seeds`, `hardware`, `earlier_starts`, `thresholds`, `decision`, and `not_recorded`: which of
+        these are None because the run has not recorded them.
+    """
+    policy = is_policy_run(run)
+    if policy:
+        model_zip = files.get("model.zip")
+        evaluation, data = policy_evaluation(run, None if model_zip is None else model_zip.sha256), None
+    else:
+        evaluation, data = evaluation_of(run, results)
+    starts = starts_of(run, policy)
+    last = starts[-1] if starts else {}
+    content = {
+        "receipt": VERSION,
+        "made": (made or datetime.now(timezone.utc)).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "files": {name: asdict(fact) for name, fact in files.items()},
+        "run": run_of(run, results, policy),
+        "evaluation": evaluation,
+        "data": data,
+        "configuration": configuration_of(run),
+        "plan": None if policy else plan_of(run),
+        "ledger": None if policy else ledger_of(run),
+        **{part: last.get(part) for part in ("versions", "git", "seeds", "hardware")},
+        "started": last.get("time"),
+        "earlier_starts": starts[:-1],
+        "thresholds": thresholds_of(run),
+        "decision": dict(decision),
+    }
+    needless = ("plan", "ledger", "data") if policy else ()  # its training has no data set and hands over nothing
+    content["not_recorded"] = [part for part in MAY_LACK if content[part] is None and part not in needless]
+    return {key: _public(value) for key, value in content.items()}
+
+
+def receipt_bytes(receipt: Mapping[str, Any]) -> bytes:
+    """Return a receipt as JSON: the same bytes for the same content.
+
+    Args:
+        receipt: see `build_receipt`.
+    """
+    text = json.dumps(receipt, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8", errors="backslashreplace")  # half a character, as JSON writes it
+
+
+def receipt_sha256(receipt: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the file that `write_receipt` writes.
+
+    Args:
+        receipt: see `build_receipt`.
+    """
+    return sha256(receipt_bytes(receipt)).hexdigest()
+
+
+def write_receipt(path: Path, receipt: Mapping[str, Any]) -> str:
+    """Write a receipt atomically.
+
+    Args:
+        path: of the file.
+        receipt: see `build_receipt`.
+
+    Returns:
+        The SHA-256 of the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_atomic(path, receipt_bytes(receipt), own=True)
+    return receipt_sha256(receipt)
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """Read a receipt.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its content; `files` and the parts that are there have the form of `build_receipt`.
+
+    Raises:
+        DataError: it is missing, or no receipt.
+    """
+    content, problem = read_json(path)
+    if problem:
+        raise DataError(f"{path} {problem}: no receipt can be read there.")
+    if not isinstance(content, dict) or content.get("receipt") != VERSION:
+        raise DataError(f"{path} is no receipt of version {VERSION}.")
+    files = content.get("files")
+    if not isinstance(files, dict) or not all(map(_is_fact, files.values())):
+        raise DataError(f"{path} is no receipt: it names no files with their hashes.")
+    for part in (*MAY_LACK, "run", "thresholds", "decision"):
+        if not isinstance(content.get(part), dict | None):
+            raise DataError(f"{path} is no receipt: its part {part!r} has another form.")
+    return content
+
+
+def _is_fact(value: object) -> bool:
+    """True if a value is hash and size of a file."""
+    return isinstance(value, dict) and isinstance(value.get("sha256"), str) and type(value.get("bytes")) is int
+
+
+def _public(value: Any) -> Any:
+    """Return plain values without paths of this machine, and None for what is no number."""
+    if isinstance(value, Mapping):
+        return {_named(str(key)): _public(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_public(each) for each in value]
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, str):
+        return _named(value)
+    if hasattr(value, "item"):  # NumPy's scalars
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _named(text: str) -> str:
+    """Replace paths of this machine in a text by the names of what they lead to."""
+    return PLACE.sub(lambda found: re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], text)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield all texts in plain values, names of keys too.
+
+    Args:
+        value: such as a receipt.
+    """
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield str(key)
+            yield from texts_of(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from texts_of(each)
+    elif isinstance(value, str):
+        yield value

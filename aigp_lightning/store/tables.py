@@ -1,0 +1,69 @@
+"""Tables of a store for a terminal: gates, and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.store.gates import DEFAULT_GATE
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)", "success_rate")
+"""Metrics of the table of versions, by their names in a receipt."""
+ID_SHOWN = 8
+"""Characters of a version's id in a table; `rollback --to` takes as many."""
+
+
+def gate_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Make the table of the gates.
+
+    Args:
+        rows: of `judge`.
+    """
+    by_default = all(row["gate"] == DEFAULT_GATE for row in rows)
+    table = _table(f"gate: {DEFAULT_GATE}" if by_default else "gates")
+    table.add_column("metric" if by_default else "gate", overflow="fold")
+    for title in ("candidate", "latest", "difference", "95 % interval", ""):
+        table.add_column(title, no_wrap=True)
+    for row in rows:
+        low, high = row["interval"] or (None, None)
+        interval = "–" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
+        numbers = (_number(row["candidate"]), _number(row["latest"]), _number(row["difference"], "+.4f"))
+        first = row["metric"].removeprefix("metrics/") if by_default else row["gate"]
+        table.add_row(first or "–", *numbers, interval, "passed" if row["passed"] else "refused")
+    return table
+
+
+def version_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Make the table of the versions.
+
+    Args:
+        rows: of `versions_of`.
+    """
+    shown = [name for name in SHOWN if any(name in (row["metrics"] or {}) for row in rows)]
+    table = _table(None)
+    table.add_column("name", overflow="fold")
+    for title in ("version", "", "promoted (UTC)", *(name.removeprefix("metrics/") for name in shown), "MB"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("run", overflow="fold")
+    for row in rows:
+        metrics = row["metrics"] or {}
+        size = "?" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}"
+        when = (row["promoted"] or "?")[:16].replace("T", " ")
+        values = [_number(metrics.get(name)) for name in shown]
+        state = row["state"] + (" (forced)" if row["forced"] else "")
+        table.add_row(row["name"], row["version"][:ID_SHOWN], state, when, *values, size, row["run"] or "?")
+    return table
+
+
+def _table(title: str | None) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _number(value: float | None, form: str = ".4f") -> str:
+    return "–" if value is None else f"{value:{form}}"

@@ -1,0 +1,95 @@
+"""What the tests of receipts build: small runs with a real checkpoint, ledger, configuration and results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from aigp_lightning.media.ledger.ledger import Entry, Ledger
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
+from aigp_lightning.run.marker import write_run_file
+from aigp_lightning.run.provenance import record_start
+from aigp_lightning.store.receipt import FileFact, file_fact
+
+MAP = "metrics/mAP50-95(B)"
+CONFIG: dict[str, Any] = {
+    "seed_everything": 3,
+    "trainer": {"max_epochs": 5, "logger": {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {}}},
+    "model": {"class_path": "aigp_lightning.modules.detector.DetectorModule"},
+    "data": {"data_yaml": "/home/somebody/gates/data.yaml", "seed": 4},
+    "media": {"max_mb": None, "routes": {"everything": ["file", "wandb"]}, "private": ["/home/somebody/secret"]},
+    "wandb": {"config": True},
+}
+PICTURE = Entry(
+    "val_pred", "val_batch0_pred", "val_batch0_pred.jpg", "ab" * 32, 100, 9, 0, ["a.jpg"], "file", "written"
+)
+
+
+def make_run(run: Path, data: dict[str, Any] | None = None, data_yaml: Path | None = None) -> ImageResults:
+    """A detector's run; returns its results, which are in its folder too."""
+    (run / "weights").mkdir(parents=True)
+    metadata = {"names": {0: "gate"}, "task": "detect", "family": "yolo", "network": {}}
+    torch.save({"epoch": 1, "aigp": metadata, "state_dict": {}}, run / "weights" / "best.ckpt")
+    config = CONFIG if data_yaml is None else {**CONFIG, "data": {"data_yaml": str(data_yaml), "seed": 4}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (run / "results.csv").write_text(f"epoch,time,{MAP}\n1,1,0.1\n2,2,0.25\n3,3,0.2\n", encoding="utf-8")
+    write_run_file(run)
+    record_start(run, {"seed_everything": 3, "data.seed": 4}, ["NVIDIA H100"], 2)
+    add_to_ledger(run)
+    results = empty_results([str(run / "a.jpg")], about_of(run, data))
+    results.save(run / RESULTS_FILE)
+    return results
+
+
+def about_of(run: Path, data: dict[str, Any] | None = None) -> dict[str, Any]:
+    known = data or {"split": "val", "sha256": "cd" * 32, "images": 11, "labels": 20}
+    return {
+        "task": "detect", "family": "yolo", "names": {"0": "gate"}, "keypoints": None,
+        "settings": {"imgsz": 96, "conf": 0.001, "iou": 0.7, "max_det": 300, "resize": "letterbox"},
+        "data": {"data_yaml": "/home/somebody/gates/data.yaml", **known},
+        "model": {"file": "weights/best.ckpt", "sha256": file_fact(run / "weights" / "best.ckpt").sha256},
+        "metrics": {MAP: 0.25, "fitness": 0.25, "metrics/recall(B)": None},
+    }  # fmt: skip
+
+
+def add_to_ledger(run: Path) -> None:
+    """An epoch's line for the file, one that was sent, one that is unknown, one withheld."""
+    ledger = Ledger(run / "media.jsonl")
+    for key, destination, outcome in (
+        ("a", "file", "written"), ("a", "wandb", "sent"), ("b", "wandb", "unknown"), ("c", "wandb", "withheld"),
+    ):  # fmt: skip
+        ledger.add(replace(PICTURE, key=key, destination=destination, outcome=outcome))  # type: ignore[arg-type]
+    ledger.close()
+
+
+def version_of(run: Path, folder: Path) -> dict[str, FileFact]:
+    """A version of the store with two files of the run; returns their facts."""
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").write_bytes((run / "weights" / "best.ckpt").read_bytes())
+    (folder / "best.onnx").write_bytes(b"a network")
+    return {name: file_fact(folder / name) for name in ("best.ckpt", "best.onnx")}
+
+
+def make_policy_run(run: Path, success: float = 0.75, episodes: int = 40, steps: int = 4096) -> None:
+    """A policy's run with an evaluation of its best model."""
+    best, judged = run / "best", run / "evaluation" / "best"
+    best.mkdir(parents=True)
+    judged.mkdir(parents=True)
+    (best / "model.zip").write_bytes(b"a policy of %d" % steps)
+    about = {"steps": steps, "evaluation": {"success": 1.0, "episodes": 8}}
+    (best / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    config = {"env": {"id": "aigp/GateRace-v0", "kwargs": {}}, "eval_env": {"seed": 1000}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    versions = {"python": "3.11.7", "torch": "2.8.0", "time": "2026-11-28T00:00:00Z", "seeds": {"seed": 0}}
+    (run / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
+    found = {
+        "policy": str(best), "steps": steps, "env": "aigp/GateRace-v0", "starts": 7, "success": success,
+        "kwargs": {"track": "/home/somebody/tracks/oval.json"}, "interval": [0.6, 0.86], "episodes": episodes,
+        "pass_rate": 0.9, "best_lap": None,
+    }  # fmt: skip
+    (judged / "evaluation.json").write_text(json.dumps(found), encoding="utf-8")
