@@ -44,8 +44,7 @@ def version_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """
     shown = [name for name in SHOWN if any(name in (row["metrics"] or {}) for row in rows)]
     table = _table(None)
-    table.add_column("name", overflow="fold")
-    for title in ("version", "", "promoted (UTC)", *(name.removeprefix("metrics/") for name in shown), "MB"):
+    for title in ("name", "version", "", "promoted (UTC)", *(name.removeprefix("metrics/") for name in shown), "MB"):
         table.add_column(title, no_wrap=True)
     table.add_column("run", overflow="fold")
     for row in rows:
