@@ -53,7 +53,7 @@ function objectTable(pictures, item, objects) {
     { title: "confidence", value: (object) => object.score, text: (object) => (object.score === null ? "" : object.score.toFixed(3)), numeric: true },
     { title: "size (px)", value: (object) => areaOf(object.box), text: size, numeric: true },
   ];
-  if (pictures.limits) columns.push({ title: "distance (m)", value: (object) => object.distance, text: (object) => number(object.distance ?? null, 1), numeric: true });
+  if (pictures.limits) columns.push({ title: "distance (m)", value: (object) => object.distance, text: (object) => (typeof object.distance === "number" ? object.distance.toFixed(1) : "–"), numeric: true });
   if (!objects.length) return sentence("Nothing was found here, and nothing is labelled, at this confidence and with this filter.");
   const light = (object, on) => () => object.shape.classList.toggle("lit", on);
   const rowAttributes = (object) => ({ tabindex: 0, mouseenter: light(object, true), mouseleave: light(object, false),
