@@ -31,7 +31,7 @@ function chart(title, make, { height = 300, wide = false } = {}) {
   return el("figure", { class: wide ? "chart wide" : "chart" }, el("figcaption", {}, title), place);
 }
 
-// Charts are drawn one after another, and only when all of the page is read: the page stays quick meanwhile.
+// Charts are drawn one after another, and only when all of the page is read and painted: it stays quick meanwhile.
 const waitingCharts = [];
 let drawing = false;
 
@@ -39,8 +39,10 @@ function queue(place) {
   waitingCharts.push(place);
   if (drawing) return;
   drawing = true;
-  allRead.then(() => setTimeout(drawNext));
+  allRead.then(() => whenIdle(drawNext));
 }
+
+const whenIdle = (call) => (window.requestIdleCallback ? requestIdleCallback(call, { timeout: 1000 }) : setTimeout(call, 200));
 
 function drawNext() {
   const place = waitingCharts.shift();
