@@ -49,6 +49,7 @@ SLOW = (
     "cli/test_cpu_options.py",
     "cli/test_rfdetr_runs.py",
     "evaluation/test_evaluate.py",
+    "report/test_page_in_browser.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 
