@@ -34,7 +34,7 @@ def main(verb: str, arguments: list[str]) -> int:
         arguments: the words after it.
 
     Returns:
-        1 if something that was to go was not taken, else 0.
+        1 if something that was to go was not taken, or has other bytes than the ledger says, else 0.
 
     Raises:
         ConfigError: an option, or the run's configuration, is wrong; or another process writes to the run folder.
@@ -81,11 +81,11 @@ def _ship(run: Path, options: Namespace, selection: Selection) -> int:
                 _tell(options, shipment)
             if options.json != "-":
                 print_line("there is nothing to hand over.")
-            return 0
+            return int(any(parcel.verdict == "changed" for parcel in shipment.parcels))
         with _progress(len(shipment.going), options.json != "-") as advance:
             shipped = send_shipment(shipment, options.sign, _warn, advance)
     _tell(options, shipment, shipped)
-    return int(not shipped.complete)
+    return int(not shipped.complete or bool(shipped.changed) or any(x.verdict == "changed" for x in shipment.parcels))
 
 
 def _tell(options: Namespace, shipment: Shipment, shipped: Shipped | None = None) -> None:
@@ -131,7 +131,7 @@ def _parser(verb: str) -> VerbParser:
         description="Hand over later what a run kept to itself: the very files of its folder, by the rules of its "
         "configuration (media.routes, media.private, media.max_mb), each noted in its ledger. Doing it twice hands "
         "over nothing twice; broken off and repeated it completes. Exit status 0: done, or nothing to do; 1: something "
-        "that was to go was not taken; 2: no such run, or a mistake in the options.",
+        "that was to go was not taken, or is not what the ledger says; 2: no such run, or a mistake in the options.",
         epilog="example: ship runs/detect/gates --to wandb --select 'val_*' --every 10 --plan",
     )
     parser.add_argument("run", metavar="RUN", help="folder of the run")

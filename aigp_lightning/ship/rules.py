@@ -54,21 +54,34 @@ class RunRules:
         return None if found is None else {key: _copied(value) for key, value in found.items()}
 
 
-def read_rules(run: Path, images: Iterable[str]) -> RunRules:
-    """Read the rules from the configuration in a run folder.
+def read_run_config(run: Path) -> dict[str, Any]:
+    """Read the configuration in a run folder.
 
     Args:
         run: the folder.
-        images: that its pictures show, by the names in the ledger.
 
     Raises:
-        ConfigError: the configuration cannot be read, is a policy's, or has a value that no run has.
+        ConfigError: it cannot be read, or is a policy's.
     """
     config, problem = read_config(run)
     if config is None:
         raise ConfigError(f"{run / CONFIG_FILE} {problem}: who may get pictures, and what is private, is not known.")
     if "ppo" in config:
         raise ConfigError(f"{run} is a policy's run: it has no pictures, and nothing of it goes to a logger.")
+    return config
+
+
+def read_rules(run: Path, config: Mapping[str, Any], images: Iterable[str]) -> RunRules:
+    """Read the rules in a configuration.
+
+    Args:
+        run: the run folder, for messages.
+        config: in it.
+        images: that its pictures show, by the names in the ledger.
+
+    Raises:
+        ConfigError: it has a value that no run has.
+    """
     media = _group(config, "media")
     max_mb, sign = media.get("max_mb"), media.get("sign")
     try:

@@ -22,7 +22,7 @@ from aigp_lightning.media.sinks import KeepsSummary
 from aigp_lightning.ship.decide import REASONS, Parcel, decide
 from aigp_lightning.ship.deliver import LaterDelivery
 from aigp_lightning.ship.destinations import Destination, build_destination
-from aigp_lightning.ship.rules import RunRules, read_rules
+from aigp_lightning.ship.rules import RunRules, read_rules, read_run_config
 from aigp_lightning.ship.scalars import ScalarRow, missing_scalars, read_scalars
 from aigp_lightning.ship.selection import Selection
 
@@ -109,7 +109,7 @@ def read_run_ledger(run: Path) -> Lines:
     try:
         lines = read_ledger(path)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({first_line(error)}): `ship` needs the ledger of a run.") from error
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): `ship` needs the ledger of a run.") from error
     if lines.problems:
         raise ConfigError(f"{path} was changed after it was written: {lines.problems[0]} `audit {run}` tells more.")
     return lines
@@ -132,8 +132,9 @@ def plan_shipment(
         ConfigError: the run cannot be shipped, W&B is switched off, or nothing is asked for that there is.
         DataError: the scalars cannot be read.
     """
+    config = read_run_config(run)
     lines = read_run_ledger(run)
-    rules = read_rules(run, {source for line in lines for source in line.sources})
+    rules = read_rules(run, config, {source for line in lines for source in line.sources})
     destination = build_destination(to, run, rules, write)
     parcels = decide(run, lines, selection, rules, destination.sink, limit)
     rows, note = list[ScalarRow](), ""
