@@ -1,4 +1,4 @@
-"""A finished run of six epochs, without the training: its pictures are drawn, written and noted by the real pipeline."""
+"""A finished run of six epochs, without the training: the real pipeline draws, writes and notes its pictures."""
 
 from __future__ import annotations
 
