@@ -5,11 +5,12 @@ import os
 from aigp_lightning.run.caches import redirect_caches
 
 # Ultralytics and Albumentations look for updates over the network when they are imported, and ONNX Runtime (since 1.29)
-# reports its use to Microsoft; they read these switches at that moment. This file runs before any of them can be
+# reports its use to Microsoft, as MLflow (since 3.2) does to its makers; they read these switches at that moment. This file runs before any of them can be
 # imported, so nothing here ever asks. A user's own value wins.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 # PyTorch's idle CPU threads spin while they wait for one another. Where anything else runs on the same cores they take
 # each other's time, and a step takes ten times as long; sleeping threads share. Read when torch is imported.

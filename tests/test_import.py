@@ -10,7 +10,8 @@ import sys
 from helpers import REPO
 
 SWITCHES = {
-    "YOLO_OFFLINE": "true", "NO_ALBUMENTATIONS_UPDATE": "1", "ORT_DISABLE_TELEMETRY": "1", "OMP_WAIT_POLICY": "PASSIVE",
+    "YOLO_OFFLINE": "true", "NO_ALBUMENTATIONS_UPDATE": "1", "ORT_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_WAIT_POLICY": "PASSIVE",
 }  # fmt: skip
 SHOW = f"import json, os, aigp_lightning; print(json.dumps([os.environ.get(name) for name in {list(SWITCHES)}]))"
 
@@ -27,6 +28,6 @@ def test_switches_are_set_at_import() -> None:
 
 
 def test_the_users_own_values_win() -> None:
-    values = ("false", "0", "0", "ACTIVE")
+    values = ("false", "0", "0", "false", "ACTIVE")
     given = dict(zip(SWITCHES, values, strict=True))
     assert switches(**given) == list(given.values())

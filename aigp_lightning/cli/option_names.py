@@ -32,6 +32,7 @@ GROUPS = {
     "ddp": "timeout",
     "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
     "finish_timeout",
+    "mlflow": "config git",
     "nonfinite": "action limit",
     "ema": "decay tau",
     "close_mosaic": "epochs",

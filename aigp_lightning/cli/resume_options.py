@@ -46,7 +46,7 @@ RESUME: dict[str, dict[str, str]] = {
         "results": "filename",
     },
     HARMLESS: {
-        "": "config ckpt_path weights_only extend run ddp wandb media",
+        "": "config ckpt_path weights_only extend run ddp wandb mlflow media",
         "trainer": "logger limit_test_batches limit_predict_batches num_sanity_val_steps log_every_n_steps "
         "enable_checkpointing enable_progress_bar enable_model_summary profiler detect_anomaly barebones "
         "default_root_dir enable_autolog_hparams model_registry",

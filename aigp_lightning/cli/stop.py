@@ -20,6 +20,7 @@ LAUNCHED = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "RANK", "OMPI_COMM_WORLD_RANK
 KEPT = (
     *("AIGP_WANDB", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_LOG_MODEL"),
     *("WANDB_NAME", "WANDB_NOTES", "WANDB_TAGS", "WANDB_RUN_GROUP", "WANDB_JOB_TYPE"),
+    "MLFLOW_TRACKING_URI",
 )
 """Variables that say what is sent, where to and under which name: a command that is repeated must not send more."""
 

@@ -33,6 +33,8 @@ from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
+from aigp_lightning.loggers.mlflow_opening import open_mlflow
+from aigp_lightning.loggers.mlflow_options import MLFlowOptions
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
 from aigp_lightning.loggers.wandb import finish_wandb, open_wandb
@@ -122,8 +124,9 @@ class AigpCLI(LightningCLI):
         return {self.verb: SHARED}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the groups `run`, `ddp` and `wandb`, and those of the callbacks whose options a user may want."""
-        for kind, group in ((RunConfig, "run"), (ProcessOptions, "ddp"), (WandbOptions, "wandb")):
+        """Add the groups `run`, `ddp`, `wandb` and `mlflow`, and those of the callbacks whose options a user may want."""
+        options = ((RunConfig, "run"), (ProcessOptions, "ddp"), (WandbOptions, "wandb"), (MLFlowOptions, "mlflow"))
+        for kind, group in options:
             parser.add_class_arguments(kind, group)
         parser.set_defaults({"model": {"class_path": self.usual}})
         add_extend(parser)
@@ -205,16 +208,17 @@ class AigpCLI(LightningCLI):
     before_test = before_validate
 
     def before_fit(self) -> None:
-        """Read the data, check which images are private, and only then open the W&B run, where one is configured."""
+        """Read the data, check which images are private, and only then open W&B's and MLflow's runs."""
         allow_extension(self.model, self.extend, self.resumed.planned if self.resumed is not None else None)
         if first_process():
             self.read_data()
             if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes
                 media.check_data(self.datamodule, self.trainer.loggers)
         config = self.config[self.verb]
-        options = WandbOptions(**config.wandb.as_dict())
+        options, everything = WandbOptions(**config.wandb.as_dict()), config.as_dict()
         if first_process() and self.context is not None:
-            self.context.left_out.extend(open_wandb(self.trainer, config.trainer.logger, options, config.as_dict()))
+            self.context.left_out.extend(open_wandb(self.trainer, config.trainer.logger, options, everything))
+            self.context.left_out.extend(open_mlflow(self.trainer, MLFlowOptions(**everything["mlflow"]), everything))
             record_loggers(self.context.folder, self.trainer.loggers, config.trainer.logger, options)
 
     def _run_subcommand(self, subcommand: str) -> None:

@@ -40,10 +40,11 @@ class LoggerFolder:
         destination: name of the logger in the ledger.
         place: of its files: a folder, or the address of a bucket.
         folder: the same as a path; None for a bucket.
-        run_id: of the W&B run; empty for other loggers.
+        run_id: of the W&B or MLflow run; empty for other loggers.
         channels: what was switched on for W&B beside scalars and pictures; None if that was not noted.
         others: names of event files in it that other runs had made before.
         noted: whether the run noted it; else it is a guess from the configuration.
+        server: where MLflow keeps the run whose artifacts are in the folder; empty for other loggers.
     """
 
     destination: str
@@ -53,10 +54,11 @@ class LoggerFolder:
     channels: frozenset[str] | None = None
     others: frozenset[str] = frozenset()
     noted: bool = True
+    server: str = ""
 
     @property
     def kind(self) -> str:
-        """Kind of logger: `tensorboard`, `wandb`, `other` or `csv`."""
+        """Kind of logger: `tensorboard`, `wandb`, `mlflow`, `other` or `csv`."""
         return self.destination.partition(":")[0]
 
     @property
@@ -154,7 +156,8 @@ def _noted(run: Path, row: Any) -> LoggerFolder | None:
     on = frozenset(map(str, channels)) if isinstance(channels, list) else None
     others = row.get("others")
     names = frozenset(map(str, others)) if isinstance(others, list) else frozenset()
-    return LoggerFolder(row["destination"], place, _path(run, place), str(row.get("id") or ""), on, names)
+    run_id, server = str(row.get("id") or ""), str(row.get("server") or "")
+    return LoggerFolder(row["destination"], place, _path(run, place), run_id, on, names, server=server)
 
 
 def _path(run: Path, place: str) -> Path | None:

@@ -13,18 +13,26 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
+from aigp_lightning.loggers.mlflow_config import HOW_TO_INSTALL, NO_PACKAGE, print_mlflow, resolve_mlflow
+from aigp_lightning.loggers.mlflow_config import is_installed as mlflow_is_installed
 from aigp_lightning.loggers.wandb_config import is_installed, print_wandb, resolve_wandb, written_settings
 from aigp_lightning.loggers.wandb_options import WandbOptions
 
 LIGHTNINGS_OWN = {f"lightning.pytorch.loggers.{place}WandbLogger" for place in ("", "wandb.")}
 OURS = "aigp_lightning.loggers.wandb.ResilientWandbLogger"
 """Lightning's, with fences. A user's own subclass gets its fence in `open_wandb`."""
+OUR_CSV = "aigp_lightning.loggers.csv_file.ResilientCSVLogger"
 RESILIENT = {
     **dict.fromkeys(LIGHTNINGS_OWN, OURS),
     **dict.fromkeys(
         (f"lightning.pytorch.loggers.{place}TensorBoardLogger" for place in ("", "tensorboard.")),
         "aigp_lightning.loggers.tensorboard.ResilientTensorBoardLogger",
     ),
+    **dict.fromkeys(
+        (f"lightning.pytorch.loggers.{place}MLFlowLogger" for place in ("", "mlflow.")),
+        "aigp_lightning.loggers.mlflow.ResilientMLFlowLogger",
+    ),
+    **dict.fromkeys((f"lightning.pytorch.loggers.{place}CSVLogger" for place in ("", "csv_logs.")), OUR_CSV),
 }
 PLACEHOLDER = re.compile(r"\{(run_folder|run_name|wandb_project)\}")
 
@@ -50,7 +58,8 @@ def resolve_loggers(
         left_out: gets the loggers that are configured and left out, each with the reason.
 
     Returns:
-        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB` is off or it is not installed.
+        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB` is off; it and MLflow are where they
+        are not installed.
 
     Raises:
         ConfigError: a setting of wandb's is refused or means nothing, there are two W&B loggers, or `AIGP_WANDB` has a
@@ -60,9 +69,17 @@ def resolve_loggers(
     left_out = [] if left_out is None else left_out
     words = {"{run_folder}": str(folder), "{run_name}": folder.name, "{wandb_project}": options.project}
     for logger in configured if isinstance(configured, list) else [configured]:
-        if not is_wandb(logger):
+        if is_mlflow(logger) and not mlflow_is_installed():
+            left_out.append(f"{class_name(logger)} ({NO_PACKAGE})")
+            if first:
+                print_mlflow(f"{HOW_TO_INSTALL}; this run does without, and everything is in {folder}.")
+        elif not is_wandb(logger):
             _fill_in(logger, words)
+            if is_mlflow(logger):
+                resolve_mlflow(_init_args(logger), folder, sum(map(is_mlflow, kept)), resumed, first)
             _use_resilient_class(logger, skip_logged and first)
+            if resumed and _part(logger, "class_path") == OUR_CSV:
+                _init_args(logger)["keep_logged"] = True
             kept.append(logger)
         elif off:
             left_out.append(f"{class_name(logger)} ({said_of_wandb()})")
@@ -89,13 +106,25 @@ def resolve_loggers(
 
 def is_wandb(logger: Any) -> bool:
     """True if an entry of `trainer.logger` is Lightning's W&B logger, or makes a subclass of it."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    return _makes(logger, WandbLogger)
+
+
+def is_mlflow(logger: Any) -> bool:
+    """True if an entry of `trainer.logger` is Lightning's MLflow logger, or makes a subclass of it."""
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    return _makes(logger, MLFlowLogger)
+
+
+def _makes(logger: Any, kind: type) -> bool:
+    """True if an entry of `trainer.logger` makes a logger of a class, or seems to by its name."""
     path = _part(logger, "class_path")
     if not isinstance(path, str):
         return False
-    from lightning.pytorch.loggers import WandbLogger
-
     found = _made_by(path)
-    return issubclass(found, WandbLogger) if isinstance(found, type) else "WandbLogger" in path
+    return issubclass(found, kind) if isinstance(found, type) else kind.__name__ in path
 
 
 def class_name(logger: Any) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from aigp_lightning.logfiles.event_file import EVENT_FILES
 from aigp_lightning.logfiles.folders import LOGGERS, REMOTE
 from aigp_lightning.loggers.config import arguments_of
+from aigp_lightning.loggers.mlflow import artifact_place
+from aigp_lightning.loggers.mlflow_config import server_name
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.sinks import sink_of
 from aigp_lightning.run.folder import read_run_file, write_run_file
@@ -76,6 +78,9 @@ def _rows(folder: Path, loggers: Iterable[Logger], configured: Any, options: Wan
             arguments = next((x for x in map(arguments_of, entries) if x.get("id") in (None, run.id)), {})
             on = _channels(run, arguments, options)
             yield {**row, "folder": place_of(Path(run.dir).parent, folder), "id": run.id, "channels": on}
+        elif isinstance(logger, MLFlowLogger):
+            server = server_name(str(logger._tracking_uri), folder)
+            yield {**row, "folder": place_of(artifact_place(logger), folder), "id": logger.run_id, "server": server}
         elif isinstance(logger, TensorBoardLogger | CSVLogger):
             yield {**row, "folder": (place := place_of(logger.log_dir, folder)), **_others(place)}
 

@@ -155,7 +155,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """No sign or letter that could hide a word from `is_secret_name`."""
 PLACES = re.compile(r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token)$")
 """Options with such names hold places or names, never a setting: their words are not sent."""
-ELSEWHERE = {"run", "wandb", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler"}
+ELSEWHERE = {
+    *("run", "wandb", "mlflow", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler")
+}
 """Groups that say where a run is kept and who sees it, not how it learns."""
 LONGEST = 16
 """Elements of a list of numbers that is still a setting."""

@@ -1,1 +1,1 @@
-"""The way of a picture: render job, rendered image, delivery, ledger. No trainer, and loggers in `sinks.py` alone."""
+"""The way of a picture: render job, rendered image, delivery, ledger. No trainer, and loggers in `sinks/` alone."""

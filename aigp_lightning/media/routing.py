@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from aigp_lightning.media.hand_over import Sink
 
-Destination = Literal["file", "tensorboard", "wandb", "other"]
-DESTINATIONS: tuple[Destination, ...] = ("file", "tensorboard", "wandb", "other")
+Destination = Literal["file", "tensorboard", "wandb", "mlflow", "other"]
+DESTINATIONS: tuple[Destination, ...] = ("file", "tensorboard", "wandb", "mlflow", "other")
 KINDS = (
     "train_batch",
     "labels",
@@ -37,8 +37,8 @@ def _all_destinations() -> list[Destination]:
 class Routes:
     """The destinations of each kind of picture.
 
-    A list of destinations: `file` (the run folder), `tensorboard`, `wandb`, `other` (any other Lightning logger that
-    takes pictures). A logger gets a picture only if it is configured, too; what it gets is the file in the run folder,
+    A list of destinations: `file` (the run folder), `tensorboard`, `wandb`, `mlflow`, `other` (any other Lightning logger
+    that takes pictures; CSVLogger takes none). A logger gets a picture only if it is configured, too; what it gets is the file in the run folder,
     so a picture for a logger is always a file as well. An empty list: the kind is not drawn at all.
 
     Args:

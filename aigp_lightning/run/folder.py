@@ -215,7 +215,7 @@ def remove_unused_run_folder(folder: Path) -> None:
     Args:
         folder: made by this start of the run; no other process writes there.
     """
-    empty = {CONFIG_FILE, RUN_FILE, LOCK_FILE, "tensorboard", "wandb"}
+    empty = {CONFIG_FILE, RUN_FILE, LOCK_FILE, "tensorboard", "wandb", "mlflow", "csv"}
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= empty:
         shutil.rmtree(folder, ignore_errors=True)
 

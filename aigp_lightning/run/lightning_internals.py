@@ -29,6 +29,14 @@ INHERITED_ATTRIBUTES = (
     ("lightning.pytorch.callbacks.WeightAveraging", "_latest_update_step"),  # callbacks/ema.py
     ("lightning.pytorch.loggers.WandbLogger", "_wandb_init"),  # loggers/wandb.py: options for wandb.init
     ("lightning.pytorch.loggers.WandbLogger", "_experiment"),  # loggers/wandb.py: the run
+    *(
+        ("lightning.pytorch.loggers.MLFlowLogger", name)  # loggers/mlflow.py opens the run itself
+        for name in (
+            *("_tracking_uri", "_artifact_location", "_experiment_name", "_run_name", "_prefix", "_log_batch_kwargs"),
+            *("_mlflow_client", "_run_id", "_experiment_id", "_initialized"),
+        )
+    ),
+    ("lightning.pytorch.loggers.CSVLogger", "_experiment"),  # loggers/csv_file.py: the writer
     ("lightning.pytorch.loggers.TensorBoardLogger", "_experiment"),  # loggers/tensorboard.py: the writer
     ("lightning.pytorch.loggers.TensorBoardLogger", "_fs"),  # loggers/tensorboard.py: where the writer's files go
     ("lightning.pytorch.loggers.TensorBoardLogger", "_kwargs"),  # loggers/tensorboard.py: the writer's options

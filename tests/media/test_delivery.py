@@ -23,7 +23,6 @@ from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger, quiet_writer
 from aigp_lightning.loggers.wandb import ResilientWandbLogger
-from aigp_lightning.media import sinks as sinks_module
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.ledger.ledger import Ledger, Line, read_ledger, settled
@@ -32,6 +31,7 @@ from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.sinks import sinks_of
+from aigp_lightning.media.sinks import wandb as wandb_sink
 from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
 
 PICTURES = 4
@@ -605,7 +605,7 @@ def test_a_row_that_breaks(
 def test_a_row_that_is_not_written_in_time(
     wandb_logger: ResilientWandbLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sinks_module, "WAIT", 0.05)
+    monkeypatch.setattr(wandb_sink, "WAIT", 0.05)
     monkeypatch.setattr(wandb_logger, "flushed", lambda: False)
     monkeypatch.setattr(wandb_logger, "logged_pictures", lambda epoch: set())
     run = Run(tmp_path, [wandb_logger])
