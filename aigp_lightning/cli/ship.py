@@ -68,10 +68,10 @@ def _plan(run: Path, options: Namespace, selection: Selection) -> int:
 def _ship(run: Path, options: Namespace, selection: Selection) -> int:
     from aigp_lightning.run.recovery import repair_run_folder
     from aigp_lightning.ship.report import show
-    from aigp_lightning.ship.shipment import plan_shipment, send_shipment
+    from aigp_lightning.ship.shipment import check_shippable, plan_shipment, send_shipment
 
     with lock_run_folder(run, "ship"):
-        plan_shipment(run, options.to, selection, options.max_mb, options.scalars)  # refuses before anything is changed
+        check_shippable(run, options.to, options.sign)
         repair_run_folder(run)
         shipment = plan_shipment(run, options.to, selection, options.max_mb, options.scalars, write=True)
         if options.json != "-":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
 
 from aigp_lightning.errors import ConfigError, RunError, first_line
 from aigp_lightning.logfiles.folders import LoggerFolder, logger_folders, wandb_ids
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
+from aigp_lightning.loggers.mlflow_config import ENV_TRACKING
+from aigp_lightning.loggers.mlflow_opening import open_mlflow
+from aigp_lightning.loggers.mlflow_options import MLFlowOptions
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
 from aigp_lightning.loggers.wandb import DISABLED, finish_wandb, open_run
@@ -31,7 +36,7 @@ CLASSES = {"wandb": "WandbLogger", "tensorboard": "TensorBoardLogger", "mlflow":
 NEW: dict[str, dict[str, Any]] = {
     "wandb": {"project": "{wandb_project}", "name": "{run_name}", "save_dir": "{run_folder}"},
     "tensorboard": {"save_dir": "{run_folder}", "name": "tensorboard", "version": ""},
-    "mlflow": {"experiment_name": "{wandb_project}", "run_name": "{run_name}", "save_dir": "{run_folder}/mlruns"},
+    "mlflow": {"experiment_name": "{wandb_project}", "run_name": "{run_name}", "save_dir": "{run_folder}/mlflow"},
 }
 """Arguments of a logger that the run did not have; those of `configs/logger/`."""
 
@@ -81,12 +86,21 @@ class Destination:
             if board is None:
                 raise RunError("W&B can be reached neither online nor offline; nothing was handed over.")
             self.logger = board
+        elif isinstance(self.logger, MLFlowLogger):
+            self._open_mlflow()
         else:
             try:
                 _ = getattr(self.logger, "experiment", None)
-            except Exception as error:  # whatever it writes to: a disk, a bucket, a server
+            except Exception as error:  # whatever it writes to: a disk, a bucket
                 raise RunError(f"--to {self.name} cannot be opened: {first_line(error)}") from error
         record_loggers(self.run, [self.logger], self.entry, options)
+
+    def _open_mlflow(self) -> None:
+        group = self.rules.config.get("mlflow")
+        config = bool(group.get("config", True)) if isinstance(group, Mapping) else True
+        carrier: Any = SimpleNamespace(loggers=[self.logger], default_root_dir=str(self.run))
+        if left_out := open_mlflow(carrier, MLFlowOptions(config=config), self.rules.config):
+            raise RunError(f"--to mlflow cannot be opened: {left_out[0]}; nothing was handed over.")
 
     def close(self, complete: bool) -> None:
         """Close the logger; what is still on its way gets its time.
@@ -123,13 +137,15 @@ def build_destination(name: str, run: Path, rules: RunRules, write: bool = False
     entry = {"class_path": entry["class_path"], "init_args": arguments}
     if name == "tensorboard" and noted is not None and noted.folder is not None:
         arguments.update(save_dir=str(noted.folder.parent), name=noted.folder.name, version="")
+    if name == "mlflow" and not arguments.get("tracking_uri") and (server := os.environ.get(ENV_TRACKING)):
+        arguments["tracking_uri"] = server
     if name == "wandb":
         arguments.pop("version", None)
         known = _follow_wandb(arguments, run, noted)
         _check_wandb_is_on()
-    resolved = resolve_loggers(entry, run, narrowed(rules.wandb), resumed=True, first=write)
+    resolved = resolve_loggers(entry, run, narrowed(rules.wandb), resumed=True, first=write, skip_logged=write)
     if not resolved:
-        raise RunError("--to wandb: wandb is not installed. `pip install wandb`.")
+        raise RunError(f"--to {name}: {name} is not installed. `pip install {name}`.")
     if name == "wandb":
         resolved["init_args"]["log_model"] = False  # whatever WANDB_LOG_MODEL says: weights are not handed over
     destination = Destination(name, run, rules, _built(resolved), resolved, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from aigp_lightning.callbacks.results import read_rows
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.files import is_plain_name
 from aigp_lightning.logfiles.event_file import read_event_file
-from aigp_lightning.logfiles.folders import find_event_files, followed_wandb_folders
+from aigp_lightning.logfiles.folders import find_event_files, followed_wandb_folders, logger_folders
+from aigp_lightning.logfiles.mlflow_store import read_stored_run
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
+from aigp_lightning.loggers.mlflow import NOT_ALLOWED
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def missing_scalars(rows: Sequence[ScalarRow], destination: Destination) -> tupl
         return _without(rows, _wandb_names(folders)), ""
     if destination.name == "tensorboard":
         return _without_points(rows, destination), ""
-    return list(rows), ""
+    return _without_stored(rows, destination), ""
 
 
 def _wandb_names(folders: Iterable[Path]) -> dict[int, set[str]]:
@@ -120,10 +122,23 @@ def _without_points(rows: Sequence[ScalarRow], destination: Destination) -> list
     """Leave out what event files have at a row's step; a name that they have in every epoch is left out whole."""
     files = [read_event_file(path) for name, path in find_event_files(destination.run) if name == "tensorboard"]
     points = {point for file in files for point in file.points}
-    counts = {name: sum(name in row.values for row in rows) for row in rows for name in row.values}
+    counts = Counter(name for row in rows for name in row.values)
     whole = {name for name, count in counts.items() if sum(name == tag for tag, _ in points) >= count}
     known = {
         row.epoch: whole | {name for name in row.values if (name, row.step) in points}
         for row in rows
     }  # fmt: skip
     return _without(rows, known)
+
+
+def _without_stored(rows: Sequence[ScalarRow], destination: Destination) -> list[ScalarRow]:
+    """Leave out what MLflow's folders on this disk have of every epoch; what they lack, the logger itself finds out."""
+    folders = [each.folder for each in logger_folders(destination.run, "mlflow") if each.destination == "mlflow"]
+    stored = [read_stored_run(folder).values for folder in folders if folder is not None]
+    counts = Counter(name for row in rows for name in row.values)
+    whole = {
+        name
+        for name, count in counts.items()
+        if any(values.get(NOT_ALLOWED.sub("", name), 0) >= count for values in stored)
+    }
+    return _without(rows, {row.epoch: whole for row in rows})

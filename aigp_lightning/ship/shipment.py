@@ -12,10 +12,12 @@ from aigp_lightning.callbacks.anchor import check_ledger
 from aigp_lightning.checkpoints.load import read_ledger_anchor
 from aigp_lightning.checkpoints.paths import BEST, LAST
 from aigp_lightning.errors import ConfigError, RunError, WeightsError, first_line
+from aigp_lightning.files import read_regular
 from aigp_lightning.media.hand_over import reach_of
 from aigp_lightning.media.ledger.anchor import HEAD, LINES
+from aigp_lightning.media.ledger.chain import parse_lines
 from aigp_lightning.media.ledger.keys import read_private_key
-from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Ledger, Line, read_ledger, settled
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Ledger, Line, settled
 from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE
 from aigp_lightning.media.ledger.signer import Signer, check_same_key
 from aigp_lightning.media.sinks import KeepsSummary
@@ -107,12 +109,33 @@ def read_run_ledger(run: Path) -> Lines:
     """
     path = run / LEDGER_FILE
     try:
-        lines = read_ledger(path)
+        data = read_regular(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): `ship` needs the ledger of a run.") from error
+    lines = parse_lines(data[: data.rfind(b"\n") + 1])  # half a line is what a kill leaves
     if lines.problems:
         raise ConfigError(f"{path} was changed after it was written: {lines.problems[0]} `audit {run}` tells more.")
     return lines
+
+
+def check_shippable(run: Path, to: str, sign: str | None) -> None:
+    """Refuse what cannot be shipped, before anything in the run folder is changed.
+
+    Args:
+        run: the run folder.
+        to: the destination.
+        sign: file of the private key; None takes the configuration's.
+
+    Raises:
+        ConfigError: the configuration or the ledger cannot be used, the ledger is not the one that is known elsewhere,
+            it is signed and the key is not at hand, or the destination is switched off.
+    """
+    config = read_run_config(run)
+    read_run_ledger(run)
+    _check_anchors(run)
+    rules = read_rules(run, config, ())
+    _key(run, sign or rules.sign)
+    _ = build_destination(to, run, rules).sink
 
 
 def plan_shipment(
@@ -155,7 +178,7 @@ def send_shipment(
     say: Callable[[str], None],
     advance: Callable[[int], None] = lambda count: None,
 ) -> Shipped:
-    """Hand a shipment over. The run folder is locked and in order; see `repair_run_folder`.
+    """Hand a shipment over. The run folder is locked, checked and in order; see `repair_run_folder`.
 
     Args:
         shipment: what is handed over.
@@ -164,11 +187,10 @@ def send_shipment(
         advance: called with the number of pictures that are done.
 
     Raises:
-        ConfigError: the ledger is not the one that is known elsewhere, or it is signed and the key is not at hand.
+        ConfigError: the ledger is signed, and the key is not at hand.
         RunError: the destination or the ledger cannot be opened.
     """
     run, destination = shipment.run, shipment.destination
-    _check_anchors(run)
     key = _key(run, sign or shipment.rules.sign)
     try:
         ledger = Ledger(run / LEDGER_FILE)
