@@ -66,6 +66,7 @@ def _plan(run: Path, options: Namespace, selection: Selection) -> int:
 
 
 def _ship(run: Path, options: Namespace, selection: Selection) -> int:
+    from aigp_lightning.loggers.tensorboard import quiet_writer
     from aigp_lightning.run.recovery import repair_run_folder
     from aigp_lightning.ship.report import show
     from aigp_lightning.ship.shipment import check_shippable, plan_shipment, send_shipment
@@ -82,7 +83,7 @@ def _ship(run: Path, options: Namespace, selection: Selection) -> int:
             if options.json != "-":
                 print_line("there is nothing to hand over.")
             return int(any(parcel.verdict == "changed" for parcel in shipment.parcels))
-        with _progress(len(shipment.going), options.json != "-") as advance:
+        with quiet_writer(), _progress(len(shipment.going), options.json != "-") as advance:
             shipped = send_shipment(shipment, options.sign, _warn, advance)
     _tell(options, shipment, shipped)
     return int(not shipped.complete or bool(shipped.changed) or any(x.verdict == "changed" for x in shipment.parcels))

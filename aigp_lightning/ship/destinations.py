@@ -49,7 +49,7 @@ class Destination:
         name: as it is asked for.
         run: the run folder.
         rules: of the run.
-        logger: built, and open after `open`.
+        logger: built, and open after `begin`.
         entry: the logger as `trainer.logger` would have it.
         known: whether the run had this logger before, or it was shipped to.
     """
@@ -74,7 +74,7 @@ class Destination:
         """Id of the W&B run that is gone on with; empty for a new one, and for other loggers."""
         return str(arguments_of(self.entry).get("id") or "") if self.name == "wandb" and self.known else ""
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Open the logger, and note in the run folder where it keeps its files, before it gets anything.
 
         Raises:

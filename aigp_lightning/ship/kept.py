@@ -16,6 +16,8 @@ from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.media.routing import KINDS
 
 Trouble = Literal["", "gone", "changed"]
+REASON = "private image"
+"""Beginning of the reason for which a run has withheld a picture."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ class PictureFiles:
             line: by which the picture was written.
         """
         file = f"{MASKED}/{line.file}"
-        made = [each for each in self.lines if (each.file, each.key, each.epoch) == (file, line.key, line.epoch)]
+        made = self._masked.get((line.key, line.epoch), [])
         digest = self._digest(self.run / file) if made else None
-        found = next((each for each in reversed(made) if each.sha256 == digest), None)
+        found = next((each for each in reversed(made) if (each.file, each.sha256) == (file, digest)), None)
         return None if found is None else KeptPicture(found, self.run / file)
 
     def was_private(self, line: Line) -> bool:
@@ -100,16 +102,21 @@ class PictureFiles:
         Args:
             line: by which the picture was written.
         """
-        return (line.key, line.epoch) in self._private
+        return (line.key, line.epoch) in self._masked or (line.key, line.epoch) in self._withheld
 
     @cached_property
-    def _private(self) -> frozenset[tuple[str, int]]:
-        return frozenset(
-            (line.key, line.epoch)
-            for line in self.lines
-            if line.file.startswith(f"{MASKED}/")
-            or (line.outcome == "withheld" and line.reason.startswith("private image"))
-        )
+    def _masked(self) -> dict[tuple[str, int], list[Line]]:
+        """The lines about versions with masked cells, by key and epoch."""
+        found: dict[tuple[str, int], list[Line]] = {}
+        for line in self.lines:
+            if line.file.startswith(f"{MASKED}/"):
+                found.setdefault((line.key, line.epoch), []).append(line)
+        return found
+
+    @cached_property
+    def _withheld(self) -> frozenset[tuple[str, int]]:
+        private = (x for x in self.lines if x.outcome == "withheld" and x.reason.startswith(REASON))
+        return frozenset((line.key, line.epoch) for line in private)
 
     def _digest(self, path: Path) -> str | None:
         """Return a file's SHA-256; None if it cannot be read."""

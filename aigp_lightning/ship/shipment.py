@@ -197,7 +197,7 @@ def send_shipment(
     except OSError as error:
         raise RunError(f"{run / LEDGER_FILE} cannot be opened ({first_line(error)}); nothing was sent.") from error
     try:
-        destination.open()
+        destination.begin()
     except BaseException:
         ledger.close()
         raise
