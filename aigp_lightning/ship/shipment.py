@@ -285,6 +285,9 @@ def _key(run: Path, sign: str | None) -> Ed25519PrivateKey | None:
                 f"{run} is signed: give its private key, --sign KEY, so that what is added is signed too."
             )
         return None
-    key = read_private_key(sign)
-    check_same_key(run, key)
+    try:
+        key = read_private_key(sign)
+        check_same_key(run, key)
+    except ConfigError as error:
+        raise ConfigError(f"the key that signs {run} is needed, --sign KEY names it: {error}") from None
     return key

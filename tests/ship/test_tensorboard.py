@@ -167,6 +167,11 @@ def test_a_signed_run_stays_signed(run: Path, tmp_path: Path, run_cli: Cli, capf
     assert run_cli("ship", run, *TO, "--kind", "labels", "--sign", key, "--no-scalars") == 0
     assert run_cli("ship", run, *TO) == 2
     assert "--sign KEY" in capfd.readouterr().err
+    assert run_cli("ship", run, *TO, "--sign", tmp_path / "gone") == 2
+    assert "--sign KEY names it" in capfd.readouterr().err
+    assert run_cli("keys", tmp_path / "another") == 0
+    assert run_cli("ship", run, *TO, "--sign", tmp_path / "another") == 2
+    assert "is signed by" in capfd.readouterr().err
     ship_and_die(run, 9, str(key))
     edit_config(run, sign=str(key))
     assert run_cli("ship", run, *TO) == 0
