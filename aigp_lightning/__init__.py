@@ -4,9 +4,9 @@ import os
 
 from aigp_lightning.run.caches import redirect_caches
 
-# Ultralytics and Albumentations look for updates over the network when they are imported, and ONNX Runtime (since 1.29)
-# reports its use to Microsoft, as MLflow (since 3.2) does to its makers; they read these switches at that moment. This file runs before any of them can be
-# imported, so nothing here ever asks. A user's own value wins.
+# Ultralytics and Albumentations look for updates over the network when they are imported; ONNX Runtime (since 1.29)
+# reports its use to Microsoft, and MLflow (since 3.2) to its makers. They read these switches at that moment. This file
+# runs before any of them can be imported, so nothing here ever asks. A user's own value wins.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

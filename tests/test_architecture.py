@@ -147,7 +147,7 @@ def test_only_the_yolo_family_imports_ultralytics() -> None:
 
 
 def test_media_knows_no_trainer_and_no_logger() -> None:
-    """The loggers as destinations have a room of their own; how pictures are drawn and sent knows it by `Sink` alone."""
+    """The loggers as destinations have a room of their own, which the rest knows by the protocol `Sink` alone."""
     loggers = root_in("lightning", "wandb", "tensorboard", "mlflow")
     drawing = tuple(file for file in files("media") if not file.startswith("aigp_lightning/media/sinks/"))
     check_none(offenders(drawing, loggers))
@@ -181,7 +181,11 @@ def test_data_and_modules_know_no_callbacks_and_no_command_line() -> None:
 def test_the_policy_stays_by_itself() -> None:
     """It trains without Lightning and logs to this machine alone: nothing that could send is within reach."""
     chosen = (*files("policy"), "aigp_lightning/cli/ppo.py")
-    check_none(offenders(chosen, root_in("lightning", "lightning_utilities", "wandb", "mlflow", "torchvision", "albumentations")))
+    check_none(
+        offenders(
+            chosen, root_in("lightning", "lightning_utilities", "wandb", "mlflow", "torchvision", "albumentations")
+        )
+    )
     ours = {"cli.parser", "run.folder", "run.lock", "run.signals"}
     check_rooms(chosen, {"policy", "terminal", "errors", "files", "ranges"}, ours)
     flying = {module_of(file).split(".", 1)[1] for file in files("policy/env")}

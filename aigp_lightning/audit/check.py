@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aigp_lightning.audit.check_anchor import check_checkpoints
+from aigp_lightning.audit.check_mlflow import check_mlflow
 from aigp_lightning.audit.check_signatures import check_signatures
 from aigp_lightning.audit.check_tensorboard import check_tensorboard
 from aigp_lightning.audit.check_wandb import check_wandb
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 PICTURES = (".jpg", ".jpeg", ".png")
 HISTORY = re.compile(r"history/epoch(\d+)/(.+)")
 RUN_FILES = (LEDGER_FILE, "config.yaml", "results.csv")
-KNOWN = ("TensorBoardLogger", "CSVLogger", "WandbLogger")
+KNOWN = ("TensorBoardLogger", "CSVLogger", "WandbLogger", "MLFlowLogger")
 """Ends of the names of those loggers whose files are read back."""
 MOMENT = 0.05
 """Seconds after which a ledger that seems to be damaged is read once more: a run may be replacing its last lines."""
@@ -63,6 +64,7 @@ def audit(run: Path, key: Ed25519PublicKey | None = None) -> Audit:
         "what the run counted": lambda: _count_lines(result, lines),
         "the pictures in the run folder": lambda: _check_files(result, lines),
         "TensorBoard's event files": lambda: check_tensorboard(result, lines),
+        "MLflow's artifacts": lambda: check_mlflow(result, lines),
         "W&B's folders": lambda: check_wandb(result, lines),
         "what the checkpoints know of the ledger": lambda: check_checkpoints(result),
         "the signatures": lambda: check_signatures(result, key),

@@ -37,7 +37,7 @@ def check_checkpoints(result: Audit) -> None:
             result.notes.append(f"Which ledger {path.as_posix()} knows is not known: {error}")
             continue
         if content is not None:
-            _check_kept(result, path.as_posix(), content)
+            check_kept(result, path.as_posix(), content)
 
 
 def check_summaries(result: Audit, runs: Sequence[WandbRun]) -> None:
@@ -50,11 +50,17 @@ def check_summaries(result: Audit, runs: Sequence[WandbRun]) -> None:
     for run in runs:
         if HEAD in run.summary or LINES in run.summary:
             name = f"W&B's summary in {run.folder.name}"
-            _check_kept(result, name, {"head": run.summary.get(HEAD), "lines": run.summary.get(LINES)})
+            check_kept(result, name, {"head": run.summary.get(HEAD), "lines": run.summary.get(LINES)})
 
 
-def _check_kept(result: Audit, place: str, content: Any) -> None:
-    """Compare an anchor that was kept while the run went on: the ledger must have been so, and may have grown."""
+def check_kept(result: Audit, place: str, content: Any) -> None:
+    """Compare an anchor that was kept while the run went on: the ledger must have been so, and may have grown.
+
+    Args:
+        result: the audit; a difference, or that there is none, is added.
+        place: where it was kept, for the finding.
+        content: head and lines as plain values, as they stand there.
+    """
     anchor = parse_anchor(content)
     if anchor is None:
         _add(result, place, "what it says of the ledger is none of what a run writes.")

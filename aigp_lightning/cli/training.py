@@ -33,11 +33,10 @@ from aigp_lightning.cli.trainer_options import check_lightning_options
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.errors import RunError
 from aigp_lightning.loggers.config import trim_settings
-from aigp_lightning.loggers.mlflow_opening import open_mlflow
 from aigp_lightning.loggers.mlflow_options import MLFlowOptions
-from aigp_lightning.loggers.record import record_loggers
+from aigp_lightning.loggers.opening import open_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
-from aigp_lightning.loggers.wandb import finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import finish_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.run.context import RunContext
@@ -124,7 +123,7 @@ class AigpCLI(LightningCLI):
         return {self.verb: SHARED}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the groups `run`, `ddp`, `wandb` and `mlflow`, and those of the callbacks whose options a user may want."""
+        """Add the groups `run`, `ddp`, `wandb`, `mlflow`, and of callbacks those whose options a user may want."""
         options = ((RunConfig, "run"), (ProcessOptions, "ddp"), (WandbOptions, "wandb"), (MLFlowOptions, "mlflow"))
         for kind, group in options:
             parser.add_class_arguments(kind, group)
@@ -214,12 +213,9 @@ class AigpCLI(LightningCLI):
             self.read_data()
             if (media := self.callbacks.media) and self.datamodule.failure is None:  # else `setup` tells all processes
                 media.check_data(self.datamodule, self.trainer.loggers)
-        config = self.config[self.verb]
-        options, everything = WandbOptions(**config.wandb.as_dict()), config.as_dict()
         if first_process() and self.context is not None:
-            self.context.left_out.extend(open_wandb(self.trainer, config.trainer.logger, options, everything))
-            self.context.left_out.extend(open_mlflow(self.trainer, MLFlowOptions(**everything["mlflow"]), everything))
-            record_loggers(self.context.folder, self.trainer.loggers, config.trainer.logger, options)
+            opened = open_loggers(self.trainer, self.context.folder, self.config[self.verb])
+            self.context.left_out.extend(opened)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run the verb; an error that can be explained becomes one of a line, with how to resume the run."""

@@ -86,7 +86,13 @@ def read_stored_run(artifacts: Path) -> StoredRun:
 
 def _add(run: StoredRun, path: Path, folders: tuple[str, ...]) -> None:
     name = path.relative_to(run.artifacts).as_posix()
-    if len(folders) < 2 or folders[0] != PICTURES or path.name.startswith(HALF) or is_link(path) or not is_file(path):
+    if (
+        folders[:1] != (PICTURES,)
+        or not folders[1:]
+        or path.name.startswith(HALF)
+        or is_link(path)
+        or not is_file(path)
+    ):
         run.others.append(name)
         return
     try:

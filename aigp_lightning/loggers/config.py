@@ -58,14 +58,15 @@ def resolve_loggers(
         left_out: gets the loggers that are configured and left out, each with the reason.
 
     Returns:
-        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB` is off; it and MLflow are where they
-        are not installed.
+        What `trainer.logger` should hold instead: W&B is left out when `AIGP_WANDB` is off, and so is what is not
+        installed.
 
     Raises:
         ConfigError: a setting of wandb's is refused or means nothing, there are two W&B loggers, or `AIGP_WANDB` has a
             value that means nothing.
     """
-    options, kept, off = options or WandbOptions(), [], wandb_switched_off()
+    kept: list[Any] = []
+    options, off = options or WandbOptions(), wandb_switched_off()
     left_out = [] if left_out is None else left_out
     words = {"{run_folder}": str(folder), "{run_name}": folder.name, "{wandb_project}": options.project}
     for logger in configured if isinstance(configured, list) else [configured]:

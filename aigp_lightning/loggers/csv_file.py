@@ -13,7 +13,7 @@ from typing import Any
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.logged import SkipsLogged
@@ -44,7 +44,7 @@ class ResilientCSVLogger(SkipsLogged, CSVLogger):
         """The writer of the file, made when it is first asked for."""
         if self._experiment is None and self._keep_logged and os.path.isfile(os.path.join(self.log_dir, FILE)):
             self._experiment = _AddingWriter(self.log_dir)
-        return super().experiment  # type: ignore[return-value]
+        return super().experiment  # type: ignore[no-any-return]
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import MLFlowLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only
 
 from aigp_lightning.errors import first_line
 from aigp_lightning.logfiles.logged import SkipsLogged

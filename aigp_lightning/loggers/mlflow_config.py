@@ -26,6 +26,7 @@ LIMITS = {
 QUIET = {
     "MLFLOW_ALLOW_FILE_STORE": "true",  # from 3.9 on it else refuses to keep runs in a folder
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 NO_PACKAGE = "mlflow is not installed"
 HOW_TO_INSTALL = "not installed (`pip install 'aigp_lightning[mlflow]'`)"

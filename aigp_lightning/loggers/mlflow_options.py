@@ -38,7 +38,7 @@ def parameters(options: MLFlowOptions, config: Mapping[str, Any]) -> dict[str, s
         config: the whole configuration.
 
     Example:
-        >>> parameters(MLFlowOptions(), {"data": {"imgsz": 640, "data_yaml": "/data/gates.yaml"}, "run": {"name": "me"}})
+        >>> parameters(MLFlowOptions(), {"data": {"imgsz": 640, "data_yaml": "/data/a.yaml"}, "run": {"name": "me"}})
         {'data.imgsz': '640'}
     """
     return dict(_flat(public_values(config), "")) if options.config else {}

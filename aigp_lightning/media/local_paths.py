@@ -10,6 +10,8 @@ from urllib.request import url2pathname
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-_]+:")
 """How a URL begins; one letter is a drive of Windows."""
+NO_FOLDERS = ("databricks", "databricks-uc", "uc")
+"""Words that MLflow takes for servers."""
 
 
 def is_on_disk(path: str) -> bool:
@@ -49,7 +51,7 @@ def folder_of_address(address: str) -> Path | None:
         if parts.netloc not in ("", "localhost"):
             return None
         address = parts.path
-    elif not is_on_disk(address):
+    elif address in NO_FOLDERS or not is_on_disk(address):
         return None
     return Path(os.path.abspath(url2pathname(address)))
 

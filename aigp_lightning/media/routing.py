@@ -37,9 +37,10 @@ def _all_destinations() -> list[Destination]:
 class Routes:
     """The destinations of each kind of picture.
 
-    A list of destinations: `file` (the run folder), `tensorboard`, `wandb`, `mlflow`, `other` (any other Lightning logger
-    that takes pictures; CSVLogger takes none). A logger gets a picture only if it is configured, too; what it gets is the file in the run folder,
-    so a picture for a logger is always a file as well. An empty list: the kind is not drawn at all.
+    A list of destinations: `file` (the run folder), `tensorboard`, `wandb`, `mlflow`, `other` (any other logger of
+    Lightning's that takes pictures; CSVLogger takes none). A logger gets a picture only if it is configured, too; what
+    it gets is the file in the run folder, so a picture for a logger is always a file as well. An empty list: the kind
+    is not drawn at all.
 
     Args:
         everything: for all kinds that have no list of their own

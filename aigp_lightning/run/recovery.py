@@ -23,11 +23,13 @@ from aigp_lightning.logfiles.event_file import event_cut, is_being_written, read
 from aigp_lightning.logfiles.folders import followed_event_files as event_files
 from aigp_lightning.logfiles.folders import followed_wandb_folders as wandb_folders
 from aigp_lightning.logfiles.folders import logger_folders, wandb_ids
+from aigp_lightning.logfiles.mlflow_store import half_written, read_stored_run
 from aigp_lightning.logfiles.wandb_places import is_of_run
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
 from aigp_lightning.run.folder import PICTURES, TEXTS
+from aigp_lightning.run.moved_store import follow_moved_stores
 
 __all__ = ["FOUND", "repair_run_folder"]
 
@@ -61,6 +63,10 @@ def repair_run_folder(folder: Path) -> None:
     for path in event_files(folder):
         if path.is_relative_to(folder) or not is_being_written(path):  # elsewhere, other runs may write
             _cut(path, event_cut(path))
+    follow_moved_stores(folder)
+    artifacts = [each.folder for each in logger_folders(folder, "mlflow") if each.folder is not None and each.is_there]
+    for path in (path for place in artifacts for path in half_written(place)):
+        path.unlink(missing_ok=True)
     ledger = folder / LEDGER_FILE
     usable = ledger.is_file() and os.access(ledger, os.R_OK | os.W_OK)
     keys = {line.key for line in read_ledger(ledger)} if usable else set()
@@ -68,6 +74,7 @@ def repair_run_folder(folder: Path) -> None:
         _repair_offline_folder(place, keys)
     if usable:  # else the run says so, and sends nothing
         pictures = {"tensorboard": list(_event_pictures(folder)), "wandb": list(_row_pictures(folder))}
+        pictures["mlflow"] = list(_stored_pictures(artifacts))
         _settle(folder, pictures)
         for kind, those in pictures.items():
             _note_sent(ledger, kind, those)
@@ -124,6 +131,12 @@ def _row_pictures(folder: Path) -> Iterator[Picture]:
             yield media.key, media.epoch, media.sha256, media.size
 
 
+def _stored_pictures(artifacts: Iterable[Path]) -> Iterator[Picture]:
+    for picture in (picture for place in dict.fromkeys(artifacts) for picture in read_stored_run(place).pictures):
+        if picture.epoch is not None:
+            yield picture.key, picture.epoch, picture.sha256, picture.size
+
+
 def _settle(folder: Path, pictures: Mapping[str, Sequence[Picture]]) -> None:
     """Say in the ledger what became of the pictures that were being handed over when the run ended.
 
@@ -160,6 +173,9 @@ def _may_have_left(entry: Entry, folder: Path, loggers: int) -> bool:
         loggers: that the run has of this kind.
     """
     kind = _kind(entry)
+    if kind == "mlflow":  # an artifact is there in full, or it is not; of a server nobody here knows
+        noted = [x.folder for x in logger_folders(folder, kind) if x.destination == entry.destination]
+        return not noted or not all(x and (x.is_dir() or x.is_relative_to(folder)) for x in noted)
     if kind == "tensorboard":  # the files of a logger in a bucket, or of one that keeps them nobody knows where
         noted = [x.folder for x in logger_folders(folder, kind) if x.noted and x.destination == entry.destination]
         if entry.is_remote or noted:

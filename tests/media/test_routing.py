@@ -23,7 +23,7 @@ class Recipient:
 
 def test_every_kind_has_a_route() -> None:
     assert {field.name for field in fields(Routes)} == {"everything", *KINDS}
-    assert Routes().destinations("val_pred") == {"file", "tensorboard", "wandb", "other"}
+    assert Routes().destinations("val_pred") == {"file", "tensorboard", "wandb", "mlflow", "other"}
 
 
 def test_recipients_of_each_kind() -> None:

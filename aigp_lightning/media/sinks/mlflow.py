@@ -32,8 +32,8 @@ class KnowsArtifacts(Protocol):
 class MLFlowSink:
     """MLflow: each picture is an artifact, `pictures/<key>/epoch0001.jpg`, with the file's own bytes.
 
-    MLflow's own `log_image` encodes anew, twice, and its slider shows what is named so alone. Epochs count from 0, as in
-    the ledger.
+    MLflow's own `log_image` encodes anew, twice, and only what is named as its files are has a slider there. Epochs
+    count from 0, as in the ledger.
 
     Example:
         >>> sink = MLFlowSink(MLFlowLogger(tracking_uri="http://127.0.0.1:5000"))  # nothing is asked until `send`
