@@ -78,8 +78,9 @@ class Destination:
         """Open the logger, and note in the run folder where it keeps its files, before it gets anything.
 
         Raises:
-            RunError: it cannot be opened.
+            RunError: it cannot be opened, or keeps pictures elsewhere than was announced.
         """
+        announced = self.sink.remote
         options = narrowed(self.rules.wandb)
         if isinstance(self.logger, WandbLogger):
             board = open_run(self.logger, arguments_of(self.entry), self.run, options, self.rules.config)
@@ -93,6 +94,8 @@ class Destination:
                 _ = getattr(self.logger, "experiment", None)
             except Exception as error:  # whatever it writes to: a disk, a bucket
                 raise RunError(f"--to {self.name} cannot be opened: {first_line(error)}") from error
+        if self.sink.remote and not announced:  # what was decided would be wrong: private images, the limit
+            raise RunError(f"--to {self.name} keeps pictures in another place than was announced; nothing was sent.")
         record_loggers(self.run, [self.logger], self.entry, options)
 
     def _open_mlflow(self) -> None:
