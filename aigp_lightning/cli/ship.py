@@ -21,7 +21,8 @@ from aigp_lightning.ship.selection import Selection, parse_epochs
 from aigp_lightning.terminal.output import console, has_live_terminal, print_line, print_text
 
 if TYPE_CHECKING:
-    from aigp_lightning.ship.shipment import Shipment, Shipped
+    from aigp_lightning.ship.sending import Shipped
+    from aigp_lightning.ship.shipment import Shipment
 
 TO = ("wandb", "tensorboard", "mlflow")
 
@@ -69,7 +70,8 @@ def _ship(run: Path, options: Namespace, selection: Selection) -> int:
     from aigp_lightning.loggers.tensorboard import quiet_writer
     from aigp_lightning.run.recovery import repair_run_folder
     from aigp_lightning.ship.report import show
-    from aigp_lightning.ship.shipment import check_shippable, plan_shipment, send_shipment
+    from aigp_lightning.ship.sending import send_shipment
+    from aigp_lightning.ship.shipment import check_shippable, plan_shipment
 
     with lock_run_folder(run, "ship"):
         check_shippable(run, options.to, options.sign)

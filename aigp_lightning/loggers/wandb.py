@@ -210,20 +210,10 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
 def open_run(
     logger: WandbLogger, arguments: dict[str, Any], folder: Path, options: WandbOptions, config: Mapping[str, Any]
 ) -> WandbLogger | None:
-    """Open the W&B run of one logger, with its fence, and send what the options ask for.
-
-    Args:
-        logger: not opened yet.
-        arguments: with which it was built.
-        folder: the run folder.
-        options: the group `wandb`.
-        config: the whole configuration.
+    """Open the W&B run of one logger, with its fence, and send what the options ask for; see `open_wandb`.
 
     Returns:
         The logger, or one that records offline instead; None if neither can be opened. A line says so.
-
-    Raises:
-        ConfigError: a logger of the user's own does not use the settings that it is given.
     """
     check_logger(logger, wandb_settings(options), options)
     check_session()

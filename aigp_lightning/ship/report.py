@@ -15,7 +15,8 @@ from aigp_lightning.terminal.words import epochs_text, pictures_text
 
 if TYPE_CHECKING:
     from aigp_lightning.ship.decide import Parcel, Verdict
-    from aigp_lightning.ship.shipment import Shipment, Shipped
+    from aigp_lightning.ship.sending import Shipped
+    from aigp_lightning.ship.shipment import Shipment
 
 FILES_SHOWN = 5
 

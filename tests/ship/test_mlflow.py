@@ -42,7 +42,8 @@ def test_its_artifacts_are_the_ledgers_pictures(
 def ship_and_die(run: Path, pictures: int) -> None:
     """Ship in a process of its own, which is killed when it has stored so many pictures and not noted the last one."""
     from aigp_lightning.ship.selection import Selection
-    from aigp_lightning.ship.shipment import plan_shipment, send_shipment
+    from aigp_lightning.ship.sending import send_shipment
+    from aigp_lightning.ship.shipment import plan_shipment
 
     child = os.fork()
     if not child:

@@ -137,7 +137,8 @@ def test_killed_and_repeated_it_completes(run: Path, run_cli: Cli, pictures: int
 def ship_and_die(run: Path, pictures: int, sign: str | None = None) -> None:
     """Ship in a process of its own, which is killed when the event file has so many pictures; half flushed."""
     from aigp_lightning.ship.selection import Selection
-    from aigp_lightning.ship.shipment import plan_shipment, send_shipment
+    from aigp_lightning.ship.sending import send_shipment
+    from aigp_lightning.ship.shipment import plan_shipment
 
     child = os.fork()
     if not child:
