@@ -17,7 +17,7 @@ from aigp_lightning.data.missing_data import shipped_set
 from aigp_lightning.data.synthetic import MakeDataOptions
 from aigp_lightning.data.synthetic.record import recorded_values
 
-HEAVY = ("torch", "lightning", "ultralytics", "albumentations", "cv2", "numpy", "wandb", "jsonargparse")
+HEAVY = ("torch", "lightning", "ultralytics", "albumentations", "cv2", "numpy", "wandb", "mlflow", "jsonargparse")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
