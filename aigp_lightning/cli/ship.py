@@ -146,7 +146,10 @@ def _parser(verb: str) -> VerbParser:
         "--select", metavar="GLOB", nargs="+", action="extend",
         help="only pictures whose name fits, such as 'val_*'; quoted, so that the shell leaves it alone",
     )  # fmt: skip
-    parser.add_argument("--kind", choices=KINDS, nargs="+", action="extend", help="only pictures of these kinds")
+    parser.add_argument(
+        "--kind", choices=KINDS, nargs="+", action="extend", metavar="KIND",
+        help=f"only pictures of these kinds: {', '.join(KINDS)}",
+    )  # fmt: skip
     parser.add_argument(
         "--every", type=int, default=1, metavar="N",
         help="of validation mosaics, only each so many epochs, and the last one",
