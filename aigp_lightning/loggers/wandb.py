@@ -196,18 +196,31 @@ def open_wandb(trainer: pl.Trainer, configured: Any, options: WandbOptions, conf
             check_plain(logger)
             loggers.append(logger)
             continue
-        check_logger(logger, wandb_settings(options), options)
-        check_session()
         arguments = arguments_of(entries[number]) if number < len(entries) else {}
-        board = opened(_with_fence(logger, logger.__dict__), arguments, Path(trainer.default_root_dir))
+        board = open_run(logger, arguments, Path(trainer.default_root_dir), options, config)
         if board is not None:
             if board.experiment.disabled:
                 left_out.append(f"{name_of(logger)} ({DISABLED})")
                 print_wandb(f"{name_of(logger)} gets nothing, as {DISABLED}.")
-            send_extras(board.experiment, options, config)
             loggers.append(board)
     trainer.loggers = loggers
     return left_out
+
+
+def open_run(
+    logger: WandbLogger, arguments: dict[str, Any], folder: Path, options: WandbOptions, config: Mapping[str, Any]
+) -> WandbLogger | None:
+    """Open the W&B run of one logger, with its fence, and send what the options ask for; see `open_wandb`.
+
+    Returns:
+        The logger, or one that records offline instead; None if neither can be opened. A line says so.
+    """
+    check_logger(logger, wandb_settings(options), options)
+    check_session()
+    board = opened(_with_fence(logger, logger.__dict__), arguments, folder)
+    if board is not None:
+        send_extras(board.experiment, options, config)
+    return board
 
 
 def finish_wandb() -> None:

@@ -1,0 +1,144 @@
+"""What becomes of each picture that is asked for: handed over, or not, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.media.budget import MEGA
+from aigp_lightning.media.ledger.counts import LedgerCounts
+from aigp_lightning.media.ledger.ledger import Line, settled
+from aigp_lightning.media.routing import CLOSING, PER_EPOCH
+from aigp_lightning.ship.kept import REASON, PictureFiles, written_lines
+from aigp_lightning.ship.selection import Selection, nothing_selected
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.hand_over import Sink
+    from aigp_lightning.ship.rules import RunRules
+
+Verdict = Literal["send", "has", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
+REASONS: dict[Verdict, str] = {"private": REASON, "budget": "budget"}
+"""Reasons of `withheld` in the ledger, as a run writes them."""
+MOSAIC = re.compile(r"val_batch(\d+)_")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A picture, and what becomes of it at one destination.
+
+    Attributes:
+        line: of the ledger, about the very bytes that are meant: the picture's, or those of its masked version.
+        path: of these bytes; None where there are none.
+        verdict: `send`; `has` it, or nobody can tell (`unknown`); or why it stays: the routes, a `private` image, the
+            run's `budget`, the `limit` of this call, bytes that are `gone` or `changed`.
+    """
+
+    line: Line
+    path: Path | None
+    verdict: Verdict
+
+    @property
+    def mosaic(self) -> int:
+        """Number among the mosaics of its kind."""
+        found = MOSAIC.match(self.line.key)
+        return int(found[1]) if found else 0
+
+    @property
+    def masked(self) -> bool:
+        """True if it is a version with masked cells."""
+        return "/" in self.line.file
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        line = self.line
+        return {
+            "file": line.file, "kind": line.kind, "key": line.key, "epoch": line.epoch, "step": line.step,
+            "sha256": line.sha256, "bytes": line.bytes, "verdict": self.verdict,
+        }  # fmt: skip
+
+
+def decide(
+    run: Path, lines: Sequence[Line], selection: Selection, rules: RunRules, sink: Sink, limit: float | None
+) -> list[Parcel]:
+    """Decide what becomes of each picture that is asked for. Nothing is written.
+
+    Args:
+        run: the run folder.
+        lines: of its ledger.
+        selection: what is asked for.
+        rules: of the run.
+        sink: the destination.
+        limit: most megabytes in this call; None: no limit of its own.
+
+    Returns:
+        The pictures, in the order of their epochs and steps.
+
+    Raises:
+        ConfigError: nothing is asked for that there is.
+    """
+    written = written_lines(lines)
+    last = max((line.epoch for line in written), default=0)
+    asked = [line for line in written if selection.takes(line.kind, line.file, line.epoch, last)]
+    if not asked:
+        raise ConfigError(f"{run}: {nothing_selected(written)}")
+    files, known = PictureFiles(run, lines), _known(lines, sink.name)
+    parcels = [_decide(line, files, known, rules, sink) for line in asked]
+    if sink.remote and rules.max_mb is not None:
+        counts = LedgerCounts()
+        for line in lines:
+            counts.count(line)
+        parcels = _cut(parcels, rules.max_mb * MEGA - counts.left, "budget")
+    return parcels if limit is None else _cut(parcels, limit * MEGA, "limit")
+
+
+def _known(lines: Iterable[Line], destination: str) -> dict[tuple[str, int], Verdict]:
+    """Return the pictures that a destination has, or may have."""
+    known: dict[tuple[str, int], Verdict] = {}
+    for line in settled(lines):
+        if line.destination == destination and line.outcome in ("sent", "unknown"):
+            which = line.key, line.epoch
+            known[which] = "has" if line.outcome == "sent" or known.get(which) == "has" else "unknown"
+    return known
+
+
+def _decide(
+    line: Line, files: PictureFiles, known: dict[tuple[str, int], Verdict], rules: RunRules, sink: Sink
+) -> Parcel:
+    """Decide about one picture, before limits."""
+    if (had := known.get((line.key, line.epoch))) is not None:
+        return Parcel(line, None, had)
+    if sink.destination not in rules.routes.destinations(line.kind):
+        return Parcel(line, None, "route")
+    picture = files.find(line)
+    if sink.remote and (rules.shows_private(line.sources) or files.was_private(line)):
+        masked = files.find_masked(line) if rules.masks else None
+        if masked is None or rules.shows_private(masked.line.sources):
+            return Parcel(line, picture.path, picture.trouble or "private")
+        picture = masked
+    return Parcel(picture.line, picture.path, picture.trouble or "send")
+
+
+def _cut(parcels: Sequence[Parcel], room: float, verdict: Verdict) -> list[Parcel]:
+    """Take out what is beyond a limit.
+
+    Given up first, as a run does: validation mosaics from the last number on, of each number the earliest epochs; then
+    what is drawn when training begins; then the closing pictures.
+    """
+    order = sorted((parcel for parcel in parcels if parcel.verdict == "send"), key=_importance)
+    out = set()
+    for parcel in order:
+        if parcel.line.bytes <= room:
+            room -= parcel.line.bytes
+        else:
+            out.add(parcel.line.number)
+    return [replace(each, verdict=verdict) if each.line.number in out else each for each in parcels]
+
+
+def _importance(parcel: Parcel) -> tuple[int, int, int]:
+    kind = parcel.line.kind
+    group = 0 if kind in CLOSING else 2 if kind in PER_EPOCH else 1
+    return group, parcel.mosaic, -parcel.line.epoch

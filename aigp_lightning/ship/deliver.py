@@ -1,0 +1,96 @@
+"""Gives one logger pictures that a run wrote before, each noted in the ledger as the run itself would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigp_lightning.files import read_regular
+from aigp_lightning.media.budget import Budget
+from aigp_lightning.media.delivery import HISTORY, Delivery
+from aigp_lightning.media.ledger.lines import RemoteEntry
+from aigp_lightning.media.ledger.writer import LedgerWriter
+from aigp_lightning.media.routing import Routing
+from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
+from aigp_lightning.ship.decide import REASONS, Parcel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aigp_lightning.media.hand_over import Sink
+    from aigp_lightning.media.ledger.ledger import Entry, Ledger, Outcome
+    from aigp_lightning.media.routing import Routes
+
+
+class LaterWriter(LedgerWriter):
+    """Names a picture by its file in the run folder, also where its bytes come from `history/`."""
+
+    def entry(
+        self, image: RenderedImage, group: RenderGroup, to: Sink | str, outcome: Outcome, reason: str = ""
+    ) -> Entry:
+        """Make the entry of a picture; see `LedgerWriter.entry`."""
+        entry = super().entry(image, group, to, outcome, reason)
+        return replace(entry, file=image.job.name) if entry.file.startswith(f"{HISTORY}/") else entry
+
+
+class LaterDelivery(Delivery):
+    """Hands over pictures that are there; it draws nothing, and writes no picture.
+
+    Args:
+        folder: the run folder.
+        ledger: the record.
+        routes: of the run.
+        sink: the logger.
+        say: called with what the user should know.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, routes: Routes, sink: Sink, say: Callable[[str], None]) -> None:
+        budget = Budget(None, ledger.left, say)  # what goes beyond the limit was decided with all of it known
+        super().__init__(folder, ledger, Routing(routes, [sink]), budget, say)
+        self.record = LaterWriter(folder, ledger, self.say)
+        self.sink, self.changed = sink, list[str]()
+
+    def hand_over(self, parcels: Sequence[Parcel]) -> None:
+        """Hand over the pictures of one moment, and note those that are withheld.
+
+        Args:
+            parcels: of one epoch and step.
+        """
+        for parcel in parcels:
+            if self.sink.remote and (reason := REASONS.get(parcel.verdict)):
+                self._note_withheld(parcel, reason)
+        images = [image for each in parcels if each.verdict == "send" and (image := self._load(each)) is not None]
+        if images:
+            line = parcels[0].line
+            self._send(images, self.sink, RenderGroup([image.job for image in images], line.epoch, line.step))
+
+    def _load(self, parcel: Parcel) -> RenderedImage | None:
+        """Read a picture; one that is not what the ledger says any more is not handed over."""
+        line, path = parcel.line, parcel.path
+        try:
+            data = read_regular(path) if path is not None else b""
+        except OSError:
+            data = b""
+        if path is None or sha256(data).hexdigest() != line.sha256:
+            self.changed.append(line.file)
+            return None
+        job = RenderJob(line.kind, path.name, _undrawn, tuple((source,) for source in line.sources), parcel.mosaic)
+        return RenderedImage(job, path, data)
+
+    def _note_withheld(self, parcel: Parcel, reason: str) -> None:
+        """Add a line about a picture that must not leave, unless its last one says that already."""
+        line, name = parcel.line, self.sink.name
+        entry: Entry = replace(parcel.line.entry, destination=name, outcome="withheld", reason=reason)
+        if entry.is_remote != self.sink.remote:
+            entry = RemoteEntry(**{**asdict(entry), "remote": self.sink.remote})
+        self.status.withheld += 1
+        if not self.ledger.has(name, line.key, line.epoch, line.sha256):
+            self.record.add(entry)
+
+
+def _undrawn(masked: frozenset[int]) -> NDArray[np.uint8]:
+    raise NotImplementedError("it was drawn before, and its bytes are handed over")

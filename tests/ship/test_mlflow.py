@@ -1,0 +1,65 @@
+"""Pictures and scalars of a run handed over to MLflow later, into a folder of the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kept_run import EPOCHS, STEPS, contents, differences, identities, lines_of
+
+from aigp_lightning.logfiles.folders import logger_folders
+from aigp_lightning.logfiles.mlflow_store import read_stored_run
+
+TO = ("--to", "mlflow")
+
+
+def test_its_artifacts_are_the_ledgers_pictures(
+    run: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In two calls, the first of which is killed; they go into one run, and a third has nothing to do."""
+    ship_and_die(run, 5)
+    assert run_cli("ship", run, *TO) == 0
+    (noted,) = logger_folders(run, "mlflow")
+    assert noted.folder is not None
+    stored = read_stored_run(noted.folder)
+    found = sorted((picture.key, picture.epoch, picture.sha256) for picture in stored.pictures)
+    assert found == identities(lines_of(run, "file", "written")) == identities(lines_of(run, "mlflow"))
+    assert stored.values == {"epoch": EPOCHS, "train/box_loss": EPOCHS, "metrics/mAP50B": EPOCHS}
+    rows = (noted.folder.parent / "metrics" / "train" / "box_loss").read_text().splitlines()
+    steps = [STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)]
+    assert [int(row.split()[2]) for row in rows] == steps
+    assert differences(run) == []
+    before = contents(run)
+    assert run_cli("ship", run, *TO) == 0
+    assert "there is nothing to hand over" in capsys.readouterr().out
+    assert contents(run) == before
+
+
+def ship_and_die(run: Path, pictures: int) -> None:
+    """Ship in a process of its own, which is killed when it has stored so many pictures and not noted the last one."""
+    from aigp_lightning.ship.selection import Selection
+    from aigp_lightning.ship.sending import send_shipment
+    from aigp_lightning.ship.shipment import plan_shipment
+
+    child = os.fork()
+    if not child:
+        try:
+            shipment = plan_shipment(run, "mlflow", Selection(kinds=("val_pred",)), write=True)
+            client: Any = getattr(shipment.destination.logger, "experiment")  # noqa: B009  opens it
+            store, left = client.log_artifact, [pictures]
+
+            def store_or_die(*words: Any) -> None:
+                store(*words)
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            client.log_artifact = store_or_die
+            send_shipment(shipment, None, print, lambda count: None)
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
