@@ -1,0 +1,1 @@
+"""A report of runs: one HTML file that opens from disk and loads nothing from anywhere."""
