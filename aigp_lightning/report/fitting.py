@@ -69,9 +69,7 @@ def fit_pictures(runs: Sequence[RunPictures], best: Sequence[int | None], room: 
     return _fewer_epochs(runs, best, room, advance)
 
 
-def _likely_sides(
-    single: Sequence[StoredPicture], mosaics: Sequence[StoredPicture], room: int
-) -> list[int | None]:
+def _likely_sides(single: Sequence[StoredPicture], mosaics: Sequence[StoredPicture], room: int) -> list[int | None]:
     """Return the sides at which all may fit, longest first, judged by the smallest one, which is encoded fastest."""
     charts, least = _estimate(single, SMALLEST_CHART), _estimate(mosaics, SIDES[-1])
     return [side for side in SIDES if charts + least * (side / SIDES[-1]) ** GROWTH <= room * DOUBT]

@@ -48,7 +48,7 @@ def flat(config: dict[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def without_places(text: str) -> str:
-    """Shorten the absolute paths in a text to their last part.
+    r"""Shorten the absolute paths in a text to their last part.
 
     Args:
         text: such as an option's value, or the message of an error.
@@ -56,7 +56,7 @@ def without_places(text: str) -> str:
     Example:
         >>> without_places("/home/me/my data/gates.yaml"), without_places("cannot read '/home/me/a.csv': gone")
         ('gates.yaml', "cannot read 'a.csv': gone")
-        >>> without_places("images/val/*.jpg"), without_places("C:\\\\data\\\\gates"), without_places("https://host/a/b")
+        >>> without_places("images/val/*.jpg"), without_places(r"C:\data\gates"), without_places("https://host/a/b")
         ('images/val/*.jpg', 'gates', 'https://host/a/b')
     """
     if WHOLE_PATH.match(text) and "\n" not in text:
@@ -72,9 +72,9 @@ def _last(path: str) -> str:
 def _shown(value: Any, name: str, is_private: Callable[[str], bool], include: bool, deep: int = 0) -> Any:
     if deep > DEEPEST:
         return MASK
-    if name == PRIVATE and value:
+    if name == PRIVATE and value and not include:
         count = len(value) if isinstance(value, list) else 1
-        return value if include else f"({count} entr{'ies' if count > 1 else 'y'}, not shown)"
+        return f"({count} entr{'ies' if count > 1 else 'y'}, not shown)"
     if isinstance(value, bool) or value is None:
         return value
     if name not in (PRIVATE, *HARMLESS) and is_secret_name(name.rpartition(".")[2]):
@@ -83,11 +83,10 @@ def _shown(value: Any, name: str, is_private: Callable[[str], bool], include: bo
         return {str(key): _shown(one, f"{name}.{key}", is_private, include, deep + 1) for key, one in value.items()}
     if isinstance(value, list):
         return [_shown(one, name, is_private, include, deep + 1) for one in value]
-    if isinstance(value, str) and name in IMAGES and not include and is_private(value):
-        return "(a private image)"
-    return without_places(masked(value)) if isinstance(value, str) else _plain(value)
+    hidden = isinstance(value, str) and name in IMAGES and not include and is_private(value)
+    return "(a private image)" if hidden else _plain(value)
 
 
 def _plain(value: Any) -> Any:
-    """Return a number as it is; what YAML has besides, such as a date, as a text."""
-    return value if isinstance(value, int | float) else str(value)
+    """Return a number as it is, a text without places and secrets; what YAML has besides, such as a date, as a text."""
+    return value if isinstance(value, int | float) else without_places(masked(str(value)))

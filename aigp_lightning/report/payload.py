@@ -19,7 +19,7 @@ from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.report.comparison import compare_runs
 from aigp_lightning.report.encode import Encoded
 from aigp_lightning.report.fitting import Advance, Fitted, fit_pictures, names_of
-from aigp_lightning.report.images import ImageParts, add_pictures
+from aigp_lightning.report.images import add_pictures
 from aigp_lightning.report.mosaics import Mosaic, RunPictures, shown_epochs
 from aigp_lightning.report.one_run import CollectedRun, collect_run
 from aigp_lightning.report.privacy import private_text

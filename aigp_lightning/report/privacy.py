@@ -14,7 +14,9 @@ from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
 
-WITHOUT_IMAGES = re.compile(r"(Box|Pose)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels.*")
+WITHOUT_IMAGES = re.compile(
+    r"(Box|Pose)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels|labels_correlogram"
+)
 """Keys of pictures that show no image of the data set."""
 WITHHELD = "private image"
 """Beginning of the reason for which such a picture was withheld."""

@@ -43,7 +43,10 @@ def _by_name(rows: list[dict[str, Any]], facts: RunFacts, file: str) -> dict[str
         facts.warnings.append(f"{file}: {dropped} line{'s' * (dropped != 1)} without an epoch left out.")
     epochs = sorted(latest)
     names = dict.fromkeys(name for row in latest.values() for name in row if name not in ("", "epoch", "time"))
-    return {"epochs": epochs, "series": {name: [_number(latest[epoch].get(name)) for epoch in epochs] for name in names}}
+    return {
+        "epochs": epochs,
+        "series": {name: [_number(latest[epoch].get(name)) for epoch in epochs] for name in names},
+    }
 
 
 def metrics_at(scalars: dict[str, Any], epoch: int | None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Finds the pictures of all epochs: in the run folder's history, in event files, in W&B's mirror, else the last ones."""
+"""Finds the pictures of all epochs: in the run's history, in event files, in W&B's mirror, else the last ones."""
 
 from __future__ import annotations
 

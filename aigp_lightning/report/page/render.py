@@ -13,7 +13,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
 
-SCRIPTS = ("base.js", "tables.js", "images.js", "mosaics.js", "charts.js", "pictures.js", "large.js", "runs.js", "app.js")
+SCRIPTS = (
+    "base.js",
+    "tables.js",
+    "images.js",
+    "mosaics.js",
+    "charts.js",
+    "pictures.js",
+    "large.js",
+    "runs.js",
+    "app.js",
+)
 """The page's own scripts, in the order in which they are joined: each uses those before it."""
 MIME_TYPES = ("image/jpeg", "image/png", "image/webp")
 """Of pictures that a page shows."""
