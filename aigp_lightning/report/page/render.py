@@ -55,7 +55,7 @@ def write_page(path: Path, payload: dict[str, Any], pictures: Iterable[tuple[str
 
     Raises:
         ValueError: an id or a MIME type cannot be shown, or an id comes twice.
-        OSError: it names the file, and nothing was changed.
+        OSError: it names the file, and nothing was changed; also what the pictures raise.
 
     Example:
         >>> import tempfile
@@ -73,14 +73,14 @@ def write_page(path: Path, payload: dict[str, Any], pictures: Iterable[tuple[str
 
 
 def page_json(payload: Any) -> str:
-    """Return values as JSON that can stand within a page.
+    r"""Return values as JSON that can stand within a page.
 
     Args:
         payload: plain values; what is no finite number becomes null.
 
     Example:
         >>> print(page_json({"a": "</script><!--", "b": float("nan")}))
-        {"a":"\\u003c/script\\u003e\\u003c!--","b":null}
+        {"a":"\u003c/script\u003e\u003c!--","b":null}
     """
     try:
         text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
@@ -162,7 +162,8 @@ def _written(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = str(path)
+        if error.filename in (None, str(temporary)):  # else it is a picture's that could not be read
+            error.filename = str(path)
         raise
     finally:
         with suppress(OSError):

@@ -4,7 +4,7 @@
 const payload = JSON.parse(document.getElementById("payload").textContent);
 const runs = payload.runs || [];
 const state = { run: 0, mosaics: null, pictures: null };
-const RUN_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f"];
+const RUN_COLOURS = ["#2381c4", "#dd6413", "#0fa37a", "#cc79a7", "#d39a00", "#56b4e9", "#8c6bb1", "#7f7f7f"];
 
 const byId = (id) => document.getElementById(id);
 const several = runs.length > 1;

@@ -23,7 +23,7 @@ function chart(title, make, { height = 300, wide = false } = {}) {
   place.draw = () => {
     const { data, layout = {} } = make();
     startPlotly().react(place, data, themed(layout), { displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], plotlyServerURL: "" });
     drawn.add(place);
   };
   whenInView(place, place.draw);
@@ -37,7 +37,8 @@ function themed(layout) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--text"), size: 12, family: "system-ui, sans-serif" },
-    legend: { orientation: "h", y: -0.22, font: { size: 11 } },
+    legend: { orientation: "h", y: layout.xaxis?.title ? -0.2 : -0.1, yanchor: "top", font: { size: 11 } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--quiet"), activecolor: css("--accent") },
     hoverlabel: { namelength: -1 },
     hovermode: "closest",
     ...layout,
@@ -55,11 +56,8 @@ function redrawCharts() {
 
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);
 
-function verticalLine(x, colour, text = "") {
-  return {
-    type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1.5, dash: "dot" },
-    label: text ? { text, textposition: "end", font: { size: 10, color: colour } } : undefined,
-  };
+function verticalLine(x, colour) {
+  return { type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1.5, dash: "dot" } };
 }
 
 // Which series share a chart: losses of one name, box and keypoints of one metric, all learning rates.
@@ -86,6 +84,7 @@ function buildCurves(body) {
     body.append(sentence("No scalars were found: neither results.csv nor a logger's local files hold any."));
     return;
   }
+  body.append(el("p", { class: "quiet" }, "By epoch. The dotted line is the best epoch; a click on a name hides its line."));
   for (const group of ["Metrics", "Losses", "Learning rate", "Others"]) {
     const own = [...charts.values()].filter((each) => each.group === group);
     if (own.length) body.append(el("h3", {}, group), el("div", { class: "charts" }, own.map(scalarChart)));
@@ -107,7 +106,6 @@ function scalarChart({ title, lines }) {
     }),
     layout: {
       showlegend: several || parts.length > 1,
-      xaxis: { title: { text: "epoch" } },
       shapes: bestLines(lines),
     },
   }));
@@ -115,7 +113,7 @@ function scalarChart({ title, lines }) {
 
 function bestLines(lines) {
   const indexes = [...new Set(lines.map((line) => line.index))].filter((index) => runs[index].best_epoch !== null);
-  return indexes.map((index) => verticalLine(runs[index].best_epoch, several ? runColour(index) : css("--quiet"), several ? "" : "best"));
+  return indexes.map((index) => verticalLine(runs[index].best_epoch, several ? runColour(index) : css("--quiet")));
 }
 
 const WHICH = {
@@ -171,7 +169,7 @@ function thresholdChart(which, curves, chosen) {
       line: { width: bold ? 3 : 1.5, color: several ? runColour(curve.index) : name === MEAN ? css("--text") : RUN_COLOURS[place % RUN_COLOURS.length] },
       hovertemplate: `${x} %{x:.3f}, ${y} %{y:.3f}`,
     })),
-    layout: { showlegend: lines.length > 1, xaxis: { title: { text: x }, range: [0, 1.01] }, yaxis: { title: { text: y }, range: [0, 1.02] } },
+    layout: { showlegend: lines.length > 1, xaxis: { range: [0, 1.01] }, yaxis: { range: [0, 1.02] } },
   }), { height: 320 });
 }
 
@@ -188,7 +186,7 @@ function buildConfusion(body, run) {
   const share = matrix.map((row) => row.map((value, column) => (sums[column] ? value / sums[column] : null)));
   const make = () => ({
     data: [{
-      type: "heatmap", x: ticks, y: ticks, z: normalised ? share : matrix, customdata: matrix, colorscale: "Blues", reversescale: false,
+      type: "heatmap", x: ticks, y: ticks, z: normalised ? share : matrix, customdata: matrix, colorscale: [[0, css("--panel")], [1, css("--accent")]],
       zmin: 0, zmax: normalised ? 1 : undefined, xgap: 1, ygap: 1, showscale: true,
       texttemplate: names.length <= 20 ? (normalised ? "%{z:.2f}" : "%{z}") : "",
       hovertemplate: "labelled %{x}<br>predicted %{y}<br>%{customdata} objects<extra></extra>",
@@ -231,7 +229,7 @@ function buildCorners(body) {
   } else body.append(sentence("No distances: they need the camera's matrix and the gate's size in data.yaml."));
   for (const { corners, index } of found) {
     if (several) body.append(el("h3", {}, swatch(index), runs[index].name));
-    body.append(table(columnsOf(corners.bands, ["band"]), corners.bands, { caption: "Corners by distance" }));
+    body.append(table(columnsOf(corners.bands, ["band"], 3), corners.bands, { caption: "Corners by distance" }));
   }
 }
 

@@ -3,11 +3,18 @@
 // Drawn in pixels of the original picture; the one below may be smaller.
 function overlay(item, objects, named = null) {
   const order = { fn: 0, fp: 1, tp: 2 };
-  const shapes = [...objects].sort((one, other) => order[other.kind] - order[one.kind]).map((object) => shapeOf(item, object, named));
-  return svg("svg", { viewBox: `0 0 ${item.width} ${item.height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shapes);
+  const shapes = [...objects].sort((one, other) => order[other.kind] - order[one.kind]).map((object) => shapeOf(item, object));
+  const texts = named ? objects.map((object) => textAt(item, object, named(object))) : [];
+  return svg("svg", { viewBox: `0 0 ${item.width} ${item.height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, shapes, texts);
 }
 
-function shapeOf(item, object, named) {
+function textAt(item, { kind, box: [x1, y1] }, text) {
+  const size = Math.max(10, item.width / 55);
+  const above = y1 > size * 1.3;
+  return svg("g", { class: kind }, svg("text", { x: Math.max(0, x1), y: above ? y1 - size * 0.3 : y1 + size, "font-size": size }, text));
+}
+
+function shapeOf(item, object) {
   const [x1, y1, x2, y2] = object.box;
   const points = object.points || [];
   const there = (point) => point && point[2] > 0;
@@ -17,10 +24,6 @@ function shapeOf(item, object, named) {
     (item.edges || []).filter(([one, other]) => there(points[one]) && there(points[other])).map(([one, other]) =>
       svg("line", { x1: points[one][0], y1: points[one][1], x2: points[other][0], y2: points[other][1] })),
     points.filter(there).map(([x, y]) => svg("circle", { cx: x, cy: y, r: Math.max(2, item.width / 250) })));
-  if (named) {
-    const size = Math.max(10, item.width / 55);
-    group.append(svg("text", { x: Math.max(0, x1), y: y1 > size * 1.3 ? y1 - size * 0.3 : y1 + size, "font-size": size }, named(object)));
-  }
   object.shape = group;
   return group;
 }
@@ -50,7 +53,7 @@ function objectTable(pictures, item, objects) {
     { title: "confidence", value: (object) => object.score, text: (object) => (object.score === null ? "" : object.score.toFixed(3)), numeric: true },
     { title: "size (px)", value: (object) => areaOf(object.box), text: size, numeric: true },
   ];
-  if (pictures.limits) columns.push({ title: "distance (m)", value: (object) => object.distance, text: (object) => number(object.distance ?? null, 1), numeric: true });
+  if (pictures.limits) columns.push({ title: "distance (m)", value: (object) => object.distance, text: (object) => (typeof object.distance === "number" ? object.distance.toFixed(1) : "–"), numeric: true });
   if (!objects.length) return sentence("Nothing was found here, and nothing is labelled, at this confidence and with this filter.");
   const light = (object, on) => () => object.shape.classList.toggle("lit", on);
   const rowAttributes = (object) => ({ tabindex: 0, mouseenter: light(object, true), mouseleave: light(object, false),

@@ -3,7 +3,7 @@
 const isLowerBetter = (name) => /loss|error|time|latency|_ms|_px|_deg/i.test(name);
 
 function bestOf(name, values) {
-  const known = values.filter((value) => typeof value === "number");
+  const known = values.map(rounded).filter((value) => value !== null);
   if (known.length < 2 || Math.min(...known) === Math.max(...known)) return null;
   return isLowerBetter(name) ? Math.min(...known) : Math.max(...known);
 }
@@ -15,7 +15,8 @@ function difference(one, other) {
   return one - other;
 }
 
-const signed = (value) => (value === null ? "" : `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(value).toFixed(4)}`);
+const rounded = (value) => (typeof value === "number" ? Number(value.toFixed(4)) : null);
+const signed = (value) => (value === null ? "" : `${rounded(value) > 0 ? "+" : rounded(value) < 0 ? "−" : "±"}${Math.abs(value).toFixed(4)}`);
 
 function buildComparison(body) {
   const { metrics, classes, options } = payload.comparison;
@@ -35,7 +36,7 @@ function metricTable(metrics) {
 function marked(name, values, index) {
   const value = values[index];
   const change = index ? el("small", { class: "quiet" }, ` ${signed(difference(value, values[0]))}`) : null;
-  if (value === null || value === undefined || value !== bestOf(name, values)) return el("span", {}, number(value), change);
+  if (value === null || value === undefined || rounded(value) !== bestOf(name, values)) return el("span", {}, number(value), change);
   return el("span", {}, el("strong", { class: "best-value", title: "best" }, `★ ${number(value)}`), change);
 }
 

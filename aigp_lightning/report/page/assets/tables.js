@@ -64,11 +64,12 @@ function sorted(rows, value, down) {
 }
 
 // Columns of rows that are objects: a text for those named, numbers for all others.
-function columnsOf(rows, texts) {
+function columnsOf(rows, texts, digits = 4) {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return keys.map((key) => ({
     title: key.replaceAll("_", " "),
     value: (row) => row[key],
+    text: (row) => number(row[key], digits),
     numeric: !texts.includes(key),
   }));
 }
