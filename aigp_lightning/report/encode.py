@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 JPEG, PNG, WEBP = "image/jpeg", "image/png", "image/webp"
-QUALITY = 78
+QUALITY = 72
 LARGEST_WEBP = 16383
 """Pixels of a side that the format can hold."""
 
@@ -34,13 +34,18 @@ class Encoded:
 
 
 def as_it_is(data: bytes) -> Encoded | None:
-    """Return a picture unchanged; None if it is none that a browser shows.
+    """Return a picture unchanged; None if it is none such as runs draw.
 
     Args:
         data: a file's bytes.
     """
-    kinds = ((b"\xff\xd8\xff", JPEG), (b"\x89PNG\r\n\x1a\n", PNG))
-    return next((Encoded(mime, data) for start, mime in kinds if data.startswith(start)), None)
+    from aigp_lightning.media.encode import PNG_START, picture_size
+
+    try:
+        picture_size(data)
+    except ValueError:
+        return None
+    return Encoded(PNG if data.startswith(PNG_START) else JPEG, data)
 
 
 def shrink(data: bytes, longest: int, anew: bool = False) -> Encoded | None:

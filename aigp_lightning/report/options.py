@@ -70,14 +70,12 @@ def _last(path: str) -> str:
 
 
 def _shown(value: Any, name: str, is_private: Callable[[str], bool], include: bool, deep: int = 0) -> Any:
-    if deep > DEEPEST:
-        return MASK
     if name == PRIVATE and value and not include:
         count = len(value) if isinstance(value, list) else 1
         return f"({count} entr{'ies' if count > 1 else 'y'}, not shown)"
     if isinstance(value, bool) or value is None:
         return value
-    if name not in (PRIVATE, *HARMLESS) and is_secret_name(name.rpartition(".")[2]):
+    if deep > DEEPEST or (name not in (PRIVATE, *HARMLESS) and is_secret_name(name.rpartition(".")[2])):
         return MASK
     if isinstance(value, dict):
         return {str(key): _shown(one, f"{name}.{key}", is_private, include, deep + 1) for key, one in value.items()}

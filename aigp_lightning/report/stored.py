@@ -13,7 +13,7 @@ from aigp_lightning.files import read_regular
 from aigp_lightning.logfiles.event_pictures import find_event_pictures
 from aigp_lightning.logfiles.folders import find_event_files, find_wandb_folders
 from aigp_lightning.logfiles.paths import is_dir, is_file, listing, resolved
-from aigp_lightning.logfiles.wandb_run import read_wandb_run
+from aigp_lightning.logfiles.wandb_run import WandbRun, read_wandb_run
 from aigp_lightning.media.delivery import HISTORY
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
@@ -137,14 +137,24 @@ def wandb_pictures(facts: RunFacts) -> Iterator[StoredPicture]:
             facts.warnings.append(f"W&B's folder {folder.name} cannot be read ({first_line(error)}).")
             continue
         facts.warnings += [f"W&B's folder {folder.name}: {text}" for text in run.damage]
-        inside = resolved(run.mirror)
-        for each in run.media:
-            path = resolved(run.mirror / each.path)
-            if each.epoch is None or not path.is_relative_to(inside):
-                continue
-            picture = _of_file(path, each.epoch + 1, facts, each.key)
-            if picture is not None:
-                yield picture
+        yield from pictures_of_rows(run, facts)
+
+
+def pictures_of_rows(run: WandbRun, facts: RunFacts) -> Iterator[StoredPicture]:
+    """Yield the pictures that the rows of one of W&B's folders name, as far as they are in it.
+
+    Args:
+        run: that was read.
+        facts: of the run.
+    """
+    inside = resolved(run.mirror)
+    for each in run.media:
+        path = resolved(run.mirror / each.path)
+        if each.epoch is None or not path.is_relative_to(inside):
+            continue
+        picture = _of_file(path, each.epoch + 1, facts, each.key)
+        if picture is not None:
+            yield picture
 
 
 def folder_pictures(facts: RunFacts) -> Iterator[StoredPicture]:
