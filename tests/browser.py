@@ -59,7 +59,10 @@ def browser(folder: Path, width: int = 1400, height: int = 900, dark: bool = Fal
 
 
 def open_page(driver: Any, page: Path) -> float:
-    """Open a report from disk, wait until it is drawn, and return how long that took, in seconds."""
+    """Open a page from disk, wait until all of it is read, drawn and painted, and return the seconds that it took.
+
+    A report is drawn while its pictures are still read: `drawn_after` says when.
+    """
     driver.get(page.resolve().as_uri())
     ready = driver.execute_async_script(
         """const done = arguments[0];
@@ -68,6 +71,11 @@ def open_page(driver: Any, page: Path) -> float:
         look();"""
     )
     return float(ready) / 1000
+
+
+def drawn_after(driver: Any) -> float:
+    """Return the seconds after which the open report had drawn itself and could be used."""
+    return float(driver.execute_script("return document.documentElement.dataset.ready")) / 1000
 
 
 def requested(driver: Any) -> list[str]:

@@ -6,10 +6,15 @@ const kept = new Map();
 function blobOf(id) {
   const source = byId(`p-${id}`);
   if (!source) return null;
-  const text = atob(source.textContent);
+  return new Blob([decoded(source.textContent)], { type: source.dataset.mime });
+}
+
+function decoded(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64);
   const data = new Uint8Array(text.length);
   for (let index = 0; index < text.length; index++) data[index] = text.charCodeAt(index);
-  return new Blob([data], { type: source.dataset.mime });
+  return data;
 }
 
 // The page draws itself while the browser still reads the pictures at its end.

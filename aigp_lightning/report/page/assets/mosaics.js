@@ -2,6 +2,7 @@
 
 const PLAY_INTERVAL = 180;
 const AHEAD = 4;
+const RESTS = 80;
 
 // The latest epoch at or before this one that has a picture.
 function pictureAt(pictures, epoch) {
@@ -97,21 +98,22 @@ class Mosaics {
     this.decodeAhead(index);
   }
 
-  // Neighbours in the direction of the movement first; left out where the machine is busy with what is shown.
+  // Neighbours are decoded one after another while the slider rests, those in the direction of its movement first.
   decodeAhead(index) {
     const step = index < (this.last ?? 0) ? -1 : 1;
     this.last = index;
     clearTimeout(this.ahead);
-    this.ahead = setTimeout(() => {
-      for (const offset of [1, 2, 3, AHEAD].map((each) => each * step).concat(-step)) {
+    this.ahead = setTimeout(async () => {
+      const mosaics = this.cells.map((cell) => cell.mosaic);
+      for (const offset of [...Array(AHEAD).keys()].map((each) => (each + 1) * step).concat(-step)) {
         const epoch = this.epochs[index + offset];
         if (epoch === undefined) continue;
-        for (const { mosaic } of this.cells) {
-          const id = pictureAt(mosaic.pred, epoch);
-          if (id !== null) pictureOf(id);
+        for (const id of mosaics.flatMap((mosaic) => [pictureAt(mosaic.pred, epoch), pictureAt(mosaic.labels, epoch)])) {
+          if (id !== null) await pictureOf(id);
+          if (this.at() !== index || !this.slider.isConnected) return;
         }
       }
-    }, 30);
+    }, this.timer ? 0 : RESTS);
   }
 
   play() {
