@@ -117,8 +117,10 @@ def main() -> None:
         built, pictures = time.perf_counter() - began, len(report.pictures)
         write_page(page, report.payload, report.files())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"report: {built:.1f} s, and {time.perf_counter() - began - built:.1f} s to write, {pictures} pictures, "
-              f"{page.stat().st_size / 1e6:.1f} MB, {peak:.0f} MiB of memory at most")
+        print(
+            f"report: {built:.1f} s, and {time.perf_counter() - began - built:.1f} s to write, {pictures} pictures, "
+            f"{page.stat().st_size / 1e6:.1f} MB, {peak:.0f} MiB of memory at most"
+        )
         print(*report.payload["notes"], sep="\n", flush=True)
         print(in_browser(page, Path(name)))
 

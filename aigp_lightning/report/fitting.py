@@ -14,7 +14,7 @@ SIDES = (2560, 2240, 1920, 1600, 1440, 1280, 1120, 1024, 900, 800, 720, 640, 576
 """Pixels that the longer side of a picture has at most, one after the other, until all fit."""
 SMALLEST_CHART = 1000
 """Charts and their texts have at least so many pixels."""
-SAMPLE = 12
+SAMPLE = 32
 """Pictures that are encoded to estimate what all of them take."""
 MARGIN = 0.97
 GROWTH, DOUBT = 1.5, 1.5

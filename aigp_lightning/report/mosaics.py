@@ -154,7 +154,8 @@ def every_so_many(epochs: Sequence[int], step: int, kept: Iterable[int | None]) 
         >>> sorted(every_so_many([1, 2, 3, 4, 5, 6, 7], 3, [5, None]))
         [1, 4, 5, 7]
     """
-    return {*epochs[::step], *epochs[-1:], *({*kept} & {*epochs})}
+    known = {*kept}
+    return {*epochs[::step], *epochs[-1:], *(epoch for epoch in epochs if epoch in known)}
 
 
 def _notes(facts: RunFacts, used: list[str], pictures: RunPictures) -> Iterator[str]:

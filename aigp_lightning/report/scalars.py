@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from aigp_lightning.errors import first_line
+from aigp_lightning.files import read_regular
 from aigp_lightning.report.folder import RunFacts
 
 METRICS = "metrics/"
@@ -21,13 +22,12 @@ def read_scalars(facts: RunFacts) -> dict[str, Any]:
     Returns:
         `epochs`, from 1, and `series`: a list by name, with None for what is no number.
     """
-    from aigp_lightning.callbacks.results import read_rows
-
     named = ((facts.config or {}).get("results") or {}).get("filename")
     path = facts.path / (named if isinstance(named, str) else "results.csv")
     rows: list[dict[str, Any]] = []
     try:
-        rows = [dict(row) for row in read_rows(path)]
+        lines = read_regular(path).decode("utf-8").splitlines(keepends=True)
+        rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))  # a kill may cut off the last one
     except FileNotFoundError:
         facts.warnings.append(f"There is no {path.name}: the run has no scalars on this disk.")
     except (OSError, ValueError, csv.Error) as error:

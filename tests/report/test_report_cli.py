@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ def test_a_finished_run(run_cli: Callable[..., int], finished: Path, tmp_path: P
     about = read_results(finished / RESULTS_FILE).about
     metrics = json.loads((finished.parent.parent / "metrics.json").read_text(encoding="utf-8"))
     assert f"report: {page} (" in said and "shapes: 2 epochs, " in said and "11 validation images" in said
-    assert run["classes"] == about["table"] and run["metrics"]["metrics/mAP50(B)"] == metrics["metrics/mAP50(B)"]
+    assert (
+        run["classes"] == about["table"]
+        and run["metrics"]["metrics/mAP50(B)"] == metrics["metrics"]["metrics/mAP50(B)"]
+    )
     assert len(run["pictures"]["items"]) == 11 and all(item["picture"] for item in run["pictures"]["items"])
     assert {len(row["x"]) for row in run["curves"]} == {200} and run["corners"] is None
     assert sum(map(sum, run["confusion"]["matrix"])) >= run["classes"][0]["instances"]
@@ -98,3 +102,16 @@ def test_a_page_never_holds_private_pixels(run_cli: Callable[..., int], tmp_path
     assert encoded not in page.read_text(encoding="utf-8") and "1 picture that would show" in capsys.readouterr().out
     assert run_cli("report", build.run, "--include-private") == 0
     assert encoded in page.read_text(encoding="utf-8")
+
+
+def test_a_run_that_kept_no_results_is_measured(
+    run_cli: Callable[..., int], finished: Path, tmp_path: Path, capsys: Any
+) -> None:
+    run = tmp_path / "older"
+    shutil.copytree(finished, run, ignore=shutil.ignore_patterns(RESULTS_FILE))
+    assert run_cli("report", run) == 0
+    assert f"{run}: the run kept no results image by image; measuring best.ckpt" in capsys.readouterr().out
+    content = payload_in(run / "report.html")["runs"][0]
+    kept = read_results(finished / RESULTS_FILE)
+    assert content["classes"] == kept.about["table"] and len(content["pictures"]["items"]) == len(kept.files)
+    assert content["warnings"][-1].endswith("was evaluated for this.")
