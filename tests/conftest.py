@@ -43,6 +43,7 @@ SLOW = (
     "cli/test_cpu_options.py",
     "cli/test_rfdetr_runs.py",
     "report/test_page_in_browser.py",
+    "evaluation/test_evaluate.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 

@@ -1,0 +1,138 @@
+"""The metrics of results whose images count by weights, by Ultralytics' definitions; an image of weight 2 counts twice.
+
+Nothing here goes through detections one by one. What does not depend on the weights is sorted once (`WeightedMetrics`),
+so that a thousand draws of a bootstrap take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.evaluation.weighted_curves import Floats, Ints, WeightedCurves
+from aigp_lightning.modules.metrics.corner_report import HEAD, POSITION, ROTATION
+from aigp_lightning.modules.metrics.image_results import ImageResults
+
+FITNESS = "fitness"
+BOX, POSE = "B", "P"
+LOWER = ("corners/error", "gate/")
+"""Beginnings of the names of figures of which less is better."""
+
+
+def metrics_of(
+    results: ImageResults, weights: Floats | None = None, classes: Sequence[int] | None = None
+) -> dict[str, float]:
+    """Compute metrics over images that count by weights.
+
+    Precision and recall are at the confidence at which the classes' mean F1 is best, as in Ultralytics.
+
+    Args:
+        results: of a validation.
+        weights: (n,) how often each image counts, 0 or more; None: once.
+        classes: ids of the classes that count; None: all. Classes without labels never do.
+
+    Returns:
+        `metrics/precision(B)`, `metrics/recall(B)`, `metrics/mAP50(B)`, `metrics/mAP50-95(B)`, with keypoints the same
+        with `(P)`, and `fitness`; with keypoints `corners/error_px_mean` and `_median`, and of gates
+        `gate/position_m_median` and `_mean` and the same of `gate/rotation_deg`. Errors that nothing is known about are
+        left out.
+
+    Example:
+        >>> from aigp_lightning.modules.metrics.image_results import empty_results
+        >>> metrics_of(empty_results(["a.jpg"], {"task": "detect"}))["metrics/mAP50(B)"]
+        0.0
+    """
+    return WeightedMetrics(results, classes).compute(weights)
+
+
+def is_lower_better(metric: str) -> bool:
+    """True if less of a figure is better, as of errors.
+
+    Args:
+        metric: its name.
+
+    Example:
+        >>> is_lower_better("gate/position_m_median"), is_lower_better("metrics/mAP50(B)")
+        (True, False)
+    """
+    return metric.startswith(LOWER)
+
+
+class WeightedMetrics:
+    """Results prepared once, for metrics by any number of weights.
+
+    Args:
+        results: of a validation.
+        classes: see `metrics_of`.
+
+    Example:
+        >>> from aigp_lightning.modules.metrics.image_results import empty_results
+        >>> sorted(WeightedMetrics(empty_results(["a.jpg"], {"task": "detect"})).compute())[:2]
+        ['fitness', 'metrics/mAP50(B)']
+    """
+
+    def __init__(self, results: ImageResults, classes: Sequence[int] | None = None) -> None:
+        self.images = len(results.files)
+        kept = None if classes is None else np.asarray(list(classes), np.int64)
+        self._sets = {BOX: WeightedCurves.prepare(results, results.correct, kept)}
+        if results.correct_pose.shape[1]:
+            self._sets[POSE] = WeightedCurves.prepare(results, results.correct_pose, kept)
+        self._errors = _prepare_errors(results, kept)
+
+    def compute(self, weights: Floats | None = None) -> dict[str, float]:
+        """Compute the metrics; see `metrics_of`.
+
+        Args:
+            weights: (n,) of the images.
+        """
+        weighed = np.ones(self.images) if weights is None else np.asarray(weights, np.float64)
+        found: dict[str, float] = {}
+        for letter, curves in self._sets.items():
+            found |= {f"metrics/{name}({letter})": value for name, value in curves.compute(weighed).items()}
+        found[FITNESS] = sum(found[f"metrics/mAP50-95({letter})"] for letter in self._sets)
+        for name, errors in self._errors.items():
+            found |= errors.compute(name, weighed)
+        return found
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Known errors, rising, and the image of each."""
+
+    values: Floats
+    image: Ints
+
+    @classmethod
+    def prepare(cls, values: NDArray[np.float32], image: NDArray[np.int32]) -> _Errors:
+        """Sort the known ones among errors (t,) or (t, K) of objects."""
+        known = ~np.isnan(values)
+        images = np.broadcast_to(image.reshape(-1, *(1,) * (values.ndim - 1)), values.shape)[known]
+        found = values[known].astype(np.float64)
+        order = np.argsort(found, kind="stable")
+        return cls(found[order], images[order].astype(np.int64))
+
+    def compute(self, name: str, weights: Floats) -> Mapping[str, float]:
+        """Return mean and median; nothing where no error is known."""
+        weighed = weights[self.image]
+        total = np.cumsum(weighed)
+        if not len(total) or total[-1] <= 0:
+            return {}
+        half = total[-1] / 2
+        middle = np.searchsorted(total, half, side="left"), np.searchsorted(total, half, side="right")
+        median = self.values[np.minimum(middle, len(total) - 1)].mean()
+        return {f"{name}_mean": float(weighed @ self.values / total[-1]), f"{name}_median": float(median)}
+
+
+def _prepare_errors(results: ImageResults, kept: Ints | None) -> dict[str, _Errors]:
+    """Return the errors of keypoints and gates by the names of their figures; none for detectors."""
+    if not results.corner_rows.shape[1]:
+        return {}
+    chosen = slice(None) if kept is None else np.isin(results.true_label, kept)
+    rows, image = results.corner_rows[chosen], results.true_image[chosen]
+    count = (rows.shape[1] - HEAD) // 2
+    columns = {"gate/position_m": POSITION, "gate/rotation_deg": ROTATION}
+    found = {"corners/error_px": _Errors.prepare(rows[:, HEAD : HEAD + count], image)}
+    return found | {name: _Errors.prepare(rows[:, column], image) for name, column in columns.items()}
