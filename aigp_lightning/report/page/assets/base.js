@@ -103,10 +103,12 @@ function addSection(id, title, build, { ofRun = true } = {}) {
 }
 
 function renew(entry) {
+  entry.body.style.minHeight = `${entry.body.offsetHeight}px`; // so that the page does not jump
   entry.body.replaceChildren();
   entry.name.textContent = entry.ofRun && several ? ` ${currentRun().name}` : "";
   waitingForView.delete(entry.section);
   whenInView(entry.section, () => {
+    entry.body.style.minHeight = "";
     try {
       entry.build(entry.body, currentRun());
     } catch (error) {

@@ -2,6 +2,7 @@
 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const MEAN = "all classes";
+const NAMES_IN_LEGEND = 24;
 
 // Plotly reads some markup in texts: none of the payload's is any.
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -37,7 +38,7 @@ function themed(layout) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--text"), size: 12, family: "system-ui, sans-serif" },
-    legend: { orientation: "h", y: layout.xaxis?.title ? -0.2 : -0.1, yanchor: "top", font: { size: 11 } },
+    legend: { orientation: "h", y: layout.xaxis?.title ? -0.2 : -0.1, yanchor: "top", font: { size: 11 }, maxheight: 1 },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--quiet"), activecolor: css("--accent") },
     hoverlabel: { namelength: -1 },
     hovermode: "closest",
@@ -105,11 +106,14 @@ function scalarChart({ title, lines }) {
       };
     }),
     layout: {
-      showlegend: several || parts.length > 1,
+      showlegend: lines.length > 1 && lines.length <= NAMES_IN_LEGEND,
       shapes: bestLines(lines),
     },
-  }));
+  }), { height: withLegend(280, lines.length) });
 }
+
+// Two names in a row of the legend.
+const withLegend = (height, lines) => height + 17 * Math.ceil((lines <= NAMES_IN_LEGEND ? lines : 0) / 2);
 
 function bestLines(lines) {
   const indexes = [...new Set(lines.map((line) => line.index))].filter((index) => runs[index].best_epoch !== null);
@@ -169,8 +173,8 @@ function thresholdChart(which, curves, chosen) {
       line: { width: bold ? 3 : 1.5, color: several ? runColour(curve.index) : name === MEAN ? css("--text") : RUN_COLOURS[place % RUN_COLOURS.length] },
       hovertemplate: `${x} %{x:.3f}, ${y} %{y:.3f}`,
     })),
-    layout: { showlegend: lines.length > 1, xaxis: { range: [0, 1.01] }, yaxis: { range: [0, 1.02] } },
-  }), { height: 320 });
+    layout: { showlegend: lines.length > 1 && lines.length <= NAMES_IN_LEGEND, xaxis: { range: [0, 1.01] }, yaxis: { range: [0, 1.02] } },
+  }), { height: withLegend(280, lines.length) });
 }
 
 function buildConfusion(body, run) {
