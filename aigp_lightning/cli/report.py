@@ -89,8 +89,10 @@ def _build(runs: Sequence[Path], options: Namespace, advance: Advance) -> Report
 
 def _evaluate(model: Path) -> ImageResults:
     """Measure a checkpoint whose run kept no results, on what it was validated on."""
+    from aigp_lightning.cli.console import quiet_lightning
     from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 
+    quiet_lightning()
     print_line(f"{model.parent.parent}: the run kept no results image by image; measuring {model.name} …")
     return evaluate(model, EvaluationData())
 
@@ -110,16 +112,20 @@ def _lines_about(report: Report) -> Iterator[str]:
     """Yield what there is to know about a report."""
     payload = report.payload
     for run in payload["runs"]:
-        images = run["pictures"]
+        images, epochs = run["pictures"], {epoch for one in run["mosaics"] for epoch in one["epochs"]}
         parts = [
-            f"{run['epochs']} epochs",
-            f"{len(run['mosaics'])} mosaics over {len({e for one in run['mosaics'] for e in one['epochs']})} epochs",
-            f"{len(images['items'])} validation images" if images is not None else "no images one by one",
+            _counted(run["epochs"], "epoch"),
+            f"{_counted(len(run['mosaics']), 'mosaic')} over {_counted(len(epochs), 'epoch')}",
+            _counted(len(images["items"]), "validation image") if images is not None else "no images one by one",
         ]
         yield f"  {run['name']}: {', '.join(parts)}"
         yield from (f"  warning: {text}" for text in run["warnings"])
     yield from (f"  {note}" for note in payload["notes"])
     yield f"  {payload['private']['text']}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 @contextmanager
