@@ -1,4 +1,4 @@
-"""The folder that `audit` is given: a run's, or a line that says which runs may have been meant."""
+"""The folder that `audit` or `report` is given: a run's, or a line that says which runs may have been meant."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ ABOVE = 6
 """Folders above the one that was given that may be the run's."""
 LISTED = 20
 """Runs that are listed at most, the newest first."""
-COMMAND = "python -m aigp_lightning audit"
+COMMAND = "python -m aigp_lightning"
+ASKED = {"audit": "Audit one of them"}
+"""The sentence before a list of runs, by verb."""
 
 
-def check_run_folder(path: Path) -> None:
+def check_run_folder(path: Path, verb: str = "audit") -> None:
     """Refuse what is no run's folder, and name the runs that may have been meant; other folders may be old runs'.
 
     Args:
         path: as it was typed.
+        verb: that it was given to.
 
     Raises:
         DataError: there is nothing of the name, it is a file, empty, a part of a run, or a folder of runs.
@@ -34,16 +37,16 @@ def check_run_folder(path: Path) -> None:
     if not is_dir(path):
         if is_file(path):
             around = next(_runs_around(path), None)
-            raise DataError(f"{path} is a file, and no run's folder{_instead(around)}")
-        raise DataError(f"{path}: there is no such folder{_instead(_alike(path))}")
+            raise DataError(f"{path} is a file, and no run's folder{_instead(around, verb)}")
+        raise DataError(f"{path}: there is no such folder{_instead(_alike(path), verb)}")
     if _is_run(path):
         return
     if (around := next(_runs_around(path), None)) is not None:
-        raise DataError(f"{path} is a part of a run{_instead(around)}")
+        raise DataError(f"{path} is a part of a run{_instead(around, verb)}")
     if runs := list(_runs_below(path)):
-        raise DataError(_list_runs(path, runs))
+        raise DataError(_list_runs(path, runs, verb))
     if not listing(path, "*"):
-        raise DataError(f"{path} is empty, so there is nothing to audit. `audit` takes the folder of a run.")
+        raise DataError(f"{path} is empty, so there is nothing to {verb}. `{verb}` takes the folder of a run.")
 
 
 def _is_run(path: Path) -> bool:
@@ -70,19 +73,19 @@ def _alike(path: Path) -> Path | None:
     return path.parent / found[0] if found else None
 
 
-def _instead(run: Path | None) -> str:
+def _instead(run: Path | None, verb: str) -> str:
     if run is None:
         return "; a run's is such as runs/detect/gates."
-    return f". Did you mean {COMMAND} {shell_quoted(run)}"
+    return f". Did you mean {COMMAND} {verb} {shell_quoted(run)}"
 
 
-def _list_runs(path: Path, runs: list[Path]) -> str:
+def _list_runs(path: Path, runs: list[Path], verb: str) -> str:
     newest = sorted(runs, key=_written, reverse=True)
     more = len(runs) - LISTED
-    rows = [f"  {COMMAND} {shell_quoted(run)}   ({_about(run)})" for run in newest[:LISTED]]
+    rows = [f"  {COMMAND} {verb} {shell_quoted(run)}   ({_about(run)})" for run in newest[:LISTED]]
     rows += [f"  … and {more} more"] if more > 0 else []
     count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
-    return "\n".join([f"{path} is no run's folder; it holds {count}. Audit one of them:", *rows])
+    return "\n".join([f"{path} is no run's folder; it holds {count}. {ASKED.get(verb, 'Choose one of them')}:", *rows])
 
 
 def _written(run: Path) -> float:

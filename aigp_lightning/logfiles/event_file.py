@@ -90,7 +90,7 @@ def read_event_file(path: Path) -> EventFile:
 
     found = EventFile(path)
     with path.open("rb") as file:
-        for record in _records(file, found.damage):
+        for record in event_records(file, found.damage):
             try:
                 event = Event.FromString(record)
             except DecodeError:
@@ -157,8 +157,13 @@ def is_being_written(path: Path) -> bool:
     return True
 
 
-def _records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
-    """Read TFRecord frames: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C."""
+def event_records(file: BinaryIO, damage: list[str]) -> Iterator[bytes]:
+    """Read TFRecord frames: length (8 bytes), its masked CRC-32C, data, its masked CRC-32C.
+
+    Args:
+        file: at the beginning of one. While a record is looked at, it is at that record's end.
+        damage: gets what cannot be read, a sentence each.
+    """
     size = os.fstat(file.fileno()).st_size
     while header := file.read(HEADER):
         at = file.tell() - len(header)
@@ -194,10 +199,8 @@ def _add(found: EventFile, value: Any, step: int) -> None:
     plugin = value.metadata.plugin_data.plugin_name or found._plugins.get(tag, "")
     found._plugins[tag] = plugin
     what = value.WhichOneof("value")
-    if what == "image":
-        pictures = [value.image.encoded_image_string]
-    elif plugin == "images" and what == "tensor":
-        pictures = list(value.tensor.string_val)[2:]  # after width and height
+    if what == "image" or (plugin == "images" and what == "tensor"):
+        pictures = pictures_in(value)
     elif what == "simple_value" or plugin == "scalars":
         found.scalars[tag] += 1
         found.points[tag, step] += 1
@@ -206,3 +209,14 @@ def _add(found: EventFile, value: Any, step: int) -> None:
         found.other[f"{plugin or what or 'empty'} {tag}".strip()] += 1
         return
     found.images += [EventImage(tag, step, sha256(picture).hexdigest(), len(picture)) for picture in pictures]
+
+
+def pictures_in(value: Any) -> list[bytes]:
+    """Return the encoded pictures of a value that has some.
+
+    Args:
+        value: of a summary.
+    """
+    if value.WhichOneof("value") == "image":
+        return [value.image.encoded_image_string]
+    return list(value.tensor.string_val)[2:]  # after width and height
