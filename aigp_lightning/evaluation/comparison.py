@@ -1,0 +1,190 @@
+"""Two models on the same pictures: every difference with its 95 % bootstrap interval.
+
+A is the reference and B the candidate; a difference is B − A. Shares at one confidence (`found`, `precise`) count what
+`outcomes_at` says. The precision of a band of distance is not defined, since a false alarm has no distance; that of a
+size is, see `parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigp_lightning.evaluation.aligned import align
+from aigp_lightning.evaluation.bootstrap import difference
+from aigp_lightning.evaluation.comparison_row import Row, Span
+from aigp_lightning.evaluation.distance_bands import distance_bands
+from aigp_lightning.evaluation.keypoint_rows import has_one_camera, keypoint_rows
+from aigp_lightning.evaluation.outcomes import RIGHT, Outcomes, outcomes_at
+from aigp_lightning.evaluation.paired_draws import PairedDraws
+from aigp_lightning.evaluation.parts import SIZES, of_class, of_size
+from aigp_lightning.modules.metrics.image_results import ImageResults
+
+MAIN = "metrics/mAP50-95"
+"""What the best weights are chosen by, of boxes `(B)` and of keypoints `(P)`."""
+FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP50", MAIN)
+SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "precision")
+"""Settings of an evaluation of which a difference is told."""
+MEAN_PRECISIONS = ("metrics/mAP50", MAIN)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How two models are compared.
+
+    Attributes:
+        conf: lowest confidence of what is counted by the piece.
+        draws: of the bootstrap.
+        seed: of its draws.
+    """
+
+    conf: float = 0.25
+    draws: int = 1000
+    seed: int = 0
+
+
+class Comparison:
+    """The differences of two models; each part is computed when it is asked for.
+
+    Args:
+        reference: results of A.
+        candidate: results of B, on the same images.
+        options: see there.
+
+    Attributes:
+        a: results of A, in the order of B's.
+        b: results of B.
+
+    Raises:
+        WeightsError: the tasks or the classes are others.
+        DataError: the images or their labels are others.
+    """
+
+    def __init__(self, reference: ImageResults, candidate: ImageResults, options: Options) -> None:
+        self.a, self.b, self.options = align(reference, candidate), candidate, options
+        self._draws = PairedDraws(len(candidate.files), options.draws, options.seed)
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcomes, Outcomes]:
+        """Objects and detections of A and of B at the confidence that counts."""
+        return outcomes_at(self.a, self.options.conf), outcomes_at(self.b, self.options.conf)
+
+    @cached_property
+    def overall(self) -> list[Row]:
+        """Figures of all images: Ultralytics' metrics, and what is found, precise and false at the confidence."""
+        everything = np.ones(len(self.b.true_image), np.bool_)
+        return [*self._metrics("", FIGURES, self.a, self.b), self._found("", everything), *self._precise()]
+
+    @property
+    def main(self) -> list[Row]:
+        """Rows that decide: mAP50-95 of boxes, and of keypoints where there are any."""
+        return [row for row in self.overall if row.metric.startswith(f"{MAIN}(")]
+
+    @cached_property
+    def classes(self) -> list[Row]:
+        """mAP50 and mAP50-95 of each class that has labels, where there are several."""
+        labelled = np.unique(self.b.true_label).tolist()
+        if len(self.b.names) == 1:
+            return []
+        parts = ((self.b.names[label], of_class(self.a, label), of_class(self.b, label)) for label in labelled)
+        return [row for name, a, b in parts for row in self._metrics(name, MEAN_PRECISIONS, a, b)]
+
+    @cached_property
+    def sizes(self) -> list[Row]:
+        """The share found and mAP50-95 of each size that there is."""
+        rows = []
+        for size in SIZES:
+            a, b = of_size(self.a, size), of_size(self.b, size)
+            if len(b.true_image) and len(a.true_image) == len(b.true_image):
+                rows.append(self._found(size, self._within(size)))
+                rows.extend(self._metrics(size, (MAIN,), a, b))
+        return rows
+
+    @cached_property
+    def distances(self) -> list[Row]:
+        """The share found and the errors of keypoints in each band of distance that there is."""
+        rows = []
+        for name, chosen in distance_bands(self.b).items():
+            if chosen.any():
+                rows.append(self._found(name, chosen))
+                rows.extend(keypoint_rows(name, self.a, self.b, chosen, self._draws))
+        return rows
+
+    @cached_property
+    def keypoints(self) -> list[Row]:
+        """Errors of keypoints, and for gates of position and rotation; empty for detectors."""
+        return keypoint_rows("", self.a, self.b, np.ones(len(self.b.true_image), np.bool_), self._draws)
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about what is compared with reservations."""
+        settings = [each.about["settings"] for each in (self.a, self.b)]
+        found = [
+            f"{name} is {settings[0][name]} for A and {settings[1][name]} for B"
+            for name in SAME_SETTINGS
+            if name in settings[0] and name in settings[1] and settings[0][name] != settings[1][name]
+        ]
+        if not has_one_camera(self.a, self.b):
+            found.append("the models take the camera or the gate for different ones: nothing is told in metres")
+        return found
+
+    def parts(self) -> dict[str, list[Row]]:
+        """Return all rows by part."""
+        return {
+            "overall": self.overall,
+            "classes": self.classes,
+            "sizes": self.sizes,
+            "distances": self.distances,
+            "keypoints": self.keypoints,
+        }
+
+    def _metrics(self, group: str, names: Sequence[str], a: ImageResults, b: ImageResults) -> Iterator[Row]:
+        """Yield Ultralytics' metrics of some results."""
+        wanted = [f"{name}({kind})" for kind in self._kinds for name in names]
+        found = difference(b, a, wanted, self.options.draws, self.options.seed)
+        images = len(np.union1d(b.true_image, np.union1d(a.found_image, b.found_image)))
+        for name in wanted:
+            span = _span(found.get(name), bool(len(b.true_image)))
+            yield Row(group, name, span, images, len(b.true_image))
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return ("B", "P") if self.b.about["task"] == "pose" else ("B",)
+
+    def _within(self, size: str) -> NDArray[np.bool_]:
+        from aigp_lightning.evaluation.parts import within_size
+
+        return within_size(self.b.true_box, size)
+
+    def _found(self, group: str, chosen: NDArray[np.bool_]) -> Row:
+        """Return the share of objects that are found and right."""
+        a, b = self.outcomes
+        count = b.objects_by_image(chosen)
+        right = [each.objects_by_image(chosen & (each.outcome == RIGHT)) for each in (a, b)]
+        span = self._draws.ratio((right[0], count), (right[1], count))
+        return Row(group, f"found at {self.options.conf:g}", span, int((count > 0).sum()), int(count.sum()))
+
+    def _precise(self) -> Iterator[Row]:
+        """Yield the share of detections that are right, and false alarms by picture."""
+        sides = self.outcomes
+        objects, ones = len(self.b.true_image), np.ones(len(self.b.files))
+        kept = [each.detections_by_image(each.kept) for each in sides]
+        right = [each.objects_by_image(each.outcome == RIGHT) for each in sides]
+        conf = f"{self.options.conf:g}"
+        span = self._draws.ratio((right[0], kept[0]), (right[1], kept[1]))
+        yield Row("", f"precise at {conf}", span, int(((kept[0] > 0) | (kept[1] > 0)).sum()), objects)
+        false = [each.detections_by_image(each.false_alarm) for each in sides]
+        span = self._draws.ratio((false[0], ones), (false[1], ones))
+        yield Row("", f"false alarms at {conf}", span, len(ones), objects, higher_is_better=False, unit="a picture")
+
+
+def _span(found: Any, known: bool) -> Span:
+    """Return what the bootstrap found of a metric; nothing where there are no labels to measure it by."""
+    if found is None or not known:
+        return Span(None, None, None, None)
+    return Span(found.other, found.candidate, found.low, found.high)
