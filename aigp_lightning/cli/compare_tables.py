@@ -126,4 +126,3 @@ def _number(value: float | None, digits: int, signed: bool = False) -> str:
 def _verdict(row: Row) -> str:
     verdict = row.verdict()
     return SHORT.get(verdict, verdict)
-

@@ -85,7 +85,9 @@ def check_comparable(reference: tuple[str, dict[int, str]], candidate: tuple[str
         >>> check_comparable(("detect", {0: "gate", 1: "tree"}), ("detect", {0: "tree", 1: "gate"}))
     """
     if reference[0] != candidate[0]:
-        raise WeightsError(f"A is of task {reference[0]} and B of task {candidate[0]}: models of one task are compared.")
+        raise WeightsError(
+            f"A is of task {reference[0]} and B of task {candidate[0]}: models of one task are compared."
+        )
     ours, theirs = (list(map(_composed, names.values())) for names in (reference[1], candidate[1]))
     if sorted(ours) == sorted(theirs):
         return

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.evaluation.aligned import check_comparable
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
-from aigp_lightning.evaluation.opened import open_model
 from aigp_lightning.evaluation.recorded import results_of
+
+from aigp_lightning.evaluation.aligned import check_comparable
+from aigp_lightning.evaluation.opened import open_model
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule

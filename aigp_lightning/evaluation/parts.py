@@ -1,9 +1,9 @@
 """Parts of the results of a validation: one class, or objects of one size, as results of their own.
 
 COCO's sizes are by the area of an object in pixels of the original picture: small below 32², medium below 96², large
-from there. Its rule for the precision of a size is taken over: a detection on an object of another size is neither right
-nor wrong, and one on no object counts for the size that it has itself. COCO decides that anew at each of the ten
-overlaps; here it is decided once, at an overlap of 0.5.
+from there. Its rule for the precision of a size is taken over: a detection on an object of another size is left out,
+and one on no object counts for the size that it has itself. COCO decides that anew at each of the ten overlaps; here
+it is decided once, at an overlap of 0.5.
 """
 
 from __future__ import annotations

@@ -32,9 +32,7 @@ def measure_latency(models: Sequence[Compared], image: NDArray[np.uint8], second
     """
     settings = [model.results.about["settings"] for model in models]
     places = [_device(model) for model in models]
-    calls = [
-        _call(model, each, place, image) for model, each, place in zip(models, settings, places, strict=True)
-    ]
+    calls = [_call(model, each, place, image) for model, each, place in zip(models, settings, places, strict=True)]
     times = time_in_turns(calls, seconds)
     return [
         sum_up(taken, int(each["imgsz"]), _told(model, place))

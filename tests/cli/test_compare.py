@@ -42,9 +42,7 @@ def compared(run_cli: Cli, *words: object, status: int = 0) -> dict[str, Any]:
     return content
 
 
-def test_a_checkpoint_its_pt_and_its_onnx(
-    models: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_its_pt_and_its_onnx(models: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     """One model in three forms: what a `.pt` rounds away is no difference, and latency is of both."""
     found = compared(run_cli, models, models / "weights" / "best.pt")
     main = found["main"][0]
@@ -97,7 +95,10 @@ def test_json_alone_on_stdout(models: Path, run_cli: Cli, capsys: pytest.Capture
     ("words", "said"),
     [
         (("{run}", "nowhere"), "nowhere: there is no such file or folder."),
-        (("{run}", "{run}/results.csv"), "is no model that can be evaluated: .ckpt, .pt, .pth, .onnx, .torchscript can"),
+        (
+            ("{run}", "{run}/results.csv"),
+            "is no model that can be evaluated: .ckpt, .pt, .pth, .onnx, .torchscript can",
+        ),
         (("{run}", "."), ". has no weights/best.ckpt and no model file: .ckpt, .pt, .pth, .onnx, .torchscript."),
         (("{run}", "{run}", "--conf", "0"), "--conf 0: a number above 0 to 1."),
         (("{run}", "{run}", "--draws", "5"), "--draws 5: a number from 100 to "),

@@ -29,7 +29,9 @@ def other_order(results: ImageResults, order: list[int], names: dict[int, str]) 
     moved |= {f"{axis}_image": place[moved[f"{axis}_image"]].astype(np.int32) for axis in ("found", "true")}
     moved |= {f"{axis}_label": number[moved[f"{axis}_label"]] for axis in ("found", "true")}
     about = {**results.about, "names": {str(key): name for key, name in names.items()}}
-    return replace(results, files=tuple(results.files[i] for i in order), shapes=results.shapes[order], about=about, **moved)
+    return replace(
+        results, files=tuple(results.files[i] for i in order), shapes=results.shapes[order], about=about, **moved
+    )
 
 
 def test_another_order_of_images_and_classes_comes_out_the_same() -> None:
@@ -43,7 +45,10 @@ def test_another_order_of_images_and_classes_comes_out_the_same() -> None:
 
 
 def test_names_are_matched_however_their_letters_are_composed() -> None:
-    one, other = results_of(PICTURES, names={0: "to\u0308r", 1: "tree"}), results_of(PICTURES, names={0: "tree", 1: "t\u00f6r"})
+    one, other = (
+        results_of(PICTURES, names={0: "to\u0308r", 1: "tree"}),
+        results_of(PICTURES, names={0: "tree", 1: "t\u00f6r"}),
+    )
     other = replace(other, **{f"{axis}_label": 1 - getattr(other, f"{axis}_label") for axis in ("found", "true")})
     assert align(one, other).true_label.tolist() == other.true_label.tolist()
 
@@ -61,9 +66,9 @@ def test_other_classes_and_tasks_are_refused_in_one_line() -> None:
 
 def test_other_images_and_labels_are_refused() -> None:
     one = results_of(PICTURES)
-    with pytest.raises(DataError, match="A was evaluated on 4 images and B on 3, which are not the same .003.png is"):
+    with pytest.raises(DataError, match=r"A was evaluated on 4 images and B on 3, .* same \(003\.png is"):
         align(one, results_of(PICTURES[:3]))
-    with pytest.raises(DataError, match="002.png has 0 labelled objects for A and 1 for B"):
+    with pytest.raises(DataError, match=r"002\.png has 0 labelled objects for A and 1 for B"):
         align(one, results_of([*PICTURES[:2], [(0, 0.0)], PICTURES[3]]))
-    with pytest.raises(DataError, match="001.png has other labels for A than for B"):
+    with pytest.raises(DataError, match=r"001\.png has other labels for A than for B"):
         align(one, results_of([PICTURES[0], [(0, 0.8)], *PICTURES[2:]]))
