@@ -128,7 +128,7 @@ def _parts_of_pass(module: Any, data: Any) -> dict[str, float]:
             raw = timed("forward", module._inference_network(), batch["img"])
             with noted_divisors(network):
                 timed("loss", network.loss, batch, raw)
-            found = timed("NMS", module._nms, raw, module.conf, True)
+            found = timed("NMS", module.decode, raw, module.conf)
             timed("match and AP", metrics.update, found, batch)
             images += len(batch["img"])
         timed("match and AP", metrics.compute)

@@ -16,6 +16,7 @@ from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
 from aigp_lightning.callbacks.ema import EMA
 from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProcess
 from aigp_lightning.callbacks.ignore_worker_death import IgnoreWorkerDeath
+from aigp_lightning.callbacks.image_results import ImageResultsFile
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
 from aigp_lightning.callbacks.media import Media
 from aigp_lightning.callbacks.monitoring import StopEarly
@@ -147,7 +148,7 @@ def build_callbacks(
     callbacks += [*(each for each in groups if each not in best), ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.
     callbacks += [LastCheckpoint(checkpoint_io)]
-    return RunCallbacks(tuple(callbacks), checkpoint_io, (BestWeights(),), media, progress)
+    return RunCallbacks(tuple(callbacks), checkpoint_io, (BestWeights(), ImageResultsFile()), media, progress)
 
 
 def _prediction_writer(config: Any, verb: str) -> list[Callback]:

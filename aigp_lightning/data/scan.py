@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ from aigp_lightning.data.unused_labels import unused_labels
 from aigp_lightning.data.usual_labels import usual_labels
 from aigp_lightning.data.verify import check_image
 from aigp_lightning.errors import DataError
-from aigp_lightning.terminal.output import console
+from aigp_lightning.terminal.progress import Bar, progress_bar
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -108,7 +107,7 @@ def scan_split(
     settings = _Settings(spec.nc, spec.kpt_shape, pose, single_cls, outside)
     name = f"{split}{'-pose' * pose}{'-single' * single_cls}.aigp-cache.npz"
     places = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
-    bar = _bar(split, len(unique), progress)
+    bar = progress_bar(f"checking {split}", len(unique), progress)
     columns, cache_file, from_cache = _recall_or_scan(settings, unique, labels, places, workers, bar)
     unused = [*unused_labels(unique, labels, folders, str(spec.root)), *other_endings(folders.passed)]
     repeats = repeated(images, dict(zip(unique, labels, strict=True)))
@@ -123,7 +122,7 @@ def scan_split(
 
 
 def _recall_or_scan(
-    settings: _Settings, images: Sequence[str], labels: Sequence[str], places: Sequence[Path], workers: int, bar: Any
+    settings: _Settings, images: Sequence[str], labels: Sequence[str], places: Sequence[Path], workers: int, bar: Bar
 ) -> tuple[Columns, Path | None, bool]:
     """Return the outcome of a scan, the file that keeps it, and whether it comes from there."""
     files = [*images, *labels]
@@ -163,7 +162,7 @@ def _records(images: Sequence[str], unique: Sequence[str], columns: Columns) -> 
     return [by_file[file] for file in images if file in by_file]
 
 
-def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], workers: int, bar: Any) -> Columns:
+def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], workers: int, bar: Bar) -> Columns:
     """Check all files in threads; reading and decoding leave the interpreter free."""
 
     def check(start: int) -> list[tuple[Checked, list[Problem]]]:
@@ -172,14 +171,13 @@ def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], wor
         return [_check(*each, settings) for each in zip(images[part], labels[part], usual, strict=True)]
 
     found: list[tuple[Checked, list[Problem]]] = []
-    with warnings.catch_warnings(), bar as shown:
+    with warnings.catch_warnings(), bar as advance:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters becomes a problem
         pool = ThreadPoolExecutor(max(1, workers))
         try:
             for part in pool.map(check, range(0, len(images), CHUNK)):
                 found += part
-                if shown is not None:
-                    shown.update(shown.task_ids[0], advance=len(part))
+                advance(len(part))
         finally:
             pool.shutdown(cancel_futures=True)
     settled = settle([problems for _, problems in found], labels, is_polygons)
@@ -232,19 +230,3 @@ def _check(image: str, label: str, usual: Arrays | None, settings: _Settings) ->
     if problem is not None:
         problems = [problem, *problems]
     return (shape, cls, boxes, points), problems
-
-
-def _bar(split: str, total: int, progress: bool) -> Any:
-    """Make a progress bar with one task, or a context that yields None."""
-    if not progress:
-        return nullcontext()
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
-        transient=True, console=console(),
-    )  # fmt: skip
-    if not bar.console.is_interactive:  # there it would only print an empty line
-        return nullcontext()
-    bar.add_task(f"checking {split}", total=total)
-    return bar

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from aigp_lightning.types import Prediction
+
 Answers: TypeAlias = "Callable[[Tensor], Tensor]"
 """From images (B, 3, H, W) float, 0…1, to what a network answers."""
+
+Decode: TypeAlias = "Callable[[Any, Tensor, Tensor, float], list[Prediction]]"
+"""From a module of the family, which knows classes and limits, the tensor that an exported file returns, the images
+(B, 3, H, W) and the lowest confidence to predictions, as the module's own validation has them."""
 
 
 @dataclass(frozen=True)

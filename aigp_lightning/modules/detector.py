@@ -233,12 +233,12 @@ class DetectorModule(BaseModule):
         raw = self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
-        found = self._nms(raw, self.conf, multi_label=True)
+        found = self.decode(raw, self.conf)
         return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self._nms(self._outputs(batch), conf, multi_label=False)
+        return self.decode(self._outputs(batch), conf, multi_label=False)
 
     def _outputs(self, batch: DetectionBatch) -> Any:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
@@ -252,7 +252,8 @@ class DetectorModule(BaseModule):
         network, final = cast("nn.Module", self.network), trainer_of(self) is not None and not self.fitting
         return self._fused.of(network) if final else network
 
-    def _nms(self, raw: Any, conf: float, multi_label: bool) -> list[Prediction]:
+    def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
+        """Suppress overlapping boxes in what the network returns; see `nms`."""
         from aigp_lightning.modules.yolo.nms import nms
 
         return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))

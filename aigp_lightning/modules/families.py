@@ -5,12 +5,13 @@ Classes are imported when they are asked for: most of them pull in a library of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.deployment import Decode
 from aigp_lightning.modules.trained_with import TrainedWith
 
 ClassOf = Callable[[], type[BaseModule]]
@@ -86,6 +87,31 @@ def _told_by_pth(path: Path) -> TrainedWith:
     return told_by_pth(path)
 
 
+def _decode_yolo() -> Decode:
+    from aigp_lightning.modules.yolo.deployment import decode
+
+    return decode
+
+
+def _decode_rfdetr() -> Decode:
+    from aigp_lightning.modules.rfdetr.deployment import decode
+
+    return decode
+
+
+def family_of_export(metadata: Mapping[str, Any]) -> str:
+    """Return the family of an exported file.
+
+    Args:
+        metadata: what the file says of itself; those of Ultralytics' own export name no `head`.
+
+    Example:
+        >>> family_of_export({"head": "Detect"}), family_of_export({"head": "RFDETR"})
+        ('yolo', 'rfdetr')
+    """
+    return HEADS.get(str(metadata.get("head")), DEFAULT[0])
+
+
 CLASSES: dict[tuple[str, str], ClassOf] = {
     ("yolo", "detect"): _yolo_detect,
     ("yolo", "pose"): _yolo_pose,
@@ -99,3 +125,7 @@ FILES: dict[str, WeightsFile] = {
     ".pth": WeightsFile("an RF-DETR file", "rfdetr", "configs/rfdetr.yaml", _open_pth, _told_by_pth),
 }
 """Families' own weights files by suffix."""
+HEADS = {"RFDETR": "rfdetr"}
+"""Families by the `head` that exported files name; all others are heads of the first family."""
+DECODERS: dict[str, Callable[[], Decode]] = {"yolo": _decode_yolo, "rfdetr": _decode_rfdetr}
+"""Imports the function that turns what a family's exported files return into predictions."""

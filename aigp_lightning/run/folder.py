@@ -32,6 +32,7 @@ __all__ = [
     "EARLIER_CONFIG",
     "ENV_FIRST",
     "ENV_FOLDER",
+    "IMAGE_RESULTS",
     "JOB",
     "PICTURES",
     "RESULTS",
@@ -64,10 +65,12 @@ PICTURES = (
     *("*PR_curve.png", "*F1_curve.png", "*P_curve.png", "*R_curve.png", "confusion_matrix.png"),
     *("confusion_matrix_normalized.png", "corner_error.png", "results.png"),
 )
+IMAGE_RESULTS = "image_results.npz"
+"""See `modules/metrics/image_results.py`."""
 EARLIER_CONFIG = "config-before-epoch*.yaml"
 """Configurations that were in effect until an epoch, from which on a resumed run had another one."""
 TEXTS = (CONFIG_FILE, EARLIER_CONFIG, RUN_FILE, "results.csv", "lost_files.txt", "data_problems_*.txt")
-RESULTS = (*TEXTS, *PICTURES, "media.jsonl", "weights/*", "masked/*", "history/*", "nonfinite/*")
+RESULTS = (*TEXTS, *PICTURES, IMAGE_RESULTS, "media.jsonl", "weights/*", "masked/*", "history/*", "nonfinite/*")
 """Patterns of the files that a run writes."""
 
 

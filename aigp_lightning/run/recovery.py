@@ -27,14 +27,14 @@ from aigp_lightning.logfiles.wandb_places import is_of_run
 from aigp_lightning.logfiles.wandb_records import record_cut
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbRun, read_wandb_run
 from aigp_lightning.media.ledger.ledger import FOUND, LEDGER_FILE, Entry, Ledger, Line, read_ledger, settled
-from aigp_lightning.run.folder import PICTURES, TEXTS
+from aigp_lightning.run.folder import IMAGE_RESULTS, PICTURES, TEXTS
 
 __all__ = ["FOUND", "repair_run_folder"]
 
 Picture = tuple[str, int, str, int]
 """Key, epoch, SHA-256 and bytes of a picture that a logger has."""
 WRITTEN = {
-    "": (*TEXTS, *PICTURES),
+    "": (*TEXTS, *PICTURES, IMAGE_RESULTS),
     "masked": PICTURES,
     "history/epoch*": PICTURES,
     "nonfinite": ("epoch*.jpg", "epoch*.json", "epoch*.pt"),

@@ -12,8 +12,8 @@ from torchmetrics import Metric
 
 from aigp_lightning.boxes import xywh_to_xyxy
 from aigp_lightning.modules.metrics.confusion import count_pairs, pair
-from aigp_lightning.modules.metrics.pairing import match_pairs, overlapping
-from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, join_found, join_true
+from aigp_lightning.modules.metrics.pairing import match_pairs, of_one_class, overlapping
+from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, image_places, join_found, join_true
 from aigp_lightning.types import Curves, DetectionBatch, Prediction
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class DetectionMetrics(Metric):
             batch: the labels they are held against. An empty batch is welcome: a process that got no image still
                 takes part in the exchange.
         """
-        places = _places(self._update_count, len(predictions))
+        places = image_places(self._update_count, len(predictions))
         self._waiting.append(Waiting(predictions, true_boxes(batch), batch["cls"], batch["batch_idx"], places))
         self._rows_waiting += sum(len(one.scores) for one in predictions)
         if self._rows_waiting > MOST_WAITING:
@@ -115,8 +115,7 @@ class DetectionMetrics(Metric):
         from aigp_lightning.modules.yolo.metrics import IOU_THRESHOLDS
 
         near = overlapping(found.boxes, true.boxes, found.image, true.image, LEAST)
-        alike = found.labels[near[0]] == true.labels[near[1]]
-        pairs = near[0][alike], near[1][alike], near[2][alike]
+        pairs = of_one_class(near, found.labels, true.labels)
         correct = match_pairs(*pairs, len(found.scores), IOU_THRESHOLDS.numpy())
         places = np.array([place for batch in waiting for place in batch.places], np.int64)
         present = np.unique(np.stack((true.image, true.labels)), axis=1)[1]
@@ -193,14 +192,6 @@ class DetectionMetrics(Metric):
             counts = {"images": int(details.nt_per_image[index]), "instances": int(details.nt_per_class[index])}
             rows.append({"class": self.names[int(index)], **counts, **dict(zip(keys, figures, strict=True))})
         return rows
-
-
-def _places(step: int, images: int) -> list[int]:
-    """Return the places of this process's images among those of all processes, as `EvalBatchSampler` shares them."""
-    together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank = torch.distributed.get_rank() if together else 0
-    world = torch.distributed.get_world_size() if together else 1
-    return [(step << 32) + index * world + rank for index in range(images)]
 
 
 def match_boxes(prediction: Prediction, boxes: Tensor, labels: Tensor) -> Tensor:

@@ -73,6 +73,26 @@ def overlapping(
     return np.concatenate(rows), np.concatenate(others), np.concatenate(values)
 
 
+def of_one_class(
+    pairs: tuple[Indices, Indices, Floats], found_label: Indices, true_label: Indices
+) -> tuple[Indices, Indices, Floats]:
+    """Keep the pairs whose detection is of the object's class.
+
+    Args:
+        pairs: see `overlapping`.
+        found_label: (n,) the detections' classes.
+        true_label: (m,) the objects' classes.
+
+    Example:
+        >>> both = np.array([0, 1])
+        >>> of_one_class((both, both, np.float32([0.9, 0.8])), np.array([3, 4]), np.array([3, 3]))[0].tolist()
+        [0]
+    """
+    found, true, value = pairs
+    alike = found_label[found] == true_label[true]
+    return found[alike], true[alike], value[alike]
+
+
 def overlaps(one: Floats, other: Floats) -> Floats:
     """Compute intersection over union, pair by pair, to the last bit as Ultralytics' `box_iou` does.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -68,30 +68,12 @@ class PoseMetrics(DetectionMetrics):
 
         super()._add(waiting, found, true)
         labels, self._labels_waiting = self._labels_waiting, []
-        near = self._alike(labels, found, true)
+        near = alike_keypoints(labels, found, true, self.sigmas)
         right = match_pairs(*near, len(found.scores), IOU_THRESHOLDS.numpy())
         predictions = [batch.predictions for batch in waiting if batch.predictions]
         rows = [corner_rows(*one, self.camera, self.keypoints.count) for one in zip(predictions, labels, strict=True)]
         nothing = np.zeros((0, row_width(self.keypoints.count)), np.float32)
         self._append(correct_pose=right, rows=np.concatenate((nothing, *rows)))
-
-    def _alike(self, labels: list[PoseBatch], found: Found, true: Labelled) -> tuple[Indices, Indices, Floats]:
-        """Return the pairs of detections and objects of an image and a class, and how alike their keypoints are."""
-        from aigp_lightning.modules.yolo.metrics import keypoint_likeness
-
-        count = self.keypoints.count
-        parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-        if not len(found.scores) or not len(true.labels):
-            return parts[0]
-        true_points = joined([true_keypoints(batch, slice(None)) for batch in labels])
-        points = found.points.reshape(len(found.scores), count, -1)
-        for pairs in pairs_of_images(found.image, true.image):
-            same = found.labels[pairs[0]] == true.labels[pairs[1]]
-            one, other = pairs[0][same], pairs[1][same]
-            alike = keypoint_likeness(points[one], true_points[other], true.boxes[other], self.sigmas)
-            parts.append((one[alike >= LEAST], other[alike >= LEAST], alike[alike >= LEAST]))
-        rows, others, values = zip(*parts, strict=True)
-        return np.concatenate(rows), np.concatenate(others), np.concatenate(values)
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -117,6 +99,39 @@ class PoseMetrics(DetectionMetrics):
     def _by_prefix(self) -> dict[str, Any]:
         details = cast("Any", self.details)
         return {"Box": details.box, "Pose": details.pose}
+
+
+def alike_keypoints(
+    labels: Sequence[PoseBatch], found: Found, true: Labelled, sigmas: Tensor
+) -> tuple[Indices, Indices, Floats]:
+    """Return the pairs of detections and objects of an image and a class, and how alike their keypoints are.
+
+    Args:
+        labels: the batches that the objects are from.
+        found: in all their images.
+        true: labelled in all their images.
+        sigmas: (K,) the keypoints' tolerances.
+
+    Example:
+        >>> nothing, none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+        >>> found = Found(nothing, nothing[:, 0], none, none, np.zeros((0, 3), np.float32))
+        >>> [len(part) for part in alike_keypoints([], found, Labelled(nothing, none, none), torch.ones(1))]
+        [0, 0, 0]
+    """
+    from aigp_lightning.modules.yolo.metrics import keypoint_likeness
+
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    if not len(found.scores) or not len(true.labels):
+        return parts[0]
+    true_points = joined([true_keypoints(batch, slice(None)) for batch in labels])
+    points = found.points.reshape(len(found.scores), len(sigmas), -1)
+    for pairs in pairs_of_images(found.image, true.image):
+        same = found.labels[pairs[0]] == true.labels[pairs[1]]
+        one, other = pairs[0][same], pairs[1][same]
+        alike = keypoint_likeness(points[one], true_points[other], true.boxes[other], sigmas)
+        parts.append((one[alike >= LEAST], other[alike >= LEAST], alike[alike >= LEAST]))
+    rows, others, values = zip(*parts, strict=True)
+    return np.concatenate(rows), np.concatenate(others), np.concatenate(values)
 
 
 def true_keypoints(batch: PoseBatch, rows: Tensor | slice) -> Tensor:

@@ -138,3 +138,22 @@ def joined(parts: Sequence[Tensor]) -> NDArray[Any]:
     whole = parts[0] if len(parts) == 1 else torch.cat(list(parts))
     values: NDArray[Any] = (whole.float() if whole.is_floating_point() else whole).detach().cpu().numpy()
     return values
+
+
+def image_places(step: int, images: int) -> list[int]:
+    """Return the places of this process's images among those of all processes, as `EvalBatchSampler` shares them.
+
+    Args:
+        step: number of the batch.
+        images: in this process's share of it.
+
+    Example:
+        >>> image_places(0, 2), image_places(1, 1) > image_places(0, 2)
+        ([0, 1], True)
+    """
+    import torch
+
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if together else 0
+    world = torch.distributed.get_world_size() if together else 1
+    return [(step << 32) + index * world + rank for index in range(images)]

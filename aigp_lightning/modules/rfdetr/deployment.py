@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
-from aigp_lightning.modules.rfdetr.network import RFDETRNetwork, without_negative_sizes
+from aigp_lightning.modules.rfdetr.network import RFDETRNetwork, best_predictions, without_negative_sizes
 from aigp_lightning.modules.rfdetr.package import unchanged
 from aigp_lightning.modules.rfdetr.transfer import transfer_weights
 from aigp_lightning.modules.rfdetr.variants import VARIANTS
 from aigp_lightning.modules.rfdetr.weights import read_weights, save_pth
+from aigp_lightning.types import Prediction
 
 
 class RFDETRDeployment(Deployment):
@@ -68,6 +69,14 @@ class RFDETRDeployment(Deployment):
     def _built(self) -> RFDETRNetwork:
         """Return the network as it is deployed: float32, on the CPU, in eval mode."""
         return self._network.cpu().float().eval()
+
+
+def decode(module: Any, answers: Tensor, images: Tensor, conf: float) -> list[Prediction]:
+    """Turn what an exported file returns into predictions, by the network's own choice; see `Decode`."""
+    height, width = images.shape[-2:]
+    size = torch.tensor([width, height, width, height], dtype=answers.dtype, device=answers.device)
+    rows = answers.transpose(1, 2)
+    return best_predictions(rows[..., :4] / size, rows[..., 4:], images, conf, module.max_det)
 
 
 class _Traced(nn.Module):

@@ -90,21 +90,33 @@ class RFDETRNetwork(nn.Module):
             conf: lowest confidence, 0…1.
             most: objects an image.
         """
-        # The head's last row is of no class, and never trained to be. What is no number would come first.
-        scores = outputs["pred_logits"][..., : self.description.classes].float().sigmoid().nan_to_num(0.0)
-        classes = scores.shape[-1]
-        best, places = scores.flatten(1).topk(min(most, scores[0].numel()))
-        height, width = images.shape[-2:]
-        size = torch.tensor((width, height, width, height), dtype=torch.float32, device=images.device)
-        found = without_negative_sizes(outputs["pred_boxes"].float())
-        boxes = xywh_to_xyxy(found.flatten(0, 1)).clamp(0, 1).view_as(found) * size
-        boxes = boxes.gather(1, (places // classes)[..., None].expand(-1, -1, 4))
-        kept = (best >= conf).sum(1).tolist()
-        labels = places % classes
-        return [
-            Prediction(boxes[number, :count], best[number, :count], labels[number, :count])
-            for number, count in enumerate(kept)
-        ]
+        scores = outputs["pred_logits"][..., : self.description.classes].float().sigmoid()
+        return best_predictions(outputs["pred_boxes"].float(), scores, images, conf, most)
+
+
+def best_predictions(boxes: Tensor, scores: Tensor, images: Tensor, conf: float, most: int) -> list[Prediction]:
+    """Return the best pairs of query and class of each image.
+
+    Args:
+        boxes: (B, Q, 4) cxcywh, fractions of the image.
+        scores: (B, Q, C) confidences. The head's last row is of no class and never trained to be, so it is not there.
+        images: (B, 3, H, W); the boxes that are returned are in their pixels.
+        conf: lowest confidence, 0…1.
+        most: objects an image.
+    """
+    scores, classes = scores.nan_to_num(0.0), scores.shape[-1]  # what is no number would come first
+    best, places = scores.flatten(1).topk(min(most, scores[0].numel()))
+    height, width = images.shape[-2:]
+    size = torch.tensor((width, height, width, height), dtype=torch.float32, device=images.device)
+    found = without_negative_sizes(boxes)
+    corners = xywh_to_xyxy(found.flatten(0, 1)).clamp(0, 1).view_as(found) * size
+    corners = corners.gather(1, (places // classes)[..., None].expand(-1, -1, 4))
+    kept = (best >= conf).sum(1).tolist()
+    labels = places % classes
+    return [
+        Prediction(corners[number, :count], best[number, :count], labels[number, :count])
+        for number, count in enumerate(kept)
+    ]
 
 
 def without_negative_sizes(boxes: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    from aigp_lightning.types import Prediction
 
 
 class YoloDeployment(Deployment):
@@ -59,3 +61,9 @@ class YoloDeployment(Deployment):
 
         network = self._network.cpu().float().eval()
         return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]
+
+
+def decode(module: Any, answers: Tensor, images: Tensor, conf: float) -> list[Prediction]:
+    """Turn what an exported file returns into predictions, by the module's own suppression; see `Decode`."""
+    found: list[Prediction] = module.decode(answers, conf)
+    return found

@@ -1,0 +1,63 @@
+"""The results of the best epoch, image by image, in the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, read_results
+
+
+def test_a_finished_run_has_its_best_epochs_results(finished: Path, shapes: Path) -> None:
+    results = read_results(finished / RESULTS_FILE)
+    metrics = json.loads((finished.parent.parent / "metrics.json").read_text(encoding="utf-8"))
+    assert sorted(results.files) == sorted(str(path) for path in (shapes.parent / "images" / "val").iterdir())
+    assert {tuple(shape) for shape in results.shapes.tolist()} == {(96, 96), (64, 96), (96, 64)}
+    assert len(results.true_label) == 22
+    assert results.about["names"] == {"0": "square", "1": "disc"}
+    assert results.about["metrics"] == {k: v for k, v in metrics["metrics"].items() if not k.startswith("val/")}
+    assert results.about["table"] == metrics["classes"]
+    best = hashlib.sha256((finished / "weights" / "best.ckpt").read_bytes()).hexdigest()
+    assert results.about["model"] == {"file": "weights/best.ckpt", "sha256": best}
+    assert (results.about["data"]["images"], results.about["data"]["labels"]) == (11, 22)
+    assert results.about["settings"]["imgsz"] == 96
+
+
+def test_labels_are_in_pixels_of_the_originals(finished: Path) -> None:
+    results = read_results(finished / RESULTS_FILE)
+    for number, file in enumerate(results.files):
+        text = Path(file.replace("images", "labels").replace(".png", ".txt")).read_text(encoding="utf-8")
+        rows = np.array([row.split() for row in text.splitlines()], float)
+        height, width = results.shapes[number]
+        centre, size = rows[:, 1:3] * [width, height], rows[:, 3:] * [width, height]
+        mine = results.true_image == number
+        np.testing.assert_allclose(results.true_box[mine], np.hstack((centre - size / 2, centre + size / 2)), atol=1e-3)
+        assert results.true_label[mine].tolist() == rows[:, 0].tolist()
+
+
+def test_corners_are_measured_as_the_run_measured_them(finished_pose: Path) -> None:
+    from aigp_lightning.modules.metrics.corner_report import CornerReport
+    from aigp_lightning.types import Keypoints
+
+    results = read_results(finished_pose / RESULTS_FILE)
+    assert results.true_points.shape == (len(results.true_label), 4, 3)
+    assert results.found_points.shape == (len(results.found_label), 4, 3)
+    assert results.correct_pose.shape == (len(results.found_label), 10)
+    assert results.about["keypoints"] == ["tl", "tr", "br", "bl"]
+    assert results.about["bands"] == [5.0, 10.0, 20.0]
+    report = CornerReport(results.corner_rows, Keypoints(4, 3, ("tl", "tr", "br", "bl")), None)
+    told = results.about["metrics"]
+    for key, value in report.scalars().items():
+        assert told[key] == pytest.approx(value, rel=1e-6), key
+    # a row belongs to the object beside it: the label's distance to the detection that the row was measured by
+    found = np.flatnonzero(~np.isnan(results.corner_rows[:, 6:10]).all(1))
+    pair = {int(true): row for row, true in reversed(list(enumerate(results.match))) if true >= 0}
+    both = [true for true in found if true in pair and results.found_score[pair[true]] > 0.25]
+    for true in both:
+        away = results.found_points[pair[true], :, :2] - results.true_points[true, :, :2]
+        seen = results.true_points[true, :, 2] > 0
+        np.testing.assert_allclose(np.linalg.norm(away, axis=1)[seen], results.corner_rows[true, 6:10][seen], atol=0.01)

@@ -1,0 +1,103 @@
+"""Every kind of file is measured as `validate` measures it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aigp_lightning.deploy.export import export
+from aigp_lightning.deploy.options import ExportOptions
+from aigp_lightning.errors import UserError
+from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
+from aigp_lightning.evaluation.recorded import results_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+QUIET = EvaluationData(workers=0, progress=False)
+
+
+def figures(file: Path) -> dict[str, float]:
+    told = json.loads(file.read_text(encoding="utf-8"))["metrics"]
+    return {key: value for key, value in told.items() if not key.startswith("val/")}
+
+
+def test_a_checkpoint_scores_as_validate_says(finished: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    best = finished / "weights" / "best.ckpt"
+    options = ("--run.root", tmp_path, "--run.json", tmp_path / "m.json", "--data.workers", 0)
+    assert run_cli("validate", "--ckpt_path", best, *options) == 0
+    results = evaluate(best, QUIET)
+    assert results.about["metrics"] == figures(tmp_path / "m.json")
+    assert results.about["metrics"]["metrics/mAP50(B)"] > 0
+    assert results.about["model"]["file"] == "best.ckpt"
+    kept = results_of(best)
+    assert kept is not None
+    assert kept.about["metrics"] == pytest.approx(results.about["metrics"], abs=1e-3)
+    assert kept.about["data"] == results.about["data"]
+    assert kept.about["model"]["sha256"] == results.about["model"]["sha256"]
+    assert kept.files == results.files
+
+
+def test_results_of_another_best_epoch_are_not_taken(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "weights").mkdir(parents=True)
+    shutil.copy(finished / "image_results.npz", run)
+    shutil.copy(finished / "weights" / "best.ckpt", run / "weights")
+    assert results_of(run / "weights" / "best.ckpt") is not None
+    assert results_of(run / "weights" / "best.pt") is not None
+    assert results_of(run / "weights" / "last.ckpt") is None
+    with (run / "weights" / "best.ckpt").open("ab") as file:
+        file.write(b"\0")
+    assert results_of(run / "weights" / "best.ckpt") is None
+    (run / "image_results.npz").write_bytes(b"half")
+    assert results_of(run / "weights" / "best.ckpt") is None
+
+
+@pytest.mark.parametrize("fixture", ["finished", "finished_pose"])
+def test_exported_files_score_as_the_checkpoint(fixture: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    best = request.getfixturevalue(fixture) / "weights" / "best.ckpt"
+    shutil.copy(best, tmp_path)
+    export(ExportOptions(ckpt_path=str(best), out=str(tmp_path), format=["onnx", "torchscript"]))
+    square = evaluate(tmp_path / "best.ckpt", replace(QUIET, rect=False))
+    for form in ("onnx", "torchscript"):
+        found = evaluate(tmp_path / f"best.{form}", QUIET)
+        assert found.files == square.files
+        assert found.about["settings"] == square.about["settings"]
+        assert found.about["metrics"] == pytest.approx(square.about["metrics"], abs=1e-3, nan_ok=True)
+        assert len(found.found_score) == pytest.approx(len(square.found_score), rel=0.02)
+        np.testing.assert_allclose(found.true_box, square.true_box)
+        np.testing.assert_allclose(found.found_score[:20], square.found_score[:20], atol=1e-4)
+    (tmp_path / "best.ckpt").unlink()
+    with pytest.raises(UserError, match="does not say which data set"):
+        evaluate(tmp_path / "best.onnx", QUIET)
+
+
+def test_rfdetrs_files_score_alike(scored_rfdetr: Path, tmp_path: Path) -> None:
+    weights = scored_rfdetr / "best.pth"
+    data = replace(QUIET, data_yaml=str(scored_rfdetr / "data.yaml"), batch_size=8)
+    expected = evaluate(weights, data)
+    assert 0.02 < expected.about["metrics"]["metrics/mAP50-95(B)"] < 0.99
+    export(ExportOptions(weights=str(weights), out=str(tmp_path), format="onnx"))
+    found = evaluate(tmp_path / "best.onnx", data)
+    assert found.about["family"] == "rfdetr"
+    assert found.about["settings"]["resize"] == "stretch"
+    assert found.about["metrics"] == pytest.approx(expected.about["metrics"], abs=1e-3)
+
+
+def test_what_cannot_be_measured_is_told_in_a_line(shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"nothing")
+    (tmp_path / "a.torchscript").write_bytes(b"nothing")
+    (tmp_path / "a.txt").write_text("nothing", encoding="utf-8")
+    for name, words in (
+        ("a.onnx", "cannot be opened"),
+        ("a.torchscript", "cannot be opened"),
+        ("a.txt", r"\.ckpt, \.pt, \.pth, \.onnx, \.torchscript"),
+        ("b.ckpt", "no model at"),
+    ):
+        with pytest.raises(UserError, match=words) as error:
+            evaluate(tmp_path / name, replace(QUIET, data_yaml=str(shapes)))
+        assert "\n" not in str(error.value)
