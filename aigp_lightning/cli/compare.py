@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.preflight import check_target
+from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.evaluation.comparison_row import WORSE
 from aigp_lightning.evaluation.named_model import find_model, short_name
@@ -83,7 +84,10 @@ def _check(options: Namespace) -> tuple[Path, Path]:
     check_range("--fail-if-worse", options.fail_if_worse, NOT_NEGATIVE)
     if options.out and Path(options.out).exists() and not Path(options.out).is_dir():
         raise ConfigError(f"--out {options.out} is no folder.")
-    return find_model(options.a), find_model(options.b)
+    files = find_model(options.a), find_model(options.b)
+    if options.data is not None:
+        read_data_yaml(options.data)
+    return files
 
 
 def _name(files: tuple[Path, Path]) -> str:
@@ -204,7 +208,9 @@ def _parser(verb: str) -> VerbParser:
         "--pictures", metavar="N", type=int, default=8, help="how many of the most changed pictures; 8 without it"
     )
     parser.add_argument("--no-latency", action="store_true", help="do not time the models")
-    parser.add_argument("--fresh", action="store_true", help="evaluate A, too, where its run has recorded results")
+    parser.add_argument(
+        "--fresh", action="store_true", help="evaluate both, also where their runs have recorded results"
+    )
     parser.add_argument(
         "--out", metavar="FOLDER",
         help=f"for {MOSAIC} and {CONTENT}, which are sent nowhere; {FOLDER.as_posix()}/A-B without it",

@@ -14,15 +14,15 @@ NO_FIGURE = "–"
 TITLES = {
     "overall": "all pictures",
     "classes": "by class",
-    "sizes": "by size of the object, pixels of the original",
+    "sizes": "by size of the object (small < 32², medium < 96² pixels of the original)",
     "distances": "by distance of the object",
     "keypoints": "keypoints of the objects that both found",
 }
 GROUPS = {"classes": "class", "sizes": "size", "distances": "distance"}
 """Parts whose rows are of several groups of objects, and what these are."""
 SHORT = {NOTHING: "no difference", UNKNOWN: NO_FIGURE, TOO_FEW: TOO_FEW}
-DIGITS = {"px": 2, "°": 2, "m": 3}
-USUAL_DIGITS = 4
+SAID = 2
+"""Rows of a group before which something is said of it."""
 
 
 def print_parts(parts: Mapping[str, Sequence[Row]]) -> None:
@@ -40,17 +40,22 @@ def print_parts(parts: Mapping[str, Sequence[Row]]) -> None:
         table = Table(title=TITLES[part], title_justify="left", padding=(0, 0))
         if grouped:
             table.add_column(GROUPS[part])
-            table.add_column("objects", justify="right")
-        table.add_column("metric")
+        table.add_column("metric", min_width=len("mAP50-95(B)"))
         for heading in ("A", "B", "B − A", "95 % interval"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("B is", no_wrap=True)
-        last = ""
-        for row in rows:
-            first = (printable(row.group), str(row.objects)) if row.group != last else ("", "")
-            table.add_row(*(first if grouped else ()), _name(row), *_figures(row), _verdict(row))
-            last = row.group
+        for row, group in zip(rows, _group_cells(rows), strict=True):
+            table.add_row(*([group] if grouped else []), _name(row), *_figures(row), _verdict(row))
         print_tables(table)
+
+
+def _group_cells(rows: Sequence[Row]) -> list[str]:
+    """Return what stands before each row: in a group's first its name, in the second the number of its objects."""
+    cells: list[str] = []
+    for number, row in enumerate(rows):
+        place = sum(before.group == row.group for before in rows[:number])
+        cells.append((printable(row.group), f"{row.objects} objects")[place] if place < SAID else "")
+    return cells
 
 
 def print_latency(latency: Mapping[str, Latency]) -> None:
@@ -101,7 +106,9 @@ def print_conclusion(rows: Sequence[Row], margin: float) -> None:
             verdict, f"B is {verdict} than A{beyond}"
         )
         _, _, difference, interval = _figures(row)
-        print_line(f"{_name(row)}: {said}" + ("" if verdict == UNKNOWN else f" ({difference}; {interval})"))
+        print_line(
+            f"{_name(row)}: {said}" + ("" if verdict == UNKNOWN else f" ({difference}, 95 % interval {interval})")
+        )
 
 
 def _name(row: Row) -> str:
@@ -109,11 +116,10 @@ def _name(row: Row) -> str:
 
 
 def _figures(row: Row) -> tuple[str, str, str, str]:
-    digits = DIGITS.get(row.unit, USUAL_DIGITS)
-    low, high = (_number(value, digits, signed=True) for value in (row.span.low, row.span.high))
-    interval = NO_FIGURE if row.span.low is None else f"{low} … {high}"
-    a, b = (_number(value, digits) for value in (row.span.a, row.span.b))
-    return a, b, _number(row.difference, digits, signed=True), interval
+    low, high = (_number(value, row.digits, signed=True) for value in (row.span.low, row.span.high))
+    interval = NO_FIGURE if row.span.low is None else f"{low}…{high}"
+    a, b = (_number(value, row.digits) for value in (row.span.a, row.span.b))
+    return a, b, _number(row.difference, row.digits, signed=True), interval
 
 
 def _number(value: float | None, digits: int, signed: bool = False) -> str:

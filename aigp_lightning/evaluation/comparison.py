@@ -1,8 +1,8 @@
 """Two models on the same pictures: every difference with its 95 % bootstrap interval.
 
-A is the reference and B the candidate; a difference is B − A. Shares at one confidence (`found`, `precise`) count what
-`outcomes_at` says. The precision of a band of distance is not defined, since a false alarm has no distance; that of a
-size is, see `parts`.
+A is the reference and B the candidate; a difference is B − A. Recall, precision and false alarms at one confidence are
+of objects and detections by the piece, see `outcomes`. The precision of a band of distance is not defined, since a
+false alarm has no distance; that of a size is, see `parts`.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from aigp_lightning.evaluation.bootstrap import difference
 from numpy.typing import NDArray
 
 from aigp_lightning.evaluation.aligned import align
+from aigp_lightning.evaluation.bootstrap import difference
 from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.distance_bands import distance_bands
 from aigp_lightning.evaluation.keypoint_rows import has_one_camera, keypoint_rows
 from aigp_lightning.evaluation.outcomes import RIGHT, Outcomes, outcomes_at
 from aigp_lightning.evaluation.paired_draws import PairedDraws
-from aigp_lightning.evaluation.parts import SIZES, of_class, of_size
+from aigp_lightning.evaluation.parts import SIZES, of_size, within_size
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 MAIN = "metrics/mAP50-95"
 """What the best weights are chosen by, of boxes `(B)` and of keypoints `(P)`."""
 FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP50", MAIN)
-SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "precision")
+SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "precision")
 """Settings of an evaluation of which a difference is told."""
 MEAN_PRECISIONS = ("metrics/mAP50", MAIN)
+NOT_KNOWN = Span(None, None, None, None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Comparison:
 
     @cached_property
     def overall(self) -> list[Row]:
-        """Figures of all images: Ultralytics' metrics, and what is found, precise and false at the confidence."""
+        """Figures of all images: Ultralytics' metrics; recall, precision and false alarms at the confidence."""
         everything = np.ones(len(self.b.true_image), np.bool_)
         return [*self._metrics("", FIGURES, self.a, self.b), self._found("", everything), *self._precise()]
 
@@ -91,23 +91,26 @@ class Comparison:
         labelled = np.unique(self.b.true_label).tolist()
         if len(self.b.names) == 1:
             return []
-        parts = ((self.b.names[label], of_class(self.a, label), of_class(self.b, label)) for label in labelled)
-        return [row for name, a, b in parts for row in self._metrics(name, MEAN_PRECISIONS, a, b)]
+        return [
+            row
+            for label in labelled
+            for row in self._metrics(self.b.names[label], MEAN_PRECISIONS, self.a, self.b, label)
+        ]
 
     @cached_property
     def sizes(self) -> list[Row]:
-        """The share found and mAP50-95 of each size that there is."""
+        """Recall and mAP50-95 of each size that there is."""
         rows = []
         for size in SIZES:
             a, b = of_size(self.a, size), of_size(self.b, size)
             if len(b.true_image) and len(a.true_image) == len(b.true_image):
-                rows.append(self._found(size, self._within(size)))
+                rows.append(self._found(size, within_size(self.b.true_box, size)))
                 rows.extend(self._metrics(size, (MAIN,), a, b))
         return rows
 
     @cached_property
     def distances(self) -> list[Row]:
-        """The share found and the errors of keypoints in each band of distance that there is."""
+        """Recall and the errors of keypoints in each band of distance that there is."""
         rows = []
         for name, chosen in distance_bands(self.b).items():
             if chosen.any():
@@ -143,23 +146,35 @@ class Comparison:
             "keypoints": self.keypoints,
         }
 
-    def _metrics(self, group: str, names: Sequence[str], a: ImageResults, b: ImageResults) -> Iterator[Row]:
-        """Yield Ultralytics' metrics of some results."""
+    def _metrics(
+        self, group: str, names: Sequence[str], a: ImageResults, b: ImageResults, label: int | None = None
+    ) -> Iterator[Row]:
+        """Yield Ultralytics' metrics of some results, of all classes or of one."""
         wanted = [f"{name}({kind})" for kind in self._kinds for name in names]
-        found = difference(b, a, wanted, self.options.draws, self.options.seed)
-        images = len(np.union1d(b.true_image, np.union1d(a.found_image, b.found_image)))
+        classes = None if label is None else [label]
+        measured = difference(b, a, wanted, self.options.draws, self.options.seed, classes)
+        images, objects = self._rests_on(a, b, label)
         for name in wanted:
-            span = _span(found.get(name), bool(len(b.true_image)))
-            yield Row(group, name, span, images, len(b.true_image))
+            found = measured[name]
+            span = Span(found.other, found.candidate, found.low, found.high) if objects else NOT_KNOWN
+            yield Row(group, name, span, images, objects)
+
+    @staticmethod
+    def _rests_on(a: ImageResults, b: ImageResults, label: int | None) -> tuple[int, int]:
+        """Count the images with an object or a detection of a class, or of any, and the objects."""
+        true, *found = (
+            image if label is None else image[labels == label]
+            for image, labels in (
+                (b.true_image, b.true_label),
+                (a.found_image, a.found_label),
+                (b.found_image, b.found_label),
+            )
+        )
+        return len(np.unique(np.concatenate((true, *found)))), len(true)
 
     @property
     def _kinds(self) -> tuple[str, ...]:
         return ("B", "P") if self.b.about["task"] == "pose" else ("B",)
-
-    def _within(self, size: str) -> NDArray[np.bool_]:
-        from aigp_lightning.evaluation.parts import within_size
-
-        return within_size(self.b.true_box, size)
 
     def _found(self, group: str, chosen: NDArray[np.bool_]) -> Row:
         """Return the share of objects that are found and right."""
@@ -167,7 +182,7 @@ class Comparison:
         count = b.objects_by_image(chosen)
         right = [each.objects_by_image(chosen & (each.outcome == RIGHT)) for each in (a, b)]
         span = self._draws.ratio((right[0], count), (right[1], count))
-        return Row(group, f"found at {self.options.conf:g}", span, int((count > 0).sum()), int(count.sum()))
+        return Row(group, f"recall at {self.options.conf:g}", span, int((count > 0).sum()), int(count.sum()))
 
     def _precise(self) -> Iterator[Row]:
         """Yield the share of detections that are right, and false alarms by picture."""
@@ -177,14 +192,7 @@ class Comparison:
         right = [each.objects_by_image(each.outcome == RIGHT) for each in sides]
         conf = f"{self.options.conf:g}"
         span = self._draws.ratio((right[0], kept[0]), (right[1], kept[1]))
-        yield Row("", f"precise at {conf}", span, int(((kept[0] > 0) | (kept[1] > 0)).sum()), objects)
+        yield Row("", f"precision at {conf}", span, int(((kept[0] > 0) | (kept[1] > 0)).sum()), objects)
         false = [each.detections_by_image(each.false_alarm) for each in sides]
         span = self._draws.ratio((false[0], ones), (false[1], ones))
         yield Row("", f"false alarms at {conf}", span, len(ones), objects, higher_is_better=False, unit="a picture")
-
-
-def _span(found: Any, known: bool) -> Span:
-    """Return what the bootstrap found of a metric; nothing where there are no labels to measure it by."""
-    if found is None or not known:
-        return Span(None, None, None, None)
-    return Span(found.other, found.candidate, found.low, found.high)

@@ -16,6 +16,9 @@ LEAST_IMAGES = 6
 """Of fewer pictures nothing is said: that all of five differ in one direction is chance in 1 of 16 cases (2 in 2⁵), of
 six in 1 of 32."""
 
+DIGITS, USUAL_DIGITS = {"px": 2, "°": 2, "m": 3}, 4
+"""Digits behind the point that are shown, by unit; of shares the usual ones."""
+
 
 class Span(NamedTuple):
     """A figure of both models, and the 95 % interval of B − A; None is not known."""
@@ -54,12 +57,17 @@ class Row:
     unit: str = ""
 
     @property
+    def digits(self) -> int:
+        """Digits behind the point that are shown; smaller differences are those of rounding in files and networks."""
+        return DIGITS.get(self.unit, USUAL_DIGITS)
+
+    @property
     def difference(self) -> float | None:
         """B − A; None where one of them is not known."""
         return None if self.span.a is None or self.span.b is None else self.span.b - self.span.a
 
     def verdict(self, margin: float = 0.0) -> str:
-        """Say whether B is better than A: where the whole interval lies on one side of 0.
+        """Say whether B is better than A: where the whole interval lies on one side of 0, also as it is shown.
 
         Args:
             margin: where it lies beyond this much.
@@ -68,7 +76,7 @@ class Row:
             return UNKNOWN
         if self.images < LEAST_IMAGES:
             return TOO_FEW
-        more, less = self.span.low > margin, self.span.high < -margin
+        more, less = (round(end, self.digits) > margin for end in (self.span.low, -self.span.high))
         if not more and not less:
             return NOTHING
         return BETTER if more == self.higher_is_better else WORSE

@@ -1,7 +1,7 @@
 """Errors of keypoints of two models, on the objects that both have found.
 
 An error is known of what was found alone. The mean over what each model found by itself would make the one look better
-that passes over hard objects; so both are measured on the same objects, and what is passed over shows in `found`.
+that passes over hard objects; so both are measured on the same objects, and what is passed over shows in the recall.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.evaluation.exported import SUFFIXES, open_exported, told_by_exported
-
 from aigp_lightning.modules.registry import kind_of_file, load_module, open_weights
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Parts of the results of a validation: one class, or objects of one size, as results of their own.
+"""Objects of one size, and what was found of them, as results of their own.
 
 COCO's sizes are by the area of an object in pixels of the original picture: small below 32², medium below 96², large
 from there. Its rule for the precision of a size is taken over: a detection on an object of another size is left out,
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.evaluation.aligned import OF_DETECTIONS, OF_OBJECTS
-from aigp_lightning.modules.metrics.image_results import ImageResults
+from aigp_lightning.modules.metrics.image_results import SHAPES, ImageResults
 
-SIZES = {"small (< 32²)": (0.0, 32.0**2), "medium (< 96²)": (32.0**2, 96.0**2), "large": (96.0**2, float("inf"))}
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, float("inf"))}
 """COCO's sizes: areas from and below, pixels²."""
 
 
@@ -35,21 +34,13 @@ def chosen_part(results: ImageResults, objects: NDArray[np.bool_], detections: N
         >>> chosen_part(empty_results(["a.jpg"], {}), nothing, nothing).files
         ('a.jpg',)
     """
-    kept: dict[str, Any] = {name: getattr(results, name)[detections] for name in OF_DETECTIONS}
-    kept |= {name: getattr(results, name)[objects] for name in OF_OBJECTS}
+    chosen = {"d": detections, "t": objects}
+    kept: dict[str, Any] = {
+        name: getattr(results, name)[chosen[axis]] for name, (_, axis, _) in SHAPES.items() if axis in chosen
+    }
     row = np.where(objects, np.cumsum(objects) - 1, -1)
     row = np.append(row, -1).astype(np.int32)  # the last is that of no object
     return replace(results, **{**kept, "match": row[kept["match"]]})
-
-
-def of_class(results: ImageResults, label: int) -> ImageResults:
-    """Return the part of one class.
-
-    Args:
-        results: of a model.
-        label: class id.
-    """
-    return chosen_part(results, results.true_label == label, results.found_label == label)
 
 
 def of_size(results: ImageResults, size: str) -> ImageResults:
@@ -73,7 +64,7 @@ def within_size(boxes: NDArray[np.float32], size: str) -> NDArray[np.bool_]:
         size: a key of `SIZES`.
 
     Example:
-        >>> within_size(np.array([[0, 0, 32, 31], [0, 0, 32, 32]], np.float32), "small (< 32²)").tolist()
+        >>> within_size(np.array([[0, 0, 32, 31], [0, 0, 32, 32]], np.float32), "small").tolist()
         [True, False]
     """
     least, below = SIZES[size]

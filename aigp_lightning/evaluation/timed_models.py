@@ -51,7 +51,7 @@ def _call(model: Compared, settings: Mapping[str, Any], device: torch.device, im
     imgsz, resizing = int(settings["imgsz"]), find_resizing(settings["resize"])
     trainer = Trainer(
         accelerator="gpu" if on_gpu else "cpu", devices=1, logger=False, enable_checkpointing=False,
-        precision=module.precision_of_files or default_precision(on_gpu, training=False),
+        precision="32-true" if is_exported(model.file) else default_precision(on_gpu, training=False),
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     module.trainer = trainer  # as in `predict`: with one that does not fit, networks are folded
@@ -80,4 +80,5 @@ def _told(model: Compared, device: torch.device) -> str:
 
         with_cuda = "CUDAExecutionProvider" in cast("Any", onnxruntime).get_available_providers()
         return f"{'GPU' if with_cuda else 'CPU'}, ONNX Runtime with its own threads"
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"

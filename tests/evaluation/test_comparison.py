@@ -13,7 +13,7 @@ from aigp_lightning.evaluation.comparison import Comparison, Options
 from aigp_lightning.evaluation.comparison_row import BETTER, NOTHING, WORSE, Row
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
-OPTIONS = Options(draws=200)
+OPTIONS = Options(draws=60)
 NEAR, FAR = 4.0, 20.0
 
 
@@ -55,12 +55,12 @@ def test_by_class() -> None:
 
 def test_found_precise_and_false_alarms_at_a_confidence() -> None:
     rows = by_name(Comparison(results(0.5), results(0.5, false=0.5), OPTIONS).overall)
-    found, precise, false = (rows["", f"{name} at 0.25"] for name in ("found", "precise", "false alarms"))
+    found, precise, false = (rows["", f"{name} at 0.25"] for name in ("recall", "precision", "false alarms"))
     assert (found.span.a, found.span.b, found.verdict()) == (0.75, 0.75, NOTHING)
     assert (precise.span.a, precise.span.b, precise.verdict()) == (1.0, 0.75, WORSE)
     assert (false.span.a, false.span.b, false.verdict()) == (0.0, 0.5, WORSE)
-    higher = by_name(Comparison(results(0.5), results(0.5), Options(conf=0.85, draws=200)).overall)
-    assert higher["", "found at 0.85"].span.b == 0.5
+    higher = by_name(Comparison(results(0.5), results(0.5), Options(conf=0.85, draws=60)).overall)
+    assert higher["", "recall at 0.85"].span.b == 0.5
 
 
 def test_by_size() -> None:
@@ -77,11 +77,11 @@ def test_by_size() -> None:
 
     rows = by_name(Comparison(sized(0.5), sized(1.0), OPTIONS).sizes)
     assert [(group, metric) for group, metric in rows] == [
-        ("small (< 32²)", "found at 0.25"), ("small (< 32²)", "metrics/mAP50-95(B)"),
-        ("large", "found at 0.25"), ("large", "metrics/mAP50-95(B)"),
+        ("small", "recall at 0.25"), ("small", "metrics/mAP50-95(B)"),
+        ("large", "recall at 0.25"), ("large", "metrics/mAP50-95(B)"),
     ]  # fmt: skip
-    assert rows["small (< 32²)", "metrics/mAP50-95(B)"].difference == 0.0
-    assert rows["large", "found at 0.25"].difference == 0.5
+    assert rows["small", "metrics/mAP50-95(B)"].difference == 0.0
+    assert rows["large", "recall at 0.25"].difference == 0.5
     assert rows["large", "metrics/mAP50-95(B)"].difference == pytest.approx(0.5, abs=0.01)
 
 
@@ -97,10 +97,10 @@ def test_keypoints_and_distances() -> None:
     assert metres.difference == pytest.approx(0.1) and metres.verdict() == WORSE and metres.unit == "m"
     assert degrees.difference == pytest.approx(1.0) and degrees.unit == "°"
     bands = by_name(comparison.distances)
-    assert bands["0–5 m", "found at 0.25"].span[:2] == (1.0, 1.0)
-    assert bands["over 10 m", "found at 0.25"].span[:2] == (0.5, 1.0)
+    assert bands["0–5 m", "recall at 0.25"].span[:2] == (1.0, 1.0)
+    assert bands["over 10 m", "recall at 0.25"].span[:2] == (0.5, 1.0)
     assert bands["over 10 m", "keypoint error, median"].objects == 10
-    assert ("5–10 m", "found at 0.25") not in bands
+    assert ("5–10 m", "recall at 0.25") not in bands
     assert [row.metric for row in comparison.main] == ["metrics/mAP50-95(B)", "metrics/mAP50-95(P)"]
 
 
@@ -117,8 +117,8 @@ def test_what_was_not_measured_is_no_figure() -> None:
     empty = results_of([[] for _ in range(8)], [[(0, 0.9)] for _ in range(8)])
     comparison = Comparison(empty, empty, OPTIONS)
     rows = by_name(comparison.overall)
-    assert rows["", "metrics/mAP50(B)"].as_dict()["a"] is None and rows["", "found at 0.25"].span.a is None
-    assert rows["", "precise at 0.25"].span.a == 0.0
+    assert rows["", "metrics/mAP50(B)"].as_dict()["a"] is None and rows["", "recall at 0.25"].span.a is None
+    assert rows["", "precision at 0.25"].span.a == 0.0
     assert comparison.sizes == comparison.keypoints == comparison.distances == []
     missed = with_corners(results_of([[(0, 0.0)]] * 8), error=1.0, distance=[NEAR] * 8)
     assert Comparison(missed, missed, OPTIONS).keypoints == []

@@ -9,7 +9,7 @@ from hand_made_results import results_of, with_corners
 
 from aigp_lightning.evaluation.distance_bands import distance_bands
 from aigp_lightning.evaluation.outcomes import MISSED, RIGHT, WRONG_CLASS, outcomes_at
-from aigp_lightning.evaluation.parts import SIZES, of_class, of_size
+from aigp_lightning.evaluation.parts import SIZES, chosen_part, of_size
 
 
 def test_only_what_is_sure_enough_counts() -> None:
@@ -35,9 +35,10 @@ def test_a_wrong_class_is_one_error() -> None:
 
 def test_a_part_keeps_what_belongs_to_its_objects() -> None:
     results = results_of([[(0, 0.9), (1, 0.8)], [(1, 0.7)]], [[(0, 0.3)], []])
-    trees = of_class(results, 1)
+    trees = chosen_part(results, results.true_label == 1, results.found_label == 1)
     assert trees.true_image.tolist() == [0, 1] and trees.found_image.tolist() == [0, 1]
     assert trees.match.tolist() == [0, 1] and trees.files == results.files
+    assert chosen_part(results, results.true_label == 1, results.found_label == 0).match.tolist() == [-1, -1]
 
 
 def test_sizes_ignore_detections_on_objects_of_another_size() -> None:

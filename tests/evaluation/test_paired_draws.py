@@ -87,3 +87,10 @@ def test_of_five_pictures_nothing_is_told() -> None:
     span = Span(0.5, 0.9, 0.1, 0.6)
     assert [Row("", "x", span, images=count, objects=9).verdict() for count in (5, 6)] == [TOO_FEW, BETTER]
     assert Row("", "x", span, images=6, objects=9).verdict(margin=0.1) == NOTHING
+
+
+@pytest.mark.parametrize(("unit", "shown"), [("", 0.0001), ("px", 0.01), ("m", 0.001), ("°", 0.01)])
+def test_a_difference_too_small_to_be_shown_is_none(unit: str, shown: float) -> None:
+    """Rounding of weights and of networks, in the same direction in every picture."""
+    ends = [Span(0.5, 0.5, share * shown, 1.1 * shown) for share in (0.4, 0.6)]
+    assert [Row("", "x", each, images=9, objects=9, unit=unit).verdict() for each in ends] == [NOTHING, BETTER]
