@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
-from aigp_lightning.evaluation.aligned import check_comparable
+from aigp_lightning.evaluation.comparable import check_comparable
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 from aigp_lightning.evaluation.opened import is_exported, open_model
 from aigp_lightning.evaluation.recorded import results_of

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.evaluation.aligned import align
 from aigp_lightning.evaluation.bootstrap import difference
+from aigp_lightning.evaluation.comparable import align
 from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.distance_bands import distance_bands
 from aigp_lightning.evaluation.keypoint_rows import has_one_camera, keypoint_rows

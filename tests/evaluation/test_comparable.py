@@ -9,7 +9,7 @@ import pytest
 from hand_made_results import results_of
 
 from aigp_lightning.errors import DataError, WeightsError
-from aigp_lightning.evaluation.aligned import align
+from aigp_lightning.evaluation.comparable import align
 from aigp_lightning.modules.metrics.image_results import SHAPES, ImageResults
 
 PICTURES = [[(0, 0.9), (1, 0.0)], [(1, 0.8)], [], [(0, 0.4), (1, 0.7)]]
