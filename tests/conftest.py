@@ -42,6 +42,7 @@ SLOW = (
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
     "cli/test_cpu_options.py",
     "cli/test_rfdetr_runs.py",
+    "evaluation/test_evaluate.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
 

@@ -75,7 +75,7 @@ def build_case(folder: Path, rect: bool) -> tuple[Path, Path]:
 
 
 def write_checkpoint(weights: Path, data: Path) -> Path:
-    """Write the checkpoint that a run at 96 pixels would have left, beside a `.pt` of `build_case`."""
+    """Write what a run at 96 pixels would have left of a `.pt` of `build_case`: its checkpoint and that file."""
     from aigp_lightning.modules.registry import open_weights
 
     module = open_weights(weights)
@@ -84,4 +84,5 @@ def write_checkpoint(weights: Path, data: Path) -> Path:
     options = {"data_yaml": str(data), "imgsz": 96, "batch_size": 8, "rect": True, "resize": "letterbox"}
     content["aigp"]["run"]["data"] = options
     torch.save(content, weights.with_suffix(".ckpt"))
+    module.deployment.write_portable(weights, settings={"imgsz": 96})
     return weights.with_suffix(".ckpt")

@@ -213,15 +213,24 @@ def _onnx(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
 
 
 def _torchscript(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
-    files = {"config.txt": ""}
-    graph: Any = cast("Any", torch.jit).load(io.BytesIO(path.read_bytes()), map_location="cpu", _extra_files=files)
+    content, files = path.read_bytes(), {"config.txt": ""}
+
+    def opened(device: str) -> Callable[[Tensor], Tensor]:
+        graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
+
+        def run(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                answer: Tensor = graph(images.float().to(device))
+            return answer
+
+        return run
+
+    run = opened("cpu")
     told = json.loads(files["config.txt"]) if files["config.txt"] else {}
-
-    def run(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            answer: Tensor = graph(images.float().cpu())
-        return answer
-
+    if torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
+        with suppress(RuntimeError, TypeError, ValueError):  # one that was traced with tensors of the CPU stays there
+            (faster := opened("cuda"))(torch.zeros(1, 3, *told["imgsz"]))
+            run = faster
     return run, told if isinstance(told, dict) else {}
 
 
