@@ -8,7 +8,7 @@ from unicodedata import normalize
 import numpy as np
 
 from aigp_lightning.errors import DataError, WeightsError, printable
-from aigp_lightning.evaluation.bootstrap import with_classes_of, with_images_of
+from aigp_lightning.evaluation.alignment import with_classes_of, with_images_of
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 NEAR = 1.0

@@ -112,4 +112,4 @@ def _is_still_there(results: ImageResults, data_yaml: str | None) -> bool:
     scan = scan_split(spec, about["data"]["split"], pose=pose, outside=outside, workers=1, progress=False)
     if {record.im_file for record in scan.records} != set(results.files):
         return False
-    return fingerprint(scan.records, spec.names).sha256 == about["data"]["sha256"]
+    return fingerprint(scan.records, spec.names).sha256 == str(about["data"]["sha256"])

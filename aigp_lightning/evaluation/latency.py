@@ -87,6 +87,7 @@ def sum_up(times: np.ndarray, imgsz: int, device: str) -> Latency:
         4.0
     """
     whole = times.sum(1)
-    median, p95 = np.percentile(whole, (50, 95))
-    parts = [round(float(value) * 1e3, 4) for value in (median, p95, *np.median(times, axis=0))]
-    return Latency(*parts, calls=len(times), imgsz=imgsz, device=device)
+    resizing, model = np.median(times, axis=0)
+    figures = (np.median(whole), np.percentile(whole, 95), resizing, model)
+    first, last, before, after = (round(float(value) * 1e3, 4) for value in figures)
+    return Latency(first, last, before, after, calls=len(times), imgsz=imgsz, device=device)

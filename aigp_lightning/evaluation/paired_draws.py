@@ -141,4 +141,4 @@ def _medians(values: Floats, image: NDArray[np.int32], weights: NDArray[np.float
 
 
 def _first_over(reached: NDArray[np.float32], limit: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.argmax(reached > limit[:, None], axis=1)
+    return np.asarray(np.argmax(reached > limit[:, None], axis=1), np.int64)
