@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
 from aigp_lightning.evaluation.exported import SUFFIXES, open_exported, told_by_exported
@@ -120,8 +120,8 @@ def known_suffixes() -> tuple[str, ...]:
 
 def _options(model: Path, told: TrainedWith, data: EvaluationData) -> dict[str, Any]:
     """Return the arguments of the datamodule."""
-    options = {name: value for name, value in told.data.items() if type(value) is CARRIED.get(name)}
-    asked = {"data_yaml": data.data_yaml, "batch_size": data.batch_size, "workers": data.workers}
+    options: dict[str, Any] = {name: value for name, value in told.data.items() if type(value) is CARRIED.get(name)}
+    asked: dict[str, Any] = {"data_yaml": data.data_yaml, "batch_size": data.batch_size, "workers": data.workers}
     asked |= {"rect": data.rect, "imgsz": data.imgsz}
     options |= {name: value for name, value in asked.items() if value is not None}
     if "data_yaml" not in options:
@@ -149,7 +149,7 @@ def _measured(module: BaseModule, options: dict[str, Any], model: Path, asked: E
         trainer = Trainer(
             accelerator="gpu" if on_gpu else "cpu",
             devices=1,
-            precision=EXACT if model.suffix in SUFFIXES else default_precision(on_gpu, training=False),
+            precision=cast("Any", EXACT if model.suffix in SUFFIXES else default_precision(on_gpu, training=False)),
             logger=False,
             callbacks=[collecting],
             plugins=[AtomicCheckpointIO()],

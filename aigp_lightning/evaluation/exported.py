@@ -127,7 +127,7 @@ class _Runs(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return what the file returns, on the images' device."""
         images = images.contiguous()
-        parts = [images] if self._graph.fixed_size is None else images.split(1)
+        parts = [images] if self._graph.fixed_size is None else torch.split(images, 1)
         return torch.cat([self._graph.run(part).to(images.device) for part in parts])
 
 

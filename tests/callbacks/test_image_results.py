@@ -53,3 +53,26 @@ def test_corners_are_measured_as_the_run_measured_them(finished_pose: Path) -> N
     told = results.about["metrics"]
     for key, value in report.scalars().items():
         assert told[key] == pytest.approx(value, rel=1e-6), key
+
+
+def test_a_failure_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import lightning.pytorch as pl
+    import torch
+    from lightning.pytorch.trainer.states import TrainerFn
+
+    from aigp_lightning.callbacks.image_results import ImageResultsFile
+    from aigp_lightning.modules.base import BaseModule
+
+    trainer = pl.Trainer(default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_checkpointing=False)
+    module, callback = BaseModule(), ImageResultsFile()
+    for verb, told in ((TrainerFn.FITTING, False), (TrainerFn.VALIDATING, True)):
+        trainer.state.fn = verb
+        caplog.clear()
+        with caplog.at_level("INFO", "lightning.pytorch.utilities.rank_zero"):
+            callback.on_validation_start(trainer, module)
+            callback.on_validation_batch_end(
+                trainer, module, {"predictions": [None]}, {"img": torch.zeros(1, 3, 8, 8)}, 0
+            )
+            callback.on_validation_end(trainer, module)
+        assert (f"could not write {tmp_path / RESULTS_FILE}" in caplog.text) == told
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,9 @@ from forked_python import executable
 from helpers import REPO, small
 from launching import TWO, check_run, cli, torchrun
 
+from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.media.ledger.ledger import read_ledger
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, read_results
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 
@@ -32,6 +34,10 @@ def test_fit_on_two_processes(shapes: Path, tmp_path: Path) -> None:
     assert "sync_dist" not in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.json", "runs"]
     check_pictures(tmp_path / "runs" / "detect" / "gates")
+    results = read_results(tmp_path / "runs" / "detect" / "gates" / RESULTS_FILE)  # each image once, as of one process
+    data = YoloDataModule(str(shapes), imgsz=64, batch_size=8, workers=0)
+    assert list(results.files) == list(data.pictures("val").files)
+    assert (len(results.true_label), results.about["table"][0]["instances"]) == (22, 22)
 
 
 def check_pictures(folder: Path) -> None:
