@@ -39,7 +39,7 @@ def models(finished: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def change(source: Path, target: Path, surer: float, names: dict[int, str] | None = None) -> None:
-    """Write a checkpoint with boxes of two strides everywhere, evaluated in squares, surer of all, and maybe renamed."""
+    """Write a checkpoint with boxes of two strides everywhere, evaluated in squares, surer or less sure."""
     content = torch.load(source, weights_only=True)
     for name, value in content["state_dict"].items():
         if ".cv3." in name and name.endswith(".2.bias"):
