@@ -86,9 +86,13 @@ def letter_size(height: int, width: int, boxes: int) -> int:
 
 
 def draw_mosaic(
-    cells: Sequence[Cell], names: Mapping[int, str], masked: Collection[int] = (), edges: Edges = ()
+    cells: Sequence[Cell],
+    names: Mapping[int, str],
+    masked: Collection[int] = (),
+    edges: Edges = (),
+    columns: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw images side by side, row by row, none of them scaled: ceil(sqrt(n)) columns, as few rows as will do.
+    """Draw images side by side, row by row, none of them scaled, in as few rows as will do.
 
     Every place is as large as the largest height and width; an image lies in its top left corner, and nothing of one
     reaches into another's place.
@@ -98,6 +102,7 @@ def draw_mosaic(
         names: class names by id; an id without a name is shown as a number.
         masked: positions in `cells` of which nothing is shown, only that they are private.
         edges: pairs of keypoints that are joined.
+        columns: images side by side; None: ceil(sqrt(n)).
 
     Returns:
         (rows · height, columns · width, 3) uint8 RGB.
@@ -116,7 +121,7 @@ def draw_mosaic(
     if unknown := sorted(hidden.difference(range(len(cells)))):
         raise ValueError(f"no such cell to be masked: {unknown} of {len(cells)}")
     height, width = (max(cell.image.shape[axis] for cell in cells) for axis in (0, 1))
-    columns = math.ceil(math.sqrt(len(cells)))
+    columns = columns or math.ceil(math.sqrt(len(cells)))
     rows = math.ceil(len(cells) / columns)
     canvas = np.full((rows * height, columns * width, RGB), PADDING, np.uint8)
     for number, cell in enumerate(cells):
