@@ -35,6 +35,8 @@ NAME = "gates"
 KEEP = 2
 CONTENTS = 5
 """Different models, so that some promotions meet a version that is there already."""
+LONGER, SHORTER = 1.1, 0.75
+"""By which the longest time before a kill follows the machine's load: a quarter of the promotions come through."""
 PAIRS, CHECKS = 4, 10
 """Every so many kills: two promotions at once; a check of the whole store."""
 
@@ -75,13 +77,15 @@ def _kill(
 ) -> tuple[Counter[str], list[str]]:
     outcomes: Counter[str] = Counter()
     violations: list[str] = []
+    longest = 1.2 * spent
     for number in range(kills):
         changes = [_change(places, randomly.choice(models), randomly) for _ in range(2 if number % PAIRS == 0 else 1)]
         children = [_forked(change) for change in changes]
-        time.sleep(randomly.uniform(0, 1.2 * spent * len(children)))
+        time.sleep(randomly.uniform(0, longest * len(children)))
         for child in children:
             os.kill(child, signal.SIGKILL)
         statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        longest *= LONGER if any(statuses) else SHORTER
         outcomes.update({0: "were through before", -signal.SIGKILL: "killed"}.get(each, "failed") for each in statuses)
         violations += [f"kill {number}: {problem}" for problem in _problems(places)]
         if number % CHECKS == 0:
