@@ -87,7 +87,8 @@ def show(driver: Any, section: str) -> Any:
 
 
 def texts(driver: Any, selector: str) -> list[str]:
-    return [each.get_attribute("textContent") for each in driver.find_elements("css selector", selector)]
+    script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)"
+    return list(driver.execute_script(script, selector))
 
 
 def press(driver: Any, *keys: str) -> None:
@@ -106,9 +107,7 @@ def shows(driver: Any, selector: str, colour: tuple[int, int, int]) -> None:
 
 
 def totals(driver: Any) -> dict[str, int]:
-    found = driver.find_elements("css selector", "#pictures [data-count]")
-    values = {each.get_attribute("data-count"): each.text for each in found}
-    return {key: int(values[key]) for key in ("tp", "fp", "fn")}
+    return {key: int(texts(driver, f"#pictures [data-count={key}]")[0]) for key in ("tp", "fp", "fn")}
 
 
 def files(driver: Any) -> list[str]:
@@ -339,6 +338,14 @@ def test_what_a_run_did_not_keep_is_said(driver: Any, folder: Path) -> None:
         assert found.find_element("css selector", ".missing").text.endswith(".")
         assert "could not be drawn" not in found.text
     assert {"mosaics", "curves", "pictures", "thresholds", "confusion", "classes", "config", "ledger"} <= set(sections)
+
+
+def test_all_of_it_is_there_to_print(driver: Any, folder: Path) -> None:
+    open_page(driver, folder / "two.html")
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    plots = driver.find_elements("css selector", "#main .plot")
+    assert len(plots) > 10 and all(plot.find_elements("css selector", ".main-svg") for plot in plots)
+    assert not driver.find_elements("css selector", "#main .body:empty")
 
 
 def test_it_fits_a_phone(driver: Any, folder: Path) -> None:

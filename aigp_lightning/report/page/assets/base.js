@@ -86,7 +86,10 @@ function reveal(element) {
   if (call && element.isConnected) call();
 }
 
-window.addEventListener("beforeprint", () => [...waitingForView.keys()].forEach(reveal));
+// What is built may hold more that waits.
+window.addEventListener("beforeprint", () => {
+  while (waitingForView.size) [...waitingForView.keys()].forEach(reveal);
+});
 
 // Sections: `build(body, run)` fills the body; those of one run are built again when another run is chosen.
 const sections = [];

@@ -27,9 +27,32 @@ function chart(title, make, { height = 300, wide = false } = {}) {
       modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]], plotlyServerURL: "" });
     drawn.add(place);
   };
-  whenInView(place, place.draw);
+  whenInView(place, () => queue(place));
   return el("figure", { class: wide ? "chart wide" : "chart" }, el("figcaption", {}, title), place);
 }
+
+// Charts are drawn one after another, and only when all of the page is read and painted: it stays quick meanwhile.
+const waitingCharts = [];
+let drawing = false;
+
+function queue(place) {
+  waitingCharts.push(place);
+  if (drawing) return;
+  drawing = true;
+  allRead.then(() => whenIdle(drawNext));
+}
+
+const whenIdle = (call) => (window.requestIdleCallback ? requestIdleCallback(call, { timeout: 1000 }) : setTimeout(call, 200));
+
+function drawNext() {
+  const place = waitingCharts.shift();
+  drawing = Boolean(place);
+  if (!drawing) return;
+  setTimeout(drawNext);
+  if (place.isConnected) place.draw();
+}
+
+window.addEventListener("beforeprint", () => waitingCharts.splice(0).forEach((place) => place.draw()));
 
 function themed(layout) {
   const axis = { gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: true };
