@@ -23,6 +23,9 @@ from aigp_lightning.run.lightning_internals import datamodule_of
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
+    from aigp_lightning.modules.metrics.gate_camera import GateCamera
+    from aigp_lightning.types import Keypoints
+
 SETTINGS = ("imgsz", "batch_size", "rect", "resize", "single_cls", "outside")
 """Options of the data by which the figures come out as they do."""
 MODEL_SETTINGS = ("conf", "iou", "max_det")
@@ -83,9 +86,7 @@ class CollectImageResults(Callback):
     on_test_end = on_validation_end
 
     def _begun(self, module: BaseModule) -> ResultsCollector:
-        metrics = module.metrics
-        keypoints, camera = (metrics.keypoints, metrics.camera) if isinstance(metrics, PoseMetrics) else (None, None)
-        return ResultsCollector(keypoints, camera)
+        return ResultsCollector(*_keypoints_and_camera(module))
 
 
 class ImageResultsFile(CollectImageResults):
@@ -155,8 +156,7 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
     records, options = data.scan(split).records, module.checkpoint_options()
     found = fingerprint(records, data.names, progress, f"hashing {split}")
     figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith(FIGURES)}
-    metrics = module.metrics
-    keypoints, camera = (metrics.keypoints, metrics.camera) if isinstance(metrics, PoseMetrics) else (None, None)
+    keypoints, camera = _keypoints_and_camera(module)
     settings = {name: getattr(data, name) for name in SETTINGS}
     settings |= {name: options[name] for name in MODEL_SETTINGS if name in options}
     settings |= {"precision": str(trainer.precision)}
@@ -172,6 +172,12 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
         "metrics": {key: None if math.isnan(value) else value for key, value in figures.items()},
         "table": list(module.table or []),
     }
+
+
+def _keypoints_and_camera(module: BaseModule) -> tuple[Keypoints | None, GateCamera | None]:
+    """Return by which keypoints are judged; None for detectors, and where nothing solves gates."""
+    metrics = module.metrics
+    return (metrics.keypoints, metrics.camera) if isinstance(metrics, PoseMetrics) else (None, None)
 
 
 def sha256_of(path: Path) -> str:
