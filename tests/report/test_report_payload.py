@@ -145,7 +145,7 @@ def test_a_run_without_results_is_evaluated(tmp_path: Path) -> None:
 
 def test_places_secrets_and_private_names_are_not_told(tmp_path: Path) -> None:
     private = {"private": ["val/home/*", "attic.jpg"], "val_files": [STREET, HOME]}
-    model = {"init_args": {"api_key": "abc", "weights": "~/x/y.pt", "hub": "https://me:secret@host/a?token=1"}}
+    model = {"init_args": {"api_key": "xyzzy-plugh", "weights": "~/x/y.pt", "hub": "https://me:secret@host/a?token=1"}}
     build = RunBuilder(tmp_path / "run", media=private, model=model)
     build.note("val_batch0_pred.jpg", noise(1), 0, "wandb", [STREET, HOME], "failed")
     payload = payload_of(build.run)
@@ -154,7 +154,7 @@ def test_places_secrets_and_private_names_are_not_told(tmp_path: Path) -> None:
     assert options["media.val_files"] == ["street.jpg", "(a private image)"]
     assert options["model.init_args.api_key"] == "***" and options["model.init_args.weights"] == "y.pt"
     assert options["data.data_yaml"] == "gates.yaml" and options["run.root"] == "runs"
-    for word in ("somebody", "home", "attic", "kitchen", "abc", ":secret", "token=1", str(tmp_path)):
+    for word in ("somebody", "home", "attic", "kitchen", "xyzzy-plugh", ":secret", "token=1", str(tmp_path)):
         assert word not in text, word
     assert yaml.safe_load(payload["runs"][0]["config"])["data"] == {"data_yaml": "gates.yaml", "imgsz": 96}
 
