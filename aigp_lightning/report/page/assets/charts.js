@@ -253,7 +253,11 @@ function buildCorners(body) {
         shapes: (scattered[0].corners.limits || []).map((limit) => verticalLine(limit, css("--line"))),
       },
     }), { height: 380, wide: true }));
-  } else body.append(sentence("No distances: they need the camera's matrix and the gate's size in data.yaml."));
+  } else {
+    const bands = found.some(({ corners }) => corners.bands?.length > 1);
+    body.append(sentence(bands ? "No error to show: no gate was found whose distance is known."
+      : "No distances: they need the camera and the size of the gate (--model.camera)."));
+  }
   for (const { corners, index } of found) {
     if (several) body.append(el("h3", {}, swatch(index), runs[index].name));
     body.append(table(columnsOf(corners.bands, ["band"], 3), corners.bands, { caption: "Corners by distance" }));
