@@ -122,7 +122,10 @@ class PrivateImages:
         """Return the entries that fit no known image, and fitted none when the run was started."""
         if not self._left(patterns, ()) or not self._left(patterns, self._more()):
             return []
-        return self._left(patterns, {*self._more(), *_images_of(data_yaml)})
+        images = {*_images_of(data_yaml)}
+        if not self._images <= images:  # it was moved or copied: its names are not the ledger's
+            images.clear()
+        return self._left(patterns, images.union(self._more()))
 
     def _left(self, patterns: ImagePatterns, others: Iterable[str]) -> list[PatternEntry]:
         return [entry for entry in patterns.unused_entries(others) if entry.text not in self._record.entries]

@@ -134,6 +134,14 @@ def test_an_entry_may_name_an_image_that_is_in_no_picture(start: Path) -> None:
     assert more.doubt == ""
 
 
+def test_an_entry_that_fits_a_copy_of_the_data_set_is_a_doubt(start: Path) -> None:
+    """The ledger's images lie elsewhere; which of them a link here stands for is not known."""
+    run = run_of(start, ["plinks/*"])
+    elsewhere = [image.replace("/start/", "/moved/") for image in data_of(start).image_files("val")]
+    assert "fits plinks/*" in known(run, elsewhere).doubt
+    assert known(run_of(start, ["000001.jpg"]), elsewhere).doubt == ""
+
+
 def test_an_entry_that_was_added_since_is_not_in_the_record(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(start, ["000001.jpg", "new/*"])
     record(run, start, ["000001.jpg"], monkeypatch)
