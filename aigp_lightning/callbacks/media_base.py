@@ -17,6 +17,7 @@ from aigp_lightning.media.ledger.signer import check_same_key
 from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
+from aigp_lightning.media.private_record import record_private_images
 from aigp_lightning.media.routing import KINDS, Routes, Routing
 from aigp_lightning.media.sinks import expected_sinks, recording_sinks
 from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
@@ -143,12 +144,13 @@ class MediaBase:
         """Open the ledger and start the thread that draws; on the first process.
 
         Raises:
-            ConfigError: see `check_data` and `check_ledger`.
+            ConfigError: see `check_data`, `check_ledger` and `record_private_images`.
         """
         routing = Routing(self.routes, recording_sinks(trainer.loggers, tell_user))
         if not self._checked:
             self.check_data(trainer.datamodule, routing=routing)  # type: ignore[attr-defined]
         self._check_ledger(trainer, routing)
+        record_private_images(Path(trainer.default_root_dir), self.private, trainer.datamodule)  # type: ignore[attr-defined]
         self.render_worker = start_pipeline(
             Path(trainer.default_root_dir),
             routing,

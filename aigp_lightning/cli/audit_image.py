@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from aigp_lightning.audit.images import Appearances, find_image, match_image, nearest_images
 from aigp_lightning.errors import DataError, UserError
-from aigp_lightning.logfiles.paths import resolved
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
+from aigp_lightning.logfiles.run_data import data_yaml_places, find_data_yaml
 from aigp_lightning.media.ledger.ledger import Line
 
 
@@ -52,27 +51,12 @@ def _images_of(run: Path) -> tuple[set[str], str]:
     config, problem = read_config(run)
     if config is None:
         return set(), f"{run / CONFIG_FILE} {problem}."
-    data = config.get("data")
-    written = data.get("data_yaml") if isinstance(data, dict) else None
-    if not isinstance(written, str) or not isinstance(data, dict):
+    if not (candidates := data_yaml_places(run, config)):
         return set(), f"{run / CONFIG_FILE} names no data set."
-    synthetic = data.get("synthetic")
-    task = synthetic.get("task") if isinstance(synthetic, dict) else None
-    candidates = list(_places(run, config, written.replace("{task}", str(task))))
-    path = next((path for path in candidates if path.exists()), None)
+    path = find_data_yaml(run, config)
     if path is None:
         return set(), f"its data set, {candidates[0]}, is not there."
     try:
         return set(all_images(read_data_yaml(path))), ""
     except UserError as error:
         return set(), f"its data set cannot be read: {error}"
-
-
-def _places(run: Path, config: dict[str, Any], data_yaml: str) -> Iterator[Path]:
-    """Yield where a data set may be: as written, from where the run was started, from here."""
-    path, options = Path(data_yaml).expanduser(), config.get("run")
-    root = Path(str(options.get("root") if isinstance(options, dict) else "runs"))
-    parents = resolved(run).parents
-    if not path.is_absolute() and not root.is_absolute() and len(root.parts) + 1 < len(parents):
-        yield parents[len(root.parts) + 1] / path  # run folders are ROOT/TASK/NAME
-    yield Path.cwd() / path

@@ -12,11 +12,10 @@ from aigp_lightning.checkpoints.paths import BEST, LAST
 from aigp_lightning.checkpoints.plain_values import read_plain_value
 from aigp_lightning.checkpoints.schema import family_of
 from aigp_lightning.errors import WeightsError, first_line
-from aigp_lightning.logfiles.paths import is_file, listing, resolved
-from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config, read_yaml
+from aigp_lightning.logfiles.paths import is_file, resolved
+from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.media.ledger.chain import Lines, read_ledger
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE
-from aigp_lightning.run.folder import EARLIER_CONFIG
 
 TASKS = ("detect", "pose")
 BLOCK = 1 << 22
@@ -30,7 +29,6 @@ class RunFacts:
     Attributes:
         path: the folder.
         config: the resolved configuration; None where it cannot be read.
-        earlier: configurations that were in effect until an epoch.
         metadata: of the best checkpoint, else of the last one; empty where there is none.
         best_epoch: that the best checkpoint is of, from 1; None where that is not known.
         model_sha256: of the best checkpoint; empty where there is none.
@@ -40,7 +38,6 @@ class RunFacts:
 
     path: Path
     config: dict[str, Any] | None = None
-    earlier: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     best_epoch: int | None = None
     model_sha256: str = ""
@@ -79,9 +76,6 @@ def read_facts(run: Path) -> RunFacts:
     facts.config, problem = read_config(run)
     if problem:
         facts.warnings.append(f"{CONFIG_FILE} {problem}: the options of the run are not known.")
-    for path in listing(run, EARLIER_CONFIG):
-        content, _ = read_yaml(path)
-        facts.earlier.append(content if isinstance(content, dict) else {})
     _read_checkpoint(facts)
     _read_lines(facts)
     return facts

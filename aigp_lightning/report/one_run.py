@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import UserError, first_line
 from aigp_lightning.logfiles.folders import logger_folders
+from aigp_lightning.logfiles.run_data import find_data_yaml
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
 from aigp_lightning.report.folder import RunFacts, read_facts
 from aigp_lightning.report.images import CONF, ImageParts, image_parts
@@ -47,21 +48,32 @@ class CollectedRun:
         yield from self.pictures.notes
 
 
-def collect_run(run: Path, include_private: bool, evaluate: Evaluate | None = None) -> CollectedRun:
-    """Collect what a report shows of a run; what cannot be read is named among its warnings.
+def collect_runs(runs: Sequence[Path], include_private: bool, evaluate: Evaluate | None = None) -> list[CollectedRun]:
+    """Collect what a report shows of its runs; what cannot be read is named among their warnings.
 
     Args:
-        run: the folder.
-        include_private: show private images.
+        runs: their folders.
+        include_private: show private images; else one that is private in any of these runs is in none.
         evaluate: gives the results of a run that has none.
     """
-    facts = read_facts(run)
-    if (writer := writer_of(run)) is not None:
-        facts.warnings.append(f"The run goes on ({writer.verb}): this is what there was when the report was made.")
-    privacy = Privacy(facts, include_private)
-    facts.warnings += privacy.warnings
+    read: list[tuple[RunFacts, ImageResults | None, Privacy]] = []
+    for run in runs:
+        facts = read_facts(run)
+        if (writer := writer_of(run)) is not None:
+            facts.warnings.append(f"The run goes on ({writer.verb}): this is what there was when the report was made.")
+        results = results_of_run(facts) or _evaluated(facts, evaluate)
+        privacy = Privacy(facts, include_private, results.files if results is not None else ())
+        facts.warnings += privacy.warnings
+        read.append((facts, results, privacy))
+    group = [privacy for _, _, privacy in read]
+    for privacy in group:
+        privacy.join(group)
+    return [_collect(*each, include_private) for each in read]
+
+
+def _collect(facts: RunFacts, results: ImageResults | None, privacy: Privacy, include_private: bool) -> CollectedRun:
+    run = facts.path
     scalars = read_scalars(facts)
-    results = results_of_run(facts) or _evaluated(facts, evaluate)
     pictures = collect_pictures(facts, privacy)
     images = ImageParts()
     if results is not None:
@@ -128,10 +140,9 @@ def _edges(facts: RunFacts) -> list[list[int]]:
     """Return the pairs of keypoints that are joined, as the data set says; none if that is gone."""
     from aigp_lightning.data.data_yaml import read_data_yaml
 
-    data = (facts.config or {}).get("data")
-    file = data.get("data_yaml") if isinstance(data, dict) else None
+    file = find_data_yaml(facts.path, facts.config)
     try:
-        keypoints = read_data_yaml(file).keypoints if isinstance(file, str) else None
+        keypoints = read_data_yaml(file).keypoints if file is not None else None
     except (UserError, OSError, ValueError):
         return []
     return [list(pair) for pair in keypoints.edges] if keypoints is not None else []

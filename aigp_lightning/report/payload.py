@@ -1,7 +1,8 @@
 """Everything that a page shows of one or several runs, as plain values beside the pictures' bytes.
 
-`version`, `title`, `made`, `private` (`included`, `masked`, `left_out`, `text`), `notes`, `runs` and `comparison`. A
-picture is named by its id. Epochs count from 1, as in `results.csv`; coordinates are pixels of the original pictures.
+`version`, `title`, `made`, `private` (`included`, `text`; `masked` and `left_out` count pictures, `without_pixels`
+validation images), `notes`, `runs` and `comparison`. A picture is named by its id. Epochs count from 1, as in
+`results.csv`; coordinates are pixels of the original pictures.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aigp_lightning.report.encode import Encoded
 from aigp_lightning.report.fitting import Advance, Fitted, fit_pictures, names_of
 from aigp_lightning.report.images import add_pictures
 from aigp_lightning.report.mosaics import Mosaic, RunPictures, shown_epochs
-from aigp_lightning.report.one_run import CollectedRun, collect_run
+from aigp_lightning.report.one_run import CollectedRun, collect_runs
 from aigp_lightning.report.privacy import private_text
 from aigp_lightning.report.stored import StoredPicture
 
@@ -83,7 +84,7 @@ def build_report(runs: Sequence[Path], options: ReportOptions) -> Report:
     Raises:
         ConfigError: the page cannot be as small as is asked.
     """
-    collected = [collect_run(run, options.include_private, options.evaluate) for run in runs]
+    collected = collect_runs(runs, options.include_private, options.evaluate)
     payload = _payload(collected, options)
     room = int(options.max_mb * MEGABYTE) - page_size() - len(_json(payload))
     least = math.ceil((int(options.max_mb * MEGABYTE) - room) / MEGABYTE)
@@ -120,7 +121,8 @@ def _payload(collected: Sequence[CollectedRun], options: ReportOptions) -> dict[
     hidden = sum(run.images.hidden for run in collected)
     some = any(run.privacy.any for run in collected)
     text = private_text(options.include_private, masked, left_out, hidden, some)
-    private = {"included": options.include_private, "masked": masked + hidden, "left_out": left_out, "text": text}
+    counts = {"masked": masked, "left_out": left_out, "without_pixels": hidden}
+    private = {"included": options.include_private, **counts, "text": text}
     names = [run.facts.name for run in collected]
     return {
         "version": VERSION,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from aigp_lightning.errors import DataError, UserError
 from aigp_lightning.logfiles.paths import resolved
+from aigp_lightning.media.ledger.chain import Lines
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 from aigp_lightning.media.ledger.lines import Line
-from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
+from aigp_lightning.run.private_images import PrivateImages
 
 WITHOUT_IMAGES = re.compile(
     r"(Box|Pose)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels|labels_correlogram"
@@ -21,56 +21,63 @@ WITHOUT_IMAGES = re.compile(
 WITHHELD = "private image"
 """Beginning of the reason for which such a picture was withheld."""
 
+CUT_OFF = "is cut off"
+"""Part of what is said of a ledger whose last line is not whole."""
+
 
 class Privacy:
     """The private images of a run, and the pictures that show some.
 
-    An image is private if one of the run's patterns, then or in an earlier start, means it, or if the run itself has
-    masked it. A picture is known by its hash, in the ledger. When in doubt, it shows a private image.
+    An image is private if `fit` recorded it, if a pattern of this or an earlier start means it, if the run itself has
+    masked it, or if it is so in another run of the same report. A picture is known by its hash, in the ledger. When in
+    doubt, it shows a private image.
 
     Args:
         facts: of the run.
         include: show private images, too.
+        images: of its results.
     """
 
-    def __init__(self, facts: RunFacts, include: bool) -> None:
+    def __init__(self, facts: RunFacts, include: bool, images: Iterable[str] = ()) -> None:
         self.include = include
         self.warnings: list[str] = []
-        self._all = False
-        self._patterns: list[ImagePatterns] = []
-        configs = [facts.config, *facts.earlier]
-        self.entries = sum(_count(config) for config in configs)
-        self._read(configs)
         self._sources: dict[str, set[str]] = {}
         for line in facts.lines or ():
             self._sources.setdefault(line.sha256, set()).update(line.sources)
+        self._private = PrivateImages(facts.path, facts.config, {*images}.union(*self._sources.values()))
+        if self._private.told:
+            self.warnings.append(f"{self._private.told}, so every image counts as private.")
         self._hidden = {resolved(Path(image)) for image in _masked_by_run(facts.lines or ())}
-        self.any = self._all or bool(self._patterns) or bool(self._hidden)
+        self._group: Sequence[Privacy] = (self,)
+        self._changed = bool(facts.lines is not None and changes_of(facts.lines))
+        if self._changed:
+            text = f"{LEDGER_FILE} was changed after it was written, so which images a picture shows is not certain"
+            left_out = f"{text}; pictures of images are left out, since there are private ones."
+            self.warnings.append(left_out if self._is_any and not include else f"{text}.")
 
-    def _read(self, configs: list[dict[str, Any] | None]) -> None:
-        if configs[0] is None:
-            self._all = True
-            self.warnings.append("Which images are private is not known, so every image counts as private.")
-        for config in configs:
-            named = _group(config, "media").get("private")
-            if not named:
-                continue
-            try:
-                patterns = ImagePatterns(named, "--media.private")
-                patterns.survey([], _root(config))
-                self._patterns.append(patterns)
-            except (UserError, OSError, TypeError, ValueError):
-                self._all = True
-                text = "The list of private images cannot be read any more, so every image counts as private."
-                self.warnings.append(text)
+    @property
+    def _is_any(self) -> bool:
+        return bool(self._private) or bool(self._hidden)
+
+    @property
+    def any(self) -> bool:
+        """True if there are private images, or may be, in this run or another of the report."""
+        return any(each._is_any for each in self._group)
+
+    def join(self, group: Sequence[Privacy]) -> None:
+        """Take an image for private that is so in another run of the report.
+
+        Args:
+            group: of all its runs.
+        """
+        self._group = group
 
     def is_private(self, image: str) -> bool:
         """True if an image of the data set is private, whether or not private images are asked for."""
-        if self._all:
-            return True
-        return any(image in patterns for patterns in self._patterns) or (
-            bool(self._hidden) and resolved(Path(image)) in self._hidden
-        )
+        return any(each._is_private(image) for each in self._group)
+
+    def _is_private(self, image: str) -> bool:
+        return image in self._private or (bool(self._hidden) and resolved(Path(image)) in self._hidden)
 
     def shows_private(self, sha256: str, key: str) -> bool:
         """True if a picture shows a private image, or may.
@@ -81,7 +88,7 @@ class Privacy:
         """
         if not self.any:
             return False
-        if sha256 in self._sources:
+        if sha256 in self._sources and not self._changed:
             return any(map(self.is_private, self._sources[sha256]))
         return WITHOUT_IMAGES.fullmatch(key) is None
 
@@ -117,25 +124,13 @@ def _pictures(count: int) -> str:
     return f"{count} picture{'s' * (count != 1)}"
 
 
-def _count(config: dict[str, Any] | None) -> int:
-    named = _group(config, "media").get("private")
-    return len(named) if isinstance(named, list) else int(bool(named))
+def changes_of(lines: Lines) -> list[str]:
+    """Return what is wrong with a ledger, apart from a last line that a kill has cut off, or that is being written.
 
-
-def _group(config: dict[str, Any] | None, name: str) -> dict[str, Any]:
-    group = (config or {}).get(name)
-    return group if isinstance(group, dict) else {}
-
-
-def _root(config: dict[str, Any] | None) -> str | None:
-    """Return the data set's folder, from which relative names start, too; None where it is gone."""
-    from aigp_lightning.data.data_yaml import read_data_yaml
-
-    file = _group(config, "data").get("data_yaml")
-    try:
-        return str(read_data_yaml(file).root) if isinstance(file, str) else None
-    except (DataError, OSError, ValueError):
-        return None
+    Args:
+        lines: of the ledger.
+    """
+    return [problem for problem in lines.problems if CUT_OFF not in problem]
 
 
 def _masked_by_run(lines: Iterable[Line]) -> set[str]:

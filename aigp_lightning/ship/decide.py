@@ -78,8 +78,10 @@ def decide(
         The pictures, in the order of their epochs and steps.
 
     Raises:
-        ConfigError: nothing is asked for that there is.
+        ConfigError: nothing is asked for that there is, or pictures would leave and it is in doubt what is private.
     """
+    if sink.remote:
+        rules.check_private()
     written = written_lines(lines)
     last = max((line.epoch for line in written), default=0)
     asked = [line for line in written if selection.takes(line.kind, line.file, line.epoch, last)]

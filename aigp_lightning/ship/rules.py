@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.logfiles.folders import configured_loggers
+from aigp_lightning.logfiles.paths import is_file
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.loggers.wandb_options import WandbOptions
-from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.routing import DESTINATIONS, Routes
 from aigp_lightning.ranges import NOT_NEGATIVE, check_range
-
-OPTION = "media.private"
+from aigp_lightning.run.private_images import PrivateImages
 
 
 @dataclass
@@ -26,8 +24,7 @@ class RunRules:
     Attributes:
         config: the whole configuration.
         routes: the destinations of each kind.
-        private: images that must not leave, and the same names as folders: where the run was started, a name may have
-            been a folder's that is none here.
+        private: images that must not leave; None: there are none.
         masks: whether a picture with private images may leave with their cells masked; else it stays.
         max_mb: most megabytes for all remote destinations together; None: no limit.
         sign: file of the private key that the ledger is signed with; None: it is not signed.
@@ -36,7 +33,7 @@ class RunRules:
 
     config: Mapping[str, Any]
     routes: Routes
-    private: Sequence[ImagePatterns] = ()
+    private: PrivateImages | None = None
     masks: bool = True
     max_mb: float | None = None
     sign: str | None = None
@@ -44,8 +41,16 @@ class RunRules:
 
     def shows_private(self, images: Iterable[str]) -> bool:
         """True if one of these images must not leave. When in doubt, one is meant."""
-        images = list(images)
-        return any(patterns.any(images) for patterns in self.private)
+        return self.private is not None and any(image in self.private for image in images)
+
+    def check_private(self) -> None:
+        """Refuse to let anything leave while it is in doubt which images are private.
+
+        Raises:
+            ConfigError: an entry of `media.private` fits no image, or cannot be read.
+        """
+        if self.private is not None and (refusal := self.private.refusal()):
+            raise ConfigError(refusal)
 
     def logger_entry(self, name: str) -> dict[str, Any] | None:
         """Return the entry of `trainer.logger` for a class of this name, copied; None where there is none."""
@@ -87,12 +92,12 @@ def read_rules(run: Path, config: Mapping[str, Any], images: Iterable[str]) -> R
     try:
         check_range("media.max_mb", max_mb, NOT_NEGATIVE, "null is no limit.")
         wandb = WandbOptions(**_group(config, "wandb"))
-        private = _private(media.get("private"), images, _data_folder(config))
     except UserError as error:
         raise ConfigError(f"{run / CONFIG_FILE}: {error}") from None
     except TypeError as error:  # an option that there is not
         raise ConfigError(f"{run / CONFIG_FILE}: {error}; it is no configuration of a run of this version.") from None
     masks = media.get("private_action", "mask") == "mask"
+    private = PrivateImages(run, config, images, lambda: _images_of_results(run))
     return RunRules(config, _routes(run, media.get("routes")), private, masks, max_mb, sign or None, wandb)
 
 
@@ -112,27 +117,14 @@ def _routes(run: Path, content: Any) -> Routes:
     return Routes(**given)
 
 
-def _private(entries: Any, images: Iterable[str], root: str | None) -> list[ImagePatterns]:
-    if entries is None:
-        return []
-    given = ImagePatterns(entries, OPTION)
-    below = [f"{name.rstrip('/')}/*" for name in given.patterns if name.strip("/ ")]
-    found = [given, *([ImagePatterns(below, OPTION)] if below else [])]
-    images = list(images)
-    for patterns in found:
-        patterns.survey(images, root)
-    return found
+def _images_of_results(run: Path) -> tuple[str, ...]:
+    """Return the images that the run was measured on; none if that is not known."""
+    from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, read_results
 
-
-def _data_folder(config: Mapping[str, Any]) -> str | None:
-    """Return the folder of the run's data set, from which names of images start too; None if it is not there."""
-    path = _group(config, "data").get("data_yaml")
-    if not isinstance(path, str):
-        return None
     try:
-        return str(read_data_yaml(path).root)
-    except (UserError, OSError):
-        return None
+        return read_results(run / RESULTS_FILE).files if is_file(run / RESULTS_FILE) else ()
+    except UserError:
+        return ()
 
 
 def _copied(value: Any) -> Any:

@@ -103,14 +103,16 @@ def check_shippable(run: Path, to: str, sign: str | None) -> None:
 
     Raises:
         ConfigError: the configuration or the ledger cannot be used, the ledger is not the one that is known elsewhere,
-            it is signed and the key is not at hand, or the destination is switched off.
+            it is signed and the key is not at hand, the destination is switched off, or pictures would leave and it is
+            in doubt what is private.
     """
     config = read_run_config(run)
-    read_run_ledger(run)
+    lines = read_run_ledger(run)
     _check_anchors(run)
-    rules = read_rules(run, config, ())
+    rules = read_rules(run, config, {source for line in lines for source in line.sources})
     signing_key(run, sign or rules.sign)
-    _ = build_destination(to, run, rules).sink
+    if build_destination(to, run, rules).sink.remote:
+        rules.check_private()
 
 
 def plan_shipment(

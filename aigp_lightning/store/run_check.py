@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.logfiles.run_data import find_data_yaml
 from aigp_lightning.media.ledger.anchor import Anchor, anchor_of, differing_totals, parse_anchor
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines, read_ledger
 from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
@@ -127,9 +128,8 @@ def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     said, (config, _) = receipt.get("data"), read_config(run)
     if said is None:
         return
-    name, options = "data set", (config or {}).get("data")
-    data_yaml = options.get("data_yaml") if isinstance(options, dict) else None
-    if not isinstance(data_yaml, str) or not Path(data_yaml).exists():
+    name = "data set"
+    if (data_yaml := find_data_yaml(run, config)) is None:
         yield Checked(name, "missing", "the data set of the run is not there")
         return
     evaluation = receipt.get("evaluation") or {}
@@ -144,7 +144,7 @@ def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     yield Checked(name, "right" if same else "wrong", text)
 
 
-def _fingerprint(data_yaml: str, split: str, evaluation: Mapping[str, Any]) -> str:
+def _fingerprint(data_yaml: Path, split: str, evaluation: Mapping[str, Any]) -> str:
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.fingerprint import fingerprint
     from aigp_lightning.data.label_bounds import Outside

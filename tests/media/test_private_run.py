@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
 from aigp_lightning.media.ledger.ledger import Lines, read_ledger
+from aigp_lightning.media.private_record import read_private_record
 
 CONFIGS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="such names and links are POSIX's")
@@ -115,6 +116,16 @@ def test_no_name_is_in_wandb_s_folder(run: Path) -> None:
     rows = read_wandb_run(folder).history
     assert any("val_batch0_pred" in row for row in rows)
     assert MARK not in json.dumps([str(row) for row in rows])
+
+
+def test_the_run_folder_records_which_images_are_private(run: Path, root: Path, lines: Lines) -> None:
+    """By the names that the ledger has, so that they stay private whatever becomes of the list."""
+    found, problem = read_private_record(run)
+    assert found is not None and not problem
+    assert found.images == {str(root / "images" / name) for name in SECRET}
+    assert found.given == {str(root / "list.txt")} and len(found.entries) == len(SECRET)
+    marked = {source for line in lines for source in line.sources if MARK in source}
+    assert marked and marked <= found.images
 
 
 def test_no_pixel_is_in_wandb_s_folder_and_the_run_folder_shows_them(run: Path) -> None:

@@ -111,7 +111,7 @@ def totals(driver: Any) -> dict[str, int]:
 
 
 def files(driver: Any) -> list[str]:
-    return [name.removesuffix(" masked") for name in texts(driver, "#pictures .name")]
+    return [name.removesuffix(" not shown") for name in texts(driver, "#pictures .name")]
 
 
 def test_it_asks_for_the_file_and_nothing_else(driver: Any, folder: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_picture_opens_by_keyboard_with_its_objects(driver: Any, folder: Path)
     assert len(driver.find_elements("css selector", "#pictures .picture:first-child svg g")) == 4
     driver.execute_script("document.querySelector('#pictures .picture button').focus()")
     press(driver, Keys.ENTER)
-    until(driver, lambda: texts(driver, "#large-title") == [f"{ENDING} (masked)"], "it does not open")
+    until(driver, lambda: texts(driver, "#large-title") == [f"{ENDING} (not shown)"], "it does not open")
     rows = [row.text.split() for row in driver.find_elements("css selector", "#large tbody tr")]
     assert [row[:2] for row in rows] == [["found", "gate"], ["false", "alarm"], ["found", "<img"], ["missed", "gate"]]
     assert rows[0][2:] == ["0.800", "50", "×", "50", "8.0"]

@@ -147,7 +147,7 @@ def test_places_secrets_and_private_names_are_not_told(tmp_path: Path) -> None:
     private = {"private": ["val/home/*", "attic.jpg"], "val_files": [STREET, HOME]}
     model = {"init_args": {"api_key": "xyzzy-plugh", "weights": "~/x/y.pt", "hub": "https://me:secret@host/a?token=1"}}
     build = RunBuilder(tmp_path / "run", media=private, model=model)
-    build.note("val_batch0_pred.jpg", noise(1), 0, "wandb", [STREET, HOME], "failed")
+    build.note("val_batch0_pred.jpg", noise(1), 0, "wandb", [STREET, HOME, "attic.jpg"], "failed")
     payload = payload_of(build.run)
     options, text = payload["runs"][0]["options"], json.dumps(payload)
     assert options["media.private"] == "(2 entries, not shown)" and options["media.private_action"] == "mask"

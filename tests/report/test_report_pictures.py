@@ -172,6 +172,60 @@ def test_earlier_configurations_count_too(tmp_path: Path) -> None:
     assert report_of(build.run).payload["runs"][0]["mosaics"] == []
 
 
+def test_an_image_that_is_private_in_one_run_is_in_no_part_of_the_report(tmp_path: Path) -> None:
+    files = [str(tmp_path / "val" / name) for name in ("street.jpg", "kitchen.jpg")]
+    for number, name in enumerate(files):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(noise(number))
+    runs = []
+    for name, private in (("a", None), ("b", "kitchen.jpg")):
+        build = RunBuilder(tmp_path / name, media={"private": private})
+        build.picture(PRED, noise(10), 0, files)
+        build.picture("val_batch1_pred.jpg", noise(20), 0, files[:1])
+        build.checkpoint()
+        build.results(files)
+        runs.append(build.run)
+    payload = build_report(runs, ReportOptions()).payload
+    for content in payload["runs"]:
+        assert [each["key"] for each in content["mosaics"]] == ["val_batch1"]
+        assert [item["masked"] for item in content["pictures"]["items"]] == [False, True]
+    assert "kitchen" not in json.dumps(payload)
+    counts = {key: payload["private"][key] for key in ("masked", "left_out", "without_pixels")}
+    assert counts == {"masked": 0, "left_out": 2, "without_pixels": 2}
+    assert "masked" not in payload["private"]["text"]
+    assert [each["key"] for each in build_report(runs[:1], ReportOptions()).payload["runs"][0]["mosaics"]] == [
+        "val_batch0",
+        "val_batch1",
+    ]
+
+
+def test_a_ledger_that_was_changed_vouches_for_no_picture(tmp_path: Path) -> None:
+    """Its line says now that a picture of a private image shows another one."""
+    run = private_run(tmp_path / "run").run
+    ledger = run / "media.jsonl"
+    text = ledger.read_text(encoding="utf-8")
+    ledger.write_text(text + text.splitlines()[-1][:20], encoding="utf-8")
+    assert len(report_of(run).payload["runs"][0]["mosaics"]) == 2, "half a line is what a kill leaves"
+    ledger.write_text(text.replace(HOME, STREET), encoding="utf-8")
+    content = report_of(run).payload["runs"][0]
+    assert content["mosaics"] == [] and [each["key"] for each in content["closing"]] == ["results"]
+    assert any("media.jsonl was changed after it was written" in text for text in content["warnings"])
+    assert mosaic_of(report_of(run, include_private=True))["pred"]
+    without = private_run(tmp_path / "without", None).run
+    lines = [
+        line for line in (without / "media.jsonl").read_text(encoding="utf-8").splitlines() if "masked" not in line
+    ]
+    (without / "media.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    assert len(report_of(without).payload["runs"][0]["mosaics"]) == 2, "no entry, no record"
+
+
+def test_an_entry_that_fits_no_known_image_makes_every_image_private(tmp_path: Path) -> None:
+    content = report_of(private_run(tmp_path / "run", ["val/home/*", "hoem/*"]).run).payload["runs"][0]
+    assert content["mosaics"] == []
+    told = "1 of 2 entries of media.private fit no image that is known here, so every image counts as private."
+    assert told in content["warnings"] and "hoem" not in json.dumps(content)
+
+
 def test_private_validation_images_have_neither_pixels_nor_names(tmp_path: Path) -> None:
     files = []
     for name in ("street.jpg", "home/kitchen.jpg", "home/hall.jpg"):

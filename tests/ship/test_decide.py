@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,11 @@ from kept_run import EPOCHS, HOME, edit_config, lines_of
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.ledger.ledger import read_ledger
+from aigp_lightning.media.private_record import RECORD_FILE
 from aigp_lightning.ship.decide import Parcel, decide
 from aigp_lightning.ship.rules import read_rules, read_run_config
 from aigp_lightning.ship.selection import Selection, parse_epochs
+from aigp_lightning.ship.shipment import check_shippable
 
 WANDB: Any = SimpleNamespace(name="wandb", destination="wandb", remote=True, waits=True)
 BOARD: Any = SimpleNamespace(name="tensorboard", destination="tensorboard", remote=False, waits=False)
@@ -55,6 +58,23 @@ def test_a_name_means_what_it_meant_where_the_run_was_started(run: Path, entry: 
     found = private(decided(run, private=[entry]))
     assert found >= {(key, epoch) for key in SECOND for epoch in range(EPOCHS)}
     assert ("train_batch0", 0) not in found
+
+
+def test_nothing_leaves_while_an_entry_fits_no_image(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the run recorded which images it fitted."""
+    monkeypatch.delenv("PRIVDIR", raising=False)
+    for entry in ("$PRIVDIR", "hoem/*"):
+        with pytest.raises(ConfigError, match="no image of this run's data set fits") as caught:
+            decided(run, private=[HOME, entry])
+        assert entry in str(caught.value) and "\n" not in str(caught.value)
+        assert {parcel.verdict for parcel in decided(run, sink=BOARD)} == {"send"}, "it stays on this disk"
+    with pytest.raises(ConfigError, match="no image of this run's data set"):
+        check_shippable(run, "wandb", None)
+    record = {"given": ["$PRIVDIR"], "entries": ["$PRIVDIR"], "images": [HOME]}
+    (run / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
+    every = {(key, epoch) for key in SECOND for epoch in range(EPOCHS)}
+    assert private(decided(run, private=["$PRIVDIR"])) == every
+    assert private(decided(run, private=None)) == every
 
 
 def test_routes_and_limit(run: Path) -> None:

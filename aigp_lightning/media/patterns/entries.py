@@ -71,12 +71,13 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def read_entries(patterns: str | Sequence[str] | None, option: str) -> list[PatternEntry]:
+def read_entries(patterns: str | Sequence[str] | None, option: str, bases: Sequence[str] = ()) -> list[PatternEntry]:
     """Read an option's names; those of list files in place of the lists.
 
     Args:
         patterns: of the option.
         option: its name, for messages.
+        bases: folders in which lists are looked for, besides the working directory.
 
     Raises:
         ConfigError: an entry is empty, a list cannot be read, or what was meant as a list is none.
@@ -88,7 +89,8 @@ def read_entries(patterns: str | Sequence[str] | None, option: str) -> list[Patt
     given = [patterns] if isinstance(patterns, str) else [os.fspath(each) for each in patterns or ()]
     entries: list[PatternEntry] = []
     for entry in given:
-        path = next((path for path in spellings(entry) if os.path.exists(path)), "")
+        places = (os.path.join(base, each) for each in spellings(entry) for base in ("", *bases))
+        path = next(filter(os.path.exists, places), "")
         if not entry.strip() and not path:
             raise ConfigError(f"{option} has an empty entry, which names nothing. For no images at all write null.")
         if entry.strip().lower().endswith(LIST_SUFFIXES) and not os.path.isdir(path):

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from aigp_lightning.media.patterns.entries import read_entries
+from aigp_lightning.media.patterns.entries import PatternEntry, read_entries
 from aigp_lightning.media.patterns.image_paths import Identity, ImagePaths, canonical, identity
 from aigp_lightning.media.patterns.named_files import PatternFiles, is_pattern
 
@@ -27,6 +27,7 @@ class ImagePatterns:
             (`.txt`, `.lst`) with one of these a line; `#` at the start of a line or after a blank begins a comment,
             unless what stands behind it belongs to a name or glob that fits.
         option: the option's name, for messages.
+        bases: folders from which names start as well, such as that which a run was started from.
 
     Raises:
         ConfigError: an entry is empty, a list file cannot be read, or what was meant as a list is none.
@@ -37,8 +38,10 @@ class ImagePatterns:
         (True, False)
     """
 
-    def __init__(self, patterns: str | Sequence[str] | None, option: str) -> None:
-        self.entries, self.folder, self._option = read_entries(patterns, option), os.getcwd(), option
+    def __init__(self, patterns: str | Sequence[str] | None, option: str, bases: Sequence[str] = ()) -> None:
+        self.given = [patterns] if isinstance(patterns, str) else [os.fspath(each) for each in patterns or ()]
+        self.entries, self.folder, self._option = read_entries(self.given, option, bases), os.getcwd(), option
+        self._further = tuple(bases)
         self.patterns = [entry.text for entry in self.entries if entry.text]
         self._root: str | None = None
         self._files: PatternFiles | None = None
@@ -109,17 +112,21 @@ class ImagePatterns:
         Args:
             others: further images that an entry may fit.
         """
+        return [entry.named for entry in self.unused_entries(others)]
+
+    def unused_entries(self, others: Iterable[str] = ()) -> list[PatternEntry]:
+        """Return the entries that `unused` lists; see there."""
         left = {number for number, entry in enumerate(self.entries) if entry.text} - self._used
         for image in others:
             if not left:
                 break
             left -= {number % len(self.entries) for number in self._hits(image)}
-        return [self.entries[number].named for number in sorted(left)]
+        return [self.entries[number] for number in sorted(left)]
 
     @property
     def _bases(self) -> list[str]:
         """The folders from which relative names start."""
-        return [self.folder, *([self._root] if self._root else [])]
+        return [self.folder, *self._further, *([self._root] if self._root else [])]
 
     def _hits(self, path: str) -> set[int]:
         """Return the numbers of the entries that an image fits, as `PatternFiles` has them."""

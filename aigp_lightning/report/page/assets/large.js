@@ -41,7 +41,7 @@ function openPicture(pictures, index) {
   const named = (object) => `${pictures.name(object.label)}${object.score === null ? "" : ` ${object.score.toFixed(2)}`}`;
   const canvas = el("div", { class: "canvas", style: `aspect-ratio:${item.width}/${item.height};--ratio:${item.width / item.height}` },
     item.picture === null ? el("span", { class: "absent" }, "picture not included") : frame.image, overlay(item, objects, named));
-  const title = `${item.file}${item.masked ? " (masked)" : ""}`;
+  const title = `${item.file}${item.masked ? " (not shown)" : ""}`;
   openLarge(title, [canvas, objectTable(pictures, item, objects)], { previous: beside(-1), next: beside(1) });
 }
 

@@ -220,7 +220,7 @@ class Pictures {
       item.picture === null ? el("span", { class: "absent" }, "picture not included") : lazyPicture(item.picture, ""));
     return el("div", { role: "listitem", class: "picture", "data-item": index },
       el("button", { type: "button", click: open, title: item.file }, canvas,
-        el("span", { class: "name" }, item.file, item.masked ? el("em", {}, " masked") : null), el("span", { class: "counts" })));
+        el("span", { class: "name" }, item.file, item.masked ? el("em", {}, " not shown") : null), el("span", { class: "counts" })));
   }
 
   drawCard(card) {
