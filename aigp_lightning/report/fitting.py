@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from aigp_lightning.logfiles.stored_pictures import StoredPicture
 from aigp_lightning.report.encode import Encoded, as_it_is, in_threads, shrink
 from aigp_lightning.report.mosaics import RunPictures, every_so_many
-from aigp_lightning.report.stored import StoredPicture
 
 SIDES = (2560, 2240, 1920, 1600, 1440, 1280, 1120, 1024, 900, 800, 720, 640, 576, 512, 450, 400, 360, 320)
 """Pixels that the longer side of a picture has at most, one after the other, until all fit."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.logfiles.stored_pictures import StoredPicture
 from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.report.comparison import compare_runs
 from aigp_lightning.report.encode import Encoded
@@ -23,7 +24,6 @@ from aigp_lightning.report.images import add_pictures
 from aigp_lightning.report.mosaics import Mosaic, RunPictures, shown_epochs
 from aigp_lightning.report.one_run import CollectedRun, collect_run
 from aigp_lightning.report.privacy import private_text
-from aigp_lightning.report.stored import StoredPicture
 
 VERSION = 1
 MEGABYTE = 1_000_000

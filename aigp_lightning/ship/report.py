@@ -128,7 +128,8 @@ def _held(shipment: Shipment, limit: float | None) -> Iterator[str]:
         "private": f"they show private images, and no masked version of them was made (media.private in {config})",
         "budget": f"media.max_mb is {shipment.rules.max_mb or 0:g}{used}; to allow more, raise it in {config}",
         "limit": f"--max-mb is {limit or 0:g}; the same command hands over the rest",
-        "gone": "their bytes are not kept, as a later epoch's file has replaced them (media.keep_history keeps all)",
+        "gone": "their bytes are neither in this folder nor in its loggers' files on this disk, as a later one's file "
+        "has replaced them (media.keep_history keeps all)",
         "changed": "their files have other bytes than the ledger says",
         "unknown": "nobody can tell whether it has them from before; they are not sent again",
     }

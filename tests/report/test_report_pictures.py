@@ -91,8 +91,8 @@ def test_labels_that_stay_the_same_are_embedded_once(tmp_path: Path) -> None:
 
 def test_a_picture_of_a_row_of_wandbs_is_read_within_its_folder_only(tmp_path: Path) -> None:
     """A run file from elsewhere that names a file outside."""
+    from aigp_lightning.logfiles.stored_pictures import pictures_of_rows
     from aigp_lightning.logfiles.wandb_run import WandbMedia, WandbRun
-    from aigp_lightning.report import stored
 
     outside = tmp_path / "secret.jpg"
     outside.write_bytes(noise(1))
@@ -101,7 +101,7 @@ def test_a_picture_of_a_row_of_wandbs_is_read_within_its_folder_only(tmp_path: P
     (run.mirror / "inside.jpg").write_bytes(noise(2))
     paths = ("../../secret.jpg", str(outside), "inside.jpg")
     run.media = [WandbMedia("val_batch0_pred", 0, 0, path, "", 0) for path in paths]
-    found = stored.pictures_of_rows(run, read_facts(tmp_path))
+    found = pictures_of_rows(run, [])
     assert [picture.read() for picture in found] == [noise(2)]
 
 
