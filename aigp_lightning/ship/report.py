@@ -36,6 +36,7 @@ def as_json(shipment: Shipment, limit: float | None, shipped: Shipped | None = N
         "reach": shipment.reach,
         "goes_on": destination.known,
         "wandb_id": destination.wandb_id or None,
+        "address": destination.address or None,
         "pictures": [parcel.as_dict() for parcel in shipment.parcels],
         "verdicts": dict(Counter(parcel.verdict for parcel in shipment.parcels)),
         "megabytes": sum(parcel.line.bytes for parcel in shipment.going) / MEGA,
@@ -112,6 +113,8 @@ def _whereto(shipment: Shipment) -> Iterator[str]:
     if destination.name == "wandb":
         run_id = destination.wandb_id
         yield f"W&B: goes on with the run {run_id}." if run_id else "W&B: a new run, as this one has none there."
+    if destination.name == "mlflow":
+        yield f"MLflow: {'goes on with the run' if destination.known else 'a new run'} in {destination.address}."
     yield from shipment.notes
     if shipment.reach != "stays":
         before = f"{shipment.left / MEGA:.1f} MB have left before, or wait; " if shipment.left else ""

@@ -177,7 +177,7 @@ def test_options_of_loggers_have_names_with_their_number() -> None:
     [
         ("config.yaml", b"\xff\xfe: [", "config.yaml is not valid YAML"),
         ("results.csv", b"epoch\n\xff\xfe\n", "results.csv cannot be read"),
-        ("results.csv", b"epoch,a\nx,1\n2,5\n", "results.csv: 1 line without an epoch left out"),
+        ("results.csv", b"epoch,a\nx,1\n2,5\n", "results.csv: 1 line without a possible epoch left out"),
         ("weights/best.ckpt", b"PK\x03\x04 cut", "cannot read weights/best.ckpt"),
         (RESULTS_FILE, b"no zip", "image_results.npz: the results of a validation cannot be read"),
         ("history/epoch0000/val_batch0_pred.jpg", b"\xff\xd8\xff nothing", "1 picture could not be read"),
