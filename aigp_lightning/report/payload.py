@@ -31,6 +31,7 @@ PAGE = 400_000
 """Bytes of a page beside the charts' script, its data and its pictures, at most."""
 SHARE_OF_IMAGES = 3
 """Validation images get one of so many parts of the room, where there are mosaics too."""
+ORIGINALS = "the files as they were drawn stay in the run folder"
 FULL_SIZE = "the files in full size stay in the run folder"
 
 
@@ -162,8 +163,10 @@ def _named(pictures: dict[str, StoredPicture], ids: dict[str, str]) -> list[dict
 
 def _scale_notes(fitted: Fitted, max_mb: float) -> Iterator[str]:
     limit = f"to fit --max-mb {max_mb:g}"
-    if fitted.side is not None and fitted.encoded:
+    if fitted.smaller:
         yield f"Mosaics are scaled to at most {fitted.side} pixels {limit}; {FULL_SIZE}."
+    elif fitted.anew:
+        yield f"Pictures are encoded anew as WebP {limit}; {ORIGINALS}."
     if not fitted.step:
         yield f"There was no room for the mosaics {limit}; {FULL_SIZE}."
     elif fitted.step > 1:

@@ -169,6 +169,22 @@ def test_options_of_loggers_have_names_with_their_number() -> None:
     }
 
 
+def test_commands_and_keys_tell_no_secret_and_no_place() -> None:
+    config = {
+        "cmd": "--token hunter2SECRET --imgsz 640",
+        "words": ["run", "--api-key", "hunter2", "--data", "/home/me/a.yaml"],
+        "json": '{"password": "hunter2"}', "sh": "WANDB_API_KEY=hunter2 sh -c 'go --token=hunter2 /home/me/b'",
+        "/home/me/data/a": {"/srv/b.yaml": 1, "/opt/b.yaml": 2, "token": "hunter2"}, "text": "lr: 0.1, warm-up -3",
+    }  # fmt: skip
+    shown = shown_config(config, lambda image: False, False)
+    assert shown == {
+        "cmd": "--token *** --imgsz 640",
+        "words": ["run", "--api-key", "***", "--data", "a.yaml"], "json": "***",
+        "sh": "WANDB_API_KEY=*** sh -c 'go --token=*** b'", "a": {"b.yaml": 1, "b.yaml (2)": 2, "token": "***"},
+        "text": "lr: 0.1, warm-up -3",
+    }  # fmt: skip
+
+
 # ---- damage ----------------------------------------------------------------------------------------------------------
 
 

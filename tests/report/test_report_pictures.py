@@ -209,7 +209,7 @@ def large_run(folder: Path, epochs: int) -> Path:
     return build.run
 
 
-@pytest.mark.parametrize(("room", "epochs", "steps"), [(4.0, 5, 1), (0.5, 5, 1), (0.4, 9, 3)])
+@pytest.mark.parametrize(("room", "epochs", "steps"), [(4.0, 5, 1), (1.4, 5, 1), (0.5, 5, 1), (0.4, 9, 3)])
 def test_pictures_are_scaled_to_the_size_that_is_asked_for(
     tmp_path: Path, room: float, epochs: int, steps: int
 ) -> None:
@@ -223,7 +223,10 @@ def test_pictures_are_scaled_to_the_size_that_is_asked_for(
     size = (tmp_path / "report.html").stat().st_size
     assert size <= limit * 1e6
     if room > 3:
+        assert sides == {420} and "scaled" not in notes and "anew" not in notes
+    elif room > 1:
         assert sides == {420} and "scaled" not in notes
+        assert "Pictures are encoded anew as WebP to fit --max-mb" in notes
     else:
         assert max(sides) < 420 and f"at most {max(sides)} pixels to fit --max-mb" in notes
         assert "files in full size stay in the run folder" in notes
