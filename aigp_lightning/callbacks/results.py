@@ -1,4 +1,7 @@
-"""One line an epoch: on the terminal and in `results.csv`."""
+"""One line an epoch: on the terminal and in `results.csv`.
+
+Longer than 250 lines: the file's rows are written, read and judged in one place.
+"""
 
 from __future__ import annotations
 

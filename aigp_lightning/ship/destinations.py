@@ -1,4 +1,7 @@
-"""The logger that pictures are handed over to: the run's own where it had one, else a new one."""
+"""The logger that pictures are handed over to: the run's own where it had one, else a new one.
+
+Longer than 250 lines: each of three loggers is followed to where the run has it.
+"""
 
 from __future__ import annotations
 
