@@ -2,18 +2,21 @@
 
     python benchmarks/report_page.py --epochs 200 --mosaics 3 --side 1280
 
-A run folder is made of as many epochs and mosaics, each with labels and predictions, in `history/`, with a ledger.
+A run folder is made of as many epochs and mosaics, each with labels and predictions, in `history/`, with a ledger. All
+pictures differ unless `--same-labels` is given. A step of the slider ends when the epoch's own pictures are on screen.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +35,11 @@ def backdrop(side: int, seed: int) -> np.ndarray:
     coarse = random.integers(0, 256, (CELLS * 6, CELLS * 6, 3), dtype=np.uint8)
     smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.int16)
     return (smooth + random.integers(-9, 10, (side, side, 3))).clip(0, 255).astype(np.uint8)
+
+
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def make_run(folder: Path, epochs: int, mosaics: int, side: int, changing: bool) -> int:
@@ -55,7 +63,9 @@ def make_run(folder: Path, epochs: int, mosaics: int, side: int, changing: bool)
                 moved = epoch if kind == "pred" or changing else 0
                 for cell in range(CELLS * CELLS):
                     x, y = cell % CELLS * side // CELLS + 9 + moved % 40, cell // CELLS * side // CELLS + 9 + moved % 23
-                    cv2.rectangle(canvas, (x, y), (x + side // 8, y + side // 9), (40, 220, 40), 3)
+                    colour = (40, 220, 40) if kind == "labels" else (220, 60, 40)
+                    cv2.rectangle(canvas, (x, y), (x + side // 8, y + side // 9), colour, 3)
+                cv2.putText(canvas, f"{kind} {moved}", (9, side - 9), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 255), 2)
                 data = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
                 name, total = f"val_batch{number}_{kind}.jpg", total + len(data)
                 (kept / name).write_bytes(data)
@@ -66,31 +76,58 @@ def make_run(folder: Path, epochs: int, mosaics: int, side: int, changing: bool)
 
 
 SCRUB = """
-const done = arguments[0], slider = document.querySelector("#epoch"), times = [];
-let at = 0;
-const step = () => {
-    if (at > Number(slider.max)) { done(times); return; }
+const [epochs, done] = arguments, slider = document.querySelector("#epoch"), times = [];
+const shown = (id) => [...document.querySelectorAll(`img[data-picture="${id}"]`)].some(
+    (image) => image.complete && image.naturalWidth > 0 && !image.hidden);
+const step = (at) => {
+    if (at === epochs.length) { done(times); return; }
     const began = performance.now();
-    slider.value = at++;
+    const look = () => {
+        if (!epochs[at].every(shown)) { setTimeout(look, 1); return; }
+        requestAnimationFrame(() => requestAnimationFrame(() => {
+            times.push(performance.now() - began);
+            step(at + 1);
+        }));
+    };
+    slider.value = at;
     slider.dispatchEvent(new Event("input", {bubbles: true}));
-    requestAnimationFrame(() => requestAnimationFrame(() => { times.push(performance.now() - began); step(); }));
+    look();
 };
-step();"""
-"""Moves the slider through all epochs; the time of a step ends when the frame after it is drawn."""
+step(0);"""
+"""Moves the slider through all epochs; a step ends when the frame with the epoch's pictures is drawn."""
 
 
-def in_browser(page: Path, folder: Path) -> str:
+def load() -> str:
+    """Return how busy the machine is: processes that ran or waited to run in the last minute, and its cores."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+
+
+def pictures_by_epoch(run: dict[str, Any]) -> list[list[str]]:
+    """Return the ids of the pictures that a page shows of each epoch."""
+    epochs = sorted({epoch for mosaic in run["mosaics"] for epoch in mosaic["epochs"]})
+    which = [pictures for mosaic in run["mosaics"] for pictures in (mosaic["labels"], mosaic["pred"])]
+    return [
+        [some[str(max(at))] for some in which if (at := [int(one) for one in some if int(one) <= epoch])]
+        for epoch in epochs
+    ]
+
+
+def in_browser(page: Path, folder: Path, epochs: list[list[str]]) -> str:
     """Return how long a page takes to open, and to show the next epoch, in the system's Chromium."""
-    from browser import browser, missing_browser, open_page
+    from browser import browser, drawn_after, missing_browser, open_page
 
     if missing := missing_browser():
         return missing
     with browser(folder) as driver:
         opened = open_page(driver, page)
+        usable = drawn_after(driver)
         driver.set_script_timeout(300)
-        times = sorted(driver.execute_async_script(SCRUB))
+        times = sorted(driver.execute_async_script(SCRUB, epochs))
         middle, worst = times[len(times) // 2], times[-1]
-        return f"browser: open in {opened:.2f} s; a step of {len(times)}: {middle:.0f} ms, {worst:.0f} ms at most"
+        return (
+            f"browser: usable after {usable:.2f} s, all read after {opened:.2f} s; a step of {len(times)}, until its "
+            f"pictures are on screen: {middle:.0f} ms, {worst:.0f} ms at most ({load()})"
+        )
 
 
 def main() -> None:
@@ -100,20 +137,21 @@ def main() -> None:
     parser.add_argument("--mosaics", type=int, default=3)
     parser.add_argument("--side", type=int, default=1280)
     parser.add_argument("--max-mb", type=float, default=20.0)
-    parser.add_argument("--changing-labels", action="store_true", help="as if the labels' mosaics were never the same")
+    parser.add_argument("--same-labels", action="store_true", help="labels' mosaics are the same in all epochs")
     parser.add_argument("--keep", help="write the page here")
     options = parser.parse_args()
-    print(machine())
+    print(f"{machine()}; {load()}")
     with tempfile.TemporaryDirectory() as name:
         run, page = Path(name) / "run", Path(options.keep or Path(name) / "report.html")
-        total = make_run(run, options.epochs, options.mosaics, options.side, options.changing_labels)
-        count = options.epochs * options.mosaics * 2
-        print(f"run: {count} mosaics of {options.side} pixels, {total / 1e6:.0f} MB", flush=True)
+        total = make_run(run, options.epochs, options.mosaics, options.side, not options.same_labels)
+        count = len({hash_of(path) for path in run.glob("history/*/*.jpg")})
+        print(f"run: {count} different mosaics of {options.side} pixels, {total / 1e6:.0f} MB", flush=True)
         from aigp_lightning.report.page.render import write_page
         from aigp_lightning.report.payload import ReportOptions, build_report
 
         began = time.perf_counter()
         report = build_report([run], ReportOptions(max_mb=options.max_mb))
+        epochs = pictures_by_epoch(report.payload["runs"][0])
         built, pictures = time.perf_counter() - began, len(report.pictures)
         write_page(page, report.payload, report.files())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -122,7 +160,7 @@ def main() -> None:
             f"{page.stat().st_size / 1e6:.1f} MB, {peak:.0f} MiB of memory at most"
         )
         print(*report.payload["notes"], sep="\n", flush=True)
-        print(in_browser(page, Path(name)))
+        print(in_browser(page, Path(name), epochs))
 
 
 if __name__ == "__main__":

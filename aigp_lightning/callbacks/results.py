@@ -1,4 +1,7 @@
-"""One line an epoch: on the terminal and in `results.csv`."""
+"""One line an epoch: on the terminal and in `results.csv`.
+
+Longer than 250 lines: the file's rows are written, read and judged in one place.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import io
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 HIDDEN = {"fitness"}
 PARTS = ("train/", "metrics/", "val/", "corners/", "gate/", "lr/")
 """Beginnings of the columns' names, in the file's order."""
+LAST_EPOCH = 10_000_000
+"""A row of a later one was not written by a run."""
 RISING = ("metrics/", "corners/visible_")
 """Columns in which more is better; in all others, less is."""
 POSE = "(P)"
@@ -74,12 +80,12 @@ class Results(EpochFigures):
         path = self._path(trainer)
         if trainer.is_global_zero and path.is_file():
             rows = _intact_rows(path)
-            kept = [row for row in rows if int(float(row["epoch"])) <= trainer.current_epoch]
+            kept = [row for row in rows if (epoch_of_row(row) or 0) <= trainer.current_epoch]
             if kept:
                 self._started -= float(kept[-1]["time"])
             for row in kept:
                 values = {key: float(value) for key, value in row.items() if value and "/" in key}
-                self._keep(values, int(float(row["epoch"])))
+                self._keep(values, epoch_of_row(row) or 0)
             if len(kept) < len(rows) or not path.read_bytes().endswith(b"\n"):
                 _write(path, kept)
 
@@ -168,6 +174,23 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(line for line in file if line.endswith("\n")))
 
 
+def epoch_of_row(row: Mapping[str, Any]) -> int | None:
+    """Return the epoch that a row of a results file is of, from 1; None where it says none that a run can have had.
+
+    Args:
+        row: values by column.
+
+    Example:
+        >>> [epoch_of_row({"epoch": text}) for text in ("3", "3.0", "", "2.5", "0", "nan", "inf", "1e400", "1e18")]
+        [3, 3, None, None, None, None, None, None, None]
+    """
+    try:
+        epoch = float(row["epoch"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return int(epoch) if 1 <= epoch <= LAST_EPOCH and epoch.is_integer() else None
+
+
 def _intact_rows(path: Path) -> list[dict[str, str]]:
     """Read the rows that this callback could have written; the file is copied before others are dropped."""
     try:
@@ -187,8 +210,8 @@ def _is_intact(row: dict[str, Any]) -> bool:
     try:
         numbers = [float(value) for value in row.values() if value]
         complete = None not in row and None not in row.values() and len(numbers) > 1
-        return complete and int(float(row["epoch"])) > 0 and float(row["time"]) >= 0
-    except (KeyError, TypeError, ValueError, OverflowError):
+        return complete and epoch_of_row(row) is not None and float(row["time"]) >= 0
+    except (KeyError, TypeError, ValueError):
         return False
 
 

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import shell_quoted
+from aigp_lightning.logfiles.event_file import EVENT_FILES
 from aigp_lightning.logfiles.paths import is_dir, is_file, listing, resolved, walk
+from aigp_lightning.logfiles.run_config import CONFIG_FILE
+from aigp_lightning.logfiles.wandb_places import OWN_FOLDERS, is_wandb_folder
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.run.folder import IMAGE_RESULTS, PICTURES
 from aigp_lightning.run.marker import RUN_FILE, is_run_folder
 
 DEEP = 3
@@ -19,6 +23,9 @@ ABOVE = 6
 """Folders above the one that was given that may be the run's."""
 LISTED = 20
 """Runs that are listed at most, the newest first."""
+LEFT_BY_RUNS = (IMAGE_RESULTS, "results.csv", *PICTURES)
+"""Files, one of which a run's folder has if it has no other mark."""
+WEIGHTS = "weights"
 COMMAND = "python -m aigp_lightning"
 ASKED = {"audit": "Audit one of them"}
 """The sentence before a list of runs, by verb."""
@@ -51,6 +58,21 @@ def check_run_folder(path: Path, verb: str = "audit") -> None:
 
 def _is_run(path: Path) -> bool:
     return is_file(path / LEDGER_FILE) or is_file(path / RUN_FILE) or is_run_folder(path)
+
+
+def has_parts_of_a_run(path: Path) -> bool:
+    """True if a folder holds something such as runs leave, of whatever version.
+
+    Args:
+        path: a folder.
+    """
+    if _is_run(path) or is_file(path / CONFIG_FILE) or listing(path / WEIGHTS, "*"):
+        return True
+    near = [path, *(each for each in listing(path, "*") if is_dir(each))]
+    near += [each for name in OWN_FOLDERS for each in listing(path / name, "*") if is_dir(each)]
+    return any(is_wandb_folder(each) or listing(each, EVENT_FILES) for each in near) or any(
+        is_file(each) for pattern in LEFT_BY_RUNS for each in listing(path, pattern)
+    )
 
 
 def _runs_around(path: Path) -> Iterator[Path]:

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.cli.audit_target import check_run_folder
+from aigp_lightning.cli.audit_target import check_run_folder, has_parts_of_a_run
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.files import DISK_FULL, disk_full
+from aigp_lightning.logfiles.run_config import CONFIG_FILE
+from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 from aigp_lightning.ranges import COUNT_OR_NONE, POSITIVE, check_range
+from aigp_lightning.run.marker import RUN_FILE
 from aigp_lightning.terminal.output import console, print_line
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def main(verb: str, arguments: list[str]) -> int:
     check_target("--out", options.out)
     check_range("--max-mb", options.max_mb, POSITIVE)
     check_range("--max-pictures", options.max_pictures, COUNT_OR_NONE)
+    if options.out and not Path(options.out).absolute().parent.is_dir():
+        raise ConfigError(f"--out {options.out}: there is no folder {Path(options.out).parent}; make it first.")
     runs, left_out = _chosen([Path(run) for run in dict.fromkeys(options.runs)])
     out = Path(options.out) if options.out else (runs[0] if len(runs) == 1 else Path()) / REPORT_FILE
     with _progress() as advance:
@@ -61,6 +66,11 @@ def _chosen(runs: Sequence[Path]) -> tuple[list[Path], list[str]]:
     for run in runs:
         try:
             check_run_folder(run, "report")
+            if not has_parts_of_a_run(run):
+                raise DataError(
+                    f"{run} is no run's folder: it has neither {LEDGER_FILE}, {RUN_FILE} or {CONFIG_FILE}, nor weights "
+                    "or loggers' files."
+                )
             if any((run / name).is_file() for name in POLICY_FILES):
                 raise DataError(f"{run} is a policy's run; `report` shows those of detectors and keypoint models.")
             chosen.append(run)

@@ -50,6 +50,8 @@ TOKEN = re.compile(
 )
 """By how they begin; or long, of letters and digits."""
 _NAMED = re.compile(r"([\w+-][\w.+-]*)[\"']?\s*[:=]")
+_NAMED_AS_YAML = re.compile(r"([\w+-][\w.+-]*)[\"']?\s*:")
+_GAPS, _QUOTES = re.compile(r"(\s+)"), "'\"([{"
 _QUERY = re.compile(r"\?[^\s?]*=\S*")
 
 
@@ -129,6 +131,24 @@ def masked_command(words: Sequence[str]) -> list[str]:
             result.append(f"{name}={MASK if is_secret_name(name) else _masked_value(value)}")
         secret = word.startswith("-") and not sign and is_secret_name(word)
     return result
+
+
+def masked_text(text: str) -> str:
+    """Replace what gives a secret away in any text, such as a command line in one piece.
+
+    Example:
+        >>> masked_text("train --token abc --imgsz 640"), masked_text("sh -c 'login --api-key=abc'")
+        ('train --token *** --imgsz 640', "sh -c 'login --api-key=***")
+        >>> masked_text('{"password": "a b"}'), masked_text("a plain  text: it stays")
+        ('***', 'a plain  text: it stays')
+    """
+    if any(is_secret_name(found[1]) for found in _NAMED_AS_YAML.finditer(URL.sub("", text))):
+        return MASK
+    parts = _GAPS.split(text)
+    words = [word.lstrip(_QUOTES) for word in parts[::2]]
+    quotes = [word[: len(word) - len(bare)] for word, bare in zip(parts[::2], words, strict=True)]
+    parts[::2] = [quote + word for quote, word in zip(quotes, masked_command(words), strict=True)]
+    return masked("".join(parts))
 
 
 def _masked_value(text: str) -> str:

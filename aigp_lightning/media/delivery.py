@@ -15,6 +15,7 @@ from aigp_lightning.media.hand_over import HandOver
 from aigp_lightning.media.ledger.writer import NO_LEDGER, LedgerWriter, unfailing
 from aigp_lightning.media.routing import PER_EPOCH
 from aigp_lightning.media.types import MediaStatus, RenderedImage, RenderGroup
+from aigp_lightning.paths import HISTORY
 
 if TYPE_CHECKING:
     from aigp_lightning.media.budget import Budget
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 MAX_FAILURES = 3
 """Failures in a row after which a logger gets no more pictures."""
-HISTORY = "history"
 
 
 @dataclass

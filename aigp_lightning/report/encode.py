@@ -22,10 +22,12 @@ class Encoded:
     Attributes:
         mime: its type.
         data: its bytes.
+        smaller: it has fewer pixels than it had.
     """
 
     mime: str
     data: bytes
+    smaller: bool = False
 
     @property
     def embedded(self) -> int:
@@ -62,7 +64,8 @@ def shrink(data: bytes, longest: int, anew: bool = False) -> Encoded | None:
     import cv2
 
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _reduction(data, longest))
+        way = _reduction(data, longest)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), way)
         if pixels is None:
             return None
         height, width = pixels.shape[:2]
@@ -75,8 +78,9 @@ def shrink(data: bytes, longest: int, anew: bool = False) -> Encoded | None:
         return None
     if not done:
         return None
-    known = None if anew or factor < 1 or len(encoded) < len(data) else as_it_is(data)
-    return known or Encoded(WEBP, encoded.tobytes())
+    smaller = factor < 1 or way != cv2.IMREAD_COLOR
+    known = None if anew or smaller or len(encoded) < len(data) else as_it_is(data)
+    return known or Encoded(WEBP, encoded.tobytes(), smaller)
 
 
 def _reduction(data: bytes, longest: int) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from aigp_lightning.report.encode import Encoded, as_it_is, in_threads, shrink
+from aigp_lightning.logfiles.stored_pictures import StoredPicture
+from aigp_lightning.report.encode import WEBP, Encoded, as_it_is, in_threads, shrink
 from aigp_lightning.report.mosaics import RunPictures, every_so_many
-from aigp_lightning.report.stored import StoredPicture
 
 SIDES = (2560, 2240, 1920, 1600, 1440, 1280, 1120, 1024, 900, 800, 720, 640, 576, 512, 450, 400, 360, 320)
 """Pixels that the longer side of a picture has at most, one after the other, until all fit."""
@@ -33,6 +33,8 @@ class Fitted:
         epochs: that are shown, by number of the run; None is all.
         step: of so many epochs one is shown.
         unreadable: pictures that could not be read or decoded.
+        smaller: some mosaic has fewer pixels than it had.
+        anew: some picture was encoded anew.
     """
 
     encoded: dict[str, Encoded] = field(default_factory=dict)
@@ -40,6 +42,8 @@ class Fitted:
     epochs: list[set[int] | None] = field(default_factory=list)
     step: int = 1
     unreadable: int = 0
+    smaller: bool = False
+    anew: bool = False
 
     @property
     def embedded(self) -> int:
@@ -147,6 +151,8 @@ def _encode_all(
         if taken > room:
             return None
         fitted.encoded[picture.sha256] = made
+        fitted.smaller |= made.smaller and number > len(single)
+        fitted.anew |= made.mime == WEBP
     return fitted
 
 

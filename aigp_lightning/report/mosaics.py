@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aigp_lightning.logfiles.stored_pictures import StoredPicture
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
 from aigp_lightning.report.privacy import WITHOUT_IMAGES, Privacy
-from aigp_lightning.report.stored import FROM, MOSAIC, StoredPicture, find_pictures
+from aigp_lightning.report.stored import FROM, MOSAIC, find_pictures
 
 TRAINING = re.compile(r"train_batch\d+")
 LABELS = ("labels", "labels_correlogram")

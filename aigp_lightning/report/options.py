@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from aigp_lightning.loggers.private_names import MASK, is_secret_name, masked
+from aigp_lightning.loggers.private_names import MASK, is_secret_name, masked_command, masked_text
 
 WHOLE_PATH = re.compile(r"(/|~|[A-Za-z]:[/\\]|\\\\|file:|\.\.[/\\])")
 """Beginning of a text that is a place on a machine."""
@@ -27,7 +28,7 @@ def shown_config(config: dict[str, Any], is_private: Callable[[str], bool], incl
         is_private: tells whether an image is private.
         include: whether names of private images are shown.
     """
-    return {str(key): _shown(value, str(key), is_private, include) for key, value in config.items()}
+    return {key: _shown(value, name, is_private, include) for key, name, value in _keyed(config)}
 
 
 def flat(config: dict[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
@@ -78,13 +79,24 @@ def _shown(value: Any, name: str, is_private: Callable[[str], bool], include: bo
     if deep > DEEPEST or (name not in (PRIVATE, *HARMLESS) and is_secret_name(name.rpartition(".")[2])):
         return MASK
     if isinstance(value, dict):
-        return {str(key): _shown(one, f"{name}.{key}", is_private, include, deep + 1) for key, one in value.items()}
+        return {key: _shown(one, f"{name}.{of}", is_private, include, deep + 1) for key, of, one in _keyed(value)}
     if isinstance(value, list):
+        if value and all(isinstance(one, str) for one in value):
+            value = masked_command(value)  # words of a command, maybe
         return [_shown(one, name, is_private, include, deep + 1) for one in value]
     hidden = isinstance(value, str) and name in IMAGES and not include and is_private(value)
     return "(a private image)" if hidden else _plain(value)
 
 
+def _keyed(group: dict[Any, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the entries of a group: the key as it is shown, as it is, and the value; no two are shown alike."""
+    seen: Counter[str] = Counter()
+    for key, value in group.items():
+        shown = str(_plain(str(key)))
+        seen[shown] += 1
+        yield shown if seen[shown] == 1 else f"{shown} ({seen[shown]})", str(key), value
+
+
 def _plain(value: Any) -> Any:
     """Return a number as it is, a text without places and secrets; what YAML has besides, such as a date, as a text."""
-    return value if isinstance(value, int | float) else without_places(masked(str(value)))
+    return value if isinstance(value, int | float) else without_places(masked_text(str(value)))

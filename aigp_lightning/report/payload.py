@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.logfiles.stored_pictures import StoredPicture
 from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.report.comparison import compare_runs
 from aigp_lightning.report.encode import Encoded
@@ -24,7 +25,6 @@ from aigp_lightning.report.images import add_pictures
 from aigp_lightning.report.mosaics import Mosaic, RunPictures, shown_epochs
 from aigp_lightning.report.one_run import CollectedRun, collect_runs
 from aigp_lightning.report.privacy import private_text
-from aigp_lightning.report.stored import StoredPicture
 
 VERSION = 1
 MEGABYTE = 1_000_000
@@ -32,6 +32,7 @@ PAGE = 400_000
 """Bytes of a page beside the charts' script, its data and its pictures, at most."""
 SHARE_OF_IMAGES = 3
 """Validation images get one of so many parts of the room, where there are mosaics too."""
+ORIGINALS = "the files as they were drawn stay in the run folder"
 FULL_SIZE = "the files in full size stay in the run folder"
 
 
@@ -164,8 +165,10 @@ def _named(pictures: dict[str, StoredPicture], ids: dict[str, str]) -> list[dict
 
 def _scale_notes(fitted: Fitted, max_mb: float) -> Iterator[str]:
     limit = f"to fit --max-mb {max_mb:g}"
-    if fitted.side is not None and fitted.encoded:
+    if fitted.smaller:
         yield f"Mosaics are scaled to at most {fitted.side} pixels {limit}; {FULL_SIZE}."
+    elif fitted.anew:
+        yield f"Pictures are encoded anew as WebP {limit}; {ORIGINALS}."
     if not fitted.step:
         yield f"There was no room for the mosaics {limit}; {FULL_SIZE}."
     elif fitted.step > 1:

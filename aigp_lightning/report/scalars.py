@@ -6,6 +6,7 @@ import csv
 import math
 from typing import Any
 
+from aigp_lightning.callbacks.results import epoch_of_row
 from aigp_lightning.errors import first_line
 from aigp_lightning.files import read_regular
 from aigp_lightning.report.folder import RunFacts
@@ -38,9 +39,9 @@ def read_scalars(facts: RunFacts) -> dict[str, Any]:
 
 def _by_name(rows: list[dict[str, Any]], facts: RunFacts, file: str) -> dict[str, Any]:
     tidy = [{key.strip(): value for key, value in row.items() if isinstance(key, str)} for row in rows]
-    latest = {epoch: row for row in tidy if (epoch := _epoch(row.get("epoch"))) is not None}
-    if dropped := len([row for row in tidy if _epoch(row.get("epoch")) is None]):
-        facts.warnings.append(f"{file}: {dropped} line{'s' * (dropped != 1)} without an epoch left out.")
+    latest = {epoch: row for row in tidy if (epoch := epoch_of_row(row)) is not None}
+    if dropped := len([row for row in tidy if epoch_of_row(row) is None]):
+        facts.warnings.append(f"{file}: {dropped} line{'s' * (dropped != 1)} without a possible epoch left out.")
     epochs = sorted(latest)
     names = dict.fromkeys(name for row in latest.values() for name in row if name not in ("", "epoch", "time"))
     return {
@@ -62,11 +63,6 @@ def metrics_at(scalars: dict[str, Any], epoch: int | None) -> dict[str, float]:
         return {}
     found = {name: values[place] for name, values in scalars["series"].items() if name.startswith(METRICS)}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _epoch(text: Any) -> int | None:
-    number = _number(text)
-    return int(number) if number is not None and number == int(number) and number > 0 else None
 
 
 def _number(text: Any) -> float | None:

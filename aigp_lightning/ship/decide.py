@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,13 +32,13 @@ class Parcel:
 
     Attributes:
         line: of the ledger, about the very bytes that are meant: the picture's, or those of its masked version.
-        path: of these bytes; None where there are none.
+        read: returns these bytes, from wherever they are kept; None where there are none.
         verdict: `send`; `has` it, or nobody can tell (`unknown`); or why it stays: the routes, a `private` image, the
             run's `budget`, the `limit` of this call, bytes that are `gone` or `changed`.
     """
 
     line: Line
-    path: Path | None
+    read: Callable[[], bytes] | None = field(repr=False)
     verdict: Verdict
 
     @property
@@ -119,9 +119,9 @@ def _decide(
     if sink.remote and (rules.shows_private(line.sources) or files.was_private(line)):
         masked = files.find_masked(line) if rules.masks else None
         if masked is None or rules.shows_private(masked.line.sources):
-            return Parcel(line, picture.path, picture.trouble or "private")
+            return Parcel(line, picture.read, picture.trouble or "private")
         picture = masked
-    return Parcel(picture.line, picture.path, picture.trouble or "send")
+    return Parcel(picture.line, picture.read, picture.trouble or "send")
 
 
 def _cut(parcels: Sequence[Parcel], room: float, verdict: Verdict) -> list[Parcel]:

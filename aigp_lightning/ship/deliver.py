@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from aigp_lightning.files import read_regular
+from aigp_lightning.errors import RunError
 from aigp_lightning.media.budget import Budget
-from aigp_lightning.media.delivery import HISTORY, Delivery
+from aigp_lightning.media.delivery import Delivery
 from aigp_lightning.media.ledger.lines import RemoteEntry
 from aigp_lightning.media.ledger.writer import LedgerWriter
 from aigp_lightning.media.routing import Routing
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
 
 class LaterWriter(LedgerWriter):
-    """Names a picture by its file in the run folder, also where its bytes come from `history/`."""
+    """Names a picture by its file in the run folder, also where its bytes come from elsewhere."""
+
+    def __init__(self, folder: Path, ledger: Ledger, say: Callable[[str], None]) -> None:
+        super().__init__(folder, ledger, say)
+        self.files: dict[Path, str] = {}  # names in the run folder, by the path of what is handed over
 
     def entry(
         self, image: RenderedImage, group: RenderGroup, to: Sink | str, outcome: Outcome, reason: str = ""
     ) -> Entry:
         """Make the entry of a picture; see `LedgerWriter.entry`."""
-        entry = super().entry(image, group, to, outcome, reason)
-        return replace(entry, file=image.job.name) if entry.file.startswith(f"{HISTORY}/") else entry
+        return super().entry(replace(image, path=self.folder / self.files[image.path]), group, to, outcome, reason)
 
 
 class LaterDelivery(Delivery):
@@ -51,7 +55,7 @@ class LaterDelivery(Delivery):
     def __init__(self, folder: Path, ledger: Ledger, routes: Routes, sink: Sink, say: Callable[[str], None]) -> None:
         budget = Budget(None, ledger.left, say)  # what goes beyond the limit was decided with all of it known
         super().__init__(folder, ledger, Routing(routes, [sink]), budget, say)
-        self.record = LaterWriter(folder, ledger, self.say)
+        self.record: LaterWriter = LaterWriter(folder, ledger, self.say)
         self.sink, self.changed = sink, list[str]()
 
     def hand_over(self, parcels: Sequence[Parcel]) -> None:
@@ -63,21 +67,34 @@ class LaterDelivery(Delivery):
         for parcel in parcels:
             if self.sink.remote and (reason := REASONS.get(parcel.verdict)):
                 self._note_withheld(parcel, reason)
-        images = [image for each in parcels if each.verdict == "send" and (image := self._load(each)) is not None]
-        if images:
-            line = parcels[0].line
-            self._send(images, self.sink, RenderGroup([image.job for image in images], line.epoch, line.step))
+        with TemporaryDirectory(prefix="ship-") as place:
+            sent = [parcel for parcel in parcels if parcel.verdict == "send"]
+            images = [image for each in sent if (image := self._load(each, Path(place))) is not None]
+            if images:
+                line = parcels[0].line
+                self._send(images, self.sink, RenderGroup([image.job for image in images], line.epoch, line.step))
+            self.record.files.clear()
 
-    def _load(self, parcel: Parcel) -> RenderedImage | None:
-        """Read a picture; one that is not what the ledger says any more is not handed over."""
-        line, path = parcel.line, parcel.path
+    def _load(self, parcel: Parcel, place: Path) -> RenderedImage | None:
+        """Read a picture into a file for the logger; one that is not what the ledger says any more is left out.
+
+        Its own file may have another epoch's bytes by now, and W&B reads files.
+        """
+        line = parcel.line
         try:
-            data = read_regular(path) if path is not None else b""
+            data = parcel.read() if parcel.read is not None else b""
         except OSError:
             data = b""
-        if path is None or sha256(data).hexdigest() != line.sha256:
+        if sha256(data).hexdigest() != line.sha256:
             self.changed.append(line.file)
             return None
+        path = place / line.file
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            raise RunError(f"{path} cannot be written ({error.strerror}), which the logger is to read.") from error
+        self.record.files[path] = line.file
         job = RenderJob(line.kind, path.name, _undrawn, tuple((source,) for source in line.sources), parcel.mosaic)
         return RenderedImage(job, path, data)
 

@@ -1,4 +1,7 @@
-"""The logger that pictures are handed over to: the run's own where it had one, else a new one."""
+"""The logger that pictures are handed over to: the run's own where it had one, else a new one.
+
+Longer than 250 lines: each of three loggers is followed to where the run has it.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ from aigp_lightning.errors import ConfigError, RunError, first_line
 from aigp_lightning.logfiles.folders import LoggerFolder, logger_folders, wandb_ids
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
-from aigp_lightning.loggers.mlflow_config import ENV_TRACKING
+from aigp_lightning.loggers.mlflow import ResilientMLFlowLogger, explained
+from aigp_lightning.loggers.mlflow_config import ENV_TRACKING, folder_address, server_name
 from aigp_lightning.loggers.mlflow_opening import open_mlflow
 from aigp_lightning.loggers.mlflow_options import MLFlowOptions
+from aigp_lightning.loggers.private_names import MASK
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
 from aigp_lightning.loggers.wandb import DISABLED, finish_wandb, open_run
 from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions
+from aigp_lightning.media.local_paths import file_of_database
 from aigp_lightning.media.sinks import WandbSink, sink_of
 
 if TYPE_CHECKING:
@@ -74,6 +80,13 @@ class Destination:
         """Id of the W&B run that is gone on with; empty for a new one, and for other loggers."""
         return str(arguments_of(self.entry).get("id") or "") if self.name == "wandb" and self.known else ""
 
+    @property
+    def address(self) -> str:
+        """Folder, or address without a password, of MLflow's runs; empty for other loggers."""
+        if not isinstance(self.logger, ResilientMLFlowLogger):
+            return ""
+        return self.logger.save_dir or str(file_of_database(self.logger._tracking_uri) or self.logger.server)
+
     def begin(self) -> None:
         """Open the logger, and note in the run folder where it keeps its files, before it gets anything.
 
@@ -88,7 +101,7 @@ class Destination:
                 raise RunError("W&B can be reached neither online nor offline; nothing was handed over.")
             self.logger = board
         elif isinstance(self.logger, MLFlowLogger):
-            self._open_mlflow()
+            self._open_mlflow(options)
         else:
             try:
                 _ = getattr(self.logger, "experiment", None)
@@ -98,7 +111,15 @@ class Destination:
             raise RunError(f"--to {self.name} keeps pictures in another place than was announced; nothing was sent.")
         record_loggers(self.run, [self.logger], self.entry, options)
 
-    def _open_mlflow(self) -> None:
+    def _open_mlflow(self, options: WandbOptions) -> None:
+        """Open the run; its id is noted as soon as there is one, so that the next call goes on with it after a kill."""
+        try:
+            _ = getattr(self.logger, "experiment", None)
+            record_loggers(self.run, [self.logger], self.entry, options)
+        except Exception as error:  # also requests' and the operating system's
+            raise RunError(
+                f"--to mlflow cannot be opened: {explained(error, self.address)}; nothing was handed over."
+            ) from error
         group = self.rules.config.get("mlflow")
         config = bool(group.get("config", True)) if isinstance(group, Mapping) else True
         carrier: Any = SimpleNamespace(loggers=[self.logger], default_root_dir=str(self.run))
@@ -130,7 +151,7 @@ def build_destination(name: str, run: Path, rules: RunRules, write: bool = False
         ConfigError: W&B is switched off, or a setting of wandb's is refused.
     """
     entry, noted = rules.logger_entry(CLASSES[name]), _noted(run, name)
-    known = noted is not None
+    known, configured = noted is not None, entry is not None
     if entry is None:
         path = f"lightning.pytorch.loggers.{CLASSES[name]}"
         entry = {"class_path": path, "init_args": dict(NEW[name])}
@@ -140,8 +161,8 @@ def build_destination(name: str, run: Path, rules: RunRules, write: bool = False
     entry = {"class_path": entry["class_path"], "init_args": arguments}
     if name == "tensorboard" and noted is not None and noted.folder is not None:
         arguments.update(save_dir=str(noted.folder.parent), name=noted.folder.name, version="")
-    if name == "mlflow" and not arguments.get("tracking_uri") and (server := os.environ.get(ENV_TRACKING)):
-        arguments["tracking_uri"] = server
+    if name == "mlflow":
+        known = _follow_mlflow(arguments, run, configured)
     if name == "wandb":
         arguments.pop("version", None)
         known = _follow_wandb(arguments, run, noted)
@@ -191,6 +212,37 @@ def _follow_wandb(arguments: dict[str, Any], run: Path, noted: LoggerFolder | No
         arguments["save_dir"] = str(run)  # relative to where the run was started, which need not be here
     arguments["log_model"] = False
     return bool(ids)
+
+
+def _follow_mlflow(arguments: dict[str, Any], run: Path, configured: bool) -> bool:
+    """Go on with the run's MLflow run where it is noted; returns whether there is one.
+
+    The ledger does not say which server got a picture, so there is one for a run: the noted place, else the configured
+    one, else that of the variable, else the run folder.
+    """
+    named = os.environ.get(ENV_TRACKING)
+    rows = [each for each in logger_folders(run, "mlflow") if each.destination == "mlflow" and each.server]
+    if not rows:
+        if not configured and named:
+            arguments["tracking_uri"] = named
+        return False
+    noted = rows[-1]
+    addresses = (arguments.get("tracking_uri"), named)  # with the password that the note lacks
+    same = (each for each in addresses if each and server_name(str(each), run) == noted.server)
+    arguments["tracking_uri"] = next(same, None) or _address_of(noted.server, run)
+    return True
+
+
+def _address_of(server: str, run: Path) -> str:
+    """Return the address of a place as `server_name` notes it."""
+    if "://" in server:
+        if MASK in server:
+            raise ConfigError(f"--to mlflow: this run's MLflow run is on {server}; set {ENV_TRACKING} to its address.")
+        return server
+    place = run / server
+    if not place.exists():
+        raise ConfigError(f"--to mlflow: this run's MLflow run is in {place}, and nothing is there any more.")
+    return folder_address(place) if place.is_dir() else f"sqlite:///{os.path.abspath(place)}"
 
 
 def _check_wandb_is_on() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 from aigp_lightning.files import is_plain_name, read_regular
-from aigp_lightning.media.delivery import HISTORY
+from aigp_lightning.logfiles.stored_pictures import LOGGERS
 from aigp_lightning.media.ledger.ledger import Line
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.media.routing import KINDS
+from aigp_lightning.paths import HISTORY
 
 Trouble = Literal["", "gone", "changed"]
 REASON = "private image"
@@ -26,12 +27,12 @@ class KeptPicture:
 
     Attributes:
         line: by which its file was written.
-        path: of its bytes; None if they are not there.
+        read: returns its bytes, from wherever they are kept; None if they are not there.
         trouble: `gone` if nobody has its bytes any more, `changed` if its file has other ones than the ledger says.
     """
 
     line: Line
-    path: Path | None
+    read: Callable[[], bytes] | None
     trouble: Trouble = ""
 
 
@@ -54,7 +55,10 @@ def written_lines(lines: Iterable[Line]) -> list[Line]:
 
 @dataclass
 class PictureFiles:
-    """Finds a run's pictures by their hashes. Each file is read once.
+    """Finds a run's pictures by their hashes. Each file is read once, and no picture's bytes are held.
+
+    The files of the run's loggers are looked through only for what the run folder lacks. A remote one may have got a
+    picture with masked cells, which is another picture: it has another hash, by which the ledger knows it.
 
     Attributes:
         run: the run folder.
@@ -70,7 +74,9 @@ class PictureFiles:
         self._newest = {line.file: line.sha256 for line in self.lines if line.destination == "file" and line.sha256}
 
     def find(self, line: Line) -> KeptPicture:
-        """Find the bytes that a line is about: in `history/`, else the run folder's file if it still is that epoch's.
+        """Find the bytes that a line is about.
+
+        They may be in `history/`, in the run folder's file if that still is the epoch's, or in a logger's files.
 
         Args:
             line: by which the picture was written.
@@ -78,7 +84,9 @@ class PictureFiles:
         kept, current = self.run / HISTORY / f"epoch{line.epoch:04d}" / line.file, self.run / line.file
         for path in (kept, current):
             if self._digest(path) == line.sha256:
-                return KeptPicture(line, path)
+                return KeptPicture(line, partial(read_regular, path))
+        if (read := self._of_loggers.get(line.sha256)) is not None:
+            return KeptPicture(line, read)
         replaced = self._newest.get(line.file) != line.sha256
         if self._digest(kept) is not None or (self._digest(current) is not None and not replaced):
             return KeptPicture(line, None, "changed")
@@ -90,11 +98,15 @@ class PictureFiles:
         Args:
             line: by which the picture was written.
         """
-        file = f"{MASKED}/{line.file}"
-        made = self._masked.get((line.key, line.epoch), [])
-        digest = self._digest(self.run / file) if made else None
-        found = next((each for each in reversed(made) if (each.file, each.sha256) == (file, digest)), None)
-        return None if found is None else KeptPicture(found, self.run / file)
+        path = self.run / MASKED / line.file
+        for each in reversed(self._masked.get((line.key, line.epoch), [])):
+            if each.file != f"{MASKED}/{line.file}":
+                continue
+            if self._digest(path) == each.sha256:
+                return KeptPicture(each, partial(read_regular, path))
+            if (read := self._of_loggers.get(each.sha256)) is not None:
+                return KeptPicture(each, read)
+        return None
 
     def was_private(self, line: Line) -> bool:
         """True if the run itself masked or withheld a picture for a private image.
@@ -117,6 +129,19 @@ class PictureFiles:
     def _withheld(self) -> frozenset[tuple[str, int]]:
         private = (x for x in self.lines if x.outcome == "withheld" and x.reason.startswith(REASON))
         return frozenset((line.key, line.epoch) for line in private)
+
+    @cached_property
+    def _of_loggers(self) -> dict[str, Callable[[], bytes]]:
+        """Where loggers on this disk keep pictures of the run, by hash; nothing further is read once all are found."""
+        wanted = {line.sha256 for line in self.lines if line.sha256}
+        found: dict[str, Callable[[], bytes]] = {}
+        for pictures in LOGGERS.values():
+            for picture in pictures(self.run, []):  # what is damaged there is for `audit` to tell
+                if picture.sha256 in wanted:
+                    found.setdefault(picture.sha256, picture.read)
+            if len(found) == len(wanted):
+                break
+        return found
 
     def _digest(self, path: Path) -> str | None:
         """Return a file's SHA-256; None if it cannot be read."""

@@ -36,6 +36,7 @@ def as_json(shipment: Shipment, limit: float | None, shipped: Shipped | None = N
         "reach": shipment.reach,
         "goes_on": destination.known,
         "wandb_id": destination.wandb_id or None,
+        "address": destination.address or None,
         "pictures": [parcel.as_dict() for parcel in shipment.parcels],
         "verdicts": dict(Counter(parcel.verdict for parcel in shipment.parcels)),
         "megabytes": sum(parcel.line.bytes for parcel in shipment.going) / MEGA,
@@ -112,6 +113,8 @@ def _whereto(shipment: Shipment) -> Iterator[str]:
     if destination.name == "wandb":
         run_id = destination.wandb_id
         yield f"W&B: goes on with the run {run_id}." if run_id else "W&B: a new run, as this one has none there."
+    if destination.name == "mlflow":
+        yield f"MLflow: {'goes on with the run' if destination.known else 'a new run'} in {destination.address}."
     yield from shipment.notes
     if shipment.reach != "stays":
         before = f"{shipment.left / MEGA:.1f} MB have left before, or wait; " if shipment.left else ""
@@ -128,7 +131,8 @@ def _held(shipment: Shipment, limit: float | None) -> Iterator[str]:
         "private": f"they show private images, and no masked version of them was made (media.private in {config})",
         "budget": f"media.max_mb is {shipment.rules.max_mb or 0:g}{used}; to allow more, raise it in {config}",
         "limit": f"--max-mb is {limit or 0:g}; the same command hands over the rest",
-        "gone": "their bytes are not kept, as a later epoch's file has replaced them (media.keep_history keeps all)",
+        "gone": "their bytes are neither in this folder nor in its loggers' files on this disk, as a later one's file "
+        "has replaced them (media.keep_history keeps all)",
         "changed": "their files have other bytes than the ledger says",
         "unknown": "nobody can tell whether it has them from before; they are not sent again",
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.callbacks.results import read_rows
+from aigp_lightning.callbacks.results import epoch_of_row, read_rows
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.files import is_plain_name
 from aigp_lightning.logfiles.event_file import read_event_file
@@ -41,13 +41,16 @@ class ScalarRow:
     values: Mapping[str, float]
 
 
-def read_scalars(run: Path, config: Mapping[str, object], lines: Iterable[Line]) -> list[ScalarRow]:
-    """Read the scalars of every epoch.
+def read_scalars(run: Path, config: Mapping[str, object], lines: Iterable[Line]) -> tuple[list[ScalarRow], str]:
+    """Read the scalars of every epoch; rows of none that a run can have had are set aside.
 
     Args:
         run: the run folder.
         config: of the run; it may name another file than `results.csv`.
         lines: of the ledger, which know the steps.
+
+    Returns:
+        The rows, and how many were set aside; empty if none were.
 
     Raises:
         DataError: the file cannot be read.
@@ -56,16 +59,20 @@ def read_scalars(run: Path, config: Mapping[str, object], lines: Iterable[Line])
     name = str((group.get("filename") if isinstance(group, Mapping) else None) or "results.csv")
     path = run / (name if is_plain_name(name) else "results.csv")
     if not path.is_file():
-        return []
+        return [], ""
     try:
+        read = read_rows(path)
         rows = [
-            (int(float(row["epoch"])) - 1, {key: float(value) for key, value in row.items() if value and "/" in key})
-            for row in read_rows(path)
+            (epoch - 1, {key: float(value) for key, value in row.items() if value and "/" in key})
+            for row in read
+            if (epoch := epoch_of_row(row)) is not None
         ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({first_line(error)}); --no-scalars does without it.") from error
     steps = _steps([epoch for epoch, _ in rows], lines)
-    return [ScalarRow(epoch, step, values) for (epoch, values), step in zip(rows, steps, strict=True) if values]
+    aside = len(read) - len(rows)
+    note = f"{path.name}: {aside} row{'s' * (aside != 1)} without a possible epoch set aside." if aside else ""
+    return [ScalarRow(epoch, step, values) for (epoch, values), step in zip(rows, steps, strict=True) if values], note
 
 
 def _steps(epochs: Sequence[int], lines: Iterable[Line]) -> list[int]:

@@ -137,12 +137,14 @@ def plan_shipment(
     rules = read_rules(run, config, {source for line in lines for source in line.sources})
     destination = build_destination(to, run, rules, write)
     parcels = decide(run, lines, selection, rules, destination.sink, limit)
-    rows, note = list[ScalarRow](), ""
+    rows, notes = list[ScalarRow](), list[str]()
     if scalars:
-        rows, note = missing_scalars(read_scalars(run, rules.config, lines), destination)
+        known, aside = read_scalars(run, rules.config, lines)
+        rows, why = missing_scalars(known, destination)
+        notes = [note for note in (aside, why) if note]
     left = sum(line.bytes for line in _counted(lines))
     last = max((line.epoch for line in lines), default=0)
-    return Shipment(run, rules, destination, parcels, rows, left, last, [note] if note else [])
+    return Shipment(run, rules, destination, parcels, rows, left, last, notes)
 
 
 def _counted(lines: Lines) -> list[Line]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from aigp_lightning.callbacks.results import epoch_of_row
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.checkpoints.plain_values import read_plain_value
@@ -192,7 +193,7 @@ def thresholds_of(run: Path) -> dict[str, Any] | None:
 
 
 def csv_rows(run: Path) -> list[dict[str, str]]:
-    """Return the rows of `results.csv` that have an epoch; none where there is no such file.
+    """Return the rows of `results.csv` that have an epoch such as a run has; none where there is no such file.
 
     Args:
         run: the run folder.
@@ -201,7 +202,7 @@ def csv_rows(run: Path) -> list[dict[str, str]]:
         text = read_regular(run / RESULTS_CSV).decode("utf-8", errors="replace")
     except OSError:
         return []
-    return [row for row in csv.DictReader(io.StringIO(text)) if _number(row.get("epoch")) is not None]
+    return [row for row in csv.DictReader(io.StringIO(text)) if epoch_of_row(row) is not None]
 
 
 def _noted_metrics(run: Path) -> dict[str, float | None] | None:

@@ -83,7 +83,7 @@ def test_what_cannot_be_reported_is_one_line(run_cli: Callable[..., int], tmp_pa
         (run, "--max-mb", "0"): "--max-mb 0: a number above 0.",
         (run, "--max-pictures", "-1"): "--max-pictures -1",
         (run, "--out", tmp_path): "is a folder; name a file.",
-        (run, "--out", run / "run.json" / "x.html"): "x.html cannot be written: ",
+        (run, "--out", run / "run.json" / "x.html"): "there is no folder",
     }
     for words, told in cases.items():
         assert run_cli("report", *words) == 2
@@ -115,3 +115,25 @@ def test_a_run_that_kept_no_results_is_measured(
     kept = read_results(finished / RESULTS_FILE)
     assert content["classes"] == kept.about["table"] and len(content["pictures"]["items"]) == len(kept.files)
     assert content["warnings"][-1].endswith("was evaluated for this.")
+
+
+def test_no_file_is_written_where_no_run_is_or_no_folder(
+    run_cli: Callable[..., int], tmp_path: Path, capfd: Any
+) -> None:
+    other = tmp_path / "other"
+    (other / "sub").mkdir(parents=True)
+    (other / "passwd").write_text("root", encoding="utf-8")
+    assert run_cli("report", other) == 2
+    told = capfd.readouterr().err
+    assert "other is no run's folder: it has neither media.jsonl, run.json" in told and told.count("\n") == 1
+    assert sorted(path.name for path in other.iterdir()) == ["passwd", "sub"]
+    run = RunBuilder(tmp_path / "run").run
+    assert run_cli("report", run, "--out", tmp_path / "none" / "x.html") == 2
+    told = capfd.readouterr().err
+    assert f"there is no folder {tmp_path / 'none'}; make it first" in told and told.count("\n") == 1
+    assert not (tmp_path / "none").exists()
+    for file in ("weights/best.ckpt", "wandb/run-20250101_120000-a/x.wandb", "tensorboard/events.out.tfevents.1.h"):
+        old = tmp_path / "old" / file.partition("/")[0]
+        (old / file).parent.mkdir(parents=True)
+        (old / file).write_bytes(b"")
+        assert run_cli("report", old) == 0, file

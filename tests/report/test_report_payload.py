@@ -169,6 +169,22 @@ def test_options_of_loggers_have_names_with_their_number() -> None:
     }
 
 
+def test_commands_and_keys_tell_no_secret_and_no_place() -> None:
+    config = {
+        "cmd": "--token hunter2SECRET --imgsz 640",
+        "words": ["run", "--api-key", "hunter2", "--data", "/home/me/a.yaml"],
+        "json": '{"password": "hunter2"}', "sh": "WANDB_API_KEY=hunter2 sh -c 'go --token=hunter2 /home/me/b'",
+        "/home/me/data/a": {"/srv/b.yaml": 1, "/opt/b.yaml": 2, "token": "hunter2"}, "text": "lr: 0.1, warm-up -3",
+    }  # fmt: skip
+    shown = shown_config(config, lambda image: False, False)
+    assert shown == {
+        "cmd": "--token *** --imgsz 640",
+        "words": ["run", "--api-key", "***", "--data", "a.yaml"], "json": "***",
+        "sh": "WANDB_API_KEY=*** sh -c 'go --token=*** b'", "a": {"b.yaml": 1, "b.yaml (2)": 2, "token": "***"},
+        "text": "lr: 0.1, warm-up -3",
+    }  # fmt: skip
+
+
 # ---- damage ----------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +193,7 @@ def test_options_of_loggers_have_names_with_their_number() -> None:
     [
         ("config.yaml", b"\xff\xfe: [", "config.yaml is not valid YAML"),
         ("results.csv", b"epoch\n\xff\xfe\n", "results.csv cannot be read"),
-        ("results.csv", b"epoch,a\nx,1\n2,5\n", "results.csv: 1 line without an epoch left out"),
+        ("results.csv", b"epoch,a\nx,1\n2,5\n", "results.csv: 1 line without a possible epoch left out"),
         ("weights/best.ckpt", b"PK\x03\x04 cut", "cannot read weights/best.ckpt"),
         (RESULTS_FILE, b"no zip", "image_results.npz: the results of a validation cannot be read"),
         ("history/epoch0000/val_batch0_pred.jpg", b"\xff\xd8\xff nothing", "1 picture could not be read"),

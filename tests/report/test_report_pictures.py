@@ -91,8 +91,8 @@ def test_labels_that_stay_the_same_are_embedded_once(tmp_path: Path) -> None:
 
 def test_a_picture_of_a_row_of_wandbs_is_read_within_its_folder_only(tmp_path: Path) -> None:
     """A run file from elsewhere that names a file outside."""
+    from aigp_lightning.logfiles.stored_pictures import pictures_of_rows
     from aigp_lightning.logfiles.wandb_run import WandbMedia, WandbRun
-    from aigp_lightning.report import stored
 
     outside = tmp_path / "secret.jpg"
     outside.write_bytes(noise(1))
@@ -101,7 +101,7 @@ def test_a_picture_of_a_row_of_wandbs_is_read_within_its_folder_only(tmp_path: P
     (run.mirror / "inside.jpg").write_bytes(noise(2))
     paths = ("../../secret.jpg", str(outside), "inside.jpg")
     run.media = [WandbMedia("val_batch0_pred", 0, 0, path, "", 0) for path in paths]
-    found = stored.pictures_of_rows(run, read_facts(tmp_path))
+    found = pictures_of_rows(run, [])
     assert [picture.read() for picture in found] == [noise(2)]
 
 
@@ -263,7 +263,7 @@ def large_run(folder: Path, epochs: int) -> Path:
     return build.run
 
 
-@pytest.mark.parametrize(("room", "epochs", "steps"), [(4.0, 5, 1), (0.5, 5, 1), (0.4, 9, 3)])
+@pytest.mark.parametrize(("room", "epochs", "steps"), [(4.0, 5, 1), (1.4, 5, 1), (0.5, 5, 1), (0.4, 9, 3)])
 def test_pictures_are_scaled_to_the_size_that_is_asked_for(
     tmp_path: Path, room: float, epochs: int, steps: int
 ) -> None:
@@ -277,7 +277,10 @@ def test_pictures_are_scaled_to_the_size_that_is_asked_for(
     size = (tmp_path / "report.html").stat().st_size
     assert size <= limit * 1e6
     if room > 3:
+        assert sides == {420} and "scaled" not in notes and "anew" not in notes
+    elif room > 1:
         assert sides == {420} and "scaled" not in notes
+        assert "Pictures are encoded anew as WebP to fit --max-mb" in notes
     else:
         assert max(sides) < 420 and f"at most {max(sides)} pixels to fit --max-mb" in notes
         assert "files in full size stay in the run folder" in notes

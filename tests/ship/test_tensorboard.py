@@ -25,7 +25,10 @@ from kept_run import (
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.media.ledger.ledger import read_ledger
 from aigp_lightning.media.ledger.signatures import SIGNATURE_FILE
+from aigp_lightning.report.folder import read_facts
+from aigp_lightning.report.scalars import read_scalars
 from aigp_lightning.run.lock import lock_run_folder
+from aigp_lightning.store.run_facts import run_of
 
 TO = ("--to", "tensorboard")
 Cli = Callable[..., int]
@@ -225,3 +228,18 @@ def test_it_goes_on_in_the_runs_own_folder(local_run: Path, tmp_path: Path, run_
     assert not (run / "tensorboard").exists()
     assert [tag for tag, *_ in in_event_files(elsewhere)] == ["results"]
     assert differences(run) == []
+
+
+def test_rows_of_impossible_epochs_are_set_aside(run: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    with (run / "results.csv").open("a", encoding="utf-8") as file:
+        file.write("".join(f"{epoch},1.5,0.5,0.5\n" for epoch in ("inf", "1e400", "1e18", "nan", "-1", "2.5")))
+    assert run_cli("ship", run, *TO, "--kind", "results") == 0
+    points = read_event_file(event_files(run)[0]).points
+    assert sorted(step for name, step in points if name == "train/box_loss") == [
+        STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)
+    ]
+    assert "results.csv: 6 rows without a possible epoch set aside" in " ".join(capsys.readouterr().out.split())
+    assert run_of(run, None, False)["epochs"] == EPOCHS
+    facts = read_facts(run)
+    assert read_scalars(facts)["epochs"] == list(range(1, EPOCHS + 1))
+    assert "results.csv: 6 lines without a possible epoch left out." in facts.warnings

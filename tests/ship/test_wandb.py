@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept_run import EPOCHS, HOME, STEPS, contents, differences, edit_config, identities, lines_of
+from kept_run import EPOCHS, HOME, STEPS, contents, differences, edit_config, identities, in_wandb, lines_of
 from wandb_standin import WandbStandin, forget, serve
 
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
@@ -33,18 +33,6 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbSta
     """A W&B server."""
     monkeypatch.setenv("HOME", str(tmp_path))
     yield from serve(monkeypatch)
-
-
-def in_wandb(run: Path) -> list[tuple[str, int | None, str]]:
-    """Key, epoch and hash of each picture in W&B's folders, by the bytes in their mirrors."""
-    from hashlib import sha256
-
-    found = []
-    for record in map(read_wandb_run, wandb_folders(run)):
-        for media in record.media:
-            assert sha256((record.mirror / media.path).read_bytes()).hexdigest() == media.sha256
-            found.append((media.key, media.epoch, media.sha256))
-    return sorted(found, key=str)
 
 
 def rows(run: Path) -> list[list[dict[str, Any]]]:
