@@ -15,8 +15,8 @@ from aigp_lightning.store.candidate import Candidate, candidate_of, with_exports
 from aigp_lightning.store.decision import DRAWS, Decider, Decision
 from aigp_lightning.store.gates import Gate, parse_gate
 from aigp_lightning.store.kept_results import as_kept
-from aigp_lightning.store.locked import WAIT, LockedStore
-from aigp_lightning.store.places import StorePlaces, check_model_name, read_link
+from aigp_lightning.store.locked import WAIT, LockedStore, latest_of, warn_of_journal
+from aigp_lightning.store.places import StorePlaces, check_model_name
 from aigp_lightning.store.promotion import Promoted, check_link, promote_files, refuse, staged_id
 from aigp_lightning.store.receipt import FileFact, build_receipt, write_receipt
 from aigp_lightning.terminal.output import print_line
@@ -84,15 +84,17 @@ def promote(options: PromoteOptions) -> Outcome:
     check_model_name(name, "--name" if options.name is not None else "the run's name, without --name,")
     places = StorePlaces(options.store)
     check_link(places, name)
+    latest_of(places, name, options.wait)  # before anything is made or measured
     with tempfile.TemporaryDirectory() as folder:
         candidate = with_exports(candidate, options.formats, Path(folder))
         decider = Decider(candidate, places, name, gates, options.draws)
-        decision = decider.decide(read_link(places.link(name)))
+        decision = decider.decide(latest_of(places, name, options.wait))
         files = _with_results(candidate, decision, Path(folder))
         with LockedStore(places, options.wait) as store:
-            if store.latest(name) != decision.against:
+            warn_of_journal(store)
+            if (latest := store.agreed_latest(name)) != decision.against:
                 print_line("another version has become the latest meanwhile: the comparison is made again")
-                decision = decider.decide(store.latest(name))
+                decision = decider.decide(latest)
             rows = decision.judgement.rows
             if not decision.judgement.passed and options.force is None:
                 messages = dict.fromkeys(row["message"] for row in rows if not row["passed"])
