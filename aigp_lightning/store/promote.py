@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.deploy.options import FORMATS
+from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
 from aigp_lightning.ranges import COUNT, check_range
 from aigp_lightning.store.candidate import Candidate, candidate_of, with_exports
+from aigp_lightning.store.checked_files import with_checked_files
 from aigp_lightning.store.decision import DRAWS, Decider, Decision
 from aigp_lightning.store.gates import Gate, parse_gate
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.locked import WAIT, LockedStore, latest_of, warn_of_journal
 from aigp_lightning.store.places import StorePlaces, check_model_name
 from aigp_lightning.store.promotion import Promoted, check_link, promote_files, refuse, staged_id
-from aigp_lightning.store.receipt import FileFact, build_receipt, write_receipt
+from aigp_lightning.store.receipt import FileFact, build_receipt, read_receipt, write_receipt
 from aigp_lightning.terminal.output import print_line
 
 KEEP = 5
@@ -86,6 +90,7 @@ def promote(options: PromoteOptions) -> Outcome:
     check_link(places, name)
     latest_of(places, name, options.wait)  # before anything is made or measured
     with tempfile.TemporaryDirectory() as folder:
+        candidate = with_checked_files(candidate, Path(folder), options.formats)
         candidate = with_exports(candidate, options.formats, Path(folder))
         decider = Decider(candidate, places, name, gates, options.draws)
         decision = decider.decide(latest_of(places, name, options.wait))
@@ -102,6 +107,8 @@ def promote(options: PromoteOptions) -> Outcome:
                 return Outcome(name, candidate, decision, None)
             writer = ReceiptWriter(candidate, decision, name, options.force)
             promoted = promote_files(store, name, files, writer, options.keep, rows, options.force or "")
+        lost = _lost_formats(places, promoted.before, files)
+        candidate = replace(candidate, notes=[*candidate.notes, *lost])
     return Outcome(name, candidate, decision, promoted)
 
 
@@ -112,6 +119,16 @@ def _check(options: PromoteOptions) -> list[Gate]:
     if options.force is not None and not options.force.strip():
         raise ConfigError('--force needs the reason, which stands in the receipt: --force "flown on Friday".')
     return [parse_gate(text) for text in options.gates]
+
+
+def _lost_formats(places: StorePlaces, before: str | None, files: Mapping[str, Path]) -> list[str]:
+    """Say which exports the version before had, and this one has not: whoever loads them from `latest` finds none."""
+    with suppress(DataError, OSError):
+        had = read_receipt(places.version(before) / RECEIPT_FILE)["files"] if before is not None else {}
+        lost = sorted(name for name in had if Path(name).suffix[1:] in FORMATS and name not in files)
+        formats = " ".join(Path(name).suffix[1:] for name in lost)
+        return [f"{', '.join(lost)}: {before} had that, and this version has not; --format {formats} adds it"] * bool(lost)
+    return []
 
 
 def _with_results(candidate: Candidate, decision: Decision, folder: Path) -> dict[str, Path]:
@@ -136,8 +153,11 @@ class ReceiptWriter:
         """Write it.
 
         Raises:
-            ConfigError: the checkpoint is another one by now than the one that was measured.
+            ConfigError: a file is another one by now than the one that was measured or checked.
         """
+        for each, fact in self.candidate.facts.items():
+            if each in facts and facts[each] != fact:
+                raise ConfigError(f"{self.candidate.files[each]} has changed since it was checked. Promote it again.")
         results = self.decision.results
         measured = None if results is None else results.about.get("model", {}).get("sha256")
         copied = facts.get(self.candidate.model.name)
