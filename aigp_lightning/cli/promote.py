@@ -83,7 +83,9 @@ def _tell(outcome: Outcome, store: Path) -> None:
     print_line(*(f"warning: {note}" for note in outcome.candidate.notes))
     print_line(*(f"note: {note}" for note in decision.notes))
     if promoted is None:
-        stays = f"{decision.against} stays the latest version of {name}" if decision.against else f"{name} has no version"
+        stays = (
+            f"{decision.against} stays the latest version of {name}" if decision.against else f"{name} has no version"
+        )
         print_line(f"refused: {stays}. Nothing was changed.")
         return
     if not decision.judgement.passed:

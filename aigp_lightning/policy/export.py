@@ -83,9 +83,7 @@ def _check(config: ExportConfig) -> None:
         )
 
 
-def _write(
-    form: str, path: Path, policy: Policy, source: Path, config: ExportConfig, shown: str | Path
-) -> Path:
+def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportConfig, shown: str | Path) -> Path:
     """Write one file under a temporary name, check it, and move it into place."""
     makers = {"onnx": _make_onnx, "torchscript": _make_torchscript}
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

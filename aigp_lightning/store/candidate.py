@@ -163,7 +163,9 @@ def _refuse_links(*paths: Path) -> None:
     """
     for path in paths:
         if path.is_symlink():
-            raise WeightsError(f"{path} is a link to {os.readlink(path)}, which is not followed. Put the file itself there.")
+            raise WeightsError(
+                f"{path} is a link to {os.readlink(path)}, which is not followed. Put the file itself there."
+            )
 
 
 def _is_older(path: Path, than: Path) -> bool:

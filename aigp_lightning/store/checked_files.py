@@ -46,7 +46,9 @@ def with_checked_files(candidate: Candidate, folder: Path, anew: Collection[str]
         warnings.simplefilter("ignore")
         check = _policy_files if candidate.is_policy else _model_files
         files, notes = check(candidate, folder, [f".{form}" for form in anew])
-    known: dict[str, FileFact] = {name: facts[name] for name, path in files.items() if path == candidate.files.get(name)}
+    known: dict[str, FileFact] = {
+        name: facts[name] for name, path in files.items() if path == candidate.files.get(name)
+    }
     return replace(candidate, files=files, notes=[*candidate.notes, *notes], facts=known)
 
 
@@ -139,7 +141,13 @@ def _make_portable(path: Path, deployment: Deployment, best: Path, epoch: int) -
     from aigp_lightning.modules.registry import trained_with
 
     data = trained_with(best).data
-    named = {"imgsz": "imgsz", "data": "data_yaml", "batch": "batch_size", "single_cls": "single_cls", "resize": "resize"}
+    named = {
+        "imgsz": "imgsz",
+        "data": "data_yaml",
+        "batch": "batch_size",
+        "single_cls": "single_cls",
+        "resize": "resize",
+    }
     deployment.write_portable(path, epoch, {key: data[name] for key, name in named.items() if name in data})
 
 

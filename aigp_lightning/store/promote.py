@@ -127,7 +127,9 @@ def _lost_formats(places: StorePlaces, before: str | None, files: Mapping[str, P
         had = read_receipt(places.version(before) / RECEIPT_FILE)["files"] if before is not None else {}
         lost = sorted(name for name in had if Path(name).suffix[1:] in FORMATS and name not in files)
         formats = " ".join(Path(name).suffix[1:] for name in lost)
-        return [f"{', '.join(lost)}: {before} had that, and this version has not; --format {formats} adds it"] * bool(lost)
+        return [f"{', '.join(lost)}: {before} had that, and this version has not; --format {formats} adds it"] * bool(
+            lost
+        )
     return []
 
 

@@ -28,7 +28,9 @@ def store(places: StorePlaces, tmp_path: Path) -> StorePlaces:
 
 def worse(tmp_path: Path, places: StorePlaces) -> PromoteOptions:
     run = tmp_path / "bad"
-    return PromoteOptions(run=run if run.is_dir() else make_scored(run, 4), store=places.root, name="g", draws=100, wait=1)
+    return PromoteOptions(
+        run=run if run.is_dir() else make_scored(run, 4), store=places.root, name="g", draws=100, wait=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,11 @@ def test_a_link_that_is_not_the_journals_lets_no_worse_model_in(
     backup = next(version for version in store.version_ids() if version != good)
     link.unlink()
     if kind != "missing":
-        target = {"outside": str(tmp_path / "good30"), "no version": "../versions/none", "backup": f"../versions/{backup}"}
+        target = {
+            "outside": str(tmp_path / "good30"),
+            "no version": "../versions/none",
+            "backup": f"../versions/{backup}",
+        }
         link.symlink_to(target[kind])
     with pytest.raises(ConfigError, match=rf"latest/g {said}.*the journal says that {good} is the latest.*--to {good}"):
         promote(worse(tmp_path, store))
@@ -117,7 +123,9 @@ def test_a_damaged_journal_is_told(
 ) -> None:
     data = store.journal.read_bytes()
     first, second = data.splitlines(keepends=True)
-    store.journal.write_bytes(first.replace(b"promoted", b"promotEd") + second if damage != "at the end" else data[:-20])
+    store.journal.write_bytes(
+        first.replace(b"promoted", b"promotEd") + second if damage != "at the end" else data[:-20]
+    )
     better = PromoteOptions(run=make_scored(tmp_path / "better", 36), store=store.root, name="g", draws=100, wait=1)
     if damage == "at the end":  # what was latest is not known: the link does not count by itself
         with pytest.raises(ConfigError, match="the journal says that"):
@@ -134,7 +142,9 @@ def test_a_damaged_journal_is_told(
 def test_the_journal_names_no_path_that_somebody_typed(store: StorePlaces, tmp_path: Path) -> None:
     gates = ["metrics/mAP50-95(B) >= latest"]
     refused = worse(tmp_path, store)
-    promote(PromoteOptions(run=refused.run, store=store.root, name="g", gates=gates, force="/home/anna/notes.txt says so"))
+    promote(
+        PromoteOptions(run=refused.run, store=store.root, name="g", gates=gates, force="/home/anna/notes.txt says so")
+    )
     line = read_journal(store.journal).lines[-1]
     assert line.reason == "notes.txt says so"
     assert line.gates[0]["gate"] == gates[0]

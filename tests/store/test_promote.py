@@ -24,6 +24,7 @@ from aigp_lightning.store.promote import PromoteOptions, promote
 from aigp_lightning.store.receipt import read_receipt
 from aigp_lightning.store.verify import check
 
+
 def promoted(run: Path, places: StorePlaces, **options: Any) -> str | None:
     """Promote; returns the version, or None where it was refused."""
     outcome = promote(PromoteOptions(run=run, store=places.root, draws=200, **options))
