@@ -1,4 +1,7 @@
-"""Gates: the conditions on a model's metrics under which it may become the latest, as a line of text each."""
+"""Gates: the conditions on a model's metrics under which it may become the latest, as a line of text each.
+
+Longer than 250 lines: how a gate is read, and how it is judged, belong together.
+"""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_link_that_is_not_the_journals_lets_no_worse_model_in(
 
 def test_a_model_that_the_journal_does_not_know_is_no_first_one(store: StorePlaces, tmp_path: Path) -> None:
     store.journal.write_bytes(b"")
-    with pytest.raises(ConfigError, match="the journal knows no model g. `models verify`"):
+    with pytest.raises(ConfigError, match=r"the journal knows no model g. `models verify`"):
         promote(worse(tmp_path, store))
     store.link("g").unlink()
     store.link("g").symlink_to(tmp_path)

@@ -99,7 +99,7 @@ def test_files_of_another_training_and_links_are_left_out(finished: Path, tmp_pa
     assert found.files["best.pt"].parent == tmp_path
     shutil.move(run / "weights" / "best.ckpt", tmp_path / "best.ckpt")
     (run / "weights" / "best.ckpt").symlink_to(tmp_path / "best.ckpt")
-    with pytest.raises(WeightsError, match="best.ckpt is a link to .*, which is not followed"):
+    with pytest.raises(WeightsError, match=r"best.ckpt is a link to .*, which is not followed"):
         candidate_of(run)
 
 
