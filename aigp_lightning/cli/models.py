@@ -39,13 +39,15 @@ def main(verb: str, arguments: list[str]) -> int:
 
 
 def _list(store: Path, target: str | None) -> int:
-    from aigp_lightning.store.listing import versions_of
+    from aigp_lightning.store.listing import unlisted_warnings, versions_of
     from aigp_lightning.store.places import StorePlaces
     from aigp_lightning.store.tables import version_table
 
-    rows = versions_of(StorePlaces(store))
+    places = StorePlaces(store)
+    rows = versions_of(places)
     if target != "-":
         print_tables(version_table(rows))
+        print_line(*unlisted_warnings(places, rows), err=True)
     _write_json(target, {"store": store.name, "versions": rows})
     return 0
 

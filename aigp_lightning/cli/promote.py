@@ -80,9 +80,13 @@ def _tell(outcome: Outcome, store: Path) -> None:
     for row in decision.judgement.rows:
         if row["message"]:
             print_line(f"{row['metric'] or name}: {row['message']}")
-    print_line(*(f"note: {note}" for note in (*outcome.candidate.notes, *decision.notes)))
+    print_line(*(f"warning: {note}" for note in outcome.candidate.notes))
+    print_line(*(f"note: {note}" for note in decision.notes))
     if promoted is None:
-        print_line(f"refused: {decision.against} stays the latest version of {name}. Nothing was changed.")
+        stays = (
+            f"{decision.against} stays the latest version of {name}" if decision.against else f"{name} has no version"
+        )
+        print_line(f"refused: {stays}. Nothing was changed.")
         return
     if not decision.judgement.passed:
         print_line("promoted by --force, against the gates; the reason stands in the receipt")

@@ -30,11 +30,12 @@ USUAL_SIZE = 640
 """Image size, pixels, where nobody says one."""
 
 
-def export(options: ExportOptions) -> list[Path]:
+def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:
     """Write the files that the options ask for, each checked, and atomically.
 
     Args:
         options: what and how.
+        names_alone: say the files' names without their folder, which is one for a while.
 
     Returns:
         The files written, in the order of `options.format`, or of the family's own.
@@ -72,7 +73,7 @@ def export(options: ExportOptions) -> list[Path]:
         if target.resolve() == source.resolve():
             print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
         else:
-            written.append(_write(form, target, deployment, options, resize))
+            written.append(_write(form, target, deployment, options, resize, target.name if names_alone else target))
     return written
 
 
@@ -169,7 +170,9 @@ def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> tup
     return deployment, formats
 
 
-def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str) -> Path:
+def _write(
+    form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str, shown: str | Path
+) -> Path:
     """Write one file under a temporary name, check it, and only then move it into place."""
     assert options.imgsz is not None
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -191,7 +194,7 @@ def _write(form: str, path: Path, deployment: Deployment, options: ExportOptions
     finally:
         temporary.unlink(missing_ok=True)
     reference = "the module" if form in GRAPHS else deployment.portable_reference
-    print_line(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
+    print_line(f"{shown}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
     return path
 
 

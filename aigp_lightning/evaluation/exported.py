@@ -171,18 +171,32 @@ def open_exported(path: Path, told: TrainedWith) -> ExportedModule:
     return ExportedModule(open_graph(path), build_module(kind, accepted_options(kind, told.model), path))
 
 
-def open_graph(path: Path) -> ExportedGraph:
-    """Open an exported file, on a GPU where one can run it.
+def run_of_graph(path: Path, gpu: bool = False) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    """Open a graph, whoever wrote it; anything may be raised where it is damaged.
 
     Args:
         path: of the file.
+        gpu: run it on a GPU where one can.
+
+    Returns:
+        From images to what it returns, and what it says of itself.
+    """
+    return _onnx(path, gpu) if path.suffix == ONNX else _torchscript(path, gpu)
+
+
+def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
+    """Open an exported file.
+
+    Args:
+        path: of the file.
+        gpu: run it on a GPU where one can.
 
     Raises:
         ConfigError: a package is missing.
         WeightsError: it cannot be read, or was not written by `export`.
     """
     try:
-        run, told = _onnx(path) if path.suffix == ONNX else _torchscript(path)
+        run, told = run_of_graph(path, gpu)
     except ImportError as error:
         raise ConfigError(f"{path} needs {error.name}: pip install 'aigp_lightning[export]'.") from error
     except Exception as error:  # a damaged file fails in many ways
@@ -196,11 +210,11 @@ def open_graph(path: Path) -> ExportedGraph:
     return ExportedGraph(path, told, run)
 
 
-def _onnx(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def _onnx(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    wanted = (*(("CUDAExecutionProvider",) if gpu else ()), "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
     told = {key: _plain(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
@@ -212,7 +226,7 @@ def _onnx(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     return run, told
 
 
-def _torchscript(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def _torchscript(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     content, files = path.read_bytes(), {"config.txt": ""}
 
     def opened(device: str) -> Callable[[Tensor], Tensor]:
@@ -227,7 +241,7 @@ def _torchscript(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]
 
     run = opened("cpu")
     told = json.loads(files["config.txt"]) if files["config.txt"] else {}
-    if torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
+    if gpu and torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
         with suppress(RuntimeError, TypeError, ValueError):  # one that was traced with tensors of the CPU stays there
             (faster := opened("cuda"))(torch.zeros(1, 3, *told["imgsz"]))
             run = faster

@@ -31,12 +31,12 @@ MAX_DEVIATIONS = 20.0
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
-def export(config: ExportConfig) -> list[Path]:
+def export(config: ExportConfig, names_alone: bool = False) -> list[Path]:
     """Export a policy in the formats asked for; each file is checked and moved into place atomically.
 
     Args:
         config: model, formats, folder.
-
+        names_alone: say the files' names without their folder, which is one for a while.
 
     Returns:
         The files written, in the order of `config.format`.
@@ -63,7 +63,11 @@ def export(config: ExportConfig) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"--out {folder} cannot be a folder: {error.strerror}.") from error
-    return [_write(form, folder / f"policy.{form}", policy, source, config) for form in dict.fromkeys(config.format)]
+    written = []
+    for form in dict.fromkeys(config.format):
+        path = folder / f"policy.{form}"
+        written.append(_write(form, path, policy, source, config, path.name if names_alone else path))
+    return written
 
 
 def _check(config: ExportConfig) -> None:
@@ -79,7 +83,7 @@ def _check(config: ExportConfig) -> None:
         )
 
 
-def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportConfig) -> Path:
+def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportConfig, shown: str | Path) -> Path:
     """Write one file under a temporary name, check it, and move it into place."""
     makers = {"onnx": _make_onnx, "torchscript": _make_torchscript}
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -98,7 +102,7 @@ def _write(form: str, path: Path, policy: Policy, source: Path, config: ExportCo
     finally:
         temporary.unlink(missing_ok=True)
     size = path.stat().st_size / 1e3
-    print_line(f"{path}  ({size:.0f} kB; greatest difference from the policy: {difference:.2g} of the actions' range)")
+    print_line(f"{shown}  ({size:.0f} kB; greatest difference from the policy: {difference:.2g} of the actions' range)")
     return path
 
 

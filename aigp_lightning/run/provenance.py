@@ -32,8 +32,10 @@ PACKAGES = (
     *("mlflow-skinny", "onnx", "onnxruntime", "stable-baselines3", "gymnasium"),
 )
 """Packages on which results or what is sent depend; those that are installed are recorded."""
-GIT_SECONDS = 0.5
-"""Time that git gets: on a slow disk what it has not said by then is not recorded."""
+GIT_SECONDS = 2.0
+"""Time that git gets: what it has not said by then, as on a slow disk, is not recorded, and why is."""
+LATE = "late"
+"""Stands for an answer that did not come in time."""
 GIT = ("git", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never")
 """Asks nobody else: no program that watches files, and no other repository for what a partial clone lacks."""
 STATUS = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=untracked")
@@ -160,7 +162,8 @@ def git_state() -> dict[str, Any]:
     Returns:
         Under `working_folder` and `code`: `commit`, and `changes`: whether files that git follows differ from it; None
         where that could not be told. None in place of both: no repository, or no git; code in a repository's ignored
-        files, such as a virtual environment, is not of that repository.
+        files, such as a virtual environment, is not of that repository. If git did not answer in time for one of them,
+        that is None too, and `why` says so.
 
     Example:
         >>> sorted(git_state())
@@ -182,10 +185,17 @@ class _Asked:
         end = time.monotonic() + GIT_SECONDS
         followed = _answer(self._followed, end)
         found: dict[str, Any] = {}
+        late = []
         for name, (head, status) in self._places.items():
             commit, changes = _answer(head, end), _answer(status, end)
-            known = bool(commit) and (name != "code" or followed is not None)
-            found[name] = {"commit": commit, "changes": None if changes is None else bool(changes)} if known else None
+            needed = [commit, followed] if name == "code" else [commit]
+            found[name] = None
+            if LATE in needed and None not in needed:
+                late.append(name.replace("_", " "))
+            elif commit and None not in needed:
+                found[name] = {"commit": commit, "changes": None if changes in (None, LATE) else bool(changes)}
+        if late:
+            found["why"] = f"git did not answer within {GIT_SECONDS:g} s for the {' and the '.join(late)}"
         return found
 
 
@@ -200,7 +210,7 @@ def _git(folder: Path, *words: str) -> subprocess.Popen[bytes] | None:
 
 
 def _answer(process: subprocess.Popen[bytes] | None, end: float) -> str | None:
-    """Return what git has said until a time; None where it could not, or took longer."""
+    """Return what git has said until a time; None where it could not, `LATE` where it took longer."""
     if process is None:
         return None
     try:
@@ -208,7 +218,7 @@ def _answer(process: subprocess.Popen[bytes] | None, end: float) -> str | None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return None
+        return LATE
     return said.decode("ascii", "replace").strip() if process.returncode == 0 else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from aigp_lightning.errors import ConfigError, DataError, WeightsError
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.run.lock import writer_of
 from aigp_lightning.store.policy_evaluation import MODEL_FILE, is_policy_run, policy_model
+from aigp_lightning.store.receipt import FileFact
 
 STATISTICS_FILE, ABOUT_FILE = "vecnormalize.pkl", "about.json"
 POLICY_STEM = "policy"
@@ -35,6 +36,7 @@ class Candidate:
         model: the checkpoint; of a policy the model's folder.
         files: by the names they are to have in the store.
         notes: sentences on what was left out.
+        facts: of the files that were checked, by name, as they were then.
     """
 
     run: Path
@@ -43,6 +45,7 @@ class Candidate:
     model: Path
     files: dict[str, Path]
     notes: Sequence[str] = field(default=())
+    facts: Mapping[str, FileFact] = field(default_factory=dict)
 
 
 def candidate_of(run: Path) -> Candidate:
@@ -82,12 +85,13 @@ def with_exports(candidate: Candidate, formats: Sequence[str], folder: Path) -> 
         from aigp_lightning.policy.export import export as export_policy
         from aigp_lightning.policy.verb_config import ExportConfig
 
-        made = export_policy(ExportConfig(model=str(candidate.model), format=list(formats), out=str(folder)))
+        config = ExportConfig(model=str(candidate.model), format=list(formats), out=str(folder))
+        made = export_policy(config, names_alone=True)
     else:
         from aigp_lightning.deploy.export import export
 
         options = ExportOptions(ckpt_path=str(candidate.model), format=list(formats), out=str(folder))
-        made = export(options)
+        made = export(options, names_alone=True)
     notes = [note for note in candidate.notes if not any(f"{path.name} " in note for path in made)]
     return replace(candidate, files={**candidate.files, **{path.name: path for path in made}}, notes=notes)
 
@@ -96,19 +100,26 @@ def _of_checkpoint(run: Path) -> Candidate:
     best = run / BEST
     if not best.is_file():
         if (run / LAST).is_file():
-            raise WeightsError(f"{run} has {LAST} and no {BEST}: it has not come to the end of a validation yet.")
+            raise WeightsError(
+                f"{run} has {LAST} and no {BEST}: no validation has chosen one. Either the run was stopped before the "
+                "end of its first, or it has none; a model is promoted with what was measured of it. Train it on with "
+                f"`fit --ckpt_path {run / LAST}` and pictures to validate on."
+            )
         raise DataError(
             f"{run} has no {BEST}, so there is nothing to promote. RUN is a folder such as runs/detect/gates."
         )
+    _refuse_links(best)
     read_metadata(best)
     if (damaged := _damaged_member(best)) is not None:
         raise WeightsError(f"{best} is damaged: {damaged}. Promote another run, or train this one again.")
     files, notes = {best.name: best}, []
     for form in (*OWN_FORMATS, *GRAPHS):
         path = best.with_suffix(f".{form}")
-        if not path.is_file():
+        if path.is_symlink():
+            notes.append(f"{path.name} is a link, which is not followed, and left out")
+        elif not path.is_file():
             continue
-        if form in GRAPHS and _is_older(path, best):
+        elif form in GRAPHS and _is_older(path, best):
             notes.append(f"{path.name} is older than {best.name}, and left out; --format {form} makes it anew")
         else:
             files[path.name] = path
@@ -119,13 +130,16 @@ def _of_policy(run: Path) -> Candidate:
     folder = policy_model(run)
     if not (folder / STATISTICS_FILE).is_file():
         raise WeightsError(f"{folder} has a {MODEL_FILE} without its {STATISTICS_FILE}: it cannot fly without that.")
+    _refuse_links(*(folder / name for name in (MODEL_FILE, STATISTICS_FILE, ABOUT_FILE)))
     if (damaged := _damaged_member(folder / MODEL_FILE)) is not None:
         raise WeightsError(f"{folder / MODEL_FILE} is damaged: {damaged}.")
     files = {name: folder / name for name in (MODEL_FILE, STATISTICS_FILE, ABOUT_FILE) if (folder / name).is_file()}
     notes = []
     for form in GRAPHS:
         path = folder / f"{POLICY_STEM}.{form}"
-        if path.is_file() and _is_older(path, folder / MODEL_FILE):
+        if path.is_symlink():
+            notes.append(f"{path.name} is a link, which is not followed, and left out")
+        elif path.is_file() and _is_older(path, folder / MODEL_FILE):
             notes.append(f"{path.name} is older than {MODEL_FILE}, and left out; --format {form} makes it anew")
         elif path.is_file():
             files[path.name] = path
@@ -139,6 +153,19 @@ def _name_of(run: Path) -> str:
     group: Any = (config or {}).get("run")
     given = group.get("name") if isinstance(group, dict) else None
     return str(given) if given and re.fullmatch(rf"{re.escape(str(given))}(-\d+)?", folder) else folder
+
+
+def _refuse_links(*paths: Path) -> None:
+    """Refuse files of a model that are links: what they lead to may be anything, and another thing tomorrow.
+
+    Raises:
+        WeightsError: one is.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise WeightsError(
+                f"{path} is a link to {os.readlink(path)}, which is not followed. Put the file itself there."
+            )
 
 
 def _is_older(path: Path, than: Path) -> bool:

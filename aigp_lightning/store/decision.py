@@ -69,7 +69,8 @@ class Decider:
         self._results = found.results
         if latest is not None:
             self._check_task(latest)
-        judgement = judge(self._gates, found.candidate, found.latest, found.difference)
+        images = None if found.results is None else len(found.results.files)
+        judgement = judge(self._gates, found.candidate, found.latest, found.difference, images)
         return Decision(judgement, latest, found.candidate, found.results, found.notes)
 
     def _check_task(self, latest: str) -> None:

@@ -13,14 +13,11 @@ from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.evaluation.bootstrap import Difference, difference
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
+from aigp_lightning.store.gates import DECIDING, SUCCESS
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.receipt import file_fact, read_receipt
 
-DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)")
-"""Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""
-SUCCESS = "success_rate"
-"""The metric of policies by which it must not."""
 SHARED = ("conf", "iou", "max_det", "single_cls", "outside")
 """Settings of an evaluation that are not a model's own choice, as its input size is."""
 EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "*.onnx", "*.torchscript")

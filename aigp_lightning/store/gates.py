@@ -1,4 +1,7 @@
-"""Gates: the conditions on a model's metrics under which it may become the latest, as a line of text each."""
+"""Gates: the conditions on a model's metrics under which it may become the latest, as a line of text each.
+
+Longer than 250 lines: how a gate is read, and how it is judged, belong together.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any, Protocol
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.evaluation.comparison_row import LEAST_IMAGES
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {">=": ge, "<=": le, "==": eq, ">": gt, "<": lt}
 LATEST = "latest"
@@ -21,6 +25,10 @@ FORM = "METRIC >= NUMBER, or METRIC >= latest - NUMBER (also >, <=, <, ==; lates
 EXAMPLE = "--gate 'metrics/mAP50-95(B) >= latest - 0.002'"
 DEFAULT_GATE = "not worse than latest within the noise"
 FIRST = "there is no latest yet"
+DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)")
+"""Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""
+SUCCESS = "success_rate"
+"""The metric of policies by which it must not."""
 LISTED = 40
 """Names of metrics that an error lists at most."""
 
@@ -132,17 +140,19 @@ def judge(
     candidate: Mapping[str, float | None],
     latest: Mapping[str, float | None] | None,
     difference: Mapping[str, Compared] | None = None,
+    images: int | None = None,
 ) -> Judgement:
     """Decide whether a candidate may become the latest.
 
     Without gates it may, unless it is worse by more than the noise: the whole 95 % interval of one of the differences
-    lies below zero.
+    lies below zero. Of fewer than `LEAST_IMAGES` pictures an interval says nothing: then it must not be lower at all.
 
     Args:
         gates: which all have to hold.
         candidate: its metrics.
         latest: the latest's; None where there is none yet, and then nothing is worse than it.
         difference: by metric the comparison on the same pictures, for which more is better; without gates it decides.
+        images: pictures on which the two were compared; None: it is not pictures.
 
     Raises:
         ConfigError: a gate names a metric that the candidate has not got.
@@ -152,11 +162,12 @@ def judge(
     if gates:
         rows = [_row_of(gate, candidate, latest, difference.get(gate.metric)) for gate in gates]
     elif latest is None:
-        rows = [_row(DEFAULT_GATE, "", None, None, None, True, FIRST)]
+        rows = [_first_row(name, candidate[name]) for name in (*DECIDING, SUCCESS) if name in candidate]
+        rows = rows or [_row(DEFAULT_GATE, "", None, None, None, True, FIRST)]
     elif not difference:
         rows = [_row(DEFAULT_GATE, "", None, None, None, False, "the two could not be compared")]
     else:
-        rows = [_default_row(metric, one) for metric, one in difference.items()]
+        rows = [_default_row(metric, one, images) for metric, one in difference.items()]
     return Judgement(all(row["passed"] for row in rows), rows)
 
 
@@ -207,10 +218,21 @@ def _unmet(gate: Gate, candidate: float | None, latest: float | None) -> str:
     return f"{candidate:.6g} is not {gate.sign} {limit:.6g}"
 
 
-def _default_row(metric: str, one: Compared) -> dict[str, Any]:
+def _first_row(metric: str, value: float | None) -> dict[str, Any]:
+    measured = value is not None and math.isfinite(value)
+    message = FIRST if measured else f"the candidate's {metric} is not known"
+    return _row(DEFAULT_GATE, metric, value, None, None, measured, message)
+
+
+def _default_row(metric: str, one: Compared, images: int | None) -> dict[str, Any]:
     numbers = (one.candidate, one.other, one.value, one.low, one.high)
     if not all(map(math.isfinite, numbers)):
         return _row(DEFAULT_GATE, metric, one.candidate, one.other, one, False, "it could not be measured")
+    if images is not None and images < LEAST_IMAGES:
+        passed = bool(one.value >= 0)
+        few = f"of {images} picture{'s' * (images != 1)} an interval says nothing, so that it must not be lower at all"
+        message = few if passed else f"lower by {-one.value:.4g}; {few}"
+        return _row(DEFAULT_GATE, metric, one.candidate, one.other, one, passed, message)
     passed = bool(one.high >= 0)
     message = "" if passed else f"worse by {-one.value:.4g}, with 95 % certainty by {-one.high:.4g} or more"
     return _row(DEFAULT_GATE, metric, one.candidate, one.other, one, passed, message)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from aigp_lightning.files import read_regular
 from aigp_lightning.media.ledger.lines import START
+from aigp_lightning.store.receipt import _public as public_values
 
 Event = Literal["promoted", "refused", "rolled back", "removed"]
 EVENTS: tuple[Event, ...] = ("promoted", "refused", "rolled back", "removed")
@@ -158,7 +159,8 @@ def append_entries(path: Path, entries: Sequence[Entry], trim: bool) -> None:
 
 def _encode(entry: Entry, n: int, prev: str) -> bytes:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    content = {"n": n, "time": now, **asdict(entry), "prev": prev}
+    said = {"gates": public_values(entry.gates), "reason": public_values(entry.reason)}  # typed by somebody
+    content = {"n": n, "time": now, **asdict(entry), **said, "prev": prev}
     raw = json.dumps(content, allow_nan=False).encode("ascii")
     return raw[:-1] + f', "sha256": "{_sha256(raw)}"}}'.encode("ascii")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import RECEIPT_FILE
+from aigp_lightning.store.agreement import journal_warning
 from aigp_lightning.store.history import History, replay
 from aigp_lightning.store.journal import read_journal
 from aigp_lightning.store.places import StorePlaces
@@ -32,6 +34,8 @@ def versions_of(places: StorePlaces) -> list[dict[str, Any]]:
     except OSError as error:
         raise DataError(f"{places.journal} cannot be read: {error.strerror}.") from error
     if not places.journal.exists():
+        if places.version_ids():
+            raise DataError(f"{places.journal} is missing, and versions lie there: `models verify` says which.")
         raise DataError(f"{places.root} is no store of models: it has no {places.journal.name}.")
     state = replay(journal.lines)
     return [
@@ -39,6 +43,23 @@ def versions_of(places: StorePlaces) -> list[dict[str, Any]]:
         for name, history in sorted(state.names.items())
         for version in ([history.latest] if history.latest else []) + history.backups()
     ]
+
+
+def unlisted_warnings(places: StorePlaces, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what a table of versions does not show: those that the journal does not know, and what is wrong with it.
+
+    Args:
+        places: of the store.
+        rows: of `versions_of`.
+    """
+    warnings = []
+    if unlisted := sorted({*places.version_ids()} - {row["version"] for row in rows}):
+        warnings.append(
+            f"warning: {places.versions} has {len(unlisted)} that the journal does not know, such as {unlisted[0]}: "
+            "`models verify` says more."
+        )
+    warning = journal_warning(places, read_journal(places.journal))
+    return [*warnings, warning] if warning is not None else warnings
 
 
 def _row(places: StorePlaces, name: str, version: str, history: History) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""One writer at a time: the lock of a store, and the finishing of what an earlier writer's kill has cut short."""
+"""One writer at a time: the lock of a store, and the finishing of what an earlier writer's kill has cut short.
+
+Longer than 250 lines: what a writer does under the lock, and what the next one finishes, are read together.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from typing import Any
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import DISK_FULL, RECEIPT_FILE, is_half_written, read_regular, write_atomic
 from aigp_lightning.run.file_lock import UNSUPPORTED, FileLock
+from aigp_lightning.store.agreement import agreed_latest, check_folders, journal_warning
 from aigp_lightning.store.history import StoreState, replay
 from aigp_lightning.store.journal import Entry, Journal, append_entries, read_journal
 from aigp_lightning.store.places import (
@@ -64,9 +68,10 @@ class LockedStore:
         """Take the lock, and finish what was cut short.
 
         Raises:
-            ConfigError: another one has held it for too long, or nothing may be written here.
+            ConfigError: another one has held it for too long, nothing may be written here, or a folder of it is a link.
             OSError: the disk is full, or something cannot be read.
         """
+        check_folders(self.places)
         try:
             self._acquire()
             self.read()
@@ -87,6 +92,14 @@ class LockedStore:
     def latest(self, name: str) -> str | None:
         """Return the version that is latest: what the link says, which readers follow."""
         return read_link(self.places.link(name))
+
+    def agreed_latest(self, name: str) -> str | None:
+        """Return the version that is latest by the link and by the journal.
+
+        Raises:
+            ConfigError: they disagree.
+        """
+        return agreed_latest(self.places, self.state, name)
 
     def mark(self, **what: Any) -> None:
         """Note on the disk that a change begins.
@@ -133,7 +146,7 @@ class LockedStore:
         aside = self.places.versions / f"{STAGING}removed-{version}-{os.getpid()}"
         with suppress(FileNotFoundError):
             os.rename(folder, aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
 
     def _acquire(self) -> None:
         began, told = time.monotonic(), False
@@ -215,6 +228,34 @@ class LockedStore:
                 os.replace(path, folder / RECEIPT_FILE)
             else:
                 remove(path)
+
+
+def latest_of(places: StorePlaces, name: str, wait: float = WAIT) -> str | None:
+    """Return the version that is latest by the link and by the journal, without a lock if they agree at once.
+
+    Args:
+        places: of the store; nothing has to be there.
+        name: of the model.
+        wait: seconds for which to wait for a promotion that runs.
+
+    Raises:
+        ConfigError: they disagree, and no promotion that runs, or was killed, is why.
+    """
+    check_folders(places)
+    try:
+        return agreed_latest(places, replay(read_journal(places.journal).lines), name)
+    except ConfigError:
+        if not places.root.is_dir():
+            raise
+    with LockedStore(places, wait) as store:
+        return store.agreed_latest(name)
+
+
+def warn_of_journal(store: LockedStore) -> None:
+    """Say what is wrong with the journal, if anything is."""
+    warning = journal_warning(store.places, store.journal)
+    if warning is not None:
+        print_line(warning, err=True)
 
 
 def remove(path: Path) -> None:

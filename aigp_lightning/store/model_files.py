@@ -35,14 +35,14 @@ def copy_hashed(source: Path, target: Path) -> FileFact:
     """Copy a file, and hash what is copied; it is on the disk when this returns.
 
     Args:
-        source: a regular file, or a link to one.
+        source: a regular file, and no link to one.
         target: not there yet.
 
     Raises:
         OSError: it names the file that could not be read, or the target.
     """
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(open_regular(source), "rb") as reading:
+    with os.fdopen(open_regular(source, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as reading:
         try:
             with target.open("xb") as writing:
                 while piece := reading.read(PIECE):

@@ -21,6 +21,12 @@ VERSION = re.compile(r"[0-9a-f]{16}")
 LINK = re.compile(r"\.\./versions/([0-9a-f]{16})\s*")
 LONGEST_LINK = 256
 """Bytes of a link that is a text file, at most."""
+LONGEST_NAME, LONGEST_SHOWN = 128, 40
+"""Bytes of a model's name, with which any file system has room for what is put around it; characters of one in a
+message."""
+DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, with whichever suffix."""
+NOT_ON_WINDOWS = '<>:"/\\|?*'
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """Errors of file systems that keep no symbolic links."""
 LINKS = sys.platform != "win32"
@@ -161,10 +167,15 @@ def check_model_name(name: str, option: str = "--name") -> None:
         option: that gave it.
 
     Raises:
-        ConfigError: it is no plain name.
+        ConfigError: it is no plain name, or none on every system that may read the store.
     """
-    if not is_plain_name(name) or name.startswith(".") or not name.isprintable():
-        raise ConfigError(f"{option} {name!r} must be a plain name, such as gates.")
+    shown = name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
+    if not is_plain_name(name) or name.startswith((".", "-")) or not name.isprintable():
+        raise ConfigError(f"{option} {shown!r} must be a plain name, such as gates.")
+    if (length := len(os.fsencode(name))) > LONGEST_NAME:
+        raise ConfigError(f"{option} {shown!r} has {length} bytes, and may have {LONGEST_NAME}.")
+    if DEVICE.fullmatch(name) or set(name) & set(NOT_ON_WINDOWS) or name[-1] in ". ":
+        raise ConfigError(f"{option} {shown!r} is no file's name on Windows; take one such as gates.")
 
 
 def sync_folder(path: Path) -> None:

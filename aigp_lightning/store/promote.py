@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.deploy.options import FORMATS
+from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
 from aigp_lightning.ranges import COUNT, check_range
 from aigp_lightning.store.candidate import Candidate, candidate_of, with_exports
+from aigp_lightning.store.checked_files import with_checked_files
 from aigp_lightning.store.decision import DRAWS, Decider, Decision
 from aigp_lightning.store.gates import Gate, parse_gate
 from aigp_lightning.store.kept_results import as_kept
-from aigp_lightning.store.locked import WAIT, LockedStore
-from aigp_lightning.store.places import StorePlaces, check_model_name, read_link
+from aigp_lightning.store.locked import WAIT, LockedStore, latest_of, warn_of_journal
+from aigp_lightning.store.places import StorePlaces, check_model_name
 from aigp_lightning.store.promotion import Promoted, check_link, promote_files, refuse, staged_id
-from aigp_lightning.store.receipt import FileFact, build_receipt, write_receipt
+from aigp_lightning.store.receipt import FileFact, build_receipt, read_receipt, write_receipt
 from aigp_lightning.terminal.output import print_line
 
 KEEP = 5
@@ -84,15 +88,18 @@ def promote(options: PromoteOptions) -> Outcome:
     check_model_name(name, "--name" if options.name is not None else "the run's name, without --name,")
     places = StorePlaces(options.store)
     check_link(places, name)
+    latest_of(places, name, options.wait)  # before anything is made or measured
     with tempfile.TemporaryDirectory() as folder:
+        candidate = with_checked_files(candidate, Path(folder), options.formats)
         candidate = with_exports(candidate, options.formats, Path(folder))
         decider = Decider(candidate, places, name, gates, options.draws)
-        decision = decider.decide(read_link(places.link(name)))
+        decision = decider.decide(latest_of(places, name, options.wait))
         files = _with_results(candidate, decision, Path(folder))
         with LockedStore(places, options.wait) as store:
-            if store.latest(name) != decision.against:
+            warn_of_journal(store)
+            if (latest := store.agreed_latest(name)) != decision.against:
                 print_line("another version has become the latest meanwhile: the comparison is made again")
-                decision = decider.decide(store.latest(name))
+                decision = decider.decide(latest)
             rows = decision.judgement.rows
             if not decision.judgement.passed and options.force is None:
                 messages = dict.fromkeys(row["message"] for row in rows if not row["passed"])
@@ -100,6 +107,8 @@ def promote(options: PromoteOptions) -> Outcome:
                 return Outcome(name, candidate, decision, None)
             writer = ReceiptWriter(candidate, decision, name, options.force)
             promoted = promote_files(store, name, files, writer, options.keep, rows, options.force or "")
+        lost = _lost_formats(places, promoted.before, files)
+        candidate = replace(candidate, notes=[*candidate.notes, *lost])
     return Outcome(name, candidate, decision, promoted)
 
 
@@ -110,6 +119,18 @@ def _check(options: PromoteOptions) -> list[Gate]:
     if options.force is not None and not options.force.strip():
         raise ConfigError('--force needs the reason, which stands in the receipt: --force "flown on Friday".')
     return [parse_gate(text) for text in options.gates]
+
+
+def _lost_formats(places: StorePlaces, before: str | None, files: Mapping[str, Path]) -> list[str]:
+    """Say which exports the version before had, and this one has not: whoever loads them from `latest` finds none."""
+    with suppress(DataError, OSError):
+        had = read_receipt(places.version(before) / RECEIPT_FILE)["files"] if before is not None else {}
+        lost = sorted(name for name in had if Path(name).suffix[1:] in FORMATS and name not in files)
+        formats = " ".join(Path(name).suffix[1:] for name in lost)
+        return [f"{', '.join(lost)}: {before} had that, and this version has not; --format {formats} adds it"] * bool(
+            lost
+        )
+    return []
 
 
 def _with_results(candidate: Candidate, decision: Decision, folder: Path) -> dict[str, Path]:
@@ -134,8 +155,11 @@ class ReceiptWriter:
         """Write it.
 
         Raises:
-            ConfigError: the checkpoint is another one by now than the one that was measured.
+            ConfigError: a file is another one by now than the one that was measured or checked.
         """
+        for each, fact in self.candidate.facts.items():
+            if each in facts and facts[each] != fact:
+                raise ConfigError(f"{self.candidate.files[each]} has changed since it was checked. Promote it again.")
         results = self.decision.results
         measured = None if results is None else results.about.get("model", {}).get("sha256")
         copied = facts.get(self.candidate.model.name)

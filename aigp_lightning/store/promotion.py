@@ -65,6 +65,7 @@ def promote_files(
         reason: of a promotion that was forced.
 
     Raises:
+        ConfigError: something else stands in the place of the link, or of the version's folder.
         OSError: a file could not be read or written, as on a full disk. The store is as before.
     """
     check_link(store.places, name)
@@ -77,6 +78,8 @@ def promote_files(
         facts = {each: copy_hashed(path, staging / each) for each, path in files.items()}
         version = version_id(facts)
         folder = places.version(version)
+        if folder.is_symlink():
+            raise ConfigError(f"{folder} is a link, and no folder of a version. Move it.")
         was_there = folder.is_dir()
         store.mark(name=name, version=version, new=not was_there)
         undo.insert(0, store.unmark)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.files import RECEIPT_FILE
-from aigp_lightning.store.locked import WAIT, LockedStore
+from aigp_lightning.store.locked import WAIT, LockedStore, warn_of_journal
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest
 from aigp_lightning.store.receipt import file_fact
@@ -48,10 +48,11 @@ def rollback(places: StorePlaces, name: str | None = None, to: str | None = None
     if not places.journal.exists():
         raise DataError(f"{places.root} is no store of models: it has no {places.journal.name}.")
     with LockedStore(places, wait) as store:
+        warn_of_journal(store)
         chosen = _chosen_name(store, name)
         before = store.latest(chosen)
         version = _chosen_version(store, chosen, to)
-        if version == before:
+        if version == before == store.state.history(chosen).latest:
             raise ConfigError(f"{version} is the latest version of {chosen} already.")
         _check_whole(store, version)
         make_latest(store, chosen, version)
@@ -92,6 +93,8 @@ def _check_whole(store: LockedStore, version: str) -> None:
         DataError: a file is missing, or another one than was promoted.
     """
     folder = store.places.version(version)
+    if folder.is_symlink():
+        raise DataError(f"{folder} is a link, and no folder of a version; it was not made the latest.")
     try:
         problems = [f"{name}: {problem}" for name, problem in file_problems(folder, receipt_facts(folder))]
         if file_fact(folder / RECEIPT_FILE).sha256 != store.state.receipts.get(version):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aigp_lightning.errors import DataError, UserError
 from aigp_lightning.files import RECEIPT_FILE
+from aigp_lightning.store.agreement import linked_folders
 from aigp_lightning.store.history import StoreState, replay
 from aigp_lightning.store.journal import Journal, read_journal
 from aigp_lightning.store.locked import WAIT, LockedStore
@@ -63,6 +64,8 @@ def verify_store(places: StorePlaces, wait: float = WAIT) -> Verified:
     """
     if not any(os.path.lexists(places.root / name) for name in KNOWN):
         raise DataError(f"{places.root} is no store of models: it has no {JOURNAL}. --store names another folder.")
+    if linked_folders(places):  # nothing is to be written through them
+        return check(places)
     if not os.access(places.root, os.W_OK):
         result = check(places)
         result.notes.append(f"{places.root} cannot be written to, so a promotion that runs now was not waited for")
@@ -88,6 +91,9 @@ def check(places: StorePlaces) -> Verified:
         journal = Journal()
     state = replay(journal.lines)
     result.lines = len(journal.lines)
+    result.problems += [
+        Problem(path.name, "it is a link, and none of the store's own") for path in linked_folders(places)
+    ]
     result.problems += _journal_problems(places, journal)
     for version in sorted({*places.version_ids(), *_kept(state)}):
         result.versions += 1
@@ -114,7 +120,10 @@ def _kept(state: StoreState) -> set[str]:
 
 def _version_problems(places: StorePlaces, version: str, state: StoreState, result: Verified) -> Iterator[Problem]:
     folder, place = places.version(version), f"{VERSIONS}/{version}"
-    if not folder.is_dir() or folder.is_symlink():
+    if folder.is_symlink():
+        yield Problem(place, "it is a link, and no folder")
+        return
+    if not folder.is_dir():
         yield Problem(place, "it is missing, and the journal says that it is kept")
         return
     if not state.is_kept(version):

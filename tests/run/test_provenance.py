@@ -32,7 +32,13 @@ def git(folder: Path, *words: str) -> str:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that does much else, git gets its time, so that a test sees its answer."""
+    monkeypatch.setattr(module, "GIT_SECONDS", 60.0)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, patient: None) -> Path:
     """The working folder, as a repository with one commit and a remote."""
     git(tmp_path, "init")
     (tmp_path / "my.yaml").write_text("a: 1\n", encoding="utf-8")
@@ -62,9 +68,10 @@ def test_no_name_of_anybody_and_no_place(repository: Path) -> None:
     assert [word for word in words if word in text] == []
 
 
-def test_no_repository_and_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repository_and_no_git(tmp_path: Path, patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_state()["working_folder"] is None
+    found = git_state()
+    assert found["working_folder"] is None and "why" not in found
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_state() == {"working_folder": None, "code": None}
 
@@ -75,20 +82,24 @@ def test_a_slow_git_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
     script.write_text("#!/bin/sh\nexec sleep 30\n", encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(module, "GIT_SECONDS", 0.2)
     began = time.monotonic()
-    assert git_state() == {"working_folder": None, "code": None}
-    assert time.monotonic() - began < 5
+    assert git_state() == {
+        "working_folder": None, "code": None,
+        "why": "git did not answer within 0.2 s for the working folder and the code",
+    }  # fmt: skip
+    assert time.monotonic() - began < 25, "it sleeps for 30 s"
 
 
-def test_variables_of_a_git_hook_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if shutil.which("git") is None:
-        pytest.skip("there is no git")
+@needs_git
+def test_variables_of_a_git_hook_do_not_count(tmp_path: Path, patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init")
     git(other, "commit", "--allow-empty", "-m", "other")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    assert git_state()["working_folder"] is None
+    found = git_state()
+    assert found["working_folder"] is None and "why" not in found
 
 
 def test_versions_are_those_that_are_installed() -> None:
@@ -123,13 +134,13 @@ def test_a_failure_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 
 
 def test_it_is_there_at_once() -> None:
-    """Some hundredths of a second on an idle machine: the limit here only finds a search through all packages."""
+    """Some hundredths of a second of this process's own: the limit here only finds a search through all packages."""
     provenance({})
     taken = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()  # others on the machine do not count
         provenance({})
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     assert min(taken) < 0.5
 
 
@@ -150,7 +161,7 @@ def test_a_run_records_its_start_and_tells_no_logger(run: str, request: pytest.F
     assert len(starts) == 1 and starts[0]["seeds"] == {"seed_everything": 0, "data.seed": 0}
     assert starts[0]["hardware"]["gpus"] == [] and starts[0]["hardware"]["processes"] == 1
     marks = [starts[0]["hardware"]["cpu"], str(starts[0]["hardware"]["memory_bytes"]), "memory_bytes"]
-    marks += [place["commit"] for place in starts[0]["git"].values() if place]
+    marks += [place["commit"] for place in starts[0]["git"].values() if isinstance(place, dict)]
     marks = [mark for mark in marks if mark]
     told = {
         path.relative_to(folder).as_posix()

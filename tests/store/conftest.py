@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scored_runs import Dot
 
+from aigp_lightning.modules.families import CLASSES
 from aigp_lightning.store.places import StorePlaces
+
+
+@pytest.fixture(autouse=True)
+def dot_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The family of `scored_runs`, for one test."""
+    monkeypatch.setitem(CLASSES, ("dot", "detect"), lambda: Dot)
 
 
 @pytest.fixture

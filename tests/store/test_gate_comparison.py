@@ -14,8 +14,8 @@ from receipt_runs import MAP, about_of, make_policy_run, make_run
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.evaluation.weighted_metrics import metrics_of
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
-from aigp_lightning.store.gate_comparison import SUCCESS, compare_with_latest, success_difference
-from aigp_lightning.store.gates import judge, parse_gate
+from aigp_lightning.store.gate_comparison import compare_with_latest, success_difference
+from aigp_lightning.store.gates import SUCCESS, judge, parse_gate
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.receipt import build_receipt, file_fact, write_receipt
 

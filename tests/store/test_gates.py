@@ -121,3 +121,20 @@ def test_a_comparison_on_the_same_pictures_gives_the_values() -> None:
         [parse_gate(f"{MAP} >= latest")], {MAP: 0.5}, {MAP: 0.9}, {MAP: Compared(0.5, 0.45, 0.05, 0.01, 0.09)}
     )
     assert found.passed and found.rows[0]["latest"] == 0.45 and found.rows[0]["interval"] == [0.01, 0.09]
+
+
+def test_of_a_few_pictures_nothing_lower_passes_and_no_certainty_is_claimed() -> None:
+    for images, value, passed in ((5, -0.01, False), (5, 0.0, True), (6, -0.01, True), (None, -0.01, True)):
+        found = judge([], {MAP: 0.5}, {MAP: 0.5}, {MAP: Compared(0.5, 0.5 - value, value, -0.1, 0.1)}, images)
+        assert found.passed is passed
+        assert ("of 5 pictures an interval says nothing" in found.rows[0]["message"]) is (images == 5)
+    certain = judge([], {MAP: 0.4}, {MAP: 0.5}, {MAP: Compared(0.4, 0.5, -0.1, -0.2, -0.05)}, 1)
+    assert "certainty" not in certain.rows[0]["message"] and not certain.passed
+
+
+def test_a_first_one_has_to_be_measured() -> None:
+    found = judge([], {MAP: 0.5, "fitness": 0.4}, None)
+    assert [(row["metric"], row["candidate"], row["passed"], row["message"]) for row in found.rows] == [
+        (MAP, 0.5, True, FIRST)
+    ]
+    assert not judge([], {MAP: math.nan}, None).passed

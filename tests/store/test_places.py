@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from promoted_files import promote_bytes
 
-from aigp_lightning.store.places import StorePlaces, follow_text_links, make_link, read_link, through_links
+from aigp_lightning.errors import ConfigError
+from aigp_lightning.store.places import (
+    StorePlaces,
+    check_model_name,
+    follow_text_links,
+    make_link,
+    read_link,
+    through_links,
+)
 
 ID = "0123456789abcdef"
 
@@ -63,3 +71,18 @@ def test_verbs_write_nothing_into_a_version(
     assert run_cli(*words, tmp_path / file) == 2
     assert "is a version in a store of models, which stays as it is: --out FOLDER" in capsys.readouterr().err
     assert set(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL.onnx", "Com1", "lpt9.x", "-x", "--name", "a:b", "a.", "x" * 300, "é" * 100], ids=repr
+)
+def test_names_that_are_none_on_every_system(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_model_name(name)
+    assert len(str(caught.value)) < 120
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gates", "console", "com10", "gates-2", "Ü gates", "a.b"])
+def test_names_that_do(name: str) -> None:
+    check_model_name(name)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from receipt_runs import MAP, about_of, make_policy_run, make_run
+from receipt_runs import MAP, make_policy_run, make_run
+from scored_runs import IMAGES, make_scored, scored
 
 from aigp_lightning.errors import ConfigError, DataError, WeightsError
-from aigp_lightning.evaluation.weighted_metrics import metrics_of
-from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results, read_results
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, read_results
 from aigp_lightning.run.lock import lock_run_folder
 from aigp_lightning.store.candidate import candidate_of
 from aigp_lightning.store.journal import read_journal
@@ -25,35 +23,6 @@ from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promote import PromoteOptions, promote
 from aigp_lightning.store.receipt import read_receipt
 from aigp_lightning.store.verify import check
-
-IMAGES = 40
-DATA = {"split": "val", "sha256": "cd" * 32, "images": IMAGES, "labels": IMAGES}
-
-
-def make_scored(run: Path, right: int) -> Path:
-    """A detector's run whose recorded results find an object in so many of the pictures."""
-    make_run(run)
-    file = run / "weights" / "best.ckpt"
-    content = torch.load(file, weights_only=True)
-    torch.save({**content, "epoch": right}, file)
-    scored(run, right).save(run / RESULTS_FILE)
-    return run
-
-
-def scored(run: Path, right: int) -> ImageResults:
-    numbers, fine = np.arange(IMAGES, dtype=np.int32), np.arange(IMAGES) < right
-    boxes = np.tile(np.float32([10, 10, 20, 20]), (IMAGES, 1))
-    zeros = np.zeros(IMAGES, np.int32)
-    names = [f"/home/somebody/gates/images/val/{number:03d}.png" for number in numbers]
-    results = replace(
-        empty_results(names, about_of(run, DATA)),
-        found_image=numbers, found_label=zeros, found_box=boxes, true_image=numbers, true_label=zeros, true_box=boxes,
-        found_score=np.linspace(0.9, 0.5, IMAGES, dtype=np.float32), found_points=np.zeros((IMAGES, 0, 3), np.float32),
-        correct=np.tile(fine[:, None], (1, 10)), correct_pose=np.zeros((IMAGES, 0), np.bool_),
-        match=np.where(fine, numbers, -1).astype(np.int32), true_points=np.zeros((IMAGES, 0, 3), np.float32),
-        corner_rows=np.zeros((IMAGES, 0), np.float32), shapes=np.full((IMAGES, 2), 96, np.int32),
-    )  # fmt: skip
-    return replace(results, about={**results.about, "metrics": metrics_of(results)})
 
 
 def promoted(run: Path, places: StorePlaces, **options: Any) -> str | None:
@@ -111,11 +80,13 @@ def test_what_is_in_a_version_and_what_it_gives_away(places: StorePlaces, tmp_pa
     outcome = promote(PromoteOptions(run=run, store=places.root))
     assert outcome.name == "gates"
     assert list(outcome.candidate.notes) == [
-        "best.onnx is older than best.ckpt, and left out; --format onnx makes it anew"
+        "best.onnx is older than best.ckpt, and left out; --format onnx makes it anew",
+        "best.pt is no file of family dot's, and is left out",
+        "best.torchscript is no file of family dot's, and is left out",
     ]
     folder = places.latest("gates")
     assert folder is not None
-    names = {"best.ckpt", "best.pt", "best.torchscript", RESULTS_FILE, "receipt.json"}
+    names = {"best.ckpt", RESULTS_FILE, "receipt.json"}
     assert {path.name for path in folder.iterdir()} == names
     kept = read_results(folder / RESULTS_FILE)
     assert kept.files == as_kept(scored(run, 30)).files
@@ -206,7 +177,7 @@ def test_policies_by_their_success(places: StorePlaces, tmp_path: Path) -> None:
     folder = places.latest("policy")
     assert folder is not None
     assert folder.name == first
-    names = {"model.zip", "vecnormalize.pkl", "about.json", "policy.onnx", "receipt.json"}
+    names = {"model.zip", "vecnormalize.pkl", "about.json", "receipt.json"}  # the export is none
     assert {path.name for path in folder.iterdir()} == names
     assert promoted(near, places, name="policy", gates=["success_rate >= 0.95"]) is None
     assert promoted(near, places, name="policy") is not None

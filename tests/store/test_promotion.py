@@ -140,13 +140,17 @@ def test_two_promotions_take_turns(places: StorePlaces, capsys: pytest.CaptureFi
     second = threading.Thread(target=lambda: made.append(promote_bytes(places, "gates", b"two", wait=30).version))
     with LockedStore(places) as store:
         second.start()
-        time.sleep(0.7)
+        printed, end = "", time.monotonic() + 60
+        while "waiting for another" not in printed and time.monotonic() < end:
+            time.sleep(0.02)
+            printed += capsys.readouterr().out
         assert made == []
         third = promote_files(store, "gates", files_of(places.root.parent, b"three"), ReceiptWriter(), 5)
     second.join()
     assert [version for _, _, version in events(places)][1:] == [third.version, *made]
     assert places.latest("gates") == places.versions / made[0]
-    assert capsys.readouterr().out.count("waiting for another promotion or rollback") == 1
+    printed += capsys.readouterr().out
+    assert printed.count("waiting for another promotion or rollback") == 1
     assert check(places).problems == []
 
 

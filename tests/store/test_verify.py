@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,13 @@ def test_the_journal_names_no_machine_and_no_path(store: StorePlaces) -> None:
     assert os.uname().nodename not in text if hasattr(os, "uname") else True
     line = read_journal(store.journal).lines[0]
     assert (line.n, line.name, line.prev) == (0, "gates", "0" * 64)
+
+
+@pytest.mark.parametrize("journal", ["empty", "missing"])
+def test_versions_without_a_journal_are_pointed_to(
+    store: StorePlaces, journal: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.journal.write_bytes(b"") if journal == "empty" else store.journal.unlink()
+    assert run_cli("models", "--store", store.root) == (0 if journal == "empty" else 2)
+    told = capsys.readouterr()
+    assert "`models verify` says" in told.err
