@@ -95,8 +95,9 @@ def _is_group(texts: tuple[str, ...], counts: tuple[str, ...] = ()) -> Callable[
 
     def is_sound(value: object) -> bool:
         return isinstance(value, Mapping) and all(
-            value.get(key) is None or isinstance(value[key], str) for key in texts
-        ) and all(value.get(key) is None or (type(value[key]) is int and value[key] >= 0) for key in counts)  # fmt: skip
+            [value.get(key) is None or isinstance(value[key], str) for key in texts]
+            + [value.get(key) is None or (type(value[key]) is int and value[key] >= 0) for key in counts]
+        )
 
     return is_sound
 

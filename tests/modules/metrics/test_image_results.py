@@ -133,7 +133,7 @@ def test_what_a_file_says_of_its_validation_has_its_form(tmp_path: Path, part: s
     results = some_results()
     for value in values:
         replace(results, about={**ABOUT, part: value}).save(tmp_path / "x.npz")
-        with pytest.raises(DataError, match="does not hold the results of a validation: .*(its|'names')"):
+        with pytest.raises(DataError, match=r"does not hold the results of a validation: .*(its|'names')"):
             read_results(tmp_path / "x.npz")
 
 
