@@ -21,7 +21,7 @@ DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)")
 """Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""
 SUCCESS = "success_rate"
 """The metric of policies by which it must not."""
-SHARED = ("conf", "iou", "max_det", "single_cls", "outside")
+SHARED = ("conf", "iou", "max_det", "single_cls", "outside", "precision")
 """Settings of an evaluation that are not a model's own choice, as its input size is."""
 EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "*.onnx", "*.torchscript")
 """Files of a version by which it can be evaluated, the first that is there."""
