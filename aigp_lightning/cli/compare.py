@@ -87,11 +87,15 @@ def _compare(files: tuple[Path, Path], options: Namespace) -> int:
         _print(comparison, sides, latency, pictures, margin or 0.0)
         kept = [folder / CONTENT, *([] if mosaic is None else [mosaic])]
         print_line(f"kept, and sent nowhere: {', '.join(map(str, kept))}")
-    return 0 if margin is None else _judged(comparison.main, margin)
+    return 0 if margin is None else judge(comparison.main, margin)
 
 
-def _judged(rows: Sequence[Row], margin: float) -> int:
+def judge(rows: Sequence[Row], margin: float) -> int:
     """Return 1 if B is worse by a figure that decides, else 0.
+
+    Args:
+        rows: of these figures.
+        margin: a loss up to this is put up with.
 
     Raises:
         DataError: one of them was not measured, or on too few pictures: that is no pass.
@@ -101,7 +105,9 @@ def _judged(rows: Sequence[Row], margin: float) -> int:
         return STATUS_OF_WORSE
     for metric, verdict in verdicts.items():
         if verdict in (UNKNOWN, TOO_FEW):
-            raise DataError(f"--fail-if-worse cannot be decided by {metric}: {verdict}. Take --data with more of them.")
+            raise DataError(
+                f"--fail-if-worse cannot be decided by {metric}: {verdict}. Take --data with more labelled pictures."
+            )
     return 0
 
 

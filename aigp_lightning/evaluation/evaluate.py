@@ -76,7 +76,8 @@ def evaluate(model: Path, data: EvaluationData) -> ImageResults:
 
     Raises:
         ConfigError: an option is wrong or missing.
-        WeightsError: the model cannot be opened, has weights that are no numbers, or is of other classes or keypoints than the data set.
+        WeightsError: the model cannot be opened, has weights that are no numbers, or is of other classes or keypoints
+            than the data set.
         DataError: the data set cannot be used.
 
     Example:

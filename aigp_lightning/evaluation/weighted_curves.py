@@ -5,6 +5,7 @@ Average precision looks at right detections alone: between two of them the envel
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,8 @@ RECALLS = np.linspace(0, 1, 101)
 SMOOTHED = 0.1
 """Share of the confidences over which the mean F1 is smoothed before its maximum is sought."""
 TINY = 1e-16
+AT_ONCE = 1 << 15
+"""Detections, and points of the curves, that are looked at at once: arrays that stay in a processor's cache."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -163,21 +166,43 @@ class WeightedCurves:
 
     def _at_best_f1(self, weighed: Floats, labels: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Return precision and recall of the classes that have labels, where their mean F1 is best."""
-        precision, recall = self._curves(weighed, labels, present)
-        f1 = 2 * precision * recall / (precision + recall + TINY)
-        best = int(_smooth(f1.mean(0)).argmax())
+        precision, recall = np.empty((2, int(present.sum()), len(GRID)))
+        f1, row = np.zeros(len(GRID)), 0
+        for first, last in self._blocks:
+            rows = slice(row, row := row + int(present[first:last].sum()))
+            precision[rows], recall[rows] = self._curves(weighed, labels, present, first, last)
+            f1 += (2 * precision[rows] * recall[rows] / (precision[rows] + recall[rows] + TINY)).sum(0)
+        best = int(_smooth(f1 / row).argmax())
         return precision[:, best], recall[:, best]
 
-    def _curves(self, weighed: Floats, labels: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """Return precision and recall against confidence, (classes, 1000) each: lines between what counts."""
+    @cached_property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """First and last (exclusive) class of blocks that are small enough for the processor's cache."""
+        ends, begin = [0], 0
+        for number, end in enumerate(self.start[1:].tolist()):
+            if number > ends[-1] and max(end - begin, (number + 1 - ends[-1]) * len(GRID)) > AT_ONCE:
+                ends.append(number)
+                begin = int(self.start[number])
+        return list(itertools.pairwise([*ends, len(self.start) - 1]))
+
+    def _curves(
+        self, weighed: Floats, labels: Floats, present: NDArray[np.bool_], first: int, last: int
+    ) -> tuple[Floats, Floats]:
+        """Return precision and recall against confidence, (classes, 1000) each: lines between what counts.
+
+        Of those from the first to before the last class that have labels.
+        """
+        present, start = present[first:last], self.start[first : last + 1]
+        part = slice(start[0], start[-1])
+        weighed = weighed[part]
         counted = np.flatnonzero(weighed)
         before = np.concatenate(([0], np.cumsum(weighed > 0)))
-        edges = before[self.start]
-        surer = before[self._after[present]]  # the number of detections, of this class and those before, that are surer
+        edges = before[start - start[0]]
+        surer = before[self._after[first:last][present] - start[0]]  # how many in this block come before
         begin, end = edges[:-1][present, None], edges[1:][present, None]
         if not len(counted):
             return np.zeros(surer.shape), np.zeros(surer.shape)
-        lines = self._lines(weighed, counted, edges, labels)
+        lines = self._lines(weighed[counted], counted + start[0], edges, labels[first:last])
         conf, precision, recall, steep, rising = (np.take(each, np.maximum(surer - 1, 0)) for each in lines)
         conf -= GRID
         precision += conf * steep
@@ -185,13 +210,19 @@ class WeightedCurves:
         left, empty = surer <= begin, begin == end
         return np.where(empty, 0.0, np.where(left, 1.0, precision)), np.where(empty | left, 0.0, recall)
 
-    def _lines(self, weighed: Floats, counted: Ints, edges: Ints, labels: Floats) -> tuple[Floats, ...]:
-        """Return the line from each detection that counts to the next one of its class, which is level after the last.
+    def _lines(self, weight: Floats, counted: Ints, edges: Ints, labels: Floats) -> tuple[Floats, ...]:
+        """Return the line from each detection that counts to the next one of its class, level after the last.
+
+        Args:
+            weight: (m,) how often each counts.
+            counted: (m,) places among all detections.
+            edges: where those of each class begin, and the end.
+            labels: how many labelled objects of each class count.
 
         Returns:
             (m,) each: confidence, precision and recall at it, and how much both rise as confidence falls.
         """
-        weight, right, conf = weighed[counted], self.right[counted], self.conf[counted]
+        right, conf = self.right[counted], self.conf[counted]
         sizes = np.diff(edges)
         hits, seen = (np.concatenate(([0.0], np.cumsum(each))) for each in (weight * right, weight))
         hits, seen = (each[1:] - np.repeat(each[edges[:-1]], sizes) for each in (hits, seen))

@@ -14,6 +14,9 @@ import pytest
 import torch
 
 from aigp_lightning.checkpoints.schema import METADATA, RUN_OPTIONS
+from aigp_lightning.cli.compare import judge
+from aigp_lightning.errors import DataError
+from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 from aigp_lightning.evaluation.named_model import find_model, short_name
 
@@ -114,8 +117,8 @@ def test_recorded_results_and_json_alone(finished: Path, run_cli: Cli, capsys: p
     assert {(row["low"], row["high"]) for row in rows} == {(0.0, 0.0)}
 
 
-def test_fail_if_worse(models: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    """B is the candidate: status 1 where B is worse, and by more than the margin; the mosaic shows what changed."""
+def test_fail_if_worse(models: Path, finished: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    """B is the candidate: status 1 where B is worse; the mosaic shows what changed, and goes where nothing did."""
     best, worse = models / "weights" / "best.ckpt", models / "weights" / "worse.ckpt"
     words = ("--data", models / "data", *QUICK, "--conf", 0.001)
     found = compared(run_cli, best, worse, *words, "--fail-if-worse", status=1)
@@ -124,8 +127,21 @@ def test_fail_if_worse(models: Path, run_cli: Cli, capsys: pytest.CaptureFixture
     shown = cv2.imread(found["mosaic"])
     assert shown is not None and len(found["pictures"]) == 8 and shown.shape[:2] == (4 * 96, 4 * 96)
     assert found["pictures"][0]["changed"] >= found["pictures"][-1]["changed"] > 0
-    compared(run_cli, best, worse, *words, "--pictures", 0, "--fail-if-worse", 0.999)
+    out = ("--out", Path(found["mosaic"]).parent)
+    compared(run_cli, finished, finished, *QUICK, *out, "--fail-if-worse")
     assert not Path(found["mosaic"]).exists()  # it was of another comparison than the one that is told there by now
+
+
+def test_status_of_the_figures_that_decide() -> None:
+    """1 where one of them is worse by more than the margin; what is not known is no pass."""
+    worse, unknown = Span(0.5, 0.25, -0.3, -0.2), Span(None, None, None, None)
+    rows = [Row("", "boxes", Span(0.5, 0.5, 0.0, 0.0), 40, 90), Row("", "points", worse, 40, 90)]
+    assert [judge(rows, margin) for margin in (0.0, 0.1, 0.2, 0.3)] == [1, 1, 0, 0]
+    assert judge(rows[:1], 0.0) == 0
+    for span, images, said in ((unknown, 40, "not measured"), (worse, 5, "too few pictures")):
+        with pytest.raises(DataError, match=f"--fail-if-worse cannot be decided by boxes: {said}"):
+            judge([Row("", "boxes", span, images, 90)], 0.0)
+        assert judge([Row("", "boxes", span, images, 90), rows[1]], 0.0) == 1
 
 
 @pytest.mark.parametrize(
