@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.errors import ConfigError, DataError, first_line
-from aigp_lightning.evaluation.comparison_row import TOO_FEW, UNKNOWN, WORSE, Row
+from aigp_lightning.evaluation.comparison_row import is_worse
 from aigp_lightning.evaluation.named_model import find_model, short_name
 from aigp_lightning.files import write_atomic
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SEED, Range, check_range
@@ -87,28 +86,7 @@ def _compare(files: tuple[Path, Path], options: Namespace) -> int:
         _print(comparison, sides, latency, pictures, margin or 0.0)
         kept = [folder / CONTENT, *([] if mosaic is None else [mosaic])]
         print_line(f"kept, and sent nowhere: {', '.join(map(str, kept))}")
-    return 0 if margin is None else judge(comparison.main, margin)
-
-
-def judge(rows: Sequence[Row], margin: float) -> int:
-    """Return 1 if B is worse by a figure that decides, else 0.
-
-    Args:
-        rows: of these figures.
-        margin: a loss up to this is put up with.
-
-    Raises:
-        DataError: one of them was not measured, or on too few pictures: that is no pass.
-    """
-    verdicts = {row.metric: row.verdict(margin) for row in rows}
-    if WORSE in verdicts.values():
-        return STATUS_OF_WORSE
-    for metric, verdict in verdicts.items():
-        if verdict in (UNKNOWN, TOO_FEW):
-            raise DataError(
-                f"--fail-if-worse cannot be decided by {metric}: {verdict}. Take --data with more labelled pictures."
-            )
-    return 0
+    return STATUS_OF_WORSE if margin is not None and is_worse(comparison.main, margin) else 0
 
 
 def _check(options: Namespace) -> tuple[Path, Path]:

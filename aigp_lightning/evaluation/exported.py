@@ -13,17 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.load import read_metadata
+from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import DECODERS, family_of_export
-from aigp_lightning.modules.pose import keypoints_of
 from aigp_lightning.modules.registry import module_class
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
@@ -77,7 +76,11 @@ class ExportedGraph:
             count, numbers = (int(number) for number in self.told["kpt_shape"])
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{self.path} cannot be measured: it does not say its keypoints (kpt_shape).") from error
-        return keypoints_of(SimpleNamespace(kpt_names=self.told.get("kpt_names")), (count, numbers))
+        names = self.told.get("kpt_names")
+        listed = next(iter(names.values()), ()) if isinstance(names, Mapping) else names
+        fits = isinstance(listed, list | tuple) and len(listed) == count
+        own = tuple(map(str, cast("Any", listed) if fits else range(count)))
+        return Keypoints(count, numbers, own, edges=default_edges(count))
 
 
 class ExportedModule(BaseModule):

@@ -98,7 +98,7 @@ class WeightedMetrics:
     @property
     def classes(self) -> list[int]:
         """Ids of the classes that have labels and count, rising."""
-        return self._sets[BOX].classes.tolist()
+        return [int(label) for label in self._sets[BOX].classes]
 
     def compute(self, weights: Floats | None = None) -> dict[str, float]:
         """Compute the metrics; see `metrics_of`.

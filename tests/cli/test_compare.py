@@ -14,9 +14,6 @@ import pytest
 import torch
 
 from aigp_lightning.checkpoints.schema import METADATA, RUN_OPTIONS
-from aigp_lightning.cli.compare import judge
-from aigp_lightning.errors import DataError
-from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 from aigp_lightning.evaluation.named_model import find_model, short_name
 
@@ -130,18 +127,6 @@ def test_fail_if_worse(models: Path, finished: Path, run_cli: Cli, capsys: pytes
     out = ("--out", Path(found["mosaic"]).parent)
     compared(run_cli, finished, finished, *QUICK, *out, "--fail-if-worse")
     assert not Path(found["mosaic"]).exists()  # it was of another comparison than the one that is told there by now
-
-
-def test_status_of_the_figures_that_decide() -> None:
-    """1 where one of them is worse by more than the margin; what is not known is no pass."""
-    worse, unknown = Span(0.5, 0.25, -0.3, -0.2), Span(None, None, None, None)
-    rows = [Row("", "boxes", Span(0.5, 0.5, 0.0, 0.0), 40, 90), Row("", "points", worse, 40, 90)]
-    assert [judge(rows, margin) for margin in (0.0, 0.1, 0.2, 0.3)] == [1, 1, 0, 0]
-    assert judge(rows[:1], 0.0) == 0
-    for span, images, said in ((unknown, 40, "not measured"), (worse, 5, "too few pictures")):
-        with pytest.raises(DataError, match=f"--fail-if-worse cannot be decided by boxes: {said}"):
-            judge([Row("", "boxes", span, images, 90)], 0.0)
-        assert judge([Row("", "boxes", span, images, 90), rows[1]], 0.0) == 1
 
 
 @pytest.mark.parametrize(
