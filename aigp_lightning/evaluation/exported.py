@@ -225,8 +225,9 @@ def _tells_enough(told: Mapping[str, Any]) -> bool:
     names, imgsz = told.get("names"), told.get("imgsz")
     if not (isinstance(names, Mapping) and names and isinstance(told.get("task"), str)):
         return False
-    sizes = isinstance(imgsz, list | tuple) and len(imgsz) == len(("height", "width"))
-    return sizes and all(str(number).isdecimal() for number in (*names, *imgsz))
+    if not isinstance(imgsz, list | tuple) or len(imgsz) != len(("height", "width")):
+        return False
+    return all(str(number).isdecimal() for number in (*names, *imgsz))
 
 
 def _run_checked(run: Callable[[Tensor], Tensor], path: Path, images: Tensor) -> Tensor:

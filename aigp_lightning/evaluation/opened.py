@@ -40,9 +40,9 @@ def open_model(path: Path) -> BaseModule:
         WeightsError: it cannot be opened, or has weights that are no numbers.
     """
     if is_exported(path):
-        module = open_exported(path, told_by_exported(path))
-        module.set_network(module.build_network(None))
-        return module.eval()
+        exported = open_exported(path, told_by_exported(path))
+        exported.set_network(exported.build_network(None))
+        return exported.eval()
     module = load_module(path) if kind_of_file(path) is None else open_weights(path)
     check_numbers(module, path)
     return module
