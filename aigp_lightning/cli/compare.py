@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.preflight import check_target
 from aigp_lightning.data.data_yaml import read_data_yaml
-from aigp_lightning.errors import ConfigError
-from aigp_lightning.evaluation.comparison_row import WORSE
+from aigp_lightning.errors import ConfigError, DataError, first_line
+from aigp_lightning.evaluation.comparison_row import is_worse
 from aigp_lightning.evaluation.named_model import find_model, short_name
 from aigp_lightning.files import write_atomic
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SEED, Range, check_range
+from aigp_lightning.run.failures import explained
 from aigp_lightning.terminal.output import print_line, print_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ LEAST_DRAWS = 100
 """The ends of a 95 % interval are guesses by fewer draws."""
 CONF = Range(0, 1, above=True)
 MOST_PICTURES = 64
+STATUS_OF_WORSE = 1
 
 
 def main(verb: str, arguments: list[str]) -> int:
@@ -50,6 +52,19 @@ def main(verb: str, arguments: list[str]) -> int:
     """
     options = _parser(verb).parse_args(arguments)
     files = _check(options)
+    from aigp_lightning.cli.console import quiet_lightning
+
+    quiet_lightning()
+    try:
+        return _compare(files, options)
+    except Exception as error:  # the status must not be 1, which says that both were measured and B is worse
+        what = f"{options.a} and {options.b} cannot be compared: {type(error).__name__}: {first_line(error)}"
+        known = explained(error, otherwise=DataError(what)) or DataError(what)
+        raise (DataError(str(known)) if known.status == STATUS_OF_WORSE else known) from error
+
+
+def _compare(files: tuple[Path, Path], options: Namespace) -> int:
+    """Measure both, print and write what was found; return the exit status."""
     from aigp_lightning.evaluation.compared import evaluate_both
     from aigp_lightning.evaluation.comparison import Comparison, Options
 
@@ -71,7 +86,7 @@ def main(verb: str, arguments: list[str]) -> int:
         _print(comparison, sides, latency, pictures, margin or 0.0)
         kept = [folder / CONTENT, *([] if mosaic is None else [mosaic])]
         print_line(f"kept, and sent nowhere: {', '.join(map(str, kept))}")
-    return int(margin is not None and any(row.verdict(margin) == WORSE for row in comparison.main))
+    return STATUS_OF_WORSE if margin is not None and is_worse(comparison.main, margin) else 0
 
 
 def _check(options: Namespace) -> tuple[Path, Path]:
@@ -190,7 +205,7 @@ def _parser(verb: str) -> VerbParser:
         prog=f"python -m aigp_lightning {verb}",
         description="Two models on the same pictures: A is the reference, B the candidate, and every difference is B "
         "minus A, with its 95 % interval by a bootstrap over pictures. Exit status 0: compared; 1: with "
-        "--fail-if-worse, B is worse; 2: they cannot be compared.",
+        "--fail-if-worse, B is worse; 2: they cannot be compared, or with --fail-if-worse that cannot be decided.",
         epilog="example: compare models/latest/gates runs/detect/gates2 --fail-if-worse 0.002",
     )
     what = "a checkpoint, .pt, .pth, .onnx or .torchscript; a run folder, for its best.ckpt; or a folder of the store"

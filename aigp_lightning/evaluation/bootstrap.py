@@ -6,7 +6,7 @@ what makes images hard for both does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.evaluation.alignment import with_classes_of, with_images_of
-from aigp_lightning.evaluation.weighted_metrics import WeightedMetrics
+from aigp_lightning.evaluation.weighted_metrics import WeightedMetrics, is_of_curves
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 EDGES = (2.5, 97.5)
@@ -49,6 +49,24 @@ class Difference:
     def is_noise(self) -> bool:
         """True if no difference at all is within the interval."""
         return self.low <= 0.0 <= self.high
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Figures of two models, of all classes and of each.
+
+    Attributes:
+        overall: by name.
+        classes: by the id of a class that has labels, and by name; of the figures that were asked for those that
+            `WeightedMetrics` computes class by class.
+
+    Example:
+        >>> Differences({}, {0: {}}).classes
+        {0: {}}
+    """
+
+    overall: dict[str, Difference]
+    classes: dict[int, dict[str, Difference]]
 
 
 @dataclass(frozen=True)
@@ -99,21 +117,54 @@ def difference(
         >>> difference(results, results, ["metrics/mAP50(B)"], draws=10)["metrics/mAP50(B)"].value
         0.0
     """
+    return differences(candidate, other, metrics, draws, seed, classes).overall
+
+
+def differences(
+    candidate: ImageResults,
+    other: ImageResults,
+    metrics: Sequence[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    classes: Sequence[int] | None = None,
+) -> Differences:
+    """Compare two models on the same images, as `difference` does, and class by class with the same draws.
+
+    Args:
+        candidate: see `difference`.
+        other: see `difference`.
+        metrics: see `difference`.
+        draws: see `difference`.
+        seed: see `difference`.
+        classes: see `difference`.
+
+    Raises:
+        ConfigError: a figure is not known, or there are too few draws.
+        DataError: the images, their labels or the classes are not the same.
+    """
     aligned = with_images_of(candidate, with_classes_of(candidate, other))
     pair = WeightedMetrics(candidate, classes), WeightedMetrics(aligned, classes)
-    whole = [each.compute() for each in pair]
-    names = _asked(metrics, [name for name in whole[0] if name in whole[1]])
-    found = np.full((2, draws, len(names)), np.nan)
-    for number, weights in enumerate(_draws(len(candidate.files), draws, seed)):
-        for side, each in enumerate(pair):
-            drawn = each.compute(weights)
-            found[side, number] = [drawn.get(name, np.nan) for name in names]
-    low, high = _edges(found[0] - found[1])
-    return {
-        name: Difference(one[name], two[name], one[name] - two[name], float(low[place]), float(high[place]))
-        for place, name in enumerate(names)
-        for one, two in [whole]
+    whole = [each.compute_with_classes() for each in pair]
+    names = _asked(metrics, [name for name in whole[0][0] if name in whole[1][0]])
+    of_classes, curves = [name for name in names if name in whole[0][1]], any(map(is_of_curves, names))
+
+    def flat(found: tuple[Mapping[str, float], Mapping[str, NDArray[np.float64]]]) -> NDArray[np.float64]:
+        total = [found[0].get(name, np.nan) for name in names]
+        return np.concatenate((total, *(found[1][name] for name in of_classes)))
+
+    def drawn(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        one, two = (flat(each.compute_with_classes(weights, curves)) for each in pair)
+        return one - two
+
+    low, high = _edges(np.stack(list(map(drawn, _draws(len(candidate.files), draws, seed)))))
+    ends = zip(*map(flat, whole), low, high, strict=True)
+    found = [Difference(*map(float, (one, two, one - two, least, most))) for one, two, least, most in ends]
+    ids, count = pair[0].classes, len(names)
+    by_class = {
+        label: {name: found[count + number * len(ids) + place] for number, name in enumerate(of_classes)}
+        for place, label in enumerate(ids)
     }
+    return Differences(dict(zip(names, found[:count], strict=True)), by_class)
 
 
 def interval(results: ImageResults, metric: str, draws: int = 1000, seed: int = 0) -> Interval:
@@ -136,7 +187,8 @@ def interval(results: ImageResults, metric: str, draws: int = 1000, seed: int = 
     prepared = WeightedMetrics(results)
     whole = prepared.compute()
     _asked([metric], list(whole))
-    drawn = [prepared.compute(weights).get(metric, np.nan) for weights in _draws(len(results.files), draws, seed)]
+    curves, weights = is_of_curves(metric), _draws(len(results.files), draws, seed)
+    drawn = [prepared.compute_with_classes(each, curves)[0].get(metric, np.nan) for each in weights]
     low, high = _edges(np.array(drawn)[:, None])
     return Interval(whole[metric], float(low[0]), float(high[0]))
 

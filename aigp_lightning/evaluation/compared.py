@@ -97,7 +97,9 @@ def _recorded(files: Files, data_yaml: str | None, split: str) -> Pair | None:
     if ours is None or theirs is None:
         return None
     settings, data = ([each.about[key] for each in (ours, theirs)] for key in ("settings", "data"))
-    if any(settings[0].get(name) != settings[1].get(name) for name in ALIKE) or settings[1].get("single_cls"):
+    if any(name not in settings[0] or settings[0][name] != settings[1].get(name) for name in ALIKE) or settings[1].get(
+        "single_cls"
+    ):
         return None
     if data[0]["sha256"] != data[1]["sha256"] or {data[0]["split"], data[1]["split"]} != {split}:
         return None

@@ -7,14 +7,14 @@ false alarm has no distance; that of a size is, see `parts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.evaluation.bootstrap import difference
+from aigp_lightning.evaluation.bootstrap import Difference, Differences, difference, differences
 from aigp_lightning.evaluation.comparable import align
 from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.distance_bands import distance_bands
@@ -78,7 +78,8 @@ class Comparison:
     def overall(self) -> list[Row]:
         """Figures of all images: Ultralytics' metrics; recall, precision and false alarms at the confidence."""
         everything = np.ones(len(self.b.true_image), np.bool_)
-        return [*self._metrics("", FIGURES, self.a, self.b), self._found("", everything), *self._precise()]
+        measured = self._metrics("", FIGURES, self._measured.overall, self._rests_on(self.a, self.b))
+        return [*measured, self._found("", everything), *self._precise()]
 
     @property
     def main(self) -> list[Row]:
@@ -88,13 +89,14 @@ class Comparison:
     @cached_property
     def classes(self) -> list[Row]:
         """mAP50 and mAP50-95 of each class that has labels, where there are several."""
-        labelled = np.unique(self.b.true_label).tolist()
         if len(self.b.names) == 1:
             return []
         return [
             row
-            for label in labelled
-            for row in self._metrics(self.b.names[label], MEAN_PRECISIONS, self.a, self.b, label)
+            for label, measured in self._measured.classes.items()
+            for row in self._metrics(
+                self.b.names[label], MEAN_PRECISIONS, measured, self._rests_on(self.a, self.b, label)
+            )
         ]
 
     @cached_property
@@ -105,7 +107,8 @@ class Comparison:
             a, b = of_size(self.a, size), of_size(self.b, size)
             if len(b.true_image) and len(a.true_image) == len(b.true_image):
                 rows.append(self._found(size, within_size(self.b.true_box, size)))
-                rows.extend(self._metrics(size, (MAIN,), a, b))
+                measured = difference(b, a, self._named((MAIN,)), self.options.draws, self.options.seed)
+                rows.extend(self._metrics(size, (MAIN,), measured, self._rests_on(a, b)))
         return rows
 
     @cached_property
@@ -146,21 +149,22 @@ class Comparison:
             "keypoints": self.keypoints,
         }
 
+    @cached_property
+    def _measured(self) -> Differences:
+        """Ultralytics' metrics of all classes and of each, by the same draws."""
+        return differences(self.b, self.a, self._named(FIGURES), self.options.draws, self.options.seed)
+
     def _metrics(
-        self, group: str, names: Sequence[str], a: ImageResults, b: ImageResults, label: int | None = None
+        self, group: str, names: Sequence[str], measured: Mapping[str, Difference], rests_on: tuple[int, int]
     ) -> Iterator[Row]:
-        """Yield Ultralytics' metrics of some results, of all classes or of one."""
-        wanted = [f"{name}({kind})" for kind in self._kinds for name in names]
-        classes = None if label is None else [label]
-        measured = difference(b, a, wanted, self.options.draws, self.options.seed, classes)
-        images, objects = self._rests_on(a, b, label)
-        for name in wanted:
+        """Yield Ultralytics' metrics that were measured on so many images and objects."""
+        for name in self._named(names):
             found = measured[name]
-            span = Span(found.other, found.candidate, found.low, found.high) if objects else NOT_KNOWN
-            yield Row(group, name, span, images, objects)
+            span = Span(found.other, found.candidate, found.low, found.high) if rests_on[1] else NOT_KNOWN
+            yield Row(group, name, span, *rests_on)
 
     @staticmethod
-    def _rests_on(a: ImageResults, b: ImageResults, label: int | None) -> tuple[int, int]:
+    def _rests_on(a: ImageResults, b: ImageResults, label: int | None = None) -> tuple[int, int]:
         """Count the images with an object or a detection of a class, or of any, and the objects."""
         true, *found = (
             image if label is None else image[labels == label]
@@ -170,7 +174,14 @@ class Comparison:
                 (b.found_image, b.found_label),
             )
         )
-        return len(np.unique(np.concatenate((true, *found)))), len(true)
+        images = np.zeros(len(b.files), np.bool_)
+        for image in (true, *found):
+            images[image] = True
+        return int(images.sum()), len(true)
+
+    def _named(self, names: Sequence[str]) -> list[str]:
+        """Return the names of metrics with the kinds that there are."""
+        return [f"{name}({kind})" for kind in self._kinds for name in names]
 
     @property
     def _kinds(self) -> tuple[str, ...]:

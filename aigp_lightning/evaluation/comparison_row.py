@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from aigp_lightning.errors import DataError
 
 BETTER, WORSE, NOTHING, TOO_FEW, UNKNOWN = (
     "better",
@@ -94,3 +97,28 @@ class Row:
             "difference": self.difference,
             "verdict": self.verdict(),
         }
+
+
+def is_worse(rows: Iterable[Row], margin: float) -> bool:
+    """True if B is worse by one of the figures that decide.
+
+    Args:
+        rows: of these figures.
+        margin: a loss up to this is put up with.
+
+    Raises:
+        DataError: one of them was not measured, or on too few pictures: that is no pass.
+
+    Example:
+        >>> is_worse([Row("", "metrics/mAP50-95(B)", Span(0.5, 0.25, -0.375, -0.125), 40, 90)], margin=0.0)
+        True
+    """
+    verdicts = {row.metric: row.verdict(margin) for row in rows}
+    if WORSE in verdicts.values():
+        return True
+    for metric, verdict in verdicts.items():
+        if verdict in (UNKNOWN, TOO_FEW):
+            raise DataError(
+                f"--fail-if-worse cannot be decided by {metric}: {verdict}. Take --data with more labelled pictures."
+            )
+    return False

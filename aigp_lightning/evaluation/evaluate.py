@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
 from aigp_lightning.evaluation.exported import SUFFIXES, open_exported, told_by_exported
+from aigp_lightning.evaluation.opened import check_numbers
 from aigp_lightning.modules.registry import kind_of_file, module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.terminal.output import has_live_terminal
@@ -75,7 +76,8 @@ def evaluate(model: Path, data: EvaluationData) -> ImageResults:
 
     Raises:
         ConfigError: an option is wrong or missing.
-        WeightsError: the model cannot be opened, or is of other classes or keypoints than the data set.
+        WeightsError: the model cannot be opened, has weights that are no numbers, or is of other classes or keypoints
+            than the data set.
         DataError: the data set cannot be used.
 
     Example:
@@ -162,6 +164,7 @@ def _measured(module: BaseModule, options: dict[str, Any], model: Path, asked: E
         measure = trainer.test if asked.split == "test" else trainer.validate
         checkpoint = str(model) if model.suffix == CHECKPOINT else None
         measure(module, datamodule=YoloDataModule(**options), ckpt_path=checkpoint, verbose=False)
+    check_numbers(module, model)
     results = collecting.results
     assert results is not None
     return replace(results, about={**results.about, "model": {"file": model.name, "sha256": sha256_of(model)}})

@@ -1,4 +1,7 @@
-"""Exported files as modules that can be measured: their own graph runs, what it returns is decoded by the family."""
+"""Exported files as modules that can be measured: their own graph runs, what it returns is decoded by the family.
+
+Longer than 250 lines: what a file says, and what it does, has to be checked at every step.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.load import read_metadata
+from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import DECODERS, family_of_export
 from aigp_lightning.modules.registry import module_class
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
-from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
+from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.metrics.detection import DetectionMetrics
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 ONNX, TORCHSCRIPT = ".onnx", ".torchscript"
 SUFFIXES = (ONNX, TORCHSCRIPT)
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
+
+NO_NUMBERS = "returns NaN, which is no number: its weights are damaged, or its training diverged"
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,23 @@ class ExportedGraph:
         height, width = self.told["imgsz"]
         return None if dynamic else (int(height), int(width))
 
+    @property
+    def keypoints(self) -> Keypoints:
+        """Keypoints that it finds.
+
+        Raises:
+            WeightsError: it does not say them.
+        """
+        try:
+            count, numbers = (int(number) for number in self.told["kpt_shape"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{self.path} cannot be measured: it does not say its keypoints (kpt_shape).") from error
+        names = self.told.get("kpt_names")
+        listed = next(iter(names.values()), ()) if isinstance(names, Mapping) else names
+        fits = isinstance(listed, list | tuple) and len(listed) == count
+        own = tuple(map(str, cast("Any", listed) if fits else range(count)))
+        return Keypoints(count, numbers, own, edges=default_edges(count))
+
 
 class ExportedModule(BaseModule):
     """An exported file as a module that can be validated.
@@ -80,9 +104,11 @@ class ExportedModule(BaseModule):
         return _Runs(self._graph)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
-        """Install the network; the file's class names count where none are given."""
-        names = dict(names or self._graph.names)
-        self._model[0].names = names
+        """Install the network; the file's class names, and its keypoints, count where no data set has told them."""
+        names, model = dict(names or self._graph.names), self._model[0]
+        model.names = names
+        if self.wants_keypoints and self.keypoints is None:
+            self.keypoints = model.keypoints = self._graph.keypoints
         super().set_network(network, names)
 
     def setup_from_data(self, data: Any) -> None:
@@ -201,13 +227,39 @@ def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
         raise ConfigError(f"{path} needs {error.name}: pip install 'aigp_lightning[export]'.") from error
     except Exception as error:  # a damaged file fails in many ways
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
-    names, imgsz = told.get("names"), told.get("imgsz")
-    sizes = isinstance(imgsz, list | tuple) and len(imgsz) == len(("height", "width"))
-    if not (isinstance(names, Mapping) and names and isinstance(told.get("task"), str) and sizes):
+    if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
     if told.get("end2end") or (isinstance(told.get("args"), Mapping) and told["args"].get("nms")):
         raise WeightsError(f"{path} suppresses boxes by itself, and cannot be held against others: export it without.")
-    return ExportedGraph(path, told, run)
+    return ExportedGraph(path, told, partial(_run_checked, run, path))
+
+
+def _tells_enough(told: Mapping[str, Any]) -> bool:
+    """True if a file says its task, classes by id, and image size."""
+    names, imgsz = told.get("names"), told.get("imgsz")
+    if not (isinstance(names, Mapping) and names and isinstance(told.get("task"), str)):
+        return False
+    if not isinstance(imgsz, list | tuple) or len(imgsz) != len(("height", "width")):
+        return False
+    return all(str(number).isdecimal() for number in (*names, *imgsz))
+
+
+def _run_checked(run: Callable[[Tensor], Tensor], path: Path, images: Tensor) -> Tensor:
+    """Run a file, and refuse what is no answer.
+
+    Raises:
+        WeightsError: it fails, as on images of a size that is not the one that it was written for, or returns NaN.
+    """
+    try:
+        found = run(images)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        size = "×".join(map(str, images.shape[-2:]))
+        raise WeightsError(f"{path} fails on an image of {size} pixels: {first_line(error)}") from error
+    if found.isnan().any():
+        raise WeightsError(f"{path} {NO_NUMBERS}.")
+    return found
 
 
 def _onnx(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:

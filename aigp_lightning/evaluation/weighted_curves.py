@@ -5,6 +5,7 @@ Average precision looks at right detections alone: between two of them the envel
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,8 @@ RECALLS = np.linspace(0, 1, 101)
 SMOOTHED = 0.1
 """Share of the confidences over which the mean F1 is smoothed before its maximum is sought."""
 TINY = 1e-16
+AT_ONCE = 1 << 15
+"""Detections, and points of the curves, that are looked at at once: arrays that stay in a processor's cache."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,6 +42,7 @@ class WeightedCurves:
         hit: (h,) places of right detections among all, by threshold, then class.
         segment: (h,) threshold · c + class of each.
         thresholds: how many there are.
+        classes: (c,) ids of the classes.
     """
 
     image: Ints
@@ -50,6 +54,7 @@ class WeightedCurves:
     hit: Ints
     segment: Ints
     thresholds: int
+    classes: Ints
 
     @classmethod
     def prepare(cls, results: ImageResults, correct: NDArray[np.bool_], kept: Ints | None) -> WeightedCurves:
@@ -82,29 +87,36 @@ class WeightedCurves:
             hit=hit,
             segment=threshold * len(known) + number[hit],
             thresholds=correct.shape[1],
+            classes=known.astype(np.int64),
         )
 
-    def compute(self, weights: Floats) -> dict[str, float]:
-        """Return the four figures, means over the classes that have labels.
+    def compute(self, weights: Floats, curves: bool = True) -> tuple[dict[str, float], dict[str, Floats]]:
+        """Return the figures, means over the classes that have labels, and mAP50 and mAP50-95 of each class.
 
         Args:
             weights: (n,) of the images.
+            curves: compute precision and recall at the best F1 too, which takes most of the time.
+
+        Returns:
+            The means by name; and by name (c,) those of each class, 0 for a class without labels.
         """
-        counted = weights[self.true_image]
-        labels = np.bincount(self.true_class, counted, minlength=len(self.start) - 1).astype(np.float64)
+        labels = self._labels(weights)
         present = labels > 0
-        if not present.any():
-            return dict.fromkeys(("precision", "recall", "mAP50", "mAP50-95"), 0.0)
         weighed = weights[self.image]
         total = np.concatenate(([0.0], np.cumsum(weighed)))
-        average = self._average_precision(weighed, total, labels)[:, present]
-        precision, recall = self._at_best_f1(weighed, total, labels, present)
-        return {
-            "precision": float(precision.mean()),
-            "recall": float(recall.mean()),
-            "mAP50": float(average[0].mean()),
-            "mAP50-95": float(average.mean()),
-        }
+        average = np.where(present, self._average_precision(weighed, total, labels), 0.0)
+        found = {}
+        if curves:
+            sides = self._at_best_f1(weighed, labels, present) if present.any() else (np.zeros(1), np.zeros(1))
+            found = {name: float(side.mean()) for name, side in zip(("precision", "recall"), sides, strict=True)}
+        counted = average[:, present] if present.any() else np.zeros((1, 1))
+        found |= {"mAP50": float(counted[0].mean()), "mAP50-95": float(counted.mean())}
+        return found, {"mAP50": average[0], "mAP50-95": average.mean(0)}
+
+    def _labels(self, weights: Floats) -> Floats:
+        """Return how many labelled objects of each class count, (c,)."""
+        counted = weights[self.true_image]
+        return np.bincount(self.true_class, counted, minlength=len(self.start) - 1).astype(np.float64)
 
     def _average_precision(self, weighed: Floats, total: Floats, labels: Floats) -> Floats:
         """Return the average precision, (thresholds, classes).
@@ -141,57 +153,91 @@ class WeightedCurves:
         return np.flatnonzero(change), number, of_class, self.start[of_class], 2.0 * (number[-1] - number)
 
     @cached_property
-    def _rank(self) -> Ints:
-        """Number (d + 1,) of detections that are right at the first threshold, before each."""
-        return np.concatenate(([0], np.cumsum(self.right)))
+    def _after(self) -> Ints:
+        """Places (c, 1000) among all detections of the first one of the class that is less sure than each of GRID.
 
-    @cached_property
-    def _before(self) -> Ints:
-        """Places (c, 1000) among all detections of the last one of the class that is at least as sure as each of GRID.
-
-        One less than the class's first where there is none.
+        The end of the class where there is none.
         """
         parts = [
-            begin + np.searchsorted(-self.conf[begin:end], -GRID, side="right") - 1
+            begin + np.searchsorted(-self.conf[begin:end], -GRID, side="right")
             for begin, end in zip(self.start[:-1], self.start[1:], strict=True)
         ]
         return np.array(parts, np.int64).reshape(-1, len(GRID))
 
-    def _at_best_f1(
-        self, weighed: Floats, total: Floats, labels: Floats, present: NDArray[np.bool_]
-    ) -> tuple[Floats, Floats]:
+    def _at_best_f1(self, weighed: Floats, labels: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Return precision and recall of the classes that have labels, where their mean F1 is best."""
-        precision, recall = self._curves(weighed, total, labels, present)
-        f1 = 2 * precision * recall / (precision + recall + TINY)
-        best = int(_smooth(f1.mean(0)).argmax())
+        precision, recall = np.empty((2, int(present.sum()), len(GRID)))
+        f1, row = np.zeros(len(GRID)), 0
+        for first, last in self._blocks:
+            rows = slice(row, row := row + int(present[first:last].sum()))
+            precision[rows], recall[rows] = self._curves(weighed, labels, present, first, last)
+            f1 += (2 * precision[rows] * recall[rows] / (precision[rows] + recall[rows] + TINY)).sum(0)
+        best = int(_smooth(f1 / row).argmax())
         return precision[:, best], recall[:, best]
 
+    @cached_property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """First and last (exclusive) class of blocks that are small enough for the processor's cache."""
+        ends, begin = [0], 0
+        for number, end in enumerate(self.start[1:].tolist()):
+            if number > ends[-1] and max(end - begin, (number + 1 - ends[-1]) * len(GRID)) > AT_ONCE:
+                ends.append(number)
+                begin = int(self.start[number])
+        return list(itertools.pairwise([*ends, len(self.start) - 1]))
+
     def _curves(
-        self, weighed: Floats, total: Floats, labels: Floats, present: NDArray[np.bool_]
+        self, weighed: Floats, labels: Floats, present: NDArray[np.bool_], first: int, last: int
     ) -> tuple[Floats, Floats]:
-        """Return precision and recall against confidence, (classes, 1000) each: lines between what counts."""
+        """Return precision and recall against confidence, (classes, 1000) each: lines between what counts.
+
+        Of those from the first to before the last class that have labels.
+        """
+        present, start = present[first:last], self.start[first : last + 1]
+        part = slice(start[0], start[-1])
+        weighed = weighed[part]
         counted = np.flatnonzero(weighed)
-        begin, end = (np.searchsorted(counted, edges)[present, None] for edges in (self.start[:-1], self.start[1:]))
-        place = np.searchsorted(counted, self._before[present], side="right") - 1
-        left, beyond = place < begin, place + 1 >= end
-        empty = begin == end
+        before = np.concatenate(([0], np.cumsum(weighed > 0)))
+        edges = before[start - start[0]]
+        surer = before[self._after[first:last][present] - start[0]]  # how many in this block come before
+        begin, end = edges[:-1][present, None], edges[1:][present, None]
         if not len(counted):
-            return np.zeros(left.shape), np.zeros(left.shape)
-        one = counted[np.clip(place, 0, len(counted) - 1)]
-        other = counted[np.clip(place + 1, 0, len(counted) - 1)]
-        hits = np.concatenate(([0.0], np.cumsum(weighed[self.right])))
-        base, rank = self.start[:-1][present, None], self._rank
-        right, seen = hits[rank[one + 1]] - hits[rank[base]], total[one + 1] - total[base]
-        single = np.minimum(weighed[other], 1.0)  # the line to the next goes to the first of its copies
-        next_right, next_seen = right + single * self.right[other], seen + single
-        share = np.divide(self.conf[one] - GRID, gap := self.conf[one] - self.conf[other], where=gap > 0,
-                          out=np.zeros_like(gap))  # fmt: skip
-        share[beyond] = 0.0
-        truth = labels[present, None]
-        recall = right / truth + share * (next_right - right) / truth
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = right / seen + share * (next_right / next_seen - right / seen)
+            return np.zeros(surer.shape), np.zeros(surer.shape)
+        lines = self._lines(weighed[counted], counted + start[0], edges, labels[first:last])
+        conf, precision, recall, steep, rising = (np.take(each, np.maximum(surer - 1, 0)) for each in lines)
+        conf -= GRID
+        precision += conf * steep
+        recall += conf * rising
+        left, empty = surer <= begin, begin == end
         return np.where(empty, 0.0, np.where(left, 1.0, precision)), np.where(empty | left, 0.0, recall)
+
+    def _lines(self, weight: Floats, counted: Ints, edges: Ints, labels: Floats) -> tuple[Floats, ...]:
+        """Return the line from each detection that counts to the next one of its class, level after the last.
+
+        Args:
+            weight: (m,) how often each counts.
+            counted: (m,) places among all detections.
+            edges: where those of each class begin, and the end.
+            labels: how many labelled objects of each class count.
+
+        Returns:
+            (m,) each: confidence, precision and recall at it, and how much both rise as confidence falls.
+        """
+        right, conf = self.right[counted], self.conf[counted]
+        sizes = np.diff(edges)
+        hits, seen = (np.concatenate(([0.0], np.cumsum(each))) for each in (weight * right, weight))
+        hits, seen = (each[1:] - np.repeat(each[edges[:-1]], sizes) for each in (hits, seen))
+        truth = np.repeat(np.where(labels > 0, labels, 1.0), sizes)
+        precision, recall = hits / seen, hits / truth
+        single = np.minimum(weight[1:], 1.0)  # the line to the next goes to the first of its copies
+        more = single * right[1:]
+        gap = conf[:-1] - conf[1:]
+        level = gap <= 0  # equally sure; or the next one is of another class, below
+        level[edges[(edges > 0) & (edges < len(conf))] - 1] = True
+        gap[level] = np.inf
+        steep, rising = np.zeros((2, len(conf)))
+        steep[:-1] = ((hits[:-1] + more) / (seen[:-1] + single) - precision[:-1]) / gap
+        rising[:-1] = more / truth[:-1] / gap
+        return conf, precision, recall, steep, rising
 
 
 def _smooth(values: Floats) -> Floats:

@@ -48,6 +48,19 @@ def metrics_of(
     return WeightedMetrics(results, classes).compute(weights)
 
 
+def is_of_curves(metric: str) -> bool:
+    """True if a figure is read off the curves of precision and recall against confidence.
+
+    Args:
+        metric: its name.
+
+    Example:
+        >>> is_of_curves("metrics/recall(B)"), is_of_curves("metrics/mAP50(B)")
+        (True, False)
+    """
+    return metric.startswith(("metrics/precision(", "metrics/recall("))
+
+
 def is_lower_better(metric: str) -> bool:
     """True if less of a figure is better, as of errors.
 
@@ -82,20 +95,49 @@ class WeightedMetrics:
             self._sets[POSE] = WeightedCurves.prepare(results, results.correct_pose, kept)
         self._errors = _prepare_errors(results, kept)
 
+    @property
+    def classes(self) -> list[int]:
+        """Ids of the classes that have labels and count, rising."""
+        return [int(label) for label in self._sets[BOX].classes]
+
     def compute(self, weights: Floats | None = None) -> dict[str, float]:
         """Compute the metrics; see `metrics_of`.
 
         Args:
             weights: (n,) of the images.
         """
+        return self.compute_with_classes(weights)[0]
+
+    def compute_with_classes(
+        self, weights: Floats | None = None, curves: bool = True
+    ) -> tuple[dict[str, float], dict[str, Floats]]:
+        """Compute the metrics, and those of each class on the way.
+
+        Args:
+            weights: (n,) of the images.
+            curves: compute precision and recall too, which takes most of the time.
+
+        Returns:
+            The metrics; and mAP50 and mAP50-95 of each of `classes`, by the same names: what `metrics_of` says of it
+            alone.
+
+        Example:
+            >>> from aigp_lightning.modules.metrics.image_results import empty_results
+            >>> prepared = WeightedMetrics(empty_results(["a.jpg"], {"task": "detect"}))
+            >>> sorted(prepared.compute_with_classes(curves=False)[1])
+            ['metrics/mAP50(B)', 'metrics/mAP50-95(B)']
+        """
         weighed = np.ones(self.images) if weights is None else np.asarray(weights, np.float64)
         found: dict[str, float] = {}
-        for letter, curves in self._sets.items():
-            found |= {f"metrics/{name}({letter})": value for name, value in curves.compute(weighed).items()}
+        by_class: dict[str, Floats] = {}
+        for letter, each in self._sets.items():
+            means, classes = each.compute(weighed, curves)
+            found |= {f"metrics/{name}({letter})": value for name, value in means.items()}
+            by_class |= {f"metrics/{name}({letter})": values for name, values in classes.items()}
         found[FITNESS] = sum(found[f"metrics/mAP50-95({letter})"] for letter in self._sets)
         for name, errors in self._errors.items():
             found |= errors.compute(name, weighed)
-        return found
+        return found, by_class
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.receipt import file_fact, read_receipt
 
-SHARED = ("conf", "iou", "max_det", "single_cls", "outside")
+SHARED = ("conf", "iou", "max_det", "single_cls", "outside", "precision")
 """Settings of an evaluation that are not a model's own choice, as its input size is."""
 EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "*.onnx", "*.torchscript")
 """Files of a version by which it can be evaluated, the first that is there."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aigp_lightning.errors import DataError
 from aigp_lightning.evaluation import paired_draws
-from aigp_lightning.evaluation.comparison_row import BETTER, NOTHING, TOO_FEW, UNKNOWN, WORSE, Row, Span
+from aigp_lightning.evaluation.comparison_row import BETTER, NOTHING, TOO_FEW, UNKNOWN, WORSE, Row, Span, is_worse
 from aigp_lightning.evaluation.paired_draws import PairedDraws
 
 
@@ -94,3 +95,15 @@ def test_a_difference_too_small_to_be_shown_is_none(unit: str, shown: float) -> 
     """Rounding of weights and of networks, in the same direction in every picture."""
     ends = [Span(0.5, 0.5, share * shown, 1.1 * shown) for share in (0.4, 0.6)]
     assert [Row("", "x", each, images=9, objects=9, unit=unit).verdict() for each in ends] == [NOTHING, BETTER]
+
+
+def test_the_figures_that_decide() -> None:
+    """Worse where one of them is worse by more than the margin; what is not known is no pass."""
+    worse, unknown = Span(0.5, 0.25, -0.3, -0.2), Span(None, None, None, None)
+    rows = [Row("", "boxes", Span(0.5, 0.5, 0.0, 0.0), 40, 90), Row("", "points", worse, 40, 90)]
+    assert [is_worse(rows, margin) for margin in (0.0, 0.1, 0.2, 0.3)] == [True, True, False, False]
+    assert not is_worse(rows[:1], 0.0)
+    for span, images, said in ((unknown, 40, "not measured"), (worse, 5, "too few pictures")):
+        with pytest.raises(DataError, match=f"--fail-if-worse cannot be decided by boxes: {said}"):
+            is_worse([Row("", "boxes", span, images, 90)], 0.0)
+        assert is_worse([Row("", "boxes", span, images, 90), rows[1]], 0.0)

@@ -168,8 +168,13 @@ def test_a_latest_of_another_data_set_is_evaluated_on_the_candidates_pictures(fi
     assert receipt["data"] is None
     write_receipt(latest / "receipt.json", receipt)
     found = compare_with_latest(finished, latest, 20, progress=False)
-    assert found.notes == ("the latest was evaluated on the candidate's pictures",) and found.latest is not None
+    assert found.results is not None and found.latest is not None
+    said = found.results.about["settings"]["precision"]
+    assert found.notes == (
+        "the latest was evaluated on the candidate's pictures",
+        f"candidate and latest were evaluated with different settings: precision {said} and 32-true",
+    )
     assert found.latest[MAP] == pytest.approx(found.candidate[MAP], abs=1e-6)
-    assert found.results is not None and len(found.results.files) == 11
+    assert len(found.results.files) == 11
     assert found.difference[MAP].value == 0 and found.difference[MAP].high == 0
     assert judge([], found.candidate, found.latest, found.difference).passed

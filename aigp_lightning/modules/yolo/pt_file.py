@@ -60,7 +60,7 @@ def read_pt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with _shells(path):
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, IndexError, KeyError) as error:  # the latter two: bytes that are no pickle at all
         raise WeightsError(
             f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
         ) from error
