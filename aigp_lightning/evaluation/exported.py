@@ -1,4 +1,7 @@
-"""Exported files as modules that can be measured: their own graph runs, what it returns is decoded by the family."""
+"""Exported files as modules that can be measured: their own graph runs, what it returns is decoded by the family.
+
+Longer than 250 lines: both formats are opened, and what they say of themselves is read, in one place.
+"""
 
 from __future__ import annotations
 
