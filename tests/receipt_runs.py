@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,15 @@ from aigp_lightning.media.ledger.ledger import Entry, Ledger
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
 from aigp_lightning.run.marker import write_run_file
 from aigp_lightning.run.provenance import record_start
-from aigp_lightning.store.receipt import FileFact, file_fact
+from aigp_lightning.store.gates import judge, parse_gate
+from aigp_lightning.store.journal import Entry as JournalEntry
+from aigp_lightning.store.journal import append_entries
+from aigp_lightning.store.model_files import version_id
+from aigp_lightning.store.receipt import FileFact, file_fact, write_receipt
 
 MAP = "metrics/mAP50-95(B)"
+METRICS = {MAP: 0.25, "fitness": 0.25, "metrics/recall(B)": None}
+POLICY_METRICS = {"success_rate": 0.75, "pass_rate": 0.9}
 CONFIG: dict[str, Any] = {
     "seed_everything": 3,
     "trainer": {"max_epochs": 5, "logger": {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {}}},
@@ -53,8 +60,32 @@ def about_of(run: Path, data: dict[str, Any] | None = None) -> dict[str, Any]:
         "settings": {"imgsz": 96, "conf": 0.001, "iou": 0.7, "max_det": 300, "resize": "letterbox"},
         "data": {"data_yaml": "/home/somebody/gates/data.yaml", **known},
         "model": {"file": "weights/best.ckpt", "sha256": file_fact(run / "weights" / "best.ckpt").sha256},
-        "metrics": {MAP: 0.25, "fitness": 0.25, "metrics/recall(B)": None},
+        "metrics": METRICS,
     }  # fmt: skip
+
+
+def decision_of(files: Mapping[str, FileFact], metrics: Mapping[str, float | None], **changes: Any) -> dict[str, Any]:
+    """A decision as `promote` makes it: two gates against a latest, one without."""
+    gates = [parse_gate(f"{name} >= {limit}") for name in list(metrics)[:1] for limit in ("latest - 0.5", "0.01")]
+    judged = judge(gates, metrics, dict.fromkeys(metrics, 0.125))
+    return {
+        "name": "gates", "version": version_id(files), "latest": "ab" * 8, "passed": judged.passed,
+        "gates": judged.rows, "notes": ["on the same pictures"], "forced": None, **changes,
+    }  # fmt: skip
+
+
+def store_of(version: Path, receipt: dict[str, Any]) -> Path:
+    """Move a version's files and its receipt to a store with a journal; returns the receipt's path."""
+    decision = receipt["decision"]
+    folder: Path = version.parent / "store" / "versions" / decision["version"]
+    folder.parent.mkdir(parents=True)
+    version.rename(folder)
+    digest = write_receipt(folder / "receipt.json", receipt)
+    entry = JournalEntry(
+        "promoted", decision["name"], decision["version"], digest, decision["gates"], decision["forced"] or ""
+    )
+    append_entries(folder.parent.parent / "journal.jsonl", [entry], trim=False)
+    return folder / "receipt.json"
 
 
 def add_to_ledger(run: Path) -> None:

@@ -65,7 +65,15 @@ def _print(path: Path, checks: Sequence[Checked]) -> None:
     if count["wrong"]:
         print_line(f"{count['wrong']} of {len(checks)} checks found something wrong.")
     else:
-        print_line(f"{count['right']} checks, and all is as the receipt says; {count['missing']} could not be made.")
+        print_line(_conclusion([each.name for each in checks if each.outcome == "missing"], count["right"]))
+
+
+def _conclusion(unseen: Sequence[str], right: int) -> str:
+    """Say what was right, and what was not checked."""
+    start = f"{right} {'check' if right == 1 else 'checks'}, and"
+    if not unseen:
+        return f"{start} all is as the receipt says."
+    return f"{start} nothing is wrong; not checked: {', '.join(dict.fromkeys(map(printable, unseen)))}."
 
 
 def _cell(text: str) -> Text:
@@ -86,8 +94,8 @@ def _parser(verb: str) -> VerbParser:
         prog=f"python -m aigp_lightning {verb}",
         description="Check a receipt, made when a model was promoted: the files beside it and, with --run, the "
         "checkpoint, the configuration, the ledger and the data set of the run that they come from. What is not there "
-        "any more is said. Exit status 0: everything that is there is right; 1: something is wrong; 2: there is no "
-        "such receipt or run.",
+        "any more is said to be not checked. Exit status 0: everything that is there is right; 1: something is wrong, "
+        "or nothing could be checked; 2: there is no such receipt or run.",
         epilog="example: receipt verify models/latest/gates/receipt.json --run runs/detect/gates",
     )
     parser.add_argument("action", choices=("verify",), metavar="verify", help="the one thing to do with a receipt")

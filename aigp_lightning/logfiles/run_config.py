@@ -69,7 +69,7 @@ def read_small(path: Path) -> tuple[bytes, str]:
     """
     try:
         if not path.is_file():
-            return b"", "is missing"
+            return b"", "is no regular file" if path.exists() else "is missing"
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:

@@ -12,6 +12,11 @@ from aigp_lightning.errors import first_line
 from aigp_lightning.files import read_regular
 from aigp_lightning.store.receipt import FileFact, file_fact
 
+TOLERANCE = 1e-9
+"""By which numbers may differ that are the same."""
+LISTED = 5
+"""Names of values that a message has at most."""
+ABSENT = object()
 Outcome = Literal["right", "wrong", "missing"]
 
 
@@ -76,6 +81,47 @@ def check_hash(name: str, path: Path, digest: str | None) -> Checked:
     if found == digest:
         return Checked(name, "right", f"SHA-256 {found}")
     return Checked(name, "wrong", f"was changed since: its SHA-256 is {found}, not {digest}")
+
+
+def differing(said: object, found: object, name: str = "") -> list[str]:
+    """Return the names of values that are not the same in a receipt and in what it was made of.
+
+    Args:
+        said: by the receipt: plain values of any form.
+        found: plain values.
+        name: of both.
+    """
+    if isinstance(said, Mapping) and isinstance(found, Mapping):
+        both = sorted({*map(str, said), *map(str, found)})
+        pairs = [(said.get(key, ABSENT), found.get(key, ABSENT), f"{name}.{key}" if name else key) for key in both]
+        return [each for pair in pairs for each in differing(*pair)]
+    if isinstance(said, list) and isinstance(found, list) and len(said) == len(found):
+        pairs = [(one, other, f"{name}[{place}]") for place, (one, other) in enumerate(zip(said, found, strict=True))]
+        return [each for pair in pairs for each in differing(*pair)]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (said, found))
+    same = _alike(said, found) if numbers else type(said) is type(found) and said == found
+    return [] if same else [name]
+
+
+def _alike(said: Any, found: Any) -> bool:
+    return bool(said == found or abs(said - found) <= TOLERANCE)
+
+
+def compared(name: str, said: object, found: object, source: str) -> Checked:
+    """Compare values of a receipt with those of a file.
+
+    Args:
+        name: of the check.
+        said: by the receipt.
+        found: in the file.
+        source: name of the file.
+    """
+    wrong = differing(said, found)
+    if not wrong:
+        return Checked(name, "right", f"as in {source}")
+    listed = ", ".join(each for each in wrong[:LISTED] if each)
+    more = f" and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+    return Checked(name, "wrong", f"{listed}{more}{': ' if listed else ''}other values than in {source}")
 
 
 def group_of(value: object) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from aigp_lightning.logfiles.run_config import read_config, read_json
 MODELS = ("best", "last")
 """Folders of a run's models, the one to deploy first."""
 MODEL_FILE, ABOUT_FILE, VERSIONS_FILE, EVALUATION_FILE = "model.zip", "about.json", "versions.json", "evaluation.json"
-EVALUATED = "ppo evaluate"
+EVALUATED, BY_TRAINING = "ppo evaluate", "training"
 RENAMED = {"success": "success_rate"}
 METRICS = (
     *("success", "pass_rate", "reward", "reward_std", "length", "race_seconds", "race_steps", "best_lap", "mean_lap"),
@@ -64,15 +64,37 @@ def policy_evaluation(run: Path, sha256_of_model: str | None = None) -> dict[str
     model = policy_model(run, sha256_of_model)
     about, _ = read_json(model / ABOUT_FILE)
     about = about if isinstance(about, dict) else {}
+    found = evaluated(run, model, about.get("steps"))
+    return noted(run, about) if found is None else found
+
+
+def evaluated(run: Path, model: Path, steps: object) -> dict[str, Any] | None:
+    """Return the evaluation that `ppo evaluate` wrote; None where there is none of a model of so many steps.
+
+    Args:
+        run: the run folder.
+        model: folder of the model in it.
+        steps: after which the model was saved.
+    """
     path = run / "evaluation" / model.name / EVALUATION_FILE
     content, problem = read_json(path)
-    if not problem and isinstance(content, dict) and content.get("steps") == about.get("steps"):
-        settings = {"env": content.get("env"), "kwargs": content.get("kwargs"), "starts": content.get("starts")}
-        return {**_summary(content, settings, EVALUATED), "steps": content.get("steps"), "sha256": _sha256(path)}
-    noted = about.get("evaluation")
-    if not isinstance(noted, dict):
+    if problem or not isinstance(content, dict) or content.get("steps") != steps:
         return None
-    return {**_summary(noted, _settings_of_training(run), "training"), "steps": about.get("steps")}
+    settings = {"env": content.get("env"), "kwargs": content.get("kwargs"), "starts": content.get("starts")}
+    return {**_summary(content, settings, EVALUATED), "steps": content.get("steps"), "sha256": _sha256(path)}
+
+
+def noted(run: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the evaluation by which a training chose its best model; None where there is none.
+
+    Args:
+        run: the run folder.
+        about: content of the model's `about.json`.
+    """
+    found = about.get("evaluation")
+    if not isinstance(found, dict):
+        return None
+    return {**_summary(found, _settings_of_training(run), BY_TRAINING), "steps": about.get("steps")}
 
 
 def _summary(content: Mapping[str, Any], settings: Mapping[str, Any], by: str) -> dict[str, Any]:

@@ -7,9 +7,7 @@ no path, no address. `store/receipt_check.py` checks one.
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -22,6 +20,7 @@ from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.logfiles.run_config import read_json
 from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
+from aigp_lightning.store.public_text import public_values
 from aigp_lightning.store.run_facts import (
     configuration_of,
     evaluation_of,
@@ -35,10 +34,13 @@ from aigp_lightning.store.run_facts import (
 VERSION = 1
 """Of the receipt's form."""
 CHUNK = 1 << 20
-PLACE = re.compile(r"""(?<![\w.:/\\~)])(?:~[\w.-]*[/\\]|/|[A-Za-z]:[/\\]|\\\\)[^\s:;,'"<>|()]+""")
-"""A path of this machine in a text: from the root, from a home folder, of a drive or of a server."""
 MAY_LACK = ("configuration", "plan", "ledger", "evaluation", "data", "versions", "git", "seeds", "hardware")
 """Parts that runs of earlier versions have not recorded."""
+PARTS = (
+    *("receipt", "made", "files", "run", "evaluation", "data", "configuration", "plan", "ledger", "versions", "git"),
+    *("seeds", "hardware", "started", "earlier_starts", "thresholds", "decision", "not_recorded"),
+)
+"""All that stand in a receipt."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,24 @@ def build_receipt(
         "thresholds": thresholds_of(run),
         "decision": dict(decision),
     }
-    needless = ("plan", "ledger", "data") if policy else ()  # its training has no data set and hands over nothing
-    content["not_recorded"] = [part for part in MAY_LACK if content[part] is None and part not in needless]
-    return {key: _public(value) for key, value in content.items()}
+    content["not_recorded"] = not_recorded(content, policy)
+    return {key: public_values(value) for key, value in content.items()}
+
+
+def not_recorded(content: Mapping[str, Any], policy: bool) -> list[str]:
+    """Return the parts of a receipt that its run has not recorded.
+
+    Args:
+        content: of the receipt, of which anybody may have written the values.
+        policy: whether it is a policy's: its training has no data set and hands over nothing.
+    """
+    needless = ("plan", "ledger", "data") if policy else ()
+    return [part for part in MAY_LACK if part not in needless and _is_unknown(part, content.get(part))]
+
+
+def _is_unknown(part: str, value: object) -> bool:
+    """True if a part says nothing: git may say why, where it did not answer in time."""
+    return value is None or (part == "git" and isinstance(value, Mapping) and bool(value.get("why")))
 
 
 def receipt_bytes(receipt: Mapping[str, Any]) -> bytes:
@@ -186,26 +203,6 @@ def read_receipt(path: Path) -> dict[str, Any]:
 def _is_fact(value: object) -> bool:
     """True if a value is hash and size of a file."""
     return isinstance(value, dict) and isinstance(value.get("sha256"), str) and type(value.get("bytes")) is int
-
-
-def _public(value: Any) -> Any:
-    """Return plain values without paths of this machine, and None for what is no number."""
-    if isinstance(value, Mapping):
-        return {_named(str(key)): _public(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_public(each) for each in value]
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, str):
-        return _named(value)
-    if hasattr(value, "item"):  # NumPy's scalars
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _named(text: str) -> str:
-    """Replace paths of this machine in a text by the names of what they lead to."""
-    return PLACE.sub(lambda found: re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], text)
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -12,15 +12,28 @@ from aigp_lightning.files import is_plain_name
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_yaml
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.run.folder import EARLIER_CONFIG
-from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
-from aigp_lightning.store.policy_evaluation import is_policy_run
+from aigp_lightning.store.checks import Checked, check_content, check_hash, compared, differing, group_of
+from aigp_lightning.store.decision_check import POLICY, check_form, check_journal
+from aigp_lightning.store.policy_evaluation import MODEL_FILE, is_policy_run, policy_model
+from aigp_lightning.store.public_text import public_values
 from aigp_lightning.store.receipt import FileFact, read_receipt
 from aigp_lightning.store.run_check import EXAMINED, check_checkpoint, check_data, check_ledger, check_policy
-from aigp_lightning.store.run_facts import THRESHOLDS_FILE, plan_sha256
+from aigp_lightning.store.run_facts import PLAN_OPTIONS, RESULTS_CSV, evaluation_of, metrics_of_epoch, plan_sha256
+from aigp_lightning.store.start_check import (
+    check_earlier,
+    check_run,
+    check_starts,
+    check_thresholds,
+    has_gone_on,
+    is_run,
+)
 
 __all__ = ["Checked", "check_receipt"]
 
-TOLERANCE = 1e-9
+PICTURES = "pictures"
+"""Names an evaluation that was made picture by picture."""
+OF_ITSELF = "evaluated model"
+"""A check of two parts of the receipt against each other, which alone says nothing."""
 
 
 def check_receipt(path: Path, run: Path | None = None, data: bool = True) -> list[Checked]:
@@ -37,20 +50,48 @@ def check_receipt(path: Path, run: Path | None = None, data: bool = True) -> lis
     receipt = read_receipt(path)
     if run is not None and not run.is_dir():
         raise DataError(f"--run {run}: there is no such folder.")
-    checks = [*_files(receipt, path.parent), *_evaluation(receipt, path.parent, run)]
+    if run is not None and not is_run(run):
+        raise DataError(f"--run {run} is no folder of a run: it has no {CONFIG_FILE}, no model and no ledger.")
+    checks = [*check_form(receipt), *check_journal(path, receipt), *_files(receipt, path.parent)]
+    is_policy = group_of(receipt.get("run")).get("task") == POLICY
+    if not is_policy:
+        checks += _evaluation(receipt, path.parent, run)
     if run is None:
-        checks.append(Checked("run", "missing", "no run folder is given (--run): configuration and ledger are unseen"))
+        checks += _unseen(is_policy)
     else:
-        policy = is_policy_run(run)
-        checks += [*_configuration(receipt, run), *_thresholds(receipt, run)]
-        checks += (
-            check_policy(receipt, run) if policy else [*check_checkpoint(receipt, run), *check_ledger(receipt, run)]
-        )
-        checks += check_data(receipt, run) if data and not policy else []
+        checks += _run_checks(receipt, run, path.parent, data)
+    if {each.name for each in checks if each.outcome == "right"} <= {OF_ITSELF}:
+        checks.append(Checked("receipt", "wrong", "nothing that it says could be checked"))
     unrecorded = receipt.get("not_recorded")
     for part in unrecorded if isinstance(unrecorded, list) else []:
         checks.append(Checked(str(part), "missing", "was not recorded when the receipt was made"))
     return checks
+
+
+def _unseen(is_policy: bool) -> Iterator[Checked]:
+    parts = "the evaluation, configuration and start" if is_policy else "configuration, ledger, start and data set"
+    yield Checked("run", "missing", f"no run folder is given (--run): {parts} are unseen")
+
+
+def _run_checks(receipt: Mapping[str, Any], run: Path, folder: Path, data: bool) -> Iterator[Checked]:
+    """Check what the run can tell."""
+    policy = is_policy_run(run)
+    name, places = (MODEL_FILE, [folder, policy_model(run)]) if policy else (EXAMINED, [folder, run / BEST.parent])
+    digest = group_of(receipt["files"].get(name)).get("sha256")
+    places = [place for place in places if check_hash(name, place / name, digest).outcome == "right"]
+    yield from check_run(receipt, run, places[0] / name if places else None)
+    yield from check_starts(receipt, run, bool(places) and places[-1] != folder)
+    yield from _configuration(receipt, run)
+    yield from check_thresholds(receipt, run)
+    if policy:
+        yield from check_policy(receipt, run, folder)
+        return
+    yield from check_checkpoint(receipt, run)
+    yield from check_ledger(receipt, run)
+    if data:
+        yield from check_data(receipt, run)
+    elif receipt.get("data") is not None:
+        yield Checked("data set", "missing", "was not read again (--no-data)")
 
 
 def _files(receipt: Mapping[str, Any], folder: Path) -> Iterator[Checked]:
@@ -63,27 +104,53 @@ def _files(receipt: Mapping[str, Any], folder: Path) -> Iterator[Checked]:
 
 def _evaluation(receipt: Mapping[str, Any], folder: Path, run: Path | None) -> Iterator[Checked]:
     """Check that the metrics are of the file that is promoted, and are those of the results image by image."""
-    evaluation = receipt.get("evaluation") or {}
-    model, mine = evaluation.get("model_sha256"), receipt["files"].get(EXAMINED)
-    if model is not None and mine is not None:
-        same = model == mine["sha256"]
-        text = "the metrics were measured with" if same else "the metrics were measured with another file than"
-        yield Checked("evaluated model", "right" if same else "wrong", f"{text} {EXAMINED}")
-    if evaluation.get("by") != "pictures":
-        return
+    evaluation, mine = receipt.get("evaluation"), group_of(receipt["files"].get(EXAMINED)).get("sha256")
     places = [folder / RESULTS_FILE, *([run / RESULTS_FILE] if run is not None else [])]
-    results = next((found for found in map(_results, places) if _is_of(found, model)), None)
+    read = map(_results, places)  # one after the other: they may be large
+    if evaluation is None:
+        if any(_is_of(found, mine) for found in read):
+            yield Checked("evaluation", "wrong", f"the receipt has none, and {RESULTS_FILE} has one of {EXAMINED}")
+        return
+    by = evaluation.get("by")
+    if by == RESULTS_CSV:
+        yield from _noted(receipt, evaluation, run)
+        return
+    if by != PICTURES:
+        yield Checked("evaluation", "wrong", f"by {by!r} is no evaluation: it is by {PICTURES!r} or {RESULTS_CSV!r}")
+        return
+    model = evaluation.get("model_sha256")
+    if model is None or model != mine:
+        text = "the metrics were measured with another file than"
+        yield Checked(OF_ITSELF, "wrong", f"{text} {EXAMINED}")
+    else:
+        yield Checked(OF_ITSELF, "right", f"the metrics were measured with {EXAMINED}")
+    results = next((found for found in read if _is_of(found, model)), None)
     if results is None:
         yield Checked("metrics", "missing", f"no {RESULTS_FILE} of this model is there")
         return
-    wrong = _differing(group_of(evaluation.get("metrics")), group_of(results.about.get("metrics")))
-    text = f"as in {RESULTS_FILE}" if not wrong else f"{', '.join(wrong)}: other values than in {RESULTS_FILE}"
-    yield Checked("metrics", "wrong" if wrong else "right", text)
-    known = receipt.get("data") or {}
-    recorded = group_of(results.about.get("data"))
-    same = all(known.get(key) == recorded.get(key) for key in ("sha256", "images", "labels", "split"))
+    found, data = public_values(evaluation_of(folder, results))
+    metrics = differing(evaluation.get("metrics"), found.get("metrics"))
+    text = f"as in {RESULTS_FILE}" if not metrics else f"{', '.join(metrics)}: other values than in {RESULTS_FILE}"
+    yield Checked("metrics", "wrong" if metrics else "right", text)
+    others, theirs = ({key: each[key] for key in each if key != "metrics"} for each in (evaluation, found))
+    yield compared("settings and classes", others, theirs, RESULTS_FILE)
+    known = receipt.get("data")
+    same = not differing(known, data)
+    known = known or {}
     text = f"{known.get('images')} pictures of {known.get('split')}" if same else "another one than the results name"
     yield Checked("data set of the metrics", "right" if same else "wrong", text)
+
+
+def _noted(receipt: Mapping[str, Any], evaluation: Mapping[str, Any], run: Path | None) -> Iterator[Checked]:
+    """Check metrics that are those of the best epoch in `results.csv`."""
+    if receipt.get("data") is not None:
+        yield Checked("data", "wrong", f"{RESULTS_CSV} names no data set")
+    metrics = None if run is None else metrics_of_epoch(run, group_of(receipt.get("run")).get("best_epoch"))
+    if metrics is None:
+        yield Checked("metrics", "missing", f"{RESULTS_CSV} of the run is not there, or has not that epoch")
+        return
+    found = {"metrics": metrics, "settings": None, "by": RESULTS_CSV}
+    yield compared("metrics", evaluation, public_values(found), RESULTS_CSV)
 
 
 def _results(path: Path) -> ImageResults | None:
@@ -98,27 +165,26 @@ def _is_of(results: ImageResults | None, model: str | None) -> bool:
     return results is not None and group_of(results.about.get("model")).get("sha256") == model
 
 
-def _differing(said: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    def differs(name: str) -> bool:
-        one, other = said.get(name), found.get(name)
-        if one is None or other is None:
-            return one is not other
-        return not (isinstance(one, int | float) and abs(one - other) <= TOLERANCE)
-
-    return [name for name in sorted({*said, *found}) if differs(name)]
-
-
 def _configuration(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     said = receipt.get("configuration")
     if said is None:
+        if (run / CONFIG_FILE).is_file():
+            yield Checked("configuration", "wrong", f"the run has a {CONFIG_FILE}, and the receipt none")
         return
     wanted = {CONFIG_FILE: said.get("sha256"), **group_of(said.get("earlier"))}
+    kept = _kept_as(CONFIG_FILE, said.get("sha256"), run)
+    gone_on = has_gone_on(receipt, run) or (kept is not None and kept.name != CONFIG_FILE)
+    yield from check_earlier(said, run, gone_on)
     for name, digest in sorted(wanted.items()):
         if is_plain_name(name):
             yield _configuration_file(name, digest, run)
     plan = receipt.get("plan")
-    if plan is not None:
-        yield _plan(plan.get("sha256"), _kept_as(CONFIG_FILE, said.get("sha256"), run) or run / CONFIG_FILE)
+    if plan is None and not is_policy_run(run):
+        yield Checked("plan", "wrong", "the receipt has a configuration, and no plan")
+    elif plan is not None:
+        is_known = plan.get("of") == list(PLAN_OPTIONS)
+        text = f"it is of other options than {', '.join(PLAN_OPTIONS)}"
+        yield Checked("plan", "wrong", text) if not is_known else _plan(plan.get("sha256"), kept or run / CONFIG_FILE)
 
 
 def _plan(digest: str | None, path: Path) -> Checked:
@@ -143,8 +209,3 @@ def _kept_as(name: str, digest: str | None, run: Path) -> Path | None:
     """Return the file of a run that has a configuration; None if there is none with its hash."""
     places = (run / name, *sorted(run.glob(EARLIER_CONFIG)))
     return next((path for path in places if check_hash(name, path, digest).outcome == "right"), None)
-
-
-def _thresholds(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
-    if (said := receipt.get("thresholds")) is not None:
-        yield check_hash(THRESHOLDS_FILE, run / BEST.parent / THRESHOLDS_FILE, said.get("sha256"))

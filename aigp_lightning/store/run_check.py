@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import DataError, UserError, first_line
-from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.files import read_regular
+from aigp_lightning.logfiles.run_config import read_config, read_json
 from aigp_lightning.media.ledger.anchor import Anchor, anchor_of, differing_totals, parse_anchor
+from aigp_lightning.media.ledger.chain import parse_lines
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines, read_ledger
-from aigp_lightning.store.checks import Checked, check_content, check_hash, group_of
-from aigp_lightning.store.policy_evaluation import EVALUATED, EVALUATION_FILE, MODEL_FILE, policy_model
+from aigp_lightning.store.checks import Checked, check_content, check_hash, compared, differing, group_of
+from aigp_lightning.store.policy_evaluation import (
+    ABOUT_FILE,
+    BY_TRAINING,
+    EVALUATED,
+    EVALUATION_FILE,
+    MODEL_FILE,
+    evaluated,
+    noted,
+    policy_model,
+)
+from aigp_lightning.store.public_text import public_values
 from aigp_lightning.store.receipt import FileFact
 from aigp_lightning.store.run_facts import destinations_of
 
+if TYPE_CHECKING:
+    from aigp_lightning.data.fingerprint import DataFingerprint
+
+FINGERPRINT = ("sha256", "images", "labels")
 EXAMINED = "best.ckpt"
 """The file of a version that is evaluated; its exports have bytes of their own."""
 
@@ -40,22 +56,53 @@ def _same_model(name: str, path: Path, fact: FileFact) -> Checked:
     return Checked(found.name, "missing", "is another one now: the run went on, or it is another run")
 
 
-def check_policy(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
-    """Check a policy's model, and the evaluation that `ppo evaluate` wrote.
+def check_policy(receipt: Mapping[str, Any], run: Path, folder: Path) -> Iterator[Checked]:
+    """Check a policy's model and its evaluation.
 
     Args:
         receipt: see `build_receipt`.
         run: the run folder.
+        folder: of the receipt.
     """
     fact = receipt["files"].get(MODEL_FILE)
     model = policy_model(run, None if fact is None else fact["sha256"])
+    about = _about(receipt, folder) or _about(receipt, model)
     if fact is not None:
         name = f"{model.name}/{MODEL_FILE}"
-        yield _same_model(name, model / MODEL_FILE, FileFact(fact["sha256"], fact["bytes"]))
-    evaluation = receipt.get("evaluation") or {}
-    if evaluation.get("by") == EVALUATED:
-        path = run / "evaluation" / model.name / EVALUATION_FILE
-        yield check_hash(EVALUATION_FILE, path, evaluation.get("sha256"))
+        same = _same_model(name, model / MODEL_FILE, FileFact(fact["sha256"], fact["bytes"]))
+        yield same
+        if about is None and same.outcome == "right":
+            content, _ = read_json(model / ABOUT_FILE)
+            about = content if isinstance(content, dict) else None
+    yield _policy_evaluation(receipt.get("evaluation"), run, model, about)
+
+
+def _about(receipt: Mapping[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Return what a model's `about.json` says, if it is the one of the receipt."""
+    fact = receipt["files"].get(ABOUT_FILE)
+    if fact is None or check_hash(ABOUT_FILE, folder / ABOUT_FILE, fact["sha256"]).outcome != "right":
+        return None
+    content, _ = read_json(folder / ABOUT_FILE)
+    return content if isinstance(content, dict) else None
+
+
+def _policy_evaluation(said: object, run: Path, model: Path, about: Mapping[str, Any] | None) -> Checked:
+    """Compare a policy's evaluation with the file that it was taken from."""
+    if about is None:
+        return Checked("evaluation", "missing", f"{ABOUT_FILE} of the model is not there any more")
+    by = said.get("by") if isinstance(said, Mapping) else None
+    judged, trained = evaluated(run, model, about.get("steps")), noted(run, about)
+    if by == BY_TRAINING or (said is None and trained is None):
+        return compared("evaluation", said, public_values(trained), ABOUT_FILE)
+    if by != EVALUATED:
+        text = f"the model has one, by {EVALUATED!r} or {BY_TRAINING!r}, and no other"
+        return Checked("evaluation", "wrong", text)
+    if judged is None:
+        return Checked("evaluation", "missing", f"{EVALUATION_FILE} of this model is not there any more")
+    path = run / "evaluation" / model.name / EVALUATION_FILE
+    same = check_hash(EVALUATION_FILE, path, group_of(said).get("sha256"))
+    return same if same.outcome != "right" else compared(
+        EVALUATION_FILE, said, public_values(judged), EVALUATION_FILE)  # fmt: skip
 
 
 def check_ledger(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
@@ -67,6 +114,9 @@ def check_ledger(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     """
     said = receipt.get("ledger")
     if said is None:
+        if (run / LEDGER_FILE).exists():
+            text = f"the run has a {LEDGER_FILE} now, and the receipt none: it was made since, or left out"
+            yield Checked("ledger", "missing", text)
         return
     anchor = parse_anchor(said)
     if anchor is None:
@@ -83,6 +133,15 @@ def check_ledger(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     yield _head(lines, anchor)
     if len(lines.heads) > anchor.lines:
         yield _totals(lines, anchor, said)
+        problems = _problems_then(run / LEDGER_FILE, anchor)
+        if said.get("problems") != problems or type(said.get("problems")) is not int:
+            yield Checked("the ledger's problems", "wrong", f"it had {problems} then")
+
+
+def _problems_then(path: Path, anchor: Anchor) -> int:
+    """Return how many things were wrong with the ledger when the receipt was made."""
+    rows = read_regular(path).split(b"\n")
+    return len(parse_lines(b"".join(row + b"\n" for row in rows[: anchor.lines])).problems)
 
 
 def _head(lines: Lines, anchor: Anchor) -> Checked:
@@ -107,11 +166,13 @@ def _totals(lines: Lines, anchor: Anchor, said: Mapping[str, Any]) -> Checked:
     """Compare the sums of the lines that were there when the receipt was made."""
     then = Lines()
     then.extend(line for line in lines if line.number <= anchor.lines)
-    differing = differing_totals(anchor_of(lines, anchor.lines).totals or {}, anchor.totals or {})
-    if not differing and destinations_of(then) != said.get("destinations"):
-        differing = ["the sums by destination are others"]
-    if differing:
-        return Checked("what left, to whom", "wrong", "; ".join(differing))
+    differing_sums = differing_totals(anchor_of(lines, anchor.lines).totals or {}, anchor.totals or {})
+    if anchor.totals is None:
+        differing_sums = ["the receipt has none"]
+    if not differing_sums and differing(said.get("destinations"), public_values(destinations_of(then))):
+        differing_sums = ["the sums by destination are others"]
+    if differing_sums:
+        return Checked("what left, to whom", "wrong", "; ".join(differing_sums))
     left = [row for row in destinations_of(then) if row["remote"] and row["sent"] + row["unknown"]]
     text = ", ".join(f"{row['destination']} {row['sent'] + row['unknown']} pictures" for row in left)
     return Checked("what left, to whom", "right", text or "nothing left the machine")
@@ -138,13 +199,13 @@ def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
     except (UserError, OSError, ValueError) as error:
         yield Checked(name, "missing", f"cannot be read any more: {first_line(error)}")
         return
-    same = found == said.get("sha256")
+    same = not differing([said.get(key) for key in FINGERPRINT], [getattr(found, key) for key in FINGERPRINT])
     text = f"{said.get('images')} pictures and {said.get('labels')} labels as they were" if same else (
         "pictures or labels of it were changed since")  # fmt: skip
     yield Checked(name, "right" if same else "wrong", text)
 
 
-def _fingerprint(data_yaml: str, split: str, evaluation: Mapping[str, Any]) -> str:
+def _fingerprint(data_yaml: str, split: str, evaluation: Mapping[str, Any]) -> DataFingerprint:
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.fingerprint import fingerprint
     from aigp_lightning.data.label_bounds import Outside
@@ -158,4 +219,4 @@ def _fingerprint(data_yaml: str, split: str, evaluation: Mapping[str, Any]) -> s
     outside = settings.get("outside")
     outside = cast("Outside", outside) if outside in get_args(Outside) else "clip"
     scan = scan_split(spec, split, pose=pose, single_cls=single, outside=outside, progress=False)
-    return fingerprint(scan.records, {0: "item"} if single else spec.names).sha256
+    return fingerprint(scan.records, {0: "item"} if single else spec.names)

@@ -36,29 +36,31 @@ PARTS_OF_START = ("time", "git", "seeds", "hardware")
 COUNTED = ("written", "sent", "withheld", "failed", "unknown")
 
 
-def run_of(run: Path, results: ImageResults | None, policy: bool) -> dict[str, Any]:
+def run_of(run: Path, results: ImageResults | None, policy: bool, best: Path | None = None) -> dict[str, Any]:
     """Return name, task, family, epochs and best epoch of a run, epochs counted from 1; None for what is unknown.
 
     Args:
         run: the run folder.
         results: of its evaluation, which name task and family too.
         policy: whether it trained a policy.
+        best: the checkpoint; None: the run's best.
     """
     if policy:
         return {"name": run.resolve().name, "task": "policy", "family": "ppo"}
     about: dict[str, Any] = {} if results is None else results.about
-    task, family, best = about.get("task"), about.get("family"), None
+    checkpoint, epoch = run / BEST if best is None else best, None
+    task, family = about.get("task"), about.get("family")
     with suppress(WeightsError):
-        metadata = read_metadata(run / BEST)
+        metadata = read_metadata(checkpoint)
         task, family = metadata["task"], family_of(metadata)
-        best = read_plain_value(run / BEST, "epoch")
+        epoch = read_plain_value(checkpoint, "epoch")
     rows = csv_rows(run)
     return {
         "name": run.resolve().name,
         "task": task,
         "family": family,
         "epochs": int(float(rows[-1]["epoch"])) if rows else None,
-        "best_epoch": best + 1 if type(best) is int else None,
+        "best_epoch": epoch + 1 if type(epoch) is int else None,
     }
 
 
@@ -206,8 +208,17 @@ def csv_rows(run: Path) -> list[dict[str, str]]:
 
 def _noted_metrics(run: Path) -> dict[str, float | None] | None:
     """Return the metrics of the best epoch as `results.csv` has them."""
-    best = run_of(run, None, False)["best_epoch"]
-    row = next((row for row in csv_rows(run) if _number(row["epoch"]) == best), None)
+    return metrics_of_epoch(run, run_of(run, None, False)["best_epoch"])
+
+
+def metrics_of_epoch(run: Path, epoch: object) -> dict[str, float | None] | None:
+    """Return the metrics of an epoch as `results.csv` has them; None where it has not.
+
+    Args:
+        run: the run folder.
+        epoch: from 1.
+    """
+    row = next((row for row in csv_rows(run) if _number(row["epoch"]) == epoch), None)
     if row is None:
         return None
     return {name: _number(value) for name, value in row.items() if name.startswith(("metrics/", "corners/", "gate/"))}

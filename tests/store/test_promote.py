@@ -22,6 +22,7 @@ from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promote import PromoteOptions, promote
 from aigp_lightning.store.receipt import read_receipt
+from aigp_lightning.store.receipt_check import check_receipt
 from aigp_lightning.store.verify import check
 
 
@@ -29,7 +30,11 @@ def promoted(run: Path, places: StorePlaces, **options: Any) -> str | None:
     """Promote; returns the version, or None where it was refused."""
     outcome = promote(PromoteOptions(run=run, store=places.root, draws=200, **options))
     assert outcome.name == options.get("name", run.name)
-    return None if outcome.promoted is None else outcome.promoted.version
+    if outcome.promoted is None:
+        return None
+    checks = check_receipt(places.version(outcome.promoted.version) / "receipt.json", run)
+    assert [each for each in checks if each.outcome == "wrong"] == [], "what is promoted can be checked"
+    return outcome.promoted.version
 
 
 def test_a_better_one_is_promoted_a_worse_one_refused_unless_forced(places: StorePlaces, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import re
 import socket
 from copy import deepcopy
@@ -16,8 +17,8 @@ import pytest
 from receipt_runs import CONFIG, MAP, make_policy_run, make_run, version_of
 
 from aigp_lightning.errors import DataError
+from aigp_lightning.store.public_text import public_text, public_values
 from aigp_lightning.store.receipt import (
-    PLACE,
     FileFact,
     build_receipt,
     file_fact,
@@ -32,15 +33,19 @@ from aigp_lightning.store.run_facts import plan_sha256
 MADE = datetime(2026, 11, 28, tzinfo=timezone.utc)
 
 
+PLANTED = ("somebody", "colleague", "planted-host")
+"""Names of users and machines that stand in what the tests build runs of."""
+
+
 def private_texts(receipt: dict[str, Any]) -> list[str]:
-    """Texts that hold a path of this machine, its name, its user's name or home."""
-    names = [name for name in (socket.gethostname(), getpass.getuser(), "somebody", "colleague") if name]
-    named = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names))
+    """Texts that hold a path, a planted name or, where it is no word that receipts have anyway, one of this machine."""
+    real = [name for name in (socket.gethostname(), getpass.getuser()) if re.fullmatch(r"(?=.*\d).{6,}", name)]
+    named = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in (*PLANTED, *real)))
     home = str(Path.home())
     return [
         text
         for text in texts_of(receipt)
-        if PLACE.search(text) or named.search(text) or (len(home) > 1 and home in text)
+        if public_text(text) != text or named.search(text) or (len(home) > 1 and home in text)
     ]
 
 
@@ -103,9 +108,34 @@ def test_nothing_of_the_machine_stands_in_a_receipt(tmp_path: Path) -> None:
     assert private_texts(receipt) == []
     assert receipt["decision"]["reason"] == "see notes.txt, x.md and y.md; metrics/mAP50(B) of 5/6 km/h"
     assert receipt["decision"]["latest"] == "gates" and receipt["decision"]["interval"] == [None, 0.5]
-    assert private_texts({"a": "/etc/passwd"}) and private_texts({socket.gethostname(): 1}), "the check finds them"
+    assert private_texts({"a": "/etc/passwd"}) and private_texts({"planted-host": 1}), "the check finds them"
     make_policy_run(tmp_path / "policy")
     assert private_texts(build_receipt(tmp_path / "policy", {}, None, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("see /home/root/my secret dir/x", "see x"),
+        ("'/home/root/my secret dir/a b' is gone", "'a b' is gone"),
+        ("C:\\Users\\bob\\k.txt", "k.txt"),
+        ("see C:\\Program Files (x86)\\bob, jr\\k.txt now", "see k.txt now"),
+        ("C:\\Users/bob mc\\my dir\\k.txt", "k.txt"),
+        ("\\\\server\\share of bob\\x", "x"),
+        ("Users\\bob\\k.txt and %USERPROFILE%\\bob\\x", "x"),
+        ("/a/b.txt, ~bob/c d/e.txt; 5/6 km/h", "b.txt, e.txt; 5/6 km/h"),
+        ("at:/home/bob/x: no such file", "x: no such file"),
+        ("file:///home/bob/x, https://bob@host.example/a b/c", "x, c"),
+        ("../../home/bob/x ./runs/gates", "x gates"),
+        ("/home/bob is bob's, and so is /home/bob/", "~ is bob's, and so is ~"),
+        ("see /Users/bob", "see ~"),
+        ("train / val, metrics/mAP50-95(B) >= latest - 0.002", "train / val, metrics/mAP50-95(B) >= latest - 0.002"),
+    ],
+)
+def test_no_folder_of_a_path_stays_in_a_text(text: str, left: str) -> None:
+    assert public_text(text) == left
+    assert public_text(left) == left
+    assert public_values({text: [Path("/a/b"), text]}) == {left: ["b", left]}
 
 
 def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
@@ -119,6 +149,25 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     written = (tmp_path / "receipt.json").read_bytes()
     assert sha256(written).hexdigest() == receipt_sha256(one) and "gäte".encode() in written
     assert read_receipt(tmp_path / "receipt.json") == one
+
+
+def test_where_git_did_not_answer_its_part_is_not_recorded(tmp_path: Path) -> None:
+    run = tmp_path / "gates"
+    results = make_run(run)
+    content = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    nothing = {"working_folder": None, "code": None}
+    for git, named in ((None, ["git"]), (nothing, []), ({**nothing, "why": "git did not answer in time"}, ["git"])):
+        content["starts"][0]["git"] = git
+        (run / "run.json").write_text(json.dumps(content), encoding="utf-8")
+        receipt = build_receipt(run, {}, results, {})
+        assert receipt["not_recorded"] == named and receipt["git"] == git
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_told_as_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "receipt.json")
+    with pytest.raises(DataError, match="is no regular file"):
+        read_receipt(tmp_path / "receipt.json")
 
 
 def test_what_an_earlier_run_has_not_recorded_is_named(tmp_path: Path) -> None:

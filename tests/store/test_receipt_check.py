@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from receipt_runs import MAP, PICTURE, add_to_ledger, make_policy_run, make_run, version_of
+import torch
+from receipt_runs import (
+    MAP,
+    METRICS,
+    PICTURE,
+    POLICY_METRICS,
+    about_of,
+    add_to_ledger,
+    decision_of,
+    make_policy_run,
+    make_run,
+    store_of,
+    version_of,
+)
 
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger.ledger import Ledger
-from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
+from aigp_lightning.run.provenance import record_start
+from aigp_lightning.store.gates import judge
 from aigp_lightning.store.receipt import build_receipt, file_fact, read_receipt, write_receipt
 from aigp_lightning.store.receipt_check import check_receipt
 
@@ -29,7 +46,7 @@ def promoted(tmp_path: Path) -> tuple[Path, Path]:
     files = version_of(run, version)
     shutil.copy(run / RESULTS_FILE, version)
     files[RESULTS_FILE] = file_fact(version / RESULTS_FILE)
-    write_receipt(version / "receipt.json", build_receipt(run, files, results, {"passed": True}))
+    write_receipt(version / "receipt.json", build_receipt(run, files, results, decision_of(files, METRICS)))
     return version / "receipt.json", run
 
 
@@ -38,23 +55,27 @@ def outcomes(receipt: Path, run: Path | None = None) -> dict[str, tuple[str, str
 
 
 def wrong(receipt: Path, run: Path | None = None) -> set[str]:
-    return {name for name, (outcome, _) in outcomes(receipt, run).items() if outcome == "wrong"}
+    return {each.name for each in check_receipt(receipt, run) if each.outcome == "wrong"}
 
 
 def test_an_untouched_receipt_is_right(promoted: tuple[Path, Path]) -> None:
     found = outcomes(*promoted)
     missing = {name for name, (outcome, _) in found.items() if outcome == "missing"}
-    assert missing == {"data set"}, "which lay in somebody's folder"
+    assert missing == {"data set", "journal"}, "which lay in somebody's folder"
     assert {name for name, (outcome, _) in found.items() if outcome == "right"} == {
         "best.ckpt", "best.onnx", RESULTS_FILE, "evaluated model", "metrics", "data set of the metrics", "config.yaml",
-        "plan", "the run's weights/best.ckpt", "ledger", "what left, to whom",
+        "plan", "the run's weights/best.ckpt", "ledger", "what left, to whom", "settings and classes", "run",
+        "versions", "git", "seeds", "hardware", "started", "earlier_starts",
     }  # fmt: skip
     assert found["what left, to whom"][1] == "wandb 2 pictures"
 
 
 def test_without_a_run_it_says_what_it_could_not_see(promoted: tuple[Path, Path]) -> None:
     found = outcomes(promoted[0])
-    assert found["run"] == ("missing", "no run folder is given (--run): configuration and ledger are unseen")
+    assert found["run"] == (
+        "missing",
+        "no run folder is given (--run): configuration, ledger, start and data set are unseen",
+    )
     assert found["metrics"][0] == "right" and "ledger" not in found
 
 
@@ -110,7 +131,8 @@ def test_a_changed_configuration(promoted: tuple[Path, Path]) -> None:
     assert wrong(receipt, run) == {"config.yaml", "plan"}
     (run / "config-before-epoch4.yaml").write_text(before, encoding="utf-8")
     text = "is config-before-epoch4.yaml now: the run went on with other options"
-    assert outcomes(receipt, run)["config.yaml"] == ("right", text) and wrong(receipt, run) == set()
+    assert outcomes(receipt, run)["config.yaml"] == ("right", text)
+    assert outcomes(receipt, run)["earlier configurations"][0] == "missing" and wrong(receipt, run) == set()
 
 
 def test_invented_metrics_are_wrong(promoted: tuple[Path, Path]) -> None:
@@ -118,7 +140,7 @@ def test_invented_metrics_are_wrong(promoted: tuple[Path, Path]) -> None:
     content["evaluation"]["metrics"][MAP] = 0.9
     content["data"]["images"] = 1000
     write_receipt(promoted[0], content)
-    assert wrong(*promoted) == {"metrics", "data set of the metrics"}
+    assert wrong(*promoted) == {"metrics", "data set of the metrics", "decision"}
     content["evaluation"]["model_sha256"] = "0" * 64
     write_receipt(promoted[0], content)
     found = outcomes(*promoted)
@@ -138,14 +160,17 @@ def test_the_data_set_is_read_again(tmp_path: Path, shapes: Path) -> None:
     scanned = scan_split(spec, "val", progress=False)
     known = {"split": "val", **vars(fingerprint(scanned.records, spec.names))}
     results = make_run(tmp_path / "gates", known, data / "data.yaml")
-    write_receipt(tmp_path / "receipt.json", build_receipt(tmp_path / "gates", {}, results, {}))
-    found = outcomes(tmp_path / "receipt.json", tmp_path / "gates")
+    files = version_of(tmp_path / "gates", tmp_path / "version")
+    receipt = build_receipt(tmp_path / "gates", files, results, decision_of(files, METRICS))
+    write_receipt(tmp_path / "version" / "receipt.json", receipt)
+    at = tmp_path / "version" / "receipt.json"
+    found = outcomes(at, tmp_path / "gates")
     assert found["data set"] == ("right", "11 pictures and 22 labels as they were")
     label = next((data / "labels" / "val").glob("*.txt"))
     label.write_text(label.read_text(encoding="utf-8").replace(" 0.", " 0.1", 1), encoding="utf-8")
-    assert wrong(tmp_path / "receipt.json", tmp_path / "gates") == {"data set"}
+    assert wrong(at, tmp_path / "gates") == {"data set"}
     shutil.rmtree(data)
-    assert outcomes(tmp_path / "receipt.json", tmp_path / "gates")["data set"][0] == "missing"
+    assert outcomes(at, tmp_path / "gates")["data set"][0] == "missing"
 
 
 def test_a_policys_receipt(tmp_path: Path) -> None:
@@ -153,10 +178,12 @@ def test_a_policys_receipt(tmp_path: Path) -> None:
     make_policy_run(run)
     shutil.copy(run / "best" / "model.zip", tmp_path)
     files = {"model.zip": file_fact(tmp_path / "model.zip")}
-    write_receipt(tmp_path / "receipt.json", build_receipt(run, files, None, {}))
+    write_receipt(tmp_path / "receipt.json", build_receipt(run, files, None, decision_of(files, POLICY_METRICS)))
     found = outcomes(tmp_path / "receipt.json", run)
     names = {name for name, (outcome, _) in found.items() if outcome == "right"}
-    assert names == {"model.zip", "config.yaml", "the run's best/model.zip", "evaluation.json"}
+    assert names == {"model.zip", "config.yaml", "the run's best/model.zip", "evaluation.json"} | {
+        "versions", "seeds", "started", "earlier_starts", "run",
+    }  # fmt: skip
     judged = run / "evaluation" / "best" / "evaluation.json"
     judged.write_text(judged.read_text(encoding="utf-8").replace("0.75", "0.95"), encoding="utf-8")
     assert wrong(tmp_path / "receipt.json", run) == {"evaluation.json"}
@@ -168,7 +195,7 @@ def test_names_that_lead_elsewhere_are_not_followed(tmp_path: Path) -> None:
     folder.mkdir()
     fact = {"sha256": file_fact(tmp_path / "secret").sha256, "bytes": 1}
     write_receipt(folder / "receipt.json", {"receipt": 1, "files": {"../secret": fact}})
-    assert wrong(folder / "receipt.json") == {"../secret"}
+    assert outcomes(folder / "receipt.json")["../secret"] == ("wrong", "is no name of a file beside the receipt")
 
 
 def test_the_verb(
@@ -177,9 +204,9 @@ def test_the_verb(
     receipt, run = promoted
     assert run_cli("receipt", "verify", receipt.parent, "--run", run, "--no-data", "--json", "checks.json") == 0
     said = capsys.readouterr().out
-    assert "11 checks, and all is as the receipt says; 0 could not be made." in said and "best.onnx" in said
+    assert "19 checks, and nothing is wrong; not checked: journal, data set." in said and "best.onnx" in said
     checks = json.loads(Path("checks.json").read_text(encoding="utf-8"))
-    assert checks["right"] is True and len(checks["checks"]) == 11
+    assert checks["right"] is True and len(checks["checks"]) == 21
     (receipt.parent / "best.onnx").write_bytes(b"A network")
     assert run_cli("receipt", "verify", receipt, "--json") == 1
     found = json.loads(capsys.readouterr().out)
@@ -208,3 +235,187 @@ def test_a_receipt_that_somebody_wrote_by_hand_is_no_traceback(promoted: tuple[P
             check_receipt(receipt, run)
         except DataError as error:
             assert "is no receipt" in str(error), place
+
+
+Built = tuple[Path, Path, dict[str, Any]]
+
+
+def a_detector(folder: Path) -> Built:
+    """A version, its run and the receipt: of a run that was started twice, with calibrated thresholds."""
+    run, version = folder / "runs" / "gates", folder / "v"
+    results = make_run(run)
+    (run / "config-before-epoch2.yaml").write_text("media: {}\n", encoding="utf-8")
+    (run / "weights" / "thresholds.json").write_text('{"gate": 0.31}', encoding="utf-8")
+    record_start(run, {"seed_everything": 8}, ["NVIDIA H100"], 2)
+    return _promoted_from(run, version, results)
+
+
+def a_pose_model(folder: Path) -> Built:
+    """The same of keypoints, with edges and bands of distance among what was evaluated."""
+    run, version = folder / "runs" / "gates", folder / "v"
+    make_run(run)
+    metadata = {"names": {0: "gate"}, "task": "pose", "family": "yolo", "network": {}}
+    torch.save({"epoch": 1, "aigp": metadata, "state_dict": {}}, run / "weights" / "best.ckpt")
+    posed = {**about_of(run), "task": "pose", "keypoints": ["left", "right"], "edges": [[0, 1]], "bands": [5.0, 10.0]}
+    results = empty_results([str(run / "a.jpg")], posed)
+    results.save(run / RESULTS_FILE)
+    return _promoted_from(run, version, results)
+
+
+def _promoted_from(run: Path, version: Path, results: ImageResults) -> Built:
+    files = version_of(run, version)
+    results.save(version / RESULTS_FILE)
+    files[RESULTS_FILE] = file_fact(version / RESULTS_FILE)
+    return version, run, build_receipt(run, files, results, decision_of(files, METRICS))
+
+
+def a_policy(folder: Path) -> Built:
+    """A policy that `ppo evaluate` has judged."""
+    run, version = folder / "runs" / "race", folder / "v"
+    make_policy_run(run)
+    version.mkdir()
+    for name in ("model.zip", "about.json"):
+        shutil.copy(run / "best" / name, version)
+    files = {name: file_fact(version / name) for name in ("model.zip", "about.json")}
+    return version, run, build_receipt(run, files, None, decision_of(files, POLICY_METRICS))
+
+
+def a_policy_by_training(folder: Path) -> Built:
+    """A policy that the training alone has judged."""
+    version, run, _ = a_policy(folder)
+    shutil.rmtree(run / "evaluation")
+    files = {name: file_fact(version / name) for name in ("model.zip", "about.json")}
+    return version, run, build_receipt(run, files, None, decision_of(files, {"success_rate": 1.0}))
+
+
+UNCHECKED = re.compile(r"made|decision\.(name|latest|forced|notes\[0\]|gates\[\d\]\.(interval|gate))")
+"""Leaves that nothing outside of a store tells: there its journal has the hash of the whole receipt."""
+
+
+def leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the places of all values in a receipt that hold no others, empty lists and groups too."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [each for key, one in inside for each in leaves(one, (*place, key))]
+    yield from found or [place]
+
+
+def flipped(value: Any) -> Any:
+    """Another value of the same kind, where there is one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return re.sub(r"\w\b", lambda found: "1" if found[0] == "0" else "0", value, count=1) or "x"
+    return 7 if value is None else ["x"]
+
+
+def unnoticed(built: Built, path: Path, chosen: Callable[[str], bool]) -> list[str]:
+    """Change the values that are chosen by name, each alone, and return those of which nothing is said."""
+    _, run, receipt = built
+    found, count = [], 0
+    for place in leaves(receipt):
+        name = re.sub(r"\.\[", "[", ".".join(f"[{key}]" if isinstance(key, int) else key for key in place))
+        if not chosen(name):
+            continue
+        count += 1
+        content = json.loads(json.dumps(receipt))
+        holder = content
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = flipped(holder[place[-1]])
+        assert content != receipt, name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        try:
+            found += [] if wrong(path, run) else [name]
+        except DataError:  # is refused, which is noticed too
+            continue
+    assert count > 5, "the walk comes by"
+    return found
+
+
+@pytest.mark.parametrize("build", [a_detector, a_pose_model, a_policy, a_policy_by_training])
+def test_each_value_that_is_changed_is_found(tmp_path: Path, build: Callable[[Path], Built]) -> None:
+    version, run, receipt = built = build(tmp_path)
+    path = version / "receipt.json"
+    write_receipt(path, receipt)
+    assert wrong(path, run) == set(), outcomes(path, run)
+    of_pose = ("run", "evaluation", "data")  # in the rest it is a detector's
+    shown = unnoticed(built, path, lambda name: build is not a_pose_model or name.startswith(of_pose))
+    assert [name for name in shown if not UNCHECKED.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize("build", [a_detector, a_policy])
+def test_in_a_store_the_journal_knows_the_rest(tmp_path: Path, build: Callable[[Path], Built]) -> None:
+    version, run, receipt = built = build(tmp_path)
+    path = store_of(version, receipt)
+    found = outcomes(path, run)
+    assert found["journal"] == ("right", "line 1 of the store's journal.jsonl has the receipt's SHA-256")
+    assert wrong(path, run) == set() and wrong(path) == set()
+    assert unnoticed(built, path, lambda name: UNCHECKED.fullmatch(name) is not None) == []
+
+
+def test_a_decision_without_its_gates_is_wrong(tmp_path: Path) -> None:
+    version, run, receipt = a_detector(tmp_path)
+    decision = receipt["decision"]
+    forced = {**decision, "passed": False, "forced": "flown", "gates": judge([], METRICS, METRICS).rows}
+    path = store_of(version, {**receipt, "decision": forced})
+    assert wrong(path, run) == set(), "as it was promoted"
+    changed: list[dict[str, Any]] = [
+        {"gates": []}, {"forced": None}, {"forced": "won"}, {"gates": decision["gates"]},
+        {"gates": decision["gates"], "passed": True, "forced": None},
+    ]  # fmt: skip
+    for changes in changed:
+        write_receipt(path, {**receipt, "decision": {**forced, **changes}})
+        assert {"journal", "decision in the journal"} <= wrong(path, run), changes
+    elsewhere = tmp_path / "mailed"
+    shutil.copytree(path.parent, elsewhere)
+    for changes in ({"gates": []}, {"forced": None}, {"passed": True}):
+        write_receipt(elsewhere / "receipt.json", {**receipt, "decision": {**forced, **changes}})
+        assert wrong(elsewhere / "receipt.json", run) == {"decision"}, changes
+
+
+def test_a_receipt_of_which_nothing_can_be_checked_is_wrong(
+    promoted: tuple[Path, Path], run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    receipt, _ = promoted
+    sound = read_receipt(receipt)
+    (tmp_path / "alone").mkdir()
+    alone = tmp_path / "alone" / "receipt.json"
+    for content in ({"receipt": 1, "files": {}}, {**sound, "files": {}}, sound):
+        write_receipt(alone, content)
+        assert run_cli("receipt", "verify", alone) == 1
+        assert "nothing that it says could be checked" in " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert run_cli("receipt", "verify", alone, "--run", tmp_path / "alone") == 2
+    assert "is no folder of a run" in capsys.readouterr().err
+    trusted = {**sound["evaluation"], "by": "trust me", "model_sha256": None, "metrics": {MAP: 0.99}}
+    for evaluation in (trusted, {**trusted, "by": "pictures"}, None):
+        write_receipt(receipt, {**sound, "evaluation": evaluation})
+        assert wrong(receipt) & {"evaluation", "evaluated model"}, evaluation
+    for part in sound:
+        write_receipt(receipt, {key: value for key, value in sound.items() if key != part} | {"receipt": 1, "more": 1})
+        try:
+            assert "parts" in wrong(receipt)
+        except DataError as error:
+            assert part == "files" and "names no files" in str(error)
+
+
+def test_thresholds_that_the_run_has_not_got_are_wrong(promoted: tuple[Path, Path]) -> None:
+    receipt, run = promoted
+    sound = read_receipt(receipt)
+    invented = {"file": "thresholds.json", "sha256": "ab" * 32, "content": {"gate": 0.9}}
+    write_receipt(receipt, {**sound, "thresholds": invented})
+    assert wrong(receipt, run) == {"thresholds"}
+    write_receipt(receipt, sound)
+    (run / "weights" / "thresholds.json").write_text('{"gate": 0.31}', encoding="utf-8")
+    assert outcomes(receipt, run)["thresholds"][0] == "missing" and wrong(receipt, run) == set()
+
+
+def test_a_run_that_was_started_again_is_no_fault(promoted: tuple[Path, Path]) -> None:
+    receipt, run = promoted
+    record_start(run, {"seed_everything": 9})
+    with (run / "results.csv").open("a", encoding="utf-8") as file:
+        file.write("4,4,0.3\n")
+    assert wrong(receipt, run) == set()
+    write_receipt(receipt, {**(sound := read_receipt(receipt)), "run": {**sound["run"], "epochs": 5}})
+    assert wrong(receipt, run) == {"run"}, "more epochs than the run has even now"

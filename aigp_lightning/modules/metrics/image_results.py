@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.errors import DataError, first_line
 from aigp_lightning.files import read_regular, write_atomic
+from aigp_lightning.modules.metrics.about_results import about_problem
 
 RESULTS_FILE = "image_results.npz"
 """In a run folder: results of the best epoch on the validation split."""
@@ -77,7 +77,7 @@ class ImageResults:
     @property
     def names(self) -> dict[int, str]:
         """Class names by id."""
-        return {int(key): str(name) for key, name in self.about["names"].items()}
+        return {int(key): str(name) for key, name in self.about.get("names", {}).items()}
 
     def save(self, path: Path) -> None:
         """Write all of it atomically.
@@ -113,6 +113,10 @@ SHAPES: dict[str, tuple[type[Any], str, tuple[int | None, ...]]] = {
 """Type, first axis and further axes of each array; None is any length."""
 POINTERS = (("found_image", "n", 0), ("true_image", "n", 0), ("match", "t", -1))
 """Arrays that number rows of others: which axis, and the least number."""
+RISING = ("found_image", "true_image")
+NOT_NEGATIVE = ("shapes", "found_label", "true_label")
+FINITE = ("found_score", "found_box", "found_points", "true_box", "true_points")
+"""Arrays without NaN and infinity; `corner_rows` has NaN where nothing was solved."""
 
 
 def read_results(path: Path) -> ImageResults:
@@ -134,9 +138,10 @@ def read_results(path: Path) -> ImageResults:
     """
     try:
         with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+            members = {name: content[name] for name in content.files}
+        arrays = {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
         files, about = (json.loads(arrays.pop(key).tobytes()) for key in (FILES, ABOUT))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError, MemoryError) as error:
+    except Exception as error:  # of a damaged file, zipfile, zlib and NumPy raise nearly every kind there is
         raise DataError(f"{path}: the results of a validation cannot be read ({first_line(error)}).") from error
     problem = _problem(arrays, files, about)
     if problem:
@@ -172,8 +177,29 @@ def _problem(arrays: dict[str, NDArray[Any]], files: Any, about: Any) -> str:
     for name in SHAPES:
         if problem := _problem_of_array(name, arrays.get(name), lengths):
             return problem
+    return _problem_of_values(arrays, lengths) or about_problem(about, arrays)
+
+
+def _problem_of_values(arrays: dict[str, NDArray[Any]], lengths: dict[str, int]) -> str:
+    """Say which numbers cannot be; empty where all can."""
     astray = [name for name, axis, least in POINTERS if not _within(arrays[name], least, lengths[axis])]
-    return f"{astray[0]} points nowhere" if astray else ""
+    if astray:
+        return f"{astray[0]} points nowhere"
+    unsound = [
+        *(f"{name} does not rise" for name in RISING if (np.diff(arrays[name]) < 0).any()),
+        *(f"{name} has a negative number" for name in NOT_NEGATIVE if (arrays[name] < 0).any()),
+        *(f"{name} has what is no number" for name in FINITE if not np.isfinite(arrays[name]).all()),
+    ]
+    pairs, scores = arrays["match"] >= 0, arrays["found_score"]
+    if ((scores < 0) | (scores > 1)).any():
+        unsound.append("found_score is not between 0 and 1")
+    if (arrays["true_image"][arrays["match"][pairs]] != arrays["found_image"][pairs]).any():
+        unsound.append("match goes with an object of another image")
+    if arrays["correct_pose"].shape[1] not in (0, THRESHOLDS):
+        unsound.append("correct_pose has another shape")
+    if len({arrays[name].shape[1] for name in ("found_points", "true_points") if len(arrays[name])}) > 1:
+        unsound.append("found_points and true_points are of different keypoints")
+    return unsound[0] if unsound else ""
 
 
 def _problem_of_array(name: str, array: NDArray[Any] | None, lengths: dict[str, int]) -> str:
