@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from aigp_lightning.files import read_regular
 from aigp_lightning.media.ledger.lines import START
-from aigp_lightning.store.receipt import _public as public_values
+from aigp_lightning.store.public_text import public_values
 
 Event = Literal["promoted", "refused", "rolled back", "removed"]
 EVENTS: tuple[Event, ...] = ("promoted", "refused", "rolled back", "removed")
