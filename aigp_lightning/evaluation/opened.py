@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from aigp_lightning.errors import WeightsError
-from aigp_lightning.evaluation.exported import SUFFIXES, open_exported, told_by_exported
+from aigp_lightning.evaluation.exported import open_exported, told_by_exported
+from aigp_lightning.evaluation.exported_graph import SUFFIXES
 from aigp_lightning.modules.registry import kind_of_file, load_module, open_weights
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def _why_not(path: Path, module: BaseModule, best: Path) -> str | None:
     imgsz = _picture_size(best, deployment.stride)
     try:
         if form in GRAPHS:
-            from aigp_lightning.evaluation.exported import open_graph
+            from aigp_lightning.evaluation.exported_graph import open_graph
 
             opened = open_graph(path, gpu=False)
             arguments, (imgsz, _) = opened.told.get("args"), opened.told["imgsz"]
@@ -179,7 +179,7 @@ def _policy_files(candidate: Candidate, folder: Path, anew: Collection[str]) -> 
 
 
 def _why_unreadable(path: Path) -> str | None:
-    from aigp_lightning.evaluation.exported import run_of_graph
+    from aigp_lightning.evaluation.exported_graph import run_of_graph
 
     try:
         run_of_graph(path)

@@ -1,0 +1,182 @@
+"""Exported files that are opened: the graph as a function, and what the file says of itself."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from aigp_lightning.data.keypoint_yaml import default_edges
+from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.types import Keypoints
+
+ONNX, TORCHSCRIPT = ".onnx", ".torchscript"
+SUFFIXES = (ONNX, TORCHSCRIPT)
+NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
+
+NO_NUMBERS = "returns NaN, which is no number: its weights are damaged, or its training diverged"
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """An exported file that is open.
+
+    Attributes:
+        path: of the file.
+        told: what it says of itself.
+        run: from images (B, 3, H, W) float, 0…1, on any device, to what it returns.
+    """
+
+    path: Path
+    told: dict[str, Any]
+    run: Callable[[Tensor], Tensor]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Class names by id."""
+        return {int(key): str(name) for key, name in self.told["names"].items()}
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width that it takes, one image at a time; None where it takes any."""
+        arguments = self.told.get("args")
+        dynamic = isinstance(arguments, Mapping) and arguments.get("dynamic")
+        height, width = self.told["imgsz"]
+        return None if dynamic else (int(height), int(width))
+
+    @property
+    def keypoints(self) -> Keypoints:
+        """Keypoints that it finds.
+
+        Raises:
+            WeightsError: it does not say them.
+        """
+        try:
+            count, numbers = (int(number) for number in self.told["kpt_shape"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{self.path} cannot be measured: it does not say its keypoints (kpt_shape).") from error
+        names = self.told.get("kpt_names")
+        listed = next(iter(names.values()), ()) if isinstance(names, Mapping) else names
+        fits = isinstance(listed, list | tuple) and len(listed) == count
+        own = tuple(map(str, cast("Any", listed) if fits else range(count)))
+        return Keypoints(count, numbers, own, edges=default_edges(count))
+
+
+def run_of_graph(path: Path, gpu: bool = False) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    """Open a graph, whoever wrote it; anything may be raised where it is damaged.
+
+    Args:
+        path: of the file.
+        gpu: run it on a GPU where one can.
+
+    Returns:
+        From images to what it returns, and what it says of itself.
+    """
+    return _onnx(path, gpu) if path.suffix == ONNX else _torchscript(path, gpu)
+
+
+def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
+    """Open an exported file.
+
+    Args:
+        path: of the file.
+        gpu: run it on a GPU where one can.
+
+    Raises:
+        ConfigError: a package is missing.
+        WeightsError: it cannot be read, or was not written by `export`.
+    """
+    try:
+        run, told = run_of_graph(path, gpu)
+    except ImportError as error:
+        raise ConfigError(f"{path} needs {error.name}: pip install 'aigp_lightning[export]'.") from error
+    except Exception as error:  # a damaged file fails in many ways
+        raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
+    if not _tells_enough(told):
+        raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
+    if told.get("end2end") or (isinstance(told.get("args"), Mapping) and told["args"].get("nms")):
+        raise WeightsError(f"{path} suppresses boxes by itself, and cannot be held against others: export it without.")
+    return ExportedGraph(path, told, partial(_run_checked, run, path))
+
+
+def _tells_enough(told: Mapping[str, Any]) -> bool:
+    """True if a file says its task, classes by id, and image size."""
+    names, imgsz = told.get("names"), told.get("imgsz")
+    if not (isinstance(names, Mapping) and names and isinstance(told.get("task"), str)):
+        return False
+    if not isinstance(imgsz, list | tuple) or len(imgsz) != len(("height", "width")):
+        return False
+    return all(str(number).isdecimal() for number in (*names, *imgsz))
+
+
+def _run_checked(run: Callable[[Tensor], Tensor], path: Path, images: Tensor) -> Tensor:
+    """Run a file, and refuse what is no answer.
+
+    Raises:
+        WeightsError: it fails, as on images of a size that is not the one that it was written for, or returns NaN.
+    """
+    try:
+        found = run(images)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        size = "×".join(map(str, images.shape[-2:]))
+        raise WeightsError(f"{path} fails on an image of {size} pixels: {first_line(error)}") from error
+    if found.isnan().any():
+        raise WeightsError(f"{path} {NO_NUMBERS}.")
+    return found
+
+
+def _onnx(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    wanted = (*(("CUDAExecutionProvider",) if gpu else ()), "CPUExecutionProvider")
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
+    told = {key: _plain(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    name = session.get_inputs()[0].name
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {name: images.float().cpu().numpy()})[0])
+
+    return run, told
+
+
+def _torchscript(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    content, files = path.read_bytes(), {"config.txt": ""}
+
+    def opened(device: str) -> Callable[[Tensor], Tensor]:
+        graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
+
+        def run(images: Tensor) -> Tensor:
+            with torch.no_grad():
+                answer: Tensor = graph(images.float().to(device))
+            return answer
+
+        return run
+
+    run = opened("cpu")
+    told = json.loads(files["config.txt"]) if files["config.txt"] else {}
+    if gpu and torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
+        with suppress(RuntimeError, TypeError, ValueError):  # one that was traced with tensors of the CPU stays there
+            (faster := opened("cuda"))(torch.zeros(1, 3, *told["imgsz"]))
+            run = faster
+    return run, told if isinstance(told, dict) else {}
+
+
+def _plain(text: str) -> Any:
+    """Return the value that a text stands for in Python, such as a dict; else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
