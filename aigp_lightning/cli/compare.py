@@ -206,7 +206,7 @@ def _parser(verb: str) -> VerbParser:
         description="Two models on the same pictures: A is the reference, B the candidate, and every difference is B "
         "minus A, with its 95 % interval by a bootstrap over pictures. Exit status 0: compared; 1: with "
         "--fail-if-worse, B is worse; 2: they cannot be compared, or with --fail-if-worse that cannot be decided.",
-        epilog="example: compare models/latest/gates runs/detect/gates2 --fail-if-worse 0.002",
+        epilog="example: compare models/latest/gates runs/detect/gates-2 --fail-if-worse 0.002",
     )
     what = "a checkpoint, .pt, .pth, .onnx or .torchscript; a run folder, for its best.ckpt; or a folder of the store"
     parser.add_argument("a", metavar="A", help=f"the reference: {what}")
@@ -215,7 +215,7 @@ def _parser(verb: str) -> VerbParser:
     parser.add_argument("--split", choices=SPLITS, default="val", help="of the data set; val without it")
     parser.add_argument(
         "--conf", type=float, default=0.25,
-        help="lowest confidence of the detections that are counted by the piece, above 0 to 1; 0.25 without it",
+        help="lowest confidence of detections for recall, precision and false alarms, above 0 to 1; 0.25 without it",
     )  # fmt: skip
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap; 1000 without it")
     parser.add_argument("--seed", type=int, default=0, help="of the draws; 0 without it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aigp_lightning.errors import printable
 from aigp_lightning.evaluation.changed_pictures import ChangedPicture
@@ -67,7 +68,7 @@ def print_latency(latency: Mapping[str, Latency]) -> None:
     from rich.table import Table
 
     table = Table(title="milliseconds for one picture, in turns", title_justify="left", padding=(0, 0))
-    for heading in ("", "median", "p95", "resizing", "network, choice", "imgsz"):
+    for heading in ("", "median", "p95", "resizing", "network, NMS", "imgsz"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     table.add_column("on")
     for name, each in latency.items():
@@ -86,9 +87,9 @@ def print_changes(pictures: Sequence[ChangedPicture]) -> None:
 
     table = Table(title="pictures whose result changed most", title_justify="left", padding=(0, 0))
     for heading in ("picture", "A", "B"):
-        table.add_column(heading)
-    for picture in pictures:
-        table.add_row(printable(picture.file), str(picture.a), str(picture.b))
+        table.add_column(heading, overflow="fold")
+    for picture in pictures:  # the whole path stands in comparison.json
+        table.add_row(printable("/".join(Path(picture.file).parts[-2:])), str(picture.a), str(picture.b))
     print_tables(table)
 
 

@@ -21,8 +21,8 @@ from aigp_lightning.types import Keypoints
 
 ONNX, TORCHSCRIPT = ".onnx", ".torchscript"
 SUFFIXES = (ONNX, TORCHSCRIPT)
+"""Endings of exported files, by which their format is told."""
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
-
 NO_NUMBERS = "returns NaN, which is no number: its weights are damaged, or its training diverged"
 
 

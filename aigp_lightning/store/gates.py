@@ -234,7 +234,7 @@ def _default_row(metric: str, one: Compared, images: int | None) -> dict[str, An
         message = few if passed else f"lower by {-one.value:.4g}; {few}"
         return _row(DEFAULT_GATE, metric, one.candidate, one.other, one, passed, message)
     passed = bool(one.high >= 0)
-    message = "" if passed else f"worse by {-one.value:.4g}, with 95 % certainty by {-one.high:.4g} or more"
+    message = "" if passed else f"worse by {-one.value:.4g} (95 % interval {-one.high:.4g} to {-one.low:.4g})"
     return _row(DEFAULT_GATE, metric, one.candidate, one.other, one, passed, message)
 
 

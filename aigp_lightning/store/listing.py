@@ -36,7 +36,10 @@ def versions_of(places: StorePlaces) -> list[dict[str, Any]]:
     if not places.journal.exists():
         if places.version_ids():
             raise DataError(f"{places.journal} is missing, and versions lie there: `models verify` says which.")
-        raise DataError(f"{places.root} is no store of models: it has no {places.journal.name}.")
+        raise DataError(
+            f"{places.root} is no store of models: it has no {places.journal.name}. `promote RUN` makes one; "
+            "--store names another folder."
+        )
     state = replay(journal.lines)
     return [
         _row(places, name, version, history)

@@ -46,7 +46,10 @@ def rollback(places: StorePlaces, name: str | None = None, to: str | None = None
         OSError: the disk is full. The store is as before.
     """
     if not places.journal.exists():
-        raise DataError(f"{places.root} is no store of models: it has no {places.journal.name}.")
+        raise DataError(
+            f"{places.root} is no store of models: it has no {places.journal.name}. `promote RUN` makes one; "
+            "--store names another folder."
+        )
     with LockedStore(places, wait) as store:
         warn_of_journal(store)
         chosen = _chosen_name(store, name)

@@ -42,18 +42,20 @@ def version_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     Args:
         rows: of `versions_of`.
     """
-    shown = [name for name in SHOWN if any(name in (row["metrics"] or {}) for row in rows)]
     table = _table(None)
-    for title in ("name", "version", "", "promoted (UTC)", *(name.removeprefix("metrics/") for name in shown), "MB"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("run", overflow="fold")
+    for title in ("name", "version", "", "promoted, UTC", "metrics", "MB", "run"):
+        folded = title in ("name", "metrics", "run")
+        table.add_column(title, no_wrap=not folded, overflow="fold")
     for row in rows:
         metrics = row["metrics"] or {}
         size = "?" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}"
         when = (row["promoted"] or "?")[:16].replace("T", " ")
-        values = [_number(metrics.get(name)) for name in shown]
-        state = row["state"] + (" (forced)" if row["forced"] else "")
-        table.add_row(row["name"], row["version"][:ID_SHOWN], state, when, *values, size, row["run"] or "?")
+        known = [name for name in SHOWN if name in metrics]
+        values = "\n".join(f"{name.removeprefix('metrics/')} {_number(metrics[name])}" for name in known) or "–"
+        state = row["state"] + ("\n(forced)" if row["forced"] else "")
+        table.add_row(
+            row["name"], row["version"][:ID_SHOWN], state, when.replace(" ", "\n"), values, size, row["run"] or "?"
+        )
     return table
 
 

@@ -106,7 +106,7 @@ def test_the_default_gate_allows_for_noise(low: float, high: float, passed: bool
     found = judge([], {MAP: 0.5}, {MAP: 0.5}, {MAP: Compared(0.5, 0.5 - middle, middle, low, high)})
     assert found.passed is passed and found.rows[0]["gate"] == DEFAULT_GATE and found.rows[0]["metric"] == MAP
     if (low, high) == (-0.03, -0.001):
-        assert found.rows[0]["message"] == "worse by 0.0155, with 95 % certainty by 0.001 or more"
+        assert found.rows[0]["message"] == "worse by 0.0155 (95 % interval 0.001 to 0.03)"
         assert found.rows[0]["interval"] == [-0.03, -0.001]
 
 
