@@ -18,7 +18,7 @@ from pathlib import Path
 
 from promoted_files import files_of, promote_bytes
 
-from aigp_lightning.store.locked import LockedStore
+from aigp_lightning.store.locked_store import LockedStore
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest, refuse
 from aigp_lightning.store.receipt import file_fact

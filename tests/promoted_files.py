@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aigp_lightning.store.locked import WAIT, LockedStore
+from aigp_lightning.store.locked_store import WAIT, LockedStore
 from aigp_lightning.store.places import LINKS, StorePlaces
 from aigp_lightning.store.promotion import Promoted, promote_files
 from aigp_lightning.store.receipt import FileFact, write_receipt

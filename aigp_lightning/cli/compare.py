@@ -20,8 +20,8 @@ from aigp_lightning.terminal.output import print_line, print_text
 
 if TYPE_CHECKING:
     from aigp_lightning.evaluation.changed_pictures import ChangedPicture
-    from aigp_lightning.evaluation.compared import Compared
     from aigp_lightning.evaluation.comparison import Comparison
+    from aigp_lightning.evaluation.evaluate_both import Compared
     from aigp_lightning.evaluation.latency import Latency
 
 SPLITS = ("val", "test")
@@ -65,8 +65,8 @@ def main(verb: str, arguments: list[str]) -> int:
 
 def _compare(files: tuple[Path, Path], options: Namespace) -> int:
     """Measure both, print and write what was found; return the exit status."""
-    from aigp_lightning.evaluation.compared import evaluate_both
     from aigp_lightning.evaluation.comparison import Comparison, Options
+    from aigp_lightning.evaluation.evaluate_both import evaluate_both
 
     quiet, margin = options.json == "-", options.fail_if_worse
     sides = evaluate_both(files, options.data, options.split, options.fresh, progress=not quiet)

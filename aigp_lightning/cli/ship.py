@@ -69,7 +69,7 @@ def _plan(run: Path, options: Namespace, selection: Selection) -> int:
 def _ship(run: Path, options: Namespace, selection: Selection) -> int:
     from aigp_lightning.loggers.tensorboard import quiet_writer
     from aigp_lightning.run.recovery import repair_run_folder
-    from aigp_lightning.ship.report import show
+    from aigp_lightning.ship.printing import show
     from aigp_lightning.ship.sending import send_shipment
     from aigp_lightning.ship.shipment import check_shippable, plan_shipment
 
@@ -93,7 +93,7 @@ def _ship(run: Path, options: Namespace, selection: Selection) -> int:
 
 def _tell(options: Namespace, shipment: Shipment, shipped: Shipped | None = None) -> None:
     """Print the plan or what came of it, and write either as JSON."""
-    from aigp_lightning.ship.report import as_json, show, show_outcome
+    from aigp_lightning.ship.printing import as_json, show, show_outcome
 
     text = json.dumps(as_json(shipment, options.max_mb, shipped), indent=2)
     if options.json == "-":

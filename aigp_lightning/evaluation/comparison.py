@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.evaluation.bootstrap import Difference, Differences, difference, differences
+from aigp_lightning.evaluation.by_size import SIZES, of_size, within_size
 from aigp_lightning.evaluation.comparable import align
 from aigp_lightning.evaluation.comparison_row import Row, Span
 from aigp_lightning.evaluation.distance_bands import distance_bands
 from aigp_lightning.evaluation.keypoint_rows import has_one_camera, keypoint_rows
 from aigp_lightning.evaluation.outcomes import RIGHT, Outcomes, outcomes_at
 from aigp_lightning.evaluation.paired_draws import PairedDraws
-from aigp_lightning.evaluation.parts import SIZES, of_size, within_size
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 MAIN = "metrics/mAP50-95"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
 from aigp_lightning.evaluation.exported import open_exported, told_by_exported
 from aigp_lightning.evaluation.exported_graph import SUFFIXES
-from aigp_lightning.evaluation.opened import check_numbers
+from aigp_lightning.evaluation.open_model import check_numbers
 from aigp_lightning.modules.registry import kind_of_file, module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.terminal.output import has_live_terminal

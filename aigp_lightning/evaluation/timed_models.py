@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data.resizing import find_resizing
 from aigp_lightning.evaluation.latency import SECONDS, Call, Latency, sum_up, time_in_turns
-from aigp_lightning.evaluation.opened import is_exported
+from aigp_lightning.evaluation.open_model import is_exported
 from aigp_lightning.run.precision import default_precision
 
 if TYPE_CHECKING:
-    from aigp_lightning.evaluation.compared import Compared
+    from aigp_lightning.evaluation.evaluate_both import Compared
 
 
 def measure_latency(models: Sequence[Compared], image: NDArray[np.uint8], seconds: float = SECONDS) -> list[Latency]:

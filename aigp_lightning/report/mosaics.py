@@ -10,8 +10,8 @@ from typing import Any
 from aigp_lightning.logfiles.stored_pictures import StoredPicture
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
+from aigp_lightning.report.picture_sources import FROM, MOSAIC, find_pictures
 from aigp_lightning.report.privacy import WITHOUT_IMAGES, Privacy
-from aigp_lightning.report.stored import FROM, MOSAIC, find_pictures
 
 TRAINING = re.compile(r"train_batch\d+")
 LABELS = ("labels", "labels_correlogram")

@@ -13,7 +13,7 @@ from aigp_lightning.media.budget import MEGA
 from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import Line, settled
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH
-from aigp_lightning.ship.kept import REASON, PictureFiles, written_lines
+from aigp_lightning.ship.kept_pictures import REASON, PictureFiles, written_lines
 from aigp_lightning.ship.selection import Selection, nothing_selected
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from aigp_lightning.store.checked_files import with_checked_files
 from aigp_lightning.store.decision import DRAWS, Decider, Decision
 from aigp_lightning.store.gates import Gate, parse_gate
 from aigp_lightning.store.kept_results import as_kept
-from aigp_lightning.store.locked import WAIT, LockedStore, latest_of, warn_of_journal
+from aigp_lightning.store.locked_store import WAIT, LockedStore, latest_of, warn_of_journal
 from aigp_lightning.store.places import StorePlaces, check_model_name
 from aigp_lightning.store.promotion import Promoted, check_link, promote_files, refuse, staged_id
 from aigp_lightning.store.receipt import FileFact, build_receipt, read_receipt, write_receipt

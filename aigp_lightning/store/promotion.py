@@ -16,7 +16,7 @@ from typing import Any
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.journal import Entry
-from aigp_lightning.store.locked import PENDING, LockedStore, remove
+from aigp_lightning.store.locked_store import PENDING, LockedStore, remove
 from aigp_lightning.store.model_files import BESIDE, copy_hashed, version_id
 from aigp_lightning.store.places import STAGING, StorePlaces, sync_folder
 from aigp_lightning.store.receipt import FileFact, file_fact

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.files import RECEIPT_FILE
-from aigp_lightning.store.locked import WAIT, LockedStore, warn_of_journal
+from aigp_lightning.store.locked_store import WAIT, LockedStore, warn_of_journal
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest
 from aigp_lightning.store.receipt import file_fact

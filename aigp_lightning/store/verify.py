@@ -12,7 +12,7 @@ from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.agreement import linked_folders
 from aigp_lightning.store.history import StoreState, replay
 from aigp_lightning.store.journal import Journal, read_journal
-from aigp_lightning.store.locked import WAIT, LockedStore
+from aigp_lightning.store.locked_store import WAIT, LockedStore
 from aigp_lightning.store.model_files import version_id
 from aigp_lightning.store.places import JOURNAL, LATEST, VERSIONS, StorePlaces, read_link
 from aigp_lightning.store.receipt import FileFact, file_fact, read_receipt

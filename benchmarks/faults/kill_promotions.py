@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.journal import read_journal
-from aigp_lightning.store.locked import LockedStore
+from aigp_lightning.store.locked_store import LockedStore
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import make_latest, promote_files
 from aigp_lightning.store.receipt import FileFact, file_fact, write_receipt

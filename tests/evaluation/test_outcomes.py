@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from hand_made_results import results_of, with_corners
 
+from aigp_lightning.evaluation.by_size import SIZES, chosen_part, of_size
 from aigp_lightning.evaluation.distance_bands import distance_bands
 from aigp_lightning.evaluation.outcomes import MISSED, RIGHT, WRONG_CLASS, outcomes_at
-from aigp_lightning.evaluation.parts import SIZES, chosen_part, of_size
 
 
 def test_only_what_is_sure_enough_counts() -> None:

@@ -14,7 +14,7 @@ from report_run import HOME, STREET, RunBuilder, noise, picture_id
 
 from aigp_lightning.report.folder import read_facts
 from aigp_lightning.report.payload import Report, ReportOptions, build_report, page_size
-from aigp_lightning.report.stored import find_pictures
+from aigp_lightning.report.picture_sources import find_pictures
 
 LABELS, PRED = "val_batch0_labels.jpg", "val_batch0_pred.jpg"
 

@@ -126,7 +126,7 @@ def test_weights_that_are_no_numbers_are_refused(places: StorePlaces, tmp_path: 
 def test_a_file_that_changes_after_it_was_checked_is_not_promoted(places: StorePlaces, tmp_path: Path) -> None:
     from aigp_lightning.store.decision import Decision
     from aigp_lightning.store.gates import Judgement
-    from aigp_lightning.store.locked import LockedStore
+    from aigp_lightning.store.locked_store import LockedStore
     from aigp_lightning.store.promote import ReceiptWriter
     from aigp_lightning.store.promotion import promote_files
 

@@ -109,7 +109,7 @@ def test_a_checkpoint_that_changes_after_it_was_measured_is_not_promoted(places:
     files = {"best.ckpt": run / "weights" / "best.ckpt"}
     from aigp_lightning.store.decision import Decision
     from aigp_lightning.store.gates import Judgement
-    from aigp_lightning.store.locked import LockedStore
+    from aigp_lightning.store.locked_store import LockedStore
     from aigp_lightning.store.promote import ReceiptWriter
     from aigp_lightning.store.promotion import promote_files
 

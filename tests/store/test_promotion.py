@@ -14,7 +14,7 @@ from promoted_files import ReceiptWriter, files_of, promote_bytes
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import DISK_FULL
 from aigp_lightning.store.journal import read_journal
-from aigp_lightning.store.locked import LockedStore
+from aigp_lightning.store.locked_store import LockedStore
 from aigp_lightning.store.places import StorePlaces, read_link, through_links
 from aigp_lightning.store.promotion import promote_files, refuse
 from aigp_lightning.store.receipt import file_fact, read_receipt

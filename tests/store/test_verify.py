@@ -11,7 +11,7 @@ from promoted_files import promote_bytes
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.store.journal import read_journal
-from aigp_lightning.store.locked import LockedStore
+from aigp_lightning.store.locked_store import LockedStore
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promotion import refuse
 from aigp_lightning.store.verify import check, verify_store

@@ -11,7 +11,7 @@ from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.evaluation.comparable import check_comparable
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
-from aigp_lightning.evaluation.opened import is_exported, open_model
+from aigp_lightning.evaluation.open_model import is_exported, open_model
 from aigp_lightning.evaluation.recorded import results_of
 
 if TYPE_CHECKING:
