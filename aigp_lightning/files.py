@@ -1,4 +1,7 @@
-"""Atomic writes, and reads that never wait. What to say of a full disk; how a shell takes a path."""
+"""Atomic writes, reads that never wait, hashes. What to say of a full disk; how a shell takes a path.
+
+Longer than 250 lines: whatever writes or reads a file looks here first.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ import stat
 import sys
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system by which a file could not grow."""
+CHUNK = 1 << 20
+"""Bytes of a file that are read at a time."""
 DEBUG_RECORDS = ".debug_pkl"
 """Ending of the members of a TorchScript archive that name the source file of every operation."""
 RECEIPT_FILE = "receipt.json"
@@ -107,6 +113,22 @@ def read_regular(path: Path) -> bytes:
     """
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def is_half_written(path: Path, names: Collection[str]) -> bool:

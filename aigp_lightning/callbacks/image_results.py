@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.errors import warn_user
+from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.metrics.collect_results import ResultsCollector, join_shares
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
@@ -32,7 +32,6 @@ MODEL_SETTINGS = ("conf", "iou", "max_det")
 """Arguments of modules by which they do."""
 FIGURES = ("metrics/", "corners/", "gate/", "fitness")
 """Beginnings of the names of a validation's figures."""
-CHUNK = 1 << 20
 
 
 class CollectImageResults(Callback):
@@ -178,16 +177,3 @@ def _keypoints_and_camera(module: BaseModule) -> tuple[Keypoints | None, GateCam
     """Return by which keypoints are judged; None for detectors, and where nothing solves gates."""
     metrics = module.metrics
     return (metrics.keypoints, metrics.camera) if isinstance(metrics, PoseMetrics) else (None, None)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file.
-
-    Args:
-        path: of the file.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
-            digest.update(part)
-    return digest.hexdigest()

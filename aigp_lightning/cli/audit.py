@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from aigp_lightning.cli.audit_image import look_for
 from aigp_lightning.cli.audit_target import check_run_folder
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
-from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
-from aigp_lightning.files import write_atomic
+from aigp_lightning.cli.target import check_target, write_target
+from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.terminal.output import print_text
 
 if TYPE_CHECKING:
@@ -90,15 +89,8 @@ def _audit(options: Namespace) -> int:
         else:
             print_audit(result)
         if options.json:
-            _write(Path(options.json), json.dumps(content, indent=2, ensure_ascii=False))
+            write_target("--json", options.json, json.dumps(content, indent=2, ensure_ascii=False))
     return int(not result.clean)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_atomic(path, text.encode("utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise ConfigError(f"--json {path} cannot be written: {error.strerror}.") from error
 
 
 def _parser(verb: str) -> VerbParser:

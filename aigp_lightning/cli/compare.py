@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
+from aigp_lightning.cli.target import check_target, write_target
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.errors import ConfigError, DataError, first_line
 from aigp_lightning.evaluation.comparison_row import is_worse
@@ -77,11 +77,12 @@ def _compare(files: tuple[Path, Path], options: Namespace) -> int:
     folder = Path(options.out) if options.out else FOLDER / _name(files)
     mosaic = _draw(comparison, pictures, folder)
     content = _content(comparison, sides, latency, pictures, mosaic)
-    _write("--out", folder / CONTENT, content)
+    text = json.dumps(content, indent=2)
+    write_target("--out", folder / CONTENT, text)
     if options.json not in (None, "-"):
-        _write("--json", Path(options.json), content)
+        write_target("--json", options.json, text)
     if quiet:
-        print_text(json.dumps(content, indent=2))
+        print_text(text)
     else:
         _print(comparison, sides, latency, pictures, margin or 0.0)
         kept = [folder / CONTENT, *([] if mosaic is None else [mosaic])]
@@ -162,10 +163,6 @@ def _content(
         "mosaic": None if mosaic is None else str(mosaic),
         "notes": comparison.notes,
     }
-
-
-def _write(option: str, path: Path, content: dict[str, Any]) -> None:
-    _write_file(option, path, json.dumps(content, indent=2).encode())
 
 
 def _write_file(option: str, path: Path, data: bytes) -> None:

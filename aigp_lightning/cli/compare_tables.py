@@ -1,4 +1,4 @@
-"""What `compare` prints: a table for each part, and one sentence that sums it up."""
+"""Tables of `compare`, one for each part, and a sentence that sums them up."""
 
 from __future__ import annotations
 

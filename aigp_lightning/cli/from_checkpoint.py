@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, plain
@@ -40,7 +41,6 @@ TRAINING_ONLY = (
 PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose")
-USUAL_SIZE = 640
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
 """Values that nobody gives, as defaults of what a checkpoint does not say."""
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.promote import add_store, store_error
-from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import write_atomic
+from aigp_lightning.cli.target import check_target, write_target
 from aigp_lightning.terminal.output import print_line, print_tables, print_text
 
 
@@ -29,8 +28,7 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: the file for the JSON cannot be written, or a promotion has not ended for too long.
     """
     options = _parser(verb).parse_args(arguments)
-    if options.json not in (None, "-") and Path(options.json).is_dir():
-        raise ConfigError(f"--json {options.json} is a folder; name a file.")
+    check_target("--json", options.json)
     store = Path(options.store)
     try:
         return _verify(store, options.json) if options.action else _list(store, options.json)
@@ -77,10 +75,7 @@ def _write_json(target: str | None, content: dict[str, Any]) -> None:
     if target == "-":
         print_text(text)
         return
-    try:
-        write_atomic(Path(target), text.encode("ascii"))
-    except OSError as error:
-        raise ConfigError(f"--json {target} cannot be written: {error.strerror}.") from error
+    write_target("--json", target, text)
 
 
 def _parser(verb: str) -> VerbParser:

@@ -9,8 +9,9 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from aigp_lightning.cli.preflight import check_target, task_of
+from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
+from aigp_lightning.cli.target import check_target
 from aigp_lightning.cli.training import AigpCLI, run_cli
 from aigp_lightning.errors import ConfigError, tell_user
 from aigp_lightning.files import write_atomic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.cli.target import check_target
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules.registry import check_family, kind_of_file
 
@@ -93,18 +94,9 @@ def refuse_partial_epochs(checkpoint: Any) -> None:
         )
 
 
-def check_target(option: str, path: str | None) -> None:
-    """Refuse a file to be written at the end that cannot be one.
-
-    Args:
-        option: that names it.
-        path: of the file; None or `-` for none.
-
-    Raises:
-        ConfigError: a folder has this name.
-    """
-    if path not in (None, "-") and Path(str(path)).is_dir():
-        raise ConfigError(f"{option} {path} is a folder; name a file.")
+def check_json(config: Any) -> None:
+    """Refuse a file for the metrics that cannot be one; see `check_target`."""
+    check_target("--run.json", config.run.json)
 
 
 def check_trained(config: Any) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.errors import ConfigError, printable
-from aigp_lightning.files import write_atomic
+from aigp_lightning.cli.target import write_target
+from aigp_lightning.errors import printable
 from aigp_lightning.terminal.output import print_line, print_tables, print_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(verb: str, arguments: list[str]) -> int:
     else:
         _print(path, checks)
         if options.json is not None:
-            _write(Path(options.json), content)
+            write_target("--json", options.json, content)
     return int(wrong > 0)
 
 
@@ -80,13 +80,6 @@ def _cell(text: str) -> Text:
     from rich.text import Text
 
     return Text(printable(text), overflow="fold")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_atomic(path, text.encode("utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise ConfigError(f"--json {path} cannot be written: {error.strerror}.") from error
 
 
 def _parser(verb: str) -> VerbParser:

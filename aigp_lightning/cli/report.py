@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.audit_target import check_run_folder, has_parts_of_a_run
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
+from aigp_lightning.cli.target import check_target
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.files import DISK_FULL, disk_full
 from aigp_lightning.logfiles.run_config import CONFIG_FILE

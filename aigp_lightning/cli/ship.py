@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigp_lightning.cli.parser import VerbParser
-from aigp_lightning.cli.preflight import check_target
+from aigp_lightning.cli.target import check_target, write_target
 from aigp_lightning.errors import ConfigError, DataError
-from aigp_lightning.files import write_atomic
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 from aigp_lightning.media.routing import KINDS
 from aigp_lightning.ranges import COUNT, NOT_NEGATIVE, check_range
@@ -100,10 +99,7 @@ def _tell(options: Namespace, shipment: Shipment, shipped: Shipped | None = None
         print_text(text)
         return
     if options.json:
-        try:
-            write_atomic(Path(options.json), text.encode("utf-8", errors="backslashreplace"))
-        except OSError as error:
-            raise ConfigError(f"--json {options.json} cannot be written: {error.strerror}.") from error
+        write_target("--json", options.json, text)
     if shipped is not None:
         show_outcome(shipment, shipped)
     elif options.plan:

@@ -24,7 +24,7 @@ from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
 from aigp_lightning.cli.parser import EXAMPLES, StrictParser
-from aigp_lightning.cli.preflight import check_checkpoint, check_target, check_trained, model_class
+from aigp_lightning.cli.preflight import check_checkpoint, check_json, check_trained, model_class
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.run_report import print_places, print_report, print_trial, write_json
@@ -141,7 +141,7 @@ class AigpCLI(LightningCLI):
         config = self.config[self.verb]
         self.by_class.check(config.model.class_path)
         check_lightning_options(config.as_dict(), self.verb, model_class(config).replaced_options, GROUPS)
-        check_target("--run.json", config.run.json)
+        check_json(config)
 
     def instantiate_classes(self) -> None:
         """Build the classes; what their constructors refuse is told by the option."""

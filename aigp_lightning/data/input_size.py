@@ -6,6 +6,9 @@ from typing import Protocol, runtime_checkable
 
 from aigp_lightning.errors import ConfigError
 
+USUAL_SIZE = 640
+"""Side of the network's input, pixels, where a model does not say at which it was trained."""
+
 STRIDE = 32
 """Sides of the input of most networks are multiples of it, pixels."""
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
@@ -25,9 +26,6 @@ from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
-
-USUAL_SIZE = 640
-"""Image size, pixels, where nobody says one."""
 
 
 def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:

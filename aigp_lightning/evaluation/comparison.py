@@ -25,7 +25,7 @@ from aigp_lightning.evaluation.paired_draws import PairedDraws
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 MAIN = "metrics/mAP50-95"
-"""What the best weights are chosen by, of boxes `(B)` and of keypoints `(P)`."""
+"""Metrics by which the best weights are chosen, of boxes `(B)` and of keypoints `(P)`."""
 FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP50", MAIN)
 SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "precision")
 """Settings of an evaluation of which a difference is told."""
@@ -35,7 +35,7 @@ NOT_KNOWN = Span(None, None, None, None)
 
 @dataclass(frozen=True)
 class Options:
-    """How two models are compared.
+    """Options of a comparison of two models.
 
     Attributes:
         conf: lowest confidence of what is counted by the piece.

@@ -16,8 +16,8 @@ BETTER, WORSE, NOTHING, TOO_FEW, UNKNOWN = (
     "not measured",
 )
 LEAST_IMAGES = 6
-"""Of fewer pictures nothing is said: that all of five differ in one direction is chance in 1 of 16 cases (2 in 2⁵), of
-six in 1 of 32."""
+"""Fewest pictures of which anything is said: that all of five differ in one direction is chance in 1 of 16 cases
+(2 in 2⁵), of six in 1 of 32."""
 
 DIGITS, USUAL_DIGITS = {"px": 2, "°": 2, "m": 3}, 4
 """Digits behind the point that are shown, by unit; of shares the usual ones."""

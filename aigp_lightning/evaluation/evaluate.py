@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
 from aigp_lightning.evaluation.exported import open_exported, told_by_exported
 from aigp_lightning.evaluation.exported_graph import SUFFIXES
 from aigp_lightning.evaluation.open_model import check_numbers
+from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.registry import kind_of_file, module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.terminal.output import has_live_terminal
@@ -32,7 +34,6 @@ CARRIED = {
     "resize": str,
 }
 """Options of the data by which a validation comes out the same, and their types."""
-USUAL_SIZE = 640
 EXACT = "32-true"
 """Precision of exported files."""
 
@@ -141,7 +142,7 @@ def _measured(module: BaseModule, options: dict[str, Any], model: Path, asked: E
     import torch
     from lightning.pytorch import Trainer
 
-    from aigp_lightning.callbacks.image_results import CollectImageResults, sha256_of
+    from aigp_lightning.callbacks.image_results import CollectImageResults
     from aigp_lightning.checkpoints.io import AtomicCheckpointIO
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.run.precision import default_precision

@@ -10,7 +10,7 @@ from aigp_lightning.errors import ConfigError, WeightsError, printable
 from aigp_lightning.paths import expand_home
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".onnx", ".torchscript")
-"""Of files that can be evaluated."""
+"""Endings of files that can be evaluated."""
 
 
 def find_model(given: str) -> Path:

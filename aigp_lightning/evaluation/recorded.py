@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aigp_lightning.callbacks.image_results import sha256_of
 from aigp_lightning.checkpoints.paths import BEST, run_folder_of
 from aigp_lightning.errors import DataError
+from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 
 

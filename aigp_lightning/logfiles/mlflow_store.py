@@ -21,7 +21,7 @@ from aigp_lightning.logfiles.run_config import read_yaml
 PICTURES = "pictures"
 EPOCH = re.compile(r"epoch(\d{4,})\.\w+")
 HALF = ".artifact.uploading."
-"""How MLflow names an artifact that it has not written in full."""
+"""Name of an artifact that MLflow has not written in full."""
 LARGEST = 1 << 20
 """Bytes of a tag or of a list of values that are read."""
 

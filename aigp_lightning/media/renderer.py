@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
 from aigp_lightning.media.encode import encode
+from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
 from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Renderer:
         if not hidden or not self.routing.remote_recipients(job.kind):
             return local
         if self.withhold:
-            return replace(local, masked=replace(local, reason="private image"))
+            return replace(local, masked=replace(local, reason=PRIVATE_IMAGE))
         try:
             data = self._encoded(job, hidden)
         except Exception as error:

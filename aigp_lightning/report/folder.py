@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from aigp_lightning.checkpoints.paths import BEST, LAST
 from aigp_lightning.checkpoints.plain_values import read_plain_value
 from aigp_lightning.checkpoints.schema import family_of
 from aigp_lightning.errors import WeightsError, first_line
+from aigp_lightning.files import sha256_of
 from aigp_lightning.logfiles.paths import is_file, resolved
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.media.ledger.chain import Lines, read_ledger
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 
 TASKS = ("detect", "pose")
-BLOCK = 1 << 22
-"""Bytes of a file that are hashed at once."""
 
 
 @dataclass
@@ -85,7 +83,7 @@ def _read_checkpoint(facts: RunFacts) -> None:
     """Read what the checkpoints say, without their weights."""
     if is_file(facts.best):
         try:
-            facts.model_sha256 = _hash_of(facts.best)
+            facts.model_sha256 = sha256_of(facts.best)
         except OSError as error:
             facts.warnings.append(f"{BEST} cannot be read: {error.strerror}.")
     for path in (facts.best, facts.path / LAST):
@@ -100,14 +98,6 @@ def _read_checkpoint(facts: RunFacts) -> None:
         except WeightsError as error:
             told = first_line(error).replace(str(path), path.relative_to(facts.path).as_posix())
             facts.warnings.append(told)
-
-
-def _hash_of(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_lines(facts: RunFacts) -> None:

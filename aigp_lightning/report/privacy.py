@@ -9,7 +9,7 @@ from pathlib import Path
 from aigp_lightning.logfiles.paths import resolved
 from aigp_lightning.media.ledger.chain import Lines
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE
-from aigp_lightning.media.ledger.lines import Line
+from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE, Line
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
 from aigp_lightning.run.private_images import PrivateImages
@@ -18,8 +18,6 @@ WITHOUT_IMAGES = re.compile(
     r"(Box|Pose)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels|labels_correlogram"
 )
 """Keys of pictures that show no image of the data set."""
-WITHHELD = "private image"
-"""Beginning of the reason for which such a picture was withheld."""
 
 CUT_OFF = "is cut off"
 """Part of what is said of a ledger whose last line is not whole."""
@@ -144,6 +142,6 @@ def _masked_by_run(lines: Iterable[Line]) -> set[str]:
             kept.setdefault(place, set(line.sources)).intersection_update(line.sources)
         elif line.destination == "file":
             whole.setdefault(place, set()).update(line.sources)
-        if line.outcome == "withheld" and line.reason.startswith(WITHHELD) and len(line.sources) == 1:
+        if line.outcome == "withheld" and line.reason.startswith(PRIVATE_IMAGE) and len(line.sources) == 1:
             withheld.update(line.sources)
     return withheld.union(*(whole.get(place, set()) - some for place, some in kept.items()))

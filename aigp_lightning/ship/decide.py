@@ -12,8 +12,9 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.budget import MEGA
 from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import Line, settled
+from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH
-from aigp_lightning.ship.kept_pictures import REASON, PictureFiles, written_lines
+from aigp_lightning.ship.kept_pictures import PictureFiles, written_lines
 from aigp_lightning.ship.selection import Selection, nothing_selected
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from aigp_lightning.ship.rules import RunRules
 
 Verdict = Literal["send", "has", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
-REASONS: dict[Verdict, str] = {"private": REASON, "budget": "budget"}
+REASONS: dict[Verdict, str] = {"private": PRIVATE_IMAGE, "budget": "budget"}
 """Reasons of `withheld` in the ledger, as a run writes them."""
 MOSAIC = re.compile(r"val_batch(\d+)_")
 

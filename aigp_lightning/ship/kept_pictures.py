@@ -12,13 +12,12 @@ from typing import Literal
 from aigp_lightning.files import is_plain_name, read_regular
 from aigp_lightning.logfiles.stored_pictures import LOGGERS
 from aigp_lightning.media.ledger.ledger import Line
+from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
 from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.media.routing import KINDS
 from aigp_lightning.paths import HISTORY
 
 Trouble = Literal["", "gone", "changed"]
-REASON = "private image"
-"""Beginning of the reason for which a run has withheld a picture."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class PictureFiles:
 
     @cached_property
     def _withheld(self) -> frozenset[tuple[str, int]]:
-        private = (x for x in self.lines if x.outcome == "withheld" and x.reason.startswith(REASON))
+        private = (x for x in self.lines if x.outcome == "withheld" and x.reason.startswith(PRIVATE_IMAGE))
         return frozenset((line.key, line.epoch) for line in private)
 
     @cached_property

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.deploy.options import GRAPHS, ExportOptions
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.store.candidate import Candidate
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
     from aigp_lightning.modules.deployment import Deployment
 
-USUAL_SIZE = 640
-"""Side of the picture, pixels, where the checkpoint does not say at which it was trained."""
 POLICY_WEIGHTS = "policy.pth"
 """Member of SB3's zip with the network's weights."""
 
