@@ -14,6 +14,12 @@ from aigp_lightning.terminal.safe_stream import SafeStream
 
 VERBS: dict[str, tuple[str, str]] = {
     "fit": ("aigp_lightning.cli.training", "train:  fit --config configs/detector.yaml"),
+    "init": ("aigp_lightning.cli.init", "start a project: configurations, .gitignore and a README in a folder"),
+    "from-ultralytics": (
+        "aigp_lightning.cli.from_ultralytics",
+        "an args.yaml of Ultralytics as a configuration:  from-ultralytics args.yaml --out my.yaml",
+    ),
+    "fetch": ("aigp_lightning.cli.fetch", "download published weights, the one verb that does:  fetch yolo11n.pt"),
     "plan": ("aigp_lightning.cli.plan", "what fit with the same options would draw and hand over"),
     "validate": ("aigp_lightning.cli.training", "metrics of a checkpoint on the validation split"),
     "test": ("aigp_lightning.cli.training", "metrics of a checkpoint on the test split"),
