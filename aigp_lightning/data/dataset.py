@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.data.items import Item, labels_in_pixels
+from aigp_lightning.data.items import Item, labels_in_pixels, segments_in_pixels
 from aigp_lightning.data.lost_files import Lost
 from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
@@ -82,6 +82,7 @@ class TrainDataset:
             "bboxes": bboxes,
             "cls": record.cls,
             "keypoints": keypoints,
+            "segments": segments_in_pixels(record, *image.shape[:2]),
             "im_file": record.im_file,
             "ori_shape": record.shape,
         }
@@ -202,4 +203,6 @@ class EvalDataset:
             moved = keypoints.copy()
             moved[..., :2] = keypoints[..., :2] * gain + pad
             item["keypoints"] = moved
+        if (segments := segments_in_pixels(record, *item["ori_shape"])) is not None:
+            item["segments"] = segments * gain + pad
         return item

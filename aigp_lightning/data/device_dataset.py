@@ -63,6 +63,7 @@ class DeviceTrainDataset(TrainDataset):
             "bboxes": draws.instances.bboxes,
             "cls": draws.instances.cls,
             "keypoints": draws.instances.keypoints,
+            "segments": draws.instances.segments,
             "im_file": sample["im_file"],
             "draws": draws,
         }

@@ -15,7 +15,14 @@ import cv2
 import numpy as np
 
 from aigp_lightning.data.augment.crop import centred, draw_crop, warp_crop
-from aigp_lightning.data.augment.instances import Instances, areas, concatenate, worth_keeping
+from aigp_lightning.data.augment.instances import (
+    MIN_AREA_LEFT,
+    MIN_OUTLINED_AREA_LEFT,
+    Instances,
+    areas,
+    concatenate,
+    worth_keeping,
+)
 from aigp_lightning.data.augment.tiles import Tile, lay_tiles, warp_tile
 
 if TYPE_CHECKING:
@@ -183,7 +190,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
     def apply_to_instances(
         self, instances: Instances, geometry: Geometry, tiles: list[Tile], partners: Sequence[Sample], **params: Any
     ) -> Instances:
-        """Move boxes and keypoints with the pixels, and drop those that are no longer visible.
+        """Move boxes, keypoints and outlines with the pixels, and drop those that are no longer visible.
 
         Args:
             instances: Labels of the first image.
@@ -194,7 +201,9 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         """
         labels = [instances]
         if geometry.centre is not None:
-            labels += [Instances(item["bboxes"], item["cls"], item["keypoints"]) for item in partners]
+            labels += [
+                Instances(item["bboxes"], item["cls"], item["keypoints"], item.get("segments")) for item in partners
+            ]
         # Labels may reach a little beyond their image: what is there belongs to the next tile, or is grey.
         labels = [one.clipped(*tile.image.shape[1::-1]) for one, tile in zip(labels, tiles, strict=True)]
         instances = labels[0]
@@ -202,5 +211,6 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             instances = concatenate(labels, [tile.offset for tile in tiles])
             instances = instances.clipped(2 * self.imgsz, 2 * self.imgsz)
             instances = instances.select(areas(instances.bboxes) > 0)
-        after = instances.moved(geometry.matrix).clipped(self.imgsz, self.imgsz)
-        return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain))
+        after = instances.moved(geometry.matrix).boxed(self.imgsz, self.imgsz).clipped(self.imgsz, self.imgsz)
+        area = MIN_AREA_LEFT if instances.segments is None else MIN_OUTLINED_AREA_LEFT
+        return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain, area))

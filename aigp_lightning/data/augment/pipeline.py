@@ -105,7 +105,7 @@ class TrainPipeline:
         steps = [*before, extra, *flips] if extra else [*before, *flips]
         data: dict[str, Any] = {
             "image": sample["image"],
-            "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"]),
+            "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"], sample.get("segments")),
             "partners": partners,
             "ori_shape": sample.get("ori_shape"),
         }
@@ -118,6 +118,7 @@ class TrainPipeline:
             "bboxes": labels.bboxes,
             "cls": labels.cls,
             "keypoints": labels.keypoints,
+            "segments": labels.segments,
             "im_file": sample["im_file"],
         }
 
