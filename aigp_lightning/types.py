@@ -87,12 +87,14 @@ class Prediction:
         scores: float32 (n,) confidence, falling.
         labels: int64 (n,) class ids.
         keypoints: float32 (n, K, 3) x, y in network-input pixels and confidence, or None.
+        masks: uint8 (n, h, w) 0 or 1, of the network input's size or smaller by a factor; or None.
     """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
     keypoints: Tensor | None = None
+    masks: Tensor | None = None
 
 
 class StepOutput(TypedDict, total=False):

@@ -25,6 +25,11 @@ def draw_corners(folder: Path, split: str, count: int, seed: int) -> None:
     _draw(folder, split, count, seed, _gates)
 
 
+def draw_masks(folder: Path, split: str, count: int, seed: int) -> None:
+    """Pictures of bright squares (class 0) and discs (class 1) on dark noise, with their outlines as labels."""
+    _draw(folder, split, count, seed, _outlined)
+
+
 def _draw(
     folder: Path, split: str, count: int, seed: int, draw: Callable[[np.ndarray, np.random.Generator, int], list[str]]
 ) -> None:
@@ -56,6 +61,18 @@ def _squares(picture: np.ndarray, random: np.random.Generator, number: int) -> l
             cv2.circle(picture, (x + side // 2, y + side // 2), side // 2, (60, 240, 60), -1)
         centre_x, centre_y = (x + side / 2) / width, (y + side / 2) / height
         rows.append(f"{kind} {centre_x:.6f} {centre_y:.6f} {side / width:.6f} {side / height:.6f}")
+    return rows
+
+
+def _outlined(picture: np.ndarray, random: np.random.Generator, number: int) -> list[str]:
+    rows = []
+    for row in _squares(picture, random, number):
+        kind, x, y, width, height = row.split()
+        turns = np.arange(4) * np.pi / 2 + np.pi / 4 if kind == "0" else np.arange(24) * np.pi / 12
+        reach = np.sqrt(0.5) if kind == "0" else 0.5
+        middle, sides = np.array([float(x), float(y)]), np.array([float(width), float(height)])
+        points = middle + np.column_stack((np.cos(turns), np.sin(turns))) * reach * sides
+        rows.append(" ".join([kind, *(f"{value:.6f}" for value in points.clip(0, 1).ravel())]))
     return rows
 
 

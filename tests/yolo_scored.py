@@ -86,3 +86,51 @@ def write_checkpoint(weights: Path, data: Path) -> Path:
     torch.save(content, weights.with_suffix(".ckpt"))
     module.deployment.write_portable(weights, settings={"imgsz": 96})
     return weights.with_suffix(".ckpt")
+
+
+def build_mask_case(folder: Path, rect: bool) -> tuple[Path, Path]:
+    """Make an untrained segmentation model's `.pt`, and a data set whose outlines are its own best masks, shaken."""
+    import cv2
+    from helpers import draw_masks
+
+    from aigp_lightning.data.data_yaml import read_data_yaml
+    from aigp_lightning.data.images import label_path
+    from aigp_lightning.data.sample_sets import evaluation_set
+    from aigp_lightning.data.scan import scan_split
+    from aigp_lightning.modules.registry import open_weights
+    from aigp_lightning.modules.yolo.build import build_model
+    from aigp_lightning.modules.yolo.weights import save_pt
+
+    torch.manual_seed(0)
+    model = build_model("yolo11n-seg", NAMES, {}, "segment")
+    wake_up(model)
+    for coefficients in model.model[-1].cv4:  # masks that fill most of their boxes
+        torch.nn.init.normal_(coefficients[-1].weight, std=0.03)
+        coefficients[-1].bias.data.fill_(0.4)
+    model.model[-1].proto.cv3.bn.bias.data.fill_(0.5)
+    save_pt(folder / "model.pt", model)
+    for split, count in (("train", 2), ("val", 13)):
+        draw_masks(folder, split, count, seed=5)
+    module, random = open_weights(folder / "model.pt"), np.random.default_rng(3)
+    yaml = folder / "data.yaml"
+    yaml.write_text(f"train: images/train\nval: images/val\nnames: {json.dumps(list(NAMES.values()))}\n")
+    records = scan_split(read_data_yaml(yaml), "val", progress=False).records
+    dataset, batches = evaluation_set(records, 96, 8, rect)
+    for item in (dataset[request] for batch in batches for request in batch):
+        pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
+        with torch.no_grad():
+            found = module.predict_batch({"img": pixels}, 0.001)[0]
+        (gain, _), (left, top) = item["ratio_pad"]
+        height, width = item["ori_shape"]
+        rows = []
+        for label, mask in list(zip(found.labels.tolist(), found.masks.numpy(), strict=True))[:24]:
+            rings, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            ring = max(rings, key=cv2.contourArea, default=None)
+            if ring is None or cv2.contourArea(ring) < 20 or random.random() > 0.6:
+                continue
+            points = (ring[:, 0] - [left, top]) / gain + random.normal(0, 0.5, 2)
+            points = np.clip(points / [width, height], 0, 1)
+            if (np.ptp(points, axis=0) > 0.05).all():
+                rows.append(f"{label} " + " ".join(f"{value:.6f}" for value in points.ravel()))
+        Path(label_path(item["im_file"])).write_text("\n".join(rows), encoding="utf-8")
+    return folder / "model.pt", yaml

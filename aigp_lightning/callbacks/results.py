@@ -29,7 +29,8 @@ LAST_EPOCH = 10_000_000
 """A row of a later one was not written by a run."""
 RISING = ("metrics/", "corners/visible_")
 """Columns in which more is better; in all others, less is."""
-POSE = "(P)"
+SECOND = {"pose": "(P)", "mask": "(M)"}
+"""Marks of what is judged beside boxes, in the names of metrics."""
 
 
 class Results(EpochFigures):
@@ -148,10 +149,10 @@ class Results(EpochFigures):
 
 
 def _words(metrics: dict[str, float]) -> list[str]:
-    """Format the metrics; of boxes and keypoints together only the two by which models are compared, to fit a line."""
-    if not any(name.endswith(POSE) for name in metrics):
+    """Format the metrics; where more than boxes is judged only the two by which models are compared, to fit a line."""
+    sets = {"box": "(B)", **{what: mark for what, mark in SECOND.items() if any(n.endswith(mark) for n in metrics)}}
+    if len(sets) == 1:
         return [f"{name} {value:.3f}" for name, value in metrics.items()]
-    sets = {"box": "(B)", "pose": POSE}
     shown = [
         (what, name, metrics.get(f"{name}{mark}")) for what, mark in sets.items() for name in ("mAP50", "mAP50-95")
     ]

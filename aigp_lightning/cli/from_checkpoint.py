@@ -31,7 +31,8 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
-DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)}
+BOOLS, NUMBERS = ("rect", "single_cls", "overlap_mask"), ("imgsz", "batch_size", "mask_ratio")
+DATA = {**dict.fromkeys(NUMBERS, int), **dict.fromkeys(BOOLS, bool), **dict.fromkeys(WORDS, str)}
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale", "groups",
@@ -40,7 +41,7 @@ TRAINING_ONLY = (
 """Arguments of modules that no figure of a trained model depends on."""
 PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""
-TASKS = ("detect", "pose")
+TASKS = ("detect", "pose", "segment")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
 """Values that nobody gives, as defaults of what a checkpoint does not say."""
 

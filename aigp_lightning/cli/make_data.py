@@ -6,7 +6,7 @@ from aigp_lightning.cli.parser import parse_options
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 from aigp_lightning.terminal.output import print_line
 
-CONFIGS = {"detect": "detector", "pose": "pose", "obstacle": "obstacle"}
+CONFIGS = {"detect": "detector", "pose": "pose", "segment": "segment", "obstacle": "obstacle"}
 """By task, the file in `configs/` that trains on it."""
 
 

@@ -23,8 +23,8 @@ GROUPS = {
     "max_epochs max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches "
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
-    "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit match_classes outside rect "
-    "resize seed single_cls source strict synthetic workers",
+    "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit mask_ratio match_classes "
+    "outside overlap_mask rect resize seed single_cls source strict synthetic workers",
     "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
     "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
@@ -56,6 +56,7 @@ YOLO = {
 }
 MODELS: dict[str, dict[str, str]] = {
     "DetectorModule": YOLO,
+    "SegmentModule": YOLO,
     "PoseModule": {
         **YOLO,
         "model": f"{YOLO['model']} camera",

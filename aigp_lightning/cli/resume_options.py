@@ -25,7 +25,7 @@ RESUME: dict[str, dict[str, str]] = {
         "trainer": "max_epochs overfit_batches fast_dev_run",
         "model": "class_path variant weights freeze gains optim class_weights multi_scale groups queries "
         "decoder_layers drop_path freeze_encoder",
-        "data": "imgsz resize seed single_cls",
+        "data": "imgsz mask_ratio overlap_mask resize seed single_cls",
         "ema": "decay tau",
         "early_stopping": "monitor mode",
         "checkpoint": "monitor mode every_n_epochs",

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 MANY = 8
 """A table with more columns than this has short headings."""
-SHORT = (("mAP50-95", "mAP\n50-95"), ("precision", "P"), ("recall", "R"), ("pose ", "pose\n"))
+SHORT = (("mAP50-95", "mAP\n50-95"), ("precision", "P"), ("recall", "R"), ("pose ", "pose\n"), ("mask ", "mask\n"))
+SECOND = ("pose", "mask")
+"""Words with which the names of columns begin that are not of boxes."""
 BAND_COLUMNS = {
     "band": "distance",
     "gates": "gates",
@@ -97,7 +99,7 @@ def _heading(column: str, short: bool) -> str:
     heading = column
     for long, brief in SHORT:
         heading = heading.replace(long, brief)
-    return f"box\n{heading}" if (heading != column and not column.startswith("pose")) or column == "mAP50" else heading
+    return f"box\n{heading}" if (heading != column and not column.startswith(SECOND)) or column == "mAP50" else heading
 
 
 def _print(headings: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:

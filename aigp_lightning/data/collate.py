@@ -138,7 +138,17 @@ def _collated(items: Sequence[Item], out: np.ndarray | None) -> DetectionBatch:
         points = np.concatenate([item["keypoints"] for item in items])  # type: ignore[misc]
         fractions = points / np.array([width, height, 1], dtype=np.float32)
         batch["keypoints"] = torch.from_numpy(fractions.astype(np.float32, copy=False))  # type: ignore[typeddict-unknown-key]
+    if "masks" in items[0]:
+        batch["masks"] = _joined_masks([item["masks"] for item in items])  # type: ignore[typeddict-unknown-key]
+        batch["overlap_mask"] = items[0]["masks"].ndim == 2  # type: ignore[typeddict-unknown-key]  # noqa: PLR2004
     return batch
+
+
+def _joined_masks(masks: Sequence[np.ndarray]) -> torch.Tensor:
+    """Join masks: one of numbers an image (h, w), or one an object (n, h, w)."""
+    if masks[0].ndim == 2:  # noqa: PLR2004
+        return torch.from_numpy(np.stack([each.astype(np.result_type(*masks), copy=False) for each in masks]))
+    return torch.from_numpy(np.concatenate(masks))
 
 
 def _batch(pixels: torch.Tensor, items: Sequence[Item], bboxes: np.ndarray) -> DetectionBatch:

@@ -21,6 +21,7 @@ from aigp_lightning.data.input_size import check_size, training_size
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
+from aigp_lightning.data.masks import MaskDrawing
 from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
@@ -70,6 +71,9 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
             is followed and other names are refused; or by `number`, whatever they are called.
+        mask_ratio: pixels of the picture for one pixel of a mask that is learned, along each side; for segmentation.
+        overlap_mask: draw all masks of a picture into one, the smaller objects on top; else each object has its own,
+            which takes more memory and lets objects lie behind each other.
 
     Example:
         >>> import tempfile
@@ -101,6 +105,8 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         augment_on: str = PROCESSOR,
         decode_on: str = PROCESSOR,
         resize: str = LETTERBOX.name,
+        mask_ratio: int = 4,
+        overlap_mask: bool = True,
     ) -> None:
         super().__init__()
         check_options(imgsz, batch_size, workers, seed, lost_limit)
@@ -116,6 +122,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
         self.cache = check_cache(cache)
+        self.mask_ratio, self.overlap_mask = MaskDrawing(mask_ratio).ratio, overlap_mask
         self._pictures: PictureCache | None = None
         self._transfer = BatchTransfer()
         self.mosaic_open = True
@@ -211,7 +218,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         batch, workers = self.batch_size // run.world_size, run.loader_workers(self.workers)
         dataset = training_set(
             records, self.spec, self.augment, imgsz=self.train_imgsz, batch_size=batch, pose=self.pose,
-            cache=self._pictures, resizing=self.resizing,
+            cache=self._pictures, resizing=self.resizing, masks=self._mask_drawing,
             kind=sample_class(self.augment_on, self.decode_on, self.augment),
         )  # fmt: skip
         self._batches = TrainBatchSampler(

@@ -17,6 +17,7 @@ from aigp_lightning.errors import DataError, RunError
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
     from aigp_lightning.data.augment.pipeline import TrainPipeline
+    from aigp_lightning.data.masks import MaskDrawing
     from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
@@ -35,6 +36,7 @@ class TrainDataset:
         batch_size: images a batch; with it the buffer of decoded images is sized to hold all mosaic partners.
         cache: pictures that are decoded already.
         resizing: way to resize them.
+        masks: draws masks from outlines; None: there are none.
 
     Example:
         >>> import tempfile
@@ -61,9 +63,10 @@ class TrainDataset:
         batch_size: int,
         cache: PictureCache | None = None,
         resizing: Resizing = LETTERBOX,
+        masks: MaskDrawing | None = None,
     ) -> None:
         self.records, self.imgsz, self.pipeline, self.cache = records, imgsz, pipeline, cache
-        self.resizing = resizing
+        self.resizing, self.masks = resizing, masks
         self.capacity = max(min(POOL_BATCHES * batch_size, POOL_IMAGES), batch_size)
         self.buffer: OrderedDict[int, Sample] = OrderedDict()
 
@@ -113,8 +116,9 @@ class TrainDataset:
         index, mine = self._readable(request.index, request.seed, lost)
         self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
         others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
+        augmented = self._augment(mine, others, request.seed)
         return {
-            **self._augment(mine, others, request.seed),
+            **(augmented if self.masks is None else self.masks.added(augmented)),
             "ori_shape": self.records[index].shape,
             "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
             "sources": (mine["im_file"], *(other["im_file"] for other in others)),
@@ -155,6 +159,7 @@ class EvalDataset:
         records: images and labels of the split.
         imgsz: length that an image's long side gets before it is letterboxed, pixels.
         resizing: way to resize them.
+        masks: draws masks from outlines; None: there are none.
 
     Example:
         >>> import tempfile
@@ -169,8 +174,14 @@ class EvalDataset:
         ((64, 64, 3), [[16.0, 20.0, 48.0, 44.0]])
     """
 
-    def __init__(self, records: Sequence[ImageRecord], imgsz: int, resizing: Resizing = LETTERBOX) -> None:
-        self.records, self.imgsz, self.resizing = records, imgsz, resizing
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        imgsz: int,
+        resizing: Resizing = LETTERBOX,
+        masks: MaskDrawing | None = None,
+    ) -> None:
+        self.records, self.imgsz, self.resizing, self.masks = records, imgsz, resizing, masks
 
     def __len__(self) -> int:
         return len(self.records)
@@ -205,4 +216,4 @@ class EvalDataset:
             item["keypoints"] = moved
         if (segments := segments_in_pixels(record, *item["ori_shape"])) is not None:
             item["segments"] = segments * gain + pad
-        return item
+        return item if self.masks is None else self.masks.added(item)

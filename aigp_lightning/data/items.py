@@ -25,6 +25,7 @@ class Item(TypedDict):
         cls: (n,) int64.
         keypoints: (n, K, 3) float32 pixels and visibility, or None.
         segments: (n, P, 2) float32 outlines, pixels of `image`; None, or not there, where nobody asked for them.
+        masks: see `SegmentBatch`; not there where nobody asked for them.
         im_file, ori_shape, ratio_pad, sources: see `DetectionBatch`.
 
     Example:
@@ -42,6 +43,7 @@ class Item(TypedDict):
     ratio_pad: RatioPad
     sources: tuple[str, ...]
     segments: NotRequired[np.ndarray | None]
+    masks: NotRequired[np.ndarray]
 
 
 def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:

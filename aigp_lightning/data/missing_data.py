@@ -18,9 +18,10 @@ DATA_YAML = "data.yaml"
 SHIPPED_SETS = (
     MakeDataOptions("datasets/gates", "detect", train=2048, val=256, test=256),
     MakeDataOptions("datasets/gate-corners", "pose", train=2048, val=256, test=256),
+    MakeDataOptions("datasets/gate-masks", "segment", train=2048, val=256, test=256),
     MakeDataOptions("datasets/obstacles", "obstacle", train=2048, val=256, test=256),
     *(MakeDataOptions(f"datasets/quick-{task}", task, train=384, val=96, test=32)
-      for task in ("detect", "pose", "obstacle")),
+      for task in ("detect", "pose", "segment", "obstacle")),
 )  # fmt: skip
 """The data sets of `configs/*.yaml`; at no other path is one made unasked."""
 MOST_ENTRIES = 2000

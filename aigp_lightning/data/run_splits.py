@@ -17,6 +17,7 @@ from aigp_lightning.data.class_follower import ClassFollower
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
+from aigp_lightning.data.masks import MaskDrawing
 from aigp_lightning.data.outlines import Outlines, WantsMasks
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.records import ScanResult
@@ -57,6 +58,8 @@ class RunSplits:
     outside: Outside
     augment: AugmentConfig
     match_classes: str
+    mask_ratio: int
+    overlap_mask: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,6 +111,11 @@ class RunSplits:
         model = self._run.model
         return isinstance(model, WantsMasks) and model.wants_masks
 
+    @property
+    def _mask_drawing(self) -> MaskDrawing | None:
+        """Rules by which masks are drawn; None where nobody wants any."""
+        return MaskDrawing(self.mask_ratio, self.overlap_mask) if self.masks else None
+
     def _outlines(self, split: str) -> Outlines:
         """Return the need of objects' outlines in a split."""
         return "all" if self.masks else None
@@ -115,6 +123,7 @@ class RunSplits:
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
         named = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
+        named += ("mask_ratio", "overlap_mask") if self.masks else ()
         found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
         return {**found, "augment": asdict(self.augment)}
 
@@ -169,7 +178,8 @@ class RunSplits:
     def _eval(self, split: str, rank: int, world_size: int) -> EvalSet:
         records = self.scan(split).records
         return evaluation_set(
-            records, self.imgsz, self.batch_size, self.rect, rank=rank, world_size=world_size, resizing=self.resizing
+            records, self.imgsz, self.batch_size, self.rect, rank=rank, world_size=world_size, resizing=self.resizing,
+            masks=self._mask_drawing,
         )  # fmt: skip
 
     @property

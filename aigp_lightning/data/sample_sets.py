@@ -16,6 +16,7 @@ from aigp_lightning.data.samplers import EvalBatchSampler
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
+    from aigp_lightning.data.masks import MaskDrawing
     from aigp_lightning.data.picture_cache import PictureCache
     from aigp_lightning.data.records import ImageRecord
 
@@ -37,6 +38,7 @@ def training_set(
     cache: PictureCache | None = None,
     kind: type[TrainDataset] = TrainDataset,
     resizing: Resizing = LETTERBOX,
+    masks: MaskDrawing | None = None,
 ) -> TrainDataset:
     """Build the training samples.
 
@@ -50,6 +52,7 @@ def training_set(
         cache: the pictures, decoded already.
         kind: class of the samples.
         resizing: way to resize the pictures.
+        masks: draws masks from outlines; None: none are wanted.
 
     Raises:
         ConfigError: the augmentation is out of range, or cannot be done with these keypoints.
@@ -66,7 +69,7 @@ def training_set(
     """
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
-    return kind(records, imgsz, pipeline, batch_size, cache, resizing)
+    return kind(records, imgsz, pipeline, batch_size, cache, resizing, masks)
 
 
 def evaluation_set(
@@ -78,6 +81,7 @@ def evaluation_set(
     rank: int = 0,
     world_size: int = 1,
     resizing: Resizing = LETTERBOX,
+    masks: MaskDrawing | None = None,
 ) -> EvalSet:
     """Build the samples of validation or test, and their batches.
 
@@ -89,6 +93,7 @@ def evaluation_set(
         rank: number of this process.
         world_size: number of processes.
         resizing: way to resize the pictures.
+        masks: draws masks from outlines; None: none are wanted.
 
     Example:
         >>> import numpy as np
@@ -102,7 +107,7 @@ def evaluation_set(
     group = 2 * batch_size  # no gradients to keep: twice the images fit
     rect = rect and resizing.keeps_aspect
     batches = EvalBatchSampler(shapes, group, imgsz, STRIDE, rect, rank, world_size)
-    return EvalDataset(records, imgsz, resizing), batches
+    return EvalDataset(records, imgsz, resizing, masks), batches
 
 
 def largest_batch(batches: EvalBatchSampler) -> int:

@@ -48,7 +48,7 @@ class BaseModule(pl.LightningModule):
     family: str = ""
     """Name of the family in checkpoints; see `modules/registry.py`."""
     task: str = "detect"
-    """`detect` or `pose`; runs are kept apart by it."""
+    """`detect`, `pose` or `segment`; runs are kept apart by it."""
     loss_names: tuple[str, ...] = ("loss",)
     """Components of the loss, in the order of logs and plots."""
     curve_prefixes: tuple[str, ...] = ("",)

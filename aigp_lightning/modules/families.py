@@ -53,6 +53,12 @@ def _yolo_pose() -> type[BaseModule]:
     return PoseModule
 
 
+def _yolo_segment() -> type[BaseModule]:
+    from aigp_lightning.modules.segment import SegmentModule
+
+    return SegmentModule
+
+
 def _open_pt(path: Path) -> BaseModule:
     from aigp_lightning.modules.yolo.weights import task_of_weights
 
@@ -115,6 +121,7 @@ def family_of_export(metadata: Mapping[str, Any]) -> str:
 CLASSES: dict[tuple[str, str], ClassOf] = {
     ("yolo", "detect"): _yolo_detect,
     ("yolo", "pose"): _yolo_pose,
+    ("yolo", "segment"): _yolo_segment,
     ("rfdetr", "detect"): _rfdetr,
 }
 """Classes by family and task."""

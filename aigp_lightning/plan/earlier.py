@@ -42,7 +42,7 @@ def earlier_starts(config: RunConfig, task: str, checkpoint: str | None) -> Earl
 
     Args:
         config: of the run.
-        task: `detect` or `pose`.
+        task: `detect`, `pose` or `segment`.
         checkpoint: `--ckpt_path`: a file, a run folder, `last`, or None.
 
     Raises:

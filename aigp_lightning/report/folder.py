@@ -17,7 +17,7 @@ from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config
 from aigp_lightning.media.ledger.chain import Lines, read_ledger
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE
 
-TASKS = ("detect", "pose")
+TASKS = ("detect", "pose", "segment")
 
 
 @dataclass
@@ -49,7 +49,7 @@ class RunFacts:
 
     @property
     def task(self) -> str:
-        """`detect` or `pose`."""
+        """`detect`, `pose` or `segment`."""
         task = self.metadata.get("task") or resolved(self.path).parent.name
         return task if task in TASKS else TASKS[0]
 

@@ -10,7 +10,7 @@ from aigp_lightning.store.gates import DEFAULT_GATE
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHOWN = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)", "success_rate")
+SHOWN = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)", "metrics/mAP50-95(M)", "success_rate")
 """Metrics of the table of versions, by their names in a receipt."""
 ID_SHOWN = 8
 """Characters of a version's id in a table; `rollback --to` takes as many."""

@@ -13,6 +13,7 @@ from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
 from aigp_lightning.data.synthetic.geometry import Array, Camera, clipped_contours
 from aigp_lightning.data.synthetic.objects import Body
 from aigp_lightning.data.synthetic.options import CLASSES
+from aigp_lightning.data.synthetic.outline import seen_outline
 from aigp_lightning.data.synthetic.render import Mask, Picture
 
 MIN_VISIBLE = 0.35
@@ -125,10 +126,11 @@ def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
     Args:
         picture: the painted scene.
         camera: who looked.
-        task: `detect`, `pose` or `obstacle`.
+        task: `detect`, `pose`, `segment` or `obstacle`.
 
     Returns:
-        `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of four corners.
+        `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of four corners; for
+        `segment` `class x1 y1 x2 y2 …`, the outline of what is seen of the object, round its opening too.
 
     Example:
         >>> from aigp_lightning.data.synthetic.geometry import Gate
@@ -149,6 +151,11 @@ def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
         if box is None or min(box[2:] - box[:2]) < MIN_BOX:
             continue
         if share_in_picture(camera, body) * share_unhidden(picture, index) < MIN_VISIBLE:
+            continue
+        if task == "segment":
+            if (outline := seen_outline(picture.owner == index)) is not None:
+                numbers = (f"{value:.6f}" for value in (outline / size).ravel())
+                lines.append(" ".join([str(names.index(body.kind)), *numbers]))
             continue
         values = to_fractions(xyxy_to_xywh(box[None]), (camera.height, camera.width))[0]
         line = " ".join([str(names.index(body.kind)), *(f"{value:.6f}" for value in values)])

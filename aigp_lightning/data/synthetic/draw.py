@@ -32,7 +32,7 @@ def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[i
 
     Args:
         rng: source of randomness.
-        task: `detect`, `pose` or `obstacle`.
+        task: `detect`, `pose`, `segment` or `obstacle`.
         background: leave out what the task labels.
         size: width and height, pixels.
 

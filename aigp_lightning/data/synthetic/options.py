@@ -10,6 +10,7 @@ from aigp_lightning.ranges import COUNT_OR_NONE, SEED, SHARE, Range, check_range
 CLASSES: dict[str, tuple[str, ...]] = {
     "detect": ("gate",),
     "pose": ("gate",),
+    "segment": ("gate",),
     "obstacle": ("pillar", "net", "box", "tree"),
 }
 SPLITS = ("train", "val", "test")
@@ -32,8 +33,8 @@ class MakeDataOptions:
 
     Args:
         out: folder to write; it must not exist yet, or be empty, unless force is set
-        task: detect (boxes of gates), pose (gates with their four inner corners) or obstacle (boxes of pillars, nets,
-            boxes and trees)
+        task: detect (boxes of gates), pose (gates with their four inner corners), segment (outlines of what is seen of
+            gates) or obstacle (boxes of pillars, nets, boxes and trees)
         train: number of training pictures
         val: number of validation pictures
         test: number of test pictures; with 0 there is no test split

@@ -14,7 +14,7 @@ from aigp_lightning.data.synthetic.textures import chance
 
 NEAREST, FARTHEST = 2.0, 30.0
 NEAREST_FOOT = 2.5
-FEET = {"detect": (4.0, 18.0), "pose": (4.0, 18.0), "obstacle": (3.0, 12.0)}
+FEET = {**dict.fromkeys(("detect", "pose", "segment"), (4.0, 18.0)), "obstacle": (3.0, 12.0)}
 """By task, from where to where obstacles stand, metres: what an obstacle detector is for is what can soon be hit."""
 CLEARANCE = 2.2
 OBSTACLES = CLASSES["obstacle"]
@@ -90,7 +90,7 @@ def sample_scene(rng: np.random.Generator, task: str, background: bool, size: tu
 
     Args:
         rng: source of randomness.
-        task: `detect`, `pose` or `obstacle`.
+        task: `detect`, `pose`, `segment` or `obstacle`.
         background: leave out what the task labels.
         size: width and height of the picture, pixels.
 

@@ -58,6 +58,8 @@ class DetectionMetrics(Metric):
     """
 
     full_state_update = False
+    second: str = ""
+    """Name of what is judged beside the boxes; see `detection_metrics`."""
     columns: tuple[str, ...] = ("precision", "recall", "mAP50", "mAP50-95")
     """Of `table`, as Ultralytics' metrics give them."""
     correct: list[Tensor]
@@ -147,10 +149,10 @@ class DetectionMetrics(Metric):
         from aigp_lightning.modules.yolo.metrics import detection_metrics
 
         order = np.argsort(_array(self.place), kind="stable")
-        correct, conf, pred_cls, target_cls, target_img, pose = (*map(_array, self._states()), None)[:6]
+        correct, conf, pred_cls, target_cls, target_img, more = (*map(_array, self._states()), None)[:6]
         self.details = detection_metrics(
             self.names, correct[order], conf[order], pred_cls[order], target_cls, target_img,
-            None if pose is None else pose[order],
+            None if more is None else (self.second, more[order]),
         )  # fmt: skip
         self.counted = int(self.images)  # of all processes: outside `compute` the state is this one's alone again
         self.confusion = self.matrix.cpu().numpy().copy()

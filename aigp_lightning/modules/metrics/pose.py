@@ -42,6 +42,7 @@ class PoseMetrics(DetectionMetrics):
         1.0
     """
 
+    second = "pose"
     columns = (*DetectionMetrics.columns, *(f"pose {name}" for name in DetectionMetrics.columns))
     correct_pose: list[Tensor]
     rows: list[Tensor]

@@ -16,15 +16,22 @@ import torch
 from torch import nn
 from ultralytics.cfg import DEFAULT_CFG_DICT
 from ultralytics.nn import modules as layers
-from ultralytics.nn.tasks import DetectionModel, PoseModel, _SafeLoad, parse_model, yaml_model_load
+from ultralytics.nn.tasks import (
+    DetectionModel,
+    PoseModel,
+    SegmentationModel,
+    _SafeLoad,
+    parse_model,
+    yaml_model_load,
+)
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
 from aigp_lightning.modules.yolo.description import CLASS_WIDTH, public_description
 from aigp_lightning.types import Keypoints
 
-MODEL_CLASSES = {"detect": DetectionModel, "pose": PoseModel}
-EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose"}
+MODEL_CLASSES = {"detect": DetectionModel, "pose": PoseModel, "segment": SegmentationModel}
+EXAMPLES = {"detect": "yolo11n", "pose": "yolo11n-pose", "segment": "yolo11n-seg"}
 
 
 MOST_LAYERS = 2000
@@ -60,7 +67,7 @@ def build_model(
         variant: name or path of an Ultralytics model YAML (`yolo11n`, `yolo11n.yaml`), or its content.
         names: class names by id.
         gains: loss gains by Ultralytics' names (`box`, `cls`, `dfl`, …).
-        task: `detect` or `pose`.
+        task: `detect`, `pose` or `segment`.
         keypoints: the data set's, for pose; None keeps those of the YAML.
         epochs: length of the run; some heads anneal their loss over it.
 

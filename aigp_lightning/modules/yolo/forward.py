@@ -38,7 +38,9 @@ def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> A
         head.training = False
     with torch.autocast(device, enabled=False):
         raw = {key: _float32(value) for key, value in raw.items()}
-        return head._inference(raw.get("one2many", raw)), raw
+        used = raw.get("one2many", raw)
+        decoded = head._inference(used)
+        return ((decoded, used["proto"]) if "proto" in used else decoded), raw
 
 
 def _float32(value: Any) -> Any:

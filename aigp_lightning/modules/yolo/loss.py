@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from ultralytics.nn.modules.head import Segment26
 
 from aigp_lightning.modules.yolo.criterion import DetectionCriterion, criterion_for
 
-PER_ANCHOR = ("pose_loss", "kobj_loss")
+PER_ANCHOR = ("pose_loss", "kobj_loss", "seg_loss")
+PER_IMAGE = "sem_loss"
+"""Loss component that is a mean over all pixels of the batch."""
 PER_KEYPOINT = "rle_loss"
 """Loss components that are means over anchors with an object, over their visible keypoints; others are divided by the
 sum of the targets' scores."""
@@ -26,7 +29,9 @@ def loss_names(model: nn.Module) -> tuple[str, ...]:
         model: from `build_model`.
     """
     criterion: Any = cast("Any", model).init_criterion()
-    return tuple(getattr(criterion, "one2one", criterion).loss_names)
+    names = tuple(getattr(criterion, "one2one", criterion).loss_names)
+    # A head without classes of pixels has this component too, and it is 0.
+    return names if isinstance(cast("Any", model).model[-1], Segment26) else tuple(n for n in names if n != PER_IMAGE)
 
 
 def prepare_criterion(model: nn.Module) -> Any:
@@ -49,8 +54,22 @@ def network_loss(model: nn.Module, batch: Any, raw: Any) -> tuple[Tensor, dict[s
         batch: preprocessed.
         raw: what the model gave for it.
     """
-    loss, items = prepare_criterion(model)(raw, batch)
+    criterion = prepare_criterion(model)
+    if isinstance(criterion, DetectionCriterion):
+        loss, items = criterion(raw, batch)
+        return loss, items
+    # In mixed precision too: a box's side in bfloat16 is off by up to 0.03 cells.
+    with torch.autocast(batch["img"].device.type, enabled=False):
+        loss, items = criterion(_in_float32(raw), batch)
     return loss, items
+
+
+def _in_float32(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_float32(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_in_float32(each) for each in value)
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 @contextmanager
@@ -76,6 +95,8 @@ def noted_divisors(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         scores, anchors = targets[2].sum(), targets[3].sum()
         for name in criterion.loss_names:
             divisors[name] = anchors if name in PER_ANCHOR else scores
+        if PER_IMAGE in divisors:
+            divisors[PER_IMAGE] = torch.full_like(scores, len(targets[2]))
         divisors.update({name: torch.zeros_like(scores) for name in criterion.loss_names if name == PER_KEYPOINT})
 
     def rated(_module: Any, inputs: Any, _output: Any) -> None:

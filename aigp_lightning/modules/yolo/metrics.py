@@ -10,19 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from ultralytics.engine.validator import BaseValidator
-from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, box_iou
+from ultralytics.utils.metrics import OKS_SIGMA, DetMetrics, PoseMetrics, SegmentMetrics, box_iou, mask_iou
 
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
 from aigp_lightning.types import Keypoints
 
-__all__ = ["DetMetrics", "detection_metrics", "keypoint_likeness", "match_predictions", "oks_sigmas"]
+__all__ = ["DetMetrics", "detection_metrics", "keypoint_likeness", "mask_overlaps", "match_predictions", "oks_sigmas"]
 
 
 IOU_THRESHOLDS = torch.linspace(0.5, 0.95, 10)
 """The ten IoU thresholds of mAP50-95."""
 
 
+SECOND: dict[str, tuple[type[DetMetrics], str]] = {"pose": (PoseMetrics, "tp_p"), "mask": (SegmentMetrics, "tp_m")}
+"""Ultralytics' metrics of what is judged beside boxes, and their name of what was right."""
 EPSILON = 1e-7
 """Keeps Ultralytics' likeness from a division by zero."""
 PERSON = (17, 3)
@@ -46,6 +49,24 @@ def match_predictions(boxes: Tensor, labels: Tensor, true_boxes: Tensor, true_la
     holder: Any = SimpleNamespace(iouv=IOU_THRESHOLDS)
     overlaps = box_iou(true_boxes, boxes)
     return cast("Tensor", BaseValidator.match_predictions(holder, labels, true_labels, overlaps))
+
+
+def mask_overlaps(masks: Tensor, true_masks: Tensor) -> Tensor:
+    """Compute the overlaps of masks (IoU) with labelled ones, on their device, as Ultralytics validates.
+
+    Args:
+        masks: (n, h, w) 0 or 1.
+        true_masks: (m, H, W) 0 or 1; brought to the size of the others.
+
+    Returns:
+        float32 (m, n).
+    """
+    if not len(masks) or not len(true_masks):
+        return torch.zeros(len(true_masks), len(masks), device=masks.device)
+    true = true_masks.float()
+    if true.shape[1:] != masks.shape[1:]:
+        true = interpolate(true[None], masks.shape[1:], mode="bilinear", align_corners=False)[0].gt(0.5).float()
+    return cast("Tensor", mask_iou(true.flatten(1), masks.flatten(1).float()))
 
 
 def oks_sigmas(keypoints: Keypoints) -> Tensor:
@@ -89,9 +110,9 @@ def detection_metrics(
     pred_cls: npt.NDArray[np.float32],
     target_cls: npt.NDArray[np.float32],
     target_img: npt.NDArray[np.float32],
-    correct_pose: npt.NDArray[np.bool_] | None = None,
+    second: tuple[str, npt.NDArray[np.bool_]] | None = None,
 ) -> DetMetrics:
-    """Compute Ultralytics' own metrics over a whole split, of boxes and, where there are any, of keypoints.
+    """Compute Ultralytics' own metrics over a whole split, of boxes and of what else is judged.
 
     Args:
         names: class names by id.
@@ -100,12 +121,13 @@ def detection_metrics(
         pred_cls: (n,) its class.
         target_cls: (m,) class of every labelled object.
         target_img: (k,) the classes present in each image, once an image.
-        correct_pose: (n, 10) see `match_predictions`, of keypoints; with it the result is a `PoseMetrics`.
+        second: `pose` or `mask`, and (n, 10) see `match_predictions`, of keypoints or masks.
     """
-    metrics = DetMetrics(dict(names)) if correct_pose is None else PoseMetrics(dict(names))
+    kind, state = (DetMetrics, "") if second is None else SECOND[second[0]]
+    metrics = kind(dict(names))
     stats = {"tp": correct, "conf": conf, "pred_cls": pred_cls, "target_cls": target_cls, "target_img": target_img}
-    if correct_pose is not None:
-        stats["tp_p"] = correct_pose
+    if second is not None:
+        stats[state] = second[1]
     for key, value in stats.items():
         metrics.stats[key].append(value)
     metrics.process()

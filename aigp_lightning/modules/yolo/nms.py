@@ -58,7 +58,9 @@ def nms(raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: b
     Returns:
         Per image (n, 6 + extra): xyxy in network-input pixels, confidence, class, extra channels; best first.
     """
-    output: Tensor = raw[0] if isinstance(raw, list | tuple) else raw
+    output: Any = raw
+    while isinstance(output, list | tuple):  # of a network with masks the first of a pair
+        output = output[0]
     if output.shape[-1] == END_TO_END:
         return _sure_rows(output, conf, max_det)
     rule = Rule(conf, iou, max_det, nc, multi_label and nc > 1)
