@@ -29,9 +29,10 @@ class PredictionWriter(BasePredictionWriter):
     """Write predictions to `predictions/` in the run folder, while the network continues.
 
     `images/<name>.jpg` and `videos/<name>.mp4` are drawn at the original's resolution. `labels/<name>.txt` (for videos
-    `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original;
-    there is none where nothing was found. `predictions.json` lists every image, `unreadable.txt` what could not be
-    read. Frames count from 0. Where files of several folders have the same name, the folders are kept.
+    `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original, or
+    with masks `class x1 y1 x2 y2 … confidence`; there is none where nothing was found. `predictions.json` lists every
+    image, `unreadable.txt` what could not be read. Frames count from 0. Where files of several folders have the same
+    name, the folders are kept.
 
     Class ids are the model's. Those in text files are the data set's, where there is one that has the same classes in
     another order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Difference:
 
     Args:
         pixels: of boxes and keypoints, pixels.
-        scores: of confidences, 0…1.
+        scores: of confidences, 0…1; and of the values of which masks are made, by the largest of them.
     """
 
     pixels: float
@@ -56,11 +56,21 @@ def greatest_difference(exported: Answers, graph: ExportGraph, imgsz: int, other
     worst_pixels = worst_scores = 0.0
     with torch.no_grad():
         for picture in pictures:
-            gap = (exported(picture).float() - graph.reference(picture).float()).abs().nan_to_num(nan=float("inf"))
-            worst_scores = max(worst_scores, float(gap[:, scores].max()))
+            (gap, *others), largest = _gaps(exported(picture), graph.reference(picture))
+            further = [float(one.max()) / size for one, size in zip(others, largest, strict=True)]
+            worst_scores = max(worst_scores, float(gap[:, scores].max()), *further)
             gap[:, scores] = 0
             worst_pixels = max(worst_pixels, float(gap.max()))
     return Difference(worst_pixels, worst_scores)
+
+
+def _gaps(one: Any, other: Any) -> tuple[list[Tensor], list[float]]:
+    """Return how far off every value of each tensor is, and of all but the first their largest value, 1 or more."""
+    ours, theirs = (list(each) if isinstance(each, list | tuple) else [each] for each in (one, other))
+    gaps = [
+        (mine.float() - its.float()).abs().nan_to_num(nan=float("inf")) for mine, its in zip(ours, theirs, strict=True)
+    ]
+    return gaps, [max(float(its.abs().max()), 1.0) for its in theirs[1:]]
 
 
 def example_picture(imgsz: int) -> Tensor:

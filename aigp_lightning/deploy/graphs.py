@@ -40,7 +40,7 @@ def write_torchscript(path: Path, graph: ExportGraph, imgsz: int) -> Answers:
 
 
 def write_onnx(path: Path, graph: ExportGraph, imgsz: int, dynamic: bool, opset: int) -> Answers:
-    """Write ONNX, its input named `images` and its output `output0`.
+    """Write ONNX, its input named `images` and its outputs `output0`, `output1`, ….
 
     Args:
         path: where to.
@@ -59,7 +59,8 @@ def write_onnx(path: Path, graph: ExportGraph, imgsz: int, dynamic: bool, opset:
     import onnxruntime
     import torch
 
-    axes = {"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", **graph.axes}}
+    outputs = {f"output{n}": {0: "batch", **names} for n, names in enumerate((graph.axes, *graph.further))}
+    axes = {"images": {0: "batch", 2: "height", 3: "width"}, **outputs}
     buffer = io.BytesIO()
     try:
         with torch.no_grad():
@@ -69,7 +70,7 @@ def write_onnx(path: Path, graph: ExportGraph, imgsz: int, dynamic: bool, opset:
                 cast("Any", buffer),
                 opset_version=opset,
                 input_names=["images"],
-                output_names=["output0"],
+                output_names=list(outputs),
                 dynamic_axes=axes if dynamic else None,
                 dynamo=False,
             )
@@ -82,7 +83,8 @@ def write_onnx(path: Path, graph: ExportGraph, imgsz: int, dynamic: bool, opset:
     path.write_bytes(content.SerializeToString())
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
 
-    def answers(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    def answers(images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found = tuple(map(torch.from_numpy, session.run(None, {"images": images.numpy()})))
+        return found if len(found) > 1 else found[0]
 
     return answers

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.load import read_metadata
+from aigp_lightning.data.outlines import WantsMasks
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.evaluation.exported_graph import ExportedGraph, open_graph
 from aigp_lightning.modules.base import BaseModule
@@ -70,6 +71,12 @@ class ExportedModule(BaseModule):
         """True if batches must have `keypoints`."""
         return self._model[0].wants_keypoints
 
+    @property
+    def wants_masks(self) -> bool:
+        """True if batches must have `masks`."""
+        model = self._model[0]
+        return isinstance(model, WantsMasks) and model.wants_masks
+
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the limits by which it is validated."""
         return self._model[0].checkpoint_options()
@@ -91,11 +98,14 @@ class _Runs(nn.Module):
         super().__init__()
         self._graph = graph
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return what the file returns, on the images' device."""
         images = images.contiguous()
         parts = [images] if self._graph.fixed_size is None else torch.split(images, 1)
-        return torch.cat([self._graph.run(part).to(images.device) for part in parts])
+        answers = [self._graph.run(part) for part in parts]
+        several = [each if isinstance(each, tuple) else (each,) for each in answers]
+        joined = tuple(torch.cat([part.to(images.device) for part in found]) for found in zip(*several, strict=True))
+        return joined if len(joined) > 1 else joined[0]
 
 
 def told_by_exported(path: Path) -> TrainedWith:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
 ONNX, TORCHSCRIPT = ".onnx", ".torchscript"
@@ -38,7 +39,7 @@ class ExportedGraph:
 
     path: Path
     told: dict[str, Any]
-    run: Callable[[Tensor], Tensor]
+    run: Answers
 
     @property
     def names(self) -> dict[int, str]:
@@ -71,7 +72,7 @@ class ExportedGraph:
         return Keypoints(count, numbers, own, edges=default_edges(count))
 
 
-def run_of_graph(path: Path, gpu: bool = False) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def run_of_graph(path: Path, gpu: bool = False) -> tuple[Answers, dict[str, Any]]:
     """Open a graph, whoever wrote it; anything may be raised where it is damaged.
 
     Args:
@@ -118,7 +119,7 @@ def _tells_enough(told: Mapping[str, Any]) -> bool:
     return all(str(number).isdecimal() for number in (*names, *imgsz))
 
 
-def _run_checked(run: Callable[[Tensor], Tensor], path: Path, images: Tensor) -> Tensor:
+def _run_checked(run: Answers, path: Path, images: Tensor) -> Tensor | tuple[Tensor, ...]:
     """Run a file, and refuse what is no answer.
 
     Raises:
@@ -131,12 +132,12 @@ def _run_checked(run: Callable[[Tensor], Tensor], path: Path, images: Tensor) ->
     except Exception as error:
         size = "×".join(map(str, images.shape[-2:]))
         raise WeightsError(f"{path} fails on an image of {size} pixels: {first_line(error)}") from error
-    if found.isnan().any():
+    if any(part.isnan().any() for part in (found if isinstance(found, tuple) else (found,))):
         raise WeightsError(f"{path} {NO_NUMBERS}.")
     return found
 
 
-def _onnx(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def _onnx(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -146,21 +147,22 @@ def _onnx(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, 
     told = {key: _plain(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     name = session.get_inputs()[0].name
 
-    def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {name: images.float().cpu().numpy()})[0])
+    def run(images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found = tuple(map(torch.from_numpy, session.run(None, {name: images.float().cpu().numpy()})))
+        return found if len(found) > 1 else found[0]
 
     return run, told
 
 
-def _torchscript(path: Path, gpu: bool) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def _torchscript(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
     content, files = path.read_bytes(), {"config.txt": ""}
 
-    def opened(device: str) -> Callable[[Tensor], Tensor]:
+    def opened(device: str) -> Answers:
         graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
 
-        def run(images: Tensor) -> Tensor:
+        def run(images: Tensor) -> Any:
             with torch.no_grad():
-                answer: Tensor = graph(images.float().to(device))
+                answer: Any = graph(images.float().to(device))
             return answer
 
         return run

@@ -22,6 +22,7 @@ class ImageDetections:
         labels: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels and confidence; may lie outside the image. Or None.
         shape: height and width of the image, pixels; None where it is not needed.
+        masks: uint8 (n, h, w) 0 or 1, of the network input or a fraction of its size, or of the image; or None.
 
     Example:
         >>> found = ImageDetections(np.array([[0.0, 0, 50, 80]]), np.array([0.9]), np.array([1]), shape=(80, 100))
@@ -34,6 +35,7 @@ class ImageDetections:
     labels: NDArray[Any]
     keypoints: NDArray[Any] | None = None
     shape: tuple[int, int] | None = None
+    masks: NDArray[np.uint8] | None = None
 
 
 NOTHING = ImageDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
@@ -61,6 +63,7 @@ def above_confidence(prediction: Prediction, conf: float) -> ImageDetections:
         _host(prediction.scores[sure]),
         _host(prediction.labels[sure]).astype(np.int64),
         None if points is None else _host(points[sure]),
+        masks=None if prediction.masks is None else prediction.masks[sure].cpu().numpy(),
     )
 
 
@@ -89,7 +92,38 @@ def in_original(prediction: Prediction, shape: tuple[int, int], ratio_pad: Ratio
         # Not clipped: half a gate's corner belongs where it is, not on the picture's edge.
         keypoints = np.concatenate(((points[..., :2] - offset) / gain, points[..., 2:]), axis=-1)
     labels = prediction.labels.detach().cpu().numpy().astype(np.int64)
-    return ImageDetections(boxes, _host(prediction.scores), labels, keypoints, shape)
+    masks = None
+    if prediction.masks is not None:
+        masks = masks_in_original(prediction.masks.cpu().numpy(), shape, ratio_pad)
+    return ImageDetections(boxes, _host(prediction.scores), labels, keypoints, shape, masks)
+
+
+def masks_in_original(masks: NDArray[np.uint8], shape: tuple[int, int], ratio_pad: RatioPad) -> NDArray[np.uint8]:
+    """Cut the letterbox off masks, and bring them to the size of the image on disk.
+
+    Args:
+        masks: (n, h, w) 0 or 1, of the network input's size.
+        shape: height and width of the original, pixels.
+        ratio_pad: how it was letterboxed.
+
+    Returns:
+        (n, H, W) 0 or 1.
+
+    Example:
+        >>> masks = np.zeros((1, 8, 8), np.uint8)
+        >>> masks[0, 2:4, :4] = 1
+        >>> masks_in_original(masks, (8, 16), ((0.5, 0.5), (0.0, 2.0)))[0, 0].tolist()
+        [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    """
+    import cv2
+
+    (gain_h, gain_w), (left, top) = ratio_pad
+    left, top = round(left), round(top)
+    bottom, right = top + max(round(shape[0] * gain_h), 1), left + max(round(shape[1] * gain_w), 1)
+    whole = np.zeros((len(masks), *shape), np.uint8)
+    for target, mask in zip(whole, masks[:, top:bottom, left:right], strict=True):
+        target[...] = cv2.resize(mask.astype(np.float32), shape[::-1]) > 0.5  # noqa: PLR2004
+    return whole
 
 
 def _host(values: Any) -> NDArray[np.float32]:

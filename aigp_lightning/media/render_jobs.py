@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.media.detections import ImageDetections
+from aigp_lightning.media.plots.masks import masks_of_image
 from aigp_lightning.media.plots.mosaic import Cell, draw_mosaic
 from aigp_lightning.media.types import BatchSnapshot, RenderJob
 
@@ -46,8 +47,11 @@ def snapshot_cells(snapshot: BatchSnapshot, limit: int) -> list[Cell]:
     cells = []
     for row, image in enumerate(snapshot.images[:limit]):
         mine = snapshot.batch_idx == row
-        own = None if points is None else points[mine]
-        cells.append(Cell(image, corners[mine], snapshot.cls[mine], None, own, Path(snapshot.files[row]).name))
+        own, masks = None if points is None else points[mine], None
+        if snapshot.masks is not None:
+            first, place = int((snapshot.batch_idx < row).sum()), row if snapshot.overlap_mask else -1
+            masks = masks_of_image(snapshot.masks, place, int(mine.sum()), first)
+        cells.append(Cell(image, corners[mine], snapshot.cls[mine], None, own, Path(snapshot.files[row]).name, masks))
     return cells
 
 
@@ -136,7 +140,9 @@ def val_jobs(
 
     def predictions(masked: frozenset[int]) -> NDArray[np.uint8]:
         cells = [
-            replace(cell, boxes=one.boxes, labels=one.labels, scores=one.scores, keypoints=one.keypoints)
+            replace(
+                cell, boxes=one.boxes, labels=one.labels, scores=one.scores, keypoints=one.keypoints, masks=one.masks
+            )
             for cell, one in zip(truth(), found, strict=True)
         ]
         return draw_mosaic(cells, names, masked, edges)

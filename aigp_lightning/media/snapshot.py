@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aigp_lightning.types import DetectionBatch
 
 
-LABELS = ("bboxes", "cls", "batch_idx", "keypoints")
+LABELS = ("bboxes", "cls", "batch_idx", "keypoints", "masks")
 
 
 def to_host(tensors: dict[str, Tensor]) -> Callable[[], dict[str, Tensor]]:
@@ -74,6 +74,7 @@ def snapshot_batch(batch: DetectionBatch, limit: int) -> Callable[[], BatchSnaps
         "img": (mine * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
     }
     host, files, sources = to_host(tensors), list(batch["im_file"]), list(batch["sources"])
+    overlap = bool(batch.get("overlap_mask", True))
 
     def snapshot() -> BatchSnapshot:
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in host().items()}
@@ -85,6 +86,8 @@ def snapshot_batch(batch: DetectionBatch, limit: int) -> Callable[[], BatchSnaps
             keypoints=arrays.get("keypoints"),
             files=files[:limit],
             sources=sources[:limit],
+            masks=arrays.get("masks"),
+            overlap_mask=overlap,
         )
 
     return snapshot

@@ -26,6 +26,8 @@ class BatchSnapshot:
         keypoints: (N, K, 3) x and y as fractions, visibility; or None.
         files: (B,) path of every image.
         sources: (B,) every image whose pixels are in it.
+        masks: as in the batch, one of numbers for each image, or one an object; or None.
+        overlap_mask: masks are one for each image.
 
     Example:
         >>> import numpy as np
@@ -42,6 +44,8 @@ class BatchSnapshot:
     keypoints: NDArray[Any] | None
     files: list[str]
     sources: list[tuple[str, ...]]
+    masks: NDArray[Any] | None = None
+    overlap_mask: bool = True
 
 
 @dataclass(frozen=True)

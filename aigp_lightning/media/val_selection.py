@@ -18,6 +18,7 @@ from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
 from aigp_lightning.media.patterns.entries import shown
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
+from aigp_lightning.media.plots.masks import masks_of_image
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.render_jobs import val_jobs
 from aigp_lightning.types import Detector, HasPictures, Prediction
@@ -246,7 +247,10 @@ class ValImageSelection:
             return Cell(
                 np.full((64, 64, 3), GREY, np.uint8), NOTHING.boxes, NOTHING.labels, caption=f"{Path(file).name} (lost)"
             )
-        cell = Cell(item["image"], item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name)
+        masks = item.get("masks")
+        if masks is not None:
+            masks = masks_of_image(masks[None], 0, len(item["cls"]), 0) if masks.ndim == 2 else masks  # noqa: PLR2004
+        cell = Cell(item["image"], item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks)
         if item["image"].nbytes <= self._room:
             self._room -= item["image"].nbytes
             self._cells[file] = cell

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from aigp_lightning.types import Prediction
 
-Answers: TypeAlias = "Callable[[Tensor], Tensor]"
-"""From images (B, 3, H, W) float, 0…1, to what a network answers."""
+Answers: TypeAlias = "Callable[[Tensor], Tensor | tuple[Tensor, ...]]"
+"""From images (B, 3, H, W) float, 0…1, to what a network answers: a tensor, or with masks two."""
 
-Decode: TypeAlias = "Callable[[Any, Tensor, Tensor, float], list[Prediction]]"
-"""From a module of the family, which knows classes and limits, the tensor that an exported file returns, the images
+Decode: TypeAlias = "Callable[[Any, Any, Tensor, float], list[Prediction]]"
+"""From a module of the family, which knows classes and limits, what an exported file returns, the images
 (B, 3, H, W) and the lowest confidence to predictions, as the module's own validation has them."""
 
 
@@ -26,11 +26,12 @@ class ExportGraph:
     """A network as a graph that other programs run, and what its files are checked against.
 
     Attributes:
-        network: what is traced: images (B, 3, H, W) float, 0…1, to one tensor.
+        network: what is traced: images (B, 3, H, W) float, 0…1, to one tensor, or more.
         reference: returns what the module itself answers to the same images.
-        scores: channels of that tensor that hold confidences, 0…1; the others hold pixels.
-        axes: names of the tensor's axes that depend on the image's size, by their number.
+        scores: channels of the first tensor that hold confidences, 0…1; the others hold pixels.
+        axes: names of its axes that depend on the image's size, by their number.
         metadata: what the file says of itself.
+        further: of each further tensor, names of its axes that depend on the image's size, by their number.
 
     Example:
         >>> import torch
@@ -45,6 +46,7 @@ class ExportGraph:
     scores: Sequence[int]
     axes: dict[int, str]
     metadata: dict[str, Any]
+    further: tuple[dict[int, str], ...] = ()
 
 
 class Deployment(Protocol):

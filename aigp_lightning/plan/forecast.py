@@ -107,7 +107,11 @@ class Forecaster:
             cells = val.loader(files)()
             found = [
                 ImageDetections(
-                    cell.boxes, np.full(len(cell.boxes), CONFIDENT, np.float32), cell.labels, cell.keypoints
+                    cell.boxes,
+                    np.full(len(cell.boxes), CONFIDENT, np.float32),
+                    cell.labels,
+                    cell.keypoints,
+                    masks=cell.masks,
                 )
                 for cell in cells
             ]

@@ -24,7 +24,8 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: 
         ids: (C,) the id to write for each of the model's classes, those of a data set; None: the model's own.
 
     Returns:
-        A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image.
+        A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image. With
+        masks `class x1 y1 x2 y2 … confidence`; an object without a pixel has no line.
 
     Example:
         >>> from aigp_lightning.media.detections import ImageDetections
@@ -36,6 +37,13 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: 
     size = np.array([width, height], np.float64)
     boxes = to_fractions(xyxy_to_xywh(found.boxes).astype(np.float64), (height, width))
     labels = found.labels if ids is None else ids[found.labels]
+    if found.masks is not None:
+        rings = [np.column_stack((ring[:, 0] / width, ring[:, 1] / height)) for ring in outlines(found.masks)]
+        return "".join(
+            " ".join(f"{value:.6g}" for value in (label, *ring.ravel().tolist(), score)) + "\n"
+            for label, ring, score in zip(labels.tolist(), rings, found.scores.tolist(), strict=True)
+            if len(ring)
+        )
     columns = [labels[:, None], boxes]
     if (points := _points(found, keypoints)) is not None:
         scale = np.array([*size, 1])[: points.shape[2]]
@@ -74,12 +82,58 @@ def json_entry(
     if (where := _points(found, keypoints)) is not None:
         for detection, points in zip(detections, _rounded(where, 3), strict=True):
             detection["keypoints"] = points
+    if found.masks is not None:
+        for detection, ring in zip(detections, outlines(found.masks), strict=True):
+            detection["polygon"] = ring.tolist()
     place: dict[str, Any] = {"file": file} if frame is None else {"file": file, "frame": frame}
     height, width = _shape(found)
     place |= {"height": height, "width": width}
     if keypoints is not None:
         place["keypoint_names"] = list(keypoints.names)
     return {**place, "detections": detections}
+
+
+def outlines(masks: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Trace masks as Ultralytics writes them, (n, 2) x y in pixels each: parts are joined, openings are not kept.
+
+    Args:
+        masks: (n, H, W) 0 or 1.
+
+    Example:
+        >>> mask = np.zeros((1, 6, 6), np.uint8)
+        >>> mask[0, 1:4, 1:5] = 1
+        >>> outlines(mask)[0].tolist()
+        [[1.0, 1.0], [1.0, 3.0], [4.0, 3.0], [4.0, 1.0]]
+    """
+    import cv2
+
+    found = []
+    for mask in masks:
+        rings, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        parts = sorted((ring.reshape(-1, 2) for ring in rings), key=len, reverse=True)
+        found.append(join_parts(parts).astype(np.float32))
+    return found
+
+
+def join_parts(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Join the rings of one object to one, by cuts there and back between nearest corners.
+
+    Args:
+        parts: (n, 2) x y each, the main one first.
+
+    Example:
+        >>> join_parts([np.array([[0, 0], [4, 0], [4, 4]]), np.array([[6, 0], [8, 0], [8, 2]])]).tolist()
+        [[0, 0], [4, 0], [6, 0], [8, 0], [8, 2], [6, 0], [4, 0], [4, 4]]
+    """
+    if not parts:
+        return np.zeros((0, 2))
+    whole = parts[0]
+    for ring in parts[1:]:
+        apart = np.square(whole[:, None].astype(np.float64) - ring[None]).sum(2)
+        here, there = np.unravel_index(apart.argmin(), apart.shape)
+        around = np.roll(ring, -int(there), axis=0)
+        whole = np.concatenate((whole[: here + 1], around, around[:1], whole[here:]))
+    return whole
 
 
 def _rounded(values: NDArray[Any], digits: int) -> list[Any]:

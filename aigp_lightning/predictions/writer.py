@@ -211,4 +211,4 @@ class DrawnVideo:
 
 
 def _drawn(image: Any, found: ImageDetections, names: Mapping[int, str], edges: Edges) -> Any:
-    return draw_boxes(image, found.boxes, found.labels, found.scores, names, found.keypoints, edges)
+    return draw_boxes(image, found.boxes, found.labels, found.scores, names, found.keypoints, edges, found.masks)

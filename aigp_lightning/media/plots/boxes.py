@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.media.plots.masks import paint_masks
 from aigp_lightning.media.plots.palette import class_colour
 from aigp_lightning.media.plots.skeleton import Edges, draw_keypoints
 from aigp_lightning.media.plots.tags import tag_mask, tag_places
@@ -42,6 +43,7 @@ def draw_boxes(
     names: Mapping[int, str],
     keypoints: NDArray[Any] | None = None,
     edges: Edges = (),
+    masks: NDArray[Any] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw what was found, the surest on top.
 
@@ -53,6 +55,7 @@ def draw_boxes(
         names: class names by id; an id without a name is shown as a number.
         keypoints: (n, K, 3) x, y in pixels and confidence (or visibility 0, 1, 2), or None.
         edges: pairs of keypoints that are joined.
+        masks: (n, h, w) 0 or 1, or None.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
@@ -65,16 +68,16 @@ def draw_boxes(
     """
     canvas: NDArray[np.uint8] = np.ascontiguousarray(image).copy()
     shape = canvas.shape[:2]
-    paint(canvas, boxes, labels, scores, names, keypoints, line_width(*shape), text_size(*shape), edges=edges)
+    paint(canvas, boxes, labels, scores, names, keypoints, line_width(*shape), text_size(*shape), (0, 0), edges, masks)
     return canvas
 
 
 def paint(
     canvas: NDArray[np.uint8], boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None,
     names: Mapping[int, str], keypoints: NDArray[Any] | None, line: int, letters: int,
-    taken: tuple[int, int] = (0, 0), edges: Edges = (),
+    taken: tuple[int, int] = (0, 0), edges: Edges = (), masks: NDArray[Any] | None = None,
 ) -> None:  # fmt: skip
-    """Draw into a picture: all outlines, then all keypoints, then all names, so that no line crosses a name.
+    """Draw into a picture: masks, boxes, keypoints, then all names, so that no line crosses a name.
 
     A box without area, without a finite place or outside the picture is left out.
 
@@ -89,6 +92,7 @@ def paint(
         letters: height of letters, pixels.
         taken: rows and columns of the top left corner that names keep out of.
         edges: pairs of keypoints that are joined.
+        masks: (n, h, w) 0 or 1, or None.
 
     Example:
         >>> canvas = np.zeros((64, 64, 3), np.uint8)
@@ -103,6 +107,8 @@ def paint(
     low, high = -line - 1, max(canvas.shape[:2]) + line
     corners = np.round(np.asarray(boxes).reshape(-1, 4)[rows]).clip(low, high).astype(np.int64).tolist()
     classes = np.asarray(labels)[rows].astype(np.int64).tolist()
+    if masks is not None:
+        paint_masks(canvas, masks[rows], np.array(classes))
     _outlines(canvas, corners, classes, line)
     if keypoints is not None:
         sides = np.asarray(boxes).reshape(-1, 4)[rows]

@@ -43,6 +43,7 @@ class Cell:
         scores: (n,) confidence 0…1, or None for ground truth.
         keypoints: (n, K, 3) x, y in pixels and confidence (or visibility 0, 1, 2), or None.
         caption: the file's name; empty for none.
+        masks: (n, h, w) 0 or 1, of the image's size or smaller, or None.
 
     Example:
         >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]), caption="0001.jpg")
@@ -56,14 +57,16 @@ class Cell:
     scores: NDArray[Any] | None = None
     keypoints: NDArray[Any] | None = None
     caption: str = ""
+    masks: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         shape = self.image.shape
         if self.image.dtype != np.uint8 or len(shape) != RGB or shape[2] != RGB or not self.image.size:
             raise ValueError(f"a cell's image is (H, W, 3) uint8, not {shape} {self.image.dtype}")
-        rows = [len(part) for part in (self.boxes, self.labels, self.scores, self.keypoints) if part is not None]
+        parts = (self.boxes, self.labels, self.scores, self.keypoints, self.masks)
+        rows = [len(part) for part in parts if part is not None]
         if len(set(rows)) > 1:
-            raise ValueError(f"a cell's boxes, labels, scores and keypoints differ in number: {rows}")
+            raise ValueError(f"a cell's boxes, labels, scores, keypoints and masks differ in number: {rows}")
 
 
 def letter_size(height: int, width: int, boxes: int) -> int:
@@ -145,7 +148,7 @@ def _draw(place: NDArray[np.uint8], cell: Cell, names: Mapping[int, str], edges:
     caption = _caption(cell.caption, height, width)
     line, taken = line_width(height, width), caption.shape if caption.size else (0, 0)
     corner = (taken[0], taken[1])
-    paint(image, cell.boxes, cell.labels, cell.scores, names, cell.keypoints, line, letters, corner, edges)
+    paint(image, cell.boxes, cell.labels, cell.scores, names, cell.keypoints, line, letters, corner, edges, cell.masks)
     put(image, caption, (0, 0), inks(PAPER, INK))
 
 

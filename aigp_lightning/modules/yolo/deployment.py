@@ -63,7 +63,7 @@ class YoloDeployment(Deployment):
         return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]
 
 
-def decode(module: Any, answers: Tensor, images: Tensor, conf: float) -> list[Prediction]:
+def decode(module: Any, answers: Any, images: Tensor, conf: float) -> list[Prediction]:
     """Turn what an exported file returns into predictions, by the module's own suppression; see `Decode`."""
     found: list[Prediction] = module.decode(answers, conf)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from ultralytics import __version__ as ultralytics_version
 
-from aigp_lightning.modules.deployment import ExportGraph
+from aigp_lightning.modules.deployment import Answers, ExportGraph
 from aigp_lightning.modules.yolo.build import keypoint_shape, stride_of
 from aigp_lightning.modules.yolo.weights import plain_norms
 
 
 def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
     """Copy a network for tracing: float32, fused, returning only the raw (B, 4 + nc + extra, anchors) tensor.
+
+    One with masks returns the prototypes too.
 
     Args:
         model: a model from `build_model` or `load_weights`; stays as it is.
@@ -92,9 +93,13 @@ def export_graph(model: nn.Module, imgsz: int, dynamic: bool) -> ExportGraph:
         scores=confidence_channels(model),
         axes={2: "anchors"},
         metadata=deployment_metadata(model, imgsz, dynamic),
+        further=({2: "mask_height", 3: "mask_width"},) if cast("Any", model).task == "segment" else (),
     )
 
 
-def raw_output(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return a function from images to the raw (B, 4 + nc + extra, anchors) tensor, as exported files answer."""
+def raw_output(model: nn.Module) -> Answers:
+    """Return a function from images to the raw (B, 4 + nc + extra, anchors) tensor, as exported files answer.
+
+    With masks to that and the prototypes.
+    """
     return lambda images: cast("Tensor", model(images)[0])
