@@ -123,13 +123,16 @@ def build_mask_case(folder: Path, rect: bool) -> tuple[Path, Path]:
         (gain, _), (left, top) = item["ratio_pad"]
         height, width = item["ori_shape"]
         rows = []
-        for label, mask in list(zip(found.labels.tolist(), found.masks.numpy(), strict=True))[:24]:
+        for label, mask in list(zip(found.labels.tolist(), found.masks.numpy(), strict=True))[:60]:
             rings, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
             ring = max(rings, key=cv2.contourArea, default=None)
             if ring is None or cv2.contourArea(ring) < 20 or random.random() > 0.6:
                 continue
             points = (ring[:, 0] - [left, top]) / gain + random.normal(0, 0.5, 2)
-            points = np.clip(points / [width, height], 0, 1)
+            points = points / [width, height]
+            if ((points < 0) | (points > 1)).any(1).mean() > 0.2:  # what is found in the grey around
+                continue
+            points = np.clip(points, 0, 1)
             if (np.ptp(points, axis=0) > 0.05).all():
                 rows.append(f"{label} " + " ".join(f"{value:.6f}" for value in points.ravel()))
         Path(label_path(item["im_file"])).write_text("\n".join(rows), encoding="utf-8")

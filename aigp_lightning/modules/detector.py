@@ -74,6 +74,8 @@ class DetectorModule(BaseModule):
         "gradient_clip_algorithm": "--model.optim.clip_norm",
     }
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
+    starts_from: tuple[str, ...] = ()
+    """Other tasks whose weights `fit` may start from, as far as their layers are the same."""
     extend: bool = False
     planned: int | None = None
     """True lets a resumed run train more epochs than it was planned for; its schedule is then planned anew."""
@@ -154,7 +156,7 @@ class DetectorModule(BaseModule):
         from aigp_lightning.modules.yolo import weights as files
 
         source: Any = files.load_weights(self.weights) if self.weights and description is None else None
-        if source is not None and source.task != self.task:
+        if source is not None and source.task not in (self.task, *(self.starts_from if self.fitting else ())):
             raise WeightsError(f"{self.weights} is of a {source.task} model; the configuration asks for {self.task}.")
         trainer = trainer_of(self)
         gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1

@@ -35,6 +35,7 @@ class SegmentModule(DetectorModule):
     task = "segment"
     loss_names = ("box_loss", "seg_loss", "cls_loss", "dfl_loss")
     curve_prefixes = ("Box", "Mask")
+    starts_from = ("detect",)
 
     def __init__(self, variant: str = "yolo11n-seg", **options: Any) -> None:
         super().__init__(variant=variant, **options)

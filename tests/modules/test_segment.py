@@ -69,11 +69,16 @@ def test_a_validation_sample_equals_ultralytics(overlap: bool, tmp_path: Path) -
     from aigp_lightning.data.sample_sets import evaluation_set
     from aigp_lightning.data.scan import scan_split
 
-    _, data = build_mask_case(tmp_path, rect=False)
+    data = squares(tmp_path, train=1)
+    random = np.random.default_rng(0)
+    for file in sorted((tmp_path / "labels" / "val").iterdir()):  # outlines that overlap
+        corners = random.uniform(0.2, 0.8, (6, 1, 2)) + random.uniform(-0.2, 0.2, (6, 5, 2))
+        rows = [f"{label % 2} " + " ".join(map(str, each.ravel())) for label, each in enumerate(corners)]
+        file.write_text("\n".join(rows), encoding="utf-8")
     records = scan_split(read_data_yaml(data), "val", outlines="all", progress=False).records
     dataset, batches = evaluation_set(records, 96, 1, rect=False, masks=MaskDrawing(4, overlap))
     requests = [request for batch in batches for request in batch]
-    for index in range(0, len(records), 4):
+    for index in range(0, len(records), 2):
         theirs = reference_sample(index, data, overlap)
         ours = collate([dataset[requests[index]]])
         assert len(ours["cls"]) > 2
@@ -97,14 +102,12 @@ def batch_of(yaml: Path, overlap: bool) -> dict:
 
 
 @pytest.mark.usefixtures("offline_reference")
-@pytest.mark.parametrize("variant", ["yolo11n-seg", "yolo26n-seg"])
-@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize(("variant", "overlap"), [("yolo11n-seg", True), ("yolo26n-seg", False)])
 def test_losses_equal_ultralytics(variant: str, overlap: bool, tmp_path: Path) -> None:
     from copy import deepcopy
     from types import SimpleNamespace
 
     from ultralytics.cfg import DEFAULT_CFG_DICT
-    from ultralytics.data.augment import Format  # the semantic targets are drawn by it
 
     from aigp_lightning.modules.segment import SegmentModule
 
@@ -119,7 +122,7 @@ def test_losses_equal_ultralytics(variant: str, overlap: bool, tmp_path: Path) -
 
     twin.args = SimpleNamespace(**{**DEFAULT_CFG_DICT, "overlap_mask": overlap, "epochs": 1})
     theirs = {**ready, "cls": ready["cls"].view(-1, 1).float(), "masks": ready["masks"].float()}
-    theirs["sem_masks"] = semantic_by_definition(batch, Format)
+    theirs["sem_masks"] = semantic_by_definition(batch)
     expected, named = twin.train().loss(theirs)
     expected.sum().backward()
     assert list(items) == [name for name in named if name != "sem_loss" or variant == "yolo26n-seg"]
@@ -133,9 +136,8 @@ def test_losses_equal_ultralytics(variant: str, overlap: bool, tmp_path: Path) -
             torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4)
 
 
-def semantic_by_definition(batch: dict, theirs: type) -> torch.Tensor:
-    """The class of every pixel as `Format` draws it, from the outlines of the batch's masks."""
-    assert theirs.__name__ == "Format"
+def semantic_by_definition(batch: dict) -> torch.Tensor:
+    """The class of every pixel of a batch, of the smallest object that is there, drawn object by object."""
     found = torch.zeros(len(batch["img"]), *batch["masks"].shape[1:])
     start = 0
     for image, count in enumerate(batch["counts"]):
@@ -149,3 +151,142 @@ def semantic_by_definition(batch: dict, theirs: type) -> torch.Tensor:
                 found[image][mask.bool()] = label
         start += count
     return found
+
+
+def detector_of(folder: Path) -> Path:
+    """A detector's weights, from which a segmentation model starts."""
+    from aigp_lightning.modules.yolo.build import build_model
+    from aigp_lightning.modules.yolo.weights import save_pt
+
+    save_pt(folder / "detector.pt", build_model("yolo11n", NAMES, {}))
+    return folder / "detector.pt"
+
+
+@pytest.mark.usefixtures("offline_reference")
+def test_a_run_is_whole(tmp_path: Path, run_cli: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
+    """Two epochs, resumed for a third; validated, predicted with and exported; `YOLO` opens and scores the file."""
+    from ultralytics import YOLO
+
+    data, run = squares(tmp_path / "data"), tmp_path / "segment" / "one"
+    options = [*small(data, tmp_path), "--data.augment.mosaic", 0.5, "--media.val_batches", 1]
+    fit = ["fit", *MODEL, *options, "--run.name", "one", "--trainer.logger", "false"]
+    fit += ["--model.predict_conf", 0.0001, "--media.conf", 0.0001, "--model.weights", detector_of(tmp_path)]
+    assert run_cli(*fit, "--trainer.max_epochs", 1) == 0
+    assert "took 448 of 541 tensors from" in caplog.text
+    resumed = [*fit, "--ckpt_path", run / "weights" / "last.ckpt", "--extend", "true", "--trainer.max_epochs", 2]
+    assert run_cli(*resumed) == 0
+    header = (run / "results.csv").read_text().splitlines()
+    assert len(header) == 3
+    assert {"train/seg_loss", "val/seg_loss", *KEYS} <= set(header[0].split(","))
+    assert (run / "MaskPR_curve.png").is_file() and (run / "val_batch0_pred.jpg").is_file()
+
+    out = ["--run.json", tmp_path / "m.json", "--run.root", tmp_path, "--data.workers", 0]
+    assert run_cli("validate", "--ckpt_path", run / "weights" / "best.ckpt", *out, "--data.rect", "false") == 0
+    ours = json.loads((tmp_path / "m.json").read_text())["metrics"]
+    theirs = YOLO(str(run / "weights" / "best.pt")).val(
+        data=str(data), imgsz=96, batch=16, rect=False, plots=False, device="cpu", workers=0, verbose=False
+    )
+    for key in KEYS:  # a .pt is in float16
+        assert ours[key] == pytest.approx(theirs.results_dict[key], abs=2e-3), key
+
+    source = ["--data.source", data.parent / "images" / "val", "--run.name", "seen", *out[2:]]
+    assert run_cli("predict", "--ckpt_path", run / "weights" / "best.ckpt", *source) == 0
+    found = json.loads(next(tmp_path.rglob("predictions.json")).read_text())
+    assert all({"polygon", "box"} <= set(one) for entry in found for one in entry["detections"])
+
+    assert run_cli("export", "--ckpt_path", run / "weights" / "best.ckpt", "--format", "[pt,onnx,torchscript]") == 0
+    assert {path.suffix for path in (run / "weights").iterdir()} >= {".pt", ".onnx", ".torchscript"}
+
+
+@pytest.mark.usefixtures("offline_reference")
+@pytest.mark.parametrize("suffix", [".onnx", ".torchscript"])
+def test_exported_files_find_the_same_masks(suffix: str, tmp_path: Path) -> None:
+    from aigp_lightning.deploy.export import export
+    from aigp_lightning.deploy.options import ExportOptions
+    from aigp_lightning.evaluation.exported_graph import open_graph
+    from aigp_lightning.modules.registry import open_weights
+
+    weights, _ = build_mask_case(tmp_path, rect=False)
+    export(ExportOptions(weights=str(weights), format=[suffix[1:]], imgsz=96))
+    graph, module = open_graph(weights.with_suffix(suffix), gpu=False), open_weights(weights)
+    images = torch.rand(1, 3, 96, 96)
+    answers = graph.run(images)
+    assert isinstance(answers, tuple) and [tuple(each.shape[1:]) for each in answers] == [
+        (4 + 3 + 32, 189),
+        (32, 24, 24),
+    ]
+    with torch.no_grad():
+        ours, theirs = module.predict_batch({"img": images}, 0.01)[0], module.decode(answers, 0.01, False)[0]
+    assert len(ours.boxes) > 3
+    torch.testing.assert_close(ours.boxes, theirs.boxes, rtol=1e-4, atol=1e-2)
+    assert (ours.masks != theirs.masks).float().mean() < 1e-3
+
+
+@pytest.mark.usefixtures("offline_reference")
+def test_predicted_masks_and_outlines_are_ultralytics_own(tmp_path: Path) -> None:
+    import cv2
+    from ultralytics import YOLO
+
+    from aigp_lightning.data.items import letterboxed_by_itself
+    from aigp_lightning.media.detections import in_original
+    from aigp_lightning.modules.registry import open_weights
+    from aigp_lightning.predictions.formats import outlines
+
+    weights, data = build_mask_case(tmp_path, rect=False)
+    file = str(data.parent / "images" / "val" / "001.png")
+    picture = cv2.imread(file)[..., ::-1]
+    item = letterboxed_by_itself(np.ascontiguousarray(picture), file, 96, picture.shape[:2])
+    pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        found = open_weights(weights).predict_batch({"img": pixels}, 0.02)[0]
+    theirs = YOLO(str(weights)).predict(file, imgsz=96, conf=0.02, device="cpu", verbose=False)[0]
+    assert len(found.boxes) == len(theirs.boxes) > 3
+    assert (found.masks.numpy() != theirs.masks.data.numpy()).mean() < 2e-3
+    original = in_original(found, item["ori_shape"], item["ratio_pad"])
+    for ours, reference in zip(outlines(original.masks), theirs.masks.xy, strict=True):
+        if len(reference):
+            np.testing.assert_allclose(ours.min(0), reference.min(0), atol=1.5)
+            np.testing.assert_allclose(ours.max(0), reference.max(0), atol=1.5)
+
+
+@pytest.mark.parametrize(("ratio", "overlap"), [(4, True), (3, True), (1, False), (8, False)])
+def test_masks_are_drawn_as_ultralytics_draws_them(ratio: int, overlap: bool) -> None:
+    from ultralytics.data.utils import polygons2masks, polygons2masks_overlap
+
+    from aigp_lightning.data.masks import MaskDrawing
+
+    random = np.random.default_rng(ratio)
+    shape = (96, 160)
+    segments = (random.uniform(0, 1, (12, 1, 2)) * [160, 96] + random.uniform(-40, 40, (12, 7, 2))).astype(np.float32)
+    item = {"image": np.zeros((*shape, 3), np.uint8), "bboxes": np.zeros((12, 4)), "cls": np.arange(12)}
+    drawn = MaskDrawing(ratio, overlap).added({**item, "keypoints": None, "segments": segments})  # type: ignore[type-var]
+    if overlap:
+        masks, order = polygons2masks_overlap(shape, list(segments), ratio)
+    else:
+        masks, order = polygons2masks(shape, list(segments), 1, ratio), np.arange(12)
+    np.testing.assert_array_equal(drawn["masks"], masks)
+    assert drawn["cls"].tolist() == order.tolist()
+
+
+def test_masks_show_in_mosaics() -> None:
+    from aigp_lightning.media.plots.mosaic import Cell, draw_mosaic
+
+    mask = np.zeros((1, 24, 24), np.uint8)
+    mask[0, 6:18, 6:18] = 1
+    cell = Cell(np.full((96, 96, 3), 100, np.uint8), np.float32([[20, 20, 76, 76]]), np.zeros(1, np.int64), masks=mask)
+    drawn = draw_mosaic([cell], {0: "gate"})
+    assert (drawn[30:66, 40:66] != 100).all(2).mean() > 0.9  # a quarter of the size, and yet all of it
+    assert (drawn[90:, 90:] == 100).all()
+    assert (draw_mosaic([cell], {0: "gate"}, masked=[0])[30:66, 40:66] == drawn[30:66, 40:66]).mean() < 0.1
+
+
+def test_boxes_and_an_odd_ratio_are_refused(
+    tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = squares(tmp_path, train=2, val=2)
+    (tmp_path / "labels" / "val" / "001.txt").write_text("0 0.5 0.5 0.2 0.2", encoding="utf-8")
+    options = [*MODEL, *small(data, tmp_path), "--trainer.max_epochs", 1]
+    assert run_cli("fit", *options) == 2
+    assert "1 of 3 objects in 'val' are boxes without an outline, the first in" in capfd.readouterr().err
+    assert run_cli("fit", *options, "--data.mask_ratio", 0) == 2
+    assert "--data.mask_ratio 0 must be a whole number from 1 to 32." in capfd.readouterr().err
