@@ -93,4 +93,4 @@ class SegmentModule(DetectorModule):
 
         batch: Any = super().example_batch(images, imgsz, crowd, device)
         batch["masks"] = torch.ones(images, imgsz // 4, imgsz // 4, dtype=torch.uint8, device=device)
-        return cast("DetectionBatch", {**batch, "overlap_mask": True})
+        return cast("DetectionBatch", {**batch, "overlap_mask": True, "counts": [crowd] * images})

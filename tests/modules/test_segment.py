@@ -39,7 +39,7 @@ def test_metrics_equal_ultralytics(rect: bool, overlap: bool, tmp_path: Path, ru
         data=str(data), imgsz=96, batch=16, rect=rect, plots=False, device="cpu", workers=0, verbose=False,
         overlap_mask=overlap,
     )  # fmt: skip
-    assert 0.02 < ours["metrics"]["metrics/mAP50-95(M)"] < 0.95
+    assert 0.05 < ours["metrics"]["metrics/recall(M)"] < 0.95
     for key in KEYS:
         assert ours["metrics"][key] == pytest.approx(theirs.results_dict[key], abs=1e-4), key
 
@@ -172,7 +172,7 @@ def test_a_run_is_whole(tmp_path: Path, run_cli: Callable[..., int], caplog: pyt
     fit = ["fit", *MODEL, *options, "--run.name", "one", "--trainer.logger", "false"]
     fit += ["--model.predict_conf", 0.0001, "--media.conf", 0.0001, "--model.weights", detector_of(tmp_path)]
     assert run_cli(*fit, "--trainer.max_epochs", 1) == 0
-    assert "took 448 of 541 tensors from" in caplog.text
+    assert "took 499 of 561 tensors from" in caplog.text
     resumed = [*fit, "--ckpt_path", run / "weights" / "last.ckpt", "--extend", "true", "--trainer.max_epochs", 2]
     assert run_cli(*resumed) == 0
     header = (run / "results.csv").read_text().splitlines()

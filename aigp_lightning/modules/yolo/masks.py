@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -54,16 +55,15 @@ def classes_of_pixels(batch: Mapping[str, Any]) -> Tensor:
     Args:
         batch: with `masks`, see `SegmentBatch`; 0 where there is no object.
     """
-    masks, cls, images = batch["masks"], batch["cls"], len(batch["img"])
-    owner = batch["batch_idx"].view(-1).long()
-    counts = torch.bincount(owner, minlength=images)
-    first = counts.cumsum(0) - counts
+    masks, cls, counts = batch["masks"], batch["cls"], batch["counts"]
+    starts = list(accumulate(counts, initial=0))[:-1]
     if batch["overlap_mask"]:
-        place = (masks.long() - 1 + first.view(-1, 1, 1)).clamp(0, max(len(cls) - 1, 0))
+        first = torch.tensor(starts, device=masks.device).view(-1, 1, 1)
+        place = (masks.long() - 1 + first).clamp(0, max(len(cls) - 1, 0))
         found = cls.view(-1)[place] if len(cls) else torch.zeros_like(place)
         return (found * (masks > 0)).float()
-    found = masks.new_zeros(images, *masks.shape[1:], dtype=torch.float32)
-    for image, (start, count) in enumerate(zip(first.tolist(), counts.tolist(), strict=True)):
+    found = masks.new_zeros(len(counts), *masks.shape[1:], dtype=torch.float32)
+    for image, (start, count) in enumerate(zip(starts, counts, strict=True)):
         mine = masks[start : start + count]
         if count:
             area = mine.sum((1, 2), dtype=torch.int64)
