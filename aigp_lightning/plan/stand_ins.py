@@ -62,7 +62,7 @@ def example_rows(
     losses: Sequence[str], prefixes: Sequence[str], epochs: int, corners: bool = False
 ) -> list[dict[str, Any]]:
     """Make rows of `results.csv` for a run of so many epochs; with `corners` their errors too."""
-    kinds = [{"Pose": "P", "Box": "B", "": "B"}[prefix] for prefix in prefixes]
+    kinds = [{"Pose": "P", "Mask": "M", "Box": "B", "": "B"}[prefix] for prefix in prefixes]
     metrics = [f"metrics/{name}({kind})" for kind in kinds for name in ("precision", "recall", "mAP50", "mAP50-95")]
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []

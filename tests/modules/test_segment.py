@@ -171,6 +171,7 @@ def test_a_run_is_whole(tmp_path: Path, run_cli: Callable[..., int], caplog: pyt
     options = [*small(data, tmp_path), "--data.augment.mosaic", 0.5, "--media.val_batches", 1]
     fit = ["fit", *MODEL, *options, "--run.name", "one", "--trainer.logger", "false"]
     fit += ["--model.predict_conf", 0.0001, "--media.conf", 0.0001, "--model.weights", detector_of(tmp_path)]
+    assert run_cli("plan", *fit[1:], "--trainer.max_epochs", 1) == 0
     assert run_cli(*fit, "--trainer.max_epochs", 1) == 0
     assert "took 499 of 561 tensors from" in caplog.text
     resumed = [*fit, "--ckpt_path", run / "weights" / "last.ckpt", "--extend", "true", "--trainer.max_epochs", 2]
