@@ -118,7 +118,8 @@ class Curves:
     """What a validation's curves show, of the classes that have labels.
 
     Attributes:
-        prefix: of the files' names: empty for a detector, `Box` and `Pose` for keypoints.
+        prefix: of the files' names: empty for a detector, `Box` and `Pose` for keypoints,
+            `Box` and `Mask` for masks.
         names: (c,) class names, one a row.
         x: (1000,) 0…1: confidence, or recall for `pr`.
         precision: (c, 1000) against confidence.

@@ -15,7 +15,7 @@ from aigp_lightning.report.folder import RunFacts
 from aigp_lightning.run.private_images import PrivateImages
 
 WITHOUT_IMAGES = re.compile(
-    r"(Box|Pose)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels|labels_correlogram"
+    r"(Box|Pose|Mask)?(PR|F1|P|R)_curve|confusion_matrix(_normalized)?|corner_error|results|labels|labels_correlogram"
 )
 """Keys of pictures that show no image of the data set."""
 

@@ -63,7 +63,8 @@ def ultralytics(results: ImageResults, weights: np.ndarray) -> dict[str, float]:
     pose = results.correct_pose[found] if results.correct_pose.shape[1] else None
     told = detection_metrics(
         NAMES, results.correct[found], results.found_score[found], results.found_label[found].astype(np.float32),
-        results.true_label[true].astype(np.float32), results.true_label[true].astype(np.float32), pose,
+        results.true_label[true].astype(np.float32), results.true_label[true].astype(np.float32),
+        None if pose is None else ("pose", pose),
     )  # fmt: skip
     return {key: float(value) for key, value in told.results_dict.items()}
 

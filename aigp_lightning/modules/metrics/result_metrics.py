@@ -31,7 +31,7 @@ def curves_of(results: ImageResults) -> list[Curves]:
     found, score, true = results.found_label, results.found_score, results.true_label
     details = detection_metrics(
         results.names, results.correct, score, found.astype(np.float32), true.astype(np.float32),
-        present.astype(np.float32), pose,
+        present.astype(np.float32), None if pose is None else ("pose", pose),
     )  # fmt: skip
     names = tuple(results.names[int(index)] for index in details.ap_class_index)
     parts = {"": details.box} if pose is None else {"Box": details.box, "Pose": details.pose}

@@ -172,7 +172,7 @@ function buildThresholds(body) {
   const place = el("div");
   const choice = select("Class", [["", several ? `mean of the classes` : "every class"], ...classes.map((name) => [`=${name}`, name])], (value) => draw(value.slice(1)));
   const draw = (name) => place.replaceChildren(...prefixes.flatMap((prefix) => [
-    prefixes.length > 1 ? el("h3", {}, prefix === "Pose" ? "Keypoints" : "Boxes") : null,
+    prefixes.length > 1 ? el("h3", {}, ({ Pose: "Keypoints", Mask: "Masks" })[prefix] ?? "Boxes") : null,
     el("div", { class: "charts" }, Object.keys(WHICH).map((which) => {
       const curves = found.filter((curve) => curve.prefix === prefix && curve.which === which);
       return curves.length ? thresholdChart(which, curves, name) : null;
