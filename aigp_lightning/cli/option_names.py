@@ -56,13 +56,13 @@ YOLO = {
 }
 MODELS: dict[str, dict[str, str]] = {
     "DetectorModule": YOLO,
-    "SegmentModule": YOLO,
     "PoseModule": {
         **YOLO,
         "model": f"{YOLO['model']} camera",
         "model.gains": f"{YOLO['model.gains']} pose kobj",
         "model.camera": "size width height fx fy cx cy distortion bands",
     },
+    "SegmentModule": YOLO,
     "RFDETRModule": {
         "model": "variant weights optim gains multi_scale groups queries decoder_layers drop_path freeze_encoder conf "
         "predict_conf max_det",
@@ -199,7 +199,8 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
     near = _nearest(plain, known, dashes)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]
     if others:
-        return f"{dashes}{name} is an option of {' and '.join(others)}, and the model is of class {model}.{near}"
+        kinds = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+        return f"{dashes}{name} is an option of {kinds}, and the model is of class {model}.{near}"
     return f"{verb} has no option {dashes}{name}.{near} `python -m aigp_lightning {verb} --help` lists them."
 
 

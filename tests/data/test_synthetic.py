@@ -309,7 +309,7 @@ def test_no_half_data_set_after_an_interruption(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"task": "segment"}, {"train": 0}, {"val": 0}, {"test": -1}, {"imgsz": (640, 32)}, {"backgrounds": 1.5},
+    [{"task": "segmentation"}, {"train": 0}, {"val": 0}, {"test": -1}, {"imgsz": (640, 32)}, {"backgrounds": 1.5},
      {"backgrounds": float("nan")}, {"seed": -1}, {"workers": -2}, {"out": " "}],
     ids=str,
 )  # fmt: skip
