@@ -45,7 +45,8 @@ def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytes
         ),
         (
             ["--model", "aigp_lightning.modules.rfdetr.RFDETRModule", "--model.iou", "0.5"],
-            "--model.iou is an option of DetectorModule, PoseModule and SegmentModule, and the model is of class RFDETRModule.",
+            "--model.iou is an option of DetectorModule, PoseModule and SegmentModule, and the model is of class "
+            "RFDETRModule.",
         ),
         (
             ["--model", "PoseModule", "--model.gains.pos", "3"],
