@@ -9,7 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatchSampler, TrainBatchSampler, TrainRequest
+from aigp_lightning.data.requests import TrainRequest
+from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatchSampler, TrainBatchSampler
 
 
 def shapes_of(count: int) -> list[tuple[int, int]]:
