@@ -26,13 +26,16 @@ class OwnDraw(RandomPerspective):
 
 
 class PartnersInOrder:
-    """As much of a dataset as Ultralytics' Mosaic asks for: it hands out the given samples one after the other."""
+    """As much of a dataset as Ultralytics' mixing transforms ask for: it hands out the given samples one after the other."""
 
     cache = ""
     buffer = (0,)
 
     def __init__(self, samples: list[Sample]) -> None:
         self.rest = iter(samples)
+
+    def __len__(self) -> int:
+        return 1
 
     def get_image_and_label(self, _: int) -> dict:
         return to_reference(next(self.rest))
