@@ -26,7 +26,7 @@ class OwnDraw(RandomPerspective):
 
 
 class PartnersInOrder:
-    """As much of a dataset as Ultralytics' mixing transforms ask for: it hands out the given samples one after the other."""
+    """As much of a dataset as Ultralytics' mixing transforms ask for: the given samples in turn."""
 
     cache = ""
     buffer = (0,)

@@ -21,6 +21,7 @@ from aigp_lightning.data.input_size import check_size, training_size
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
+from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
@@ -186,6 +187,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
                 f"learn; `lint {self.spec.file}` says where labels are looked for"
             )
         if stage == "fit":
+            tell_unpasted(train.records, self.augment.copy_paste, str(self.spec.file))
             settle_places(self.augment_on, self.decode_on, self.augment, self._run.on_gpu)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")

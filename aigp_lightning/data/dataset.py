@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.data.items import Item, labels_in_pixels
+from aigp_lightning.data.items import Item, labels_in_pixels, segments_in_pixels
 from aigp_lightning.data.lost_files import Lost
-from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.requests import TrainRequest
+from aigp_lightning.data.resizing import LETTERBOX, Resizing
 from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest
 from aigp_lightning.errors import DataError, RunError
 
@@ -84,6 +84,7 @@ class TrainDataset:
             "bboxes": bboxes,
             "cls": record.cls,
             "keypoints": keypoints,
+            "segments": segments_in_pixels(record, *image.shape[:2]),
             "im_file": record.im_file,
             "ori_shape": record.shape,
         }
@@ -215,4 +216,6 @@ class EvalDataset:
             moved = keypoints.copy()
             moved[..., :2] = keypoints[..., :2] * gain + pad
             item["keypoints"] = moved
+        if (segments := segments_in_pixels(record, *item["ori_shape"])) is not None:
+            item["segments"] = segments * gain + pad
         return item

@@ -64,6 +64,7 @@ class DeviceTrainDataset(TrainDataset):
             "bboxes": draws.instances.bboxes,
             "cls": draws.instances.cls,
             "keypoints": draws.instances.keypoints,
+            "segments": draws.instances.segments,
             "im_file": found.sample["im_file"],
             "draws": draws,
         }

@@ -47,8 +47,8 @@ def check_places(augment_on: str, decode_on: str, augment: AugmentConfig, cache:
     missing = [f"--data.augment.{name}" for name in NOT_ON_DEVICE if getattr(augment, name) > 0]
     if augment_on == DEVICE and missing:
         raise ConfigError(
-            f"--data.augment_on device: the device does not do {', '.join(missing)}; set {'these' if missing[1:] else 'it'}"
-            " to 0, or use --data.augment_on cpu."
+            f"--data.augment_on device: the device does not do {', '.join(missing)}; set that to 0, or use "
+            "--data.augment_on cpu."
         )
     if decode_on == DEVICE and augment_on != DEVICE:
         raise ConfigError(

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
+from aigp_lightning.data.polygons import resampled
 from aigp_lightning.types import RatioPad
 
 if TYPE_CHECKING:
+    from typing_extensions import NotRequired
+
     from aigp_lightning.data.records import ImageRecord
 
 
@@ -21,6 +24,7 @@ class Item(TypedDict):
         bboxes: (n, 4) float32 xyxy, pixels of `image`.
         cls: (n,) int64.
         keypoints: (n, K, 3) float32 pixels and visibility, or None.
+        segments: (n, P, 2) float32 outlines, pixels of `image`; None, or not there, where nobody asked for them.
         im_file, ori_shape, ratio_pad, sources: see `DetectionBatch`.
 
     Example:
@@ -37,6 +41,7 @@ class Item(TypedDict):
     ori_shape: tuple[int, int]
     ratio_pad: RatioPad
     sources: tuple[str, ...]
+    segments: NotRequired[np.ndarray | None]
 
 
 def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -61,6 +66,30 @@ def labels_in_pixels(record: ImageRecord, height: int, width: int) -> tuple[np.n
     if record.keypoints is None:
         return bboxes, None
     return bboxes, record.keypoints * np.array([width, height, 1], dtype=np.float32)
+
+
+def segments_in_pixels(record: ImageRecord, height: int, width: int) -> np.ndarray | None:
+    """Convert a record's outlines to pixels of an image of this size; all get the same number of points.
+
+    Args:
+        record: labels as fractions of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+
+    Returns:
+        (n, P, 2) float32, or None where the record has none.
+
+    Example:
+        >>> from aigp_lightning.data.polygons import Polygons
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> outline = Polygons(np.float32([[0, 0], [1, 0], [1, 1]]), np.array([3]))
+        >>> record = ImageRecord("0.jpg", (9, 9), np.zeros(1, np.int64), np.float32([[0.5, 0.5, 1, 1]]), None, outline)
+        >>> segments_in_pixels(record, 100, 200).shape
+        (1, 1000, 2)
+    """
+    if record.polygons is None:
+        return None
+    return resampled(record.polygons) * np.array([width, height], dtype=np.float32)
 
 
 def letterboxed(image: np.ndarray, im_file: str, imgsz: int, shape: tuple[int, int]) -> Item:

@@ -12,6 +12,7 @@ from aigp_lightning.boxes import xyxy_to_xywh
 from aigp_lightning.data import label_bounds as bounds
 from aigp_lightning.data.label_bounds import BOX_COLUMNS, OUT_OF_RANGE, Outside
 from aigp_lightning.data.polygon_clip import corners_of_polygons
+from aigp_lightning.data.polygons import Polygons
 from aigp_lightning.data.problems import Problem
 
 MAX_VISIBILITY = 2
@@ -32,6 +33,7 @@ class Rows:
         table: (n, columns) class, box and, where they are wanted, keypoints.
         keys: (n,) equal for duplicates; None where the values in the table say it.
         inside: (n, 4) x1 y1 x2 y2 of what is in the picture, where that is not the box, clipped; None for boxes.
+        polygons: the rows' outlines; None for boxes.
 
     Example:
         >>> rows = Rows(np.array([1]), np.array([[0, 0.5, 0.5, 0.25, 0.25]], np.float32))
@@ -43,6 +45,7 @@ class Rows:
     table: NDArray[np.float32]
     keys: list[bytes] | None = None
     inside: NDArray[np.float64] | None = None
+    polygons: Polygons | None = None
 
 
 def no_labels(pose: Shape) -> Arrays:
@@ -98,7 +101,8 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
         table = np.concatenate((numbers[is_class][:, None], xyxy_to_xywh(corners)), 1)
     same = numbers + np.float32(0)
     keys = [same[a:b].tobytes() for a, b in pairwise(starts.tolist())]
-    return Rows(lines, table.astype(np.float32), keys, inside)
+    counts = np.diff(first, append=len(points))
+    return Rows(lines, table.astype(np.float32), keys, inside, Polygons(points, counts.astype(np.int64)))
 
 
 def check_values(

@@ -25,8 +25,9 @@ from aigp_lightning.data.label_values import (
     polygon_rows,
     to_arrays,
 )
-from aigp_lightning.data.likely_keypoints import likely_keypoints, suspicion
+from aigp_lightning.data.likely_keypoints import WITHOUT_SHAPE, likely_keypoints, suspicion
 from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, regular_file_size
+from aigp_lightning.data.polygons import Polygons, no_polygons
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.run.exhausted import raise_if_exhausted
 
@@ -69,11 +70,50 @@ def parse_label_file(
         >>> print(parse_label_file(file, nc=1, kpt_shape=None)[3][0].text)
         class 3, but the data set has 1 (0 to 0)
     """
-    labels, _ = _read(path, nc, kpt_shape, None if boxes_only else kpt_shape, single_cls, outside)
+    labels, _, _ = _read(path, nc, kpt_shape, None if boxes_only else kpt_shape, single_cls, outside)
+    return _with_fewer_problems(labels, str(path))
+
+
+def parse_outlines(
+    path: str | Path,
+    nc: int,
+    kpt_shape: tuple[int, int] | None,
+    single_cls: bool = False,
+    *,
+    outside: Outside = "clip",
+) -> tuple[Labels, Polygons]:
+    """Read the labels of one image and keep the outlines of its objects, as they are written.
+
+    Rows that might be keypoints are polygons here, unless they are no polygons for certain.
+
+    Args:
+        path: label file; one that does not exist means a background.
+        nc: number of classes.
+        kpt_shape: as in `parse_label_file`; rows of keypoints have boxes and no outlines.
+        single_cls: as in `parse_label_file`.
+        outside: as in `parse_label_file`; an outline is not clipped.
+
+    Returns:
+        As `parse_label_file` without keypoints, and the outlines; an object that is written as a box has no points.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp(dir=".")) / "000.txt"
+        >>> _ = file.write_text("0 0.5 0.5 0.75 0.5 0.75 0.75")
+        >>> (cls, bboxes, _, problems), outlines = parse_outlines(file, nc=1, kpt_shape=None)
+        >>> bboxes.tolist(), outlines.points.tolist()
+        ([[0.625, 0.625, 0.25, 0.25]], [[0.5, 0.5], [0.75, 0.5], [0.75, 0.75]])
+    """
+    labels, _, polygons = _read(path, nc, kpt_shape, None, single_cls, outside, sure_only=True)
+    return _with_fewer_problems(labels, str(path)), polygons
+
+
+def _with_fewer_problems(labels: Labels, file: str) -> Labels:
+    """Return labels with no more problems than are told of one file."""
     cls, bboxes, keypoints, problems = labels
     if (more := len(problems) - MAX_PROBLEMS) > 0:
         fatal = any(problem.fatal for problem in problems)
-        last = Problem(str(path), problems[MAX_PROBLEMS].line, "and more", f"{more} more from this line on", fatal)
+        last = Problem(file, problems[MAX_PROBLEMS].line, "and more", f"{more} more from this line on", fatal)
         problems = [*problems[:MAX_PROBLEMS], last]
     return cls, bboxes, keypoints, problems
 
@@ -121,9 +161,15 @@ def is_polygons(path: str | Path) -> bool:
 
 
 def _read(
-    path: str | Path, nc: int, kpt_shape: Shape, pose: Shape, single_cls: bool, outside: Outside
-) -> tuple[Labels, list[int]]:
-    """Read a label file, see `parse_label_file`; the lines of its objects come second."""
+    path: str | Path,
+    nc: int,
+    kpt_shape: Shape,
+    pose: Shape,
+    single_cls: bool,
+    outside: Outside,
+    sure_only: bool = False,
+) -> tuple[Labels, list[int], Polygons]:
+    """Read a label file, see `parse_label_file`; then come the lines of its objects and their outlines."""
     file = str(path)
     try:
         regular_file_size(path, MAX_LABEL_BYTES)
@@ -131,18 +177,22 @@ def _read(
     except (FileNotFoundError, NotADirectoryError):
         text = "the link leads nowhere"
         lost = [Problem(file, None, "missing label", text, True)] if os.path.islink(path) else []
-        return (*no_labels(pose), lost), []
+        return (*no_labels(pose), lost), [], no_polygons()
     except (OSError, ValueError) as error:
         raise_if_exhausted(error)
-        return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)]), []
+        return (*no_labels(pose), [Problem(file, None, "unreadable label", str(error), True)]), [], no_polygons()
     rows, problems = _rows(raw, file, kpt_shape, pose)
+    if sure_only:
+        problems = [problem for problem in problems if problem.kind != WITHOUT_SHAPE or problem.fatal]
     if len(rows.lines):
         problems += check_values(rows, nc, pose, single_cls=single_cls, file=file, outside=outside)
     problems.sort(key=lambda p: p.line or 0)
     if any(problem.fatal for problem in problems) or not len(rows.lines):
-        return (*no_labels(pose), problems), []
+        return (*no_labels(pose), problems), [], no_polygons()
     arrays, lines, notes = to_arrays(rows, single_cls, pose, file, outside)
-    return (*arrays, problems + notes), lines.tolist()
+    kept = np.isin(rows.lines, lines)
+    polygons = no_polygons(len(lines)) if rows.polygons is None else rows.polygons.select(kept)
+    return (*arrays, problems + notes), lines.tolist(), polygons
 
 
 def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, list[Problem]]:

@@ -54,17 +54,36 @@ def box_of_part_inside(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     start = points.astype(np.float64)
     end = np.roll(start, -1, 0)
+    _, ends = ends_inside(start, end)
+    found = np.concatenate((ends, CORNERS[_within(CORNERS, start, end)])).clip(0, 1)
+    return np.concatenate((found.min(0), found.max(0))) if len(found) else np.zeros(4)
+
+
+def ends_inside(start: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Cut edges at the picture's sides.
+
+    Args:
+        start: (n, 2) x y of one end, fractions of the image.
+        end: (n, 2) of the other.
+
+    Returns:
+        Edges that are in the picture, each twice, (2m,), and the ends of what is left of them, (2m, 2).
+
+    Example:
+        >>> edges, ends = ends_inside(np.array([[-0.5, 0.5], [-1.0, 0.0]]), np.array([[0.5, 0.5], [-1.0, 1.0]]))
+        >>> edges.tolist(), ends.tolist()
+        ([0, 0], [[0.0, 0.5], [0.5, 0.5]])
+    """
     along = end - start
     with np.errstate(all="ignore"):
         low, high = (0 - start) / along, (1 - start) / along  # Liang and Barsky: where an edge crosses each side
     still = along == 0
     outside = still & ((start < 0) | (start > 1))
-    first = np.where(still, 0, np.minimum(low, high)).max(1).clip(min=0)
-    last = np.where(still, 1, np.maximum(low, high)).min(1).clip(max=1)
-    seen = (first <= last) & ~outside.any(1)
+    first = np.where(still, 0, np.minimum(low, high)).max(1, initial=0)
+    last = np.where(still, 1, np.maximum(low, high)).min(1, initial=1)
+    seen = np.flatnonzero((first <= last) & ~outside.any(1))
     ends = [start[seen] + share[seen, None] * along[seen] for share in (first, last)]
-    found = np.concatenate((*ends, CORNERS[_within(CORNERS, start, end)])).clip(0, 1)
-    return np.concatenate((found.min(0), found.max(0))) if len(found) else np.zeros(4)
+    return np.tile(seen, 2), np.concatenate(ends)
 
 
 def _within(places: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:

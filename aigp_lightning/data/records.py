@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
+from aigp_lightning.data.polygons import Polygons
 from aigp_lightning.data.problems import Problem, problem_lines
 from aigp_lightning.errors import printable
 from aigp_lightning.files import write_atomic
@@ -26,6 +27,7 @@ class ImageRecord:
         cls: int64 (n,).
         bboxes: float32 (n, 4) cxcywh, fractions of the image.
         keypoints: float32 (n, K, 3) x, y as fractions of the image and visibility 0, 1 or 2; None without keypoints.
+        polygons: outlines of all objects, fractions of the image; None where nobody asked for them.
 
     Example:
         >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
@@ -38,6 +40,7 @@ class ImageRecord:
     cls: NDArray[np.int64]
     bboxes: NDArray[np.float32]
     keypoints: NDArray[np.float32] | None
+    polygons: Polygons | None = None
 
 
 @dataclass

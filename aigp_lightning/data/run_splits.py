@@ -17,6 +17,7 @@ from aigp_lightning.data.class_follower import ClassFollower
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
+from aigp_lightning.data.outlines import Outlines, WantsMasks
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.resizing import Resizing, find_resizing
@@ -101,6 +102,18 @@ class RunSplits:
         model = self._run.model
         return isinstance(model, WantsKeypoints) and model.wants_keypoints
 
+    @property
+    def masks(self) -> bool:
+        """True if the model wants masks."""
+        model = self._run.model
+        return isinstance(model, WantsMasks) and model.wants_masks
+
+    def _outlines(self, split: str) -> Outlines:
+        """Return the need of objects' outlines in a split."""
+        if self.masks:
+            return "all"
+        return "any" if split == "train" and self.augment.copy_paste > 0 else None
+
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
         named = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
@@ -120,7 +133,8 @@ class RunSplits:
         if split not in self._scans:
             self._scans[split] = scan_split(
                 self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
-                outside=self.outside, cache_dir=self._cache_dir if self._run.rank else self._run.folder,
+                outside=self.outside, outlines=self._outlines(split),
+                cache_dir=self._cache_dir if self._run.rank else self._run.folder,
                 workers=min(self.workers or 1, cores()), progress=self._run.local_rank == 0,
             )  # fmt: skip
         return self._scans[split]

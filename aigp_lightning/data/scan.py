@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,12 @@ from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import Arrays
-from aigp_lightning.data.labels import is_polygons, parse_label_file
+from aigp_lightning.data.labels import is_polygons, parse_label_file, parse_outlines
 from aigp_lightning.data.likely_keypoints import settle
 from aigp_lightning.data.listing import find_images
 from aigp_lightning.data.other_endings import other_endings
+from aigp_lightning.data.outlines import Outlines, settle_outlines
+from aigp_lightning.data.polygons import Polygons, join_polygons, no_polygons
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.repeats import repeated
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
 CHUNK = 64
 """Images that a thread checks in one go."""
 
-Checked = tuple["tuple[int, int] | None", "NDArray[np.int64]", "NDArray[np.float32]", "NDArray[np.float32] | None"]
-"""Shape of an image, or None where it is set aside; its classes, boxes and keypoints."""
+Checked = tuple[
+    "tuple[int, int] | None", "NDArray[np.int64]", "NDArray[np.float32]", "NDArray[np.float32] | None", Polygons
+]
+"""Shape of an image, or None where it is set aside; its classes, boxes, keypoints and outlines."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class _Settings:
     pose: bool
     single_cls: bool
     outside: Outside
+    outlines: bool = False
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Values by which outcomes are told apart; without outlines those of before there was a choice."""
+        values = astuple(self)
+        return values if self.outlines else values[:-1]
 
     @property
     def keypoints(self) -> int | None:
@@ -65,6 +76,7 @@ def scan_split(
     single_cls: bool = False,
     strict: bool = False,
     outside: Outside = "clip",
+    outlines: Outlines = None,
     cache_dir: Path | None = None,
     workers: int = 8,
     progress: bool = True,
@@ -78,6 +90,8 @@ def scan_split(
         single_cls: every class becomes 0.
         strict: an image that has to be set aside, or a label or image that is passed over, is an error.
         outside: what becomes of objects that reach out of the picture.
+        outlines: objects' polygons are kept: `all` refuses a split in which an object has none; `any` leaves the
+            polygons out then, and says so. None: only their boxes are read.
         cache_dir: folder for the outcome if the folder of the labels cannot be written to.
         workers: threads.
         progress: show a progress bar.
@@ -86,7 +100,7 @@ def scan_split(
         Usable images and all problems; the same whether scanned or recalled.
 
     Raises:
-        DataError: there are no images, none is usable, or one is not and `strict` is set.
+        DataError: there are no images, none is usable, or one is not and `strict` is set; or an object has no outline.
 
     Example:
         >>> import tempfile
@@ -104,8 +118,8 @@ def scan_split(
     images, listed = find_images(spec, split, folders)
     unique = list(dict.fromkeys(images))
     labels = [label_path(image) for image in unique]
-    settings = _Settings(spec.nc, spec.kpt_shape, pose, single_cls, outside)
-    name = f"{split}{'-pose' * pose}{'-single' * single_cls}.aigp-cache.npz"
+    settings = _Settings(spec.nc, spec.kpt_shape, pose, single_cls, outside, outlines is not None)
+    name = f"{split}{'-pose' * pose}{'-outlines' * settings.outlines}{'-single' * single_cls}.aigp-cache.npz"
     places = [Path(labels[0]).parent / name, *([Path(cache_dir) / name] if cache_dir else [])]
     bar = progress_bar(f"checking {split}", len(unique), progress)
     columns, cache_file, from_cache = _recall_or_scan(settings, unique, labels, places, workers, bar)
@@ -113,6 +127,7 @@ def scan_split(
     repeats = repeated(images, dict(zip(unique, labels, strict=True)))
     problems = [*listed, *repeats, *unused, *columns.problems]
     result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
+    columns = columns if outlines is None else settle_outlines(columns, outlines, unique, str(spec.file), split)
     result.records = _records(images, unique, columns)
     if not result.records:
         raise DataError(f"{spec.file}: no usable image in '{split}'; mend or remove these files\n{result.summary()}")
@@ -126,9 +141,12 @@ def _recall_or_scan(
 ) -> tuple[Columns, Path | None, bool]:
     """Return the outcome of a scan, the file that keeps it, and whether it comes from there."""
     files = [*images, *labels]
-    digest, fresh = file_stamps.fingerprint((scan_cache.VERSION, *astuple(settings)), files, workers)
+    digest, fresh = file_stamps.fingerprint((scan_cache.VERSION, *settings.identity), files, workers)
     for place in places:
-        if (found := scan_cache.load(place, digest, len(images), settings.nc, settings.keypoints, files)) is not None:
+        found = scan_cache.load(
+            place, digest, len(images), settings.nc, settings.keypoints, files, outlines=settings.outlines
+        )
+        if found is not None:
             columns, contents = found
             if contents and not fresh:  # from now on their times tell
                 scan_cache.save(place, digest, columns)
@@ -153,9 +171,17 @@ def _records(images: Sequence[str], unique: Sequence[str], columns: Columns) -> 
     ends = np.cumsum(columns.count)
     starts, stops = (ends - columns.count).tolist(), ends.tolist()
     shapes, usable = columns.shape.tolist(), columns.usable.tolist()
-    cls, boxes, points = columns.cls, columns.bboxes, columns.keypoints
+    cls, boxes, points, polygons = columns.cls, columns.bboxes, columns.keypoints, columns.polygons
+    corners = None if polygons is None else polygons.starts
     by_file = {
-        file: ImageRecord(file, (h, w), cls[a:b], boxes[a:b], None if points is None else points[a:b])
+        file: ImageRecord(
+            file,
+            (h, w),
+            cls[a:b],
+            boxes[a:b],
+            None if points is None else points[a:b],
+            None if polygons is None or corners is None else polygons.part(a, b, corners),
+        )
         for file, good, (h, w), a, b in zip(unique, usable, shapes, starts, stops, strict=True)
         if good
     }
@@ -186,19 +212,20 @@ def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], wor
             (_set_aside(checked) if any(p.fatal for p in problems) else checked, problems)
             for (checked, _), problems in zip(found, settled, strict=True)
         ],
-        settings.keypoints,
+        settings,
     )
 
 
 def _set_aside(checked: Checked) -> Checked:
     """Return no shape and no labels."""
-    _, cls, boxes, points = checked
-    return None, cls[:0], boxes[:0], None if points is None else points[:0]
+    _, cls, boxes, points, _ = checked
+    return None, cls[:0], boxes[:0], None if points is None else points[:0], no_polygons()
 
 
-def _columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None) -> Columns:
+def _columns(found: Sequence[tuple[Checked, list[Problem]]], settings: _Settings) -> Columns:
     """Join the outcomes of all images to flat arrays."""
-    shapes, cls, bboxes, keypoints = zip(*(f for f, _ in found), strict=True)
+    kpt = settings.keypoints
+    shapes, cls, bboxes, keypoints, polygons = zip(*(f for f, _ in found), strict=True)
     points = None if kpt is None else np.concatenate([np.zeros((0, kpt, 3), np.float32), *keypoints])
     return Columns(
         usable=np.array([s is not None for s in shapes], np.bool_),
@@ -208,6 +235,7 @@ def _columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None) ->
         bboxes=np.concatenate([np.zeros((0, 4), np.float32), *bboxes]),
         keypoints=points,
         problems=[problem for _, problems in found for problem in problems],
+        polygons=join_polygons(polygons) if settings.outlines else None,
     )
 
 
@@ -222,11 +250,18 @@ def _check(image: str, label: str, usual: Arrays | None, settings: _Settings) ->
     """Return shape, labels and problems of one image; it is set aside later, if a problem is fatal."""
     shape, problem = check_image(image)
     if usual is not None:
-        return (shape, *usual), [] if problem is None else [problem]
-    cls, boxes, points, problems = parse_label_file(
-        label, settings.nc, settings.kpt_shape, settings.single_cls,
-        boxes_only=not settings.pose, outside=settings.outside,
-    )  # fmt: skip
+        return (shape, *usual, no_polygons(len(usual[0]))), [] if problem is None else [problem]
+    if settings.outlines and not settings.pose:
+        found, polygons = parse_outlines(
+            label, settings.nc, settings.kpt_shape, settings.single_cls, outside=settings.outside
+        )
+    else:
+        found = parse_label_file(
+            label, settings.nc, settings.kpt_shape, settings.single_cls,
+            boxes_only=not settings.pose, outside=settings.outside,
+        )  # fmt: skip
+        polygons = no_polygons(len(found[0]))
+    cls, boxes, points, problems = found
     if problem is not None:
         problems = [problem, *problems]
-    return (shape, cls, boxes, points), problems
+    return (shape, cls, boxes, points, polygons), problems

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data import file_stamps
 from aigp_lightning.data.label_bounds import TOLERANCE
+from aigp_lightning.data.polygons import Polygons
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.files import write_atomic
 
@@ -37,6 +38,7 @@ class Columns:
         cls: int64 (m,).
         bboxes: float32 (m, 4) cxcywh, fractions of the image.
         keypoints: float32 (m, K, 3), or None.
+        polygons: outlines of the m objects; None where nobody asked for them.
         problems: everything found wrong.
 
     Example:
@@ -60,10 +62,11 @@ class Columns:
     bboxes: NDArray[np.float32]
     keypoints: NDArray[np.float32] | None
     problems: list[Problem]
+    polygons: Polygons | None = None
 
 
 def load(
-    file: Path, digest: str, n: int, nc: int, kpt: int | None, files: Sequence[str] = ()
+    file: Path, digest: str, n: int, nc: int, kpt: int | None, files: Sequence[str] = (), *, outlines: bool = False
 ) -> tuple[Columns, dict[int, str]] | None:
     """Read a cache, if it is there, undamaged, and about these very files.
 
@@ -74,6 +77,7 @@ def load(
         nc: number of classes.
         kpt: number of keypoints, or None where there must be none.
         files: the files that were fingerprinted. Those that were fresh at the scan must have the content of then.
+        outlines: the objects' outlines must be there.
 
     Returns:
         The columns, and the contents of the fresh files, see `file_stamps`; None if the split has to be scanned.
@@ -88,10 +92,11 @@ def load(
                 return None
             names = ["usable", "shape", "count", "cls", "bboxes", *(["keypoints"] if kpt is not None else [])]
             arrays = {name: data[name] for name in names}
+            polygons = Polygons(data["corners"], data["corner_counts"]) if outlines else None
             listed = json.loads(bytes(data["problems"]).decode("utf-8", "surrogatepass"))
             contents = {int(i): str(content) for i, content in json.loads(bytes(data["contents"])).items()}
         problems = [Problem(*_checked(row)) for row in listed]
-        columns = Columns(**{"keypoints": None, **arrays}, problems=problems)
+        columns = Columns(**{"keypoints": None, **arrays}, problems=problems, polygons=polygons)
         same = contents == file_stamps.contents(files, [i for i in contents if 0 <= i < len(files)])
         return (columns, contents) if same and _is_consistent(columns, n, nc, kpt) else None
     except Exception:  # a missing or damaged file fails in many ways, and all of them mean: scan again
@@ -122,9 +127,14 @@ def _is_consistent(columns: Columns, n: int, nc: int, kpt: int | None) -> bool:
     ]
     if c.keypoints is not None:
         wanted.append((c.keypoints, (m, kpt or 0, 3), np.float32))
+    if c.polygons is not None:
+        corners = int(c.polygons.counts.sum())
+        wanted += [(c.polygons.points, (corners, 2), np.float32), (c.polygons.counts, (m,), np.int64)]
     if any(array.shape != shape or array.dtype != dtype for array, shape, dtype in wanted):
         return False
     if (c.count < 0).any() or c.count.sum() != m or c.count[~c.usable].any() or (c.shape[c.usable] < 1).any():
+        return False
+    if c.polygons is not None and not ((c.polygons.counts >= 0).all() and np.isfinite(c.polygons.points).all()):
         return False
     boxes = (np.abs(c.bboxes) <= 1 + TOLERANCE + 1e-6).all()  # False for NaN
     points = c.keypoints is None or (np.abs(c.keypoints) <= 2).all()  # noqa: PLR2004  visibility
@@ -168,6 +178,7 @@ def save(file: Path, digest: str, columns: Columns, contents: Mapping[int, str] 
         "contents": np.frombuffer(json.dumps(dict(contents)).encode("ascii"), np.uint8),
         **{name: getattr(columns, name) for name in ("usable", "shape", "count", "cls", "bboxes")},
         **({} if columns.keypoints is None else {"keypoints": columns.keypoints}),
+        **({} if (p := columns.polygons) is None else {"corners": p.points, "corner_counts": p.counts}),
     }
     archive = io.BytesIO()
     np.savez(archive, allow_pickle=False, **arrays)

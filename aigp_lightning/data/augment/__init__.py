@@ -25,6 +25,7 @@ class Sample(TypedDict):
         cls: (n,) int64 class ids.
         keypoints: (n, K, 3) float32 x, y in pixels of `image` and visibility 0, 1 or 2; None for plain detection.
         im_file: the image's path, as it was found.
+        segments: (n, P, 2) float32 outlines, pixels of `image`; None, or not there, where nobody asked for them.
         ori_shape: height and width of the picture on disk, pixels; where it is not told, it has those of `image`.
 
     Example:
@@ -46,3 +47,4 @@ class Sample(TypedDict):
     keypoints: np.ndarray | None
     im_file: str
     ori_shape: NotRequired[tuple[int, int]]
+    segments: NotRequired[np.ndarray | None]

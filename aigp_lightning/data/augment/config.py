@@ -51,8 +51,7 @@ class AugmentConfig:
         mosaic: Probability that a sample is a mosaic of four images.
         degrees: Rotation is drawn from plus or minus this many degrees.
         translate: The centre moves by up to this fraction of the image size, per axis.
-        scale: The size is multiplied by a factor drawn from 1 - scale to 1 + scale; of a pair, from the first of the two
-            to the second.
+        scale: The size is multiplied by a factor from 1 - scale to 1 + scale; of two, from one to the other.
         shear: Shear is drawn from plus or minus this many degrees, per axis.
         perspective: The picture is tilted: sizes change along each axis by up to this share a pixel, as if the camera
             had been turned. Ultralytics recommends no more than 0.001.

@@ -12,8 +12,7 @@ import numpy as np
 from aigp_lightning.data.augment.canvas import paste
 from aigp_lightning.data.augment.instances import Instances, concatenate
 from aigp_lightning.data.augment.mixing import covered
-from aigp_lightning.data.augment.mosaic import draw_centre, join_labels
-from aigp_lightning.data.augment.tiles import Tile, lay_tiles
+from aigp_lightning.data.augment.tiles import Tile, draw_centre, join_labels, lay_tiles
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample

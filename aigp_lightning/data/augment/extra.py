@@ -12,7 +12,7 @@ import albumentations as A  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 
 from aigp_lightning.data.augment.config import TransformSpec
-from aigp_lightning.data.augment.instances import Instances, require_permutation
+from aigp_lightning.data.augment.instances import Instances, areas, require_permutation
 from aigp_lightning.errors import ConfigError
 
 Transform = Any
@@ -151,6 +151,9 @@ class UserTransforms:
         points = np.array(((0, 0), (width, 0), (0, height)), np.float32)  # anchors: they tell a mirror from a turn
         if instances.keypoints is not None:
             points = np.concatenate((points, instances.keypoints[..., :2].reshape(-1, 2)))
+        first = len(points)
+        if instances.segments is not None:
+            points = np.concatenate((points, instances.segments.reshape(-1, 2)))
         result = self._compose(
             image=image,
             bboxes=instances.bboxes,
@@ -158,7 +161,14 @@ class UserTransforms:
             keypoints=points - PIXEL_CENTRE,
             point=np.arange(len(points)),
         )
-        return {**data, "image": result["image"], "instances": self._follow(instances, points, result)}
+        height, width = result["image"].shape[:2]
+        followed = self._follow(instances, points[:first], _part(result, 0, first))
+        if instances.segments is not None:
+            moved = _moved_outlines(instances.segments, _part(result, first, len(points)))
+            followed.segments = moved[np.asarray(result["row"], dtype=np.int64)]
+            followed = followed.boxed(width, height)
+            followed = followed.select(areas(followed.bboxes) > 0)
+        return {**data, "image": result["image"], "instances": followed.clipped(width, height)}
 
     def blame(self, error: BaseException) -> str:
         """Name the transforms that raised an error: the innermost that was running, else all.
@@ -189,8 +199,7 @@ class UserTransforms:
             keypoints = np.concatenate((xy, visible[..., None]), axis=-1)
             order = None if lost[:3].any() else self._mirror_order(moved[:3])
             keypoints = keypoints[rows] if order is None else keypoints[rows][:, order]
-        height, width = result["image"].shape[:2]
-        return Instances(bboxes, instances.cls[rows], keypoints).clipped(width, height)
+        return Instances(bboxes, instances.cls[rows], keypoints)
 
     def _mirror_order(self, anchors: np.ndarray) -> list[int] | None:
         """Return the keypoints' permutation if the image was mirrored, as three of its corners show, else None."""
@@ -199,6 +208,23 @@ class UserTransforms:
             return None
         axis = 1 if y_axis[1] < 0 else 0
         return require_permutation(self.permutations[axis], axis)
+
+
+def _part(result: dict[str, Any], first: int, end: int) -> dict[str, Any]:
+    """Return a result with only those points whose numbers are in a range, counted from its start."""
+    numbers = np.asarray(result["point"], dtype=np.int64)
+    mine = (numbers >= first) & (numbers < end)
+    places = np.asarray(result["keypoints"], dtype=np.float32).reshape(-1, 2)
+    return {**result, "point": numbers[mine] - first, "keypoints": places[mine]}
+
+
+def _moved_outlines(segments: np.ndarray, result: dict[str, Any]) -> np.ndarray:
+    """Return outlines (n, P, 2) as Albumentations moved them; a point that it lost lies on the one before it."""
+    kept, places = result["point"], result["keypoints"] + PIXEL_CENTRE
+    if not len(kept):
+        return np.zeros_like(segments)
+    before = np.searchsorted(kept, np.arange(segments.shape[0] * segments.shape[1]), side="right") - 1
+    return np.asarray(places[before.clip(0)].reshape(segments.shape), np.float32)
 
 
 def check_extras(

@@ -1,4 +1,4 @@
-"""Boxes, classes and keypoints of one sample, and the rules by which they follow the pixels."""
+"""Boxes, classes, keypoints and outlines of one sample, and the rules by which they follow the pixels."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigp_lightning.data.augment.perspective import move_boxes, move_points
+from aigp_lightning.data.augment.perspective import move_boxes, move_points, move_shapes
+from aigp_lightning.data.polygons import boxes_of_visible_parts, with_points
 from aigp_lightning.errors import ConfigError
 
 MIN_SIDE = 2.0
 MAX_ASPECT = 100.0
 MIN_AREA_LEFT = 0.1
+MIN_OUTLINED_AREA_LEFT = 0.01
+"""… where the box is drawn round what is left of an outline, and so is much smaller than that of a moved box."""
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Instances:
         bboxes: (n, 4) float32 xyxy, pixels.
         cls: (n,) int64.
         keypoints: (n, K, 3) float32 x, y in pixels and visibility, or None.
+        segments: (n, P, 2) float32 outlines in pixels, or None.
 
     Example:
         >>> labels = Instances(np.array([[0, 0, 10, 20]], np.float32), np.zeros(1, np.int64), None)
@@ -35,6 +39,7 @@ class Instances:
     bboxes: np.ndarray
     cls: np.ndarray
     keypoints: np.ndarray | None
+    segments: np.ndarray | None = None
 
     def select(self, rows: np.ndarray) -> Instances:
         """Return some of the instances.
@@ -43,10 +48,11 @@ class Instances:
             rows: (n,) bool, or (m,) indices.
         """
         keypoints = None if self.keypoints is None else self.keypoints[rows]
-        return Instances(self.bboxes[rows], self.cls[rows], keypoints)
+        segments = None if self.segments is None else self.segments[rows]
+        return Instances(self.bboxes[rows], self.cls[rows], keypoints, segments)
 
     def moved(self, matrix: np.ndarray) -> Instances:
-        """Carry boxes (the hull of their four corners) and keypoints through an affine or a projective map.
+        """Carry boxes (the hull of their four corners), keypoints and outlines through an affine or a projective map.
 
         Args:
             matrix: (2, 3) or (3, 3) pixels to pixels.
@@ -56,14 +62,31 @@ class Instances:
             xy = move_points(keypoints[..., :2], matrix)
             keypoints = np.concatenate((xy, keypoints[..., 2:]), axis=-1).astype(np.float32)
         if len(matrix) == len(matrix[0]):
-            return Instances(move_boxes(self.bboxes, matrix), self.cls, keypoints)
+            segments = None if self.segments is None else move_shapes(self.segments, matrix)
+            return Instances(move_boxes(self.bboxes, matrix), self.cls, keypoints, segments)
+        segments = None if self.segments is None else move_points(self.segments, matrix)
         low, high = self.bboxes[:, :2], self.bboxes[:, 2:]
         # The extremes of a sum over x and y are the sums of the extremes: no need to visit the corners.
         ends = low[:, None] * matrix[:, :2], high[:, None] * matrix[:, :2]
         bboxes = np.empty((len(low), 4), np.float32)
         bboxes[:, :2] = np.minimum(*ends).sum(-1) + matrix[:, 2]
         bboxes[:, 2:] = np.maximum(*ends).sum(-1) + matrix[:, 2]
-        return Instances(bboxes, self.cls, keypoints)
+        return Instances(bboxes, self.cls, keypoints, segments)
+
+    def boxed(self, width: int, height: int) -> Instances:
+        """Draw the boxes round those parts of the outlines that lie in the picture; without outlines nothing changes.
+
+        What is left of an outline is clipped to its box.
+
+        Args:
+            width: Image width, pixels.
+            height: Image height, pixels.
+        """
+        if self.segments is None:
+            return self
+        bboxes = boxes_of_visible_parts(self.segments, width, height)
+        segments = self.segments.clip(bboxes[:, None, :2], bboxes[:, None, 2:])
+        return Instances(bboxes, self.cls, self.keypoints, segments)
 
     def clipped(self, width: int, height: int) -> Instances:
         """Clip to the image; a keypoint outside becomes invisible and stays on the border.
@@ -79,7 +102,8 @@ class Instances:
             xy = keypoints[..., :2]
             outside = ((xy < 0) | (xy > limit)).any(-1, keepdims=True)
             keypoints = np.concatenate((xy.clip(0, limit), np.where(outside, 0, keypoints[..., 2:])), axis=-1)
-        return Instances(bboxes, self.cls, keypoints)
+        segments = None if self.segments is None else self.segments.clip(0, limit)
+        return Instances(bboxes, self.cls, keypoints, segments)
 
     def flipped(self, length: int, axis: int, permutation: Sequence[int] | None) -> Instances:
         """Mirror, and give every keypoint the index of its mirror image.
@@ -98,7 +122,11 @@ class Instances:
         if keypoints is not None:
             keypoints = keypoints[:, require_permutation(permutation, axis)]
             keypoints[..., axis] = length - keypoints[..., axis]
-        return Instances(bboxes, self.cls, keypoints)
+        segments = self.segments
+        if segments is not None:
+            segments = segments.copy()
+            segments[..., axis] = length - segments[..., axis]
+        return Instances(bboxes, self.cls, keypoints, segments)
 
 
 def require_permutation(permutation: Sequence[int] | None, axis: int) -> list[int]:
@@ -129,11 +157,11 @@ def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) 
     """Join the instances of several images in one frame of coordinates.
 
     Args:
-        parts: At least one; all with keypoints, or all without.
+        parts: At least one; all with keypoints, or all without, and so with outlines.
         offsets: x and y of every part's origin in that frame, pixels.
 
     Raises:
-        ValueError: Some parts have keypoints and some have none.
+        ValueError: Some parts have keypoints or outlines, and some have none.
 
     Example:
         >>> labels = Instances(np.array([[0, 0, 10, 20]], np.float32), np.zeros(1, np.int64), None)
@@ -150,7 +178,21 @@ def concatenate(parts: Sequence[Instances], offsets: Sequence[tuple[int, int]]) 
     joined = np.concatenate(keypoints) if keypoints else None
     if joined is not None:
         joined[..., :2] += shift[:, None]
-    return Instances(bboxes, np.concatenate([part.cls for part in parts]), joined)
+    segments = _joined_segments(parts)
+    if segments is not None:
+        segments += shift[:, None]
+    return Instances(bboxes, np.concatenate([part.cls for part in parts]), joined, segments)
+
+
+def _joined_segments(parts: Sequence[Instances]) -> np.ndarray | None:
+    """Return the outlines of several images, (n, P, 2), a copy; None where there are none."""
+    found = [part.segments for part in parts if part.segments is not None]
+    if not found:
+        return None
+    if len(found) != len(parts):
+        raise ValueError("Some images of a mosaic have outlines and some have none.")
+    most = max(each.shape[1] for each in found)
+    return np.concatenate([with_points(each, most) for each in found])
 
 
 def areas(bboxes: np.ndarray) -> np.ndarray:
@@ -163,16 +205,17 @@ def areas(bboxes: np.ndarray) -> np.ndarray:
     return np.asarray((bboxes[:, 2] - bboxes[:, 0]) * (bboxes[:, 3] - bboxes[:, 1]))
 
 
-def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float) -> np.ndarray:
+def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float, area: float = MIN_AREA_LEFT) -> np.ndarray:
     """Tell which boxes are still recognisable after a warp and a clip; thresholds as in Ultralytics.
 
     Args:
         before: (n, 4) xyxy, pixels before the warp.
         after: (n, 4) xyxy, pixels after the warp and the clip.
         gain: Scale of the warp.
+        area: Share of the scaled area of which more must be left.
 
     Returns:
-        (n,) bool: wider and higher than 2 px, aspect under 100, more than a tenth of the scaled area left.
+        (n,) bool: wider and higher than 2 px, aspect under 100, and enough of the area left.
 
     Example:
         >>> before = np.array([[0.0, 0.0, 40.0, 40.0], [50.0, 0.0, 90.0, 40.0]])
@@ -183,4 +226,4 @@ def worth_keeping(before: np.ndarray, after: np.ndarray, gain: float) -> np.ndar
     tiny = 1e-16
     aspect = np.maximum(width / (height + tiny), height / (width + tiny))
     left = width * height / (areas(before) * gain**2 + tiny)
-    return np.asarray((width > MIN_SIDE) & (height > MIN_SIDE) & (left > MIN_AREA_LEFT) & (aspect < MAX_ASPECT))
+    return np.asarray((width > MIN_SIDE) & (height > MIN_SIDE) & (left > area) & (aspect < MAX_ASPECT))

@@ -180,7 +180,8 @@ class CutMix(A.DualTransform):  # type: ignore[misc,unused-ignore]
         if not len(free):
             return nothing
         rect = rects[self.random_generator.choice(free)]
-        rows = np.flatnonzero(covered(rect[None], other["instances"].bboxes)[0] >= LEAST_SHARE)
+        least = LEAST_SHARE if mine.segments is None or not len(mine.segments) else LEAST_SHARE_OF_POLYGONS
+        rows = np.flatnonzero(covered(rect[None], other["instances"].bboxes)[0] >= least)
         return {"rect": rect.tolist(), "rows": rows, "other": other} if len(rows) else nothing
 
     def apply(

@@ -1,7 +1,7 @@
 """Mosaic and random affine in one: every tile is warped once, straight to its place in the output.
 
 The usual way pastes four images on a canvas of twice the size and warps that. The canvas is only imagined here: its
-pixels would be touched twice, and most of them thrown away. Under a tilt (`perspective`) what can be seen of it is made.
+pixels would be touched twice, and most of them thrown away. Under a tilt what can be seen of it is made after all.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import numpy as np
 
 from aigp_lightning.data.augment.canvas import GREY, warp_canvas
 from aigp_lightning.data.augment.crop import centred, draw_crop, warp_crop
-from aigp_lightning.data.augment.instances import Instances, areas, concatenate, worth_keeping
-from aigp_lightning.data.augment.tiles import Tile, lay_tiles, warp_tile
+from aigp_lightning.data.augment.instances import (
+    MIN_AREA_LEFT,
+    MIN_OUTLINED_AREA_LEFT,
+    Instances,
+    worth_keeping,
+)
+from aigp_lightning.data.augment.tiles import Tile, draw_centre, join_labels, lay_tiles, warp_tile
 
 if TYPE_CHECKING:
-    from random import Random
-
     from aigp_lightning.data.augment import Sample
 
 
@@ -133,7 +136,9 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         yx, yy = shear_y * cos - sin, shear_y * sin + cos
         middle_x, middle_y = shape[1] / 2, shape[0] / 2
         if tilt:  # about the middle, before the others
-            to_middle = np.array(((1, 0, -middle_x), (0, 1, -middle_y), (*tilt, 1 - np.dot(tilt, (middle_x, middle_y)))))
+            to_middle = np.array(
+                ((1, 0, -middle_x), (0, 1, -middle_y), (*tilt, 1 - np.dot(tilt, (middle_x, middle_y))))
+            )
             return Geometry(centre, np.array(((xx, xy, target_x), (yx, yy, target_y), (0, 0, 1))) @ to_middle, gain)
         shift_x = target_x - xx * middle_x - xy * middle_y
         shift_y = target_y - yx * middle_x - yy * middle_y
@@ -197,7 +202,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
     def apply_to_instances(
         self, instances: Instances, geometry: Geometry, tiles: list[Tile], partners: Sequence[Sample], **params: Any
     ) -> Instances:
-        """Move boxes and keypoints with the pixels, and drop those that are no longer visible.
+        """Move boxes, keypoints and outlines with the pixels, and drop those that are no longer visible.
 
         Args:
             instances: Labels of the first image.
@@ -211,42 +216,6 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             instances = instances.clipped(*tiles[0].image.shape[1::-1])
         else:
             instances = join_labels(instances, partners, tiles, 2 * self.imgsz)
-        after = instances.moved(geometry.matrix).clipped(self.imgsz, self.imgsz)
-        return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain))
-
-
-def draw_centre(imgsz: int, random: Random) -> tuple[int, int]:
-    """Draw the point of a mosaic's canvas where its tiles meet, whole pixels.
-
-    Args:
-        imgsz: half of the canvas's side, pixels.
-        random: source of the draws.
-
-    Example:
-        >>> import random
-        >>> all(320 <= place < 960 for place in draw_centre(640, random.Random(0)))
-        True
-    """
-    return int(random.uniform(imgsz / 2, imgsz * 1.5)), int(random.uniform(imgsz / 2, imgsz * 1.5))
-
-
-def join_labels(first: Instances, partners: Sequence[Sample], tiles: Sequence[Tile], canvas: int) -> Instances:
-    """Join the labels of a mosaic's images; those that are not on the canvas go.
-
-    Args:
-        first: labels of the first image.
-        partners: the other images.
-        tiles: places of all of them.
-        canvas: side of the canvas, pixels.
-
-    Example:
-        >>> labels = Instances(np.array([[0, 0, 9, 9], [70, 0, 99, 9]], np.float32), np.arange(2), None)
-        >>> tile = Tile(np.zeros((64, 64, 3), np.uint8), rect=(0, 0, 64, 64), offset=(4, 4), seams=(False, False))
-        >>> join_labels(labels, [], [tile], canvas=128).bboxes.tolist()
-        [[4.0, 4.0, 13.0, 13.0]]
-    """
-    labels = [first, *(Instances(item["bboxes"], item["cls"], item["keypoints"]) for item in partners)]
-    # Labels may reach a little beyond their image: what is there belongs to the next tile.
-    labels = [one.clipped(*tile.image.shape[1::-1]) for one, tile in zip(labels, tiles, strict=True)]
-    joined = concatenate(labels, [tile.offset for tile in tiles]).clipped(canvas, canvas)
-    return joined.select(areas(joined.bboxes) > 0)
+        after = instances.moved(geometry.matrix).boxed(self.imgsz, self.imgsz).clipped(self.imgsz, self.imgsz)
+        area = MIN_AREA_LEFT if instances.segments is None else MIN_OUTLINED_AREA_LEFT
+        return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain, area))

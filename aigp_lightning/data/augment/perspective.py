@@ -1,7 +1,7 @@
-"""Points and boxes under maps that may tilt the picture.
+"""Points, boxes and outlines under maps that may tilt the picture.
 
 A tilted plane has a vanishing line: points on it go to infinity, and those behind it appear on the other side of the
-picture, as in Ultralytics. A box that the line crosses has no hull there, so it has no place in the output.
+picture, as in Ultralytics. An object that the line crosses has no hull there, so it has no place in the output.
 """
 
 from __future__ import annotations
@@ -32,6 +32,28 @@ def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.asarray(moved / (points @ matrix[2, :2] + matrix[2, 2])[..., None], np.float32)
 
 
+def move_shapes(shapes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Carry the points of shapes through a projective map; a shape that the vanishing line crosses has none there.
+
+    Args:
+        shapes: (n, P, 2) x and y, pixels.
+        matrix: (3, 3).
+
+    Returns:
+        (n, P, 2) float32; zeros for shapes that are crossed.
+
+    Example:
+        >>> tilted = np.array([[1.0, 0, 0], [0, 1.0, 0], [-0.1, 0, 1.0]])
+        >>> move_shapes(np.array([[[0.0, 0], [5, 5]], [[5, 0], [15, 5]]]), tilted).tolist()
+        [[[0.0, 0.0], [10.0, 10.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    """
+    depth = shapes @ matrix[2, :2] + matrix[2, 2]
+    crossed = (depth.min(1, initial=np.inf) <= 0) & (depth.max(1, initial=-np.inf) >= 0)
+    moved = move_points(np.where(crossed[:, None, None], 0, shapes), matrix)
+    moved[crossed] = 0
+    return moved
+
+
 def move_boxes(bboxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Return the hulls of boxes whose corners are carried through a projective map.
 
@@ -47,9 +69,5 @@ def move_boxes(bboxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         >>> move_boxes(np.array([[0.0, 0, 5, 5], [5, 0, 15, 5]]), tilted).tolist()
         [[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 0.0, 0.0]]
     """
-    corners = bboxes[:, CORNERS]
-    depth = corners @ matrix[2, :2] + matrix[2, 2]
-    crossed = (depth.min(1, initial=np.inf) <= 0) & (depth.max(1, initial=-np.inf) >= 0)
-    moved = move_points(np.where(crossed[:, None, None], 0, corners), matrix)
-    moved[crossed] = 0
+    moved = move_shapes(bboxes[:, CORNERS], matrix)
     return np.concatenate((moved.min(1), moved.max(1)), axis=1)

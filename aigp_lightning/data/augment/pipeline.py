@@ -151,6 +151,7 @@ class TrainPipeline:
             "bboxes": labels.bboxes,
             "cls": labels.cls,
             "keypoints": labels.keypoints,
+            "segments": labels.segments,
             "im_file": found.sample["im_file"],
         }
 
@@ -161,7 +162,7 @@ class TrainPipeline:
         sample, pasted = found.sample, found.pasted
         data: dict[str, Any] = {
             "image": sample["image"],
-            "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"]),
+            "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"], sample.get("segments")),
             "partners": found.partners,
             "ori_shape": sample.get("ori_shape"),
             "laid": False,

@@ -69,7 +69,7 @@ def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], se
     """
     size = pipeline.imgsz
     generator, py_random = np.random.default_rng(seed), random.Random(seed)
-    labels = Instances(sample["bboxes"], sample["cls"], sample["keypoints"])
+    labels = Instances(sample["bboxes"], sample["cls"], sample["keypoints"], sample.get("segments"))
     data: dict[str, Any] = {"image": sample["image"], "instances": labels, "partners": partners}
     data["ori_shape"] = sample.get("ori_shape")
     drawn: dict[str, Any] = {}
