@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from ultralytics.data.augment import Mosaic, RandomPerspective
+from ultralytics.data.augment import CutMix, Mosaic, RandomPerspective
 from ultralytics.utils.instance import Instances as ReferenceInstances
 
 from aigp_lightning.data.augment import Sample
@@ -43,13 +44,13 @@ class PartnersInOrder:
 
 def to_reference(sample: Sample) -> dict:
     """The same labels in Ultralytics' words."""
-    keypoints = sample["keypoints"]
+    keypoints, segments = sample["keypoints"], sample.get("segments")
     return {
         "img": sample["image"].copy(),
         "cls": sample["cls"][:, None].copy(),
         "instances": ReferenceInstances(
             sample["bboxes"].copy(),
-            np.zeros((0, 1000, 2), np.float32),
+            np.zeros((0, 1000, 2), np.float32) if segments is None else segments.copy(),
             None if keypoints is None else keypoints.copy(),
             bbox_format="xyxy",
             normalized=False,
@@ -84,3 +85,25 @@ def run_ours(samples: list[Sample], geometry: Geometry, monkeypatch: pytest.Monk
     first = samples[0]
     instances = Instances(first["bboxes"], first["cls"], first["keypoints"])
     return transform(image=first["image"], instances=instances, partners=samples[1:])
+
+
+def run_cutmix(first: Sample, second: Sample, seed: int) -> tuple[dict, np.ndarray, int | None]:
+    """Ultralytics' CutMix of two samples, the rectangles that it drew, and its choice of one, if it had any."""
+    rects: list[tuple[int, ...]] = []
+    chosen: list[int] = []
+
+    class Recorded(CutMix):
+        def _rand_bbox(self, width: int, height: int) -> tuple[int, ...]:
+            rects.append(super()._rand_bbox(width, height))
+            return rects[-1]
+
+    choose = np.random.choice
+
+    def recorded(free: np.ndarray) -> int:
+        chosen.append(int(choose(free)))
+        return chosen[-1]
+
+    np.random.seed(seed)  # noqa: NPY002
+    with patch.object(np.random, "choice", recorded):
+        mixed = Recorded(PartnersInOrder([second]), p=1.0)(to_reference(first))
+    return mixed, np.array(rects), chosen[0] if chosen else None
