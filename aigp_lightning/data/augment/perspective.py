@@ -49,9 +49,8 @@ def move_shapes(shapes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """
     depth = shapes @ matrix[2, :2] + matrix[2, 2]
     crossed = (depth.min(1, initial=np.inf) <= 0) & (depth.max(1, initial=-np.inf) >= 0)
-    moved = move_points(np.where(crossed[:, None, None], 0, shapes), matrix)
-    moved[crossed] = 0
-    return moved
+    depth[crossed] = np.inf
+    return np.asarray((shapes @ matrix[:2, :2].T + matrix[:2, 2]) / depth[..., None], np.float32)
 
 
 def move_boxes(bboxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from aigp_lightning.data.augment.on_device.inputs import AugmentInputs, pack_inp
 from aigp_lightning.data.augment.on_device.jpeg import EncodedPicture
 from aigp_lightning.data.augment.on_device.lab import lab_to_rgb, rgb_to_lab
 from aigp_lightning.data.augment.on_device.pictures import make_pictures
-from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.data.augment.pipeline import Steps, TrainPipeline
 from aigp_lightning.errors import ConfigError
 
 SIZE = 96
@@ -219,8 +219,7 @@ def test_parts_of_a_batch_give_the_same_pictures(samples: list[Sample], monkeypa
 
 def test_a_transform_without_a_counterpart_is_refused(samples: list[Sample]) -> None:
     pipeline = TrainPipeline(SIZE, STILL, LEFT_RIGHT, UP_DOWN)
-    pipeline.transforms  # noqa: B018  builds them
-    pipeline._built = ([*pipeline.transforms, A.MotionBlur(p=1)], None, [])
+    pipeline._built = Steps(pipeline.transforms, [A.MotionBlur(p=1)], None)
     with pytest.raises(TypeError, match="MotionBlur cannot be done on the device"):
         draw(pipeline, samples[0], [], seed=0)
 
