@@ -71,9 +71,8 @@ def plain_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
         >>> plain_rows([(1, words)], np.array(words, np.float32)).table.tolist()
         [[0.0, 0.5, 0.5, 0.25, 0.25]]
     """
-    lines = np.array([n for n, _ in tokens], np.int64)
     table = numbers.reshape(len(tokens), -1) if tokens else np.zeros((0, BOX_COLUMNS), np.float32)
-    return Rows(lines, table)
+    return Rows(np.array([n for n, _ in tokens], np.int64), table)
 
 
 def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
@@ -92,8 +91,7 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
     if not tokens:
         return Rows(lines, np.zeros((0, BOX_COLUMNS), np.float32), [])
     starts = np.cumsum([0, *(len(words) for _, words in tokens)])
-    is_class = np.zeros(len(numbers), bool)
-    is_class[starts[:-1]] = True
+    is_class = np.isin(np.arange(len(numbers)), starts[:-1])
     points = numbers[~is_class].reshape(-1, 2)
     first = (starts[:-1] - np.arange(len(tokens))) // 2
     corners, inside = corners_of_polygons(points, first)
@@ -101,8 +99,7 @@ def polygon_rows(tokens: Tokens, numbers: NDArray[np.float32]) -> Rows:
         table = np.concatenate((numbers[is_class][:, None], xyxy_to_xywh(corners)), 1)
     same = numbers + np.float32(0)
     keys = [same[a:b].tobytes() for a, b in pairwise(starts.tolist())]
-    counts = np.diff(first, append=len(points))
-    return Rows(lines, table.astype(np.float32), keys, inside, Polygons(points, counts.astype(np.int64)))
+    return Rows(lines, table.astype(np.float32), keys, inside, Polygons(points, np.diff(first, append=len(points))))
 
 
 def check_values(

@@ -25,13 +25,12 @@ from aigp_lightning.data.label_values import (
     polygon_rows,
     to_arrays,
 )
+from aigp_lightning.data.label_words import check_columns, floats, to_numbers
 from aigp_lightning.data.likely_keypoints import WITHOUT_SHAPE, likely_keypoints, suspicion
 from aigp_lightning.data.limits import MAX_LABEL_BYTES, MAX_PROBLEMS, MAX_ROWS, regular_file_size
 from aigp_lightning.data.polygons import Polygons, no_polygons
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.run.exhausted import raise_if_exhausted
-
-MIN_POLYGON_COLUMNS = 7
 
 Labels = tuple["NDArray[np.int64]", "NDArray[np.float32]", "NDArray[np.float32] | None", "list[Problem]"]
 
@@ -200,7 +199,7 @@ def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, l
     tokens, problems = _split(raw, file)
     if len(tokens) + len(problems) > MAX_ROWS:
         text = f"{len(tokens) + len(problems)} lines, at most {MAX_ROWS} are read"
-        return plain_rows([], _floats([])), [Problem(file, None, "too many rows", text, True)]
+        return plain_rows([], floats([])), [Problem(file, None, "too many rows", text, True)]
     if kpt_shape and pose is None:
         columns = BOX_COLUMNS + kpt_shape[0] * kpt_shape[1]
         tokens = [(n, t[:BOX_COLUMNS] if len(t) == columns else t) for n, t in tokens]
@@ -209,9 +208,9 @@ def _rows(raw: bytes, file: str, kpt_shape: Shape, pose: Shape) -> tuple[Rows, l
         shape, sure = likely
         problems.append(suspicion(file, tokens[0][0], shape, sure=sure))
         if sure:
-            return plain_rows([], _floats([])), problems
-    tokens = _check_columns(tokens, polygons, kpt_shape, pose, file, problems)
-    tokens, numbers = _to_numbers(tokens, file, problems)
+            return plain_rows([], floats([])), problems
+    tokens = check_columns(tokens, polygons, kpt_shape, pose, file, problems)
+    tokens, numbers = to_numbers(tokens, file, problems)
     return (polygon_rows if polygons else plain_rows)(tokens, numbers), problems
 
 
@@ -231,69 +230,3 @@ def _split(raw: bytes, file: str) -> tuple[Tokens, list[Problem]]:
     else:
         problems = []
     return [(n, words) for n, line in enumerate(lines, 1) if (words := line.split())], problems
-
-
-def _check_columns(
-    tokens: Tokens, polygons: bool, kpt_shape: Shape, pose: Shape, file: str, problems: list[Problem]
-) -> Tokens:
-    """Return the rows with a right number of columns; add the others to the problems."""
-    good = []
-    for number, words in tokens:
-        n, kind = len(words), "wrong column count"
-        if polygons:
-            if n >= MIN_POLYGON_COLUMNS and n % 2:
-                good.append((number, words))
-                continue
-            if n == BOX_COLUMNS:
-                kind, text = "mixed rows", "a box among polygons; write the whole file as boxes or as polygons"
-            else:
-                text = f"{n} columns, but a polygon is a class and three or more x y pairs"
-        else:
-            wanted = BOX_COLUMNS + (pose[0] * pose[1] if pose else 0)
-            if n == wanted:
-                good.append((number, words))
-                continue
-            what = f"a box and {pose[0]} keypoints of {pose[1]} numbers" if pose else "class x_center y_center w h"
-            if kpt_shape and not pose:  # both are read
-                wanted += kpt_shape[0] * kpt_shape[1]
-                what = (
-                    f"a box and {kpt_shape[0]} keypoints of {kpt_shape[1]} numbers, as 'kpt_shape' says, or 5: {what}"
-                )
-            text = f"{n} columns, expected {wanted} ({what})"
-        problems.append(Problem(file, number, kind, text, True))
-    return good
-
-
-def _to_numbers(tokens: Tokens, file: str, problems: list[Problem]) -> tuple[Tokens, NDArray[np.float32]]:
-    """Return the rows that are all numbers, and those one after another; add the other rows to the problems."""
-    try:
-        return tokens, _floats([word for _, words in tokens for word in words])
-    except ValueError:
-        good = []
-        for number, words in tokens:
-            bad = next((word for word in words if not _is_number(word)), None)
-            if bad is None:
-                good.append((number, words))
-            else:
-                problems.append(Problem(file, number, "not a number", f"{_short(bad)} is not a number", True))
-        return good, _floats([word for _, words in good for word in words])
-
-
-def _floats(words: list[str]) -> NDArray[np.float32]:
-    """Convert to float32, rounded as NumPy does from text."""
-    with np.errstate(all="ignore"):  # 1e99 becomes inf, which is reported as such
-        return np.array(words, dtype=np.float32)
-
-
-def _is_number(word: str) -> bool:
-    """True if NumPy reads the word as a number."""
-    try:
-        _floats([word])
-    except ValueError:
-        return False
-    return True
-
-
-def _short(word: str, most: int = 40) -> str:
-    """Quote a word, cut if it is long."""
-    return repr(word if len(word) <= most else word[:most] + "…")

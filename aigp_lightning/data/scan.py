@@ -9,9 +9,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.folders import Folders
 from aigp_lightning.data.images import label_path
@@ -22,11 +19,12 @@ from aigp_lightning.data.likely_keypoints import settle
 from aigp_lightning.data.listing import find_images
 from aigp_lightning.data.other_endings import other_endings
 from aigp_lightning.data.outlines import Outlines, settle_outlines
-from aigp_lightning.data.polygons import Polygons, join_polygons, no_polygons
+from aigp_lightning.data.polygons import no_polygons
 from aigp_lightning.data.problems import Problem
-from aigp_lightning.data.records import ImageRecord, ScanResult
+from aigp_lightning.data.records import ScanResult
 from aigp_lightning.data.repeats import repeated
 from aigp_lightning.data.scan_cache import Columns
+from aigp_lightning.data.scan_columns import Checked, records_of, to_columns, without_labels
 from aigp_lightning.data.unused_labels import unused_labels
 from aigp_lightning.data.usual_labels import usual_labels
 from aigp_lightning.data.verify import check_image
@@ -38,11 +36,6 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Images that a thread checks in one go."""
-
-Checked = tuple[
-    "tuple[int, int] | None", "NDArray[np.int64]", "NDArray[np.float32]", "NDArray[np.float32] | None", Polygons
-]
-"""Shape of an image, or None where it is set aside; its classes, boxes, keypoints and outlines."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ def scan_split(
     problems = [*listed, *repeats, *unused, *columns.problems]
     result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
     columns = columns if outlines is None else settle_outlines(columns, outlines, unique, str(spec.file), split)
-    result.records = _records(images, unique, columns)
+    result.records = records_of(images, unique, columns)
     if not result.records:
         raise DataError(f"{spec.file}: no usable image in '{split}'; mend or remove these files\n{result.summary()}")
     if strict and (result.set_aside or unused):
@@ -166,28 +159,6 @@ def _save_cache(files: Sequence[Path], digest: str, columns: Columns, contents: 
     return next((file for file in files if scan_cache.save(file, digest, columns, contents)), None)
 
 
-def _records(images: Sequence[str], unique: Sequence[str], columns: Columns) -> list[ImageRecord]:
-    """Make a record of each usable image; the arrays are views of the columns."""
-    ends = np.cumsum(columns.count)
-    starts, stops = (ends - columns.count).tolist(), ends.tolist()
-    shapes, usable = columns.shape.tolist(), columns.usable.tolist()
-    cls, boxes, points, polygons = columns.cls, columns.bboxes, columns.keypoints, columns.polygons
-    corners = None if polygons is None else polygons.starts
-    by_file = {
-        file: ImageRecord(
-            file,
-            (h, w),
-            cls[a:b],
-            boxes[a:b],
-            None if points is None else points[a:b],
-            None if polygons is None or corners is None else polygons.part(a, b, corners),
-        )
-        for file, good, (h, w), a, b in zip(unique, usable, shapes, starts, stops, strict=True)
-        if good
-    }
-    return [by_file[file] for file in images if file in by_file]
-
-
 def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], workers: int, bar: Bar) -> Columns:
     """Check all files in threads; reading and decoding leave the interpreter free."""
 
@@ -207,35 +178,13 @@ def _scan(settings: _Settings, images: Sequence[str], labels: Sequence[str], wor
         finally:
             pool.shutdown(cancel_futures=True)
     settled = settle([problems for _, problems in found], labels, is_polygons)
-    return _columns(
+    return to_columns(
         [
-            (_set_aside(checked) if any(p.fatal for p in problems) else checked, problems)
+            (without_labels(checked) if any(p.fatal for p in problems) else checked, problems)
             for (checked, _), problems in zip(found, settled, strict=True)
         ],
-        settings,
-    )
-
-
-def _set_aside(checked: Checked) -> Checked:
-    """Return no shape and no labels."""
-    _, cls, boxes, points, _ = checked
-    return None, cls[:0], boxes[:0], None if points is None else points[:0], no_polygons()
-
-
-def _columns(found: Sequence[tuple[Checked, list[Problem]]], settings: _Settings) -> Columns:
-    """Join the outcomes of all images to flat arrays."""
-    kpt = settings.keypoints
-    shapes, cls, bboxes, keypoints, polygons = zip(*(f for f, _ in found), strict=True)
-    points = None if kpt is None else np.concatenate([np.zeros((0, kpt, 3), np.float32), *keypoints])
-    return Columns(
-        usable=np.array([s is not None for s in shapes], np.bool_),
-        shape=np.array([s or (0, 0) for s in shapes], np.int64).reshape(-1, 2),
-        count=np.array([len(c) for c in cls], np.int64),
-        cls=np.concatenate([np.zeros(0, np.int64), *cls]),
-        bboxes=np.concatenate([np.zeros((0, 4), np.float32), *bboxes]),
-        keypoints=points,
-        problems=[problem for _, problems in found for problem in problems],
-        polygons=join_polygons(polygons) if settings.outlines else None,
+        settings.keypoints,
+        outlines=settings.outlines,
     )
 
 

@@ -12,6 +12,7 @@ import albumentations as A  # type: ignore[import-untyped,unused-ignore]
 import numpy as np
 
 from aigp_lightning.data.augment.config import TransformSpec
+from aigp_lightning.data.augment.followed_points import PIXEL_CENTRE, moved_outlines, part_of_points
 from aigp_lightning.data.augment.instances import Instances, areas, require_permutation
 from aigp_lightning.errors import ConfigError
 
@@ -20,9 +21,6 @@ Transform = Any
 
 TRIES = 8
 """A transform that only sometimes mirrors is found out in so many tries, nearly always."""
-
-PIXEL_CENTRE = 0.5
-"""Albumentations counts keypoints from the centre of the first pixel; ours, like boxes, from the image's edge."""
 
 
 def as_spec(item: TransformSpec | dict[str, Any]) -> TransformSpec:
@@ -162,9 +160,9 @@ class UserTransforms:
             point=np.arange(len(points)),
         )
         height, width = result["image"].shape[:2]
-        followed = self._follow(instances, points[:first], _part(result, 0, first))
+        followed = self._follow(instances, points[:first], part_of_points(result, 0, first))
         if instances.segments is not None:
-            moved = _moved_outlines(instances.segments, _part(result, first, len(points)))
+            moved = moved_outlines(instances.segments, part_of_points(result, first, len(points)))
             followed.segments = moved[np.asarray(result["row"], dtype=np.int64)]
             followed = followed.boxed(width, height)
             followed = followed.select(areas(followed.bboxes) > 0)
@@ -208,23 +206,6 @@ class UserTransforms:
             return None
         axis = 1 if y_axis[1] < 0 else 0
         return require_permutation(self.permutations[axis], axis)
-
-
-def _part(result: dict[str, Any], first: int, end: int) -> dict[str, Any]:
-    """Return a result with only those points whose numbers are in a range, counted from its start."""
-    numbers = np.asarray(result["point"], dtype=np.int64)
-    mine = (numbers >= first) & (numbers < end)
-    places = np.asarray(result["keypoints"], dtype=np.float32).reshape(-1, 2)
-    return {**result, "point": numbers[mine] - first, "keypoints": places[mine]}
-
-
-def _moved_outlines(segments: np.ndarray, result: dict[str, Any]) -> np.ndarray:
-    """Return outlines (n, P, 2) as Albumentations moved them; a point that it lost lies on the one before it."""
-    kept, places = result["point"], result["keypoints"] + PIXEL_CENTRE
-    if not len(kept):
-        return np.zeros_like(segments)
-    before = np.searchsorted(kept, np.arange(segments.shape[0] * segments.shape[1]), side="right") - 1
-    return np.asarray(places[before.clip(0)].reshape(segments.shape), np.float32)
 
 
 def check_extras(
