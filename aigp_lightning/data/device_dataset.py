@@ -84,7 +84,7 @@ class DeviceTrainDataset(TrainDataset):
         batch[INPUTS] = pack_inputs(  # type: ignore[literal-required]
             draws,
             self.imgsz,
-            straight=not (config.degrees or config.shear),
+            straight=not (config.degrees or config.shear or config.perspective),
             recolour=bool(config.hsv_h or config.hsv_s or config.hsv_v),
         )
         return batch

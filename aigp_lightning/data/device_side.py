@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aigp_lightning.data.augment.config import AugmentConfig
 
 PROCESSOR, DEVICE = "cpu", "device"
-NOT_ON_DEVICE = ("perspective", "mixup", "cutmix", "copy_paste", "bgr")
+NOT_ON_DEVICE = ("mixup", "cutmix", "copy_paste")
 """Augmentations that only the processor has."""
 ON_HOST = ("files",)
 """Inputs that the device's decoder takes from the host's memory."""
