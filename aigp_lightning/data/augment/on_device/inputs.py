@@ -24,8 +24,7 @@ INPUTS = "augment_inputs"
 ORDER = ("blur", "median_blur", "to_gray", "clahe")
 """Transforms that few samples get, in the order in which a sample gets them."""
 MOST_TILES = 4
-ROWS = 2
-"""Rows of the matrix of an affine map."""
+ROWS = 2  # of the matrix of an affine map
 UNUSED = (0, 0, 0, 0, 0, 0)
 
 
@@ -102,7 +101,7 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
         >>> [part.rect for part in visible_parts([tile], np.array([[0.5, 0, 0], [0, 0.5, 30]]), size=64)]
         [(0, 30, 33, 48)]
     """
-    first_x, first_y, end_x, end_y = _tilted_hull(to_canvas, size) if len(to_canvas) > ROWS else _hull(to_canvas, size)
+    first_x, first_y, end_x, end_y = (_tilted_hull if len(to_canvas) > ROWS else _hull)(to_canvas, size)
     parts = []
     for tile in tiles:
         (x, y), (x1, y1, x2, y2) = tile.offset, tile.rect
@@ -113,27 +112,26 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
     return parts
 
 
-def _hull(to_canvas: np.ndarray, size: int) -> tuple[float, float, float, float]:
+def _hull(to_canvas: np.ndarray, size: int) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of what an affine map can show of the canvas."""
-    (xx, xy, shift_x), (yx, yy, shift_y) = to_canvas.tolist()
-    last = size - 1
+    ((xx, xy, shift_x), (yx, yy, shift_y)), last = to_canvas.tolist(), size - 1
     # The extremes of a sum over x and y are the sums of the extremes; one more pixel on the right to interpolate with.
-    first_x = math.floor(min(0, xx * last) + min(0, xy * last) + shift_x)
-    first_y = math.floor(min(0, yx * last) + min(0, yy * last) + shift_y)
-    end_x = math.floor(max(0, xx * last) + max(0, xy * last) + shift_x) + 2
-    end_y = math.floor(max(0, yx * last) + max(0, yy * last) + shift_y) + 2
-    return first_x, first_y, end_x, end_y
+    return (
+        math.floor(min(0, xx * last) + min(0, xy * last) + shift_x),
+        math.floor(min(0, yx * last) + min(0, yy * last) + shift_y),
+        math.floor(max(0, xx * last) + max(0, xy * last) + shift_x) + 2,
+        math.floor(max(0, yx * last) + max(0, yy * last) + shift_y) + 2,
+    )
 
 
-def _tilted_hull(to_canvas: np.ndarray, size: int) -> tuple[float, float, float, float]:
+def _tilted_hull(to_canvas: np.ndarray, size: int) -> tuple[int, int, int, int]:
     """Return the same for a projective map: all of the canvas where the output has the vanishing line."""
-    last = size - 1
-    corners = np.array(((0, 0, 1), (last, 0, 1), (last, last, 1), (0, last, 1))) @ to_canvas.T
-    depth = corners[:, 2]
-    if depth.min() <= 0 <= depth.max():
-        return -math.inf, -math.inf, math.inf, math.inf
-    (x1, y1), (x2, y2) = ((corners[:, :2] / depth[:, None]).min(0), (corners[:, :2] / depth[:, None]).max(0))
-    return math.floor(x1), math.floor(y1), math.floor(x2) + 2, math.floor(y2) + 2
+    end = size - 1
+    corners = np.array(((0, 0, 1), (end, 0, 1), (end, end, 1), (0, end, 1))) @ to_canvas.T
+    if (depth := corners[:, 2]).min() <= 0 <= depth.max():
+        return NOWHERE, NOWHERE, -NOWHERE, -NOWHERE
+    (x1, y1), (x2, y2) = np.sort(np.floor(corners[:, :2] / depth[:, None]).astype(int), axis=0)[[0, -1]].tolist()
+    return x1, y1, x2 + 2, y2 + 2
 
 
 def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: bool) -> AugmentInputs:
