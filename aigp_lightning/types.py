@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -30,7 +32,8 @@ class DetectionBatch(TypedDict):
         im_file: (B,) path of every image, as it was found.
         ori_shape: (B,) height and width on disk, pixels.
         ratio_pad: (B,) letterbox of every image; see `RatioPad`.
-        sources: (B,) every image file whose pixels are in the sample: one, or four under mosaic.
+        sources: (B,) every image file whose pixels are in the sample: one, four under mosaic, or more where samples
+            are mixed.
         counts: (B,) boxes of every image, known without asking a device.
     """
 
@@ -270,10 +273,10 @@ class HasImageFiles(Protocol):
 
 @runtime_checkable
 class ClosesMosaic(Protocol):
-    """A datamodule whose mosaic augmentation can be switched off for the last epochs."""
+    """A datamodule whose mosaics, and what else mixes images, can be switched off for the last epochs."""
 
-    def close_mosaic(self) -> bool:
-        """Train on single images from the next epoch on; returns whether there were mosaics until now."""
+    def close_mosaic(self) -> Sequence[str]:
+        """Train on single images from the next epoch on; returns the names of what mixed them until now."""
 
 
 @runtime_checkable

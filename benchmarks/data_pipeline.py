@@ -9,6 +9,10 @@ many it really was.
 
     python benchmarks/data_pipeline.py --json result.json
     python benchmarks/data_pipeline.py --images photos/images
+    python benchmarks/data_pipeline.py --augment '{"mixup": 0.5, "perspective": 0.001}'
+
+With `--augment` both get these strengths and probabilities, not their defaults; for `copy_paste` the made-up labels
+are polygons.
 """
 
 from __future__ import annotations
@@ -46,6 +50,7 @@ from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.dataset import TrainDataset
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.records import ImageRecord
+from aigp_lightning.data.requests import Mixing
 from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.training_images import read_training_image
@@ -76,13 +81,16 @@ class Decodes:
         cv2.imdecode = self._decode
 
 
-def make_photos(folder: Path, number: int, shapes: tuple[tuple[int, int], ...] = SHAPES) -> None:
+def make_photos(
+    folder: Path, number: int, shapes: tuple[tuple[int, int], ...] = SHAPES, polygons: bool = False
+) -> None:  # fmt: skip
     """Write JPEG files with the detail of photos (shades, edges, grain), and labels of eight boxes each.
 
     Args:
         folder: Gets `images` and `labels`.
         number: How many.
         shapes: Heights and widths in turn, pixels.
+        polygons: The labels are polygons, of five corners.
     """
     rng = np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)
@@ -102,6 +110,9 @@ def make_photos(folder: Path, number: int, shapes: tuple[tuple[int, int], ...] =
             [cv2.IMWRITE_JPEG_QUALITY, 92],
         )
         boxes = np.column_stack((np.zeros(8), rng.uniform(0.2, 0.8, (8, 2)), rng.uniform(0.05, 0.35, (8, 2))))
+        if polygons:
+            corners = np.array(((-1, -1), (0, -0.7), (1, -1), (1, 1), (-1, 1))) / 2
+            boxes = np.column_stack((boxes[:, 0], (boxes[:, None, 1:3] + corners * boxes[:, None, 3:]).reshape(8, -1)))
         np.savetxt(folder / "labels" / f"{index:04}.txt", boxes, fmt="%.6g")
 
 
@@ -128,12 +139,14 @@ def repeat(images: Path, folder: Path, number: int) -> None:
     (folder / "data.yaml").write_text(yaml, encoding="utf-8")
 
 
-def our_batches(records: list[ImageRecord], imgsz: int, batch: int, cached: bool) -> Iterator[dict[str, Any]]:
+def our_batches(
+    records: list[ImageRecord], imgsz: int, batch: int, cached: bool, augment: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Yield batches of our data path, without end."""
-    config = AugmentConfig()
+    config = AugmentConfig(**augment)
     cache = cache_in_memory(Pictures(records, imgsz), threads=1) if cached else None
     dataset = TrainDataset(records, imgsz, TrainPipeline(imgsz, config), batch, cache)
-    sampler = TrainBatchSampler(len(records), batch, 0, 0, 1, 0, config.mosaic)
+    sampler = TrainBatchSampler(len(records), batch, 0, 0, 1, 0, config.mosaic, mixing=Mixing.of(config))
     epoch = 0
     while True:
         sampler.set_epoch(epoch)
@@ -143,9 +156,11 @@ def our_batches(records: list[ImageRecord], imgsz: int, batch: int, cached: bool
         epoch += 1
 
 
-def their_batches(folder: Path, imgsz: int, batch: int, cached: bool) -> Iterator[dict[str, Any]]:
-    """Yield batches of Ultralytics' YOLODataset with its default settings, without end."""
-    config = get_cfg(overrides={"imgsz": imgsz, "task": "detect", "cache": cached})
+def their_batches(
+    folder: Path, imgsz: int, batch: int, cached: bool, augment: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield batches of Ultralytics' YOLODataset, without end."""
+    config = get_cfg(overrides={"imgsz": imgsz, "task": "detect", "cache": cached, **augment})
     data = {"names": {i: str(i) for i in range(100)}, "nc": 100, "channels": 3}
     dataset = build_yolo_dataset(config, str(folder / "images" / "train"), batch, data, mode="train")
     rng = np.random.default_rng(0)
@@ -217,20 +232,23 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=512, help="number of files to repeat the images to")
     parser.add_argument("--batches", type=int, default=6, help="batches a round")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--augment", type=json.loads, default={}, help="strengths and probabilities of both, as JSON")
     parser.add_argument("--json", type=Path, help="write the result here")
     args = parser.parse_args()
 
     LOGGER.setLevel("ERROR")
-    result: dict[str, Any] = {"imgsz": args.imgsz, "batch": args.batch, "rows": {}}
+    result: dict[str, Any] = {"imgsz": args.imgsz, "batch": args.batch, "augment": args.augment, "rows": {}}
+    pasted = args.augment.get("copy_paste", 0) > 0
     with tempfile.TemporaryDirectory() as temp:
         large = (LARGE, [SHAPES[0]]) if args.images is None else None
         for name, shapes in filter(None, ((FILES, SHAPES), large, (CACHED, SHAPES))):
             folder = Path(temp) / str(len(result["rows"]))
             images = args.images or folder / "photos" / "images"
             if args.images is None:
-                make_photos(folder / "photos", 64, tuple(shapes))
+                make_photos(folder / "photos", 64, tuple(shapes), polygons=pasted)
             repeat(images, folder / "data", args.files)
-            records = list(scan_split(read_data_yaml(folder / "data" / "data.yaml"), "train", progress=False).records)
+            spec, outlines = read_data_yaml(folder / "data" / "data.yaml"), "any" if pasted else None
+            records = list(scan_split(spec, "train", outlines=outlines, progress=False).records)
             cv2.setNumThreads(1)
             torch.set_num_threads(1)
             result["rows"][name] = compare(args, folder / "data", records, cached=name == CACHED)
@@ -250,8 +268,8 @@ def compare(args: argparse.Namespace, folder: Path, records: list[ImageRecord], 
         round's pair.
     """
     sides = {
-        "ours": our_batches(records, args.imgsz, args.batch, cached),
-        "ultralytics": their_batches(folder, args.imgsz, args.batch, cached),
+        "ours": our_batches(records, args.imgsz, args.batch, cached, args.augment),
+        "ultralytics": their_batches(folder, args.imgsz, args.batch, cached, args.augment),
     }
     speed: dict[str, list[float]] = {name: [] for name in sides}
     decoded: dict[str, list[float]] = {name: [] for name in sides}

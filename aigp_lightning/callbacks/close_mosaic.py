@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class CloseMosaic(Callback):
     """Make no mosaics in the last epochs, so that the model ends on pictures like those it will meet.
 
+    Nor is anything else mixed into a picture then: no mixup, no cutmix, no pasted objects.
+
     Args:
         epochs: how many last epochs; 0 never closes.
 
@@ -53,8 +55,8 @@ class CloseMosaic(Callback):
         data = datamodule_of(trainer)
         if not self._closed and isinstance(data, ClosesMosaic) and self.closes(trainer, trainer.current_epoch):
             self._closed = True
-            if data.close_mosaic():
-                tell_user(f"epoch {trainer.current_epoch + 1}: mosaic closed for the rest of the run")
+            if mixing := data.close_mosaic():
+                tell_user(f"epoch {trainer.current_epoch + 1}: {', '.join(mixing)} closed for the rest of the run")
         elif self._was_closed and not self._closed:
             end = f"epoch {trainer.max_epochs - self.epochs}" if self.epochs and trainer.max_epochs else "the end"
             tell_user(f"epoch {trainer.current_epoch + 1}: mosaics are made again, until {end}")

@@ -25,8 +25,8 @@ GROUPS = {
     "val_check_interval",
     "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit mask_ratio match_classes "
     "outside overlap_mask rect resize seed single_cls source strict synthetic workers",
-    "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
-    "to_gray clahe extra",
+    "data.augment": "mosaic degrees translate scale shear perspective mixup cutmix copy_paste copy_paste_mode crop "
+    "hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray clahe bgr extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
     "run": "name root exist_ok resume json",
     "ddp": "timeout",

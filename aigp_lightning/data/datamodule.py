@@ -22,9 +22,11 @@ from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.masks import MaskDrawing
+from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
+from aigp_lightning.data.requests import Mixing
 from aigp_lightning.data.resizing import LETTERBOX, find_resizing
 from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.sample_sets import largest_batch, training_set
@@ -192,6 +194,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
                 f"learn; `lint {self.spec.file}` says where labels are looked for"
             )
         if stage == "fit":
+            tell_unpasted(train.records, self.augment.copy_paste, str(self.spec.file))
             settle_places(self.augment_on, self.decode_on, self.augment, self._run.on_gpu)
         if stage == "fit" and (val := self.scan("val")).instances == 0:
             warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
@@ -223,7 +226,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         )  # fmt: skip
         self._batches = TrainBatchSampler(
             len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
-            shuffle=not run.overfitting, least=self._check_batch("fit"),
+            shuffle=not run.overfitting, least=self._check_batch("fit"), mixing=Mixing.of(self.augment),
         )  # fmt: skip
         self._batches.mosaic_open = self.mosaic_open
         if workers:
@@ -236,13 +239,15 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """Side of training pictures as they are loaded, pixels: of the largest batch, where these differ."""
         return training_size(self._run.model, self.imgsz)
 
-    def close_mosaic(self) -> bool:
-        """Make no more mosaics, from the next epoch's first sample on; workers stay alive.
+    def close_mosaic(self) -> tuple[str, ...]:
+        """Put no more images into one, nor copies of objects, from the next epoch's first sample on.
+
+        Workers stay alive.
 
         Returns:
-            Whether there were any until now.
+            Names of the augmentations that did so until now.
         """
-        had, self.mosaic_open = self.mosaic_open and self.augment.mosaic > 0, False
+        had, self.mosaic_open = self.augment.mixing if self.mosaic_open else (), False
         if self._batches is not None:
             self._batches.mosaic_open = False
         return had

@@ -10,12 +10,14 @@ import numpy as np
 
 from aigp_lightning.data.items import Item, labels_in_pixels, segments_in_pixels
 from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.data.requests import TrainRequest
 from aigp_lightning.data.resizing import LETTERBOX, Resizing
-from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest, TrainRequest
+from aigp_lightning.data.samplers import POOL_BATCHES, POOL_IMAGES, EvalRequest
 from aigp_lightning.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from aigp_lightning.data.augment import Sample
+    from aigp_lightning.data.augment.mixing import Ingredients
     from aigp_lightning.data.augment.pipeline import TrainPipeline
     from aigp_lightning.data.masks import MaskDrawing
     from aigp_lightning.data.picture_cache import PictureCache
@@ -113,20 +115,31 @@ class TrainDataset:
         return [*[self._make(request, lost) for request in requests], *lost]
 
     def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
-        index, mine = self._readable(request.index, request.seed, lost)
+        found, index = self._gather(request, lost)
         self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
-        others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
-        augmented = self._augment(mine, others, request.seed)
+        augmented = self._augment(found)
         return {
             **(augmented if self.masks is None else self.masks.added(augmented)),
             "ori_shape": self.records[index].shape,
             "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
-            "sources": (mine["im_file"], *(other["im_file"] for other in others)),
+            "sources": found.files,
         }
 
-    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+    def _augment(self, found: Ingredients) -> Sample:
         """Augment a sample; overridden where the pixels are augmented elsewhere."""
-        return self.pipeline(sample, partners, seed)
+        return self.pipeline.make(found)
+
+    def _gather(self, request: TrainRequest, lost: list[Lost]) -> tuple[Ingredients, int]:
+        """Read all images that a sample is made of; its own comes with its place."""
+        from aigp_lightning.data.augment.mixing import Ingredients
+
+        index, mine = self._readable(request.index, request.seed, lost)
+        partners = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
+        pasted, mixup, cutmix = (
+            None if other is None else self._gather(other, lost)[0]
+            for other in (request.pasted, request.mixup, request.cutmix)
+        )
+        return Ingredients(mine, partners, request.seed, request.paste_own, pasted, mixup, cutmix), index
 
     def _readable(self, index: int, seed: int, lost: list[Lost]) -> tuple[int, Sample]:
         """Return a sample before augmentation and its place: the one asked for, else another, drawn by the seed.

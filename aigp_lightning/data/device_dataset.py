@@ -17,6 +17,7 @@ from aigp_lightning.data.items import Item
 from aigp_lightning.data.lost_files import Lost
 
 if TYPE_CHECKING:
+    from aigp_lightning.data.augment.mixing import Ingredients
     from aigp_lightning.types import DetectionBatch
 
 
@@ -43,7 +44,7 @@ class DeviceTrainDataset(TrainDataset):
         >>> from aigp_lightning.data.augment import AugmentConfig
         >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
         >>> from aigp_lightning.data.records import ImageRecord
-        >>> from aigp_lightning.data.samplers import TrainRequest
+        >>> from aigp_lightning.data.requests import TrainRequest
         >>> pipeline = TrainPipeline(64, AugmentConfig())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = f"{folder}/000.png"
@@ -55,16 +56,16 @@ class DeviceTrainDataset(TrainDataset):
         (torch.Size([2, 0, 64, 64]), torch.Size([2, 3]))
     """
 
-    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> DrawnSample:
+    def _augment(self, found: Ingredients) -> DrawnSample:
         """Draw how a sample is to be augmented, and augment its labels alone."""
-        draws = draw(self.pipeline, sample, partners, seed)
+        draws = draw(self.pipeline, found.sample, found.partners, found.seed)
         return {
             "image": np.empty((self.imgsz, self.imgsz, 0), np.uint8),
             "bboxes": draws.instances.bboxes,
             "cls": draws.instances.cls,
             "keypoints": draws.instances.keypoints,
             "segments": draws.instances.segments,
-            "im_file": sample["im_file"],
+            "im_file": found.sample["im_file"],
             "draws": draws,
         }
 
@@ -83,7 +84,7 @@ class DeviceTrainDataset(TrainDataset):
         batch[INPUTS] = pack_inputs(  # type: ignore[literal-required]
             draws,
             self.imgsz,
-            straight=not (config.degrees or config.shear),
+            straight=not (config.degrees or config.shear or config.perspective),
             recolour=bool(config.hsv_h or config.hsv_s or config.hsv_v),
         )
         return batch
@@ -98,7 +99,7 @@ class EncodedTrainDataset(DeviceTrainDataset):
         >>> from aigp_lightning.data.augment import AugmentConfig
         >>> from aigp_lightning.data.augment.pipeline import TrainPipeline
         >>> from aigp_lightning.data.records import ImageRecord
-        >>> from aigp_lightning.data.samplers import TrainRequest
+        >>> from aigp_lightning.data.requests import TrainRequest
         >>> pipeline = TrainPipeline(64, AugmentConfig())
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = f"{folder}/000.jpg"

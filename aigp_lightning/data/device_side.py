@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aigp_lightning.data.augment.config import AugmentConfig
 
 PROCESSOR, DEVICE = "cpu", "device"
+NOT_ON_DEVICE = ("mixup", "cutmix", "copy_paste")
+"""Augmentations that only the processor has."""
 ON_HOST = ("files",)
 """Inputs that the device's decoder takes from the host's memory."""
 
@@ -42,6 +44,12 @@ def check_places(augment_on: str, decode_on: str, augment: AugmentConfig, cache:
     for name, place in (("augment_on", augment_on), ("decode_on", decode_on)):
         if place not in (PROCESSOR, DEVICE):
             raise ConfigError(f"--data.{name} {place}: it is {PROCESSOR} or {DEVICE}.")
+    missing = [f"--data.augment.{name}" for name in NOT_ON_DEVICE if getattr(augment, name) > 0]
+    if augment_on == DEVICE and missing:
+        raise ConfigError(
+            f"--data.augment_on device: the device does not do {', '.join(missing)}; set that to 0, or use "
+            "--data.augment_on cpu."
+        )
     if decode_on == DEVICE and augment_on != DEVICE:
         raise ConfigError(
             "--data.decode_on device: the device decodes only what it augments; add --data.augment_on device."

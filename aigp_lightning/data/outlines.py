@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from aigp_lightning.data.images import label_path
+from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.scan_cache import Columns
 from aigp_lightning.errors import DataError, warn_user
 
@@ -72,3 +73,22 @@ polygon a row: class x1 y1 x2 y2 x3 y3 …
     if len(without) < len(polygons.counts):
         warn_user(f"{text}; so only boxes are used, and all outlines are left out.")
     return replace(columns, polygons=None)
+
+
+def tell_unpasted(records: Sequence[ImageRecord], copy_paste: float, file: str) -> None:
+    """Say that no object can be pasted, where some should be and none has a polygon.
+
+    Args:
+        records: images and labels of the training split.
+        copy_paste: share of the objects that are to be pasted.
+        file: the `data.yaml`.
+
+    Example:
+        >>> tell_unpasted([], copy_paste=0.0, file="data.yaml")  # nothing to say
+    """
+    if copy_paste > 0 and not any(record.polygons is not None for record in records):
+        objects = sum(len(record.cls) for record in records)
+        warn_user(
+            f"--data.augment.copy_paste {copy_paste:g} does nothing: it pastes objects by their polygons, and none of "
+            f"the {objects} objects in 'train' of {file} has one that can be used."
+        )

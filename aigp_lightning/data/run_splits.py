@@ -118,7 +118,9 @@ class RunSplits:
 
     def _outlines(self, split: str) -> Outlines:
         """Return the need of objects' outlines in a split."""
-        return "all" if self.masks else None
+        if self.masks:
+            return "all"
+        return "any" if split == "train" and self.augment.copy_paste > 0 else None
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""

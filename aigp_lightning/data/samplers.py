@@ -15,29 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aigp_lightning.data.requests import Mixing, TrainRequest
+
 POOL_BATCHES = 8
 """Mosaic partners come from this many of a worker's latest batches."""
 POOL_IMAGES = 1000
 """… and from no more than this many images, whatever the batch."""
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """One training sample to make.
-
-    Attributes:
-        index: the image.
-        seed: of its augmentation.
-        partners: the three further images of its mosaic; none when mosaic is closed.
-
-    Example:
-        >>> TrainRequest(index=3, seed=7, partners=(0, 1, 2))
-        TrainRequest(index=3, seed=7, partners=(0, 1, 2))
-    """
-
-    index: int
-    seed: int
-    partners: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +56,7 @@ class TrainBatchSampler:
         mosaic: chance of a mosaic, 0…1.
         shuffle: False: the data set's own order in every epoch, so that the first batches hold the same images.
         least: fewest images of a batch; a smaller last one is filled up with images of the first.
+        mixing: chances of what else is mixed into a sample; it ends with the mosaics.
 
     Example:
         >>> batches = TrainBatchSampler(5, batch_size=2, seed=0, rank=0, world_size=1, workers=0, mosaic=0.0)
@@ -84,10 +68,10 @@ class TrainBatchSampler:
 
     def __init__(
         self, images: int, batch_size: int, seed: int, rank: int, world_size: int, workers: int, mosaic: float,
-        shuffle: bool = True, least: int = 1,
+        shuffle: bool = True, least: int = 1, mixing: Mixing = Mixing(),
     ) -> None:  # fmt: skip
         self.images, self.batch_size, self.seed = images, batch_size, seed
-        self.shuffle, self.least = shuffle, least
+        self.shuffle, self.least, self.mixing = shuffle, least, mixing
         self.rank, self.world_size, self.lanes, self.mosaic = rank, world_size, max(workers, 1), mosaic
         self.mosaic_open = True
         self.epoch = 0
@@ -114,6 +98,8 @@ class TrainBatchSampler:
 
     def __iter__(self) -> Iterator[list[TrainRequest]]:
         random = np.random.default_rng((self.seed, self.epoch, self.rank))
+        # Of its own: what else is mixed into a sample changes neither the sample itself nor those after it.
+        mixer = np.random.default_rng((self.seed, self.epoch, self.rank, 1))
         room = max(min(POOL_BATCHES * self.batch_size, POOL_IMAGES), self.batch_size)
         pools: list[deque[int]] = [deque(maxlen=room) for _ in range(self.lanes)]
         mine = self._share()
@@ -121,7 +107,10 @@ class TrainBatchSampler:
             batch = mine[start : start + self.batch_size].tolist()
             pool = pools[number % self.lanes]
             pool.extend(batch)
-            yield self._requests(batch, np.array(pool), random)
+            images = np.array(pool)
+            requests = self._requests(batch, images, random)
+            mixed = self.mixing if self.mosaic_open else Mixing()
+            yield [mixed.draw(request, images, mixer) for request in requests] if mixed else requests
 
     def _requests(self, batch: list[int], pool: np.ndarray, random: np.random.Generator) -> list[TrainRequest]:
         """Draw seeds and mosaic partners for the images of a batch."""

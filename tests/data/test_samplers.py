@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatchSampler, TrainBatchSampler, TrainRequest
+from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.requests import Mixing, TrainRequest
+from aigp_lightning.data.samplers import POOL_BATCHES, EvalBatchSampler, TrainBatchSampler
 
 
 def shapes_of(count: int) -> list[tuple[int, int]]:
@@ -123,3 +126,81 @@ def test_closing_mosaic_leaves_order_and_seeds_alone() -> None:
 def test_samplers_pickle_for_spawned_processes() -> None:
     batches = pickle.loads(pickle.dumps(train(workers=2)))
     assert drawn(batches, 4) == drawn(train(workers=2), 4)
+
+
+EVERYTHING = Mixing(mosaic=0.5, mixup=0.4, cutmix=0.3, pasted=0.2)
+
+
+def others(request: TrainRequest) -> list[TrainRequest]:
+    """The samples that are mixed into one, at any depth."""
+    direct = [other for other in (request.pasted, request.mixup, request.cutmix) if other is not None]
+    return direct + [deeper for other in direct for deeper in others(other)]
+
+
+def test_mixing_leaves_the_samples_themselves_alone() -> None:
+    """Index, seed and mosaic are those of a run without; with all chances at 0 nothing is drawn at all."""
+    plain = [request for batch in drawn(train()) for request in batch]
+    mixed = [request for batch in drawn(train(mixing=EVERYTHING)) for request in batch]
+    assert [(r.index, r.seed, r.partners) for r in plain] == [(r.index, r.seed, r.partners) for r in mixed]
+    assert any(others(request) for request in mixed)
+    assert drawn(train(mixing=Mixing(mosaic=1.0))) == drawn(train())
+
+
+def test_mixing_happens_as_often_as_asked_for_and_each_by_itself() -> None:
+    requests = [request for batch in drawn(train(images=6000, mixing=EVERYTHING)) for request in batch]
+    chances = {"mixup": 0.4, "cutmix": 0.3, "pasted": 0.2}
+    hits = np.array([[getattr(request, name) is not None for name in chances] for request in requests])
+    np.testing.assert_allclose(hits.mean(0), list(chances.values()), atol=0.025)  # four standard deviations
+    assert np.abs(np.corrcoef(hits.T) - np.eye(3)).max() < 0.06
+    further = [other for request in requests for other in (request.mixup, request.cutmix) if other is not None]
+    assert np.mean([bool(other.partners) for other in further]) == pytest.approx(0.5, abs=0.04), "with its own mosaic"
+    assert np.mean([other.pasted is not None for other in further]) == pytest.approx(0.2, abs=0.04)
+    assert all(other.mixup is None and other.cutmix is None for other in further), "one is mixed, not mixed again"
+    pasted = [request.pasted for request in requests if request.pasted is not None]
+    assert all(not others(other) for other in pasted)
+    seeds = [each.seed for request in requests for each in (request, *others(request))]
+    assert len(set(seeds)) > 0.999 * len(seeds)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_what_is_mixed_in_was_lately_decoded_by_the_same_worker(workers: int) -> None:
+    lanes = max(workers, 1)
+    recent: list[list[int]] = [[] for _ in range(lanes)]
+    for number, batch in enumerate(drawn(train(images=200, workers=workers, mixing=EVERYTHING))):
+        lane = recent[number % lanes]
+        lane.extend(request.index for request in batch)
+        allowed = set(lane[-POOL_BATCHES * 4 :])
+        for request in batch:
+            for other in others(request):
+                assert allowed.issuperset((other.index, *other.partners))
+
+
+def test_mixing_depends_on_seed_epoch_and_rank_alone() -> None:
+    later = train(mixing=EVERYTHING)
+    drawn(later, 0)
+    assert drawn(later, 7) == drawn(train(mixing=EVERYTHING), 7), "an epoch does not depend on those before it"
+    assert drawn(pickle.loads(pickle.dumps(later)), 7) == drawn(later, 7)
+    for changes in ({"seed": 1}, {"rank": 1, "world_size": 2}):
+        ours, theirs = (
+            [other.seed for batch in drawn(batches, 7) for request in batch for other in others(request)]
+            for batches in (later, train(mixing=EVERYTHING, **changes))
+        )
+        assert not set(ours) & set(theirs)
+
+
+def test_mixing_ends_with_the_mosaics() -> None:
+    for mixing in (EVERYTHING, Mixing(paste_own=True)):
+        batches = train(mixing=mixing)
+        assert any(others(r) or r.paste_own for batch in drawn(batches) for r in batch)
+        batches.mosaic_open = False
+        closed = [request for batch in drawn(batches) for request in batch]
+        assert not any(others(request) or request.paste_own or request.partners for request in closed)
+
+
+def test_chances_are_those_of_the_options() -> None:
+    config = AugmentConfig(mosaic=0.9, mixup=0.1, cutmix=0.2, copy_paste=0.3)
+    assert Mixing.of(config) == Mixing(0.9, 0.1, 0.2, 0.0, paste_own=True)
+    assert Mixing.of(replace(config, copy_paste_mode="mixup")) == Mixing(0.9, 0.1, 0.2, 0.3)
+    assert not Mixing.of(AugmentConfig())
+    assert AugmentConfig().mixing == ("mosaic",)
+    assert replace(config, mosaic=0.0).mixing == ("mixup", "cutmix", "copy_paste")

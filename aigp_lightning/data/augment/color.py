@@ -1,4 +1,4 @@
-"""Random hue, saturation and brightness, by Ultralytics' formula."""
+"""Random hue, saturation and brightness, by Ultralytics' formula, and channels that change places."""
 
 from __future__ import annotations
 
@@ -70,6 +70,30 @@ class RandomHSV(A.ImageOnlyTransform):  # type: ignore[misc,unused-ignore]
         cv2.convertScaleAbs(value, dst=value, alpha=1 + gains[2], beta=FLOOR)
         cv2.merge(self._planes, dst=self._hsv)
         return np.asarray(cv2.cvtColor(self._hsv, cv2.COLOR_HSV2RGB), np.uint8)
+
+
+class SwapChannels(A.ImageOnlyTransform):  # type: ignore[misc,unused-ignore]
+    """Let red and blue change places.
+
+    Args:
+        p: Probability.
+
+    Example:
+        >>> SwapChannels(p=1.0)(image=np.full((1, 1, 3), (200, 100, 50), np.uint8))["image"].tolist()
+        [[[50, 100, 200]]]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p=p)
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        """Swap the channels.
+
+        Args:
+            img: (H, W, 3) uint8.
+            **params: Albumentations' own.
+        """
+        return np.asarray(cv2.cvtColor(img, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def shift_hue(hue: np.ndarray, steps: int) -> None:

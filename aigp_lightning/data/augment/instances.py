@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aigp_lightning.data.augment.perspective import move_boxes, move_points, move_shapes
 from aigp_lightning.data.polygons import boxes_of_visible_parts, with_points
 from aigp_lightning.errors import ConfigError
 
@@ -51,24 +52,25 @@ class Instances:
         return Instances(self.bboxes[rows], self.cls[rows], keypoints, segments)
 
     def moved(self, matrix: np.ndarray) -> Instances:
-        """Carry boxes (the hull of their four corners), keypoints and outlines through an affine map.
+        """Carry boxes (the hull of their four corners), keypoints and outlines through an affine or a projective map.
 
         Args:
-            matrix: (2, 3) pixels to pixels.
+            matrix: (2, 3) or (3, 3) pixels to pixels.
         """
+        keypoints = self.keypoints
+        if keypoints is not None:
+            xy = move_points(keypoints[..., :2], matrix)
+            keypoints = np.concatenate((xy, keypoints[..., 2:]), axis=-1).astype(np.float32)
+        if len(matrix) == len(matrix[0]):
+            segments = None if self.segments is None else move_shapes(self.segments, matrix)
+            return Instances(move_boxes(self.bboxes, matrix), self.cls, keypoints, segments)
+        segments = None if self.segments is None else move_points(self.segments, matrix)
         low, high = self.bboxes[:, :2], self.bboxes[:, 2:]
         # The extremes of a sum over x and y are the sums of the extremes: no need to visit the corners.
         ends = low[:, None] * matrix[:, :2], high[:, None] * matrix[:, :2]
         bboxes = np.empty((len(low), 4), np.float32)
         bboxes[:, :2] = np.minimum(*ends).sum(-1) + matrix[:, 2]
         bboxes[:, 2:] = np.maximum(*ends).sum(-1) + matrix[:, 2]
-        keypoints = self.keypoints
-        if keypoints is not None:
-            xy = keypoints[..., :2] @ matrix[:, :2].T + matrix[:, 2]
-            keypoints = np.concatenate((xy, keypoints[..., 2:]), axis=-1).astype(np.float32)
-        segments = self.segments
-        if segments is not None:
-            segments = (segments @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
         return Instances(bboxes, self.cls, keypoints, segments)
 
     def boxed(self, width: int, height: int) -> Instances:

@@ -1,4 +1,4 @@
-"""The images of a mosaic: their places on a canvas, and the warp of each straight into the output.
+"""The images of a mosaic: their places on a canvas, their labels, and the warp of each straight into the output.
 
 Warping goes through four channels, since OpenCV's vectorised kernel takes those three times as fast as three; the
 values are the same.
@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+
+from aigp_lightning.data.augment.instances import Instances, areas, concatenate
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from aigp_lightning.data.augment import Sample
 
 
 class Tile(NamedTuple):
@@ -56,6 +63,44 @@ def lay_tiles(images: Sequence[np.ndarray], centre: tuple[int, int], canvas: int
         rect = (max(-dx, 0), max(-dy, 0), min(width, canvas - dx), min(height, canvas - dy))
         tiles.append(Tile(image, rect, (dx, dy), (not right, not bottom)))
     return tiles
+
+
+def draw_centre(imgsz: int, random: Random) -> tuple[int, int]:
+    """Draw the point of a mosaic's canvas where its tiles meet, whole pixels.
+
+    Args:
+        imgsz: half of the canvas's side, pixels.
+        random: source of the draws.
+
+    Example:
+        >>> import random
+        >>> all(320 <= place < 960 for place in draw_centre(640, random.Random(0)))
+        True
+    """
+    return int(random.uniform(imgsz / 2, imgsz * 1.5)), int(random.uniform(imgsz / 2, imgsz * 1.5))
+
+
+def join_labels(first: Instances, partners: Sequence[Sample], tiles: Sequence[Tile], canvas: int) -> Instances:
+    """Join the labels of a mosaic's images; those that are not on the canvas go.
+
+    Args:
+        first: labels of the first image.
+        partners: the other images.
+        tiles: places of all of them.
+        canvas: side of the canvas, pixels.
+
+    Example:
+        >>> labels = Instances(np.array([[0, 0, 9, 9], [70, 0, 99, 9]], np.float32), np.arange(2), None)
+        >>> tile = Tile(np.zeros((64, 64, 3), np.uint8), rect=(0, 0, 64, 64), offset=(4, 4), seams=(False, False))
+        >>> join_labels(labels, [], [tile], canvas=128).bboxes.tolist()
+        [[4.0, 4.0, 13.0, 13.0]]
+    """
+    labels = [first]
+    labels += [Instances(item["bboxes"], item["cls"], item["keypoints"], item.get("segments")) for item in partners]
+    # Labels may reach a little beyond their image: what is there belongs to the next tile.
+    labels = [one.clipped(*tile.image.shape[1::-1]) for one, tile in zip(labels, tiles, strict=True)]
+    joined = concatenate(labels, [tile.offset for tile in tiles]).clipped(canvas, canvas)
+    return joined.select(areas(joined.bboxes) > 0)
 
 
 def warp_tile(tile: Tile, matrix: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> None:

@@ -2,90 +2,24 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from ultralytics.data.augment import Mosaic, RandomPerspective
-from ultralytics.utils.instance import Instances as ReferenceInstances
+from reference_augment import SHAPES, SIZE, run_ours, run_reference
 
 from aigp_lightning.data.augment import Sample
 from aigp_lightning.data.augment.instances import Instances, worth_keeping
 from aigp_lightning.data.augment.mosaic import Geometry, MosaicAffine
 
-SIZE = 320
-SHAPES = [(240, 320), (320, 200), (320, 320), (180, 320)]
-
-
-class OwnDraw(RandomPerspective):
-    """Ultralytics' transform, remembering the matrix it drew."""
-
-    def get_params(self, labels: dict) -> dict:
-        self.drawn = super().get_params(labels)
-        return self.drawn
-
-
-class PartnersInOrder:
-    """As much of a dataset as Ultralytics' Mosaic asks for: it hands out the given samples one after the other."""
-
-    cache = ""
-    buffer = (0,)
-
-    def __init__(self, samples: list[Sample]) -> None:
-        self.rest = iter(samples)
-
-    def get_image_and_label(self, _: int) -> dict:
-        return to_reference(next(self.rest))
-
-
-def to_reference(sample: Sample) -> dict:
-    """The same labels in Ultralytics' words."""
-    keypoints = sample["keypoints"]
-    return {
-        "img": sample["image"].copy(),
-        "cls": sample["cls"][:, None].copy(),
-        "instances": ReferenceInstances(
-            sample["bboxes"].copy(),
-            np.zeros((0, 1000, 2), np.float32),
-            None if keypoints is None else keypoints.copy(),
-            bbox_format="xyxy",
-            normalized=False,
-        ),
-        "im_file": sample["im_file"],
-        "ori_shape": sample["image"].shape[:2],
-        "resized_shape": sample["image"].shape[:2],
-    }
-
-
-def run_reference(samples: list[Sample], seed: int, **options: float) -> tuple[dict, Geometry]:
-    """Ultralytics' result, and the draw behind it."""
-    random.seed(seed)
-    labels = to_reference(samples[0])
-    affine = OwnDraw(size=(SIZE, SIZE), **options)
-    centre = None
-    if len(samples) > 1:
-        mosaic = Mosaic(PartnersInOrder(samples[1:]), imgsz=SIZE)
-        mosaic.preserve_obb = False
-        params = mosaic.get_params(labels)
-        centre = (params["layout"][0]["x2a"], params["layout"][0]["y2a"])
-        labels = mosaic.apply_instances(mosaic.apply_image(labels, params), params)
-    labels = affine(labels)
-    return labels, Geometry(centre, affine.drawn["M"][:2].astype(np.float64), affine.drawn["scale"])
-
-
-def run_ours(samples: list[Sample], geometry: Geometry, monkeypatch: pytest.MonkeyPatch) -> dict:
-    """Our result for that draw."""
-    transform = MosaicAffine(SIZE)
-    monkeypatch.setattr(transform, "draw", lambda *_: geometry)
-    first = samples[0]
-    instances = Instances(first["bboxes"], first["cls"], first["keypoints"])
-    return transform(image=first["image"], instances=instances, partners=samples[1:])
-
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("tiles", [1, 4])
-@pytest.mark.parametrize("options", [{}, {"degrees": 30.0, "shear": 8.0}], ids=["plain", "rotated"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"degrees": 30.0, "shear": 8.0}, {"scale": (0.4, 0.9)}],
+    ids=["plain", "rotated", "a pair of scales"],
+)
 def test_same_pixels_boxes_and_keypoints(
     make_sample: Callable[..., Sample],
     monkeypatch: pytest.MonkeyPatch,

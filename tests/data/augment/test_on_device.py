@@ -19,7 +19,7 @@ from aigp_lightning.data.augment.on_device.inputs import AugmentInputs, pack_inp
 from aigp_lightning.data.augment.on_device.jpeg import EncodedPicture
 from aigp_lightning.data.augment.on_device.lab import lab_to_rgb, rgb_to_lab
 from aigp_lightning.data.augment.on_device.pictures import make_pictures
-from aigp_lightning.data.augment.pipeline import TrainPipeline
+from aigp_lightning.data.augment.pipeline import Steps, TrainPipeline
 from aigp_lightning.errors import ConfigError
 
 SIZE = 96
@@ -40,7 +40,7 @@ def samples(make_sample: Callable[..., Sample]) -> list[Sample]:
 
 
 def pack(draws: Sequence[Draws], config: AugmentConfig) -> AugmentInputs:
-    straight = not (config.degrees or config.shear)
+    straight = not (config.degrees or config.shear or config.perspective)
     return pack_inputs(draws, SIZE, straight=straight, recolour=bool(config.hsv_h or config.hsv_s or config.hsv_v))
 
 
@@ -66,7 +66,8 @@ def differences(cpu: list[Sample], device: np.ndarray) -> np.ndarray:
 def at_an_edge(draws: Draws) -> np.ndarray:
     """(SIZE, SIZE) bool: pixels within one and a half canvas pixels of a tile's edge, where two rounding rules meet."""
     y, x = np.mgrid[:SIZE, :SIZE]
-    u, v = (row[0] * x + row[1] * y + row[2] for row in draws.to_canvas)
+    u, v, *depth = (row[0] * x + row[1] * y + row[2] for row in draws.to_canvas)
+    u, v = (u / depth[0], v / depth[0]) if depth else (u, v)
     near = np.zeros((SIZE, SIZE), bool)
     for tile in draws.tiles:
         (x1, y1, x2, y2), (dx, dy) = tile.rect, tile.offset
@@ -83,8 +84,9 @@ def at_an_edge(draws: Draws) -> np.ndarray:
         AugmentConfig(degrees=10, shear=5, flipud=0.5),
         AugmentConfig(blur=0.5, median_blur=0.5, to_gray=0.5, clahe=0.5),
         AugmentConfig(crop=0.7, degrees=10, flipud=0.5),
+        AugmentConfig(perspective=0.003, bgr=0.5),
     ],
-    ids=["defaults", "turned", "rare", "cropped"],
+    ids=["defaults", "turned", "rare", "cropped", "tilted"],
 )
 def test_labels_are_the_processors_own(samples: list[Sample], config: AugmentConfig, mosaic: bool) -> None:
     cpu, draws, _ = both(samples, config, mosaic, count=12)
@@ -106,19 +108,31 @@ def test_labels_are_the_processors_own(samples: list[Sample], config: AugmentCon
         replace(STILL, crop=1.0),
         replace(MOVED, crop=0.5, fliplr=0.5, flipud=0.5),
         replace(MOVED, crop=0.5, degrees=15, shear=5, fliplr=0.5),
+        replace(MOVED, perspective=0.003, degrees=15, fliplr=0.5, flipud=0.5),
+        replace(MOVED, perspective=0.003, crop=0.5, scale=(0.6, 0.8)),
     ],
-    ids=["still", "moved", "flipped", "turned", "far", "cropped", "cropped and flipped", "cropped or turned"],
-)
+    ids=["still", "moved", "flipped", "turned", "far", "cropped", "cropped and flipped", "cropped or turned", "tilted",
+         "cropped or tilted"],
+)  # fmt: skip
 def test_geometry(samples: list[Sample], config: AugmentConfig, mosaic: bool) -> None:
     """The warp is exact to one level, but for a line of pixels along the edges of pictures."""
     cpu, draws, device = both(samples, config, mosaic)
     wrong = differences(cpu, device)
     assert wrong.mean() < 0.5
     edges = np.stack([at_an_edge(each) for each in draws])
-    if not mosaic and config.degrees == 0:
+    if not mosaic and config.degrees == 0 and config.perspective == 0:
         edges[:] = False  # here the edges agree too
     assert edges.mean() < 0.3
     assert wrong[~edges].max() <= 1
+
+
+def test_channels_change_places(samples: list[Sample]) -> None:
+    straight = both(samples, STILL, mosaic=False)[2]
+    swapped = both(samples, replace(STILL, bgr=1.0), mosaic=False)[2]
+    np.testing.assert_array_equal(swapped, straight[..., ::-1])
+    cpu, draws, device = both(samples, replace(STILL, bgr=0.5), mosaic=False, count=16)
+    assert 3 < sum(each.swapped for each in draws) < 13
+    assert differences(cpu, device).max() == 0
 
 
 def test_flips_are_drawn_and_done(samples: list[Sample]) -> None:
@@ -219,8 +233,7 @@ def test_parts_of_a_batch_give_the_same_pictures(samples: list[Sample], monkeypa
 
 def test_a_transform_without_a_counterpart_is_refused(samples: list[Sample]) -> None:
     pipeline = TrainPipeline(SIZE, STILL, LEFT_RIGHT, UP_DOWN)
-    pipeline.transforms  # noqa: B018  builds them
-    pipeline._built = ([*pipeline.transforms, A.MotionBlur(p=1)], None, [])
+    pipeline._built = Steps(pipeline.transforms, [A.MotionBlur(p=1)], None)
     with pytest.raises(TypeError, match="MotionBlur cannot be done on the device"):
         draw(pipeline, samples[0], [], seed=0)
 

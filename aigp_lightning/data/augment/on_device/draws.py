@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from aigp_lightning.data.augment import Sample
-from aigp_lightning.data.augment.color import HUES, RandomHSV
+from aigp_lightning.data.augment.color import HUES, RandomHSV, SwapChannels
 from aigp_lightning.data.augment.flip import Flip
 from aigp_lightning.data.augment.instances import Instances
 from aigp_lightning.data.augment.mosaic import MosaicAffine
@@ -30,10 +30,12 @@ class Draws(NamedTuple):
     Attributes:
         instances: its labels, as they are in the augmented picture.
         tiles: the pictures that it is made of, one or four, and their places on the canvas.
-        to_canvas: (2, 3) float64, pixels of the augmented picture to pixels of the canvas; flips are in it.
+        to_canvas: (2, 3) float64, pixels of the augmented picture to pixels of the canvas; flips are in it. (3, 3)
+            where the picture is tilted.
         colour: steps of hue, 0…179, and factors of saturation and brightness.
         rare: by name, the size of a blur or a limit of contrast, of the transforms that few samples get.
         cropped: the augmented picture is a part of a picture, and its edge repeats that of the picture.
+        swapped: red and blue change places.
 
     Example:
         >>> from aigp_lightning.data.augment import AugmentConfig
@@ -53,6 +55,7 @@ class Draws(NamedTuple):
     colour: tuple[int, float, float]
     rare: dict[str, int]
     cropped: bool = False
+    swapped: bool = False
 
 
 def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], seed: int) -> Draws:
@@ -85,12 +88,14 @@ def draw(pipeline: TrainPipeline, sample: Sample, partners: Sequence[Sample], se
             data["instances"] = step.apply_to_instances(data["instances"], **params)
         if isinstance(step, MosaicAffine):
             data["image"] = np.empty((size, size, 0), np.uint8)  # from here on pictures have the shape of the output
-    to_canvas = cv2.invertAffineTransform(drawn["geometry"].pixels)
+    geometry = drawn["geometry"]
+    to_canvas = np.linalg.inv(geometry.pixels) if geometry.tilted else cv2.invertAffineTransform(geometry.pixels)
     for axis in drawn.get("flips", ()):
         to_canvas[:, 2] += to_canvas[:, axis] * (size - 1)
         to_canvas[:, axis] *= -1
     colour, rare = drawn.get("colour", (0, 1.0, 1.0)), drawn.get("rare", {})
-    return Draws(data["instances"], drawn["tiles"], to_canvas, colour, rare, drawn["geometry"].cropped)
+    swapped = drawn.get("swapped", False)
+    return Draws(data["instances"], drawn["tiles"], to_canvas, colour, rare, geometry.cropped, swapped)
 
 
 def _note(step: Any, params: dict[str, Any], drawn: dict[str, Any], size: int) -> None:
@@ -103,6 +108,8 @@ def _note(step: Any, params: dict[str, Any], drawn: dict[str, Any], size: int) -
         drawn["colour"] = (math.floor(hue * HUES) % HUES, 1 + saturation, 1 + value)
     elif kind is Flip:
         drawn.setdefault("flips", []).append(step.axis)
+    elif kind is SwapChannels:
+        drawn["swapped"] = True
     elif kind in RARE:
         name, number = RARE[kind]
         drawn.setdefault("rare", {})[name] = number(params, size)

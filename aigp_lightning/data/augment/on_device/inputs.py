@@ -24,6 +24,7 @@ INPUTS = "augment_inputs"
 ORDER = ("blur", "median_blur", "to_gray", "clahe")
 """Transforms that few samples get, in the order in which a sample gets them."""
 MOST_TILES = 4
+ROWS = 2  # of the matrix of an affine map
 UNUSED = (0, 0, 0, 0, 0, 0)
 
 
@@ -38,12 +39,13 @@ class AugmentInputs(TypedDict):
         files: (b,) uint8, the bytes of JPEG files that are still to be decoded; they stay with the processor.
         encoded: these files; their pictures come after `pixels`, whole.
         tiles: (B, T, 6) int32, see `warp`.
-        to_canvas: (B, 2, 3) float32, output pixels to canvas pixels.
+        to_canvas: (B, 2, 3) float32, output pixels to canvas pixels; (B, 3, 3) where some are tilted.
         cropped: (B,) bool, pictures whose edge repeats that of the picture they are a part of; (0,) if none is one.
         colour: (B, 3) float32, see `shift_hsv`.
         rare: of each transform that few samples get, its name, a number of its own, and from where to where the
             samples stand in `rows`; in order.
         rows: (R, 2) int64, samples, and a number for each.
+        swapped: (S,) int64, samples whose red and blue change places.
     """
 
     size: int
@@ -58,6 +60,7 @@ class AugmentInputs(TypedDict):
     colour: Tensor
     rare: list[tuple[str, int, int, int]]
     rows: Tensor
+    swapped: Tensor
 
 
 class Part(NamedTuple):
@@ -89,7 +92,7 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
 
     Args:
         tiles: the pictures and their places on the canvas.
-        to_canvas: (2, 3) output pixels to canvas pixels.
+        to_canvas: (2, 3) or (3, 3) output pixels to canvas pixels.
         size: side of the output, pixels.
 
     Example:
@@ -98,13 +101,7 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
         >>> [part.rect for part in visible_parts([tile], np.array([[0.5, 0, 0], [0, 0.5, 30]]), size=64)]
         [(0, 30, 33, 48)]
     """
-    (xx, xy, shift_x), (yx, yy, shift_y) = to_canvas.tolist()
-    last = size - 1
-    # The extremes of a sum over x and y are the sums of the extremes; one more pixel on the right to interpolate with.
-    first_x = math.floor(min(0, xx * last) + min(0, xy * last) + shift_x)
-    first_y = math.floor(min(0, yx * last) + min(0, yy * last) + shift_y)
-    end_x = math.floor(max(0, xx * last) + max(0, xy * last) + shift_x) + 2
-    end_y = math.floor(max(0, yx * last) + max(0, yy * last) + shift_y) + 2
+    first_x, first_y, end_x, end_y = (_tilted_hull if len(to_canvas) > ROWS else _hull)(to_canvas, size)
     parts = []
     for tile in tiles:
         (x, y), (x1, y1, x2, y2) = tile.offset, tile.rect
@@ -113,6 +110,28 @@ def visible_parts(tiles: Sequence[Tile], to_canvas: np.ndarray, size: int) -> li
         if left < right and top < bottom:
             parts.append(Part(tile.image, tile.offset, (left, top, right, bottom)))
     return parts
+
+
+def _hull(to_canvas: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of what an affine map can show of the canvas."""
+    ((xx, xy, shift_x), (yx, yy, shift_y)), last = to_canvas.tolist(), size - 1
+    # The extremes of a sum over x and y are the sums of the extremes; one more pixel on the right to interpolate with.
+    return (
+        math.floor(min(0, xx * last) + min(0, xy * last) + shift_x),
+        math.floor(min(0, yx * last) + min(0, yy * last) + shift_y),
+        math.floor(max(0, xx * last) + max(0, xy * last) + shift_x) + 2,
+        math.floor(max(0, yx * last) + max(0, yy * last) + shift_y) + 2,
+    )
+
+
+def _tilted_hull(to_canvas: np.ndarray, size: int) -> tuple[int, int, int, int]:
+    """Return the same for a projective map: all of the canvas where the output has the vanishing line."""
+    end = size - 1
+    corners = np.array(((0, 0, 1), (end, 0, 1), (end, end, 1), (0, end, 1))) @ to_canvas.T
+    if (depth := corners[:, 2]).min() <= 0 <= depth.max():
+        return NOWHERE, NOWHERE, -NOWHERE, -NOWHERE
+    (x1, y1), (x2, y2) = np.sort(np.floor(corners[:, :2] / depth[:, None]).astype(int), axis=0)[[0, -1]].tolist()
+    return x1, y1, x2 + 2, y2 + 2
 
 
 def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: bool) -> AugmentInputs:
@@ -151,12 +170,20 @@ def pack_inputs(draws: Sequence[Draws], size: int, *, straight: bool, recolour: 
         "files": files,
         "encoded": encoded,
         "tiles": torch.tensor(table, dtype=torch.int32).reshape(-1, MOST_TILES, len(UNUSED)),
-        "to_canvas": torch.from_numpy(np.array([each.to_canvas for each in draws], np.float32).reshape(-1, 2, 3)),
+        "to_canvas": _matrices([each.to_canvas for each in draws]),
         "cropped": torch.tensor(cropped if any(cropped) else [], dtype=torch.bool),
         "colour": torch.tensor([each.colour for each in draws], dtype=torch.float32).reshape(-1, 3),
         "rare": rare,
         "rows": torch.tensor(rows, dtype=torch.int64).reshape(-1, 2),
+        "swapped": torch.tensor([row for row, each in enumerate(draws) if each.swapped], dtype=torch.int64),
     }
+
+
+def _matrices(maps: Sequence[np.ndarray]) -> Tensor:
+    """Stack maps: (B, 2, 3) float32, or (B, 3, 3) if one is projective."""
+    tilted = any(len(each) > ROWS for each in maps)
+    same = [np.vstack((each, (0, 0, 1))) if tilted and len(each) == ROWS else each for each in maps]
+    return torch.from_numpy(np.array(same, np.float32).reshape(-1, ROWS + tilted, 3))
 
 
 def _sources(parts: Sequence[Part]) -> tuple[Tensor, Tensor, list[FileInBatch], Iterator[tuple[int, int]]]:

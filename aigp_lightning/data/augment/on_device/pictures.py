@@ -59,6 +59,8 @@ def make_pictures(inputs: AugmentInputs) -> Tensor:
         for start in range(0, count, step):
             some = slice(start, start + step)
             pictures[some] = shift_hsv(pictures[some], inputs["colour"][some])
+    if len(swapped := inputs["swapped"]):
+        pictures.index_copy_(0, swapped, pictures.index_select(0, swapped).flip(-1))
     return pictures.permute(0, 3, 1, 2)
 
 

@@ -8,6 +8,8 @@ from torch import Tensor
 GREY = 114
 NOWHERE = -(1 << 30)
 """Added to any place in memory it gives less than nothing; twice it still is a 32-bit number."""
+FAR = 1e6
+"""A place on no canvas, pixels; points on the vanishing line go there."""
 
 
 def pack(pixels: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ def warp(
         source: (n,) int32, the pixels of all pictures, as `pack` makes them; the first is grey.
         tiles: (B, T, 6) int32, the pictures on each canvas, which do not overlap: place in `source` that the canvas
             pixel (0, 0) would have, pixels of a row in `source`, and on the canvas left, top, right and bottom.
-        to_canvas: (B, 2, 3) float32, output pixels to canvas pixels.
+        to_canvas: (B, 2, 3) float32, output pixels to canvas pixels; (B, 3, 3) where some are tilted.
         size: side of the square output, pixels.
         straight: nothing is turned or sheared, so that rows stay rows; it saves most of the work.
         cropped: (B,) bool, where the edge of the first tile is repeated beyond it; None or empty if nowhere.
@@ -55,6 +57,9 @@ def warp(
     u, v = matrix[:, 0, 0] * x + matrix[:, 0, 2], matrix[:, 1, 1] * y + matrix[:, 1, 2]
     if not straight:
         u, v = u + matrix[:, 0, 1] * y, v + matrix[:, 1, 0] * x
+    if to_canvas.shape[1] == to_canvas.shape[2]:
+        depth = matrix[:, 2, 0] * x + matrix[:, 2, 1] * y + matrix[:, 2, 2]
+        u, v = (u / depth).nan_to_num(FAR).clamp(-FAR, FAR), (v / depth).nan_to_num(FAR).clamp(-FAR, FAR)
     if cropped is not None and len(cropped):
         first_x, first_y, end_x, end_y = tiles[:, 0, 2:, None, None].float().unbind(1)
         here = cropped[:, None, None]
