@@ -35,7 +35,7 @@ DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dic
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale",
-    "distill_model", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
+    "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
 PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "agnostic_nms", "tta")

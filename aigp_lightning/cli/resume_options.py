@@ -23,8 +23,8 @@ RESUME: dict[str, dict[str, str]] = {
     REFUSED: {
         "": "seed_everything optimizer lr_scheduler",
         "trainer": "max_epochs overfit_batches fast_dev_run",
-        "model": "class_path variant weights freeze gains optim class_weights multi_scale distill_model groups queries "
-        "decoder_layers drop_path freeze_encoder",
+        "model": "class_path variant weights freeze gains optim class_weights multi_scale distill_model qat groups "
+        "queries decoder_layers drop_path freeze_encoder",
         "data": "imgsz resize seed single_cls",
         "ema": "decay tau",
         "early_stopping": "monitor mode",

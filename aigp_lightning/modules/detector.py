@@ -14,15 +14,16 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.yolo.class_weights import ClassWeighing
-from aigp_lightning.modules.yolo.compiled import Compile, compiled_forward
+from aigp_lightning.modules.yolo.compiled import Compile, CompiledForward
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
-from aigp_lightning.modules.yolo.distillation import DIS_LOSS, Distillation, trained_part, without_projection
+from aigp_lightning.modules.yolo.distillation import Distillation, trained_part, without_projection
 from aigp_lightning.modules.yolo.freezing import Frozen, check_freeze, hold_statistics
 from aigp_lightning.modules.yolo.inference import Inference
-from aigp_lightning.modules.yolo.multi_scale import at_drawn_size, fraction_of, size_limits
+from aigp_lightning.modules.yolo.multi_scale import TrainingSizes
 from aigp_lightning.modules.yolo.optim import OptimConfig
-from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.modules.yolo.start import NetworkStart
+from aigp_lightning.modules.yolo.optimization import REPLACED_OPTIONS, YoloOptimization
+from aigp_lightning.modules.yolo.quantization import check_qat, prepare_qat
+from aigp_lightning.modules.yolo.start import NetworkStart, described
 from aigp_lightning.ranges import COUNT, SHARE, check_ranges
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 RANGES = {"conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
-
-
-STRIDE = 32
-"""Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
 
 
 class DetectorModule(BaseModule):
@@ -66,6 +63,7 @@ class DetectorModule(BaseModule):
         tta: test-time augmentation: `validate`, `test` and `predict` look at each image at three sizes, once mirrored.
             Better boxes for about 2.2 times the work; detectors alone.
         distill_model: Ultralytics `.pt` of a larger network that teaches this one; see `gains.dis`.
+        qat: quantization-aware training: learn with weights and activations rounded to 8 bits, for INT8 on the robot.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -76,11 +74,7 @@ class DetectorModule(BaseModule):
 
     family = "yolo"
     portable_suffix = ".pt"
-    replaced_options: Mapping[str, str] = {
-        "accumulate_grad_batches": "--model.optim.nbs",
-        "gradient_clip_val": "--model.optim.clip_norm",
-        "gradient_clip_algorithm": "--model.optim.clip_norm",
-    }
+    replaced_options: Mapping[str, str] = REPLACED_OPTIONS
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
     extend: bool = False
     planned: int | None = None
@@ -104,18 +98,19 @@ class DetectorModule(BaseModule):
         agnostic_nms: bool = False,
         tta: bool = False,
         distill_model: str | None = None,
+        qat: bool = False,
     ) -> None:
         numbers = {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
         check_ranges("--model", numbers, RANGES)
         check_freeze(freeze)
+        check_qat(qat, compile)
         super().__init__(conf, predict_conf, channels_last)
         self.automatic_optimization = False
         self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
-        self.weighing, self.multi_scale = ClassWeighing(class_weights), fraction_of(multi_scale)
-        self.distillation = Distillation(distill_model, gains.dis) if distill_model else None
-        self.projector: nn.Module | None = None
+        self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
         self.optimization, self.inference = YoloOptimization(optim), Inference(iou, max_det, agnostic_nms, tta)
-        self._compiled = compiled_forward(compile, sizes=self.multi_scale > 0)
+        self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
+        self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
         self._frozen: list[str] = []
 
     def on_fit_start(self) -> None:
@@ -123,6 +118,17 @@ class DetectorModule(BaseModule):
         super().on_fit_start()
         self.weighing.measure(datamodule_of(self.trainer))
         self.weighing.apply(cast("nn.Module", self.network))
+
+    def configure_model(self) -> None:
+        """Build the network, see `BaseModule`; one that learns rounded to 8 bits finds its ranges in training batches.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        new = self.network is None
+        super().configure_model()
+        if new and self.qat and self.fitting and self.trainer.ckpt_path is None:
+            prepare_qat(cast("nn.Module", self.network), self.trainer, self.preprocess_batch)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.
@@ -139,9 +145,9 @@ class DetectorModule(BaseModule):
         super().set_network(network, named.names)
         self.loss_names = loss_names(network)
         self.weighing.apply(network)
-        if self.distillation is not None and self.fitting:
+        if self.fitting and self.distillation.path is not None:
             self.projector = self.projector or self.distillation.projection(network)
-            self.loss_names += (DIS_LOSS,)
+            self.loss_names += self.distillation.loss_names
 
     @property
     def deployment(self) -> Deployment:
@@ -159,9 +165,9 @@ class DetectorModule(BaseModule):
             ConfigError: nothing would be left to train, or what is to be frozen is not there.
             WeightsError: the weights are of another task.
         """
-        trainer, gains = trainer_of(self), asdict(self.gains)
+        trainer, how = trainer_of(self), (asdict(self.gains), self.keypoints, self.frozen, self.qat)
         epochs = (trainer.max_epochs if trainer is not None else None) or 1
-        start = NetworkStart(self.variant, self.weights, self.task, gains, self.keypoints, epochs, self.frozen)
+        start = NetworkStart(self.variant, self.weights, self.task, epochs, *how)
         network, self._frozen = start.build(names, description, self.fitting)
         return network
 
@@ -176,13 +182,9 @@ class DetectorModule(BaseModule):
         """Build Ultralytics' optimizer and schedule for the run's length and batch."""
         from aigp_lightning.modules.yolo.build import class_logit_parameters
 
-        boosted = class_logit_parameters(cast("nn.Module", self.network))
-        return self.optimization.configure(self.trainer, self._trained, len(self.names), boosted)
-
-    @property
-    def _trained(self) -> nn.Module:
-        """The network, and what training alone needs."""
-        return trained_part(cast("nn.Module", self.network), self.projector)
+        network = cast("nn.Module", self.network)
+        trained, boosted = trained_part(network, self.projector), class_logit_parameters(network)
+        return self.optimization.configure(self.trainer, trained, len(self.names), boosted)
 
     def on_train_start(self) -> None:
         """Restore what waited in the checkpoint that the run resumes from: gradients and the RNG state."""
@@ -197,30 +199,24 @@ class DetectorModule(BaseModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradients, after they were unscaled."""
-        self.optimization.clip(self._trained)
+        self.optimization.clip(trained_part(cast("nn.Module", self.network), self.projector))
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep gradients that wait for their step; Lightning would drop them to make room."""
 
     def least_images(self, imgsz: int) -> int:
         """Return 2 where the last layers see one cell an image: batch norm needs two values a channel to train."""
-        cell = max(int(stride) for stride in getattr(self.network, "stride", (STRIDE,)))
-        return 2 if size_limits(imgsz, self.multi_scale, self._stride)[0] <= cell else 1
+        return self.sizes.least_images(self.network, imgsz)
 
     def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
         """Return a batch of random images of the largest size that training draws; see `BaseModule`."""
-        return super().example_batch(images, size_limits(imgsz, self.multi_scale, self._stride)[1], crowd, device)
-
-    @property
-    def _stride(self) -> int:
-        """Sides of batches are multiples of this, pixels: the largest stride of the network, and 32 at least."""
-        return max((STRIDE, *(int(stride) for stride in getattr(self.network, "stride", ()))))
+        return super().example_batch(images, self.sizes.largest(self.network, imgsz), crowd, device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Preprocess a batch, and in training resize it to a size that its place in the run draws."""
         done = super().on_after_batch_transfer(batch, dataloader_idx)
-        if self.multi_scale and self.training and self.fitting:
-            done["img"] = at_drawn_size(done["img"], self.trainer, self.multi_scale, self._stride)
+        if self.training and self.fitting:
+            done["img"] = self.sizes.resized(done["img"], self.trainer, self.network)
         return done
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -230,10 +226,9 @@ class DetectorModule(BaseModule):
         network = cast("nn.Module", self.network)
         raw = self._compiled(network, batch["img"]) if self._compiled is not None else network(batch["img"])
         loss, items = network_loss(network, batch, raw)
-        if self.distillation is None or self.projector is None or not self.training:
-            return loss.sum(), items
-        likeness = self.distillation.loss(batch["img"], raw, self.projector)
-        return loss.sum() + likeness * len(batch["img"]), {**items, DIS_LOSS: likeness.detach()}
+        if self.training:
+            return self.distillation.added(loss.sum(), items, batch["img"], raw, self.projector)
+        return loss.sum(), items
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return loss components and predictions of one forward pass, several labels a box allowed."""
@@ -244,7 +239,7 @@ class DetectorModule(BaseModule):
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         if self.projector is not None:
-            items, divisors[DIS_LOSS] = {**items, DIS_LOSS: batch["img"].new_zeros(())}, batch["img"].new_ones(())
+            items, divisors = self.distillation.unmeasured(items, divisors)
         found = self.decode(raw, self.conf)
         return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
@@ -270,7 +265,7 @@ class DetectorModule(BaseModule):
         """Return the arguments that a checkpoint keeps, see `BaseModule`."""
         return {
             **super().checkpoint_options(),
-            **{"variant": self.variant, "freeze": self.frozen, "multi_scale": self.multi_scale},
+            **{"variant": self.variant, "freeze": self.frozen, "multi_scale": self.sizes.fraction},
             **{name: getattr(self.inference, name) for name in ("iou", "max_det", "agnostic_nms", "tta")},
             **{"gains": asdict(self.gains), "optim": asdict(self.optimization.config)},
             "class_weights": self.weighing.asked,
@@ -293,5 +288,5 @@ class DetectorModule(BaseModule):
             self.weighing.apply(cast("nn.Module", self.network))
 
     def network_description(self) -> dict[str, Any]:
-        """Return the content of the model's YAML."""
-        return {"yaml": dict(cast("Any", self.network).yaml)}
+        """Return the content of the model's YAML, and whether the network rounds to 8 bits."""
+        return described(cast("nn.Module", self.network))

@@ -60,16 +60,16 @@ class CompiledForward:
                 "and, on a GPU, Triton. Leave the option out: the run is the same without it, only slower."
             ) from error
 
+    @classmethod
+    def asked(cls, compile: Compile, several_sizes: bool) -> CompiledForward | None:
+        """Return the forward pass that `--model.compile` asks for, or None.
+
+        Args:
+            compile: the option.
+            several_sizes: see `sizes`.
+        """
+        return cls(mode="default" if compile is True else str(compile), sizes=several_sizes) if compile else None
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to one network in one process."""
         return {**vars(self), "_network": None, "_function": None}
-
-
-def compiled_forward(asked: Compile, sizes: bool) -> CompiledForward | None:
-    """Return the forward pass that `--model.compile` asks for, or None.
-
-    Args:
-        asked: the option.
-        sizes: whether batches have several sizes.
-    """
-    return CompiledForward(mode="default" if asked is True else str(asked), sizes=sizes) if asked else None

@@ -25,11 +25,13 @@ class Distillation:
     """A teacher, and the loss by which a student follows it.
 
     Args:
-        path: Ultralytics `.pt` of the teacher.
+        path: Ultralytics `.pt` of the teacher; None: there is none.
         gain: weight of the loss.
     """
 
-    def __init__(self, path: str, gain: float) -> None:
+    loss_names = (DIS_LOSS,)
+
+    def __init__(self, path: str | None, gain: float) -> None:
         self.path, self.gain = path, gain
         self._teacher: nn.Module | None = None
 
@@ -41,6 +43,7 @@ class Distillation:
             WeightsError: it is not there, or no Ultralytics checkpoint.
         """
         if self._teacher is None:
+            assert self.path is not None
             from aigp_lightning.modules.yolo.weights import load_weights
 
             self._teacher = load_weights(self.path).eval().requires_grad_(False)
@@ -94,6 +97,35 @@ class Distillation:
             weights = level.float().sigmoid().amax(1, keepdim=True)
             total = total + _weighted(project(ours).float(), theirs.float(), weights)
         return total * self.gain
+
+    def added(
+        self, loss: Tensor, items: dict[str, Tensor], images: Tensor, raw: Any, projection: nn.Module | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return a batch's loss, times the batch size, and its components, the teacher's part among them.
+
+        Args:
+            loss: without it.
+            items: without it.
+            images: see `loss`.
+            raw: see `loss`.
+            projection: None: there is no such part.
+        """
+        if projection is None:
+            return loss, items
+        likeness = self.loss(images, raw, projection)
+        return loss + likeness * len(images), {**items, DIS_LOSS: likeness.detach()}
+
+    def unmeasured(
+        self, items: dict[str, Tensor], divisors: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the loss components of a validation, which asks no teacher: 0, as in Ultralytics.
+
+        Args:
+            items: the other components.
+            divisors: of these.
+        """
+        some = next(iter(items.values()))
+        return {**items, DIS_LOSS: torch.zeros_like(some)}, {**divisors, DIS_LOSS: torch.ones_like(some)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the teacher: copies, such as the average of the weights, do without."""

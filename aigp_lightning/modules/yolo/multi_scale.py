@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.ranges import SHARE, check_range
 from aigp_lightning.run.lightning_internals import batch_to_train, datamodule_of
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
     from torch import Tensor
 
+STRIDE = 32
+"""Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
 OLD_WORD = 0.5
 """The fraction that `multi_scale: true` of Ultralytics' earlier versions means."""
 
@@ -83,18 +85,55 @@ def resized(images: Tensor, size: int, stride: int) -> Tensor:
     return interpolate(images, size=sides, mode="bilinear", align_corners=False)
 
 
-def at_drawn_size(images: Tensor, trainer: pl.Trainer, fraction: float, stride: int) -> Tensor:
-    """Return the images of a training batch at the size that its place in the run draws.
+class TrainingSizes:
+    """The sizes of a module's training batches.
 
     Args:
-        images: (B, 3, H, W), on the device; nobody waits for it.
-        trainer: about to train with them.
-        fraction: see `fraction_of`.
-        stride: of the network, pixels.
+        asked: `--model.multi_scale`.
+
+    Attributes:
+        fraction: by which sizes differ from the input's at most.
+
+    Raises:
+        ConfigError: see `fraction_of`.
     """
-    data = datamodule_of(trainer)
-    draw = batch_draw(getattr(data, "seed", 0), trainer.current_epoch, batch_to_train(trainer))
-    return resized(images, drawn_size(getattr(data, "imgsz", max(images.shape[2:])), fraction, stride, draw), stride)
+
+    def __init__(self, asked: float | bool) -> None:
+        self.fraction = fraction_of(asked)
+
+    def least_images(self, network: Any, imgsz: int) -> int:
+        """Return the fewest images of a batch: 2 where the last layers may see one cell an image.
+
+        Args:
+            network: None as long as it is not built.
+            imgsz: side of the input, pixels.
+        """
+        cell = max(int(stride) for stride in getattr(network, "stride", (STRIDE,)))
+        return 2 if size_limits(imgsz, self.fraction, _stride(network))[0] <= cell else 1
+
+    def largest(self, network: Any, imgsz: int) -> int:
+        """Return the largest side that a batch is drawn at, pixels; see `least_images`."""
+        return size_limits(imgsz, self.fraction, _stride(network))[1]
+
+    def resized(self, images: Tensor, trainer: pl.Trainer, network: Any) -> Tensor:
+        """Return the images of a training batch at the size that its place in the run draws.
+
+        Args:
+            images: (B, 3, H, W), on the device; nobody waits for it.
+            trainer: about to train with them.
+            network: that is trained.
+        """
+        if not self.fraction:
+            return images
+        data, stride = datamodule_of(trainer), _stride(network)
+        draw = batch_draw(getattr(data, "seed", 0), trainer.current_epoch, batch_to_train(trainer))
+        size = drawn_size(getattr(data, "imgsz", max(images.shape[2:])), self.fraction, stride, draw)
+        return resized(images, size, stride)
+
+
+def _stride(network: Any) -> int:
+    """Return what sides are multiples of: the largest stride of the network, and 32 at least, pixels."""
+    return max((STRIDE, *(int(stride) for stride in getattr(network, "stride", ()))))
 
 
 def _range(imgsz: int, fraction: float, stride: int) -> tuple[int, int]:

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import WeightsError, tell_user
 from aigp_lightning.modules.yolo.freezing import Frozen, freeze
+from aigp_lightning.modules.yolo.quantization import is_quantized, quantize
 
 if TYPE_CHECKING:
     from torch import nn
 
     from aigp_lightning.types import Keypoints
+
+QAT = "qat"
+"""Key of a checkpoint's description of a network that rounds to 8 bits."""
+
+
+def described(network: nn.Module) -> dict[str, Any]:
+    """Return plain values from which `NetworkStart.build` rebuilds a network.
+
+    Args:
+        network: it was built here.
+    """
+    return {"yaml": dict(cast("Any", network).yaml), **({QAT: True} if is_quantized(network) else {})}
 
 
 @dataclass(frozen=True)
@@ -23,19 +36,21 @@ class NetworkStart:
         variant: name or path of a model's YAML.
         weights: Ultralytics `.pt` to start from, or None.
         task: `detect` or `pose`.
+        epochs: length of the run.
         gains: weights of the loss components by name.
         keypoints: the data set's, or None.
-        epochs: length of the run.
         frozen: see `freeze`.
+        qat: whether the network rounds to 8 bits; a checkpoint says so itself.
     """
 
     variant: str
     weights: str | None
     task: str
+    epochs: int
     gains: Mapping[str, float]
     keypoints: Keypoints | None
-    epochs: int
     frozen: Frozen
+    qat: bool = False
 
     def build(
         self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None, fitting: bool
@@ -72,4 +87,6 @@ class NetworkStart:
             taken, total = files.transfer_weights(network, source)
             rows = files.class_rows(source.names, names or {})
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
+        if self.qat if description is None else description.get(QAT):
+            quantize(network)
         return network, freeze(cast("nn.Module", network), self.frozen)

@@ -1,4 +1,4 @@
-"""A teacher's loss, held against Ultralytics' distillation; it trains, resumes, and leaves no trace where it should not."""
+"""A teacher's loss, held against Ultralytics' own; it trains, resumes, and leaves no trace where it should not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_loss_and_gradients_as_ultralytics(student, teacher, tmp_path):
                 torch.testing.assert_close(parameter.grad, twin.grad, rtol=1e-4, atol=1e-5, msg=name)
                 compared += 1
     assert compared > 100
-    assert not [name for name, value in ours.teacher.named_parameters() if value.requires_grad or value.grad is not None]
+    assert not [
+        name for name, value in ours.teacher.named_parameters() if value.requires_grad or value.grad is not None
+    ]
 
     groups = parameter_groups(trained_part(network, projection), muon=True)
     reference = parameter_groups(torch.nn.ModuleList([theirs.student_model, theirs.projector]), muon=True)

@@ -69,7 +69,9 @@ def test_what_is_not_there_is_refused(built, asked, told):
     assert sum(not value.requires_grad for value in network.parameters()) == 1
 
 
-@pytest.mark.parametrize(("asked", "told"), [(-1, "a number from 0"), ([-2], "a number from 0"), ([""], "names no mod")])
+@pytest.mark.parametrize(
+    ("asked", "told"), [(-1, "a number from 0"), ([-2], "a number from 0"), ([""], "names no mod")]
+)
 def test_values_that_name_nothing(asked, told):
     with pytest.raises(ConfigError, match=told):
         check_freeze(asked)
