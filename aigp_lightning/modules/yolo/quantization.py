@@ -43,26 +43,37 @@ class TensorQuantizer(nn.Module):
         super().__init__()
         self.register_buffer("amax", torch.zeros((channels, 1, 1, 1) if channels else ()))
         self.observing = False
+        self.constants: tuple[Tensor, Tensor] | None = None
+
+    def fix(self) -> None:
+        """Compute the step once, so that a traced graph has it as a constant, as runtimes for INT8 want it."""
+        self.constants = _step(self.amax)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the values rounded, or as they are while the range is found."""
         if self.observing:
             self.amax = torch.maximum(self.amax, self._largest(values.detach().float()))
             return values
-        scale = self.amax.float().clamp(min=TINY) / MOST
+        scale, zero = self.constants or _step(self.amax)
         if torch.is_grad_enabled() and values.requires_grad:
-            return cast("Tensor", _Rounded.apply(values, scale))  # type: ignore[no-untyped-call]
-        return _rounded(values, scale)
+            return cast("Tensor", _Rounded.apply(values, scale, zero))  # type: ignore[no-untyped-call]
+        return _rounded(values, scale, zero)
 
     def _largest(self, values: Tensor) -> Tensor:
         return values.abs().amax((1, 2, 3), keepdim=True) if self.amax.ndim else values.abs().amax()
 
 
-def _rounded(values: Tensor, scale: Tensor) -> Tensor:
-    zero = torch.zeros_like(scale, dtype=torch.int32)
+def _step(amax: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the step of a range, or of each channel's, and the number that 0 is rounded to: 0."""
+    scale = amax.float().clamp(min=TINY) / MOST
+    scale = scale.flatten() if scale.ndim else scale
+    return scale, torch.zeros_like(scale, dtype=torch.int32)
+
+
+def _rounded(values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     full = values.float()
     if scale.ndim:
-        done = torch.fake_quantize_per_channel_affine(full, scale.flatten(), zero.flatten(), 0, LEAST, MOST)
+        done = torch.fake_quantize_per_channel_affine(full, scale, zero, 0, LEAST, MOST)
     else:
         done = torch.fake_quantize_per_tensor_affine(full, scale, zero, LEAST, MOST)
     return done.to(values.dtype)
@@ -72,14 +83,14 @@ class _Rounded(torch.autograd.Function):
     """Rounding whose gradient is that of leaving the values as they are."""
 
     @staticmethod
-    def forward(_ctx: Any, values: Tensor, scale: Tensor) -> Tensor:
+    def forward(_ctx: Any, values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         """Round."""
-        return _rounded(values, scale)
+        return _rounded(values, scale, zero)
 
     @staticmethod
-    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         """Pass the gradient through."""
-        return gradient, None
+        return gradient, None, None
 
 
 class QuantizedConv2d(nn.Conv2d):

@@ -166,5 +166,6 @@ def test_a_run_resumes_and_exports_nodes_that_quantize(shapes, tmp_path, run_cli
     graph = onnx.load(tmp_path / "out" / "best.onnx").graph
     kinds = [node.op_type for node in graph.node]
     assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") == 20
-    scales = {node.input[1] for node in graph.node if node.op_type == "QuantizeLinear"}
-    assert scales <= {each.name for each in graph.initializer}
+    constants = {each.name for each in graph.initializer}
+    constants |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
+    assert {node.input[1] for node in graph.node if node.op_type == "QuantizeLinear"} <= constants  # their steps
