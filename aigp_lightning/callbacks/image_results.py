@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SETTINGS = ("imgsz", "batch_size", "rect", "resize", "single_cls", "outside")
 """Options of the data by which the figures come out as they do."""
-MODEL_SETTINGS = ("conf", "iou", "max_det")
+MODEL_SETTINGS = ("conf", "iou", "max_det", "agnostic_nms", "tta")
 """Arguments of modules by which they do."""
 FIGURES = ("metrics/", "corners/", "gate/", "fitness")
 """Beginnings of the names of a validation's figures."""

@@ -35,11 +35,11 @@ BOOLS, NUMBERS = ("rect", "single_cls", "overlap_mask"), ("imgsz", "batch_size",
 DATA = {**dict.fromkeys(NUMBERS, int), **dict.fromkeys(BOOLS, bool), **dict.fromkeys(WORDS, str)}
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
-    "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale", "groups",
-    "queries", "decoder_layers", "drop_path", "freeze_encoder",
+    "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale",
+    "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
+PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "agnostic_nms", "tta")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose", "segment")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}

@@ -49,8 +49,9 @@ GROUPS = {
 }
 """Options that all of these verbs have, by group; those of the model depend on its class."""
 YOLO = {
-    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile",
-    "model.gains": "box cls dfl",
+    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
+    "multi_scale agnostic_nms tta distill_model qat",
+    "model.gains": "box cls dfl dis",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
     "clip_norm",
 }
@@ -112,6 +113,12 @@ MEANT = {
     "conf": "model.predict_conf",
     "iou": "model.iou",
     "max_det": "model.max_det",
+    "agnostic_nms": "model.agnostic_nms",
+    "augment": "model.tta",
+    "multi_scale": "model.multi_scale",
+    "freeze": "model.freeze",
+    "distill_model": "model.distill_model",
+    "dis": "model.gains.dis",
 }
 """Names that Ultralytics, and earlier versions of Lightning, have for options, and ours."""
 OF_A_CLASS = (

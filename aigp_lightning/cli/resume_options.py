@@ -16,15 +16,15 @@ from aigp_lightning.modules.run_options import Extends, plain
 
 REFUSED, TAKEN_UP, HARMLESS = "refused", "taken up", "harmless"
 MAX_EPOCHS, PRECISION = "trainer.max_epochs", "trainer.precision"
-PATHS = ("data.data_yaml", "model.weights")
+PATHS = ("data.data_yaml", "model.weights", "model.distill_model")
 """Options that are the same if they lead to the same file."""
 
 RESUME: dict[str, dict[str, str]] = {
     REFUSED: {
         "": "seed_everything optimizer lr_scheduler",
         "trainer": "max_epochs overfit_batches fast_dev_run",
-        "model": "class_path variant weights freeze gains optim class_weights multi_scale groups queries "
-        "decoder_layers drop_path freeze_encoder",
+        "model": "class_path variant weights freeze gains optim class_weights multi_scale distill_model qat groups "
+        "queries decoder_layers drop_path freeze_encoder",
         "data": "imgsz mask_ratio overlap_mask resize seed single_cls",
         "ema": "decay tau",
         "early_stopping": "monitor mode",
@@ -35,7 +35,7 @@ RESUME: dict[str, dict[str, str]] = {
         "min_steps limit_train_batches limit_val_batches val_check_interval check_val_every_n_epoch "
         "accumulate_grad_batches gradient_clip_val gradient_clip_algorithm deterministic benchmark sync_batchnorm "
         "reload_dataloaders_every_n_epochs use_distributed_sampler inference_mode",
-        "model": "conf iou max_det channels_last compile camera",
+        "model": "conf iou max_det agnostic_nms channels_last compile camera",
         "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes",
         "close_mosaic": "epochs",
         "nonfinite": "action limit",
@@ -50,7 +50,7 @@ RESUME: dict[str, dict[str, str]] = {
         "trainer": "logger limit_test_batches limit_predict_batches num_sanity_val_steps log_every_n_steps "
         "enable_checkpointing enable_progress_bar enable_model_summary profiler detect_anomaly barebones "
         "default_root_dir enable_autolog_hparams model_registry",
-        "model": "predict_conf",
+        "model": "predict_conf tta",
         "data": "strict lost_limit synthetic source cache",
         "early_stopping": "verbose log_rank_zero_only",
         "checkpoint": "dirpath verbose enable_version_counter",

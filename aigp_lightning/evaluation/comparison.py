@@ -27,7 +27,7 @@ from aigp_lightning.modules.metrics.image_results import ImageResults
 MAIN = "metrics/mAP50-95"
 """Metrics by which the best weights are chosen, of boxes `(B)` and of keypoints `(P)`."""
 FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP50", MAIN)
-SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "rect", "precision")
+SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "agnostic_nms", "tta", "rect", "precision")
 """Settings of an evaluation of which a difference is told."""
 MEAN_PRECISIONS = ("metrics/mAP50", MAIN)
 NOT_KNOWN = Span(None, None, None, None)

@@ -10,33 +10,30 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
-from aigp_lightning.data.class_names import FollowsClasses
-from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gains import LossGains
-from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
+from aigp_lightning.modules.yolo.class_weights import ClassWeighing
+from aigp_lightning.modules.yolo.compiled import Compile, CompiledForward
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
-from aigp_lightning.modules.yolo.fused import FusedCopy
+from aigp_lightning.modules.yolo.distillation import Distillation, trained_part, without_projection
+from aigp_lightning.modules.yolo.freezing import Frozen, check_freeze, hold_statistics
+from aigp_lightning.modules.yolo.inference import Inference
+from aigp_lightning.modules.yolo.multi_scale import TrainingSizes
 from aigp_lightning.modules.yolo.optim import OptimConfig
-from aigp_lightning.modules.yolo.optimization import YoloOptimization
-from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, SHARE, check_ranges
+from aigp_lightning.modules.yolo.optimization import REPLACED_OPTIONS, YoloOptimization
+from aigp_lightning.modules.yolo.quantization import check_qat, prepare_qat
+from aigp_lightning.modules.yolo.start import NetworkStart, described
+from aigp_lightning.ranges import COUNT, SHARE, check_ranges
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    import torch
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from aigp_lightning.modules.yolo.compiled import CompiledForward
-
-RANGES = {"freeze": COUNT_OR_NONE, "conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
-
-
-STRIDE = 32
-"""Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
+RANGES = {"conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
 
 
 class DetectorModule(BaseModule):
@@ -48,7 +45,8 @@ class DetectorModule(BaseModule):
             `validate`, `test` and `predict` take the whole network from this file.
         gains: weights of the loss components.
         optim: optimizer, warm-up and schedule.
-        freeze: freeze this many layers, counted from the input.
+        freeze: freeze this many layers, counted from the input; or a list of layers' numbers and of names of their
+            parts, such as `[0, 1, 23.cv2]`.
         conf: lowest confidence that validation keeps, 0…1.
         predict_conf: lowest confidence that `predict` keeps, 0…1.
         iou: overlap above which suppression drops the weaker of two boxes, 0…1.
@@ -57,7 +55,15 @@ class DetectorModule(BaseModule):
         class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
             0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
-        compile: compile the network for training, for some minutes at the start; for long runs on a GPU.
+        compile: compile the network for training, for some minutes at the start; for long runs on a GPU. A word is the
+            mode of `torch.compile`, and true is `default`.
+        multi_scale: train each batch at a size drawn around `--data.imgsz`, up to this fraction of it smaller or
+            larger; 0 for one size, true for 0.5.
+        agnostic_nms: suppression drops the weaker of two boxes whatever their classes are.
+        tta: test-time augmentation: `validate`, `test` and `predict` look at each image at three sizes, once mirrored.
+            Better boxes for about 2.2 times the work; detectors alone.
+        distill_model: Ultralytics `.pt` of a larger network that teaches this one; see `gains.dis`.
+        qat: quantization-aware training: learn with weights and activations rounded to 8 bits, for INT8 on the robot.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -68,11 +74,7 @@ class DetectorModule(BaseModule):
 
     family = "yolo"
     portable_suffix = ".pt"
-    replaced_options: Mapping[str, str] = {
-        "accumulate_grad_batches": "--model.optim.nbs",
-        "gradient_clip_val": "--model.optim.clip_norm",
-        "gradient_clip_algorithm": "--model.optim.clip_norm",
-    }
+    replaced_options: Mapping[str, str] = REPLACED_OPTIONS
     loss_names: tuple[str, ...] = ("box_loss", "cls_loss", "dfl_loss")
     starts_from: tuple[str, ...] = ()
     """Other tasks whose weights `fit` may start from, as far as their layers are the same."""
@@ -86,35 +88,49 @@ class DetectorModule(BaseModule):
         weights: str | None = None,
         gains: LossGains = LossGains(),
         optim: OptimConfig = OptimConfig(),
-        freeze: int = 0,
+        freeze: Frozen = 0,
         conf: float = 0.001,
         predict_conf: float = 0.25,
         iou: float = 0.7,
         max_det: int = 300,
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
-        compile: bool = False,
+        compile: Compile = False,
+        multi_scale: float | bool = 0.0,
+        agnostic_nms: bool = False,
+        tta: bool = False,
+        distill_model: str | None = None,
+        qat: bool = False,
     ) -> None:
-        numbers = {"freeze": freeze, "conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
+        numbers = {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
         check_ranges("--model", numbers, RANGES)
+        check_freeze(freeze)
+        check_qat(qat, compile)
         super().__init__(conf, predict_conf, channels_last)
         self.automatic_optimization = False
-        check_class_weights(class_weights)
-        self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
-        self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
-        self.optimization, self.compile_network = YoloOptimization(optim), compile
-        self._compiled: CompiledForward | None = None
-        self._fused = FusedCopy()
-        self._loss_weights: NDArray[np.float32] | None = None
+        self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
+        self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
+        self.optimization, self.inference = YoloOptimization(optim), Inference(iou, max_det, agnostic_nms, tta)
+        self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
+        self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
+        self._frozen: list[str] = []
 
     def on_fit_start(self) -> None:
         """Weigh the classes by what the training split has of them, once it has the order of a checkpoint."""
         super().on_fit_start()
-        if self.class_weights == 0 or (data := datamodule_of(self.trainer)) is None:
-            return
-        asked = in_model_order(self.class_weights, data.ids_of_files() if isinstance(data, FollowsClasses) else None)
-        self._loss_weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
-        self._weigh_classes()
+        self.weighing.measure(datamodule_of(self.trainer))
+        self.weighing.apply(cast("nn.Module", self.network))
+
+    def configure_model(self) -> None:
+        """Build the network, see `BaseModule`; one that learns rounded to 8 bits finds its ranges in training batches.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        new = self.network is None
+        super().configure_model()
+        if new and self.qat and self.fitting and self.trainer.ckpt_path is None:
+            prepare_qat(cast("nn.Module", self.network), self.trainer, self.preprocess_batch)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
         """Install a built network, name its losses and weigh its classes.
@@ -127,14 +143,13 @@ class DetectorModule(BaseModule):
 
         named: Any = network
         named.names = dict(names or named.names)
+        self.inference.check(network)
         super().set_network(network, named.names)
         self.loss_names = loss_names(network)
-        self._weigh_classes()
-
-    def _weigh_classes(self) -> None:
-        from aigp_lightning.modules.yolo.loss import weigh_classes
-
-        weigh_classes(cast("nn.Module", self.network), self._loss_weights)
+        self.weighing.apply(network)
+        if self.fitting and self.distillation.path is not None:
+            self.projector = self.projector or self.distillation.projection(network)
+            self.loss_names += self.distillation.loss_names
 
     @property
     def deployment(self) -> Deployment:
@@ -149,40 +164,20 @@ class DetectorModule(BaseModule):
             description: a checkpoint's `network_description`, which then decides instead of `variant`.
 
         Raises:
-            ConfigError: nothing would be left to train.
+            ConfigError: nothing would be left to train, or what is to be frozen is not there.
             WeightsError: the weights are of another task.
         """
-        from aigp_lightning.modules.yolo import build
-        from aigp_lightning.modules.yolo import weights as files
-
-        source: Any = files.load_weights(self.weights) if self.weights and description is None else None
-        if source is not None and source.task not in (self.task, *(self.starts_from if self.fitting else ())):
-            raise WeightsError(f"{self.weights} is of a {source.task} model; the configuration asks for {self.task}.")
-        trainer = trainer_of(self)
-        gains, epochs = asdict(self.gains), (trainer.max_epochs if trainer is not None else None) or 1
-        if source is not None and not self.fitting:
-            return build.prepare_model(source, names or dict(source.names), gains, self.task, epochs, self.keypoints)
-        variant = self.variant if description is None else description.get("yaml")
-        if not isinstance(variant, str | Mapping):
-            raise WeightsError("this checkpoint does not describe its network.")
-        network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
-        if source is not None:
-            taken, total = files.transfer_weights(network, source)
-            rows = files.class_rows(source.names, names or {})
-            tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
-        layers = cast("Any", network).model
-        if self.freeze_layers >= len(layers):
-            raise ConfigError(f"--model.freeze {self.freeze_layers}: the network has {len(layers)} layers; leave some.")
-        for layer in layers[: self.freeze_layers]:
-            layer.requires_grad_(False)
+        trainer, how = trainer_of(self), (asdict(self.gains), self.keypoints, self.frozen, self.qat, self.starts_from)
+        epochs = (trainer.max_epochs if trainer is not None else None) or 1
+        start = NetworkStart(self.variant, self.weights, self.task, epochs, *how)
+        network, self._frozen = start.build(names, description, self.fitting)
         return network
 
     def on_train_epoch_start(self) -> None:
         """Keep the statistics of frozen layers as they are, and advance losses that anneal over the epochs."""
         from aigp_lightning.modules.yolo.loss import begin_epoch
 
-        for layer in cast("Any", self.network).model[: self.freeze_layers]:
-            layer.eval()
+        hold_statistics(cast("nn.Module", self.network), self._frozen)
         begin_epoch(cast("nn.Module", self.network), self.current_epoch, self.optimization.anneal_epochs)
 
     def configure_optimizers(self) -> Optimizer:
@@ -190,7 +185,8 @@ class DetectorModule(BaseModule):
         from aigp_lightning.modules.yolo.build import class_logit_parameters
 
         network = cast("nn.Module", self.network)
-        return self.optimization.configure(self.trainer, network, len(self.names), class_logit_parameters(network))
+        trained, boosted = trained_part(network, self.projector), class_logit_parameters(network)
+        return self.optimization.configure(self.trainer, trained, len(self.names), boosted)
 
     def on_train_start(self) -> None:
         """Restore what waited in the checkpoint that the run resumes from: gradients and the RNG state."""
@@ -205,26 +201,35 @@ class DetectorModule(BaseModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradients, after they were unscaled."""
-        self.optimization.clip(cast("nn.Module", self.network))
+        self.optimization.clip(trained_part(cast("nn.Module", self.network), self.projector))
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep gradients that wait for their step; Lightning would drop them to make room."""
 
     def least_images(self, imgsz: int) -> int:
         """Return 2 where the last layers see one cell an image: batch norm needs two values a channel to train."""
-        strides = getattr(self.network, "stride", (STRIDE,))
-        return 2 if imgsz <= max(int(stride) for stride in strides) else 1
+        return self.sizes.least_images(self.network, imgsz)
+
+    def example_batch(self, images: int, imgsz: int, crowd: int, device: torch.device) -> DetectionBatch:
+        """Return a batch of random images of the largest size that training draws; see `BaseModule`."""
+        return super().example_batch(images, self.sizes.largest(self.network, imgsz), crowd, device)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Preprocess a batch, and in training resize it to a size that its place in the run draws."""
+        done = super().on_after_batch_transfer(batch, dataloader_idx)
+        if self.training and self.fitting:
+            done["img"] = self.sizes.resized(done["img"], self.trainer, self.network)
+        return done
 
     def compute_loss(self, batch: DetectionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return box + class + DFL loss times the batch size, and the components (not times the batch size)."""
-        from aigp_lightning.modules.yolo.compiled import CompiledForward
         from aigp_lightning.modules.yolo.loss import network_loss
 
         network = cast("nn.Module", self.network)
-        if self.compile_network and self._compiled is None:
-            self._compiled = CompiledForward()
         raw = self._compiled(network, batch["img"]) if self._compiled is not None else network(batch["img"])
         loss, items = network_loss(network, batch, raw)
+        if self.training:
+            return self.distillation.added(loss.sum(), items, batch["img"], raw, self.projector)
         return loss.sum(), items
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
@@ -235,6 +240,8 @@ class DetectorModule(BaseModule):
         raw = self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
+        if self.projector is not None:
+            items, divisors = self.distillation.unmeasured(items, divisors)
         found = self.decode(raw, self.conf)
         return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
 
@@ -243,22 +250,14 @@ class DetectorModule(BaseModule):
         return self.decode(self._outputs(batch), conf, multi_label=False)
 
     def _outputs(self, batch: DetectionBatch) -> Any:
-        """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
-        from aigp_lightning.modules.yolo.forward import network_outputs
-
-        trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
-        return network_outputs(self._inference_network(), batch["img"], trained_here and not batch["img"].is_cuda)
-
-    def _inference_network(self) -> nn.Module:
-        """Return the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
+        """Run the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
         network, final = cast("nn.Module", self.network), trainer_of(self) is not None and not self.fitting
-        return self._fused.of(network) if final else network
+        trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
+        return self.inference.outputs(network, batch["img"], final=final, training=trained_here or self.fitting)
 
     def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
         """Suppress overlapping boxes in what the network returns; see `nms`."""
-        from aigp_lightning.modules.yolo.nms import nms
-
-        return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))
+        return self._predictions(self.inference.rows(raw, conf, len(self.names), multi_label))
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""
@@ -268,16 +267,17 @@ class DetectorModule(BaseModule):
         """Return the arguments that a checkpoint keeps, see `BaseModule`."""
         return {
             **super().checkpoint_options(),
-            **{"variant": self.variant, "freeze": self.freeze_layers, "iou": self.iou, "max_det": self.max_det},
+            **{"variant": self.variant, "freeze": self.frozen, "multi_scale": self.sizes.fraction},
+            **{name: getattr(self.inference, name) for name in ("iou", "max_det", "agnostic_nms", "tta")},
             **{"gains": asdict(self.gains), "optim": asdict(self.optimization.config)},
-            "class_weights": self.class_weights,
+            "class_weights": self.weighing.asked,
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add waiting gradients, and the classes' weights: the same validation loss without the training split."""
         super().on_save_checkpoint(checkpoint)
         self.optimization.save(self, checkpoint)
-        checkpoint[METADATA]["class_weights"] = None if self._loss_weights is None else self._loss_weights.tolist()
+        checkpoint[METADATA]["class_weights"] = self.weighing.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check the checkpoint, see `BaseModule`; outside training its classes' weights come with it."""
@@ -285,12 +285,10 @@ class DetectorModule(BaseModule):
         if self.fitting:
             self.optimization.load(checkpoint, self.trainer.max_epochs or 0, self.extend, self.planned)
         else:
-            import numpy as np
-
-            kept = checkpoint[METADATA].get("class_weights")
-            self._loss_weights = None if kept is None else np.asarray(kept, dtype=np.float32)
-            self._weigh_classes()
+            without_projection(checkpoint, self.projector)
+            self.weighing.load(checkpoint[METADATA].get("class_weights"))
+            self.weighing.apply(cast("nn.Module", self.network))
 
     def network_description(self) -> dict[str, Any]:
-        """Return the content of the model's YAML."""
-        return {"yaml": dict(cast("Any", self.network).yaml)}
+        """Return the content of the model's YAML, and whether the network rounds to 8 bits."""
+        return described(cast("nn.Module", self.network))

@@ -15,6 +15,7 @@ class LossGains:
         box: box overlap (CIoU).
         cls: classification.
         dfl: distribution of the box sides.
+        dis: likeness to a teacher's feature maps, with `--model.distill_model`.
 
     Example:
         >>> LossGains(box=5.0).dfl
@@ -24,6 +25,7 @@ class LossGains:
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
+    dis: float = 6.0
 
     def __post_init__(self) -> None:
         gains = asdict(self)

@@ -27,6 +27,7 @@ class PoseGains(LossGains):
         box: box overlap (CIoU).
         cls: classification.
         dfl: distribution of the box sides.
+        dis: likeness to a teacher's feature maps, with `--model.distill_model`.
         pose: likeness of the keypoints (OKS).
         kobj: whether a keypoint is to be seen.
 

@@ -144,7 +144,7 @@ def build_module(kind: type[Module], options: Mapping[str, Any], source: str | P
         >>> from aigp_lightning.modules.registry import module_class
         >>> kind = module_class("yolo", "detect")
         >>> build_module(kind, {"conf": 0.125, "gains": {"box": 5.0}, "other": 1}, "best.ckpt").gains
-        LossGains(box=5.0, cls=0.5, dfl=1.5)
+        LossGains(box=5.0, cls=0.5, dfl=1.5, dis=6.0)
     """
     arguments, defaults = accepted_options(kind, options), _defaults(kind)
     try:

@@ -71,6 +71,15 @@ def batches_stepped(trainer: pl.Trainer) -> int:
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 
+def batch_to_train(trainer: pl.Trainer) -> int:
+    """Return the number, in its epoch, of the training batch that is on its way to the device.
+
+    Args:
+        trainer: it has fetched the batch, and has not begun with it.
+    """
+    return int(trainer.fit_loop.epoch_loop.batch_idx) + 1
+
+
 def logged_now(trainer: pl.Trainer) -> dict[str, Tensor]:
     """Return what was logged in the loop that is about to end: a validation, or the steps of a training epoch.
 

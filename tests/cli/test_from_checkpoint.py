@@ -133,8 +133,8 @@ def test_a_resumed_training_keeps_the_order_of_its_checkpoint(
     )  # fmt: skip
     trainer.fit(module, data, ckpt_path=last)
     assert module.names == data.names == {0: "square", 1: "disc"}
-    assert module._loss_weights is not None
-    assert module._loss_weights.tolist() == [3.0, 1.0]
+    assert module.weighing.weights is not None
+    assert module.weighing.weights.tolist() == [3.0, 1.0]
     first = Path(data.image_files()[0])
     on_disk = [int(row[0]) for row in (swapped.parent / "labels/train" / f"{first.stem}.txt").read_text().splitlines()]
     assert data.scan("train").records[0].cls.tolist() == [1 - number for number in on_disk]

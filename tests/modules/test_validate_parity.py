@@ -36,6 +36,25 @@ def test_metrics_equal_ultralytics(rect: bool, tmp_path: Path, run_cli: Callable
     assert json.loads((tmp_path / "m.json").read_text()) == ours
 
 
+@pytest.mark.usefixtures("offline_reference")
+def test_test_time_augmentation_scores_as_in_ultralytics(tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    from ultralytics import YOLO
+
+    weights, data = build_case(tmp_path, rect=True)
+    options = [*small(data, tmp_path), "--run.json", tmp_path / "m.json", "--model.weights", weights]
+    found = {}
+    for tta in (True, False):
+        assert run_cli("validate", *options, "--model.tta", str(tta).lower(), "--model.agnostic_nms", "true") == 0
+        found[tta] = json.loads((tmp_path / "m.json").read_text())["metrics"]
+    theirs = YOLO(str(weights)).val(
+        data=str(data), imgsz=96, batch=16, augment=True, agnostic_nms=True, plots=False, device="cpu", workers=0,
+        verbose=False,
+    )  # fmt: skip
+    for key in KEYS:
+        assert found[True][key] == pytest.approx(theirs.results_dict[key], abs=2e-4), key
+    assert found[True][KEYS[-1]] != pytest.approx(found[False][KEYS[-1]], abs=1e-3)
+
+
 def renumber(data: Path, ids: list[int]) -> None:
     """Give the classes of a data set other ids, in its labels and in its YAML."""
     for path in data.parent.glob("labels/*/*.txt"):

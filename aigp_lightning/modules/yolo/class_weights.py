@@ -4,11 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.errors import ConfigError, tell_user
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ClassWeighing:
+    """The weights of a module's classes: found in the training split, kept in checkpoints, used by the loss.
+
+    Args:
+        asked: `--model.class_weights`: a power, or one weight a class.
+
+    Raises:
+        ConfigError: it cannot weigh classes.
+    """
+
+    def __init__(self, asked: float | list[float]) -> None:
+        check_class_weights(asked)
+        self.asked = asked
+        self.weights: NDArray[np.float32] | None = None
+
+    def measure(self, data: Any) -> None:
+        """Weigh the classes by what the training split has of them, once it has the order of a checkpoint.
+
+        Args:
+            data: the datamodule; None leaves all as it is.
+        """
+        if self.asked != 0 and data is not None:
+            asked = in_model_order(self.asked, data.ids_of_files() if isinstance(data, FollowsClasses) else None)
+            self.weights = weigh_split(asked, data.label_table("train")[0], dict(data.names))
+
+    def apply(self, network: nn.Module) -> None:
+        """Have a network's loss go by the weights."""
+        from aigp_lightning.modules.yolo.loss import weigh_classes
+
+        weigh_classes(network, self.weights)
+
+    def state(self) -> list[float] | None:
+        """Return the weights for a checkpoint."""
+        return None if self.weights is None else [float(weight) for weight in self.weights]
+
+    def load(self, state: list[float] | None) -> None:
+        """Take the weights of a checkpoint."""
+        self.weights = None if state is None else np.asarray(state, dtype=np.float32)
 
 
 def check_class_weights(asked: float | list[float]) -> None:

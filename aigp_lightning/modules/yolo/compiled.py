@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from aigp_lightning.errors import ConfigError, tell_user
+
+Compile: TypeAlias = bool | Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+"""Whether the network is compiled; a word is the mode of `torch.compile`, and true is `default`."""
 
 
 class CompiledForward:
@@ -20,10 +23,12 @@ class CompiledForward:
 
     Args:
         backend: of `torch.compile`; tests take one that needs no compiler.
+        mode: of `torch.compile`.
+        sizes: whether batches have several sizes; from the second on, sides are then variables of what is compiled.
     """
 
-    def __init__(self, backend: str = "inductor") -> None:
-        self.backend = backend
+    def __init__(self, backend: str = "inductor", mode: str = "default", sizes: bool = False) -> None:
+        self.backend, self.mode, self.sizes = backend, mode, sizes
         self._network: nn.Module | None = None
         self._function: Callable[[Tensor], Any] | None = None
 
@@ -43,7 +48,8 @@ class CompiledForward:
             self._network = network
             what = "and gains nothing on a CPU's one thread" if images.device.type == "cpu" else "once"
             tell_user(f"--model.compile: torch compiles the network at the first batch, which takes minutes, {what}")
-            self._function = torch.compile(network.forward, backend=self.backend, dynamic=False)
+            dynamic = None if self.sizes else False
+            self._function = torch.compile(network.forward, backend=self.backend, mode=self.mode, dynamic=dynamic)
         try:
             return self._function(images)
         except torch._dynamo.exc.TorchDynamoException as error:
@@ -54,6 +60,16 @@ class CompiledForward:
                 "and, on a GPU, Triton. Leave the option out: the run is the same without it, only slower."
             ) from error
 
+    @classmethod
+    def asked(cls, compile: Compile, several_sizes: bool) -> CompiledForward | None:
+        """Return the forward pass that `--model.compile` asks for, or None.
+
+        Args:
+            compile: the option.
+            several_sizes: see `sizes`.
+        """
+        return cls(mode="default" if compile is True else str(compile), sizes=several_sizes) if compile else None
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to one network in one process."""
-        return {"backend": self.backend, "_network": None, "_function": None}
+        return {**vars(self), "_network": None, "_function": None}

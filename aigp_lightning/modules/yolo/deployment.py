@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class YoloDeployment(Deployment):
     """See `Deployment`. A `.pt` stores float16, so it is held against the network with its weights rounded to float16.
 
+    Of a network that was trained rounded to 8 bits (`--model.qat`) the traced files round as it does, in ONNX by Q/DQ
+    nodes; the `.pt` has its weights alone.
+
     Args:
         network: a YOLO, which asking for its files moves to the CPU, in float32 and eval mode.
     """
@@ -43,9 +46,10 @@ class YoloDeployment(Deployment):
     def portable_graph(self, path: Path, imgsz: int) -> tuple[Answers, ExportGraph]:
         """Return how a `.pt` answers, and how it should; see `Deployment`."""
         from aigp_lightning.modules.yolo.export import raw_output
+        from aigp_lightning.modules.yolo.quantization import unquantize
         from aigp_lightning.modules.yolo.weights import load_weights
 
-        rounded = deepcopy(self._built()).half().float()
+        rounded = unquantize(deepcopy(self._built())).half().float()
         graph = self.graph(imgsz, dynamic=False)
         return raw_output(load_weights(path).eval()), replace(graph, reference=raw_output(rounded))
 

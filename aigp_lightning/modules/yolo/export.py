@@ -13,6 +13,7 @@ from ultralytics import __version__ as ultralytics_version
 
 from aigp_lightning.modules.deployment import Answers, ExportGraph
 from aigp_lightning.modules.yolo.build import keypoint_shape, stride_of
+from aigp_lightning.modules.yolo.quantization import TensorQuantizer
 from aigp_lightning.modules.yolo.weights import plain_norms
 
 
@@ -33,6 +34,8 @@ def deployable(model: nn.Module, dynamic: bool = False) -> nn.Module:
     head = copy.model[-1]
     head.export, head.format, head.dynamic, head.shape = True, "onnx", dynamic, None
     for layer in copy.modules():
+        if isinstance(layer, TensorQuantizer):
+            layer.fix()
         if hasattr(layer, "forward_split"):  # the same numbers by a simpler graph
             layer.forward = layer.forward_split
     return cast("nn.Module", copy)

@@ -32,6 +32,7 @@ class Rule:
         max_det: most boxes kept an image.
         nc: number of classes; further channels (keypoints) are carried along.
         multi_label: a box may be kept once for every class above `conf`, as in validation.
+        agnostic: boxes of other classes are suppressed like those of the same.
     """
 
     conf: float
@@ -39,9 +40,17 @@ class Rule:
     max_det: int
     nc: int
     multi_label: bool
+    agnostic: bool = False
+
+    @property
+    def offset(self) -> int:
+        """Pixels by which the boxes of each class are moved apart."""
+        return 0 if self.agnostic else CLASS_OFFSET
 
 
-def nms(raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: bool = True) -> list[Tensor]:
+def nms(
+    raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: bool = True, agnostic: bool = False
+) -> list[Tensor]:
     """Run non-maximum suppression (NMS) over raw outputs.
 
     Of equally confident boxes the one that comes first in the output counts as surer. On a GPU a batch waits for the
@@ -54,6 +63,7 @@ def nms(raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: b
         max_det: most boxes kept an image.
         nc: number of classes; further channels (keypoints) are carried along.
         multi_label: a box may be kept once for every class above `conf`, as in validation.
+        agnostic: boxes of other classes are suppressed like those of the same.
 
     Returns:
         Per image (n, 6 + extra): xyxy in network-input pixels, confidence, class, extra channels; best first.
@@ -63,7 +73,7 @@ def nms(raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: b
         output = output[0]
     if output.shape[-1] == END_TO_END:
         return _sure_rows(output, conf, max_det)
-    rule = Rule(conf, iou, max_det, nc, multi_label and nc > 1)
+    rule = Rule(conf, iou, max_det, nc, multi_label and nc > 1, agnostic)
     return nms_by_image(output, rule) if output.device.type == "cpu" else nms_at_once(output, rule)
 
 
@@ -113,7 +123,7 @@ def _suppress(rows: Tensor, rule: Rule) -> Tensor:
         order = rows[:, 4].argsort(descending=True)[:MOST_CANDIDATES]
         rows = rows[order]
     by_score = rows[:, 4].sort(descending=True, stable=True).indices
-    boxes, scores = (rows[:, :4] + rows[:, 5:6] * CLASS_OFFSET)[by_score], rows[by_score, 4]
+    boxes, scores = (rows[:, :4] + rows[:, 5:6] * rule.offset)[by_score], rows[by_score, 4]
     size, kept = FIRST, by_score[:0]
     while True:
         kept = suppress(boxes[:size], scores[:size], rule.iou)[: rule.max_det]
@@ -157,7 +167,7 @@ def _padded(output: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
     boxes = _corners(_rows(mine[..., :4], anchor))
     # The last place may be shared by candidates that were looked at and such that were not.
     valid = (scores > rule.conf) & ((total <= size)[:, None] | (scores > scores[:, -1:]))
-    moved = boxes.float() + label[..., None].float() * CLASS_OFFSET
+    moved = boxes.float() + label[..., None].float() * rule.offset
     keep, settled = suppress_batch(moved, valid, rule.iou, rule.max_det)
     count, place = keep.sum(1), keep.cumsum(1) - 1
     place = torch.where(keep & (place < rule.max_det), place, rule.max_det)

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+REPLACED_OPTIONS = {
+    "accumulate_grad_batches": "--model.optim.nbs",
+    "gradient_clip_val": "--model.optim.clip_norm",
+    "gradient_clip_algorithm": "--model.optim.clip_norm",
+}
+"""Options of Lightning's trainer that this optimization does not heed, and its own that take their place."""
 LossOf = Callable[[], "tuple[Tensor, dict[str, Tensor]]"]
 
 

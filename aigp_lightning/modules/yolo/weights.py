@@ -28,6 +28,7 @@ from aigp_lightning.modules.yolo.description import (
     public_settings,
 )
 from aigp_lightning.modules.yolo.pt_file import read_pt
+from aigp_lightning.modules.yolo.quantization import unquantize
 
 
 def load_weights(path: str | Path) -> nn.Module:
@@ -196,7 +197,8 @@ def save_pt(
 ) -> None:
     """Write a `.pt` that `ultralytics.YOLO` opens, predicts with, validates and exports.
 
-    The write is atomic. Weights are float16, as Ultralytics stores them.
+    The write is atomic. Weights are float16, as Ultralytics stores them. Of a network that rounds to 8 bits there are
+    the weights without the rounding.
 
     Args:
         path: where to.
@@ -208,7 +210,9 @@ def save_pt(
     Raises:
         OSError: the disk is full or not writable; an older file is as it was.
     """
-    snapshot: Any = plain_norms(deepcopy(model)).cpu().eval().half().to(memory_format=torch.contiguous_format)
+    snapshot: Any = (
+        plain_norms(unquantize(deepcopy(model))).cpu().eval().half().to(memory_format=torch.contiguous_format)
+    )
     args = {**public_settings(train_args or {}, DEFAULT_CFG_DICT), "task": snapshot.task}
     vars(snapshot).pop("pt_path", None)  # of the file that it was read from
     snapshot.yaml = public_description(snapshot.yaml)

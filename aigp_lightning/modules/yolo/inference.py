@@ -1,0 +1,78 @@
+"""Evaluation of a network: its outputs, of one or several views of an image, and the boxes that suppression leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.modules.yolo.fused import FusedCopy
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass
+class Inference:
+    """Outputs and boxes of a network.
+
+    Attributes:
+        iou: overlap above which suppression drops the weaker of two boxes, 0…1.
+        max_det: most boxes kept an image.
+        agnostic_nms: boxes of other classes are suppressed like those of the same.
+        tta: run a network on several views of each image, where `outputs` is not told otherwise.
+        fused: the copy with folded batch norms.
+    """
+
+    iou: float
+    max_det: int
+    agnostic_nms: bool = False
+    tta: bool = False
+    fused: FusedCopy = field(default_factory=FusedCopy)
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse several views of an image for a network that cannot combine them, and tell the head what is wanted.
+
+        Args:
+            network: from `build_model`.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        head: Any = network.model[-1]  # type: ignore[index]
+        head.agnostic_nms = self.agnostic_nms  # of heads that suppress by themselves
+        if self.tta:
+            from aigp_lightning.modules.yolo.augmented import check_augmentable
+
+            check_augmentable(network)
+
+    def outputs(self, network: nn.Module, images: Tensor, *, final: bool, training: bool) -> Any:
+        """Run the network.
+
+        Args:
+            network: in evaluation.
+            images: (B, 3, H, W) in 0…1.
+            final: whether its weights stay as they are, so that a copy with folded batch norms pays.
+            training: whether a run trains it: then an image has one view, and what is found on a CPU is in float32 as
+                in `validate`.
+
+        Returns:
+            Decoded rows, and the raw outputs.
+        """
+        from aigp_lightning.modules.yolo.augmented import augmented_outputs
+        from aigp_lightning.modules.yolo.forward import network_outputs
+
+        used, run = self.fused.of(network) if final else network, network_outputs
+        return (augmented_outputs if self.tta and not training else run)(used, images, training and not images.is_cuda)
+
+    def rows(self, raw: Any, conf: float, classes: int, multi_label: bool) -> list[Tensor]:
+        """Suppress overlapping boxes in what the network returns; see `nms`.
+
+        Args:
+            raw: see `outputs`.
+            conf: lowest confidence kept, 0…1.
+            classes: number of them.
+            multi_label: a box may be kept once for every class above `conf`, as in validation.
+        """
+        from aigp_lightning.modules.yolo.nms import nms
+
+        return nms(raw, conf, self.iou, self.max_det, classes, multi_label, self.agnostic_nms)
