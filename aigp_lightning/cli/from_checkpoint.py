@@ -38,7 +38,7 @@ TRAINING_ONLY = (
     "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
+PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "nms_free")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}

@@ -49,7 +49,8 @@ GROUPS = {
 }
 """Options that all of these verbs have, by group; those of the model depend on its class."""
 YOLO = {
-    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile",
+    "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
+    "nms_free",
     "model.gains": "box cls dfl",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
     "clip_norm",
@@ -59,7 +60,7 @@ MODELS: dict[str, dict[str, str]] = {
     "PoseModule": {
         **YOLO,
         "model": f"{YOLO['model']} camera",
-        "model.gains": f"{YOLO['model.gains']} pose kobj",
+        "model.gains": f"{YOLO['model.gains']} pose kobj rle",
         "model.camera": "size width height fx fy cx cy distortion bands",
     },
     "RFDETRModule": {

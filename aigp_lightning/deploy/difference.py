@@ -56,7 +56,10 @@ def greatest_difference(exported: Answers, graph: ExportGraph, imgsz: int, other
     worst_pixels = worst_scores = 0.0
     with torch.no_grad():
         for picture in pictures:
-            gap = (exported(picture).float() - graph.reference(picture).float()).abs().nan_to_num(nan=float("inf"))
+            found, expected = exported(picture).float(), graph.reference(picture).float()
+            if graph.order is not None:
+                found, expected = graph.order(found, expected)
+            gap = (found - expected).abs().nan_to_num(nan=float("inf"))
             worst_scores = max(worst_scores, float(gap[:, scores].max()))
             gap[:, scores] = 0
             worst_pixels = max(worst_pixels, float(gap.max()))

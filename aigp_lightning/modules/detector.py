@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 RANGES = {"freeze": COUNT_OR_NONE, "conf": SHARE, "predict_conf": SHARE, "iou": SHARE, "max_det": COUNT}
 
-
 STRIDE = 32
 """Pixels a cell of the last layers, as long as the network is not built; those with a P6 head have 64."""
 
@@ -58,6 +57,8 @@ class DetectorModule(BaseModule):
             rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
             0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
         compile: compile the network for training, for some minutes at the start; for long runs on a GPU.
+        nms_free: validate, predict and export by the one-to-one head of YOLOv10 and YOLO26, whose boxes need no NMS;
+            false: by their one-to-many head and NMS, as Ultralytics does unless it is told `nms=False`.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -92,6 +93,7 @@ class DetectorModule(BaseModule):
         channels_last: bool = True,
         class_weights: float | list[float] = 0.0,
         compile: bool = False,
+        nms_free: bool = False,
     ) -> None:
         numbers = {"freeze": freeze, "conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
         check_ranges("--model", numbers, RANGES)
@@ -99,7 +101,7 @@ class DetectorModule(BaseModule):
         self.automatic_optimization = False
         check_class_weights(class_weights)
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
-        self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
+        self.iou, self.max_det, self.class_weights, self.nms_free = iou, max_det, class_weights, nms_free
         self.optimization, self.compile_network = YoloOptimization(optim), compile
         self._compiled: CompiledForward | None = None
         self._fused = FusedCopy()
@@ -115,16 +117,21 @@ class DetectorModule(BaseModule):
         self._weigh_classes()
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
-        """Install a built network, name its losses and weigh its classes.
+        """Install a built network, choose its head, name its losses and weigh its classes.
 
         Args:
             network: see `build_network`.
             names: class names by id; those that the network carries, where not given.
+
+        Raises:
+            ConfigError: it has no head without NMS, and one is asked for.
         """
         from aigp_lightning.modules.yolo.loss import loss_names
+        from aigp_lightning.modules.yolo.nms_free import choose_head
 
         named: Any = network
         named.names = dict(names or named.names)
+        choose_head(network, self.nms_free, self.max_det)
         super().set_network(network, named.names)
         self.loss_names = loss_names(network)
         self._weigh_classes()
@@ -233,8 +240,7 @@ class DetectorModule(BaseModule):
         raw = self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
-        found = self.decode(raw, self.conf)
-        return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
+        return {"loss_items": items, "loss_divisors": divisors, "predictions": self.decode(raw, self.conf)}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
@@ -253,10 +259,10 @@ class DetectorModule(BaseModule):
         return self._fused.of(network) if final else network
 
     def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
-        """Suppress overlapping boxes in what the network returns; see `nms`."""
+        """Suppress overlapping boxes in what the network returns, see `nms`; those of a one-to-one head stay."""
         from aigp_lightning.modules.yolo.nms import nms
 
-        return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))
+        return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label, self.nms_free))
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""
@@ -268,7 +274,7 @@ class DetectorModule(BaseModule):
             **super().checkpoint_options(),
             **{"variant": self.variant, "freeze": self.freeze_layers, "iou": self.iou, "max_det": self.max_det},
             **{"gains": asdict(self.gains), "optim": asdict(self.optimization.config)},
-            "class_weights": self.class_weights,
+            **{"class_weights": self.class_weights, "nms_free": self.nms_free},
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,0 +1,115 @@
+"""Families that Ultralytics has built beside YOLO11, each by its smallest network: loss, figures, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import small
+from ultralytics import YOLO
+from yolo_networks import GAINS, NAMES, labelled_batch
+from yolo_scored import build_case
+
+from aigp_lightning.modules.detector import DetectorModule
+from aigp_lightning.modules.pose import PoseGains, PoseModule
+from aigp_lightning.modules.yolo.build import build_model
+from aigp_lightning.modules.yolo.loss import begin_epoch, loss_names, network_loss
+from aigp_lightning.types import Keypoints
+
+DETECT = ("yolov8n", "yolov9t", "yolov10n", "yolo12n", "yolo26n")
+TWO_HEADS = ("yolov10n", "yolo26n", "yolo26n-pose")
+CORNERS = Keypoints(4, 3, ("tl", "tr", "br", "bl"))
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def network_of(variant: str, epochs: int = 4, **gains: float) -> Any:
+    torch.manual_seed(0)
+    pose = variant.endswith("pose")
+    given = {**(PoseGains().__dict__ if pose else GAINS), **gains}
+    return build_model(variant, NAMES, given, "pose" if pose else "detect", CORNERS if pose else None, epochs)
+
+
+def batch_of(variant: str) -> dict[str, Any]:
+    batch = labelled_batch()
+    if variant.endswith("pose"):
+        random = torch.Generator().manual_seed(1)
+        batch["keypoints"] = torch.cat((torch.rand(8, 4, 2, generator=random), torch.ones(8, 4, 1)), -1)
+    return batch
+
+
+def reference(model: Any, raw: Any, batch: dict[str, Any], epoch: int) -> tuple[torch.Tensor, dict[str, float]]:
+    """Ultralytics' own criterion, as its trainer has it in an epoch; earlier versions name no components."""
+    criterion = model.init_criterion()
+    for _ in range(epoch):
+        if hasattr(criterion, "update"):
+            criterion.update()
+    loss, items = criterion(raw, batch)
+    values = items.values() if isinstance(items, dict) else items
+    return loss, {name: float(value) for name, value in zip(loss_names(model), values, strict=True)}
+
+
+@pytest.mark.parametrize("variant", [*DETECT, "yolov8n-pose", "yolo26n-pose"])
+def test_losses_are_the_reference_s(variant: str) -> None:
+    """In the first epoch and in the third of four, when the weights of two heads have changed."""
+    model, batch = network_of(variant), batch_of(variant)
+    raw, sums = model(batch["img"]), []
+    for epoch in (0, 2):
+        begin_epoch(model, epoch, 4)
+        loss, items = network_loss(model, batch, raw)
+        expected, components = reference(model, raw, batch, epoch)
+        torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-6)
+        assert {name: float(value) for name, value in items.items()} == pytest.approx(components, rel=1e-4)
+        assert components["box_loss"] > 0.1
+        sums.append(float(loss.sum()))
+    assert (sums[0] == pytest.approx(sums[1])) == (variant not in TWO_HEADS)
+    loss.sum().backward()
+    unused = [name for name, each in model.named_parameters() if each.requires_grad and each.grad is None]
+    assert unused == []
+
+
+def test_sides_as_one_number_and_keypoints_by_their_likelihood() -> None:
+    """What YOLO26 alone has: an L1 distance in the place of the distribution, and a gain of its own for RLE."""
+    batch = batch_of("yolo26n-pose")
+    plain, doubled = (network_loss(model := network_of("yolo26n-pose", rle=gain), batch, model(batch["img"]))[1]
+                      for gain in (1.0, 2.0))  # fmt: skip
+    assert list(plain) == ["box_loss", "pose_loss", "kobj_loss", "cls_loss", "l1_loss", "rle_loss"]
+    ratios = [float(doubled[name] / plain[name]) for name in plain]
+    assert ratios == pytest.approx([1, 1, 1, 1, 1, 2], rel=1e-4)
+    module = PoseModule("yolo26n-pose", gains=PoseGains(rle=0.5))
+    assert module.checkpoint_options()["gains"]["rle"] == 0.5
+
+
+@pytest.mark.usefixtures("offline_reference")
+@pytest.mark.parametrize(("variant", "free"), [("yolov9t", False), ("yolov10n", True), ("yolo12n", False),
+                                               ("yolo26n", False), ("yolo26n", True)])  # fmt: skip
+def test_figures_equal_ultralytics(variant: str, free: bool, tmp_path: Path, run_cli: Callable[..., int]) -> None:
+    weights, data = build_case(tmp_path, rect=False, variant=variant)
+    options = [*small(data, tmp_path), "--data.rect", "false", "--model.nms_free", str(free).lower()]
+    assert run_cli("validate", *options, "--run.json", tmp_path / "m.json", "--model.weights", weights) == 0
+    ours = json.loads((tmp_path / "m.json").read_text())["metrics"]
+    theirs = YOLO(str(weights)).val(
+        data=str(data), imgsz=96, batch=16, rect=False, plots=False, device="cpu", workers=0, verbose=False,
+        **({"nms": False} if free else {}),
+    )  # fmt: skip
+    assert 0.02 < ours["metrics/mAP50-95(B)"] < 0.95
+    for key in ("metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "metrics/mAP50-95(B)"):
+        assert ours[key] == pytest.approx(theirs.results_dict[key], abs=2e-4), key
+
+
+@pytest.mark.parametrize("variant", [*DETECT, "yolov5n"])
+def test_files_of_ultralytics_open(variant: str, tmp_path: Path) -> None:
+    """A file as Ultralytics writes it: its own classes, its own description, both heads."""
+    torch.manual_seed(0)
+    model: Any = YOLO(f"{variant}.yaml", verbose=False)
+    model.save(tmp_path / "x.pt")
+    module = DetectorModule(weights=str(tmp_path / "x.pt"))
+    module.set_network(module.build_network(None))
+    theirs, ours = model.model.state_dict(), module.network.state_dict()
+    assert theirs.keys() == ours.keys()
+    assert [key for key in ours if not torch.equal(ours[key], theirs[key].half().float().to(ours[key].dtype))] == []
+    assert module.names == model.names
