@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from fuzz.generators import TINY
 from helpers import small
+from resume_runs import StopAfter, differing, load, rows
 from ultralytics import YOLO
 from yolo_networks import GAINS, NAMES, labelled_batch
 from yolo_scored import build_case
@@ -96,9 +99,15 @@ def test_figures_of_both_heads_equal_ultralytics(variant: str, tmp_path: Path, r
     for ours, theirs in (((), {}), (("--model.nms_free", "true"), ULTRALYTICS_NMS_FREE)):
         assert run_cli("validate", *options, "--model.weights", weights, *ours) == 0
         metrics = json.loads((tmp_path / "m.json").read_text())["metrics"]
-        reference = YOLO(str(weights)).val(
-            data=str(data), imgsz=96, batch=16, rect=False, plots=False, device="cpu", workers=0, verbose=False, **theirs
-        )
+        like: dict[str, Any] = {
+            "data": str(data),
+            "imgsz": 96,
+            "batch": 16,
+            "rect": False,
+            "device": "cpu",
+            "workers": 0,
+        }
+        reference = YOLO(str(weights)).val(**like, **theirs, plots=False, verbose=False)
         assert 0.02 < metrics["metrics/mAP50-95(B)"] < 0.95
         found.append({key: metrics[key] for key in reference.results_dict if key != "fitness"})
         expected = {key: value for key, value in reference.results_dict.items() if key != "fitness"}
@@ -118,3 +127,30 @@ def test_files_of_ultralytics_open(variant: str, tmp_path: Path) -> None:
     assert theirs.keys() == ours.keys()
     assert [key for key in ours if not torch.equal(ours[key], theirs[key].half().float().to(ours[key].dtype))] == []
     assert module.names == model.names
+
+
+def test_a_resumed_run_of_two_heads_equals_one_that_never_stopped(
+    shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
+) -> None:
+    """Their weights in the loss stand in no checkpoint; the best epoch is chosen by the head without NMS."""
+    tiny = {**TINY, "end2end": True, "reg_max": 1}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny), encoding="utf-8")
+    words = [
+        *("fit", "--data.data_yaml", shapes, "--data.imgsz", 32, "--data.batch_size", 8, "--data.workers", 0),
+        *("--model.variant", tmp_path / "tiny.yaml", "--model.nms_free", "true", "--trainer.max_epochs", 3),
+        *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"),
+        *("--media.train_batches", 0, "--media.val_batches", 0, "--run.name", "run"),
+    ]
+    assert run_cli(*words, "--run.root", tmp_path / "straight") == 0
+    stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 1}}}}'
+    stopped = [*words, "--run.root", tmp_path / "stopped"]
+    with pytest.raises(SystemExit):
+        run_cli(*stopped, "--trainer.callbacks+", stop)
+    assert run_cli(*stopped, "--ckpt_path", "last") == 0
+    one, other = (tmp_path / name / "detect" / "run" for name in ("straight", "stopped"))
+    assert rows(other) == rows(one)
+    assert {"train/l1_loss", "val/l1_loss"} <= set(rows(one)[0])
+    kept = [load(folder / "weights" / "last.ckpt") for folder in (one, other)]
+    for part in ("state_dict", "current_model_state", "optimizer_states", "aigp"):
+        assert differing(kept[0][part], kept[1][part], part) == []
+    assert kept[0]["aigp"]["run"]["model"]["nms_free"] is True
