@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -89,10 +90,20 @@ def judge(package: str, installed: str, tested: Tested) -> None:
             f"{package} {installed} is installed, and {tested.oldest} is the oldest that this works with: {fitting}."
         )
     if _numbers(installed)[: len(newest)] > newest:
-        warn_user(
+        _warn(
             f"{package} {installed} is newer than {tested.newest}, the newest that was tested: figures may differ, or "
             f"something may fail. {fitting} takes one that was."
         )
+
+
+def _warn(text: str) -> None:
+    """Warn of something, also where Lightning, which knows which process this is, has not been imported."""
+    from lightning_utilities.core.rank_zero import rank_zero_only
+
+    if getattr(rank_zero_only, "rank", None) is not None:
+        warn_user(text)
+    else:
+        logging.getLogger(__name__).warning("warning: %s", text)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def test_ultralytics_is_not_imported_to_be_refused(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from aigp_lightning.errors import ConfigError\n"
-        "try: import aigp_lightning.modules.detector\n"
+        "try: import aigp_lightning.modules.yolo\n"
         "except ConfigError as error: print(error, 'ultralytics' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO)
