@@ -54,16 +54,20 @@ def wake_up(model: torch.nn.Module) -> None:
         torch.nn.init.normal_(box[-1].weight, std=0.3)
         torch.nn.init.normal_(score[-1].weight, std=0.3)
         score[-1].bias.data.fill_(-4)
-        box[-1].bias.data.copy_(-1.5 * torch.arange(16.0).sub(1.5).abs().repeat(4))
+        bins = torch.arange(float(head.reg_max))
+        box[-1].bias.data.copy_((-1.5 * bins.sub(1.5).abs() if len(bins) > 1 else bins + 1.5).repeat(4))
+    for name in ("cv2", "cv3"):  # the other head finds about the same
+        if (twin := getattr(head, f"one2one_{name}", None)) is not None:
+            twin.load_state_dict(getattr(head, name).state_dict())
 
 
-def build_case(folder: Path, rect: bool) -> tuple[Path, Path]:
+def build_case(folder: Path, rect: bool, variant: str = "yolo11n") -> tuple[Path, Path]:
     """Make an untrained model's `.pt`, and a data set on which it scores."""
     from aigp_lightning.modules.yolo.build import build_model
     from aigp_lightning.modules.yolo.weights import save_pt
 
     torch.manual_seed(0)
-    model = build_model("yolo11n", NAMES, {})
+    model = build_model(variant, NAMES, {})
     wake_up(model)
     save_pt(folder / "model.pt", model)
     for split, count in (("train", 2), ("val", 13)):

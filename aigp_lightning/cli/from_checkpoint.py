@@ -39,7 +39,7 @@ TRAINING_ONLY = (
     "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "agnostic_nms", "tta")
+PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose", "segment")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}

@@ -50,7 +50,7 @@ GROUPS = {
 """Options that all of these verbs have, by group; those of the model depend on its class."""
 YOLO = {
     "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
-    "multi_scale agnostic_nms tta distill_model qat",
+    "multi_scale agnostic_nms tta nms_free distill_model qat",
     "model.gains": "box cls dfl dis",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
     "clip_norm",
@@ -60,7 +60,7 @@ MODELS: dict[str, dict[str, str]] = {
     "PoseModule": {
         **YOLO,
         "model": f"{YOLO['model']} camera",
-        "model.gains": f"{YOLO['model.gains']} pose kobj",
+        "model.gains": f"{YOLO['model.gains']} pose kobj rle",
         "model.camera": "size width height fx fy cx cy distortion bands",
     },
     "SegmentModule": YOLO,

@@ -35,7 +35,7 @@ RESUME: dict[str, dict[str, str]] = {
         "min_steps limit_train_batches limit_val_batches val_check_interval check_val_every_n_epoch "
         "accumulate_grad_batches gradient_clip_val gradient_clip_algorithm deterministic benchmark sync_batchnorm "
         "reload_dataloaders_every_n_epochs use_distributed_sampler inference_mode",
-        "model": "conf iou max_det agnostic_nms channels_last compile camera",
+        "model": "conf iou max_det agnostic_nms nms_free channels_last compile camera",
         "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes",
         "close_mosaic": "epochs",
         "nonfinite": "action limit",

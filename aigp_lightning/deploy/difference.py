@@ -56,7 +56,10 @@ def greatest_difference(exported: Answers, graph: ExportGraph, imgsz: int, other
     worst_pixels = worst_scores = 0.0
     with torch.no_grad():
         for picture in pictures:
-            (gap, *others), largest = _gaps(exported(picture), graph.reference(picture))
+            found, expected = exported(picture), graph.reference(picture)
+            if graph.order is not None:
+                found, expected = graph.order(found, expected)
+            (gap, *others), largest = _gaps(found, expected)
             further = [float(one.max()) / size for one, size in zip(others, largest, strict=True)]
             worst_scores = max(worst_scores, float(gap[:, scores].max()), *further)
             gap[:, scores] = 0

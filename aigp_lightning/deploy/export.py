@@ -50,6 +50,8 @@ def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:
         )
     module = _load(options)
     deployment, forms = _deployment(module, source, options)
+    if options.nms_free is not None:
+        deployment.answer_nms_free(options.nms_free)
     if options.dynamic and not deployment.any_size:
         raise ConfigError(
             f"--dynamic: files of family {module.family} are of one size and batch; leave it out, and export once for "

@@ -24,6 +24,8 @@ class ExportOptions:
             checkpoint was trained at.
         opset: ONNX operator set.
         dynamic: ONNX and TorchScript files take any batch and any size that is a multiple of the stride.
+        nms_free: ONNX and TorchScript files answer by the one-to-one head of YOLOv10 and YOLO26, and need no NMS after
+            them; false: by the other head. By default as `--model.nms_free` was in training.
         tolerance: how far a file's answers may be from the module's, or nothing is written. Confidences (0…1) are
             compared as they are, boxes and keypoints (pixels) as a share of `imgsz`. A .pt stores float16, so it is
             held against the module with its weights rounded to float16.
@@ -36,6 +38,7 @@ class ExportOptions:
     imgsz: int | None = None
     opset: int = 17
     dynamic: bool = False
+    nms_free: bool | None = None
     tolerance: float = 1e-3
 
     @property

@@ -131,6 +131,7 @@ def told_by_exported(path: Path) -> TrainedWith:
             found = TrainedWith(family, found.task, {**beside.data, **data}, beside.model)
     if not (isinstance(told.get("args"), Mapping) and told["args"].get("dynamic")):
         found.data["rect"] = False
+    found.model["nms_free"] = bool(told.get("end2end"))
     return found
 
 

@@ -104,7 +104,7 @@ def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
     if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
-    if told.get("end2end") or (isinstance(told.get("args"), Mapping) and told["args"].get("nms")):
+    if isinstance(told.get("args"), Mapping) and told["args"].get("nms"):
         raise WeightsError(f"{path} suppresses boxes by itself, and cannot be held against others: export it without.")
     return ExportedGraph(path, told, partial(_run_checked, run, path))
 

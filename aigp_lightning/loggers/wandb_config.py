@@ -17,6 +17,7 @@ from aigp_lightning.loggers.wandb_gate import check_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
 from aigp_lightning.run.folder import RUN_FILE, write_run_file
+from aigp_lightning.run.versions import check_version
 from aigp_lightning.terminal.output import print_line
 
 ENV_PROJECT = "WANDB_PROJECT"
@@ -43,6 +44,7 @@ def is_installed(folder: Path, first: bool) -> bool:
     # wandb reads these when it is imported; nothing is to be reported to its makers
     os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_DISABLE_WEAVE"] = "true"
+    check_version("wandb")
     try:
         import wandb  # noqa: F401
     except ImportError as error:

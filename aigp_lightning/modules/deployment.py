@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from aigp_lightning.errors import ConfigError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,6 +34,8 @@ class ExportGraph:
         axes: names of its axes that depend on the image's size, by their number.
         metadata: what the file says of itself.
         further: of each further tensor, names of its axes that depend on the image's size, by their number.
+        order: from a file's answer and the module's to both in one order, (B, C, N), where the file picks the surest
+            and equals may change places; None where the answers are compared as they are.
 
     Example:
         >>> import torch
@@ -47,6 +51,7 @@ class ExportGraph:
     axes: dict[int, str]
     metadata: dict[str, Any]
     further: tuple[dict[int, str], ...] = ()
+    order: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
 class Deployment(Protocol):
@@ -99,3 +104,14 @@ class Deployment(Protocol):
             imgsz: side of the input, pixels.
             dynamic: whether files take any batch, and any size that is a multiple of `stride`.
         """
+
+    def answer_nms_free(self, wanted: bool) -> None:
+        """Have traced files answer by a head whose boxes need no suppression, or by another.
+
+        Args:
+            wanted: by such a head.
+
+        Raises:
+            ConfigError: the network does not leave that choice.
+        """
+        raise ConfigError("--nms_free: networks of this family have no head to choose; leave the option out.")

@@ -64,6 +64,8 @@ class DetectorModule(BaseModule):
             Better boxes for about 2.2 times the work; detectors alone.
         distill_model: Ultralytics `.pt` of a larger network that teaches this one; see `gains.dis`.
         qat: quantization-aware training: learn with weights and activations rounded to 8 bits, for INT8 on the robot.
+        nms_free: validate, predict and export by the one-to-one head of YOLOv10 and YOLO26, whose boxes need no NMS;
+            false: by their one-to-many head and NMS, as Ultralytics does unless it is told `nms=False`.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -101,6 +103,7 @@ class DetectorModule(BaseModule):
         tta: bool = False,
         distill_model: str | None = None,
         qat: bool = False,
+        nms_free: bool = False,
     ) -> None:
         numbers = {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
         check_ranges("--model", numbers, RANGES)
@@ -110,7 +113,8 @@ class DetectorModule(BaseModule):
         self.automatic_optimization = False
         self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
         self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
-        self.optimization, self.inference = YoloOptimization(optim), Inference(iou, max_det, agnostic_nms, tta)
+        self.optimization = YoloOptimization(optim)
+        self.inference = Inference(iou, max_det, agnostic_nms, tta, nms_free)
         self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
         self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
         self._frozen: list[str] = []
@@ -133,11 +137,14 @@ class DetectorModule(BaseModule):
             prepare_qat(cast("nn.Module", self.network), self.trainer, self.preprocess_batch)
 
     def set_network(self, network: nn.Module, names: Mapping[int, str] | None = None) -> None:
-        """Install a built network, name its losses and weigh its classes.
+        """Install a built network, choose its head, name its losses and weigh its classes.
 
         Args:
             network: see `build_network`.
             names: class names by id; those that the network carries, where not given.
+
+        Raises:
+            ConfigError: it has no head without NMS, and one is asked for.
         """
         from aigp_lightning.modules.yolo.loss import loss_names
 
@@ -268,7 +275,7 @@ class DetectorModule(BaseModule):
         return {
             **super().checkpoint_options(),
             **{"variant": self.variant, "freeze": self.frozen, "multi_scale": self.sizes.fraction},
-            **{name: getattr(self.inference, name) for name in ("iou", "max_det", "agnostic_nms", "tta")},
+            **{name: getattr(self.inference, name) for name in ("iou", "max_det", "agnostic_nms", "tta", "nms_free")},
             **{"gains": asdict(self.gains), "optim": asdict(self.optimization.config)},
             "class_weights": self.weighing.asked,
         }

@@ -14,7 +14,7 @@ class LossGains:
     Args:
         box: box overlap (CIoU).
         cls: classification.
-        dfl: distribution of the box sides.
+        dfl: distribution of the box sides; of heads that give each side as one number (YOLO26), its L1 distance.
         dis: likeness to a teacher's feature maps, with `--model.distill_model`.
 
     Example:

@@ -26,10 +26,11 @@ class PoseGains(LossGains):
     Args:
         box: box overlap (CIoU).
         cls: classification.
-        dfl: distribution of the box sides.
+        dfl: distribution of the box sides; of heads that give each side as one number (YOLO26), its L1 distance.
         dis: likeness to a teacher's feature maps, with `--model.distill_model`.
         pose: likeness of the keypoints (OKS).
         kobj: whether a keypoint is to be seen.
+        rle: likelihood of the keypoints' errors (RLE), which the head of YOLO26-pose has beside.
 
     Example:
         >>> PoseGains(kobj=2.0).pose
@@ -38,6 +39,7 @@ class PoseGains(LossGains):
 
     pose: float = 12.0
     kobj: float = 1.0
+    rle: float = 1.0
 
 
 class PoseModule(DetectorModule):

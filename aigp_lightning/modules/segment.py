@@ -81,9 +81,8 @@ class SegmentModule(DetectorModule):
             multi_label: as in validation, whose masks are as small as the prototypes; else they are the input's size.
         """
         from aigp_lightning.modules.yolo.masks import masks_of
-        from aigp_lightning.modules.yolo.nms import nms
 
-        rows = nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label)
+        rows = self.inference.rows(raw, conf, len(self.names), multi_label)
         found = zip(self._predictions(rows), masks_of(rows, raw, FIRST_COEFFICIENT, not multi_label), strict=True)
         return [replace(one, masks=masks) for one, masks in found]
 

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.run.versions import check_version
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
     import lightning.pytorch as pl
     from lightning.pytorch.strategies import DDPStrategy
     from torch import Tensor
+
+check_version("lightning")
 
 INHERITED = (
     ("lightning.pytorch.cli.LightningCLI", "_parse_ckpt_path"),  # cli/training.py: no options from a checkpoint

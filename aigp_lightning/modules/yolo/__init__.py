@@ -2,6 +2,8 @@
 
 import logging
 
+from aigp_lightning.run.versions import check_version
+
 SETTINGS_NOTICES = ("Creating new Ultralytics Settings", "Ultralytics settings updated")
 
 
@@ -12,3 +14,4 @@ def is_wanted(record: logging.LogRecord) -> bool:
 
 # Ultralytics says so while it is imported, and this room is imported before; all its other messages stay.
 logging.getLogger("ultralytics").addFilter(is_wanted)
+check_version("ultralytics")  # before any file of this room imports it

@@ -85,7 +85,7 @@ def build_model(
             model = MODEL_CLASSES[task](deepcopy(cfg), nc=len(names), verbose=False, **extra)
             width = model.yaml.get(CLASS_WIDTH)
             if width is not None and width != class_width(model):
-                model.load(MODEL_CLASSES[task](deepcopy(cfg), nc=int(width), verbose=False, **extra), verbose=False)
+                take_class_branch(model, MODEL_CLASSES[task](deepcopy(cfg), nc=int(width), verbose=False, **extra))
     except Exception as error:  # a YAML can be wrong in many ways; the user needs the name and the reason
         raise WeightsError(
             f"cannot build the model '{variant if isinstance(variant, str) else 'from YAML'}': {_why(error)}. "
@@ -151,6 +151,42 @@ def class_width(model: nn.Module) -> int | None:
     """Return the channels of the class branch, which Ultralytics sizes by the class count; None for other heads."""
     branch = getattr(cast("Any", model).model[-1], "cv3", None)
     return int(branch[0][-1].in_channels) if branch is not None else None
+
+
+def take_class_branch(model: nn.Module, source: nn.Module) -> None:
+    """Give a network the class branch of another, of another width, with new last layers for its own classes.
+
+    As newer versions of Ultralytics do themselves when weights of many classes are taken for few.
+
+    Args:
+        model: it takes the branch.
+        source: it has the branch, of a network of the same scale.
+    """
+    head, other = cast("Any", model).model[-1], cast("Any", source).model[-1]
+    for name in ("cv3", "one2one_cv3"):
+        mine, theirs = getattr(head, name, None), deepcopy(getattr(other, name, None))
+        if mine is None or theirs is None or mine[0][-1].in_channels == theirs[0][-1].in_channels:
+            continue
+        for branch in theirs:
+            branch[-1] = nn.Conv2d(branch[-1].in_channels, head.nc, 1)
+        like = mine[0][-1].weight
+        setattr(head, name, theirs.requires_grad_(True).to(like.device, like.dtype).train(mine.training))
+        head.bias_init()
+
+
+def differ_in_classes_alone(model: nn.Module, source: nn.Module) -> bool:
+    """True if the class branch of one network fits into another, which has one of another width.
+
+    Args:
+        model: from `build_model`.
+        source: from `load_weights`.
+    """
+    networks: list[Any] = [model, source]
+    widths = [class_width(each) for each in networks]
+    if None in widths or widths[0] == widths[1] or any(each.is_fused() for each in networks):
+        return False
+    inputs = [[branch[0].conv.in_channels for branch in each.model[-1].cv2] for each in networks]
+    return bool(inputs[0] == inputs[1])
 
 
 def class_logit_parameters(model: nn.Module) -> set[int]:

@@ -45,19 +45,26 @@ class YoloDeployment(Deployment):
 
     def portable_graph(self, path: Path, imgsz: int) -> tuple[Answers, ExportGraph]:
         """Return how a `.pt` answers, and how it should; see `Deployment`."""
-        from aigp_lightning.modules.yolo.export import raw_output
+        from aigp_lightning.modules.yolo.export import export_graph, output_of_all_heads
         from aigp_lightning.modules.yolo.quantization import unquantize
         from aigp_lightning.modules.yolo.weights import load_weights
 
         rounded = unquantize(deepcopy(self._built())).half().float()
-        graph = self.graph(imgsz, dynamic=False)
-        return raw_output(load_weights(path).eval()), replace(graph, reference=raw_output(rounded))
+        reference = output_of_all_heads(rounded)
+        graph = replace(export_graph(rounded, imgsz, dynamic=False), reference=reference)
+        return output_of_all_heads(load_weights(path).eval()), graph
 
     def graph(self, imgsz: int, dynamic: bool) -> ExportGraph:
         """Return what is traced; see `Deployment`."""
         from aigp_lightning.modules.yolo.export import export_graph
 
         return export_graph(self._built(), imgsz, dynamic)
+
+    def answer_nms_free(self, wanted: bool) -> None:
+        """Have graphs answer by the one-to-one head, or by the one-to-many head; see `Deployment`."""
+        from aigp_lightning.modules.yolo.nms_free import choose_head
+
+        choose_head(self._network, wanted, int(cast("Any", self._network).model[-1].max_det), "--nms_free")
 
     def _built(self) -> nn.Module:
         """Return the network as it is deployed: float32, on the CPU, in eval mode, in the usual memory layout."""

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor, nn
 from ultralytics.nn.modules.head import Detect
 
+from aigp_lightning.modules.yolo.nms_free import decoded_one_to_one, is_nms_free
+
+TRAINING_ONLY = ("kpts_sigma",)
+"""Raw outputs that the head of YOLO26-pose gives in training alone; in validation its loss goes without."""
+
 
 def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> Any:
     """Run a network in evaluation.
@@ -29,7 +34,7 @@ def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> A
     if full:
         with torch.autocast(device, enabled=False):
             return network(images)
-    if not torch.is_autocast_enabled(device) or not isinstance(head, Detect) or head.end2end:
+    if not torch.is_autocast_enabled(device) or not isinstance(head, Detect):
         return network(images)
     head.training = True  # of the head itself, not of its layers: it then returns what they say
     try:
@@ -37,15 +42,18 @@ def network_outputs(network: nn.Module, images: Tensor, full: bool = False) -> A
     finally:
         head.training = False
     with torch.autocast(device, enabled=False):
-        raw = {key: _float32(value) for key, value in raw.items()}
+        raw = _float32(raw)
         used = raw.get("one2many", raw)
-        decoded = head._inference(used)
+        if is_nms_free(network):
+            decoded = head.postprocess(decoded_one_to_one(network, raw).permute(0, 2, 1))
+        else:
+            decoded = head._inference(used)
         return ((decoded, used["proto"]) if "proto" in used else decoded), raw
 
 
 def _float32(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _float32(each) for key, each in value.items()}
+        return {key: _float32(each) for key, each in value.items() if key not in TRAINING_ONLY}
     if isinstance(value, list):  # feature maps, of which only shape and type are looked at
         return [each.new_empty(1, dtype=torch.float32).expand(each.shape) for each in value]
     return value.float()

@@ -9,6 +9,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from aigp_lightning.modules.yolo.nms_free import has_one_to_one_head
+
 
 class FusedCopy:
     """The copy, made when it is first asked for and made anew when a weight has changed.
@@ -48,9 +50,8 @@ class FusedCopy:
 
 
 def _foldable(network: nn.Module) -> bool:
-    heads = cast("Any", network).model
     plain = all(tensor.dtype == torch.float32 and not tensor.is_inference() for tensor in network.parameters())
-    return plain and not network.training and getattr(heads[-1], "one2one_cv2", None) is None
+    return plain and not network.training and not has_one_to_one_head(network)
 
 
 @torch.no_grad()

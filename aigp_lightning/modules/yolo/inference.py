@@ -20,6 +20,7 @@ class Inference:
         max_det: most boxes kept an image.
         agnostic_nms: boxes of other classes are suppressed like those of the same.
         tta: run a network on several views of each image, where `outputs` is not told otherwise.
+        nms_free: answer by the one-to-one head, whose boxes need no suppression.
         fused: the copy with folded batch norms.
     """
 
@@ -27,19 +28,23 @@ class Inference:
     max_det: int
     agnostic_nms: bool = False
     tta: bool = False
+    nms_free: bool = False
     fused: FusedCopy = field(default_factory=FusedCopy)
 
     def check(self, network: nn.Module) -> None:
-        """Refuse several views of an image for a network that cannot combine them, and tell the head what is wanted.
+        """Choose the network's head, and refuse several views of an image for one that cannot combine them.
 
         Args:
             network: from `build_model`.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: it cannot, or has no head without NMS, and one is asked for.
         """
+        from aigp_lightning.modules.yolo.nms_free import choose_head
+
         head: Any = network.model[-1]  # type: ignore[index]
         head.agnostic_nms = self.agnostic_nms  # of heads that suppress by themselves
+        choose_head(network, self.nms_free, self.max_det)
         if self.tta:
             from aigp_lightning.modules.yolo.augmented import check_augmentable
 
@@ -75,4 +80,4 @@ class Inference:
         """
         from aigp_lightning.modules.yolo.nms import nms
 
-        return nms(raw, conf, self.iou, self.max_det, classes, multi_label, self.agnostic_nms)
+        return nms(raw, conf, self.iou, self.max_det, classes, multi_label, self.agnostic_nms, self.nms_free)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aigp_lightning.modules.yolo.nms_free import COLUMNS, sure_rows
 from aigp_lightning.modules.yolo.suppression import suppress_batch
 
 MOST_CANDIDATES = 30_000
@@ -18,8 +19,6 @@ FIRST = 1024
 """Of so many of an image's candidates, the surest, it is tried first to find enough."""
 AT_ONCE = 4096
 """So many candidates of each image are suppressed at once on a GPU; images that need more are done again by one."""
-END_TO_END = 6
-"""Numbers a box has from a head that suppresses by itself: xyxy, confidence, class."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,14 @@ class Rule:
 
 
 def nms(
-    raw: Any, conf: float, iou: float, max_det: int, nc: int, multi_label: bool = True, agnostic: bool = False
+    raw: Any,
+    conf: float,
+    iou: float,
+    max_det: int,
+    nc: int,
+    multi_label: bool = True,
+    agnostic: bool = False,
+    nms_free: bool = False,
 ) -> list[Tensor]:
     """Run non-maximum suppression (NMS) over raw outputs.
 
@@ -64,6 +70,7 @@ def nms(
         nc: number of classes; further channels (keypoints) are carried along.
         multi_label: a box may be kept once for every class above `conf`, as in validation.
         agnostic: boxes of other classes are suppressed like those of the same.
+        nms_free: what came is of a one-to-one head, and stays as it is.
 
     Returns:
         Per image (n, 6 + extra): xyxy in network-input pixels, confidence, class, extra channels; best first.
@@ -71,17 +78,10 @@ def nms(
     output: Any = raw
     while isinstance(output, list | tuple):  # of a network with masks the first of a pair
         output = output[0]
-    if output.shape[-1] == END_TO_END:
-        return _sure_rows(output, conf, max_det)
+    if nms_free or output.shape[-1] == COLUMNS:
+        return sure_rows(output, conf, max_det)
     rule = Rule(conf, iou, max_det, nc, multi_label and nc > 1, agnostic)
     return nms_by_image(output, rule) if output.device.type == "cpu" else nms_at_once(output, rule)
-
-
-def _sure_rows(output: Tensor, conf: float, max_det: int) -> list[Tensor]:
-    """Return the first rows above a confidence, of a head that suppresses by itself."""
-    sure = output[..., 4] > conf
-    sure &= sure.cumsum(1) <= max_det
-    return list(torch.split(output[sure].float(), sure.sum(1).tolist()))
 
 
 def nms_by_image(output: Tensor, rule: Rule) -> list[Tensor]:

@@ -19,7 +19,13 @@ from ultralytics.nn.tasks import guess_model_task
 from aigp_lightning.data.class_names import plain_name
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
-from aigp_lightning.modules.yolo.build import MODEL_CLASSES, build_model, class_width
+from aigp_lightning.modules.yolo.build import (
+    MODEL_CLASSES,
+    build_model,
+    class_width,
+    differ_in_classes_alone,
+    take_class_branch,
+)
 from aigp_lightning.modules.yolo.description import (
     CLASS_WIDTH,
     keypoint_names,
@@ -139,6 +145,8 @@ def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
     names = mine.names
     mine.names = {key: normalize("NFC", name) for key, name in names.items()}
     cast("Any", source).names = {key: normalize("NFC", name) for key, name in cast("Any", source).names.items()}
+    if differ_in_classes_alone(model, source):
+        take_class_branch(model, source)
     mine.load(source, verbose=False)
     mine.names = names
     if class_width(model) != built:  # the class branch was replaced by the source's wider or narrower one
