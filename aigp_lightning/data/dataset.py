@@ -113,15 +113,17 @@ class TrainDataset:
         self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
         others = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
         return {
-            **self._augment(mine, others, request.seed),
+            **self._augment(mine, others, request.seed, request.shape),
             "ori_shape": self.records[index].shape,
             "ratio_pad": ((1.0, 1.0), (0.0, 0.0)),
             "sources": (mine["im_file"], *(other["im_file"] for other in others)),
         }
 
-    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+    def _augment(
+        self, sample: Sample, partners: Sequence[Sample], seed: int, shape: tuple[int, int] | None = None
+    ) -> Sample:
         """Augment a sample; overridden where the pixels are augmented elsewhere."""
-        return self.pipeline(sample, partners, seed)
+        return self.pipeline(sample, partners, seed, shape)
 
     def _readable(self, index: int, seed: int, lost: list[Lost]) -> tuple[int, Sample]:
         """Return a sample before augmentation and its place: the one asked for, else another, drawn by the seed.

@@ -55,7 +55,9 @@ class DeviceTrainDataset(TrainDataset):
         (torch.Size([2, 0, 64, 64]), torch.Size([2, 3]))
     """
 
-    def _augment(self, sample: Sample, partners: Sequence[Sample], seed: int) -> DrawnSample:
+    def _augment(
+        self, sample: Sample, partners: Sequence[Sample], seed: int, shape: tuple[int, int] | None = None
+    ) -> DrawnSample:
         """Draw how a sample is to be augmented, and augment its labels alone."""
         draws = draw(self.pipeline, sample, partners, seed)
         return {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.folders import Folders
+from aigp_lightning.data.fraction import ALL, Part, count_of
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import Arrays
@@ -65,6 +66,7 @@ def scan_split(
     single_cls: bool = False,
     strict: bool = False,
     outside: Outside = "clip",
+    part: Part = ALL,
     cache_dir: Path | None = None,
     workers: int = 8,
     progress: bool = True,
@@ -78,6 +80,7 @@ def scan_split(
         single_cls: every class becomes 0.
         strict: an image that has to be set aside, or a label or image that is passed over, is an error.
         outside: what becomes of objects that reach out of the picture.
+        part: share or number of the split's images that is returned; all are checked, and kept in the cache.
         cache_dir: folder for the outcome if the folder of the labels cannot be written to.
         workers: threads.
         progress: show a progress bar.
@@ -112,8 +115,10 @@ def scan_split(
     unused = [*unused_labels(unique, labels, folders, str(spec.root)), *other_endings(folders.passed)]
     repeats = repeated(images, dict(zip(unique, labels, strict=True)))
     problems = [*listed, *repeats, *unused, *columns.problems]
-    result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
-    result.records = _records(images, unique, columns)
+    chosen = images[: count_of(part, len(images))]
+    result = ScanResult(split, [], problems, len(chosen), from_cache, cache_file, outside)
+    result.listed = len(images) if len(chosen) < len(images) else 0
+    result.records = _records(chosen, unique, columns)
     if not result.records:
         raise DataError(f"{spec.file}: no usable image in '{split}'; mend or remove these files\n{result.summary()}")
     if strict and (result.set_aside or unused):

@@ -32,6 +32,7 @@ class Geometry(NamedTuple):
         matrix: (2, 3) float64, canvas pixels to output pixels.
         gain: The scale in the matrix.
         cropped: The output is a part of the picture, and its edge repeats that of the picture.
+        output: Height and width of the output, pixels; None for the square.
 
     Example:
         >>> geometry = MosaicAffine(64, translate=0, scale=0).draw((32, 32), mosaic=False)
@@ -43,6 +44,7 @@ class Geometry(NamedTuple):
     matrix: np.ndarray
     gain: float
     cropped: bool = False
+    output: tuple[int, int] | None = None
 
     @property
     def pixels(self) -> np.ndarray:
@@ -101,15 +103,16 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         """The method for each key of a sample that this transform changes."""
         return {"image": self.apply, "instances": self.apply_to_instances}
 
-    def draw(self, shape: tuple[int, int], mosaic: bool) -> Geometry:
+    def draw(self, shape: tuple[int, int], mosaic: bool, output: tuple[int, int] | None = None) -> Geometry:
         """Draw a mosaic centre and an affine map.
 
         Args:
             shape: Height and width of the image, pixels; the canvas where there is no mosaic.
             mosaic: There are partners.
+            output: Height and width of the result, pixels; None for the square.
         """
         rng = self.py_random
-        centre = None
+        centre, (height, width) = None, output or (self.imgsz, self.imgsz)
         if mosaic:
             size = self.imgsz
             centre = (int(rng.uniform(size / 2, size * 1.5)), int(rng.uniform(size / 2, size * 1.5)))
@@ -118,7 +121,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         gain = rng.uniform(1 - self.scale, 1 + self.scale)
         shear_x, shear_y = (math.tan(math.radians(rng.uniform(-self.shear, self.shear))) for _ in range(2))
         low, high = 0.5 - self.translate, 0.5 + self.translate
-        target_x, target_y = rng.uniform(low, high) * self.imgsz, rng.uniform(low, high) * self.imgsz
+        target_x, target_y = rng.uniform(low, high) * width, rng.uniform(low, high) * height
         cos, sin = math.cos(angle) * gain, math.sin(angle) * gain
         # Shear after rotation: ((1, shear_x), (shear_y, 1)) times ((cos, sin), (-sin, cos)).
         xx, xy = cos - shear_x * sin, sin + shear_x * cos
@@ -126,7 +129,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         middle_x, middle_y = shape[1] / 2, shape[0] / 2
         shift_x = target_x - xx * middle_x - xy * middle_y
         shift_y = target_y - yx * middle_x - yy * middle_y
-        return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain)
+        return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain, output=output)
 
     def draw_crop(self, shape: tuple[int, int], original: tuple[int, int]) -> Geometry | None:
         """Draw whether the image is cropped, and where; None where it is not. Without crops nothing is drawn.
@@ -145,14 +148,15 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
 
         Args:
             params: Albumentations' own.
-            data: With `image`, `instances` and, for a mosaic, `partners`; for a crop `ori_shape`.
+            data: With `image`, `instances` and, for a mosaic, `partners`; for a crop `ori_shape`; `output`,
+                the shape of a result that is no square.
         """
         image: np.ndarray = data["image"]
         partners: Sequence[Sample] = data.get("partners", ())
         shape = image.shape[0], image.shape[1]
         geometry = None if partners else self.draw_crop(shape, data.get("ori_shape") or shape)
         if geometry is None:
-            geometry = self.draw(shape, bool(partners))
+            geometry = self.draw(shape, bool(partners), data.get("output"))
         if geometry.centre is None:
             tiles = [Tile(image, (0, 0, image.shape[1], image.shape[0]), (0, 0), (False, False))]
         else:
@@ -171,7 +175,8 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         """
         if geometry.cropped:
             return warp_crop(img, geometry.pixels, self.imgsz)
-        out = self._out
+        height, width = geometry.output or self._out.shape[:2]
+        out = self._out[:height, :width]
         out.fill(GREY)
         room = 4 * max((tile.image.shape[0] + 1) * (tile.image.shape[1] + 1) for tile in tiles)
         if self._scratch.size < room:
@@ -202,5 +207,6 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             instances = concatenate(labels, [tile.offset for tile in tiles])
             instances = instances.clipped(2 * self.imgsz, 2 * self.imgsz)
             instances = instances.select(areas(instances.bboxes) > 0)
-        after = instances.moved(geometry.matrix).clipped(self.imgsz, self.imgsz)
+        height, width = geometry.output or (self.imgsz, self.imgsz)
+        after = instances.moved(geometry.matrix).clipped(width, height)
         return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain))

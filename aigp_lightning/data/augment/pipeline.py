@@ -81,16 +81,19 @@ class TrainPipeline:
         before, extra, flips = self._build()
         return [*before, *(extra.transforms if extra else ()), *flips]
 
-    def __call__(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+    def __call__(
+        self, sample: Sample, partners: Sequence[Sample], seed: int, shape: tuple[int, int] | None = None
+    ) -> Sample:
         """Augment one sample; the inputs are left as they are.
 
         Args:
             sample: Image and labels, the long side at `imgsz` already.
             partners: Three more for a mosaic, or none; the caller decides by `config.mosaic`.
             seed: Not negative; the same inputs and seed give the same sample on any worker.
+            shape: Height and width of the result, pixels, of a sample without partners; None for the square.
 
         Returns:
-            (imgsz, imgsz, 3) image with the labels that are left.
+            (imgsz, imgsz, 3) image, or one of `shape`, with the labels that are left.
 
         Raises:
             ConfigError: There are keypoints to flip and no permutation to flip them by, or a transform of the user's
@@ -108,6 +111,7 @@ class TrainPipeline:
             "instances": Instances(sample["bboxes"], sample["cls"], sample["keypoints"]),
             "partners": partners,
             "ori_shape": sample.get("ori_shape"),
+            "output": shape,
         }
         for step in steps:
             step.set_random_state(generator, py_random)
