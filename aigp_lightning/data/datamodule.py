@@ -65,7 +65,8 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         cache: keep the decoded training pictures, at the size of training: in memory (`ram`) or in a file beside the
             labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
-            is followed and other names are refused; or by `number`, whatever they are called.
+            is followed and other names are refused; or by `number`, whatever they are called. The same goes for the
+            class rows of weights that a training starts from.
         rect_training: train in batches of pictures with like aspect ratios, each with a rectangle that fits them; in
             the same order in every epoch, and without mosaics.
         fraction: the part of the data that is used, the first images in the order of their paths: of the training

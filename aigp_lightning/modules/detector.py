@@ -13,6 +13,8 @@ from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.building import matches_by_name
+from aigp_lightning.modules.chosen_classes import chosen_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.yolo.class_weights import check_class_weights, in_model_order, weigh_split
@@ -165,8 +167,8 @@ class DetectorModule(BaseModule):
             raise WeightsError("this checkpoint does not describe its network.")
         network = build.build_model(variant, names or {}, gains, self.task, self.keypoints, epochs)
         if source is not None:
-            taken, total = files.transfer_weights(network, source)
-            rows = files.class_rows(source.names, names or {})
+            taken, total = files.transfer_weights(network, source, by_name := matches_by_name(self))
+            rows = files.class_rows(source.names, names or {}, by_name)
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         layers = cast("Any", network).model
         if self.freeze_layers >= len(layers):
@@ -238,7 +240,10 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self.decode(self._outputs(batch), conf, multi_label=False)
+        from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
+
+        raw = best_of_classes(self._outputs(batch), len(self.names), chosen_classes(self))
+        return self.decode(raw, conf, multi_label=False)
 
     def _outputs(self, batch: DetectionBatch) -> Any:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""

@@ -16,6 +16,8 @@ from torch.nn.functional import interpolate
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.building import matches_by_name
+from aigp_lightning.modules.chosen_classes import chosen_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gradients import clip, unscale
 from aigp_lightning.modules.rfdetr.description import Description, DetrGains
@@ -158,7 +160,7 @@ class RFDETRModule(BaseModule):
         described = Description(self.variant, len(names), self.imgsz, positions, layers, self.queries, self.groups)
         network = self._built(described, names)
         if found is not None:
-            tell_user(f"weights: {transfer_weights(network, names, found)}")
+            tell_user(f"weights: {transfer_weights(network, names, found, matches_by_name(self))}")
         return network
 
     def _built(self, description: Description, names: Mapping[int, str]) -> RFDETRNetwork:
@@ -262,7 +264,8 @@ class RFDETRModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence; see `BaseModule`."""
-        return self._network.predictions(self._outputs(batch["img"]), batch["img"], conf, self.max_det)
+        outputs = self._outputs(batch["img"])
+        return self._network.predictions(outputs, batch["img"], conf, self.max_det, chosen_classes(self))
 
     def _outputs(self, images: Tensor) -> dict[str, Any]:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
