@@ -31,14 +31,17 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
-DATA = {"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)}
+DATA: dict[str, type | tuple[type, ...]] = {
+    **{"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)},
+    **{"fraction": (int, float, list, dict), "classes": list},
+}
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale", "groups",
     "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det")
+PREDICTING = ("imgsz", "resize", "classes", "predict_conf", "iou", "max_det")
 """Options that predictions depend on."""
 TASKS = ("detect", "pose")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
@@ -164,7 +167,7 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
         told: by it.
         asked: name of the class, with or without its module's.
     """
-    data = {name: value for name, value in told.data.items() if type(value) is DATA.get(name)}
+    data = {name: value for name, value in told.data.items() if isinstance(value, DATA.get(name, ()))}
     class_path, model = None, told.model
     with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)

@@ -11,6 +11,7 @@ from aigp_lightning.data.run_splits import RunSplits
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
 from aigp_lightning.errors import DataError, UserError, warn_user
+from aigp_lightning.run.auto_batch import BatchNeeds
 from aigp_lightning.run.distributed import check_shares
 from aigp_lightning.types import NeedsImages
 
@@ -78,7 +79,7 @@ class CheckedSplits(RunSplits):
 
     def _check(self, stage: str) -> dict[str, dict[str, int]]:
         """Scan the splits that a stage needs, and return their totals."""
-        if stage == "fit" and self.batch_share is None:
+        if stage == "fit" and not self._open_batch:
             check_shares(self.batch_size, self._run.world_size)
         self._check_batch(stage)
         counts = {split: self.scan(split).counts for split in STAGE_SPLITS.get(stage, ())}
@@ -99,15 +100,20 @@ class CheckedSplits(RunSplits):
         model = self._run.model
         check_size(model, self.imgsz, self.resize)
         least = model.least_images(self.imgsz) if isinstance(model, NeedsImages) else 1
-        if stage == "fit" and self.batch_share is None:
+        if stage == "fit" and not self._open_batch:
             check_batch(self.batch_size, self._run.world_size, self.imgsz, least)
         return least
 
     def _check_limits(self, splits: Sequence[str]) -> None:
         """Check the trainer's limits against the number of batches, once the batch is known."""
-        if self.trainer is not None and self.batch_share is None:
+        if self.trainer is not None and not self._open_batch:
             images = {split: len(self.scan(split).records) for split in splits}
             check_limits(self.trainer, batches_of(images, self.batch_size, self._run.world_size))
+
+    @property
+    def _open_batch(self) -> bool:
+        """True if the batch of a training is still to be chosen."""
+        return self.batch_share is not None and self._run.stage == "fit"
 
     # ---- a batch that is chosen by what fits into memory ------------------------------------------------------------
 
@@ -116,14 +122,11 @@ class CheckedSplits(RunSplits):
         """Side of training pictures as they are loaded, pixels: of the largest batch, where these differ."""
         return training_size(self._run.model, self.imgsz)
 
-    def crowd(self) -> int:
-        """Return the most objects that a training picture may have, those of all tiles of a mosaic counted."""
-        most = max((len(record.cls) for record in self.scan("train").records), default=1)
-        return max(most, 1) * (MOSAIC_TILES if self.augment.mosaic > 0 and not self.rect_training else 1)
-
-    def fewest_images(self) -> int:
-        """Return the fewest images of a training batch, in one process."""
-        return self._check_batch("fit")
+    def batch_needs(self) -> BatchNeeds:
+        """Return what the memory of a training batch depends on; the objects of all tiles of a mosaic count."""
+        crowd = max((len(record.cls) for record in self.scan("train").records), default=1)
+        tiles = MOSAIC_TILES if self.augment.mosaic > 0 and not self.rect_training else 1
+        return BatchNeeds(self.train_imgsz, max(crowd, 1) * tiles, self._check_batch("fit"), self.train_images)
 
     def take_batch(self, images: int) -> None:
         """Train on batches of so many images, over all processes, from here on.

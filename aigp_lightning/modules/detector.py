@@ -103,6 +103,7 @@ class DetectorModule(BaseModule):
         self.variant, self.weights, self.gains, self.freeze_layers = variant, weights, gains, freeze
         self.iou, self.max_det, self.class_weights = iou, max_det, class_weights
         self.optimization, self.compile_network = YoloOptimization(optim), compile
+        self.plan_anew = self.optimization.plan_anew
         self._compiled: CompiledForward | None = None
         self._fused = FusedCopy()
         self._loss_weights: NDArray[np.float32] | None = None

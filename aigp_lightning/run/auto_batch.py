@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from aigp_lightning.errors import RunError, tell_user
 from aigp_lightning.run.lightning_internals import datamodule_of
@@ -23,6 +23,22 @@ COPIES = 3
 """Copies of the parameters that a step needs and a measurement has not: the optimizer's two averages and the EMA."""
 
 
+class BatchNeeds(NamedTuple):
+    """What the memory of a training batch depends on.
+
+    Attributes:
+        imgsz: side of training pictures, pixels.
+        crowd: the most objects that one may have.
+        least: fewest images of a batch, in one process.
+        images: training images that there are.
+    """
+
+    imgsz: int
+    crowd: int
+    least: int
+    images: int
+
+
 @runtime_checkable
 class ChoosesBatch(Protocol):
     """A datamodule whose batch is chosen when the network is built.
@@ -30,25 +46,13 @@ class ChoosesBatch(Protocol):
     Attributes:
         batch_share: share of the GPU's memory that a step is to fill; None once the batch is known.
         batch_size: training images a step, over all processes; a stand-in until it is known.
-        train_imgsz: side of training pictures, pixels.
     """
 
     batch_share: float | None
     batch_size: int
 
-    @property
-    def train_imgsz(self) -> int:
-        """Side of training pictures, pixels."""
-
-    def crowd(self) -> int:
-        """Return the most objects that a training picture may have."""
-
-    def fewest_images(self) -> int:
-        """Return the fewest images of a training batch, in one process."""
-
-    @property
-    def train_images(self) -> int:
-        """Number of training images."""
+    def batch_needs(self) -> BatchNeeds:
+        """Return what the memory of a training batch depends on."""
 
     def take_batch(self, images: int) -> None:
         """Train on batches of so many images, over all processes, from here on."""
@@ -191,8 +195,9 @@ def settle_batch(module: Any, trainer: pl.Trainer, make_meter: Callable[..., Met
         tell_user(f"--data.batch_size: it is measured on an NVIDIA GPU only; {data.batch_size} images are taken")
         data.take_batch(data.batch_size)
         return
-    least, each = data.fewest_images(), max(data.train_images // trainer.world_size, 1)
-    meter = make_meter(module, device, data.train_imgsz, data.crowd())
+    needs = data.batch_needs()
+    least, each = needs.least, max(needs.images // trainer.world_size, 1)
+    meter = make_meter(module, device, needs.imgsz, needs.crowd)
     with _as_before(module, device):
         mine = fitting_batch(meter, share, max(min(MOST, each), least))
     import torch
