@@ -53,7 +53,7 @@ def check_fraction(fraction: Fraction) -> None:
 
 
 def _possible(part: Part) -> bool:
-    """True for a share above 0 and up to 1, and for a number of images."""
+    """True if a part is a share above 0 and up to 1, or a number of images."""
     return 0 < part < math.inf and (part <= 1 or isinstance(part, int))
 
 

@@ -19,6 +19,8 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Images of the batches that are measured; the line through them says what larger ones need."""
 MOST = 1024
 """Images of the largest batch that is chosen, in one process."""
+NEARLY = 1e-6
+"""Of an image, which the line may be off by rounding."""
 COPIES = 3
 """Copies of the parameters that a step needs and a measurement has not: the optimizer's two averages and the EMA."""
 
@@ -173,7 +175,8 @@ def fitting_batch(meter: Meter, share: float, most: int, sizes: Sequence[int] = 
         return 0
     images, needed = np.array(tried, dtype=np.float64).T
     slope, fixed = np.polyfit(images, needed, 1) if len(tried) > 1 else (needed[0], 0.0)
-    return min(max(int((room - fixed) // max(slope, 1)), tried[0][0]), limit, most)
+    by_line = int((room - fixed) / max(slope, 1) + NEARLY)
+    return min(max(by_line, tried[0][0]), limit, most)
 
 
 def settle_batch(module: Any, trainer: pl.Trainer, make_meter: Callable[..., Meter] = GpuMeter) -> None:
