@@ -61,5 +61,5 @@ def test_a_kill_leaves_the_epoch_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_number_below_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--checkpoint_every.epochs -1: a number 0 or more|from 0"):
+    with pytest.raises(ConfigError, match=r"--checkpoint_every.epochs -1: a number"):
         CheckpointEvery(-1)

@@ -95,9 +95,7 @@ def test_epochs_that_take_longer_are_fewer() -> None:
 
     clock = Clock()
     model = Slower(clock)
-    trainer = Trainer(
-        max_epochs=100, limit_train_batches=4, callbacks=[RunHours(400 / HOUR, clock)], **QUIET
-    )
+    trainer = Trainer(max_epochs=100, limit_train_batches=4, callbacks=[RunHours(400 / HOUR, clock)], **QUIET)
     trainer.fit(model)
     expected = theirs(400, [45.0 + 30 * number for number in range(4)])
     assert expected == [9, 7, 6, 5]
@@ -140,7 +138,7 @@ def test_all_starts_count_together(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 def test_one_clock_decides_and_is_rarely_asked() -> None:
-    """The second process's clock is far ahead; both do what the first one says, and it is not asked after every step."""
+    """The second process's clock is far ahead; both do what the first one says, which is not asked after every step."""
     said: list[tuple[bool, int]] = []
 
     def steps(rank: int) -> tuple[int, int]:
@@ -205,5 +203,5 @@ def test_a_resumed_run_begins_with_the_plan_that_it_had() -> None:
 
 def test_no_time_is_refused() -> None:
     for hours in (0.0, -1.0, float("nan")):
-        with pytest.raises(ConfigError, match="--run.hours"):
+        with pytest.raises(ConfigError, match=r"--run.hours"):
             RunHours(hours)

@@ -51,7 +51,9 @@ def test_keypoints_go_with_their_objects(corners: Path) -> None:
 
 
 def test_classes_that_are_not_there_are_named(shapes: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--data.classes gate, 7: .*data.yaml has no such classes. It has 0 square, 1"):
+    with pytest.raises(
+        ConfigError, match=r"--data.classes gate, 7: .*data.yaml has no such classes. It has 0 square, 1"
+    ):
         YoloDataModule(str(shapes), workers=0, classes=["gate", 7]).scan("train")
     with pytest.raises(ConfigError, match="did you mean square"):
         YoloDataModule(str(shapes), workers=0, classes=["sqare"]).scan("train")
@@ -63,7 +65,7 @@ def test_no_label_left_is_an_error(shapes: Path, tmp_path: Path) -> None:
     yaml = tmp_path / "data.yaml"
     images = shapes.parent / "images"
     yaml.write_text(f"train: {images}/train\nval: {images}/val\nnames: [square, disc, gate]\n", encoding="utf-8")
-    with pytest.raises(DataError, match="--data.classes gate: of the [0-9]+ labels of 'val' none is of these classes"):
+    with pytest.raises(DataError, match=r"--data.classes gate: of the [0-9]+ labels of 'val' none is of these classes"):
         YoloDataModule(str(yaml), workers=0, classes=["gate"]).scan("val")
 
 

@@ -80,6 +80,6 @@ def test_a_receipt_is_checked_against_the_same_part(shapes: Path) -> None:
     ],
 )
 def test_what_is_no_part_is_refused(fraction: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match="--data.fraction") as error:
+    with pytest.raises(ConfigError, match=r"--data.fraction") as error:
         YoloDataModule("data.yaml", fraction=fraction)
     assert said in str(error.value)

@@ -155,7 +155,9 @@ def test_measuring_leaves_the_run_as_it_was(shapes: Path, caplog: pytest.LogCapt
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
-    assert "batch: 20 images a step, by 60% of the 1.0 GiB that are free on a card; a resumed run keeps it" in caplog.text
+    assert (
+        "batch: 20 images a step, by 60% of the 1.0 GiB that are free on a card; a resumed run keeps it" in caplog.text
+    )
     settle_batch(module, trainer, meter)
     assert len(cards) == 1, "it is chosen once"
     assert data.checkpoint_options()["batch_size"] == 20
@@ -185,7 +187,7 @@ def test_without_a_gpu_the_usual_batch_is_taken(shapes: Path, caplog: pytest.Log
 
 @pytest.mark.parametrize("value", [-1, 0, 2.5, 1.0, "automatic", True, float("nan")])
 def test_what_is_no_batch_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigError, match="--data.batch_size"):
+    with pytest.raises(ConfigError, match=r"--data.batch_size"):
         memory_share(value)
 
 
