@@ -121,9 +121,10 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
                 raise ConfigError(
                     "--extend: the length of the run follows from --run.hours; give more of them instead."
                 )
-            config.trainer.max_epochs = planned_length(checkpoint, config.trainer.max_epochs)
-    planned = earlier.get(MAX_EPOCHS)
-    return ResumedRun(options, taken, planned if isinstance(planned, int) else None)
+            planned = planned_length(checkpoint, config.trainer.max_epochs)
+            config.trainer.max_epochs = max(planned, (trained or 0) + 1)  # whether there is time left, the hours say
+    before = earlier.get(MAX_EPOCHS)
+    return ResumedRun(options, taken, before if isinstance(before, int) else None)
 
 
 def settle_open_batch(config: Any, before: Any) -> None:
