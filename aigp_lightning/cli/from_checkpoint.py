@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.data.batch_choice import settled_batch
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
@@ -31,9 +32,9 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
-DATA: dict[str, type | tuple[type, ...]] = {
-    **{"imgsz": int, "batch_size": int, "rect": bool, "single_cls": bool, **dict.fromkeys(WORDS, str)},
-    **{"fraction": (int, float, list, dict), "classes": list},
+DATA: dict[str, tuple[type, ...]] = {
+    **{"imgsz": (int,), "batch_size": (int,), "rect": (bool,), "single_cls": (bool,), **dict.fromkeys(WORDS, (str,))},
+    **{"fraction": (int, float, list, dict), "classes": (list,)},
 }
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
@@ -93,6 +94,7 @@ class Carried:
         if config.get("ckpt_path") is not None and config.model.get("init_args", {}).get("weights") is not None:
             config.model.init_args.weights = None  # the file that the run started from
         data = config.data
+        data.batch_size = settled_batch(data.batch_size, self.data.get("batch_size"))
         if data.imgsz == NOT_SAID["imgsz"]:
             data.imgsz = USUAL_SIZE
             warn_user(
@@ -167,7 +169,7 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
         told: by it.
         asked: name of the class, with or without its module's.
     """
-    data = {name: value for name, value in told.data.items() if isinstance(value, DATA.get(name, ()))}
+    data = {name: value for name, value in told.data.items() if type(value) in DATA.get(name, ())}
     class_path, model = None, told.model
     with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)
