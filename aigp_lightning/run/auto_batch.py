@@ -112,7 +112,7 @@ class GpuMeter:
         """Return the most bytes in use since it was last asked."""
         import torch
 
-        most = torch.cuda.max_memory_allocated(self._device)
+        most = int(torch.cuda.max_memory_allocated(self._device))
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(self._device)
         return most
