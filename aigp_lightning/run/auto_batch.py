@@ -128,7 +128,7 @@ class GpuMeter:
 
     def extra(self) -> int:
         """Return the bytes of the optimizer's averages and of the EMA."""
-        return COPIES * sum(p.numel() * p.element_size() for p in self._module.parameters())
+        return COPIES * int(sum(p.numel() * p.element_size() for p in self._module.parameters()))
 
 
 def fitting_batch(meter: Meter, share: float, most: int, sizes: Sequence[int] = SIZES) -> int:
