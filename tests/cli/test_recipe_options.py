@@ -59,7 +59,11 @@ def test_a_plan_says_what_it_cannot_know() -> None:
     from types import SimpleNamespace as Values
 
     def config(hours: float | None, batch: object, every: int) -> Values:
-        groups = {"run": Values(hours=hours), "data": Values(batch_size=batch), "checkpoint_every": Values(epochs=every)}
+        groups = {
+            "run": Values(hours=hours),
+            "data": Values(batch_size=batch),
+            "checkpoint_every": Values(epochs=every),
+        }
         return Values(trainer=Values(max_epochs=25), **groups)
 
     assert list(open_numbers(config(None, 16, 0), 16)) == []
