@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from aigp_lightning.callbacks.best_checkpoint import best_checkpoint_of
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.data.fingerprint import fingerprint
+from aigp_lightning.data.fraction import ALL
 from aigp_lightning.errors import warn_user
 from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.base import BaseModule
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from aigp_lightning.modules.metrics.gate_camera import GateCamera
     from aigp_lightning.types import Keypoints
 
+PARTS = ("fraction", "classes")
+"""Options by which a part of the images or labels counts; where all do, they are not named."""
 SETTINGS = ("imgsz", "batch_size", "rect", "resize", "single_cls", "outside")
 """Options of the data by which the figures come out as they do."""
 MODEL_SETTINGS = ("conf", "iou", "max_det", "agnostic_nms", "tta")
@@ -159,6 +162,7 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
     settings = {name: getattr(data, name) for name in SETTINGS}
     settings |= {name: options[name] for name in MODEL_SETTINGS if name in options}
     settings |= {"precision": str(trainer.precision)}
+    settings |= {name: value for name in PARTS if (value := getattr(data, name, None)) not in (None, ALL)}
     return {
         "task": module.task,
         "family": module.family,

@@ -61,12 +61,12 @@ class ProgressTracker(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
         self.pace.start()
-        self.epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else None
         self._first_epoch = trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start counting the batches of an epoch."""
         self.epoch, self.batch, self.val_batch = trainer.current_epoch + 1, 0, 0
+        self.epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else None  # `RunHours` plans it anew
         self.batches = _total([trainer.num_training_batches])
         self.pace.start_epoch(trainer.current_epoch == self._first_epoch)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 
 from aigp_lightning.callbacks.monitoring import has_stopped, still_holds, stopping_option, take_up_again
+from aigp_lightning.callbacks.run_hours import RunHours
 from aigp_lightning.checkpoints.schema import METADATA, options_of
 from aigp_lightning.errors import tell_user
 from aigp_lightning.logfiles.logged import SkipsLogged
@@ -156,7 +157,8 @@ def _stops(trainer: pl.Trainer) -> list[str]:
 def _limits(trainer: pl.Trainer) -> list[str]:
     """Return a sentence about each of the trainer's limits that is used up."""
     used = ["--trainer.max_steps"] if 0 <= trainer.max_steps <= trainer.global_step else []
-    timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
+    timers = [each for each in _callbacks(trainer) if isinstance(each, Timer)]
+    used += ["--run.hours"] if any(isinstance(each, RunHours) and each.used_up for each in _callbacks(trainer)) else []
     used += ["--trainer.max_time"] if any((each.time_remaining() or 1) <= 0 for each in timers) else []
     return [
         f"{option} counts all starts together and is used up; nothing was trained. To go on: a larger one"
@@ -165,4 +167,8 @@ def _limits(trainer: pl.Trainer) -> list[str]:
 
 
 def _stopping(trainer: pl.Trainer) -> list[EarlyStopping]:
-    return [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]  # type: ignore[attr-defined]
+    return [each for each in _callbacks(trainer) if isinstance(each, EarlyStopping)]
+
+
+def _callbacks(trainer: pl.Trainer) -> list[Callback]:
+    return list(trainer.callbacks)  # type: ignore[attr-defined]

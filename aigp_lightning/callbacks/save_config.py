@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,16 @@ from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.files import write_atomic
 from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.run.auto_batch import ChoosesBatch
 from aigp_lightning.run.folder import CONFIG_FILE, EARLIER_CONFIG, mark_run_folder
+from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.run.provenance import gpu_names, record_start
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
+OPEN_BATCH = re.compile(r"^(data:\n(?: .*\n)*?  batch_size: )(?!\d+$).*$", re.MULTILINE)
+"""A batch that is no number of images, in a configuration."""
 OF_A_START = ("ckpt_path", "extend")
 """Options of one start; the run is the same one without them."""
 
@@ -49,6 +54,7 @@ class SaveConfig(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Mark the folder as a run's, and write the file where the run begins, on the first process."""
         if trainer.is_global_zero:
+            self.text = with_batch(self.text, datamodule_of(trainer))
             mark_run_folder(Path(trainer.default_root_dir))
             gpus = gpu_names(trainer.device_ids) if trainer.strategy.root_device.type == "cuda" else []
             record_start(Path(trainer.default_root_dir), _seeds(self.text), gpus, trainer.world_size)
@@ -75,6 +81,21 @@ class SaveConfig(Callback):
         if epoch and path.is_file() and not kept.exists() and _differ(folder, self.text):
             write_atomic(kept, path.read_bytes(), own=True)
         write_atomic(path, text, own=True)
+
+
+def with_batch(text: str, data: object) -> str:
+    r"""Return a configuration with the batch that was chosen, where it leaves that open.
+
+    Args:
+        text: YAML as the command line writes it.
+        data: the datamodule.
+
+    Example:
+        >>> from aigp_lightning.data.datamodule import YoloDataModule
+        >>> with_batch("data:\n  imgsz: 640\n  batch_size: auto\n", YoloDataModule(batch_size=24))
+        'data:\n  imgsz: 640\n  batch_size: 24\n'
+    """
+    return OPEN_BATCH.sub(rf"\g<1>{data.batch_size}", text) if isinstance(data, ChoosesBatch) else text
 
 
 def _differ(folder: Path, text: str) -> bool:

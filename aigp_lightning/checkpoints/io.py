@@ -23,7 +23,10 @@ NEXT = ".next"
 """Ends the name of a checkpoint that is written and does not count yet."""
 ASIDE = re.compile(r"\.(.+\.ckpt\.next|(best|last)\.ckpt\.[0-9]+)", re.DOTALL)
 """Names of checkpoints that do not count: kept aside; half of one, by an earlier version."""
-WRITTEN = ("best.*", "last.ckpt", f"last.ckpt{NEXT}", f".last.ckpt{NEXT}", f".best.ckpt{NEXT}")
+WRITTEN = (
+    *("best.*", "last.ckpt", f"last.ckpt{NEXT}", f".last.ckpt{NEXT}", f".best.ckpt{NEXT}"),
+    *("epoch*.ckpt", f".epoch*.ckpt{NEXT}"),
+)
 """Patterns of the names of files that a run writes into its folder of weights."""
 
 

@@ -10,6 +10,19 @@ LAST = Path("weights") / "last.ckpt"
 BEST = Path("weights") / "best.ckpt"
 
 
+def epoch_checkpoint(trained: int) -> Path:
+    """Return the place, in a run folder, of the checkpoint that is kept after so many epochs.
+
+    Args:
+        trained: epochs.
+
+    Example:
+        >>> epoch_checkpoint(10).name
+        'epoch10.ckpt'
+    """
+    return LAST.parent / f"epoch{trained}.ckpt"
+
+
 def run_folder_of(checkpoint: Path) -> Path | None:
     """Return the run folder that a checkpoint lies in, if it lies in one.
 

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins import CheckpointIO
 
 from aigp_lightning.callbacks.best_checkpoint import BestCheckpoint
 from aigp_lightning.callbacks.best_weights import BestWeights
+from aigp_lightning.callbacks.checkpoint_every import CheckpointEvery
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
 from aigp_lightning.callbacks.ema import EMA
@@ -23,6 +24,7 @@ from aigp_lightning.callbacks.monitoring import StopEarly
 from aigp_lightning.callbacks.nonfinite import NonFinite
 from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.resumed_run import ResumedRun
+from aigp_lightning.callbacks.run_hours import RunHours
 from aigp_lightning.callbacks.save_config import SaveConfig
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
@@ -53,6 +55,7 @@ GROUPS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
             "enable_version_counter": False,
         },
     ),
+    "checkpoint_every": (CheckpointEvery, {}),
 }
 """Callbacks of `fit` whose options a user may want, by the name of their group, in the order in which they are called;
 and defaults that differ from the class's own."""
@@ -143,7 +146,8 @@ def build_callbacks(
     best = [
         each for each in groups if isinstance(each, BestCheckpoint)
     ]  # which Lightning takes for the run's, if first
-    callbacks = [*first, *best, SaveConfig(config_yaml), resumed or ResumedRun(), *users]
+    hours = [RunHours(config.run.hours)] if config.run.hours is not None and not config.trainer.fast_dev_run else []
+    callbacks = [*first, *best, SaveConfig(config_yaml), resumed or ResumedRun(), *hours, *users]
     callbacks += [progress] if progress is not None else []
     callbacks += [*(each for each in groups if each not in best), ExitWithFirstProcess(), StopOnSignal(context.signals)]
     # In this order: Lightning's saves the best, ours the last, and then the best of what counts by now is converted.

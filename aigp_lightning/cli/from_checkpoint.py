@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.data.batch_choice import settled_batch
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
@@ -32,14 +33,21 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 WORDS = ("data_yaml", "outside", "resize")
 BOOLS, NUMBERS = ("rect", "single_cls", "overlap_mask"), ("imgsz", "batch_size", "mask_ratio")
-DATA = {**dict.fromkeys(NUMBERS, int), **dict.fromkeys(BOOLS, bool), **dict.fromkeys(WORDS, str)}
+DATA: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(NUMBERS, (int,)),
+    **dict.fromkeys(BOOLS, (bool,)),
+    **dict.fromkeys(WORDS, (str,)),
+    **{"fraction": (int, float, list, dict), "classes": (list,)},
+}
 """Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale",
     "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
-PREDICTING = ("imgsz", "resize", "predict_conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free")
+PREDICTING = (
+    "imgsz", "resize", "classes", "predict_conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free",
+)  # fmt: skip
 """Options that predictions depend on."""
 TASKS = ("detect", "pose", "segment")
 NOT_SAID: dict[str, Any] = {"data_yaml": "", "imgsz": 0}
@@ -91,6 +99,7 @@ class Carried:
         if config.get("ckpt_path") is not None and config.model.get("init_args", {}).get("weights") is not None:
             config.model.init_args.weights = None  # the file that the run started from
         data = config.data
+        data.batch_size = settled_batch(data.batch_size, self.data.get("batch_size"))
         if data.imgsz == NOT_SAID["imgsz"]:
             data.imgsz = USUAL_SIZE
             warn_user(
@@ -165,7 +174,7 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
         told: by it.
         asked: name of the class, with or without its module's.
     """
-    data = {name: value for name, value in told.data.items() if type(value) is DATA.get(name)}
+    data = {name: value for name, value in told.data.items() if type(value) in DATA.get(name, ())}
     class_path, model = None, told.model
     with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)

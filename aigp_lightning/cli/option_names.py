@@ -23,12 +23,12 @@ GROUPS = {
     "max_epochs max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches "
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
-    "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit mask_ratio match_classes "
-    "outside overlap_mask rect resize seed single_cls source strict synthetic workers",
+    "data": "augment augment_on batch_size cache classes data_yaml decode_on fraction imgsz lost_limit mask_ratio "
+    "match_classes outside overlap_mask rect rect_training resize seed single_cls source strict synthetic workers",
     "data.augment": "mosaic degrees translate scale shear perspective mixup cutmix copy_paste copy_paste_mode crop "
     "hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray clahe bgr extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
-    "run": "name root exist_ok resume json",
+    "run": "name root exist_ok resume json hours",
     "ddp": "timeout",
     "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
     "finish_timeout",
@@ -40,6 +40,7 @@ GROUPS = {
     "private_action max_mb keep_history sign",
     "media.routes": "everything train_batch labels labels_correlogram val_labels val_pred curves confusion_matrix "
     "corner_error results",
+    "checkpoint_every": "epochs",
     "results": "filename print_lines",
     "early_stopping": "monitor min_delta patience verbose mode strict check_finite stopping_threshold "
     "divergence_threshold check_on_train_epoch_end log_rank_zero_only",
@@ -85,7 +86,7 @@ OWN = {
 """Options that some of them have."""
 MEANT = {
     "epochs": "trainer.max_epochs",
-    "time": "trainer.max_time",
+    "time": "run.hours",
     "batch": "data.batch_size",
     "imgsz": "data.imgsz",
     "data": "data.data_yaml",
@@ -109,7 +110,10 @@ MEANT = {
     "lr": "model.optim.lr0",
     "patience": "early_stopping.patience",
     "seed": "data.seed",
-    "fraction": "trainer.limit_train_batches",
+    "fraction": "data.fraction",
+    "classes": "data.classes",
+    "save_period": "checkpoint_every.epochs",
+    "cls_remap": "data.match_classes",
     "conf": "model.predict_conf",
     "iou": "model.iou",
     "max_det": "model.max_det",

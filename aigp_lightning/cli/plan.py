@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.target import check_target
 from aigp_lightning.cli.training import AigpCLI, run_cli
+from aigp_lightning.data.batch_choice import memory_share
 from aigp_lightning.errors import ConfigError, tell_user
 from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
@@ -70,6 +72,8 @@ class PlanCLI(AigpCLI):
     def _plan(self) -> None:
         trainer, module, data = self.trainer, self.model, self.datamodule
         assert self.context is not None
+        for line in open_numbers(self.config[self.verb], data.batch_size):
+            tell_user(line)
         left_out = [*self.context.left_out, *leave_out_wandb(trainer)]
         self.read_data()
         if self.earlier.names and self.earlier.checkpoint:
@@ -101,6 +105,22 @@ class PlanCLI(AigpCLI):
         if target is not None:
             write_atomic(Path(target), text.encode("utf-8", errors="backslashreplace"))
         show(forecast, channels, max_mb)
+
+
+def open_numbers(config: Any, batch_size: int) -> Iterator[str]:
+    """Yield what a plan cannot know before the training, and what it counts with.
+
+    Args:
+        config: of `fit`.
+        batch_size: images a step that the plan counts with.
+    """
+    epochs, every = int(config.trainer.max_epochs), int(config.checkpoint_every.epochs)
+    if config.run.hours is not None:
+        yield f"--run.hours {config.run.hours:g}: how many epochs fit, only training tells; counted are {epochs}"
+    if memory_share(config.data.batch_size) is not None:
+        yield f"--data.batch_size {config.data.batch_size}: chosen when training starts; counted with {batch_size}"
+    if every and epochs >= every:
+        yield f"{epochs // every} checkpoints stay, one every {every} epochs, each as large as weights/last.ckpt"
 
 
 def main(verb: str, arguments: list[str]) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 from aigp_lightning.callbacks.best_checkpoint import check_best_options
 from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.checkpoints.paths import LAST, run_folder_of
-from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.checkpoints.schema import METADATA, options_of
+from aigp_lightning.cli.cpu_options import on_cpu
 from aigp_lightning.cli.preflight import on_gpu, refuse_partial_epochs, task_of
 from aigp_lightning.cli.resume_options import (
     MAX_EPOCHS,
@@ -21,9 +22,11 @@ from aigp_lightning.cli.resume_options import (
     named_options,
 )
 from aigp_lightning.cli.trainer_modes import check_trainer_modes
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.data.batch_choice import memory_share, settled_batch
+from aigp_lightning.errors import ConfigError, tell_user
 from aigp_lightning.loggers.config import resolve_loggers
 from aigp_lightning.loggers.wandb_options import WandbOptions
+from aigp_lightning.modules.run_length import PLAN, RunLength
 from aigp_lightning.run.context import RunContext
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 from aigp_lightning.run.lightning_internals import epoch_progress
@@ -100,18 +103,60 @@ def compare_options(config: Any, checkpoint: Mapping[str, Any] | None, any_seed:
         earlier = earlier_options(checkpoint, run_folder_of(Path(config.ckpt_path)))
     elif extend:
         raise ConfigError("--extend: no run is resumed, so none can be extended. Say which: --ckpt_path last")
+    settle_open_batch(config, earlier.get("data.batch_size"))
     if any_seed and "seed_everything" in earlier:
         config.seed_everything = earlier["seed_everything"]
     precision = config.trainer.precision or default_precision(config.trainer.accelerator)
     options = {**named_options(config.as_dict()), PRECISION: str(precision)}
+    if config.run.hours is not None:
+        options.pop(MAX_EPOCHS, None)  # the hours decide
     taken = ""
     if checkpoint is not None and checkpoint[METADATA].get("task") == task_of(config):  # else the module refuses it
         progress = epoch_progress(checkpoint)
         trained = progress.trained if progress is not None else None
         taken = check_resumed(options, earlier, str(config.ckpt_path), trained, extend)
         check_step_limit(config.trainer.max_steps)
-    planned = earlier.get(MAX_EPOCHS)
-    return ResumedRun(options, taken, planned if isinstance(planned, int) else None)
+        if config.run.hours is not None:
+            if extend:
+                raise ConfigError(
+                    "--extend: the length of the run follows from --run.hours; give more of them instead."
+                )
+            planned = planned_length(checkpoint, config.trainer.max_epochs)
+            config.trainer.max_epochs = max(planned, (trained or 0) + 1)  # whether there is time left, the hours say
+    before = earlier.get(MAX_EPOCHS)
+    return ResumedRun(options, taken, before if isinstance(before, int) else None)
+
+
+def settle_open_batch(config: Any, before: Any) -> None:
+    """Take the batch of the run that is resumed, or on a CPU the usual one, where it is to be chosen by memory.
+
+    Args:
+        config: of `fit`; `data.batch_size` is changed in place.
+        before: batch of the run that is resumed; None where none is, or it is not known.
+    """
+    asked = config.data.batch_size
+    if memory_share(asked) is None:
+        return
+    if isinstance(before, int):
+        config.data.batch_size = before
+        tell_user(f"--data.batch_size {asked}: {before} images, as the run has chosen")
+    elif on_cpu(config.trainer.accelerator):
+        config.data.batch_size = settled_batch(asked)
+        tell_user(
+            f"--data.batch_size {asked}: a GPU's memory is measured, a CPU's is not: {settled_batch(asked)} images"
+        )
+
+
+def planned_length(checkpoint: Mapping[str, Any], epochs: int) -> int:
+    """Return for how many epochs a run was planned when its checkpoint was written.
+
+    Args:
+        checkpoint: of ours.
+        epochs: where it does not say.
+    """
+    ours = checkpoint[METADATA]
+    planned = RunLength.read(ours[PLAN]).end if PLAN in ours else options_of(ours, "trainer").get("max_epochs")
+    return planned if isinstance(planned, int) else epochs
 
 
 def default_precision(accelerator: Any, verb: str = "fit") -> str:

@@ -15,7 +15,7 @@ from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.modules.run_options import Extends, plain
 
 REFUSED, TAKEN_UP, HARMLESS = "refused", "taken up", "harmless"
-MAX_EPOCHS, PRECISION = "trainer.max_epochs", "trainer.precision"
+MAX_EPOCHS, PRECISION, BATCH = "trainer.max_epochs", "trainer.precision", "data.batch_size"
 PATHS = ("data.data_yaml", "model.weights", "model.distill_model")
 """Options that are the same if they lead to the same file."""
 
@@ -36,7 +36,9 @@ RESUME: dict[str, dict[str, str]] = {
         "accumulate_grad_batches gradient_clip_val gradient_clip_algorithm deterministic benchmark sync_batchnorm "
         "reload_dataloaders_every_n_epochs use_distributed_sampler inference_mode",
         "model": "conf iou max_det agnostic_nms nms_free channels_last compile camera",
-        "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes",
+        "data": "data_yaml batch_size workers rect augment augment_on decode_on outside match_classes rect_training "
+        "fraction classes",
+        "run": "hours",
         "close_mosaic": "epochs",
         "nonfinite": "action limit",
         "early_stopping": "min_delta patience strict check_finite stopping_threshold divergence_threshold "
@@ -55,6 +57,7 @@ RESUME: dict[str, dict[str, str]] = {
         "early_stopping": "verbose log_rank_zero_only",
         "checkpoint": "dirpath verbose enable_version_counter",
         "results": "print_lines",
+        "checkpoint_every": "epochs",
     },
 }
 """Every option of `fit`, by group. A name stands for all that is below it, such as `gains`."""
@@ -144,8 +147,11 @@ def earlier_options(checkpoint: Mapping[str, Any], folder: Path | None) -> dict[
         if kept.get(PRECISION) is None:
             kept.pop(PRECISION, None)  # it was chosen by the machine
         kept |= named_options({"model": {"optim": ours.get("optim") or {}}})
+    found = named_options(ours.get(RUN_OPTIONS, {}))
+    if isinstance(found.get(BATCH), int):
+        kept.pop(BATCH, None)  # it may say that the batch was to be chosen; this is the one that was
     # Runs from before there was a choice do not name the first.
-    return {"data.resize": "letterbox", **named_options(ours.get(RUN_OPTIONS, {})), **kept}
+    return {"data.resize": "letterbox", **found, **kept}
 
 
 def add_extend(parser: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigp_lightning.data.keypoint_yaml import read_keypoints
+from aigp_lightning.data.keypoint_yaml import SIGMAS, read_keypoints, unread_sigmas
 from aigp_lightning.data.known_keys import idle_keys, meant_keys
 from aigp_lightning.data.limits import MAX_CLASSES, MAX_NAME, is_blank, is_name, quoted, visible
 from aigp_lightning.data.yaml_document import Document, Value, whole_number
@@ -85,15 +85,16 @@ def read_data_yaml(path: str | Path) -> DataSpec:
         raise DataError(not_there(str(path)))
     doc = Document(file)
     sources = {split: _sources(doc, split) for split in SPLITS}
-    root = _root(doc, [*sources["train"], *sources["val"]])
+    root, keypoints = _root(doc, [*sources["train"], *sources["val"]]), read_keypoints(doc.values, doc.error)
     return DataSpec(
         file=file,
         root=root,
         names=_names(doc),
         splits={split: tuple(_absolute(root, s) for s in found) for split, found in sources.items() if found},
-        keypoints=read_keypoints(doc.values, doc.error),
+        keypoints=keypoints,
         doubts=tuple(
             printable(f"{file}:{doc.lines[key]}: '{key:.80}' is not read; did you mean '{meant}'?")
+            + (unread_sigmas(keypoints) if meant == SIGMAS else "")
             for key, meant in meant_keys(doc.values).items()
         )
         + tuple(printable(f"{file}:{doc.lines[key]}: {text}") for key, text in idle_keys(doc.values).items()),

@@ -1,11 +1,7 @@
-"""The datamodule: splits of a data set to loaders, on any number of processes.
-
-Longer than 250 lines: Lightning asks one class for all loaders, and for what is done to a batch on its way.
-"""
+"""The datamodule: splits of a data set to loaders, on any number of processes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,43 +9,42 @@ import torch
 from torch.utils.data import DataLoader
 
 from aigp_lightning.data.agreement import agree
-from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.augment.config import COPY_PASTE, AugmentConfig
+from aigp_lightning.data.batch_choice import USUAL_BATCH, BatchSize, memory_share, settled_batch
+from aigp_lightning.data.checked_splits import CheckedSplits
+from aigp_lightning.data.class_filter import Classes, listed_classes
 from aigp_lightning.data.class_follower import DEFAULT_DATA
 from aigp_lightning.data.class_names import BY_NAME, check_rule
-from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_device, sample_class, settle_places
-from aigp_lightning.data.input_size import check_size, training_size
+from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_device, sample_class
+from aigp_lightning.data.fraction import ALL, Fraction, check_fraction
+from aigp_lightning.data.input_size import check_size
 from aigp_lightning.data.label_bounds import Outside, check_outside
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.masks import MaskDrawing
-from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.picture_cache import PictureCache
 from aigp_lightning.data.predict_batches import PredictBatchSampler
-from aigp_lightning.data.preparation import check_options, provide_data, resolve_path, tell_common, tell_problems
+from aigp_lightning.data.preparation import check_options, resolve_path
+from aigp_lightning.data.rect_batches import check_rect_training
 from aigp_lightning.data.requests import Mixing
 from aigp_lightning.data.resizing import LETTERBOX, find_resizing
-from aigp_lightning.data.run_splits import RunSplits
-from aigp_lightning.data.sample_sets import largest_batch, training_set
+from aigp_lightning.data.sample_sets import largest_batch, training_batches, training_set
 from aigp_lightning.data.samplers import TrainBatchSampler
 from aigp_lightning.data.shared_cache import check_cache, shared_cache
 from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
-from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
 from aigp_lightning.data.transfer import BatchTransfer
-from aigp_lightning.errors import ConfigError, DataError, UserError, warn_user
-from aigp_lightning.run.distributed import check_shares
-from aigp_lightning.types import NeedsImages
-
-STAGE_SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+from aigp_lightning.errors import ConfigError
 
 
-class YoloDataModule(RunSplits, pl.LightningDataModule):
+class YoloDataModule(CheckedSplits, pl.LightningDataModule):
     """A data set in Ultralytics' format, read in place and never changed.
 
     Args:
         data_yaml: the data set's `data.yaml`; `{task}` in it stands for the task of `synthetic`.
         imgsz: side of the network's input, pixels: a multiple of 32, or of what the model takes.
-        batch_size: training images a step, over all processes; validation takes twice as many.
+        batch_size: training images a step, over all processes; validation takes twice as many. `auto`: as many as fill
+            60 % of a GPU's memory, or of another share below 1; on a CPU 16.
         workers: processes that load images, for each training process; never more than its share of the cores.
         seed: of shuffling and augmentation.
         rect: validate in rectangles that fit the images, rather than in squares.
@@ -72,7 +67,14 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         cache: keep the decoded training pictures, at the size of training: in memory (`ram`) or in a file beside the
             labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
-            is followed and other names are refused; or by `number`, whatever they are called.
+            is followed and other names are refused; or by `number`, whatever they are called. The same goes for the
+            class rows of weights that a training starts from.
+        rect_training: train in batches of pictures with like aspect ratios, each with a rectangle that fits them; in
+            the same order in every epoch, and without mosaics, mixup and cutmix.
+        fraction: the part of the data that is used, the first images in the order of their paths: of the training
+            images a share, or a number; or parts by split, such as `{train: 0.5, val: 200}`.
+        classes: ids or names of the classes that count, whose ids stay: labels of others are left out, and `predict`
+            finds no others.
         mask_ratio: pixels of the picture for one pixel of a mask that is learned, along each side; for segmentation.
         overlap_mask: draw all masks of a picture into one, the smaller objects on top; else each object has its own,
             which takes more memory and lets objects lie behind each other.
@@ -91,7 +93,7 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self,
         data_yaml: str = DEFAULT_DATA,
         imgsz: int = 640,
-        batch_size: int = 16,
+        batch_size: BatchSize = USUAL_BATCH,
         workers: int = 8,
         seed: int = 0,
         rect: bool = True,
@@ -109,17 +111,25 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         resize: str = LETTERBOX.name,
         mask_ratio: int = 4,
         overlap_mask: bool = True,
+        rect_training: bool = False,
+        fraction: Fraction = ALL,
+        classes: Classes = None,
     ) -> None:
         super().__init__()
-        check_options(imgsz, batch_size, workers, seed, lost_limit)
+        check_options(imgsz, workers, seed, lost_limit)
+        check_fraction(fraction)
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
         check_places(augment_on, decode_on, augment, cache)
         self.resize = find_resizing(resize).name
+        if rect_training:
+            check_rect_training(self.resizing, augment, augment_on)
         self.lost_limit = 0.0 if strict else lost_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
-        self.imgsz, self.batch_size, self.workers, self.seed = imgsz, batch_size, workers, seed
+        self.imgsz, self.workers, self.seed = imgsz, workers, seed
+        self.batch_share, self.batch_size = memory_share(batch_size), settled_batch(batch_size)
+        self.rect_training, self.fraction, self.classes = rect_training, fraction, listed_classes(classes)
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
@@ -130,38 +140,6 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         self.mosaic_open = True
         self._batches: TrainBatchSampler | None = None
         self.lost: dict[str, LostFiles] = {}
-        self.failure: UserError | None = None
-
-    def prepare_data(self) -> None:
-        """Make a shipped configuration's data set if it is missing, and scan the labels, once on every machine.
-
-        Raises:
-            UserError: the data set cannot be used; with several processes `setup` raises it.
-        """
-        try:
-            self._prepare()
-        except UserError as error:
-            if self._run.world_size == 1:
-                raise
-            self.failure = error  # `setup` tells all: a process that just left would leave the others waiting
-
-    def _prepare(self) -> None:
-        """Make the data set if need be, scan the splits of this stage, and tell their problems."""
-        run = self._run
-        splits = [split for split in STAGE_SPLITS.get(run.stage, ()) if split not in self._scans]
-        self._check_batch(run.stage)
-        if splits:
-            make, progress = run.stage == "fit", run.local_rank == 0
-            provide_data(self.data_yaml, self.synthetic, make=make, progress=progress)
-            for doubt in self.spec.doubts:
-                warn_user(doubt)
-        for split in splits:
-            scan = self._scan(split)
-            if run.rank == 0:  # others have the same data, or another machine's copy of it
-                tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
-        if run.rank == 0 and len(splits) > 1:
-            tell_common({split: self._scan(split) for split in splits})
-        self._check_limits(splits)
 
     def setup(self, stage: str) -> None:
         """Read what `prepare_data` has prepared; several processes agree on it.
@@ -181,40 +159,6 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         """Give the cached pictures up; their memory is free when the last loader of this run is gone."""
         self._pictures = None
 
-    def _check(self, stage: str) -> dict[str, dict[str, int]]:
-        """Scan the splits that a stage needs, and return their totals."""
-        if stage == "fit":
-            check_shares(self.batch_size, self._run.world_size)
-        self._check_batch(stage)
-        counts = {split: self.scan(split).counts for split in STAGE_SPLITS.get(stage, ())}
-        self._check_limits(STAGE_SPLITS.get(stage, ()))
-        if stage == "fit" and (train := self.scan("train")).instances == 0:
-            raise DataError(
-                f"{self.spec.file}: 'train' has {len(train.records)} images and not one label, so there is nothing to "
-                f"learn; `lint {self.spec.file}` says where labels are looked for"
-            )
-        if stage == "fit":
-            tell_unpasted(train.records, self.augment.copy_paste, str(self.spec.file))
-            settle_places(self.augment_on, self.decode_on, self.augment, self._run.on_gpu)
-        if stage == "fit" and (val := self.scan("val")).instances == 0:
-            warn_user(f"the validation split has {len(val.records)} images and not one label: metrics will be 0.")
-        return counts
-
-    def _check_batch(self, stage: str) -> int:
-        """Return the fewest images that a training batch must have here; refuse sizes that the model does not take."""
-        model = self._run.model
-        check_size(model, self.imgsz, self.resize)
-        least = model.least_images(self.imgsz) if isinstance(model, NeedsImages) else 1
-        if stage == "fit":
-            check_batch(self.batch_size, self._run.world_size, self.imgsz, least)
-        return least
-
-    def _check_limits(self, splits: Sequence[str]) -> None:
-        """Check the trainer's limits against the number of batches."""
-        if self.trainer is not None:
-            images = {split: len(self.scan(split).records) for split in splits}
-            check_limits(self.trainer, batches_of(images, self.batch_size, self._run.world_size))
-
     def train_dataloader(self) -> DataLoader[Any]:
         """Return shuffled, augmented batches of the training split."""
         run, records = self._run, self.scan("train").records
@@ -224,20 +168,16 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
             cache=self._pictures, resizing=self.resizing, masks=self._mask_drawing,
             kind=sample_class(self.augment_on, self.decode_on, self.augment),
         )  # fmt: skip
-        self._batches = TrainBatchSampler(
-            len(records), batch, self.seed, *run.place, workers, self.augment.mosaic,
-            shuffle=not run.overfitting, least=self._check_batch("fit"), mixing=Mixing.of(self.augment),
+        self._batches = training_batches(
+            records, batch, self.seed, imgsz=self.train_imgsz, mosaic=self.augment.mosaic, rect=self.rect_training,
+            rank=run.rank, world_size=run.world_size, workers=workers, shuffle=not run.overfitting,
+            least=self._check_batch("fit"), mixing=Mixing.of(self.augment, self.rect_training),
         )  # fmt: skip
         self._batches.mosaic_open = self.mosaic_open
         if workers:
             # Import what the transforms need before workers are forked: W&B watches imports, and breaks in a fork.
             assert dataset.pipeline.transforms is not None
         return self._loader(dataset, self._batches, batch_bytes=batch * self.train_imgsz**2 * 3)
-
-    @property
-    def train_imgsz(self) -> int:
-        """Side of training pictures as they are loaded, pixels: of the largest batch, where these differ."""
-        return training_size(self._run.model, self.imgsz)
 
     def close_mosaic(self) -> tuple[str, ...]:
         """Put no more images into one, nor copies of objects, from the next epoch's first sample on.
@@ -247,10 +187,11 @@ class YoloDataModule(RunSplits, pl.LightningDataModule):
         Returns:
             Names of the augmentations that did so until now.
         """
-        had, self.mosaic_open = self.augment.mixing if self.mosaic_open else (), False
+        had = [name for name in self.augment.mixing if name == COPY_PASTE or not self.rect_training]
+        used, self.mosaic_open = tuple(had) if self.mosaic_open else (), False
         if self._batches is not None:
             self._batches.mosaic_open = False
-        return had
+        return used
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return batches with every validation image once."""

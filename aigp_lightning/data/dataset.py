@@ -139,7 +139,8 @@ class TrainDataset:
             None if other is None else self._gather(other, lost)[0]
             for other in (request.pasted, request.mixup, request.cutmix)
         )
-        return Ingredients(mine, partners, request.seed, request.paste_own, pasted, mixup, cutmix), index
+        how = request.seed, request.paste_own, pasted, mixup, cutmix, request.shape
+        return Ingredients(mine, partners, *how), index
 
     def _readable(self, index: int, seed: int, lost: list[Lost]) -> tuple[int, Sample]:
         """Return a sample before augmentation and its place: the one asked for, else another, drawn by the seed.

@@ -20,6 +20,8 @@ PERSON = (
     *((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
 )
 PERSON_JOINTS = 17
+SIGMAS = "kpt_oks_sigmas"
+"""The key of the tolerances."""
 MOST_SIGMA = 1e30  # float32 holds it
 
 
@@ -55,6 +57,24 @@ def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | Non
         sigmas=_sigmas(values, count, fault),
         edges=edges,
     )
+
+
+def unread_sigmas(keypoints: Keypoints | None) -> str:
+    """Say which tolerances count instead of those under a key that is not read; nothing where some are read.
+
+    Args:
+        keypoints: of the data set; None where it has none.
+
+    Example:
+        >>> unread_sigmas(Keypoints(8, 3, tuple("abcdefgh")))
+        ' Ultralytics does not read it either: 0.125 counts for each of the 8 keypoints, in the loss and in the metrics'
+    """
+    if keypoints is None or keypoints.sigmas is not None:
+        return ""
+    person = (keypoints.count, keypoints.numbers) == (PERSON_JOINTS, 3)
+    counts = "COCO's count" if person else f"{1 / keypoints.count:.4g} counts"
+    whom = f"for each of the {keypoints.count} keypoints, in the loss and in the metrics"
+    return f" Ultralytics does not read it either: {counts} {whom}"
 
 
 def default_edges(count: int) -> tuple[tuple[int, int], ...]:
@@ -142,7 +162,7 @@ def _names(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[str, 
 
 def _sigmas(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[float, ...] | None:
     """Read the keypoints' tolerances (COCO's OKS sigmas)."""
-    key = "kpt_oks_sigmas"
+    key = SIGMAS
     value = values.get(key)
     if value is None:
         return None

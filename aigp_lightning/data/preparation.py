@@ -15,7 +15,7 @@ from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.synthetic.record import read_header, recorded_values
 from aigp_lightning.errors import ConfigError, DataError, tell_user, warn_user
 from aigp_lightning.paths import expand_home
-from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, SEED, SHARE, check_range
+from aigp_lightning.ranges import COUNT_OR_NONE, SEED, SHARE, check_range
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -30,12 +30,11 @@ SMALLEST = 32
 PROBLEMS_FILE = "data_problems_{}.txt"
 
 
-def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_limit: float) -> None:
+def check_options(imgsz: int, workers: int, seed: int, lost_limit: float) -> None:
     """Refuse sizes and shares that no run can have; which multiples a network takes, `input_size` knows.
 
     Args:
         imgsz: side of the network's input, pixels.
-        batch_size: images a step.
         workers: processes that load images.
         seed: of shuffling and augmentation.
         lost_limit: share of the images that may be lost.
@@ -45,7 +44,7 @@ def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_lim
 
     Example:
         >>> try:
-        ...     check_options(imgsz=16, batch_size=16, workers=0, seed=0, lost_limit=0.02)
+        ...     check_options(imgsz=16, workers=0, seed=0, lost_limit=0.02)
         ... except ConfigError as error:
         ...     print(error)
         --data.imgsz is 16; no network's input is that small: at least 32.
@@ -54,7 +53,6 @@ def check_options(imgsz: int, batch_size: int, workers: int, seed: int, lost_lim
         raise ConfigError(f"--data.imgsz is {imgsz}; no network's input is that small: at least {SMALLEST}.")
     if imgsz > LARGEST:
         raise ConfigError(f"--data.imgsz is {imgsz}; no network's input is that large: at most {LARGEST}.")
-    check_range("--data.batch_size", batch_size, COUNT)
     check_range("--data.workers", workers, COUNT_OR_NONE)
     check_range("--data.seed", seed, SEED)
     check_range("--data.lost_limit", lost_limit, SHARE)

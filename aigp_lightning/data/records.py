@@ -51,10 +51,11 @@ class ScanResult:
         split: the name of the split.
         records: the usable images, in order.
         problems: everything wrong, also what was mended.
-        images: number of images listed.
+        images: number of images listed; of a part of the split, its images.
         from_cache: nothing had changed since an earlier scan.
         cache_file: file in which the outcome is kept, or None if it could not be written.
         outside: what became of objects that reach out of the picture.
+        listed: number of images of the whole split, where `images` are a part of it; else 0.
 
     Example:
         >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
@@ -70,6 +71,7 @@ class ScanResult:
     from_cache: bool = False
     cache_file: Path | None = field(default=None, compare=False)
     outside: Outside = "clip"
+    listed: int = field(default=0, compare=False)
 
     @property
     def backgrounds(self) -> int:

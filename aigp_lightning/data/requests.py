@@ -25,6 +25,7 @@ class TrainRequest:
         pasted: the sample from which other objects are pasted; None without.
         mixup: the sample that it is blended with; None without.
         cutmix: the sample that a rectangle of it shows; None without.
+        shape: (height, width) of the sample, pixels; None for the square of the network's input.
 
     Example:
         >>> TrainRequest(index=3, seed=7, partners=(0, 1, 2)).partners
@@ -38,6 +39,7 @@ class TrainRequest:
     pasted: TrainRequest | None = None
     mixup: TrainRequest | None = None
     cutmix: TrainRequest | None = None
+    shape: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,17 @@ class Mixing:
     paste_own: bool = False
 
     @classmethod
-    def of(cls, augment: AugmentConfig) -> Mixing:
+    def of(cls, augment: AugmentConfig, rect: bool = False) -> Mixing:
         """Read the chances from the user's choice.
 
         Args:
             augment: the choice.
+            rect: samples are rectangles, as in Ultralytics' `rect`: nothing is mixed but copies of own objects.
         """
         own = augment.copy_paste_mode == FLIP
         share = augment.copy_paste
+        if rect:
+            return cls(paste_own=own and share > 0)
         return cls(augment.mosaic, augment.mixup, augment.cutmix, 0.0 if own else share, own and share > 0)
 
     def __bool__(self) -> bool:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.augment.config import AugmentConfig
+from aigp_lightning.data.class_filter import class_ids, only_classes
 from aigp_lightning.data.class_follower import ClassFollower
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
+from aigp_lightning.data.fraction import Fraction, part_of
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.masks import MaskDrawing
@@ -25,6 +27,7 @@ from aigp_lightning.data.resizing import Resizing, find_resizing
 from aigp_lightning.data.sample_sets import EvalSet, evaluation_set
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.trainer_view import TrainerView
+from aigp_lightning.errors import tell_user
 from aigp_lightning.run.cores import cores
 from aigp_lightning.types import WantsKeypoints
 
@@ -60,6 +63,9 @@ class RunSplits:
     match_classes: str
     mask_ratio: int
     overlap_mask: bool
+    fraction: Fraction
+    classes: list[int | str] | None
+    rect_training: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,8 +130,11 @@ class RunSplits:
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        named = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
-        named += ("mask_ratio", "overlap_mask") if self.masks else ()
+        named = (
+            *("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside"),
+            *("fraction", "classes", "rect_training"),
+            *(("mask_ratio", "overlap_mask") if self.masks else ()),
+        )
         found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
         return {**found, "augment": asdict(self.augment)}
 
@@ -140,13 +149,31 @@ class RunSplits:
     def _scan(self, split: str) -> ScanResult:
         """Return a split with the class ids of the data set, which are those of its files and of the cache."""
         if split not in self._scans:
-            self._scans[split] = scan_split(
-                self.spec, split, pose=self.pose, single_cls=self.single_cls, strict=self.strict,
+            part = part_of(self.fraction, split)
+            found = scan_split(
+                self.spec, split, pose=self.pose, single_cls=self.single_cls and not self.classes, strict=self.strict,
                 outside=self.outside, outlines=self._outlines(split),
-                cache_dir=self._cache_dir if self._run.rank else self._run.folder,
+                cache_dir=self._cache_dir if self._run.rank else self._run.folder, part=part,
                 workers=min(self.workers or 1, cores()), progress=self._run.local_rank == 0,
             )  # fmt: skip
+            if found.listed:
+                tell_user(f"{split}: the first {found.images} of {found.listed} images, as --data.fraction {part} says")
+            if self.classes is not None:
+                ids = class_ids(self.classes, self.spec.names, str(self.spec.file))
+                found = only_classes(found, ids, self.spec.names, self.single_cls)
+            self._scans[split] = found
         return self._scans[split]
+
+    def chosen_classes(self, names: Mapping[int, str]) -> tuple[int, ...] | None:
+        """Return the ids of the classes that are to be predicted; None for all.
+
+        Args:
+            names: the model's classes by id. Numbers among those that are chosen are ids of these.
+
+        Raises:
+            ConfigError: the model does not know a class that is chosen.
+        """
+        return None if self.classes is None else class_ids(self.classes, names, "the model")
 
     def label_table(self, split: str = "train") -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return all labels of a split: classes int64 (N,), and boxes float32 (N, 4) cxcywh, fractions of the image."""

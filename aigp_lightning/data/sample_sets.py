@@ -11,8 +11,10 @@ from aigp_lightning.data.augment.pipeline import TrainPipeline
 from aigp_lightning.data.dataset import EvalDataset, TrainDataset
 from aigp_lightning.data.input_size import STRIDE
 from aigp_lightning.data.lint import propose_mirror
+from aigp_lightning.data.rect_batches import RectBatchSampler
+from aigp_lightning.data.requests import Mixing
 from aigp_lightning.data.resizing import LETTERBOX, Resizing
-from aigp_lightning.data.samplers import EvalBatchSampler
+from aigp_lightning.data.samplers import EvalBatchSampler, TrainBatchSampler
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -70,6 +72,53 @@ def training_set(
     config, (flip_idx, flip_idx_vertical) = _mirrored(records, spec, augment) if pose else (augment, (None, None))
     pipeline = TrainPipeline(imgsz, config, flip_idx, flip_idx_vertical, keypoints=pose)
     return kind(records, imgsz, pipeline, batch_size, cache, resizing, masks)
+
+
+def training_batches(
+    records: Sequence[ImageRecord],
+    batch_size: int,
+    seed: int,
+    *,
+    imgsz: int,
+    mosaic: float,
+    rect: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+    workers: int = 0,
+    shuffle: bool = True,
+    least: int = 1,
+    mixing: Mixing = Mixing(),
+) -> TrainBatchSampler:
+    """Build the batches of training.
+
+    Args:
+        records: images and labels.
+        batch_size: images a batch, in this process.
+        seed: of order and augmentation.
+        imgsz: side of the network's input, pixels.
+        mosaic: chance of a mosaic, 0…1; there are none with `rect`.
+        rect: batches of pictures with like aspect ratios, each with a rectangle of its own.
+        rank: number of this process.
+        world_size: number of processes.
+        workers: worker processes of the loader.
+        shuffle: False: the same order in every epoch.
+        least: fewest images of a batch.
+        mixing: chances of what else is mixed into a sample.
+
+    Example:
+        >>> import numpy as np
+        >>> from aigp_lightning.data.records import ImageRecord
+        >>> record = ImageRecord("000.jpg", (100, 200), np.zeros(1, np.int64), np.full((1, 4), 0.5, np.float32), None)
+        >>> batches = training_batches([record] * 3, batch_size=2, seed=0, imgsz=640, mosaic=1.0, rect=True)
+        >>> [[request.shape for request in batch] for batch in batches]
+        [[(320, 640), (320, 640)], [(320, 640)]]
+    """
+    if rect:
+        shapes = [record.shape for record in records]
+        return RectBatchSampler(shapes, batch_size, seed, imgsz, STRIDE, rank, world_size, shuffle, least, mixing)
+    return TrainBatchSampler(
+        len(records), batch_size, seed, rank, world_size, workers, mosaic, shuffle, least, mixing
+    )
 
 
 def evaluation_set(

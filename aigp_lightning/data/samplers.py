@@ -108,17 +108,23 @@ class TrainBatchSampler:
             pool = pools[number % self.lanes]
             pool.extend(batch)
             images = np.array(pool)
-            requests = self._requests(batch, images, random)
+            requests = self._requests(batch, images, random, self._shape(number))
             mixed = self.mixing if self.mosaic_open else Mixing()
             yield [mixed.draw(request, images, mixer) for request in requests] if mixed else requests
 
-    def _requests(self, batch: list[int], pool: np.ndarray, random: np.random.Generator) -> list[TrainRequest]:
+    def _shape(self, number: int) -> tuple[int, int] | None:
+        """Return (height, width) of the samples of a batch by its number in the epoch; None for the usual square."""
+        return None
+
+    def _requests(
+        self, batch: list[int], pool: np.ndarray, random: np.random.Generator, shape: tuple[int, int] | None
+    ) -> list[TrainRequest]:
         """Draw seeds and mosaic partners for the images of a batch."""
         seeds = random.integers(2**32, size=len(batch)).tolist()
         partners = random.choice(pool, size=(len(batch), 3)).tolist()
         wanted = random.random(len(batch)) < (self.mosaic if self.mosaic_open else 0.0)
         return [
-            TrainRequest(index, seed, tuple(others) if mixed else ())
+            TrainRequest(index, seed, tuple(others) if mixed else (), shape=shape)
             for index, seed, others, mixed in zip(batch, seeds, partners, wanted, strict=True)
         ]
 
@@ -162,9 +168,7 @@ class EvalBatchSampler:
         aspect = sizes[:, 0] / sizes[:, 1]
         order = aspect.argsort() if rect else np.arange(len(sizes))
         self.groups = [order[start : start + group] for start in range(0, len(order), group)]
-        self.shapes = [
-            _rectangle(aspect[members], imgsz, stride) if rect else (imgsz, imgsz) for members in self.groups
-        ]
+        self.shapes = [rectangle(aspect[members], imgsz, stride) if rect else (imgsz, imgsz) for members in self.groups]
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -174,9 +178,23 @@ class EvalBatchSampler:
             yield [EvalRequest(int(index), shape) for index in members[self.rank :: self.world_size]]
 
 
-def _rectangle(aspect: np.ndarray, imgsz: int, stride: int) -> tuple[int, int]:
-    """Return (height, width) for all these aspect ratios, with half a stride to spare, as Ultralytics validates."""
+def rectangle(aspect: np.ndarray, imgsz: int, stride: int, spare: float = 0.5) -> tuple[int, int]:
+    """Return the smallest rectangle for images of several aspect ratios, as Ultralytics has it.
+
+    Args:
+        aspect: height by width of each image.
+        imgsz: length of the long side, pixels.
+        stride: sides are multiples of it.
+        spare: strides that are added before rounding up; half of one in validation.
+
+    Returns:
+        Height and width, pixels.
+
+    Example:
+        >>> rectangle(np.array([0.5, 0.75]), imgsz=640, stride=32), rectangle(np.array([0.5, 0.75]), 640, 32, spare=0.0)
+        ((512, 672), (480, 640))
+    """
     low, high = aspect.min(), aspect.max()
     sides = np.array([high, 1.0] if high < 1 else [1.0, 1 / low] if low > 1 else [1.0, 1.0])
-    height, width = (np.ceil(sides * imgsz / stride + 0.5).astype(int) * stride).tolist()
+    height, width = (np.ceil(sides * imgsz / stride + spare).astype(int) * stride).tolist()
     return height, width

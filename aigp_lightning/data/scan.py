@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.data import file_stamps, scan_cache
 from aigp_lightning.data.folders import Folders
+from aigp_lightning.data.fraction import ALL, Part, count_of
 from aigp_lightning.data.images import label_path
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import Arrays
@@ -70,6 +71,7 @@ def scan_split(
     strict: bool = False,
     outside: Outside = "clip",
     outlines: Outlines = None,
+    part: Part = ALL,
     cache_dir: Path | None = None,
     workers: int = 8,
     progress: bool = True,
@@ -85,6 +87,7 @@ def scan_split(
         outside: what becomes of objects that reach out of the picture.
         outlines: objects' polygons are kept: `all` refuses a split in which an object has none; `any` leaves the
             polygons out then, and says so. None: only their boxes are read.
+        part: share or number of the split's images that is returned; all are checked, and kept in the cache.
         cache_dir: folder for the outcome if the folder of the labels cannot be written to.
         workers: threads.
         progress: show a progress bar.
@@ -119,9 +122,11 @@ def scan_split(
     unused = [*unused_labels(unique, labels, folders, str(spec.root)), *other_endings(folders.passed)]
     repeats = repeated(images, dict(zip(unique, labels, strict=True)))
     problems = [*listed, *repeats, *unused, *columns.problems]
-    result = ScanResult(split, [], problems, len(images), from_cache, cache_file, outside)
+    chosen = images[: count_of(part, len(images))]
+    result = ScanResult(split, [], problems, len(chosen), from_cache, cache_file, outside)
+    result.listed = len(images) if len(chosen) < len(images) else 0
     columns = columns if outlines is None else settle_outlines(columns, outlines, unique, str(spec.file), split)
-    result.records = records_of(images, unique, columns)
+    result.records = records_of(chosen, unique, columns)
     if not result.records:
         raise DataError(f"{spec.file}: no usable image in '{split}'; mend or remove these files\n{result.summary()}")
     if strict and (result.set_aside or unused):

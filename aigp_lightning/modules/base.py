@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aigp_lightning.checkpoints.schema import METADATA, RNG_STATE, RUN_OPTIONS, check_fits, checkpoint_metadata
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.building import build_for_data, take_classes
+from aigp_lightning.modules.chosen_classes import chosen_classes, of_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
@@ -263,8 +264,9 @@ class BaseModule(pl.LightningModule):
         self.on_validation_epoch_end()
 
     def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
-        """Find the objects in each image, above `predict_conf`."""
-        return self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else []
+        """Find the objects in each image, above `predict_conf` and of the chosen classes."""
+        found = self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else []
+        return of_classes(found, chosen_classes(self))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aigp_lightning.data.class_names import FollowsClasses, match_classes
+from aigp_lightning.data.class_names import BY_NUMBER, FollowsClasses, match_classes
 from aigp_lightning.errors import ConfigError, WeightsError
-from aigp_lightning.run.lightning_internals import datamodule_of
+from aigp_lightning.run.auto_batch import settle_batch
+from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import HasClassNames
 
 if TYPE_CHECKING:
@@ -42,8 +43,24 @@ class Buildable(Protocol):
         """Install a built network."""
 
 
+def matches_by_name(module: Any) -> bool:
+    """True if the classes of weights that a training starts from are matched with the data set's by their names.
+
+    Args:
+        module: a `LightningModule`; without a datamodule that says otherwise they are.
+
+    Example:
+        >>> from aigp_lightning.modules.base import BaseModule
+        >>> matches_by_name(BaseModule())
+        True
+    """
+    trainer = trainer_of(module)
+    data = datamodule_of(trainer) if trainer is not None else None
+    return getattr(data, "match_classes", None) != BY_NUMBER
+
+
 def build_for_data(module: Buildable, trainer: pl.Trainer) -> None:
-    """Build a module's network once the data set's classes are known.
+    """Build a module's network once the data set's classes are known, and choose the batch where that is left open.
 
     Training builds it for the data set. Otherwise `weights`, or later the checkpoint, decides the network and its
     classes, whose order the data set then follows. `predict` needs no data set.
@@ -65,6 +82,12 @@ def build_for_data(module: Buildable, trainer: pl.Trainer) -> None:
         ...     print(error)
         the module needs a datamodule, which knows the class names: trainer.fit(model, data).
     """
+    _build(module, trainer)
+    if module.fitting:
+        settle_batch(module, trainer)
+
+
+def _build(module: Buildable, trainer: pl.Trainer) -> None:
     data = datamodule_of(trainer)
     if module.network is not None:
         take_classes(module, trainer, module.names, "the model")

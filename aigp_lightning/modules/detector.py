@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.building import matches_by_name
+from aigp_lightning.modules.chosen_classes import chosen_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.yolo.class_weights import ClassWeighing
@@ -114,6 +116,7 @@ class DetectorModule(BaseModule):
         self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
         self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
         self.optimization = YoloOptimization(optim)
+        self.plan_anew = self.optimization.plan_anew
         self.inference = Inference(iou, max_det, agnostic_nms, tta, nms_free)
         self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
         self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
@@ -175,8 +178,8 @@ class DetectorModule(BaseModule):
             WeightsError: the weights are of another task.
         """
         trainer, how = trainer_of(self), (asdict(self.gains), self.keypoints, self.frozen, self.qat, self.starts_from)
-        epochs = (trainer.max_epochs if trainer is not None else None) or 1
-        start = NetworkStart(self.variant, self.weights, self.task, epochs, *how)
+        epochs, by_name = (trainer.max_epochs if trainer is not None else None) or 1, matches_by_name(self)
+        start = NetworkStart(self.variant, self.weights, self.task, epochs, *how, by_name)
         network, self._frozen = start.build(names, description, self.fitting)
         return network
 
@@ -254,7 +257,12 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        return self.decode(self._outputs(batch), conf, multi_label=False)
+        from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
+
+        raw = best_of_classes(
+            self._outputs(batch), len(self.names), chosen_classes(self), self.inference.nms_free
+        )
+        return self.decode(raw, conf, multi_label=False)
 
     def _outputs(self, batch: DetectionBatch) -> Any:
         """Run the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""

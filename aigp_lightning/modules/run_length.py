@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from aigp_lightning.errors import ConfigError, WeightsError
 
 PLAN = "plan"
 """Key in a checkpoint's metadata for the plan of the run; older checkpoints have none."""
+
+
+@runtime_checkable
+class PlansAnew(Protocol):
+    """A module whose schedule is laid out over the epochs of the run.
+
+    Example:
+        >>> class Module:
+        ...     def plan_anew(self, epochs): ...
+        >>> isinstance(Module(), PlansAnew)
+        True
+    """
+
+    def plan_anew(self, epochs: int) -> None:
+        """Lay the schedule out over so many epochs, from the first one on; the next epoch is trained by it."""
 
 
 @dataclass(frozen=True)

@@ -164,13 +164,14 @@ def check_shares(batch_size: int, processes: int) -> None:
         raise ConfigError(f"--data.batch_size {batch_size} {rule}, {processes}.")
 
 
-def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False, batch_size: int = 0) -> None:
+def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False, batch_size: float | str = 0) -> None:
     """Compare what is asked for with what was started, before anything waits for a process that will not come.
 
     Args:
         trainer: as built from the options.
         sync_batchnorm: whether normalisation over all processes is asked for.
-        batch_size: training images a step, over all processes; 0 where nothing is trained.
+        batch_size: training images a step, over all processes; 0 where nothing is trained. What is no number of images
+            is chosen later.
 
     Raises:
         ConfigError: they do not fit; or a CPU is to synchronise batch norms.
@@ -195,7 +196,8 @@ def check_processes(trainer: pl.Trainer, sync_batchnorm: bool = False, batch_siz
         )
     else:
         _check_by_hand(nodes)
-    check_shares(batch_size, devices * nodes)
+    if isinstance(batch_size, int):
+        check_shares(batch_size, devices * nodes)
     if sync_batchnorm and devices * nodes > 1 and trainer.strategy.root_device.type == "cpu":
         raise ConfigError("--trainer.sync_batchnorm true needs GPUs: torch's SyncBatchNorm does not train on a CPU.")
 

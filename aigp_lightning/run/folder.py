@@ -85,6 +85,8 @@ class RunConfig:
         resume: whether to go on with the newest run of this name instead of starting one. auto does so when torchrun
             or SLURM has started the program anew; always also when you have; never leaves it to --ckpt_path.
         json: also write the final metrics, with `imgsz` and the number of images, to this JSON file.
+        hours: train for so many hours, all starts together, instead of `--trainer.max_epochs`: after every epoch the
+            schedule is laid out over as many as fit.
     """
 
     name: str = "gates"
@@ -92,6 +94,7 @@ class RunConfig:
     exist_ok: bool = False
     resume: Literal["auto", "always", "never"] = "auto"
     json: str | None = None
+    hours: float | None = None
 
 
 def claim_folder(

@@ -206,8 +206,10 @@ def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
 
 
 def _fingerprint(data_yaml: Path, split: str, evaluation: Mapping[str, Any]) -> DataFingerprint:
+    from aigp_lightning.data.class_filter import class_ids, only_classes
     from aigp_lightning.data.data_yaml import read_data_yaml
     from aigp_lightning.data.fingerprint import fingerprint
+    from aigp_lightning.data.fraction import ALL, check_fraction, part_of
     from aigp_lightning.data.label_bounds import Outside
     from aigp_lightning.data.scan import scan_split
 
@@ -218,5 +220,12 @@ def _fingerprint(data_yaml: Path, split: str, evaluation: Mapping[str, Any]) -> 
         raise DataError(f"{spec.file} has no split {split!r}")
     outside = settings.get("outside")
     outside = cast("Outside", outside) if outside in get_args(Outside) else "clip"
-    scan = scan_split(spec, split, pose=pose, single_cls=single, outside=outside, progress=False)
+    classes, fraction = settings.get("classes"), settings.get("fraction", ALL)
+    check_fraction(fraction)
+    scan = scan_split(
+        spec, split, pose=pose, single_cls=single and not classes, outside=outside, part=part_of(fraction, split),
+        progress=False,
+    )  # fmt: skip
+    if classes:
+        scan = only_classes(scan, class_ids(classes, spec.names, str(spec.file)), spec.names, single)
     return fingerprint(scan.records, {0: "item"} if single else spec.names)

@@ -40,7 +40,7 @@ def paste(tiles: Sequence[Tile], rect: tuple[int, int, int, int]) -> np.ndarray:
     return out
 
 
-def warp_canvas(tiles: Sequence[Tile], matrix: np.ndarray, canvas: tuple[int, int], imgsz: int) -> np.ndarray:
+def warp_canvas(tiles: Sequence[Tile], matrix: np.ndarray, canvas: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """Paste what can be seen of a canvas, and warp it.
 
     Tiles that are warped each by itself, as affine maps do, would have the same values but where they meet.
@@ -49,29 +49,29 @@ def warp_canvas(tiles: Sequence[Tile], matrix: np.ndarray, canvas: tuple[int, in
         tiles: images and their places.
         matrix: (3, 3) canvas pixels to output pixels.
         canvas: width and height, pixels.
-        imgsz: side of the square output, pixels.
+        size: height and width of the output, pixels.
 
     Returns:
-        (imgsz, imgsz, 3) uint8; grey where no tile lies.
+        (height, width, 3) uint8; grey where no tile lies.
 
     Example:
         >>> white = Tile(np.full((2, 2, 3), 255, np.uint8), rect=(0, 0, 2, 2), offset=(1, 0), seams=(False, False))
-        >>> warp_canvas([white], np.eye(3), canvas=(4, 4), imgsz=4)[:, :, 0].tolist()
+        >>> warp_canvas([white], np.eye(3), canvas=(4, 4), size=(4, 4))[:, :, 0].tolist()
         [[114, 255, 255, 114], [114, 255, 255, 114], [114, 114, 114, 114], [114, 114, 114, 114]]
     """
-    x1, y1, x2, y2 = seen = _seen(matrix, canvas, imgsz)
+    x1, y1, x2, y2 = seen = _seen(matrix, canvas, size)
     if x1 >= x2 or y1 >= y2:
-        return np.full((imgsz, imgsz, 3), GREY, np.uint8)
+        return np.full((*size, 3), GREY, np.uint8)
     source = cv2.cvtColor(paste(tiles, seen), cv2.COLOR_RGB2RGBA)  # four channels are warped faster
     shifted = matrix @ np.array(((1, 0, x1), (0, 1, y1), (0, 0, 1)))
-    out = cv2.warpPerspective(source, shifted, (imgsz, imgsz), flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 4)
+    out = cv2.warpPerspective(source, shifted, size[::-1], flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 4)
     return np.asarray(cv2.cvtColor(out, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
-def _seen(matrix: np.ndarray, canvas: tuple[int, int], imgsz: int) -> tuple[int, int, int, int]:
+def _seen(matrix: np.ndarray, canvas: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the part of a canvas that the output can show: all of it where the output has the vanishing line."""
-    last = imgsz - 1
-    corners = np.array(((0, 0, 1), (last, 0, 1), (last, last, 1), (0, last, 1))) @ np.linalg.inv(matrix).T
+    bottom, right = size[0] - 1, size[1] - 1
+    corners = np.array(((0, 0, 1), (right, 0, 1), (right, bottom, 1), (0, bottom, 1))) @ np.linalg.inv(matrix).T
     depth = corners[:, 2]
     if depth.min() <= 0 <= depth.max():
         return 0, 0, *canvas

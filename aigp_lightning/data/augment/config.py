@@ -21,7 +21,8 @@ SCALE, FACTOR = Range(0, 0.99), Range(0.01, 100)
 PAIR = 2
 FLIP, MIXUP = "flip", "mixup"
 """What `copy_paste` pastes: mirrored copies of an image's own objects, or those of another image."""
-MIXING = ("mosaic", "mixup", "cutmix", "copy_paste")
+COPY_PASTE = "copy_paste"
+MIXING = ("mosaic", "mixup", "cutmix", COPY_PASTE)
 """Augmentations that put several images, or copies of objects, into one sample; they end with `close_mosaic`."""
 
 

@@ -36,6 +36,7 @@ class Ingredients(NamedTuple):
         pasted: what other objects are pasted from, or None.
         mixup: what it is blended with, or None.
         cutmix: what a rectangle of it shows, or None.
+        shape: height and width of the result, pixels; None for the square.
 
     Example:
         >>> gate, other = ({"im_file": name} for name in ("gate.jpg", "other.jpg"))
@@ -50,6 +51,7 @@ class Ingredients(NamedTuple):
     pasted: Ingredients | None = None
     mixup: Ingredients | None = None
     cutmix: Ingredients | None = None
+    shape: tuple[int, int] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ class Geometry(NamedTuple):
         matrix: (2, 3) float64, canvas pixels to output pixels; (3, 3) with perspective.
         gain: The scale in the matrix.
         cropped: The output is a part of the picture, and its edge repeats that of the picture.
+        output: Height and width of the output, pixels; None for the square.
 
     Example:
         >>> geometry = MosaicAffine(64, translate=0, scale=0).draw((32, 32), mosaic=False)
@@ -47,6 +48,7 @@ class Geometry(NamedTuple):
     matrix: np.ndarray
     gain: float
     cropped: bool = False
+    output: tuple[int, int] | None = None
 
     @property
     def tilted(self) -> bool:
@@ -113,15 +115,16 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         """The method for each key of a sample that this transform changes."""
         return {"image": self.apply, "instances": self.apply_to_instances}
 
-    def draw(self, shape: tuple[int, int], mosaic: bool) -> Geometry:
+    def draw(self, shape: tuple[int, int], mosaic: bool, output: tuple[int, int] | None = None) -> Geometry:
         """Draw a mosaic centre and an affine or projective map.
 
         Args:
             shape: Height and width of the image, pixels; the canvas where there is no mosaic.
             mosaic: There are partners.
+            output: Height and width of the result, pixels; None for the square.
         """
         rng = self.py_random
-        centre = None
+        centre, (height, width) = None, output or (self.imgsz, self.imgsz)
         if mosaic:
             centre, shape = draw_centre(self.imgsz, rng), (2 * self.imgsz, 2 * self.imgsz)
         tilt = [rng.uniform(-self.perspective, self.perspective) for _ in range(2)] if self.perspective else []
@@ -129,7 +132,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         gain = rng.uniform(*self.scale)
         shear_x, shear_y = (math.tan(math.radians(rng.uniform(-self.shear, self.shear))) for _ in range(2))
         low, high = 0.5 - self.translate, 0.5 + self.translate
-        target_x, target_y = rng.uniform(low, high) * self.imgsz, rng.uniform(low, high) * self.imgsz
+        target_x, target_y = rng.uniform(low, high) * width, rng.uniform(low, high) * height
         cos, sin = math.cos(angle) * gain, math.sin(angle) * gain
         # Shear after rotation: ((1, shear_x), (shear_y, 1)) times ((cos, sin), (-sin, cos)).
         xx, xy = cos - shear_x * sin, sin + shear_x * cos
@@ -142,7 +145,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             return Geometry(centre, np.array(((xx, xy, target_x), (yx, yy, target_y), (0, 0, 1))) @ to_middle, gain)
         shift_x = target_x - xx * middle_x - xy * middle_y
         shift_y = target_y - yx * middle_x - yy * middle_y
-        return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain)
+        return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain, output=output)
 
     def draw_crop(self, shape: tuple[int, int], original: tuple[int, int]) -> Geometry | None:
         """Draw whether the image is cropped, and where; None where it is not. Without crops nothing is drawn.
@@ -161,14 +164,15 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
 
         Args:
             params: Albumentations' own.
-            data: With `image`, `instances` and, for a mosaic, `partners`; for a crop `ori_shape`.
+            data: With `image`, `instances` and, for a mosaic, `partners`; for a crop `ori_shape`; `output`,
+                the shape of a result that is no square.
         """
         image: np.ndarray = data["image"]
         partners: Sequence[Sample] = data.get("partners", ())
         shape = image.shape[0], image.shape[1]
         geometry = None if partners else self.draw_crop(shape, data.get("ori_shape") or shape)
         if geometry is None:
-            geometry = self.draw(shape, bool(partners) and not data.get("laid"))
+            geometry = self.draw(shape, bool(partners) and not data.get("laid"), data.get("output"))
         if geometry.centre is None:
             tiles = [Tile(image, (0, 0, image.shape[1], image.shape[0]), (0, 0), (False, False))]
         else:
@@ -187,10 +191,11 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
         """
         if geometry.cropped:
             return warp_crop(img, geometry.pixels, self.imgsz)
+        size = height, width = geometry.output or (self.imgsz, self.imgsz)
         if geometry.tilted:
             canvas = (2 * self.imgsz, 2 * self.imgsz) if geometry.centre else (img.shape[1], img.shape[0])
-            return warp_canvas(tiles, geometry.matrix, canvas, self.imgsz)
-        out = self._out
+            return warp_canvas(tiles, geometry.matrix, canvas, size)
+        out = self._out[:height, :width]
         out.fill(GREY)
         room = 4 * max((tile.image.shape[0] + 1) * (tile.image.shape[1] + 1) for tile in tiles)
         if self._scratch.size < room:
@@ -216,6 +221,7 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             instances = instances.clipped(*tiles[0].image.shape[1::-1])
         else:
             instances = join_labels(instances, partners, tiles, 2 * self.imgsz)
-        after = instances.moved(geometry.matrix).boxed(self.imgsz, self.imgsz).clipped(self.imgsz, self.imgsz)
+        height, width = geometry.output or (self.imgsz, self.imgsz)
+        after = instances.moved(geometry.matrix).boxed(width, height).clipped(width, height)
         area = MIN_AREA_LEFT if instances.segments is None else MIN_OUTLINED_AREA_LEFT
         return after.select(worth_keeping(instances.bboxes, after.bboxes, geometry.gain, area))

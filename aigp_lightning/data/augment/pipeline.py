@@ -105,16 +105,19 @@ class TrainPipeline:
         after = [step.transforms if step is steps.extra else [step] for step in steps.after]
         return [*steps.placing, *(step for group in after for step in group)]
 
-    def __call__(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
+    def __call__(
+        self, sample: Sample, partners: Sequence[Sample], seed: int, shape: tuple[int, int] | None = None
+    ) -> Sample:
         """Augment one sample; the inputs are left as they are.
 
         Args:
             sample: Image and labels, the long side at `imgsz` already.
             partners: Three more for a mosaic, or none; the caller decides by `config.mosaic`.
             seed: Not negative; the same inputs and seed give the same sample on any worker.
+            shape: Height and width of the result, pixels, of a sample without partners; None for the square.
 
         Returns:
-            (imgsz, imgsz, 3) image with the labels that are left.
+            (imgsz, imgsz, 3) image, or one of `shape`, with the labels that are left.
 
         Raises:
             ConfigError: There are keypoints to flip and no permutation to flip them by, or a transform of the user's
@@ -122,7 +125,7 @@ class TrainPipeline:
         """
         from aigp_lightning.data.augment.mixing import Ingredients
 
-        return self.make(Ingredients(sample, partners, seed))
+        return self.make(Ingredients(sample, partners, seed, shape=shape))
 
     def make(self, found: Ingredients) -> Sample:
         """Make one sample of an image and all that is mixed with it; the inputs are left as they are.
@@ -166,6 +169,7 @@ class TrainPipeline:
             "partners": found.partners,
             "ori_shape": sample.get("ori_shape"),
             "laid": False,
+            "output": found.shape,
             "pasted": found.paste_own if pasted is None else self._place(pasted, _random_state(pasted.seed)),
         }
         for step in self._build().placing:

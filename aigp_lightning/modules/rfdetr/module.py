@@ -16,6 +16,8 @@ from torch.nn.functional import interpolate
 from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import ConfigError, WeightsError, tell_user
 from aigp_lightning.modules.base import BaseModule
+from aigp_lightning.modules.building import matches_by_name
+from aigp_lightning.modules.chosen_classes import chosen_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gradients import clip, unscale
 from aigp_lightning.modules.rfdetr.description import Description, DetrGains
@@ -153,12 +155,11 @@ class RFDETRModule(BaseModule):
             transfer_weights(network, found.names, found)
             return network
         variant = variant_of(self.variant)
-        layers = self.decoder_layers or variant.layers
-        positions = variant.positions or self.imgsz // variant.patch
+        layers, positions = self.decoder_layers or variant.layers, variant.positions or self.imgsz // variant.patch
         described = Description(self.variant, len(names), self.imgsz, positions, layers, self.queries, self.groups)
         network = self._built(described, names)
         if found is not None:
-            tell_user(f"weights: {transfer_weights(network, names, found)}")
+            tell_user(f"weights: {transfer_weights(network, names, found, matches_by_name(self))}")
         return network
 
     def _built(self, description: Description, names: Mapping[int, str]) -> RFDETRNetwork:
@@ -181,11 +182,9 @@ class RFDETRModule(BaseModule):
     @property
     def deployment(self) -> Deployment | None:
         """The files in which other programs open the network: RF-DETR's `.pth`, ONNX and TorchScript."""
-        if self.network is None:
-            return None
         from aigp_lightning.modules.rfdetr.deployment import RFDETRDeployment
 
-        return RFDETRDeployment(self._network, self.names)
+        return RFDETRDeployment(self._network, self.names) if self.network is not None else None
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -203,6 +202,10 @@ class RFDETRModule(BaseModule):
             length, trained = self._resumed
             self.length = length.extended(trained, epochs) if epochs > length.end else length
         return build_optimizer(self._network.model, self.optim, self._network.layers)
+
+    def plan_anew(self, epochs: int) -> None:
+        """Lay the schedule out over so many epochs; see `PlansAnew`."""
+        self.length = RunLength(epochs)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Preprocess a batch, and in training resize it to a size that the step's number draws, as the package does."""
@@ -262,14 +265,14 @@ class RFDETRModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence; see `BaseModule`."""
-        return self._network.predictions(self._outputs(batch["img"]), batch["img"], conf, self.max_det)
+        outputs = self._outputs(batch["img"])
+        return self._network.predictions(outputs, batch["img"], conf, self.max_det, chosen_classes(self))
 
     def _outputs(self, images: Tensor) -> dict[str, Any]:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
         on_cpu = self.length is not None and not images.is_cuda
         with torch.autocast(images.device.type, enabled=False) if on_cpu else nullcontext():
-            outputs: dict[str, Any] = self._network(images.float() if on_cpu else images)
-        return outputs
+            return cast("dict[str, Any]", self._network(images.float() if on_cpu else images))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,7 +81,9 @@ class RFDETRNetwork(nn.Module):
         weights = self.criterion.weight_dict
         return torch.stack([losses[name] * weights[name] for name in losses if name in weights]).sum()
 
-    def predictions(self, outputs: Mapping[str, Any], images: Tensor, conf: float, most: int) -> list[Prediction]:
+    def predictions(
+        self, outputs: Mapping[str, Any], images: Tensor, conf: float, most: int, classes: Sequence[int] | None = None
+    ) -> list[Prediction]:
         """Return the best pairs of query and class of each image: no suppression is needed.
 
         Args:
@@ -89,8 +91,13 @@ class RFDETRNetwork(nn.Module):
             images: (B, 3, H, W); boxes are in their pixels.
             conf: lowest confidence, 0…1.
             most: objects an image.
+            classes: ids of the classes that are wanted; None for all.
         """
         scores = outputs["pred_logits"][..., : self.description.classes].float().sigmoid()
+        if classes is not None:
+            wanted = torch.zeros(scores.shape[-1], dtype=torch.bool, device=scores.device)
+            wanted[list(classes)] = True
+            scores = scores.masked_fill(~wanted, -1)  # below any confidence
         return best_predictions(outputs["pred_boxes"].float(), scores, images, conf, most)
 
 

@@ -19,7 +19,9 @@ SHOWN = 5
 """Class names of a file that a line shows."""
 
 
-def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: FoundWeights) -> str:
+def transfer_weights(
+    network: RFDETRNetwork, names: Mapping[int, str], found: FoundWeights, by_name: bool = True
+) -> str:
     """Start a network from weights of maybe other classes, another size of the input, or more queries.
 
     Class rows go by name. Embeddings of positions are interpolated, as the package does, and of the queries the first
@@ -29,6 +31,7 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
         network: it takes the tensors.
         names: its class names by id.
         found: see `read_weights`.
+        by_name: false: class rows go by number, if there are as many.
 
     Returns:
         Words that say how many tensors were taken, and which classes.
@@ -49,7 +52,7 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
             "fewer."
         )
     _interpolate(theirs, network.description.positions)
-    rows = _shared_rows(names, found.names)
+    rows = _shared_rows(names, found.names) if by_name else _same_rows(names, found.names)
     for key in list(ours.keys() & theirs.keys()):
         if key.startswith(CLASS_HEADS):
             theirs[key] = _with_rows(ours[key], theirs[key], rows)
@@ -64,7 +67,8 @@ def transfer_weights(network: RFDETRNetwork, names: Mapping[int, str], found: Fo
         )
     network.model.load_state_dict({**ours, **taken})
     left = len(theirs.keys() - taken.keys())
-    told = f"{len(taken)} of {len(ours)} tensors from {found.path}, {_told_rows(rows, names, found.names)}"
+    classes = _told_rows(rows, names, found.names) if by_name else f"{len(rows)} of {len(names)} classes by number"
+    told = f"{len(taken)} of {len(ours)} tensors from {found.path}, {classes}"
     return told + (f"; {left} tensors of the file are not used: there are fewer layers or groups here" if left else "")
 
 
@@ -87,6 +91,11 @@ def _shared_rows(ours: Mapping[int, str], theirs: Mapping[int, str]) -> dict[int
     folded = {name: row for row, name in its.items() if often[name] == len((mine, its))}
     others = {row: folded[name] for row, name in mine.items() if row not in rows and name in folded}
     return dict(sorted({**others, **rows}.items()))
+
+
+def _same_rows(ours: Mapping[int, str], theirs: Mapping[int, str]) -> dict[int, int]:
+    """Return every class's own row, where there are as many."""
+    return {row: row for row in ours} if len(ours) == len(theirs) else {}
 
 
 def _told_rows(rows: Mapping[int, int], ours: Mapping[int, str], theirs: Mapping[int, str]) -> str:

@@ -102,6 +102,13 @@ class YoloOptimization:
         self._decay = scaled_decay(self.config, data.batch_size)
         return build_optimizer(network, plan.optimizer, self._decay, boosted)
 
+    def plan_anew(self, epochs: int) -> None:
+        """Lay the schedule out over so many epochs; see `PlansAnew`."""
+        assert self.plan is not None
+        assert self.schedule is not None
+        self.plan = self.plan.planned_anew(epochs)
+        self.schedule = self.plan.schedule(self.config, self.schedule.batches, self._batch_size)
+
     def step(self, module: pl.LightningModule, batch_idx: int, loss_of: LossOf) -> tuple[Tensor, dict[str, Tensor]]:
         """Accumulate the gradients of one batch and, when due, step.
 

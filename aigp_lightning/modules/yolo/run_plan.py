@@ -53,6 +53,10 @@ class RunPlan:
         """Return the plan of the run made longer after so many epochs."""
         return replace(self, extensions=self.length.extended(trained, epochs).extensions)
 
+    def planned_anew(self, epochs: int) -> RunPlan:
+        """Return the plan of a run of so many epochs, as if it had begun with it."""
+        return replace(self, epochs=epochs, extensions=())
+
     def state(self) -> dict[str, Any]:
         """Return the plan as plain values."""
         return {**self.length.state(), "optimizer": asdict(self.optimizer)}

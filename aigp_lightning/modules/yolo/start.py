@@ -42,6 +42,7 @@ class NetworkStart:
         frozen: see `freeze`.
         qat: whether the network rounds to 8 bits; a checkpoint says so itself.
         starts_from: other tasks whose weights a training may start from, as far as their layers are the same.
+        by_name: class rows of the weights are found by the classes' names; False: by their numbers.
     """
 
     variant: str
@@ -53,6 +54,7 @@ class NetworkStart:
     frozen: Frozen
     qat: bool = False
     starts_from: tuple[str, ...] = ()
+    by_name: bool = True
 
     def build(
         self, names: Mapping[int, str] | None, description: Mapping[str, Any] | None, fitting: bool
@@ -86,8 +88,8 @@ class NetworkStart:
             raise WeightsError("this checkpoint does not describe its network.")
         network = build.build_model(variant, names or {}, self.gains, task, keypoints, self.epochs)
         if source is not None:
-            taken, total = files.transfer_weights(network, source)
-            rows = files.class_rows(source.names, names or {})
+            taken, total = files.transfer_weights(network, source, self.by_name)
+            rows = files.class_rows(source.names, names or {}, self.by_name)
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         if self.qat if description is None else description.get(QAT):
             quantize(network)

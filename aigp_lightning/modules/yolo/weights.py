@@ -129,12 +129,13 @@ def _rebuilt(described: dict[str, Any], names: dict[int, str], task: str, tensor
     return cast("nn.Module", model)
 
 
-def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
+def transfer_weights(model: nn.Module, source: nn.Module, by_name: bool = True) -> tuple[int, int]:
     """Copy every tensor of `source` that fits; class rows go by name where the classes differ.
 
     Args:
         model: it takes the tensors.
         source: it has them.
+        by_name: false: class rows go by number, if there are as many (Ultralytics' `cls_remap`).
 
     Returns:
         How many tensors were taken, and how many the model has.
@@ -143,7 +144,7 @@ def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
     built = class_width(model)
     mine: Any = model
     names = mine.names
-    mine.names = {key: normalize("NFC", name) for key, name in names.items()}
+    mine.names = {key: normalize("NFC", name) if by_name else str(key) for key, name in names.items()}
     cast("Any", source).names = {key: normalize("NFC", name) for key, name in cast("Any", source).names.items()}
     if differ_in_classes_alone(model, source):
         take_class_branch(model, source)
@@ -166,7 +167,7 @@ def transfer_weights(model: nn.Module, source: nn.Module) -> tuple[int, int]:
     return sum(map(taken, after)), len(after)
 
 
-def class_rows(theirs: Mapping[int, str], ours: Mapping[int, str]) -> str:
+def class_rows(theirs: Mapping[int, str], ours: Mapping[int, str], by_name: bool = True) -> str:
     """Say what becomes of the rows of the class layers when weights of other classes, or of another order, are taken.
 
     Ultralytics takes the rows of classes that both know by name, whatever their case; where there are none and as many
@@ -175,10 +176,14 @@ def class_rows(theirs: Mapping[int, str], ours: Mapping[int, str]) -> str:
     Args:
         theirs: class names of the weights.
         ours: class names of the data set.
+        by_name: see `transfer_weights`.
 
     Returns:
         Words for the line that tells how many tensors were taken.
     """
+    if not by_name:
+        alike = len(theirs) == len(ours)
+        return f"all {len(ours)} classes by number" if alike else f"no class: {len(theirs)} there, {len(ours)} here"
     known = {plain_name(name): number for number, name in theirs.items()}
     shared = {number: known[plain_name(name)] for number, name in ours.items() if plain_name(name) in known}
     if not shared or _are_numbers(theirs) or _are_numbers(ours):
