@@ -34,28 +34,39 @@ def _mode(value: Any, recipe: Recipe) -> Outcome:
     return carried()
 
 
+def _whole(value: Any) -> int:
+    """Return a whole number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, str) or value != int(value):
+        raise ValueError(value)
+    return int(value)
+
+
 def _epochs(value: Any, recipe: Recipe) -> Outcome:
-    return carried(trainer__max_epochs=value)
+    return carried(trainer__max_epochs=_whole(value))
 
 
 def _patience(value: Any, recipe: Recipe) -> Outcome:
-    return carried(early_stopping__patience=value or max(int(recipe.value("epochs") or 1), 1))
+    return carried(early_stopping__patience=_whole(value) or max(int(recipe.value("epochs") or 1), 1))
 
 
 def _batch(value: Any, recipe: Recipe) -> Outcome:
     if isinstance(value, int | float) and value < 1:
         return carried("measured on the device", data__batch_size="auto" if value <= 0 else float(value))
-    return carried(data__batch_size=int(value) if value == int(value) else value)
+    return carried(data__batch_size=_whole(value))
 
 
 def _imgsz(value: Any, recipe: Recipe) -> Outcome:
     if isinstance(value, list | tuple) and value:
-        return carried("the larger one, as there: trainings are square", data__imgsz=max(value))
-    return carried(data__imgsz=value)
+        return carried("the larger one, as there: trainings are square", data__imgsz=max(map(_whole, value)))
+    return carried(data__imgsz=_whole(value))
 
 
 def _save_period(value: Any, recipe: Recipe) -> Outcome:
-    return carried(checkpoint_every__epochs=max(int(value), 0))
+    return carried(checkpoint_every__epochs=max(_whole(value), 0))
 
 
 def _cache(value: Any, recipe: Recipe) -> Outcome:
@@ -101,7 +112,7 @@ def _name(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _seed(value: Any, recipe: Recipe) -> Outcome:
-    return carried(data__seed=int(value), seed_everything=int(value))
+    return carried(data__seed=_whole(value), seed_everything=_whole(value))
 
 
 def _deterministic(value: Any, recipe: Recipe) -> Outcome:
@@ -120,7 +131,7 @@ def _amp(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _freeze(value: Any, recipe: Recipe) -> Outcome:
-    return carried(model__freeze=list(value) if isinstance(value, list | tuple) else int(value or 0))
+    return carried(model__freeze=list(value) if isinstance(value, list | tuple) else _whole(value or 0))
 
 
 def _multi_scale(value: Any, recipe: Recipe) -> Outcome:

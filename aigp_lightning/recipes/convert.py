@@ -108,12 +108,12 @@ def usual_options(task: str) -> dict[str, Any]:
 def _rows(recipe: Recipe, task: str, known: dict[str, Outcome]) -> Iterator[Row]:
     for name, key in KEYS.items():
         given = name in recipe.values
-        if given and recipe.values[name].unread:
+        if given and recipe.values[name].unread and not key.changes_training:
             yield Row(name, recipe.values[name].value, True, _unread(key))
         elif name in known:
             yield Row(name, recipe.value(name), given, known[name])
         elif given or key.option:
-            value = recipe.value(name)
+            value = recipe.values[name].value if given else key.default
             yield Row(name, value, given, _outcome(key, value, recipe, task, given))
     for name, value in recipe.values.items():
         if name not in KEYS:

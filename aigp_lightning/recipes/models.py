@@ -112,7 +112,7 @@ def find_network(recipe: Recipe, read: ReadWeights, pose_data: bool | None, vari
     if found.variant == USUAL["detect"] and named is None:
         found.variant, found.weights = USUAL[found.task], f"{USUAL[found.task]}.pt"
     if variant is not None:
-        found.variant, found.asks = variant, found.asks and found.weights_missing
+        found.variant, found.asks = variant, found.missing_weights
     outcomes = {"model": _outcome(found)}
     if pretrained is False:
         found.weights, outcomes["pretrained"] = None, Outcome("carried", {"model.weights": None})
@@ -127,7 +127,7 @@ class _Found:
     def __init__(self, variant: str, weights: str | None = None, task: str = "", asks: str = "") -> None:
         self.variant, self.weights, self.task, self.asks = variant, weights, task, asks
         self.task_from = ""
-        self.weights_missing = False
+        self.missing_weights = ""
 
 
 def _nothing_named(recipe: Recipe) -> _Found:
@@ -158,9 +158,8 @@ def _weights(named: str, recipe: Recipe, read: ReadWeights) -> _Found:
         return _Found(variant or REPLACE_ME, path, task, asks)
     foreign = is_windows(named) or is_elsewhere(named)
     found = _Found(REPLACE_ME, f"{REPLACE_ME}/{last_part(named)}" if foreign else named)
-    found.weights_missing = True
-    found.asks = f"{why_not_here(named, recipe.source)}: the weights, and --variant, such as yolov8n-pose, of which \
-they are"
+    found.missing_weights = f"{why_not_here(named, recipe.source)}: the weights"
+    found.asks = f"{found.missing_weights}, and --variant, such as yolov8n-pose, of which they are"
     return found
 
 

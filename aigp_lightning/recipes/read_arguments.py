@@ -59,7 +59,15 @@ def read_recipe(words: Sequence[str]) -> Recipe:
         raise ConfigError(f"{printable(text)}: there is no such file.")
     if CALL.match(text):
         return _with_cfg(read_call(text))
-    return _with_cfg(_command(shlex.split(text) if len(words) == 1 else [*words], "the command"))
+    return _with_cfg(_command(_split(text) if len(words) == 1 else [*words], "the command"))
+
+
+def _split(text: str) -> list[str]:
+    """Split a command into words; a backslash is a part of a path."""
+    try:
+        return shlex.split(text.replace("\\", "\\\\"))
+    except ValueError as error:
+        raise ConfigError(f"the command: {first_line(error)}; {FORMS}.") from error
 
 
 def _is_there(path: Path) -> bool:

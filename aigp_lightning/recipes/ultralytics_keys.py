@@ -15,7 +15,7 @@ OF_VERB = {("conf", "predict"): "model.predict_conf", ("rect", "validate"): "dat
            ("model", "predict"): "model.weights", ("model", "export"): "weights", ("imgsz", "export"): "imgsz",
            ("half", "predict"): "trainer.precision", ("half", "validate"): "trainer.precision"}  # fmt: skip
 """Options of a verb, where they are others than those of `fit`."""
-ALIKE = 0.7
+ALIKE = 0.65
 """So much of two names is the same where one was meant."""
 
 OTHER_WORDS = {
@@ -58,5 +58,7 @@ def nearest_key(name: str) -> str | None:
     """
     if name.lower() in OTHER_WORDS:
         return OTHER_WORDS[name.lower()]
+    if (digits := name.lower().replace("o", "0")) in KEYS:  # lrO
+        return digits
     near = get_close_matches(name.lower(), KEYS, n=1, cutoff=ALIKE)
     return near[0] if near else None
