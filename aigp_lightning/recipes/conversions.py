@@ -215,8 +215,8 @@ def _save(value: Any, recipe: Recipe) -> Outcome:
 def _split(value: Any, recipe: Recipe) -> Outcome:
     if value in (None, "val"):
         return carried()
-    return left(f"a training is validated on `val`, there too; the verb `test` measures on `test`, not on {value}"
-                if value != "test" else "a training is validated on `val`, there too; the verb `test` is for that")  # fmt: skip
+    what = "the verb `test` is for that" if value == "test" else f"on {value} nothing is measured"
+    return left(f"a training is validated on `val`, there too; {what}")
 
 
 def _save_dir(value: Any, recipe: Recipe) -> Outcome:

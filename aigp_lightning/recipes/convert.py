@@ -101,7 +101,9 @@ def usual_options(task: str) -> dict[str, Any]:
         >>> usual_options("detect")["model.iou"]
         0.7
     """
-    rows = _rows(Recipe("Ultralytics' defaults"), task, dict.fromkeys(("task", "data", "model", "pretrained"), carried()))
+    rows = _rows(
+        Recipe("Ultralytics' defaults"), task, dict.fromkeys(("task", "data", "model", "pretrained"), carried())
+    )
     return {name: value for row in rows for name, value in row.outcome.options.items()}
 
 

@@ -164,7 +164,7 @@ def _smart(text: str) -> Any:
 
 
 def _with_cfg(recipe: Recipe) -> Recipe:
-    """Read the file that `cfg` names, where it is on this disk; in an `args.yaml`, its settings are in there already."""
+    """Read the file that `cfg` names, where it is on this disk; an `args.yaml` has its settings already."""
     named = recipe.value("cfg")
     if not isinstance(named, str) or recipe.source.endswith(ARGS):
         return recipe

@@ -16,7 +16,7 @@ Names = dict[str, ast.expr]
 
 
 def read_program(text: str, file: str) -> Recipe:
-    """Read the one training of a program.
+    r"""Read the one training of a program.
 
     Args:
         text: of the program.
@@ -26,7 +26,7 @@ def read_program(text: str, file: str) -> Recipe:
         ConfigError: it is no Python, or has no call of `train`, or several.
 
     Example:
-        >>> recipe = read_program("N = 3\\nmodel = YOLO('yolo11n.pt')\\nmodel.train(data='a.yaml', epochs=N)", "t.py")
+        >>> recipe = read_program("N = 3\nmodel = YOLO('yolo11n.pt')\nmodel.train(data='a.yaml', epochs=N)", "t.py")
         >>> {name: given.value for name, given in recipe.values.items()}
         {'model': 'yolo11n.pt', 'data': 'a.yaml', 'epochs': 3}
     """

@@ -141,7 +141,9 @@ def _compare_schedules(conversion: Conversion, stand_in: StandIn, folder: Path, 
 
 
 def _schedule_table(theirs: Sequence[Any], ours: Sequence[Any]) -> list[str]:
-    lines = [f"  {'epoch':>5} {'rate there':>12} {'here':>12} {'momentum there':>16} {'here':>8} {'steps':>7} {'here':>5}"]
+    lines = [
+        f"  {'epoch':>5} {'rate there':>12} {'here':>12} {'momentum there':>16} {'here':>8} {'steps':>7} {'here':>5}"
+    ]
     for place in range(AN_EPOCH - 1, min(len(theirs), len(ours)), AN_EPOCH):
         (their_steps, their_groups), (our_steps, our_groups) = theirs[place], ours[place]
         name = "weight" if "weight" in their_groups and "weight" in our_groups else next(iter(their_groups))

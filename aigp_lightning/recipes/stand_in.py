@@ -66,7 +66,7 @@ def make_stand_in(folder: Path, task: str, spec: DataSpec | None) -> StandIn:
 
 
 def multiplied(stand_in: StandIn, folder: Path, count: int, classes: int) -> StandIn:
-    """Make a data set of so many small pictures, for a schedule, which depends on their number and on the classes alone.
+    """Make a data set of so many pictures for a schedule, which depends on their number and on the classes alone.
 
     Args:
         stand_in: whose synthetic pictures are copied.

@@ -67,9 +67,8 @@ TRAINING_KEYS = (
         "[pictures](pictures.md)"),
     Key("cfg", TRAINING, None, "config", "its settings are read, where it is on this disk", verb=""),
     Key("save_dir", TRAINING, None, "", "follows from `--run.root` and `--run.name`", verb=""),
-    Key("trainer", TRAINING, None, "", "a class of one's own, in Python: Lightning's callbacks (`--trainer.callbacks`) are "
-        "what is here",
-        verb="", changes_training=True),
+    Key("trainer", TRAINING, None, "", "a class of one's own, in Python: Lightning's callbacks "
+        "(`--trainer.callbacks`) are what is here", verb="", changes_training=True),
     Key("augmentations", AUGMENTATION, None, "data.augment.extra", "transforms of Albumentations, in Python: write "
         "them below `data.augment.extra` ([how](augmentation.md)); they stand in for blur, median_blur, to_gray and "
         "clahe, which are 0 then", changes_training=True),

@@ -25,7 +25,8 @@ OTHER_WORDS = {
 }
 """Words of other programs, and of YOLOv5, for Ultralytics' settings."""
 ADVICE = {
-    "cutout": "no version of Ultralytics has it; `albumentations.CoarseDropout` below `data.augment.extra` cuts pieces out",
+    "cutout": "no version of Ultralytics has it; `albumentations.CoarseDropout` below `data.augment.extra` cuts pieces "
+    "out",
 }
 """Settings that people look for and no version has, with what to do."""
 

@@ -8,7 +8,6 @@ from typing import Any
 
 INSERT_BEFORE = "extra"
 """A key of the augmentation that comments follow; new ones stand before it."""
-WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Edit:
 def with_values(
     text: str, options: Mapping[str, Any], comments: Mapping[str, str] | None = None, remove: tuple[str, ...] = ()
 ) -> str:
-    """Return a configuration with other values.
+    r"""Return a configuration with other values.
 
     Args:
         text: a YAML in block style.
@@ -32,8 +31,8 @@ def with_values(
         remove: options to be left out with all that is in them.
 
     Example:
-        >>> with_values("data:\\n  imgsz: 640  # pixels\\nmodel: {}\\n", {"data.imgsz": 320, "run.name": "a b"})
-        'data:\\n  imgsz: 320  # pixels\\nmodel: {}\\nrun:\\n  name: a b\\n'
+        >>> with_values("data:\n  imgsz: 640  # pixels\nmodel: {}\n", {"data.imgsz": 320, "run.name": "a b"})
+        'data:\n  imgsz: 320  # pixels\nmodel: {}\nrun:\n  name: a b\n'
     """
     import yaml
 

@@ -134,7 +134,9 @@ def test_nms_of_old_files_was_of_exports() -> None:
 def test_transforms_of_a_program_take_the_place_of_the_four_defaults() -> None:
     conversion = converted("YOLO('yolo11n.pt').train(data='a.yaml', augmentations=[A.Blur(p=0.1)])")
     assert state(conversion, "augmentations") == "missing"
-    assert [conversion.options[f"data.augment.{name}"] for name in ("blur", "median_blur", "to_gray", "clahe")] == [0] * 4
+    assert [conversion.options[f"data.augment.{name}"] for name in ("blur", "median_blur", "to_gray", "clahe")] == [
+        0
+    ] * 4
 
 
 # ---- networks --------------------------------------------------------------------------------------------------------

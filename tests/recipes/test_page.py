@@ -62,8 +62,8 @@ GONE = (
     "half int8 keras save_hybrid crop_fraction label_smoothing boxes v5loader image_weights hide_labels hide_conf "
     "line_thickness fl_gamma min_memory end2end hydra"
 )
-"""Settings of Ultralytics 8.0.0, 8.0.20, 8.0.40, 8.0.60, 8.0.100, 8.0.150, 8.0.200, 8.1.0, 8.1.40, 8.2.0, 8.2.60, 8.3.0,
-8.3.60, 8.3.100, 8.3.150, 8.3.200, 8.4.0, 8.4.40, 8.4.100 and 8.4.150 that the installed one does not have."""
+"""Settings of Ultralytics 8.0.0, 8.0.20, 8.0.40, 8.0.60, 8.0.100, 8.0.150, 8.0.200, 8.1.0, 8.1.40, 8.2.0, 8.2.60,
+8.3.0, 8.3.60, 8.3.100, 8.3.150, 8.3.200, 8.4.0, 8.4.40, 8.4.100 and 8.4.150 that the installed one does not have."""
 
 
 def test_settings_of_earlier_versions_are_in_the_table() -> None:
@@ -90,7 +90,8 @@ def test_links_of_the_notes_lead_to_pages() -> None:
 @pytest.mark.parametrize(
     ("word", "verb", "option"),
     [
-        *(("epochs", "fit", "trainer.max_epochs"), ("batch", "fit", "data.batch_size"), ("lr0", "fit", "model.optim.lr0")),
+        *(("epochs", "fit", "trainer.max_epochs"), ("batch", "fit", "data.batch_size")),
+        ("lr0", "fit", "model.optim.lr0"),
         *(("conf", "predict", "model.predict_conf"), ("conf", "validate", "model.conf"), ("rect", "test", "data.rect")),
         *(("rect", "fit", "data.rect_training"), ("tracker", "predict", None), ("zzz", "fit", None)),
     ],

@@ -6,6 +6,7 @@ Nothing is reported to anybody: the trainer has no callbacks but ours, and its d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,8 @@ def train_by_reference(
     kind: Any = type("Reference", (_Quiet, base), {"description": data})  # by "Trainer" in its name it gets W&B's hooks
     overrides = {**known_settings(settings), **QUIET, "project": str(folder), "name": "reference"}
     trainer = kind(overrides=overrides, _callbacks=_Only(on_train_batch_end=[note]))
-    try:
+    with suppress(_Enough):
         trainer.train()
-    except _Enough:
-        pass
     return rows, shares
 
 
