@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from aigp_lightning.recipes.base_config import FILES
 from aigp_lightning.recipes.configuration import changed_options, configuration
 from aigp_lightning.recipes.convert import Conversion, convert
 from aigp_lightning.recipes.read_arguments import read_recipe
-from aigp_lightning.recipes.words import report
+from aigp_lightning.recipes.words import report, wrapped
 from aigp_lightning.terminal.output import print_text
 
 PRINTED = "-"
@@ -43,7 +44,7 @@ def main(verb: str, arguments: list[str]) -> int:
         print_text(text.rstrip("\n"))
     elif options.out:
         write_target("--out", options.out, text)
-    print_text(f"\n{_last_line(conversion, options)}", err=printed)
+    print_text("\n".join(["", *_last_lines(conversion, options)]), err=printed)
     same = _check(conversion, text) if options.check else True
     return int(not (conversion.is_whole and same))
 
@@ -54,12 +55,14 @@ def _check_out(options: Namespace) -> None:
         raise ConfigError(f"--out {options.out} is there already; name another file, or add --force to replace it.")
 
 
-def _last_line(conversion: Conversion, options: Namespace) -> str:
+def _last_lines(conversion: Conversion, options: Namespace) -> list[str]:
     todo = len(conversion.of("replace")) + len(conversion.dataset.faults)
     left = f"; replace what is named above first ({todo})" if todo else ""
-    if options.out in (None, PRINTED):
-        return f"nothing is written: --out my.yaml writes the configuration{left}" if options.out is None else left[2:]
-    return f"written: {options.out}{left}\n  python -m aigp_lightning fit --config {options.out}"
+    if options.out is None:
+        return wrapped(f"nothing is written: --out my.yaml writes the configuration{left}")
+    if options.out == PRINTED:
+        return [left[2:]] if left else []
+    return [f"written: {options.out}{left}", f"  python -m aigp_lightning fit --config {shlex.quote(options.out)}"]
 
 
 def _read_weights(path: Path) -> tuple[str, str | None]:

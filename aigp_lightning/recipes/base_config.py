@@ -21,7 +21,8 @@ def base_text(task: str) -> str:
         ConfigError: it is not there: the installation is damaged.
     """
     package = Path(aigp_lightning.__file__).parent
-    for folder in (package / "configs", package.parent / "configs"):
+    beside = [package.parent / "configs"] if (package.parent / "pyproject.toml").is_file() else []  # in a checkout
+    for folder in (package / "configs", *beside):
         if (file := folder / FILES[task]).is_file():
             return file.read_text(encoding="utf-8")
     raise ConfigError(f"configs/{FILES[task]} is not in this installation; install the package anew.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from aigp_lightning.errors import printable
 from aigp_lightning.recipes.base_config import FILES, base_text
 from aigp_lightning.recipes.convert import Conversion, usual_options
 from aigp_lightning.recipes.words import shown, wrapped
@@ -60,9 +61,9 @@ def _head(text: str) -> str:
 def _first_lines(conversion: Conversion, name: str) -> str:
     recipe, task = conversion.recipe, conversion.network.task
     lines = [
-        f"# The training of {recipe.source}, Ultralytics' {task}, by `from-ultralytics`. All that it does not say is "
-        f"as in configs/{FILES[task]}.",
-        f"#   python -m aigp_lightning fit --config {shlex.quote(name)}",
+        f"# The training of {printable(recipe.source)}, Ultralytics' {task}, by `from-ultralytics`.",
+        f"# All that it does not say is as in configs/{FILES[task]}.",
+        f"#   python -m aigp_lightning fit --config {printable(shlex.quote(name))}",
     ]
     todo = [f"{row.name}: {shown(row.value)}: {row.outcome.why}" for row in conversion.of("replace", "missing")]
     todo += conversion.dataset.faults

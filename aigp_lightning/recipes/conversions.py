@@ -163,7 +163,7 @@ def _pretrained(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _cls_remap(value: Any, recipe: Recipe) -> Outcome:
-    return carried(model__match_classes="name" if value or value is None else "number")
+    return carried(data__match_classes="name" if value or value is None else "number")
 
 
 def _rect(value: Any, recipe: Recipe) -> Outcome:

@@ -98,6 +98,7 @@ def _read_yaml(text: str, file: str) -> dict[str, Given]:
     """Read the settings of a YAML with their lines."""
     import yaml
 
+    root: Any = None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

@@ -36,7 +36,7 @@ TRAINING_KEYS = (
     Key("name", TRAINING, None, "run.name", "none is `train`, as there"),
     Key("exist_ok", TRAINING, False, "run.exist_ok"),
     Key("pretrained", TRAINING, True, "model.weights", "false: no weights; a path: these weights", older=(False,)),
-    Key("cls_remap", TRAINING, True, "model.match_classes", "true is `name`, false is `number`"),
+    Key("cls_remap", TRAINING, True, "data.match_classes", "true is `name`, false is `number`"),
     Key("verbose", TRAINING, True, "", "does not change the training: `--trainer.enable_progress_bar false` is quiet",
         verb="", older=(False,)),
     Key("seed", TRAINING, 0, "data.seed", "and `--seed_everything`, of weights"),

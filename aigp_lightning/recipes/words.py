@@ -53,7 +53,7 @@ def report(conversion: Conversion, changed: dict[str, Any], base: str) -> Iterat
     """
     recipe, network = conversion.recipe, conversion.network
     how = f" ({network.task_from})" if network.task_from else ""
-    yield from wrapped(f"{recipe.source}: {network.task}{how}, {len(recipe.values)} settings")
+    yield from wrapped(f"{printable(recipe.source)}: {network.task}{how}, {len(recipe.values)} settings")
     over = [row for row in conversion.of("carried") if set(row.outcome.options) & set(changed)]
     yield from _section(f"carried over, where it is another value than in {base}:", over, _carried)
     faults = [line for each in conversion.dataset.faults for line in wrapped(each, first="  ", rest="      ")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,8 @@ def dumped(value: Any) -> str:
     """
     import yaml
 
+    if isinstance(value, str) and not value.isprintable():
+        return json.dumps(value)  # in one line, line ends too
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
     return str(text).strip().removesuffix("...").strip()
 

@@ -58,7 +58,7 @@ def state(conversion: Conversion, name: str) -> str:
         *(("multi_scale", 0.3, "model.multi_scale", 0.3), ("freeze", 10, "model.freeze", 10)),
         *(("freeze", [0, "23.cv2"], "model.freeze", [0, "23.cv2"]), ("classes", 2, "data.classes", [2])),
         *(("val", False, "trainer.check_val_every_n_epoch", 100), ("plots", False, "media.routes.everything", [])),
-        *(("cls_remap", False, "model.match_classes", "number"), ("quantize", "int8", "model.qat", True)),
+        *(("cls_remap", False, "data.match_classes", "number"), ("quantize", "int8", "model.qat", True)),
         *(("nms", False, "model.nms_free", True), ("end2end", True, "model.nms_free", True)),
         *(("cls_pw", 0.5, "model.class_weights", 0.5), ("conf", 0.01, "model.conf", 0.01)),
         *(("project", "my runs", "run.root", "my runs"), ("project", None, "run.root", "runs")),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 from helpers import REPO
@@ -20,7 +22,7 @@ from aigp_lightning.recipes.ultralytics_keys import KEYS, nearest_key, our_optio
 PAGE = REPO / "docs" / "coming-from-ultralytics.md"
 PENDING = {
     *("model.multi_scale", "model.qat", "model.distill_model", "model.gains.dis", "model.gains.rle"),
-    *("model.agnostic_nms", "model.nms_free", "model.tta", "model.match_classes"),
+    *("model.agnostic_nms", "model.nms_free", "model.tta"),
     *("data.rect_training", "data.fraction", "data.classes", "data.overlap_mask", "data.mask_ratio", "data.vid_stride"),
     *("data.augment.perspective", "data.augment.bgr", "data.augment.mixup", "data.augment.cutmix"),
     *("data.augment.copy_paste", "data.augment.copy_paste_mode", "output.save_conf", "output.save_crop"),
@@ -105,3 +107,12 @@ def test_words_of_ultralytics_stand_for_options(word: str, verb: str, option: st
 )
 def test_the_nearest_setting_is_named(word: str, key: str | None) -> None:
     assert nearest_key(word) == key
+
+
+def test_the_table_is_light() -> None:
+    """The command line asks it before anything heavy is imported."""
+    code = "import sys, aigp_lightning.recipes.ultralytics_keys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "aigp_lightning.recipes.training_keys" in loaded
+    assert loaded & {"torch", "lightning", "ultralytics", "yaml", "numpy", "jsonargparse"} == set()
