@@ -36,7 +36,7 @@ def main(verb: str, arguments: list[str]) -> int:
     options = _parser(verb).parse_args(arguments)
     _check_out(options)
     conversion = convert(read_recipe(options.recipe), _read_weights, options.variant)
-    text = configuration(conversion, options.out or "my.yaml")
+    text = configuration(conversion, options.out if options.out not in (None, PRINTED) else "my.yaml")
     printed = options.out == PRINTED
     lines = report(conversion, changed_options(conversion), f"configs/{FILES[conversion.network.task]}")
     print_text("\n".join(lines), err=printed)

@@ -36,8 +36,8 @@ def configuration(conversion: Conversion, name: str = "my.yaml") -> str:
              for row in conversion.of("replace") for option in row.outcome.options}  # fmt: skip
     place = f"files go to {conversion.options['run.root']}/{conversion.network.task}/{conversion.options['run.name']}"
     comments = {**COMMENTS, "run.name": f"{place}; a number is added when the folder exists", **asked}
-    changed = changed_options(conversion)
-    return _first_lines(conversion, name) + with_values(body, changed, comments, REMOVED)
+    comments = {option: printable(comment) for option, comment in comments.items()}
+    return _first_lines(conversion, name) + with_values(body, changed_options(conversion), comments, REMOVED)
 
 
 def changed_options(conversion: Conversion) -> dict[str, Any]:

@@ -93,18 +93,31 @@ def _is_training(call: ast.Call, names: Names) -> bool:
 
 def _model(call: ast.Call, names: Names) -> ast.expr | None:
     """Return what the class of the object that is trained was called with: `YOLO("yolo11n.pt")`."""
-    held: ast.expr | None = call.func.value if isinstance(call.func, ast.Attribute) else None
-    held = names.get(held.id) if isinstance(held, ast.Name) else held
+    held = _held(call, names)
+    held = held.func.value if _loads(held) and isinstance(held.func, ast.Attribute) else held
     if not isinstance(held, ast.Call) or ast.unparse(held.func).rpartition(".")[2] not in MODELS:
         return None
     named = [keyword.value for keyword in held.keywords if keyword.arg == "model"]
     return next(iter([*held.args, *named]), None)
 
 
+def _held(call: ast.Call, names: Names) -> Any:
+    """Return what the object that is trained was made by."""
+    held: ast.expr | None = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return names.get(held.id) if isinstance(held, ast.Name) else held
+
+
+def _loads(held: Any) -> bool:
+    """True if weights are loaded into a network: `YOLO("yolo11n.yaml").load("yolo11n.pt")`."""
+    return isinstance(held, ast.Call) and isinstance(held.func, ast.Attribute) and held.func.attr == "load"
+
+
 def _settings(call: ast.Call, names: Names, file: str) -> dict[str, Given]:
     found: dict[str, Given] = {}
     if (model := _model(call, names)) is not None:
         found["model"] = _given(model, names)
+    if _loads(held := _held(call, names)) and held.args:
+        found["pretrained"] = _given(held.args[0], names)
     if call.args and isinstance(call.func, ast.Attribute):
         found["trainer"] = Given(ast.unparse(call.args[0]), call.args[0].lineno, unread=True)
     for name, node in _keywords(call, names, file):

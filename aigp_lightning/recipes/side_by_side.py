@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.convert import Conversion
 from aigp_lightning.recipes.key import AUGMENTATION, OPTIMIZER
 from aigp_lightning.recipes.stand_in import StandIn, make_stand_in, multiplied
 from aigp_lightning.recipes.ultralytics_keys import KEYS
 from aigp_lightning.recipes.words import wrapped
 
-TASKS = ("detect", "pose")
-NETWORKS = {"detect": "yolo11n.yaml", "pose": "yolo11n-pose.yaml"}
+NETWORKS = {"detect": "yolo11n.yaml", "pose": "yolo11n-pose.yaml", "segment": "yolo11n-seg.yaml"}
 """Networks that are trained for the comparison; a schedule depends on none."""
 LARGEST_BATCH, USUAL_BATCH = 64, 16
 SMALL, LARGER = 32, 64
@@ -67,14 +65,8 @@ def compare(conversion: Conversion) -> Comparison:
 
     Args:
         conversion: of a recipe.
-
-    Raises:
-        ConfigError: its task cannot be compared.
     """
-    task = conversion.network.task
-    if task not in TASKS:
-        raise ConfigError(f"--check compares {' and '.join(TASKS)}, not {task}; leave it out.")
-    result = Comparison()
+    task, result = conversion.network.task, Comparison()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, _quiet():
         folder = Path(name).resolve()
         spec = conversion.dataset.spec if not conversion.dataset.faults else None

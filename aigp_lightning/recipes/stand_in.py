@@ -43,7 +43,7 @@ def make_stand_in(folder: Path, task: str, spec: DataSpec | None) -> StandIn:
 
     Args:
         folder: that is empty.
-        task: detect or pose.
+        task: detect, pose or segment.
         spec: of the recipe's data set; None, or pictures that are not here: synthetic ones take their place.
     """
     images: list[str] = []

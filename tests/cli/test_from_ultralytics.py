@@ -119,6 +119,14 @@ def test_the_configuration_alone_is_printed(run_cli: Callable[..., int], capsys:
     assert "a data set that Ultralytics downloads" in printed.err
 
 
+def test_odd_names_stay_in_their_lines(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    call = "YOLO('yolo11n.yaml').train(data='C:/a\\nb', name='x\\n# y: [')"
+    assert run_cli("from-ultralytics", call, "--out", "-") == 1
+    printed = capsys.readouterr()
+    assert yaml.safe_load(printed.out)["run"] == {"name": "x\n# y: [", "root": "runs"}
+    assert yaml.safe_load(printed.out)["data"]["data_yaml"] == "REPLACE_ME/a\nb"
+
+
 def test_a_recipe_that_cannot_be_read(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli("from-ultralytics", "nowhere.yaml") == 2
     assert capsys.readouterr().err == "error: nowhere.yaml: there is no such file.\n"

@@ -104,6 +104,13 @@ def test_a_program_is_read_and_not_run() -> None:
     assert recipe.value("data") is None
 
 
+def test_weights_that_a_program_loads_into_a_network() -> None:
+    text = "m = YOLO('yolo11n.yaml').load('mine.pt')\nm.train(data='a.yaml')"
+    wanted = {"model": "yolo11n.yaml", "pretrained": "mine.pt", "data": "a.yaml"}
+    assert plain(read_recipe([text])) == wanted
+    assert plain(read_recipe(["YOLO('yolo11n.yaml').load('mine.pt').train(data='a.yaml')"])) == wanted
+
+
 def test_a_name_that_is_given_two_values_is_not_guessed_at() -> None:
     Path("t.py").write_text("n = 1\nn = 2\nm.train(epochs=n, data='a')\n", encoding="utf-8")
     assert read_recipe(["t.py"]).values["epochs"] == Given("n", 3, unread=True)

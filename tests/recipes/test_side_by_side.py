@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from socket_watch import STRACE, outside, run_watched
 
-from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.convert import Conversion, convert
 from aigp_lightning.recipes.read_arguments import read_recipe
 from aigp_lightning.recipes.side_by_side import (
@@ -19,7 +18,6 @@ from aigp_lightning.recipes.side_by_side import (
     _compare_augmentation,
     _compare_schedules,
     _quiet,
-    compare,
 )
 from aigp_lightning.recipes.stand_in import StandIn, make_stand_in
 
@@ -94,8 +92,3 @@ def test_pictures_of_the_recipe_are_copied(shapes: Path, tmp_path: Path) -> None
     assert made.about["names"] == {0: "square", 1: "disc"}
     assert len(list((tmp_path / "copy" / "labels" / "train").iterdir())) == 24
     assert sorted(path.relative_to(shapes.parent) for path in shapes.parent.rglob("*")) == before
-
-
-def test_other_tasks_are_refused() -> None:
-    with pytest.raises(ConfigError, match="--check compares detect and pose, not segment"):
-        compare(converted("model=yolo11n-seg.yaml epochs=1"))

@@ -16,11 +16,13 @@ from ultralytics.cfg import DEFAULT_CFG_DICT, get_cfg
 from ultralytics.data.build import build_yolo_dataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
+from ultralytics.models.yolo.segment import SegmentationTrainer
 
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
 
 Step = tuple[int, dict[str, tuple[float, float | None, float]]]
 """Optimizer steps so far, and by the name of a parameter group: learning rate, momentum, weight decay."""
+TRAINERS = {"detect": DetectionTrainer, "pose": PoseTrainer, "segment": SegmentationTrainer}
 QUIET = {"device": "cpu", "plots": False, "val": False, "save": False, "workers": 0, "amp": False, "verbose": False,
          "deterministic": False, "exist_ok": True, "compile": False}  # fmt: skip
 """Settings with which a trainer does nothing but train."""
@@ -69,7 +71,7 @@ def train_by_reference(
     """Train with Ultralytics' trainer, for a few batches.
 
     Args:
-        data: the content of a `data.yaml`, with absolute paths; its `task` is `detect` or `pose`.
+        data: the content of a `data.yaml`, with absolute paths; its `task` is detect, pose or segment.
         folder: for what the trainer writes.
         settings: by Ultralytics' names: the network (`model`), length, batch, optimizer and schedule.
         steps: batches after which it ends.
@@ -87,8 +89,9 @@ def train_by_reference(
             shares.extend(float(trainer.lf(epoch)) for epoch in range(int(trainer.epochs)))
             raise _Enough
 
-    base = PoseTrainer if data["task"] == "pose" else DetectionTrainer
-    kind: Any = type("Reference", (_Quiet, base), {"description": data})  # by "Trainer" in its name it gets W&B's hooks
+    kind: Any = type(
+        "Reference", (_Quiet, TRAINERS[data["task"]]), {"description": data}
+    )  # by "Trainer" in its name it gets W&B's hooks
     overrides = {**known_settings(settings), **QUIET, "project": str(folder), "name": "reference"}
     trainer = kind(overrides=overrides, _callbacks=_Only(on_train_batch_end=[note]))
     with suppress(_Enough):
