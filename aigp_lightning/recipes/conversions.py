@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import PureWindowsPath
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import is_plain_name
+from aigp_lightning.recipes.augmentation_values import AUGMENTATION_VALUES
 from aigp_lightning.recipes.outcome import Outcome, carried, left, missing, to_replace
-from aigp_lightning.recipes.places import is_elsewhere
+from aigp_lightning.recipes.places import is_elsewhere, locate, why_not_here
 from aigp_lightning.recipes.recipe import Recipe
 
 OLD_MULTI_SCALE = 0.5
 """Share of `imgsz` by which pictures varied where `multi_scale` was true, before it became a number in 8.4."""
+STRIDE = 32
+"""Sides of the input are multiples of it."""
 OPTIMIZERS = ("auto", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "sgd", "musgd")
 EIGHT_BITS = ("8", "int8")
 OTHER_DEVICES = ("npu", "xpu", "mlu", "hpu")
@@ -21,7 +24,6 @@ MOST_KEYWORDS = 60
 """An `args.yaml` has more settings than that, a list of keywords fewer."""
 SINCE_NMS = "dlog"
 """A setting of the versions in which `nms: false` chooses a head."""
-DEFAULT_TRANSFORMS = ("blur", "median_blur", "to_gray", "clahe")
 
 
 def _mode(value: Any, recipe: Recipe) -> Outcome:
@@ -60,9 +62,11 @@ def _batch(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _imgsz(value: Any, recipe: Recipe) -> Outcome:
-    if isinstance(value, list | tuple) and value:
-        return carried("the larger one, as there: trainings are square", data__imgsz=max(map(_whole, value)))
-    return carried(data__imgsz=_whole(value))
+    several = isinstance(value, list | tuple) and len(value) > 1
+    asked = max(map(_whole, value)) if isinstance(value, list | tuple) else _whole(value)
+    side = -(-asked // STRIDE) * STRIDE
+    why = "the larger side, as there: trainings are square" if several else ""
+    return carried(why if side == asked else f"a multiple of {STRIDE}, as there", data__imgsz=side)
 
 
 def _save_period(value: Any, recipe: Recipe) -> Outcome:
@@ -176,8 +180,15 @@ def _optimizer(value: Any, recipe: Recipe) -> Outcome:
     return carried(model__optim__name=str(value))
 
 
-def _scale(value: Any, recipe: Recipe) -> Outcome:
-    return carried(data__augment__scale=list(value) if isinstance(value, list | tuple) else value)
+def _compile(value: Any, recipe: Recipe) -> Outcome:
+    return carried(model__compile=value if isinstance(value, str) else bool(value))
+
+
+def _fraction(value: Any, recipe: Recipe) -> Outcome:
+    """A whole number above 1 is a count, and stays one."""
+    if isinstance(value, list | tuple):
+        return carried(data__fraction=list(value))
+    return carried(data__fraction=_whole(value) if value > 1 else float(value))
 
 
 def _nms(value: Any, recipe: Recipe) -> Outcome:
@@ -200,14 +211,6 @@ def _channels_last(value: Any, recipe: Recipe) -> Outcome:
     return carried() if value is None else carried(model__channels_last=bool(value))
 
 
-def _augmentations(value: Any, recipe: Recipe) -> Outcome:
-    if value is None:
-        return carried()
-    off: Mapping[str, Any] = {f"data__augment__{name}": 0.0 for name in DEFAULT_TRANSFORMS}
-    return missing("write the transforms below `data.augment.extra`; blur, median_blur, to_gray and clahe are 0, as "
-                   "there", **off)  # fmt: skip
-
-
 def _save(value: Any, recipe: Recipe) -> Outcome:
     return carried() if value else left("a run without checkpoints would leave nothing; best and last are kept")
 
@@ -226,8 +229,8 @@ def _save_dir(value: Any, recipe: Recipe) -> Outcome:
 def _cfg(value: Any, recipe: Recipe) -> Outcome:
     if value is None or recipe.source.endswith("args.yaml"):
         return carried() if value is None else left("its settings are in this file already")
-    if is_elsewhere(str(value)):
-        return missing("a file of another machine: add its settings to these")
+    if locate(str(value), recipe.folder) is None:
+        return missing(f"{why_not_here(str(value), recipe.source)}: add its settings to these")
     return carried("its settings are read")
 
 
@@ -236,8 +239,9 @@ CONVERSIONS: dict[str, Callable[[Any, Recipe], Outcome]] = {
     **{"save_period": _save_period, "device": _device, "project": _project, "name": _name, "seed": _seed, "nms": _nms},
     **{"deterministic": _deterministic, "resume": _resume, "amp": _amp, "freeze": _freeze, "quantize": _quantize},
     **{"multi_scale": _multi_scale, "classes": _classes, "val": _val, "plots": _plots, "cls_remap": _cls_remap},
-    **{"rect": _rect, "optimizer": _optimizer, "scale": _scale, "end2end": _end2end, "conf": _conf, "save": _save},
-    **{"channels_last": _channels_last, "augmentations": _augmentations, "split": _split, "save_dir": _save_dir},
-    **{"cfg": _cfg, "pretrained": _pretrained},
+    **{"rect": _rect, "optimizer": _optimizer, "end2end": _end2end, "conf": _conf, "save": _save},
+    **{"channels_last": _channels_last, "split": _split, "save_dir": _save_dir},
+    **{"cfg": _cfg, "pretrained": _pretrained, "fraction": _fraction},
+    **{"compile": _compile, **AUGMENTATION_VALUES},
 }
 """What makes options of a setting, by its name; all others keep their values."""

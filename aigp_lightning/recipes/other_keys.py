@@ -18,7 +18,7 @@ OTHER_KEYS = (
     Key("agnostic_nms", VALIDATION, False, "model.agnostic_nms"),
     Key("nms", VALIDATION, None, "model.nms_free", "false, the head without suppression, is true here; true, "
         "suppression within an exported file, is not here", older=(False,)),
-    Key("augment", VALIDATION, False, "model.tta", "of `validate` and `predict`: test-time augmentation",
+    Key("augment", VALIDATION, False, "model.tta", "of `validate` and `predict`: test-time augmentation, of detectors",
         verb=VALIDATE),
     Key("dnn", VALIDATION, False, "", "an exported file is run by ONNX Runtime or PyTorch", verb=""),
     Key("visualize", VALIDATION, False, "", "`--media.val_select worst` shows the pictures that go wrong", verb=""),

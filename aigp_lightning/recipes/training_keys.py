@@ -25,9 +25,11 @@ TRAINING_KEYS = (
         "are epochs", older=(50,)),
     Key("batch", TRAINING, 16, "data.batch_size", "over all GPUs, as there; -1 is `auto`, a share of the memory is "
         "the same"),
-    Key("imgsz", TRAINING, 640, "data.imgsz"),
+    Key("imgsz", TRAINING, 640, "data.imgsz",
+        "a multiple of 32, to which Ultralytics rounds up"),
     Key("save", TRAINING, True, "", "always: a run without checkpoints would leave nothing", verb=""),
-    Key("save_period", TRAINING, -1, "checkpoint_every.epochs", "-1 is 0: no checkpoints beside the best and the last"),
+    Key("save_period", TRAINING, -1, "checkpoint_every.epochs", "-1 is 0; after every N-th epoch, counted "
+        "from 1, and from 0 there"),
     Key("cache", TRAINING, False, "data.cache", "true is `ram`; one cache for all processes"),
     Key("device", TRAINING, None, "trainer.devices", "none, `0` or `-1`: one device, the first; `[0, 1]`: these GPUs; "
         "`cpu`, `mps`: `--trainer.accelerator`. All GPUs: `--trainer.devices auto`"),
@@ -51,8 +53,10 @@ TRAINING_KEYS = (
         "16-mixed on other GPUs, 32-true elsewhere; `fp16`, `bf16` are `16-mixed`, `bf16-mixed`; false is `32-true`"),
     Key("fraction", TRAINING, 1.0, "data.fraction", "a share, a count, or one of each split"),
     Key("profile", TRAINING, False, "", "does not change the training: `export`, then `validate` say times", verb=""),
-    Key("freeze", TRAINING, None, "model.freeze", "a number of layers; a list of their numbers and names"),
-    Key("multi_scale", TRAINING, 0.0, "model.multi_scale", "true, of versions before 8.4, is 0.5", older=(False,)),
+    Key("freeze", TRAINING, None, "model.freeze", "a number of layers; a list of their numbers and names, "
+        "which have to be there"),
+    Key("multi_scale", TRAINING, 0.0, "model.multi_scale", "true, of versions before 8.4, is 0.5; "
+        "one draw for all processes", older=(False,)),
     Key("compile", TRAINING, False, "model.compile"),
     Key("channels_last", TRAINING, None, "model.channels_last", "none is true, also on a CPU"),
     Key("quantize", TRAINING, None, "model.qat", "8 or `int8` is true: training for quantisation; other values are of "
@@ -89,8 +93,9 @@ TRAINING_KEYS = (
     Key("dlam", LOSS, 1.0, "", NO_DEPTH, verb="", tasks=DEPTH),
     *(Key(name, AUGMENTATION, default, f"data.augment.{name}") for name, default in (
         ("hsv_h", 0.015), ("hsv_s", 0.7), ("hsv_v", 0.4), ("degrees", 0.0), ("translate", 0.1))),
-    Key("scale", AUGMENTATION, 0.5, "data.augment.scale", "a pair (least, most) too"),
-    *(Key(name, AUGMENTATION, 0.0, f"data.augment.{name}") for name in ("shear", "perspective")),
+    Key("scale", AUGMENTATION, 0.5, "data.augment.scale", "at most 0.99; a pair (least, most) too"),
+    Key("shear", AUGMENTATION, 0.0, "data.augment.shear"),
+    Key("perspective", AUGMENTATION, 0.0, "data.augment.perspective", "at most 0.01"),
     Key("flipud", AUGMENTATION, 0.0, "data.augment.flipud", "keypoints follow `flip_idx_vertical` "
         "([why](keypoints.md)); Ultralytics takes `flip_idx` for it"),
     Key("fliplr", AUGMENTATION, 0.5, "data.augment.fliplr", "of keypoints without `flip_idx`, both flips are 0, as "
