@@ -185,10 +185,9 @@ def _compile(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _fraction(value: Any, recipe: Recipe) -> Outcome:
-    """A whole number above 1 is a count, and stays one."""
     if isinstance(value, list | tuple):
         return carried(data__fraction=list(value))
-    return carried(data__fraction=_whole(value) if value > 1 else float(value))
+    return carried(data__fraction=_whole(value) if value > 1 else float(value))  # above 1 it is a count
 
 
 def _nms(value: Any, recipe: Recipe) -> Outcome:

@@ -103,8 +103,8 @@ TRAINING_KEYS = (
     Key("bgr", AUGMENTATION, 0.0, "data.augment.bgr"),
     Key("mosaic", AUGMENTATION, 1.0, "data.augment.mosaic"),
     *(Key(name, AUGMENTATION, 0.0, f"data.augment.{name}") for name in ("mixup", "cutmix")),
-    Key("copy_paste", AUGMENTATION, 0.0, "data.augment.copy_paste", tasks=SEGMENT),
-    Key("copy_paste_mode", AUGMENTATION, "flip", "data.augment.copy_paste_mode", tasks=SEGMENT),
+    Key("copy_paste", AUGMENTATION, 0.0, "data.augment.copy_paste", "of objects whose labels are polygons"),
+    Key("copy_paste_mode", AUGMENTATION, "flip", "data.augment.copy_paste_mode"),
     Key("auto_augment", AUGMENTATION, "randaugment", "", NO_CLASSIFIER, verb="", tasks=CLASSIFY),
     Key("erasing", AUGMENTATION, 0.4, "", NO_CLASSIFIER, verb="", tasks=CLASSIFY),
 )  # fmt: skip

@@ -71,6 +71,7 @@ def state(conversion: Conversion, name: str) -> str:
             ("imgsz", [320], "data.imgsz", 320),
         ),
         *(("scale", 1.0, "data.augment.scale", 0.99), ("degrees", 360, "data.augment.degrees", 180.0)),
+        *(("copy_paste", 0.2, "data.augment.copy_paste", 0.2), ("bgr", 0.1, "data.augment.bgr", 0.1)),
         *(("perspective", 0.001, "data.augment.perspective", 0.001), ("compile", True, "model.compile", True)),
         ("compile", "reduce-overhead", "model.compile", "reduce-overhead"),
         *(("optimizer", "RMSProp", "model.optim.name", "RMSProp"), ("lr0", 1, "model.optim.lr0", 1.0)),
