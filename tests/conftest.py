@@ -46,7 +46,7 @@ SLOW = (
     *("modules/test_pose.py", "modules/test_validate_parity.py", "modules/yolo/test_class_weights.py"),
     *("modules/yolo/test_schedule_parity.py", "policy/test_learning.py", "policy/test_train.py"),
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
-    "cli/test_cpu_options.py",
+    *("cli/test_cpu_options.py", "cli/test_from_ultralytics.py", "recipes/test_side_by_side.py"),
     "cli/test_rfdetr_runs.py",
     "evaluation/test_evaluate.py",
     "report/test_page_in_browser.py",

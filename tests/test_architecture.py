@@ -15,7 +15,7 @@ PACKAGE = REPO / "aigp_lightning"
 LAYERS = (
     {"__main__", "cli"},
     {"store", "report", "ship"},
-    {"plan", "audit", "deploy", "evaluation", "policy"},
+    {"plan", "audit", "deploy", "evaluation", "policy", "recipes"},
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},
     {"checkpoints", "logfiles", "terminal"},

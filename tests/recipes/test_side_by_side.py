@@ -1,0 +1,94 @@
+"""`--check`: Ultralytics' trainer and ours side by side; what differs is found, and nothing leaves the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from socket_watch import STRACE, outside, run_watched
+
+from aigp_lightning.recipes.convert import Conversion, convert
+from aigp_lightning.recipes.read_arguments import read_recipe
+from aigp_lightning.recipes.side_by_side import (
+    Comparison,
+    _compare_augmentation,
+    _compare_schedules,
+    _quiet,
+)
+from aigp_lightning.recipes.stand_in import StandIn, make_stand_in
+
+SHORT = "model=yolo11n.yaml data=gone.yaml epochs=3 batch=4 warmup_epochs=0.6 optimizer=SGD lr0=0.02 nbs=16 cos_lr=True"
+HOMES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "YOLO_CONFIG_DIR", "YOLO_OFFLINE")
+
+
+def converted(words: str = SHORT) -> Conversion:
+    return convert(read_recipe([words]), lambda path: ("detect", None))
+
+
+def test_nothing_differs_and_nobody_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in HOMES}
+    environment |= {"HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")}
+    words = [*SHORT.split(), "degrees=10", "hsv_h=0.1", "mosaic=0.5"]
+    traced = run_watched(["from-ultralytics", *words, "--check"], tmp_path, environment)
+    told = traced.output.partition("side by side with Ultralytics' own trainer:")[2]
+    assert "nothing differs" in told, traced.output
+    assert "schedule: 9 batches of 4 pictures, 3 of 3 epochs" in told
+    assert "augmentation: 48 synthetic pictures" in told
+    assert max(map(len, told.splitlines())) <= 80
+    assert traced.status == 1  # the data set is not here
+    assert traced.events == ["watching"]
+    if STRACE:
+        assert outside(traced.calls or "") == []
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def pictures(made_once: Callable[..., Path]) -> StandIn:
+    """Synthetic pictures, made once."""
+    made_once("stand-in pictures", lambda folder: make_stand_in(folder / "all", "detect", None))
+    folder = made_once("stand-in pictures", lambda folder: None) / "all"
+    about = {"names": {0: "gate"}, "nc": 1, "channels": 3, "task": "detect", "path": folder}
+    places = {split: str(folder / "images" / split) for split in ("train", "val")}
+    return StandIn(folder / "data.yaml", {**about, **places}, own=False)
+
+
+def with_options(**options: Any) -> Conversion:
+    """A conversion that is wrong: other options than the recipe means."""
+    right = converted()
+    return replace(right, options={**right.options, **{name.replace("__", "."): v for name, v in options.items()}})
+
+
+def test_another_schedule_is_found(pictures: StandIn, tmp_path: Path) -> None:
+    result = Comparison()
+    wrong = with_options(model__optim__momentum=0.8, model__optim__cos_lr=False, model__optim__weight_decay=0.001)
+    with _quiet():
+        _compare_schedules(wrong, pictures, tmp_path, result)
+    told = "\n".join(result.differences)
+    for words in ("momentum of group weight", "decay of group weight", "rate of epoch 2, as a share of lr0"):
+        assert words in told
+    assert not result.is_same
+    assert "they differ:" in list(result.lines())
+
+
+def test_another_augmentation_is_found(pictures: StandIn, tmp_path: Path) -> None:
+    result = Comparison()
+    with _quiet():
+        _compare_augmentation(with_options(data__augment__mosaic=0.0), pictures, tmp_path, result)
+    assert any(line.startswith("objects of a sample") for line in result.differences), result.differences
+
+
+def test_pictures_of_the_recipe_are_copied(shapes: Path, tmp_path: Path) -> None:
+    from aigp_lightning.data.data_yaml import read_data_yaml
+
+    before = sorted(path.relative_to(shapes.parent) for path in shapes.parent.rglob("*"))
+    made = make_stand_in(tmp_path / "copy", "detect", read_data_yaml(shapes))
+    assert made.own
+    assert len(made.pictures) == 24
+    assert made.about["names"] == {0: "square", 1: "disc"}
+    assert len(list((tmp_path / "copy" / "labels" / "train").iterdir())) == 24
+    assert sorted(path.relative_to(shapes.parent) for path in shapes.parent.rglob("*")) == before
