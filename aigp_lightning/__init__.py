@@ -7,7 +7,9 @@ from aigp_lightning.run.caches import redirect_caches
 # Ultralytics and Albumentations look for updates over the network when they are imported; ONNX Runtime (since 1.29)
 # reports its use to Microsoft, and MLflow (since 3.2) to its makers. They read these switches at that moment. This file
 # runs before any of them can be imported, so nothing here ever asks. A user's own value wins.
-os.environ.setdefault("YOLO_OFFLINE", "true")
+if "YOLO_OFFLINE" not in os.environ:
+    # The second one is for `fetch`, which obeys a YOLO_OFFLINE of the user's own, in processes started from here too.
+    os.environ.update(YOLO_OFFLINE="true", AIGP_HAS_SET="YOLO_OFFLINE")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

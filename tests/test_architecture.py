@@ -18,7 +18,7 @@ LAYERS = (
     {"plan", "audit", "deploy", "evaluation", "policy"},
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},
-    {"checkpoints", "logfiles", "terminal"},
+    {"checkpoints", "logfiles", "terminal", "fetching"},
     {"files", "paths", "boxes", "types", "errors", "ranges"},
 )
 """A room imports from its own layer or from those below."""

@@ -156,7 +156,7 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
-        checkpoint, self.extend = check_checkpoint(config), bool(config.extend)
+        checkpoint, self.extend = check_checkpoint(config, self.verb), bool(config.extend)
         if self.verb == "fit":
             self.resumed = compare_options(config, checkpoint, self.any_seed)
         if self.verb in ("validate", "test"):
