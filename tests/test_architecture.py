@@ -14,7 +14,7 @@ from helpers import REPO
 PACKAGE = REPO / "aigp_lightning"
 LAYERS = (
     {"__main__", "cli"},
-    {"store", "report", "ship"},
+    {"store", "report", "ship", "api"},
     {"plan", "audit", "deploy", "evaluation", "policy"},
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},

@@ -61,6 +61,16 @@ class ExportedModule(BaseModule):
         if self.wants_keypoints and found != list(shape or ()):
             raise WeightsError(f"{self.weights} finds keypoints of shape {shape}, the data set's kpt_shape is {found}.")
 
+    @property
+    def decoder(self) -> BaseModule:
+        """The module of the family, whose limits (`predict_conf`, `iou`, `max_det`) count."""
+        return self._model[0]
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width that the file takes; None where it takes any."""
+        return self._graph.fixed_size
+
     def build_metrics(self) -> DetectionMetrics:
         """Return the family's metrics, empty."""
         return self._model[0].build_metrics()
