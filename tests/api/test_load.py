@@ -13,33 +13,39 @@ import numpy as np
 import pytest
 from helpers import REPO
 from PIL import Image
+from yolo_scored import build_case, write_checkpoint
 
 from aigp_lightning import load
 from aigp_lightning.api.model import Model
 from aigp_lightning.data.images import read_image
 from aigp_lightning.errors import ConfigError, DataError
 
-CONF = 0.01
-"""So low that the little trained model finds something."""
+CONF = 0.3
+"""Between the confidences of what the untrained model finds."""
 
 
 @pytest.fixture(scope="module")
-def model(finished: Path) -> Model:
-    return load(finished)
+def best(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a model that finds something in the pictures beside it, without having been trained."""
+    weights, yaml = build_case(tmp_path_factory.mktemp("scored"), rect=True)
+    return write_checkpoint(weights, yaml)
 
 
 @pytest.fixture(scope="module")
-def pictures(shapes: Path) -> Path:
-    return shapes.parent / "images" / "val"
+def model(best: Path) -> Model:
+    return load(best)
 
 
 @pytest.fixture(scope="module")
-def written(
-    finished: Path, pictures: Path, run_cli: Callable[..., int], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def pictures(best: Path) -> Path:
+    return next(folder for folder in (best.parent, *best.parents) if (folder / "images").is_dir()) / "images" / "val"
+
+
+@pytest.fixture(scope="module")
+def written(best: Path, pictures: Path, run_cli: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the verb wrote its predictions of the pictures."""
     root = tmp_path_factory.mktemp("predicted")
-    words = ("--ckpt_path", finished / "weights" / "best.ckpt", "--data.source", pictures, "--run.root", root)
+    words = ("--ckpt_path", best, "--data.source", pictures, "--run.root", root)
     more = ("--model.predict_conf", CONF, "--trainer.accelerator", "cpu", "--data.workers", 0)
     assert run_cli("predict", *words, *more, "--trainer.logger", "false") == 0
     return next(root.rglob("predictions.json")).parent
@@ -48,7 +54,7 @@ def written(
 def test_it_finds_what_the_verb_finds(model: Model, pictures: Path, written: Path) -> None:
     verb = json.loads((written / "predictions.json").read_text(encoding="utf-8"))
     results = model.predict(pictures, conf=CONF)
-    assert len(results) == len(verb) == 11 and sum(map(len, results)) > 20
+    assert len(results) == len(verb) == 13 and sum(map(len, results)) > 20
     for result, entry in zip(results, verb, strict=True):
         ours = result.to_dict()
         detections, theirs = ours.pop("detections"), entry.pop("detections")
@@ -105,11 +111,11 @@ def test_what_is_no_picture_is_refused(given: object, said: str, model: Model) -
         model.predict(given)
 
 
-def test_options_take_the_place_of_the_runs(model: Model, pictures: Path, shapes: Path) -> None:
+def test_options_take_the_place_of_the_runs(model: Model, pictures: Path) -> None:
     before = model.module.predict_conf, model.module.iou
-    few, all_of_them = model.predict(pictures, conf=0.05), model.predict(pictures, conf=CONF)
+    few, all_of_them = model.predict(pictures, conf=2 * CONF), model.predict(pictures, conf=CONF)
     assert 0 < sum(map(len, few)) < sum(map(len, all_of_them))
-    assert all((each.scores >= 0.05).all() for each in few)
+    assert all((each.scores >= 2 * CONF).all() for each in few)
     assert all(len(each) <= 1 for each in model.predict(pictures, conf=CONF, max_det=1))
     assert sum(map(len, model.predict(pictures, conf=CONF, iou=0.1))) < sum(map(len, all_of_them))
     assert (model.module.predict_conf, model.module.iou) == before and model.imgsz == 96
@@ -138,19 +144,18 @@ def test_a_stream_reads_as_it_is_asked(model: Model, tmp_path: Path, pictures: P
 
 
 def test_weights_and_exports_open_like_checkpoints(
-    model: Model, finished: Path, pictures: Path, run_cli: Callable[..., int], tmp_path: Path
+    model: Model, best: Path, pictures: Path, run_cli: Callable[..., int], tmp_path: Path
 ) -> None:
-    best = finished / "weights" / "best.ckpt"
     words = ("--ckpt_path", best, "--out", tmp_path, "--format", "[torchscript]")
     assert run_cli("export", *words) == 0
     file = sorted(pictures.iterdir())[0]  # square, as the export's input
     expected = model.predict(file, conf=CONF)[0]
-    for path in (finished / "weights" / "best.pt", tmp_path / "best.torchscript"):
+    for path in (best.with_suffix(".pt"), tmp_path / "model.torchscript"):
         found = load(path).predict(file, conf=CONF)[0]
         assert len(found) == len(expected) > 0 and found.names == expected.names
         np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.5)  # half precision in a .pt
     with pytest.raises(ConfigError, match="takes pictures of 96 × 96 alone"):
-        load(tmp_path / "best.torchscript").predict(file, imgsz=64)
+        load(tmp_path / "model.torchscript").predict(file, imgsz=64)
 
 
 def test_keypoints_come_along(finished_pose: Path, corners: Path) -> None:
@@ -161,9 +166,7 @@ def test_keypoints_come_along(finished_pose: Path, corners: Path) -> None:
     assert len(some.to_dict()["keypoint_names"]) == len(some.to_dict()["detections"][0]["keypoints"]) == 4
 
 
-def test_supervision_gets_arrays_or_is_asked_for(
-    model: Model, pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_supervision_gets_arrays_or_is_asked_for(model: Model, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = next(each for each in model.predict(pictures, conf=CONF) if len(each))
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ConfigError, match="pip install supervision"):
