@@ -146,6 +146,15 @@ def test_only_the_yolo_family_imports_ultralytics() -> None:
     check_none(offenders(outside, root_in("ultralytics")))
 
 
+def test_one_room_opens_connections_and_one_verb_uses_it() -> None:
+    named = ("urllib.request.urlopen", "urllib.request.build_opener", "urllib.request.Request", "http.client.")
+    asks = root_in("requests", "httpx", "urllib3", "aiohttp", "ftplib", "huggingface_hub")
+    others = tuple(file for file in files() if not file.startswith("aigp_lightning/fetching/"))
+    check_none(offenders(others, lambda name: asks(name) or f"{name}.".startswith(named)))
+    users = {file for file in others for _, name in ours(file) if room(name) == "fetching"}
+    assert users == {"aigp_lightning/cli/fetch.py"}
+
+
 def test_media_knows_no_trainer_and_no_logger() -> None:
     """The loggers as destinations have a room of their own, which the rest knows by the protocol `Sink` alone."""
     loggers = root_in("lightning", "wandb", "tensorboard", "mlflow")

@@ -21,8 +21,8 @@ RANDOM = f"--{OPTION} null"
 INSTEAD = f"start from random weights: {RANDOM}"
 RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 """Variables of launchers that start a run anew, which then resumes and takes no weights."""
-PUBLISHED = re.compile(r"(?:yolo|rf-detr-)\w*(?:-\w+)*", re.IGNORECASE)
-"""Names of published networks, which say their size: an own one may be called anything."""
+PUBLISHED = re.compile(r"(yolo(?:v?\d+))([a-z])(?:-[\w-]+)?")
+"""Names of published networks, with their generation and size; an own one may be called anything."""
 
 
 def check_start_weights(words: Sequence[str]) -> None:
@@ -66,9 +66,8 @@ def check_published_for(variant: Any, weights: Path) -> None:
 another network: hardly a tensor would fit. Give both, as in --model.variant yolo11s --model.weights yolo11s.pt, or \
 --model.weights null for random weights.
     """
-    if not isinstance(variant, str) or not variant.startswith("yolo") or weights.suffix != ".pt":
-        return
-    if not all(map(PUBLISHED.fullmatch, (variant, weights.stem))) or variant == weights.stem:
+    wanted, found = (PUBLISHED.fullmatch(name) for name in (str(variant), weights.stem))
+    if wanted is None or found is None or wanted.groups() == found.groups() or weights.suffix != ".pt":
         return
     raise WeightsError(
         f"--model.variant {variant} cannot start from {printable(weights)}, which is another network: hardly a tensor "

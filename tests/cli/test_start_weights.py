@@ -78,7 +78,8 @@ def test_published_weights_of_another_network_are_refused(here: Path) -> None:
         check_start_weights(words)
     check_start_weights([*words, "--model.weights", "yolo11s.pt"])
     check_start_weights([*words, "--model.weights", "best.pt"])
-    check_start_weights([*words, "--model.variant", "mine.yaml"])
+    for variant in ("mine.yaml", "yolo11n-p2"):  # of this size, with another head
+        check_start_weights([*words, "--model.variant", variant])
 
 
 def test_a_missing_file_is_told_before_torch_is_imported(here: Path) -> None:
