@@ -14,22 +14,41 @@ from aigp_lightning.api.result import Result
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
 from aigp_lightning.data.resizing import LETTERBOX, Resizing, find_resizing
-from aigp_lightning.errors import ConfigError
-from aigp_lightning.evaluation.exported import ExportedModule, told_by_exported
+from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.evaluation.exported import ExportedModule, open_exported, told_by_exported
 from aigp_lightning.evaluation.named_model import find_model
-from aigp_lightning.evaluation.open_model import is_exported, open_model
+from aigp_lightning.evaluation.open_model import check_numbers, is_exported
 from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import keypoints_of
-from aigp_lightning.modules.registry import trained_with
+from aigp_lightning.modules.registry import kind_of_file, load_module, module_class, trained_with
+from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.ranges import COUNT, SHARE, check_range
 from aigp_lightning.run.precision import default_precision
 
 if TYPE_CHECKING:
     from aigp_lightning.api.inputs import Picture
     from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.trained_with import TrainedWith
 
-LIMITS = ("predict_conf", "iou", "max_det")
-"""Options of a run by which its model predicts."""
+
+def _opened(path: Path, told: TrainedWith) -> BaseModule:
+    """Open a file in eval mode on the CPU, with the options of its run: a weights file has them from beside it.
+
+    Raises:
+        WeightsError: it cannot be opened, or has weights that are no numbers.
+    """
+    if is_exported(path):
+        module: BaseModule = open_exported(path, told)
+    elif kind_of_file(path) is None:
+        module = load_module(path)
+    else:
+        kind = module_class(told.family, told.task, path)
+        module = build_module(kind, accepted_options(kind, told.model), path)
+        module.weights = str(path)
+    if module.network is None:
+        module.set_network(module.build_network(None))
+    check_numbers(module, path)
+    return module.eval()
 
 
 class Model:
@@ -55,18 +74,17 @@ class Model:
     def __init__(self, file: str | Path, device: str | torch.device | None = None) -> None:
         self.file = find_model(str(file))
         told = told_by_exported(self.file) if is_exported(self.file) else trained_with(self.file)
-        self.module: BaseModule = open_model(self.file)
+        self.module = _opened(self.file, told)
         exported = isinstance(self.module, ExportedModule)
         self._limits: BaseModule = self.module.decoder if isinstance(self.module, ExportedModule) else self.module
-        for name in LIMITS:
-            if name in told.model and hasattr(self._limits, name):
-                setattr(self._limits, name, told.model[name])
         if device is None:
             device = "cuda" if torch.cuda.is_available() and not exported else "cpu"
         self.device = torch.device(device)
         self.module.to(self.device)
         self.names, self.task = dict(self.module.names), told.task
         self.imgsz = int(told.data.get("imgsz") or USUAL_SIZE)
+        if not told.data.get("imgsz"):
+            warn_user(f"{self.file} does not say at which image size it was trained: {USUAL_SIZE} is taken")
         self._resizing = find_resizing(told.data.get("resize", LETTERBOX.name))
         self._keypoints = keypoints_of(self.module)
 
