@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,14 @@ from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.metrics.detection import DetectionMetrics
+
+
+@runtime_checkable
+class ChoosesLabels(Protocol):
+    """A module that finds one label a box or, for a validation, each that is sure enough."""
+
+    def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
+        """Turn what the network returns into predictions."""
 
 
 class ExportedModule(BaseModule):
@@ -86,10 +94,17 @@ class ExportedModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return predictions; a file has no loss."""
-        return {"loss_items": {"loss": torch.tensor(0.0)}, "predictions": self.predict_batch(batch, self.conf)}
+        return {"loss_items": {"loss": torch.tensor(0.0)}, "predictions": self._decoded(batch, self.conf)}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
-        """Run the file, and decode what it returns; see `BaseModule`."""
+        """Run the file, and decode what it returns, one label a box; see `BaseModule`."""
+        model = self._model[0]
+        if isinstance(model, ChoosesLabels):
+            return model.decode(cast("nn.Module", self.network)(batch["img"]), conf, multi_label=False)
+        return self._decoded(batch, conf)
+
+    def _decoded(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
+        """Run the file, and decode what it returns as a validation has it."""
         images = batch["img"]
         return self._decode(self._model[0], cast("nn.Module", self.network)(images), images, conf)
 
