@@ -48,6 +48,7 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
         "data.workers": spec["workers"],
         "data.seed": spec["seed"],
         "model.init_args.variant": task.model,
+        "model.init_args.weights": "null",
         "model.init_args.optim.nbs": spec["nbs"],
         "model.init_args.optim.warmup_epochs": spec["warmup_epochs"],
         "close_mosaic.epochs": spec["close_mosaic"],

@@ -88,6 +88,7 @@ def our_options(side: Side, spec: dict[str, Any], folder: Path) -> dict[str, Any
         "run.root": folder / "runs",
         "run.name": "ours",
         "data.synthetic": "null",
+        "model.init_args.weights": "null",
         "data.data_yaml": spec["data"],
         "data.imgsz": spec["imgsz"],
         "data.batch_size": spec["batch"],

@@ -105,7 +105,12 @@ kpt_names: {0: [tl, tr, br, bl]}
 
 
 def small(data_yaml: Path, root: Path) -> list[object]:
-    """Options of a run that takes seconds."""
+    """Options of a run that takes seconds, from random weights."""
+    return ["--model.weights", "null", *tiny(data_yaml, root)]
+
+
+def tiny(data_yaml: Path, root: Path) -> list[object]:
+    """Options of a run that takes seconds, for a family that starts from no weights."""
     return [
         *("--data.data_yaml", data_yaml, "--run.root", root, "--data.imgsz", 96, "--data.batch_size", 8),
         *("--data.workers", 0, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),

@@ -14,11 +14,11 @@ from helpers import REPO
 PACKAGE = REPO / "aigp_lightning"
 LAYERS = (
     {"__main__", "cli"},
-    {"store", "report", "ship"},
+    {"store", "report", "ship", "api"},
     {"plan", "audit", "deploy", "evaluation", "policy", "recipes"},
     {"callbacks", "loggers"},
     {"run", "modules", "data", "media", "predictions"},
-    {"checkpoints", "logfiles", "terminal"},
+    {"checkpoints", "logfiles", "terminal", "fetching"},
     {"files", "paths", "boxes", "types", "errors", "ranges"},
 )
 """A room imports from its own layer or from those below."""
@@ -144,6 +144,15 @@ def test_few_files_lie_loose_and_none_is_long() -> None:
 def test_only_the_yolo_family_imports_ultralytics() -> None:
     outside = tuple(file for file in files() if not file.startswith("aigp_lightning/modules/yolo/"))
     check_none(offenders(outside, root_in("ultralytics")))
+
+
+def test_one_room_opens_connections_and_one_verb_uses_it() -> None:
+    named = ("urllib.request.urlopen", "urllib.request.build_opener", "urllib.request.Request", "http.client.")
+    asks = root_in("requests", "httpx", "urllib3", "aiohttp", "ftplib", "huggingface_hub")
+    others = tuple(file for file in files() if not file.startswith("aigp_lightning/fetching/"))
+    check_none(offenders(others, lambda name: asks(name) or f"{name}.".startswith(named)))
+    users = {file for file in others for _, name in ours(file) if room(name) == "fetching"}
+    assert users == {"aigp_lightning/cli/fetch.py"}
 
 
 def test_media_knows_no_trainer_and_no_logger() -> None:

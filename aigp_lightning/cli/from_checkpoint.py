@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.cli.by_class import ByClass, named_class
+from aigp_lightning.checkpoints.weight_places import located
+from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.preflight import task_of
+from aigp_lightning.cli.start_weights import named_values
 from aigp_lightning.data.batch_choice import settled_batch
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
@@ -157,10 +159,10 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     """
     if verb == "fit":
         return None
-    named = _named_options(words, asked := named_class(words))
+    named = named_values(words, asked := named_class(words), LOOKED_FOR)
     checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
     with suppress(UserError, OSError):
-        path = _last(named) if checkpoint == "last" else Path(checkpoint or weights or "")
+        path = _last(named) if checkpoint == "last" else Path(checkpoint or located(weights or "") or "")
         if path.is_file():
             return _carried(path, trained_with(path), asked)
     return None
@@ -182,41 +184,6 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
         if asked is None or asked.rpartition(".")[2] == kind.__name__:
             class_path = f"{kind.__module__}.{kind.__name__}"
     return Carried(path, told.task, class_path, data, model)
-
-
-def _named_options(words: Sequence[str], asked: str | None) -> dict[str, str]:
-    """Return the options that name a model, as the command line and its configurations give them for a class."""
-    found: dict[str, str] = {}
-    for before, word in zip(["", *words], [*words, ""], strict=True):
-        option, with_value, value = before.partition("=")
-        value = value if with_value else word
-        name = option.removeprefix("--").replace(".init_args.", ".")
-        if option in ("--config", "-c"):
-            found |= _configured(value, ByClass(asked or ""))
-        elif option.startswith("--") and name in LOOKED_FOR:
-            found[name] = value
-    return {name: value for name, value in found.items() if value not in ("", "null", "~")}
-
-
-def _configured(file: str, by_class: ByClass) -> dict[str, str]:
-    """Return those of a configuration; of one that cannot be read nothing, since the parser says so."""
-    import yaml
-
-    with suppress(OSError, ValueError, ConfigError, yaml.YAMLError):
-        text = Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file
-        content = yaml.safe_load(by_class.merged(text))
-        return {name: str(value) for name in LOOKED_FOR if (value := _at(content, name)) is not None}
-    return {}
-
-
-def _at(content: Any, name: str) -> Any:
-    """Return the value at a dotted name, below `init_args` too."""
-    for key in name.split("."):
-        arguments = content.get("init_args") if isinstance(content, Mapping) else None
-        content = content.get(key) if isinstance(content, Mapping) else None
-        if content is None and isinstance(arguments, Mapping):
-            content = arguments.get(key)
-    return content
 
 
 def _last(named: Mapping[str, str]) -> Path:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.option_names import OWN, check_option_names
+from aigp_lightning.cli.start_weights import check_start_weights
 from aigp_lightning.store.places import follow_text_links
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -124,6 +125,8 @@ def _run(verb: str, rest: list[str]) -> int:
     try:
         if verb in OWN:
             check_option_names(verb, rest)
+            if verb == "fit":
+                check_start_weights(rest)
         elif verb == "ppo":
             check_config_files(rest, POLICY_GROUPS)
         status: int | None = import_module(VERBS[verb][0]).main(verb, follow_text_links(rest))

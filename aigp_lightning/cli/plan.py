@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from aigp_lightning.checkpoints.weight_places import located
 from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.resolve import resolve_config
 from aigp_lightning.cli.target import check_target
@@ -50,6 +51,7 @@ class PlanCLI(AigpCLI):
         if config.get("ckpt_path") not in (None, "last") and not Path(config.ckpt_path).exists():
             raise ConfigError(f"--ckpt_path {config.ckpt_path}: there is no such file.")
         check_target("--json", config.json)
+        _do_without_weights(config.model.get("init_args"))
         self.earlier = earlier_starts(RunConfig(**config.run.as_dict()), task_of(config), config.get("ckpt_path"))
         self._scratch = scratch()
         config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy = 1, 1, "auto"
@@ -121,6 +123,14 @@ def open_numbers(config: Any, batch_size: int) -> Iterator[str]:
         yield f"--data.batch_size {config.data.batch_size}: chosen when training starts; counted with {batch_size}"
     if every and epochs >= every:
         yield f"{epochs // every} checkpoints stay, one every {every} epochs, each as large as weights/last.ckpt"
+
+
+def _do_without_weights(arguments: Any) -> None:
+    """Plan with random weights where those to start from are not there yet: what is drawn and sent is the same."""
+    weights = None if arguments is None else arguments.get("weights")
+    if weights is not None and located(weights) is None:
+        tell_user(f"{weights} is not there yet, which fit will ask for: planned with random weights in its place")
+        arguments.weights = None
 
 
 def main(verb: str, arguments: list[str]) -> int:

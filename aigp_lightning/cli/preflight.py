@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.checkpoints.weight_places import find_weights, located
+from aigp_lightning.cli.start_weights import INSTEAD, check_published_for
 from aigp_lightning.cli.target import check_target
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.registry import check_family, kind_of_file
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def model_class(config: Any) -> type[BaseModule]:
     return cast("type[BaseModule]", import_object(config.model.class_path))
 
 
-def check_weights(config: Any) -> None:
-    """Refuse weights that are not there, or by their file's name of another family than the configured one.
+def check_weights(config: Any, verb: str) -> None:
+    """Refuse weights that are not there, or by their file's name of another family or network than the configured one.
 
     Raises:
         WeightsError: they are.
@@ -43,10 +45,12 @@ def check_weights(config: Any) -> None:
     weights = None if arguments is None else arguments.get("weights")
     if weights is None:
         return
-    if config.get("ckpt_path") is None and not Path(weights).is_file():
-        kind = _own_kind(model_class(config))
-        raise WeightsError(f"--model.weights: no weights file at {weights}. Give the path of {kind} on this disk.")
-    check_family(weights, model_class(config).family)
+    if config.get("ckpt_path") is None:
+        instead = INSTEAD if verb == "fit" else "a checkpoint of ours to --ckpt_path"
+        found = find_weights(weights, "--model.weights", _own_kind(model_class(config)), instead)
+        if verb == "fit":
+            check_published_for(arguments.get("variant"), found)
+    check_family(located(weights) or weights, model_class(config).family)
 
 
 def _own_kind(model: type[BaseModule]) -> str:
@@ -54,14 +58,18 @@ def _own_kind(model: type[BaseModule]) -> str:
     return kind_of_file(f"best{model.portable_suffix or ''}") or "a weights file"
 
 
-def check_checkpoint(config: Any) -> dict[str, Any] | None:
+def check_checkpoint(config: Any, verb: str = "fit") -> dict[str, Any] | None:
     """Read the checkpoint that `--ckpt_path` names, before Lightning does; None where it names no file.
+
+    Args:
+        config: the verb's.
+        verb: fit, validate, test or predict.
 
     Raises:
         ConfigError: it is no file, or another program's.
         WeightsError: it cannot be read, or is of another family or task than the configured one.
     """
-    check_weights(config)
+    check_weights(config, verb)
     path = config.get("ckpt_path")
     if path is None or path in ("best", "hpc"):
         return None

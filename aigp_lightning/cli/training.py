@@ -156,7 +156,8 @@ class AigpCLI(LightningCLI):
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
         self.context = context = choose_run(config, self.verb, self.signals)
-        checkpoint, self.extend = check_checkpoint(config), bool(config.extend or config.run.hours)
+        checkpoint = check_checkpoint(config, self.verb)
+        self.extend = bool(config.extend or config.run.hours)
         if self.verb == "fit":
             self.resumed = compare_options(config, checkpoint, self.any_seed)
         if self.verb in ("validate", "test"):

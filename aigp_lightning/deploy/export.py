@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
@@ -91,6 +92,8 @@ def _check(options: ExportOptions) -> Path:
     check_range("--imgsz", options.imgsz, Range(1, 16384))
     check_range("--opset", options.opset, COUNT)
     option, source = ("--ckpt_path", options.ckpt_path) if options.ckpt_path else ("--weights", options.weights)
+    if options.weights:
+        return find_weights(str(source), option)
     if not Path(str(source)).is_file():
         raise WeightsError(f"{option} {source}: there is no such file.")
     return Path(str(source))

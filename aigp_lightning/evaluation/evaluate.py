@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, WeightsError, warn_user
 from aigp_lightning.evaluation.exported import open_exported, told_by_exported
@@ -83,14 +84,13 @@ def evaluate(model: Path, data: EvaluationData) -> ImageResults:
         DataError: the data set cannot be used.
 
     Example:
-        >>> evaluate(Path("best.onnx"), EvaluationData("data.yaml"))
+        >>> evaluate(Path("runs/best.onnx"), EvaluationData("data.yaml"))
         Traceback (most recent call last):
-        aigp_lightning.errors.WeightsError: no model at best.onnx. Give the path of a file on this disk.
+        aigp_lightning.errors.WeightsError: no weights file at runs/best.onnx. Give the path of a model on this disk.
     """
     if data.split not in SPLITS:
         raise ConfigError(f"split {data.split!r} cannot be measured; take one of {', '.join(SPLITS)}.")
-    if not model.is_file():
-        raise WeightsError(f"no model at {model}. Give the path of a file on this disk.")
+    model = find_weights(model, kind="a model")
     told, module = _opened(model)
     return _measured(module, _options(model, told, data), model, data)
 

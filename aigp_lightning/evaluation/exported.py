@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,14 @@ from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.metrics.detection import DetectionMetrics
+
+
+@runtime_checkable
+class ChoosesLabels(Protocol):
+    """A module that finds one label a box or, for a validation, each that is sure enough."""
+
+    def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
+        """Turn what the network returns into predictions."""
 
 
 class ExportedModule(BaseModule):
@@ -62,6 +70,16 @@ class ExportedModule(BaseModule):
         if self.wants_keypoints and found != list(shape or ()):
             raise WeightsError(f"{self.weights} finds keypoints of shape {shape}, the data set's kpt_shape is {found}.")
 
+    @property
+    def decoder(self) -> BaseModule:
+        """The module of the family, whose limits (`predict_conf`, `iou`, `max_det`) count."""
+        return self._model[0]
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width that the file takes; None where it takes any."""
+        return self._graph.fixed_size
+
     def build_metrics(self) -> DetectionMetrics:
         """Return the family's metrics, empty."""
         return self._model[0].build_metrics()
@@ -83,10 +101,17 @@ class ExportedModule(BaseModule):
 
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return predictions; a file has no loss."""
-        return {"loss_items": {"loss": torch.tensor(0.0)}, "predictions": self.predict_batch(batch, self.conf)}
+        return {"loss_items": {"loss": torch.tensor(0.0)}, "predictions": self._decoded(batch, self.conf)}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
-        """Run the file, and decode what it returns; see `BaseModule`."""
+        """Run the file, and decode what it returns, one label a box; see `BaseModule`."""
+        model = self._model[0]
+        if isinstance(model, ChoosesLabels):
+            return model.decode(cast("nn.Module", self.network)(batch["img"]), conf, multi_label=False)
+        return self._decoded(batch, conf)
+
+    def _decoded(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
+        """Run the file, and decode what it returns as a validation has it."""
         images = batch["img"]
         return self._decode(self._model[0], cast("nn.Module", self.network)(images), images, conf)
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from aigp_lightning.checkpoints.paths import BEST, LAST, run_folder_of
+from aigp_lightning.checkpoints.weight_places import is_published_name, located
 from aigp_lightning.errors import ConfigError, WeightsError, printable
 from aigp_lightning.paths import expand_home
 
@@ -32,12 +33,15 @@ def find_model(given: str) -> Path:
     """
     path = Path(expand_home(given))
     name = printable(given)
+    if not path.is_dir():
+        path = located(given) or path
     if path.is_file():
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"{name} is no model that can be evaluated: {', '.join(SUFFIXES)} can.")
         return path
     if not path.is_dir():
-        raise WeightsError(f"{name}: there is no such file or folder.")
+        advice = f" `python -m aigp_lightning fetch {name}` gets it." if is_published_name(given) else ""
+        raise WeightsError(f"{name}: there is no such file or folder.{advice}")
     for checkpoint in (path / BEST, path / BEST.name):
         if checkpoint.is_file():
             return checkpoint

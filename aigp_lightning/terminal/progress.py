@@ -34,3 +34,26 @@ def progress_bar(title: str, total: int, shown: bool = True) -> Iterator[Callabl
     with Progress(*columns, transient=True, console=screen) as bar:
         task = bar.add_task(title, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+@contextmanager
+def byte_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many bytes have come, with their pace; yields a function that is told how many, and of how many.
+
+    Args:
+        title: left of the bar.
+
+    Example:
+        >>> with byte_bar("best.pt") as progress:
+        ...     progress(100, 200)
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    screen = console()
+    if not screen.is_interactive:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), transient=True, console=screen) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

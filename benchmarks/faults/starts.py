@@ -61,6 +61,7 @@ def launch(
     """
     words = [
         *("fit", "--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/logger/both.yaml"),
+        *("--model.weights", "null"),
         *("--data.synthetic", "null", "--data.data_yaml", data, "--data.imgsz", 64, "--data.batch_size", 8),
         *("--data.workers", 1, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
         *("--trainer.max_epochs", EPOCHS, "--model.optim.nbs", 32, "--model.optim.warmup_epochs", 2),

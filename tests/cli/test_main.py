@@ -183,7 +183,7 @@ def test_what_a_class_does_not_take_is_one_line(
     words: list[object], said: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        run_cli("fit", "--config", REPO / "configs/pose.yaml", *words)
+        run_cli("fit", "--config", REPO / "configs/pose.yaml", "--model.weights", "null", *words)
     assert stop.value.code == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("error", " "))]
     assert len(errors) == 1 and errors[0].startswith(said)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from families.toy import ToyModule
-from helpers import small
+from helpers import small, tiny
 
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules import registry
@@ -31,7 +31,7 @@ def registered() -> Iterator[None]:
 
 
 def fit(run_cli: Callable[..., int], shapes: Path, root: Path, name: str, epochs: int, *more: object) -> Path:
-    words = (*TOY, *small(shapes, root), "--run.name", name, "--trainer.max_epochs", epochs, "--media.val_batches", 1)
+    words = (*TOY, *tiny(shapes, root), "--run.name", name, "--trainer.max_epochs", epochs, "--media.val_batches", 1)
     assert run_cli("fit", *words, "--ema.decay", 0.5, "--media.train_batches", 1, *more) == 0
     return root / "detect" / name
 
@@ -63,7 +63,7 @@ def test_it_draws_the_pictures_of_every_detector(run: Path) -> None:
 def test_its_pictures_are_planned(
     run_cli: Callable[..., int], shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_cli("plan", *TOY, *small(shapes, tmp_path), "--trainer.max_epochs", 2, "--json") == 0
+    assert run_cli("plan", *TOY, *tiny(shapes, tmp_path), "--trainer.max_epochs", 2, "--json") == 0
     assert {file["file"] for file in json.loads(capsys.readouterr().out)["files"]} >= PICTURES
 
 
@@ -98,7 +98,7 @@ def test_its_checkpoint_opens_as_itself(run: Path, run_cli: Callable[..., int], 
     assert isinstance(module, ToyModule)
     assert (module.family, module.names, module.training) == ("toy", {0: "square", 1: "disc"}, False)
     found = []
-    for words in ((*TOY, *small(shapes, tmp_path)), ()):  # and without any option
+    for words in ((*TOY, *tiny(shapes, tmp_path)), ()):  # and without any option
         assert run_cli("validate", *words, "--ckpt_path", best, "--run.json", tmp_path / "metrics.json") == 0
         found.append(json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")))
     assert found[0] == found[1]

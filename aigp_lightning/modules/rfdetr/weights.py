@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from aigp_lightning.checkpoints.schema import METADATA
+from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.resizing import LETTERBOX, STRETCH
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
@@ -64,9 +65,7 @@ def read_weights(path: str | Path) -> FoundWeights:
     Raises:
         WeightsError: there is no such file, or it holds no RF-DETR that this version knows.
     """
-    path = Path(path)
-    if not path.is_file():  # asked here, since the package would look for it on the network
-        raise WeightsError(f"no weights file at {path}. Give the path of an RF-DETR .pth on this disk.")
+    path = find_weights(path, kind="an RF-DETR .pth")  # asked here, since the package would look on the network
     if path.suffix not in SUFFIXES:
         raise WeightsError(
             f"{path} is no weights file of RF-DETR's, which end in .pth; those of YOLO are another family."

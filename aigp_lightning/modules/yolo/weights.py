@@ -16,6 +16,7 @@ from ultralytics import __version__ as ultralytics_version
 from ultralytics.cfg import DEFAULT_CFG_DICT
 from ultralytics.nn.tasks import guess_model_task
 
+from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.class_names import plain_name
 from aigp_lightning.errors import WeightsError, first_line
 from aigp_lightning.files import write_atomic
@@ -103,8 +104,7 @@ def settings_of(path: str | Path) -> tuple[str, dict[int, str], dict[str, Any]]:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], str]:
     """Return what a `.pt` says of its network, its tensors, and its task."""
-    if not path.is_file():  # asked here, since Ultralytics would look for it on the network
-        raise WeightsError(f"no weights file at {path}. Give the path of an Ultralytics .pt file on this disk.")
+    path = find_weights(path, kind="an Ultralytics .pt file")  # asked here: Ultralytics would look on the network
     if path.suffix != ".pt":
         raise WeightsError(f"{path} is not a .pt file. Lightning checkpoints (.ckpt) go to --ckpt_path.")
     about, tensors = read_pt(path)

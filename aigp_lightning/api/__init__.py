@@ -1,0 +1,1 @@
+"""Trained models in a script: `from aigp_lightning import load`."""

@@ -1,0 +1,208 @@
+"""A trained model for a script: opened from any file that this package writes, asked for what is in pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import torch
+
+from aigp_lightning.api.inputs import Channels, Input, OneSize, read_inputs
+from aigp_lightning.api.result import Result
+from aigp_lightning.data.collate import collate
+from aigp_lightning.data.input_size import USUAL_SIZE, check_size
+from aigp_lightning.data.resizing import LETTERBOX, Resizing, find_resizing
+from aigp_lightning.errors import ConfigError, warn_user
+from aigp_lightning.evaluation.exported import ExportedModule, open_exported, told_by_exported
+from aigp_lightning.evaluation.named_model import find_model
+from aigp_lightning.evaluation.open_model import check_numbers, is_exported
+from aigp_lightning.media.detections import in_original
+from aigp_lightning.media.module_facts import keypoints_of
+from aigp_lightning.modules.registry import kind_of_file, load_module, module_class, trained_with
+from aigp_lightning.modules.run_options import accepted_options, build_module
+from aigp_lightning.ranges import COUNT, SHARE, check_range
+from aigp_lightning.run.precision import default_precision
+
+if TYPE_CHECKING:
+    from aigp_lightning.api.inputs import Picture
+    from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.trained_with import TrainedWith
+
+
+def _opened(path: Path, told: TrainedWith) -> BaseModule:
+    """Open a file in eval mode on the CPU, with the options of its run: a weights file has them from beside it.
+
+    Raises:
+        WeightsError: it cannot be opened, or has weights that are no numbers.
+    """
+    if is_exported(path):
+        module: BaseModule = open_exported(path, told)
+    elif kind_of_file(path) is None:
+        module = load_module(path)
+    else:
+        kind = module_class(told.family, told.task, path)
+        module = build_module(kind, accepted_options(kind, told.model), path)
+        module.weights = str(path)
+    if module.network is None:
+        module.set_network(module.build_network(None))
+    check_numbers(module, path)
+    return module.eval()
+
+
+class Model:
+    """A trained model, with the options of its run.
+
+    Attributes:
+        file: that it was opened from.
+        module: the Lightning module, in eval mode.
+        names: class names by id.
+        task: such as `detect` or `pose`.
+        imgsz: length of the input's long side at which it was trained, pixels.
+
+    Args:
+        file: a checkpoint (`.ckpt`), a family's own weights (`.pt`, `.pth`), an exported file (`.onnx`,
+            `.torchscript`); a run folder, whose best checkpoint it is; or a folder of the model store.
+        device: such as `cuda:0` or `cpu`; None takes a GPU where there is one. Exported files run on the CPU.
+
+    Raises:
+        WeightsError: there is no such file, or it cannot be opened.
+        ConfigError: the folder holds no model or several, or a package is missing.
+    """
+
+    def __init__(self, file: str | Path, device: str | torch.device | None = None) -> None:
+        self.file = find_model(str(file))
+        told = told_by_exported(self.file) if is_exported(self.file) else trained_with(self.file)
+        self.module = _opened(self.file, told)
+        exported = isinstance(self.module, ExportedModule)
+        self._limits: BaseModule = self.module.decoder if isinstance(self.module, ExportedModule) else self.module
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() and not exported else "cpu"
+        self.device = torch.device(device)
+        self.module.to(self.device)
+        self.names, self.task = dict(self.module.names), told.task
+        self.imgsz = int(told.data.get("imgsz") or USUAL_SIZE)
+        if not told.data.get("imgsz"):
+            warn_user(f"{self.file} does not say at which image size it was trained: {USUAL_SIZE} is taken")
+        self._resizing = find_resizing(told.data.get("resize", LETTERBOX.name))
+        self._keypoints = keypoints_of(self.module)
+
+    @overload
+    def predict(
+        self, source: Picture | Sequence[Picture], *, conf: float | None = ..., iou: float | None = ...,
+        max_det: int | None = ..., imgsz: int | None = ..., batch: int = ..., channels: Channels | None = ...,
+        stream: Literal[False] = ...,
+    ) -> list[Result]: ...  # fmt: skip
+    @overload
+    def predict(
+        self, source: Picture | Sequence[Picture], *, conf: float | None = ..., iou: float | None = ...,
+        max_det: int | None = ..., imgsz: int | None = ..., batch: int = ..., channels: Channels | None = ...,
+        stream: Literal[True],
+    ) -> Iterator[Result]: ...  # fmt: skip
+    def predict(
+        self,
+        source: Picture | Sequence[Picture],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        max_det: int | None = None,
+        imgsz: int | None = None,
+        batch: int = 16,
+        channels: Channels | None = None,
+        stream: bool = False,
+    ) -> list[Result] | Iterator[Result]:
+        """Find the objects in pictures, as the verb `predict` does.
+
+        Args:
+            source: a path of a picture, a folder, a glob or a video; an array or a picture of Pillow's; or a list.
+            conf: lowest confidence, 0…1; None: that of the model's run.
+            iou: overlap from which on the less sure of two boxes is left out; None: that of the run.
+            max_det: most objects of a picture; None: that of the run.
+            imgsz: length of the input's long side, pixels; None: as it was trained.
+            batch: most pictures at once.
+            channels: order of an array's channels: `bgr` for what OpenCV reads, or `rgb`.
+            stream: return an iterator, which reads and predicts as it is asked for results: for videos.
+
+        Returns:
+            A result a picture or frame, in the order of the source. Of several files, those that cannot be read are
+            left out, with a warning.
+
+        Raises:
+            ConfigError: an option is wrong, or the model has no such option.
+            DataError: nothing can be read there.
+        """
+        limits = self._checked({"predict_conf": conf, "iou": iou, "max_det": max_det})
+        check_range("batch", batch, COUNT)
+        size, resizing = self._size(imgsz)
+        found = self._results(source, size, resizing, batch, channels, limits)
+        return found if stream else list(found)
+
+    __call__ = predict
+
+    def _checked(self, given: Mapping[str, float | None]) -> dict[str, Any]:
+        """Return the limits that are given.
+
+        Raises:
+            ConfigError: one is out of range, or the model has none such.
+        """
+        limits = {name: value for name, value in given.items() if value is not None}
+        for name, value in limits.items():
+            said = name.removeprefix("predict_")
+            if not hasattr(self._limits, name):
+                raise ConfigError(f"{said}: models of family {self.module.family} have no such option.")
+            check_range(said, value, COUNT if name == "max_det" else SHARE)
+        return limits
+
+    def _size(self, imgsz: int | None) -> tuple[int, Resizing]:
+        """Return the size of the input, and the way to bring pictures to it.
+
+        Raises:
+            ConfigError: the model does not take this size.
+        """
+        fixed = self.module.fixed_size if isinstance(self.module, ExportedModule) else None
+        if fixed is not None:
+            if imgsz not in (None, max(fixed)):
+                raise ConfigError(f"imgsz {imgsz}: {self.file} takes pictures of {fixed[0]} × {fixed[1]} alone.")
+            return max(fixed), OneSize(fixed, self._resizing)
+        check_range("imgsz", imgsz, COUNT)
+        check_size(self._limits, imgsz or self.imgsz, self._resizing.name)
+        return imgsz or self.imgsz, self._resizing
+
+    def _results(
+        self, source: Picture | Sequence[Picture], imgsz: int, resizing: Resizing, batch: int,
+        channels: Channels | None, limits: Mapping[str, Any],
+    ) -> Iterator[Result]:  # fmt: skip
+        for inputs in read_inputs(source, imgsz, resizing, batch, channels):
+            with self._set(limits), torch.inference_mode(), self._precision():
+                batched: Any = collate([each.item for each in inputs])
+                batched["img"] = batched["img"].to(self.device)
+                ready = self.module.preprocess_batch(batched)
+                predictions = self.module.predict_batch(ready, self._limits.predict_conf)
+            for each, prediction in zip(inputs, predictions, strict=True):
+                yield self._result(each, prediction)
+
+    def _result(self, each: Input, prediction: Any) -> Result:
+        found = in_original(prediction, each.item["ori_shape"], each.item["ratio_pad"])
+        return Result(found, each.file, self.names, each.frame, each.picture, self._keypoints)
+
+    @contextmanager
+    def _set(self, limits: Mapping[str, Any]) -> Iterator[None]:
+        """Let limits count for one batch: several iterators of one model may be under way."""
+        before = {name: getattr(self._limits, name) for name in limits}
+        try:
+            vars(self._limits).update(limits)
+            yield
+        finally:
+            vars(self._limits).update(before)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Return a context of the precision in which the verb `predict` computes on this device."""
+        mixed = self.device.type == "cuda"
+        kind = default_precision(gpu=mixed, training=False) if mixed else ""
+        if not kind.endswith("mixed"):
+            return nullcontext()
+        return torch.autocast("cuda", torch.bfloat16 if kind.startswith("bf16") else torch.float16)
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.file)!r}, {self.task}: {', '.join(self.names.values())})"
