@@ -8,6 +8,7 @@ from importlib import import_module
 
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.option_names import OWN, check_option_names
+from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
 from aigp_lightning.store.places import follow_text_links
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -107,6 +108,8 @@ def _dispatch(words: list[str]) -> int:
         print_line(f"aigp_lightning {__version__}")
         return 0
     verb, rest = words[0], words[1:]
+    if verb not in VERBS and is_ultralytics(words):
+        return _print_error(f"there is no verb {verb!r}. {command_for(words)}")
     if verb not in VERBS:
         return _print_error(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
     return _run(verb, rest)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.config_files import Complain, check_config_files, config_files
+from aigp_lightning.cli.meant import our_option
+from aigp_lightning.cli.unknown_options import check_bare_words
 from aigp_lightning.errors import ConfigError
 
 GROUPS = {
@@ -81,38 +83,6 @@ OWN = {
     "predict": ("return_predictions", "output", "output.save_images", "output.save_json", "output.save_txt"),
 }
 """Options that some of them have."""
-MEANT = {
-    "epochs": "trainer.max_epochs",
-    "time": "trainer.max_time",
-    "batch": "data.batch_size",
-    "imgsz": "data.imgsz",
-    "data": "data.data_yaml",
-    "source": "data.source",
-    "workers": "data.workers",
-    "device": "trainer.devices",
-    "devices": "trainer.devices",
-    "trainer.gpus": "trainer.devices",
-    "gpus": "trainer.devices",
-    "accelerator": "trainer.accelerator",
-    "amp": "trainer.precision",
-    "half": "trainer.precision",
-    "name": "run.name",
-    "project": "run.root",
-    "exist_ok": "run.exist_ok",
-    "resume": "ckpt_path",
-    "trainer.resume_from_checkpoint": "ckpt_path",
-    "weights": "model.weights",
-    "pretrained": "model.weights",
-    "optimizer": "model.optim.name",
-    "lr": "model.optim.lr0",
-    "patience": "early_stopping.patience",
-    "seed": "data.seed",
-    "fraction": "trainer.limit_train_batches",
-    "conf": "model.predict_conf",
-    "iou": "model.iou",
-    "max_det": "model.max_det",
-}
-"""Names that Ultralytics, and earlier versions of Lightning, have for options, and ours."""
 OF_A_CLASS = (
     "optimizer", "lr_scheduler", "trainer.accelerator", "trainer.callbacks", "trainer.logger", "trainer.plugins",
     "trainer.profiler", "trainer.strategy",
@@ -161,6 +131,7 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
     """
     if {"-h", "--help"} & set(words):
         return
+    check_bare_words(verb, words)
     model = _model(verb, words)
     for word in words:
         name = word[2:].partition("=")[0].removesuffix("+") if word.startswith("--") else ""
@@ -204,7 +175,8 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
 
 def _nearest(name: str, known: set[str], dashes: str) -> str:
     """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
-    near = [MEANT[name]] if name in MEANT else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    meant = our_option(name)
+    near = [meant] if meant in known else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if not near:
         last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
         near = sorted(last, key=lambda each: (each.count("."), each))[:3]

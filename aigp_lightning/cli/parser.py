@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from aigp_lightning.cli.by_class import ByClass
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.option_names import MODELS
+from aigp_lightning.cli.unknown_options import check_words
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import printable
 
@@ -97,6 +98,15 @@ class VerbParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the words of a command line.
+
+        Raises:
+            ConfigError: one of them is no option; the message has the nearest.
+        """
+        check_words(self, sys.argv[1:] if args is None else args)
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and end the program."""
         super().error(printable(message, lines=True))
@@ -173,4 +183,5 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
         epilog=f"example: {example}",
     )
     parser.add_class_arguments(kind, as_group=False)
+    check_words(parser, arguments)
     return kind(**parser.parse_args(list(arguments)).as_dict())

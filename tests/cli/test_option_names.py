@@ -12,7 +12,8 @@ from helpers import REPO
 from option_sweep import BuiltCLI, call, flatten, help_names
 
 from aigp_lightning.cli import training
-from aigp_lightning.cli.option_names import MEANT, OWN, check_option_names, option_names
+from aigp_lightning.cli.meant import MEANT
+from aigp_lightning.cli.option_names import OWN, check_option_names, option_names
 from aigp_lightning.errors import ConfigError
 
 
