@@ -9,6 +9,7 @@ from importlib import import_module
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
+from aigp_lightning.cli.verb_help import help_of
 from aigp_lightning.store.places import follow_text_links
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -125,6 +126,9 @@ def _run(verb: str, rest: list[str]) -> int:
     from aigp_lightning.run.failures import explained
 
     try:
+        if verb in OWN and (text := help_of(verb, rest)) is not None:
+            print_text(text)
+            return 0
         if verb in OWN:
             check_option_names(verb, rest)
         elif verb == "ppo":

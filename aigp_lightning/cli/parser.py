@@ -53,6 +53,14 @@ class StrictParser:
         parser: Any = super()
         return parser.parse_args(keep_existing(sys.argv[1:] if args is None else args), *more, **kwargs)
 
+    def check_words(self, words: Sequence[str]) -> None:
+        """Refuse words that the parser does not know, with the nearest option; for parsers without subcommands.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        check_words(self, words)
+
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         """Parse a configuration file; takes what jsonargparse's own takes, which reads it in the locale's encoding.
 
@@ -183,5 +191,5 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
         epilog=f"example: {example}",
     )
     parser.add_class_arguments(kind, as_group=False)
-    check_words(parser, arguments)
+    parser.check_words(arguments)
     return kind(**parser.parse_args(list(arguments)).as_dict())
