@@ -31,7 +31,7 @@ TRAINER: dict[str, Line] = {
     "strategy": ("ddp", "auto", "ddp for several processes"),
     "num_nodes": ("2", 1, "machines that train together"),
     "precision": ("32-true", None, "32-true, bf16-mixed or 16-mixed; by default the fastest that is safe here"),
-    "logger": ("false", "TensorBoard", "who gets scalars and pictures; easiest by a YAML of configs/logger/. false: none"),
+    "logger": ("false", "TensorBoard", "who gets scalars and pictures; see configs/logger/; false: nobody"),
     "callbacks": ("ModelSummary", None, "callbacks of yours or Lightning's, by class"),
     "fast_dev_run": ("true", False, "one batch of everything, of which nothing is kept"),
     "min_epochs": ("10", None, "train at least so many epochs, whatever early stopping says"),
