@@ -105,7 +105,7 @@ def add_callback_options(parser: LightningArgumentParser, verb: str) -> None:
         from aigp_lightning.callbacks.predictions import PredictionWriter
 
         parser.add_class_arguments(
-            PredictionWriter, PREDICTIONS, fail_untyped=False, instantiate=False, sub_configs=True
+            PredictionWriter, PREDICTIONS, fail_untyped=False, instantiate=False, sub_configs=True, skip={"folder"}
         )
     more = {"fail_untyped": False, "sub_configs": True} if verb == "fit" else {}
     for group, (callback, defaults) in GROUPS.items():
@@ -156,7 +156,7 @@ def _prediction_writer(config: Any, verb: str) -> list[Callback]:
         return []
     from aigp_lightning.callbacks.predictions import PredictionWriter
 
-    return [PredictionWriter(**_options(config, PREDICTIONS))]
+    return [PredictionWriter(**_options(config, PREDICTIONS), folder=".")]
 
 
 def _options(config: Any, group: str) -> dict[str, Any]:

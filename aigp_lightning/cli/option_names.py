@@ -26,7 +26,7 @@ GROUPS = {
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
     "data": "augment augment_on batch_size cache data_yaml decode_on imgsz lost_limit match_classes outside rect "
-    "resize seed single_cls source strict synthetic workers",
+    "resize seed single_cls source strict synthetic vid_stride workers",
     "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
     "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
@@ -80,7 +80,11 @@ OWN = {
     "plan": ("json",),
     "validate": ("verbose",),
     "test": ("verbose",),
-    "predict": ("return_predictions", "output", "output.save_images", "output.save_json", "output.save_txt"),
+    "predict": (
+        "return_predictions",
+        "output",
+        *(f"output.save_{what}" for what in ("images", "json", "txt", "conf", "crop")),
+    ),
 }
 """Options that some of them have."""
 OF_A_CLASS = (

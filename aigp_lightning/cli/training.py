@@ -155,7 +155,7 @@ class AigpCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
-        self.context = context = choose_run(config, self.verb, self.signals)
+        self.context = context = choose_run(config, self.verb, self.signals, self.words)
         checkpoint, self.extend = check_checkpoint(config), bool(config.extend)
         if self.verb == "fit":
             self.resumed = compare_options(config, checkpoint, self.any_seed)

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
     from aigp_lightning.types import Keypoints
 
 
-def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: NDArray[np.int64] | None = None) -> str:
-    """Write the lines that Ultralytics' `save_txt` writes with `save_conf`; keypoints are not clipped to the picture.
+def yolo_lines(
+    found: ImageDetections,
+    keypoints: Keypoints | None = None,
+    ids: NDArray[np.int64] | None = None,
+    conf: bool = True,
+) -> str:
+    """Write the lines that Ultralytics' `save_txt` writes, with or without `save_conf`; keypoints are not clipped.
 
     Args:
         found: what was found, in an image of known shape.
         keypoints: what the module says about them; without visibility there, none is written.
         ids: (C,) the id to write for each of the model's classes, those of a data set; None: the model's own.
+        conf: end each line with the confidence.
 
     Returns:
-        A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image.
+        A line an object: `class cx cy w h [x y [confidence] …] [confidence]`, lengths as fractions of the image.
 
     Example:
         >>> from aigp_lightning.media.detections import ImageDetections
@@ -40,7 +46,9 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: 
     if (points := _points(found, keypoints)) is not None:
         scale = np.array([*size, 1])[: points.shape[2]]
         columns.append((points / scale).reshape(len(points), -1))
-    rows = np.concatenate([*columns, found.scores[:, None]], axis=1)
+    if conf:
+        columns.append(found.scores[:, None])
+    rows = np.concatenate(columns, axis=1)
     return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in rows.tolist())
 
 
