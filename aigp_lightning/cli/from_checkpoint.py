@@ -147,7 +147,7 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     """
     if verb == "fit":
         return None
-    named = _named_options(words, asked := named_class(words))
+    named = named_options(words, asked := named_class(words))
     checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or weights or "")
@@ -174,8 +174,13 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
     return Carried(path, told.task, class_path, data, model)
 
 
-def _named_options(words: Sequence[str], asked: str | None) -> dict[str, str]:
-    """Return the options that name a model, as the command line and its configurations give them for a class."""
+def named_options(words: Sequence[str], asked: str | None = None) -> dict[str, str]:
+    """Return the options that name a model, as the command line and its configurations give them for a class.
+
+    Args:
+        words: of the command line.
+        asked: name of the class.
+    """
     found: dict[str, str] = {}
     for before, word in zip(["", *words], [*words, ""], strict=True):
         option, with_value, value = before.partition("=")

@@ -98,6 +98,19 @@ OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")
 
 
+def of_other_verbs(verb: str) -> set[str]:
+    """Return options that other verbs alone have; in a YAML, which serves all verbs of a run, they are passed over.
+
+    Args:
+        verb: fit, plan, validate, test or predict.
+
+    Example:
+        >>> sorted(of_other_verbs("predict"))
+        ['json', 'verbose']
+    """
+    return {name for names in OWN.values() for name in names if "." not in name} - set(OWN[verb])
+
+
 def option_names(verb: str, model: str | None = USUAL_MODEL) -> set[str]:
     """Return the names of a verb's options, without dashes; of a class that the user may replace, those of ours.
 
@@ -169,6 +182,8 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
         open_groups = (*OF_A_CLASS, "model")
         known.add("model")
     if plain in known or plain.startswith(tuple(f"{group}." for group in open_groups)):
+        return None
+    if not dashes and plain.partition(".")[0] in of_other_verbs(verb):
         return None
     near = _nearest(plain, known, dashes)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]
