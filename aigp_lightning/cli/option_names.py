@@ -30,7 +30,7 @@ GROUPS = {
     "data.augment": "mosaic degrees translate scale shear crop hsv_h hsv_s hsv_v fliplr flipud blur median_blur "
     "to_gray clahe extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
-    "run": "name root exist_ok resume json",
+    "run": "name root exist_ok resume json plots",
     "ddp": "timeout",
     "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
     "finish_timeout",

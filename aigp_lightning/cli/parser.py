@@ -17,13 +17,6 @@ from aigp_lightning.cli.unknown_options import check_words
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import printable
 
-EXAMPLES = {
-    "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
-    "validate": "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
-    "test": "test --model.weights best.pt --data.data_yaml my/data.yaml --run.json metrics.json",
-    "predict": "predict --ckpt_path best.ckpt --data.source pictures/",
-}
-"""A call of each of Lightning's verbs, for its help."""
 Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")

@@ -13,7 +13,15 @@ from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.option_docs import UNKNOWN, OptionDoc, class_doc, option_docs
 from aigp_lightning.cli.option_names import GROUPS, MODELS, OF_A_CLASS, OWN, USUAL_MODEL
 from aigp_lightning.cli.option_texts import EXAMPLES, OF_ROUTES, TABLES, table_docs
-from aigp_lightning.cli.verb_texts import CLASSES, EXAMPLE_CALLS, GROUP_CLASSES, PURPOSE, TITLES, TRAINING_ONLY
+from aigp_lightning.cli.verb_texts import (
+    CLASSES,
+    EXAMPLE_CALLS,
+    GROUP_CLASSES,
+    OF_PLOTS,
+    PURPOSE,
+    TITLES,
+    TRAINING_ONLY,
+)
 from aigp_lightning.errors import ConfigError
 
 WIDTH = 80
@@ -76,7 +84,7 @@ def verb_help(verb: str, model: str = USUAL_MODEL) -> str:
     ]
     lines = [_wrapped(part) if "\n" not in part else part for part in parts]
     for group in TITLES:
-        if (trains or group not in TRAINING_ONLY) and (names := _names(verb, group, model)):
+        if (trains or group not in _unused(verb)) and (names := _names(verb, group, model)):
             lines.append(_group(group, names, _docs(group, model)))
         if group == (_last_of_model(model, trains)):
             lines.append(_other_models(verb, model))
@@ -104,8 +112,15 @@ def _last_of_model(model: str, trains: bool) -> str:
     return list(MODELS[model])[-1] if trains else "model"
 
 
+def _unused(verb: str) -> set[str]:
+    """Return the groups that a verb which trains nothing reads and does not use."""
+    return set(TRAINING_ONLY) - ({"media"} if verb in ("validate", "test") else set())
+
+
 def _names(verb: str, group: str, model: str) -> list[str]:
     """Return the options of a group, in the order of its class or table."""
+    if group == "media" and verb in ("validate", "test"):
+        return list(OF_PLOTS)
     if group == "output":
         return [name.removeprefix("output.") for name in OWN[verb] if name.startswith("output.")]
     names = (MODELS[model] if group.partition(".")[0] == "model" else GROUPS).get(group, "").split()
@@ -201,7 +216,8 @@ def _closing(verb: str, trains: bool) -> str:
     options = ", ".join(f"--{name}" for name in OF_A_CLASS)
     told = f"A class of yours or Lightning's: {options}; such an option with .help and a class shows its arguments."
     if not trains:
-        listed = ", ".join(group for group in TRAINING_ONLY if "." not in group)
+        unused = _unused(verb)
+        listed = ", ".join(group for group in TRAINING_ONLY if "." not in group and group in unused)
         told = (
             f"A YAML of fit serves {verb} too: what only training uses is read and not used here ({listed}; "
             f"`{PROGRAM} fit --help`).\n{told}"

@@ -62,11 +62,16 @@ EXAMPLE_CALLS = {
         "fit --config configs/detector.yaml --ckpt_path last",
     ),
     "plan": ("plan --config configs/detector.yaml --config configs/logger/both.yaml",),
-    "validate": ("validate --ckpt_path runs/detect/gates/weights/best.ckpt",),
+    "validate": (
+        "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
+        "validate --ckpt_path best.ckpt --run.plots true",
+    ),
     "test": ("test --ckpt_path runs/detect/gates/weights/best.ckpt --run.json m.json",),
     "predict": ("predict --ckpt_path best.ckpt --data.source pictures/",),
 }
 """Calls of each verb."""
+OF_PLOTS = ("val_batches", "max_images", "val_select", "val_files", "conf")
+"""Options of pictures that `validate` and `test` go by, with --run.plots."""
 TRAINING_ONLY = (
     "data.augment", "data.synthetic", "model.gains", "model.optim", "ema", "close_mosaic", "nonfinite",
     "early_stopping", "checkpoint", "media", "media.routes", "results", "wandb", "mlflow",

@@ -245,7 +245,9 @@ class DetectorModule(BaseModule):
         from aigp_lightning.modules.yolo.forward import network_outputs
 
         trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
-        return network_outputs(self._inference_network(), batch["img"], trained_here and not batch["img"].is_cuda)
+        network = self._inference_network()
+        with self.timed("network"):
+            return network_outputs(network, batch["img"], trained_here and not batch["img"].is_cuda)
 
     def _inference_network(self) -> nn.Module:
         """Return the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
@@ -256,7 +258,8 @@ class DetectorModule(BaseModule):
         """Suppress overlapping boxes in what the network returns; see `nms`."""
         from aigp_lightning.modules.yolo.nms import nms
 
-        return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))
+        with self.timed("post"):
+            return self._predictions(nms(raw, conf, self.iou, self.max_det, len(self.names), multi_label))
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""
