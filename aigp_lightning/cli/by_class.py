@@ -67,7 +67,8 @@ class ByClass:
             merged: Any = yaml.MappingNode(root.tag, list(entries.values()), flow_style=root.flow_style)
             if (part := options_by_class(file, root).get(_short(self._class_path))) is not None:
                 merged = _merge(merged, self._with_class(part))
-            return str(yaml.serialize(merged, Dumper=yaml.SafeDumper, width=10**6))
+            whole = yaml.serialize(merged, Dumper=yaml.SafeDumper, width=10**6)
+            return self._without_unused(str(whole), file)
         except RecursionError as error:
             raise ConfigError(f"{CONFIG} {file}: it is nested too deeply, or within itself.") from error
 
@@ -78,7 +79,11 @@ class ByClass:
         root: Any = None
         with suppress(ConfigError):
             root = compose(file, text) if any(name in text for name in self._unused) else None
-        kept = [pair for pair in root.value if str(pair[0].value) not in self._unused] if _is_mapping(root) else []
+        kept = (
+            [pair for pair in root.value if str(pair[0].value).partition(".")[0] not in self._unused]
+            if _is_mapping(root)
+            else []
+        )
         if not _is_mapping(root) or len(kept) == len(root.value):
             return text
         root.value = kept

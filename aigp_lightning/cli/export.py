@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 
 from aigp_lightning.cli.config_files import check_config_files
@@ -37,7 +36,8 @@ def main(verb: str, arguments: list[str]) -> int:
         ConfigError: several models are named.
     """
     models, configs, rest = split_words(arguments)
-    rest += [word for word in models if "=" in word and not os.path.lexists(word)]  # refused with what is meant
+    if any("=" in word and not os.path.lexists(word) for word in models):
+        rest = [*models, *rest]  # `format=onnx` is refused, with what is meant
     options = parse_options(ExportOptions, verb, rest, DESCRIPTION, EXAMPLE)
     check_config_files([word for file in configs for word in ("--config", file)])
     if len(models) + bool(options.ckpt_path) + bool(options.weights) > 1:
@@ -66,19 +66,20 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """
     models, configs, rest = [], [], []
     taken = False
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
+    for place, word in enumerate(words):
+        following = words[place + 1 : place + 2]
         option, joined, value = word.partition("=")
         if taken:
             taken = False
         elif option in CONFIG:
-            configs.append(value if joined else following)
+            configs += [value] if joined else following
             taken = not joined
         elif word.startswith("-"):
-            rest += [word] if joined or word in ("-h", "--help") else [word, following]
             taken = not joined and word not in ("-h", "--help")
+            rest += [word, *following] if taken else [word]
         else:
             models.append(word)
-    return models, configs, [word for word in rest if word]
+    return models, configs, rest
 
 
 def of_model(options: ExportOptions, named: str) -> ExportOptions:

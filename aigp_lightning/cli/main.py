@@ -28,7 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
     "export": (
         "aigp_lightning.cli.export",
-        "a checkpoint as other programs open it: ONNX, TorchScript, Ultralytics .pt",
+        "a model as other programs open it:  export RUN --format onnx",
     ),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
     "report": ("aigp_lightning.cli.report", "one or several runs as a page that opens without a server:  report RUN"),

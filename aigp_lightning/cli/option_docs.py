@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +159,8 @@ def _texts(docstring: str) -> dict[str, str]:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    root = Path(__file__).parents[1]
-    base = root.joinpath(*module.split(".")[1:])
-    if not module.startswith(PACKAGE):
-        spec = find_spec(module)
-        base = Path(str(spec.origin)).with_suffix("") if spec is not None else base
+    """Parse the file of a module of this package."""
+    base = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
     file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
     return ast.parse(file.read_text(encoding="utf-8"))
 

@@ -98,14 +98,14 @@ OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")
 
 
-def of_other_verbs(verb: str) -> set[str]:
+def of_others(verb: str) -> set[str]:
     """Return options that other verbs alone have; in a YAML, which serves all verbs of a run, they are passed over.
 
     Args:
         verb: fit, plan, validate, test or predict.
 
     Example:
-        >>> sorted(of_other_verbs("predict"))
+        >>> sorted(of_others("predict"))
         ['json', 'verbose']
     """
     return {name for names in OWN.values() for name in names if "." not in name} - set(OWN[verb])
@@ -183,7 +183,7 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
         known.add("model")
     if plain in known or plain.startswith(tuple(f"{group}." for group in open_groups)):
         return None
-    if not dashes and plain.partition(".")[0] in of_other_verbs(verb):
+    if not dashes and plain.partition(".")[0] in of_others(verb):
         return None
     near = _nearest(plain, known, dashes)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]

@@ -23,7 +23,7 @@ from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
-from aigp_lightning.cli.option_names import of_other_verbs
+from aigp_lightning.cli.option_names import of_others
 from aigp_lightning.cli.parser import StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_json, check_trained, model_class
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
@@ -87,10 +87,7 @@ class AigpCLI(LightningCLI):
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
         named = named_class(arguments) or getattr(self.carried, "class_path", None)
-        self.usual, self.by_class = (
-            full_class_path(named),
-            ByClass(named or full_class_path(None), of_other_verbs(verb)),
-        )
+        self.usual, self.by_class = full_class_path(named), ByClass(named or full_class_path(None), of_others(verb))
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
         usage = f"{PROGRAM} {verb} [options]"  # all of them would be a hundred lines
         try:

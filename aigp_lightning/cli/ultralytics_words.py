@@ -27,6 +27,8 @@ NOTES = {
 ENDINGS = {"-pose": "pose", "-seg": "segment"}
 """Ends of the names of Ultralytics' models, and the task that they say."""
 YAML = (".yaml", ".yml")
+FLAGS = ("--extend", "--print_config")
+"""Options that may stand alone: what follows as `word=value` is another option."""
 PAIR = re.compile(r"(?:--)?([A-Za-z_]\w*)=(.*)", re.DOTALL)
 """`word=value`."""
 WORDS = {"true": "true", "false": "false", "none": "null"}
@@ -89,7 +91,7 @@ def corrected(verb: str, words: Sequence[str]) -> str:
     for word in words:
         match = PAIR.fullmatch(word)
         dotted = re.fullmatch(r"([a-z_]+(?:\.\w+)+)=(.*)", word, re.DOTALL)
-        if before.startswith("-") and "=" not in before and not (before == "--extend" and "=" in word):
+        if before.startswith("-") and "=" not in before and not (before in FLAGS and "=" in word):
             kept.append(word)
         elif match and not word.startswith("--"):
             options, missing = translated(verb, {match[1]: match[2]})
@@ -97,7 +99,7 @@ def corrected(verb: str, words: Sequence[str]) -> str:
             left += missing
         elif dotted:
             kept += [f"--{dotted[1]}", dotted[2]]
-        elif word.startswith("-"):
+        elif word.startswith("-") or verb == "export":  # which takes the model's name alone
             kept.append(word)
         else:
             left.append(word)

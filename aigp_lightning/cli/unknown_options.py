@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from aigp_lightning.cli.meant import our_option
-from aigp_lightning.cli.ultralytics_words import PAIR, corrected
+from aigp_lightning.cli.ultralytics_words import FLAGS, PAIR, corrected
 from aigp_lightning.errors import ConfigError, printable
 
 HELP = ("-h", "--help")
@@ -40,7 +40,7 @@ python -m aigp_lightning fit --run.name a --trainer.max_epochs 3
     for before, word in zip(["", *words], words, strict=False):
         option = before if before.startswith("--") else option
         value = before.startswith("-") and "=" not in before and before not in HELP
-        if word.startswith("-") or not word or (value and not (before == "--extend" and "=" in word)):
+        if word.startswith("-") or not word or (value and not (before in FLAGS and "=" in word)):
             continue
         if PAIR.fullmatch(word) or DOTTED.match(word):
             raise ConfigError(
