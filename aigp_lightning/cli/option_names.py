@@ -161,6 +161,7 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
             raise ConfigError(f"by_class.{kind}: there is no such class. Did you mean {near[0]}?")
         own = MODELS.values() if kind is None else [MODELS.get(kind, {})]
         groups = {group for table in (GROUPS, *own) for group in table if group}
+        groups |= {name.partition(".")[0] for name in OWN[verb] if "." in name}
         return sorted(groups), lambda name: _complaint(verb, name, kind)
 
     check_config_files(words, *known(model), known)
