@@ -135,7 +135,7 @@ def _docs(group: str, model: str) -> Mapping[str, OptionDoc]:
     if group in TABLES:
         return table_docs(group)
     first, _, rest = group.partition(".")
-    docs = option_docs(CLASSES[model] if first == "model" else GROUP_CLASSES[first])
+    docs: Mapping[str, OptionDoc] = option_docs(CLASSES[model] if first == "model" else GROUP_CLASSES[first])
     for name in rest.split(".") if rest else ():
         docs = docs[name].options
     return docs
