@@ -10,7 +10,7 @@ from pathlib import Path
 from aigp_lightning.cli.config_files import check_config_files
 from aigp_lightning.cli.parser import parse_options
 from aigp_lightning.deploy.options import ExportOptions
-from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.errors import ConfigError, UserError, printable
 
 DESCRIPTION = (
     "Write a checkpoint as ONNX, TorchScript and its family's own weights file, such as an Ultralytics .pt, each "
@@ -47,7 +47,10 @@ def main(verb: str, arguments: list[str]) -> int:
     if models:
         options = of_model(options, models[0])
     elif options.ckpt_path and Path(options.ckpt_path).is_dir():
-        options = of_model(replace(options, ckpt_path=None), options.ckpt_path)
+        try:
+            options = of_model(replace(options, ckpt_path=None), options.ckpt_path)
+        except UserError as error:
+            raise ConfigError(f"--ckpt_path {error}") from error
     from aigp_lightning.deploy.export import export, packages_missing
 
     export(options, partly=True)
@@ -71,6 +74,9 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
         option, joined, value = word.partition("=")
         if taken:
             taken = False
+        elif word == "--":
+            models += words[place + 1 :]
+            break
         elif option in CONFIG:
             configs += [value] if joined else following
             taken = not joined
