@@ -11,10 +11,13 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 from zlib import crc32
 
+from aigp_lightning.cli.main import VERBS
+from aigp_lightning.cli.option_names import OWN
 from aigp_lightning.cli.plan import PlanCLI
 from aigp_lightning.cli.training import AigpCLI
 
@@ -76,9 +79,19 @@ def flatten(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 
 
 def help_names(words: Sequence[str]) -> set[str]:
-    """Return the options that a verb's help names."""
-    lines = [line for line in call([*words, "--help"]).text.splitlines() if re.match(r"  (-\w\b|--)", line)]
+    """Return the options that the parser of a verb names in its own help."""
+    lines = [line for line in parser_help(words).splitlines() if re.match(r"  (-\w\b|--)", line)]
     return {name.removesuffix(".help") for line in lines for name in re.findall(r"--([a-z_][\w.]*)", line)}
+
+
+def parser_help(words: Sequence[str]) -> str:
+    """Return the help of a verb's own parser; what `fit --help` prints is made without one."""
+    verb = words[0]
+    if verb not in OWN:
+        return call([*words, "--help"]).text
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        import_module(VERBS[verb][0]).main(verb, [*words[1:], "--help"])
+    return printed.getvalue()
 
 
 def fields_of(kind: type, **given: Any) -> dict[str, Any]:

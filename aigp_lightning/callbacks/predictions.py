@@ -26,13 +26,14 @@ FOLDER = "predictions"
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Write predictions to `predictions/` in the run folder, while the network continues.
+    """Write predictions to a folder of the run's, while the network continues.
 
     `images/<name>.jpg` and `videos/<name>.mp4` are drawn at the original's resolution. `labels/<name>.txt` (for videos
-    `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] confidence`, as fractions of the original, or
-    with masks `class x1 y1 x2 y2 … confidence`; there is none where nothing was found. `predictions.json` lists every
-    image, `unreadable.txt` what could not be read. Frames count from 0. Where files of several folders have the same
-    name, the folders are kept.
+    `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] [confidence]`, as fractions of the original,
+    or with masks `class x1 y1 x2 y2 … [confidence]`; there is none where nothing was found. `crops/<class>/<name>.jpg`
+    (then `<name>-2.jpg`, …) are the objects cut out, with Ultralytics' margin. `predictions.json` lists every image,
+    `unreadable.txt` what could not be read. Frames count from 0. Where files of several folders have the same name,
+    the folders are kept.
 
     Class ids are the model's. Those in text files are the data set's, where there is one that has the same classes in
     another order.
@@ -41,6 +42,9 @@ class PredictionWriter(BasePredictionWriter):
         save_images: draw pictures and videos.
         save_txt: write YOLO text files.
         save_json: write the JSON.
+        save_conf: end the lines of the text files with the confidence.
+        save_crop: cut out every object, into a folder a class.
+        folder: of all that, in the run folder.
 
     Example:
         >>> writer = PredictionWriter(save_txt=False)  # Trainer(callbacks=[writer]).predict(module, data)
@@ -48,9 +52,18 @@ class PredictionWriter(BasePredictionWriter):
         (True, False)
     """
 
-    def __init__(self, save_images: bool = True, save_txt: bool = True, save_json: bool = True) -> None:
+    def __init__(
+        self,
+        save_images: bool = True,
+        save_txt: bool = True,
+        save_json: bool = True,
+        save_conf: bool = True,
+        save_crop: bool = False,
+        folder: str = FOLDER,
+    ) -> None:
         super().__init__("batch")
         self.save_images, self.save_txt, self.save_json = save_images, save_txt, save_json
+        self.save_conf, self.save_crop, self.folder = save_conf, save_crop, folder
         self._files: PredictionFiles | None = None
         self._dataset: SourceDataset | None = None
 
@@ -68,7 +81,18 @@ class PredictionWriter(BasePredictionWriter):
         rank, folder, keypoints = trainer.global_rank, self._folder(trainer), keypoints_of(pl_module)
         data = datamodule_of(trainer)
         ids = data.ids_of_files() if isinstance(data, FollowsClasses) else None
-        self._files = PredictionFiles(folder, rank, dataset, names, self.save_images, self.save_txt, keypoints, ids)
+        self._files = PredictionFiles(
+            folder,
+            rank,
+            dataset,
+            names,
+            self.save_images,
+            self.save_txt,
+            keypoints,
+            ids,
+            self.save_conf,
+            self.save_crop,
+        )
 
     def write_on_batch_end(
         self,
@@ -107,6 +131,5 @@ class PredictionWriter(BasePredictionWriter):
         if self._files is not None:
             self._files.close(discard=True)
 
-    @staticmethod
-    def _folder(trainer: pl.Trainer) -> Path:
-        return Path(trainer.default_root_dir) / FOLDER
+    def _folder(self, trainer: pl.Trainer) -> Path:
+        return Path(trainer.default_root_dir) / self.folder

@@ -28,6 +28,7 @@ class ByClass:
     Args:
         model: its class; written into the part for it, so that the parser understands its options before it comes to
             what names the class.
+        unused: options of other verbs alone, which are left out: one YAML serves all verbs of a run.
 
     Example:
         >>> part = ByClass("aigp_lightning.modules.pose.PoseModule")
@@ -35,8 +36,8 @@ class ByClass:
         '{ema: {tau: 5, decay: 0.9}}\n'
     """
 
-    def __init__(self, model: str) -> None:
-        self._class_path, self._used = model, False
+    def __init__(self, model: str, unused: Collection[str] = ()) -> None:
+        self._class_path, self._used, self._unused = model, False, frozenset(unused)
 
     def merged(self, text: str, file: str = "text") -> str:
         """Merge the part of a configuration that is for the model over the rest of it.
@@ -48,6 +49,7 @@ class ByClass:
         Raises:
             ConfigError: options by class are wanted, and something else is there.
         """
+        text = self._without_unused(text, file)
         if BY_CLASS not in text:
             return text
         import yaml
@@ -65,9 +67,27 @@ class ByClass:
             merged: Any = yaml.MappingNode(root.tag, list(entries.values()), flow_style=root.flow_style)
             if (part := options_by_class(file, root).get(_short(self._class_path))) is not None:
                 merged = _merge(merged, self._with_class(part))
-            return str(yaml.serialize(merged, Dumper=yaml.SafeDumper, width=10**6))
+            whole = yaml.serialize(merged, Dumper=yaml.SafeDumper, width=10**6)
+            return self._without_unused(str(whole), file)
         except RecursionError as error:
             raise ConfigError(f"{CONFIG} {file}: it is nested too deeply, or within itself.") from error
+
+    def _without_unused(self, text: str, file: str) -> str:
+        """Leave out the options that other verbs alone have."""
+        import yaml
+
+        root: Any = None
+        with suppress(ConfigError):
+            root = compose(file, text) if any(name in text for name in self._unused) else None
+        kept = (
+            [pair for pair in root.value if str(pair[0].value).partition(".")[0] not in self._unused]
+            if _is_mapping(root)
+            else []
+        )
+        if not _is_mapping(root) or len(kept) == len(root.value):
+            return text
+        root.value = kept
+        return str(yaml.serialize(root, Dumper=yaml.SafeDumper, width=10**6))
 
     def renamed(self, text: str, file: str, known: Collection[str]) -> str:
         """Return the text of a file in which another class of the model's is replaced by the chosen one.

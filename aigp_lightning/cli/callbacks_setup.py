@@ -15,6 +15,7 @@ from aigp_lightning.callbacks.checkpoint_every import CheckpointEvery
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.callbacks.dashboard import PlainProgress, progress_callback
 from aigp_lightning.callbacks.ema import EMA
+from aigp_lightning.callbacks.evaluation_pictures import EvaluationPictures
 from aigp_lightning.callbacks.exit_with_first_process import ExitWithFirstProcess
 from aigp_lightning.callbacks.ignore_worker_death import IgnoreWorkerDeath
 from aigp_lightning.callbacks.image_results import ImageResultsFile
@@ -26,6 +27,7 @@ from aigp_lightning.callbacks.results import Results
 from aigp_lightning.callbacks.resumed_run import ResumedRun
 from aigp_lightning.callbacks.run_hours import RunHours
 from aigp_lightning.callbacks.save_config import SaveConfig
+from aigp_lightning.callbacks.speed import Speed
 from aigp_lightning.callbacks.stop_on_signal import StopOnSignal
 from aigp_lightning.callbacks.sync_run_folder import SyncRunFolder
 from aigp_lightning.callbacks.tune_cpu import TuneCpu
@@ -61,6 +63,8 @@ GROUPS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
 and defaults that differ from the class's own."""
 PREDICTIONS = "output"
 """Group of what `predict` writes."""
+OF_PICTURES = ("val_batches", "max_images", "val_select", "val_files", "conf")
+"""Options of the group `media` that the pictures of `validate` and `test` go by."""
 FROM_CONTEXT = {"resuming"}
 """Arguments that the run's context gives, and no option."""
 
@@ -108,7 +112,7 @@ def add_callback_options(parser: LightningArgumentParser, verb: str) -> None:
         from aigp_lightning.callbacks.predictions import PredictionWriter
 
         parser.add_class_arguments(
-            PredictionWriter, PREDICTIONS, fail_untyped=False, instantiate=False, sub_configs=True
+            PredictionWriter, PREDICTIONS, fail_untyped=False, instantiate=False, sub_configs=True, skip={"folder"}
         )
     more = {"fail_untyped": False, "sub_configs": True} if verb == "fit" else {}
     for group, (callback, defaults) in GROUPS.items():
@@ -135,7 +139,7 @@ def build_callbacks(
     users: list[Callback] = _listed(config.trainer.callbacks)
     first: list[Callback] = [IgnoreWorkerDeath(), SyncRunFolder(), TuneCpu()]
     if verb != "fit":
-        callbacks = [*first, *users, *_prediction_writer(config, verb), ExitWithFirstProcess()]
+        callbacks = [*first, *users, *_of_evaluation(config, verb), ExitWithFirstProcess()]
         return RunCallbacks(tuple(callbacks), checkpoint_io)
     own = {group: kind for group, (kind, _) in GROUPS.items()}
     check_users_callbacks(users, config.trainer, context.folder / LAST.parent, own, context.checkpoint is None)
@@ -155,12 +159,14 @@ def build_callbacks(
     return RunCallbacks(tuple(callbacks), checkpoint_io, (BestWeights(), ImageResultsFile()), media, progress)
 
 
-def _prediction_writer(config: Any, verb: str) -> list[Callback]:
+def _of_evaluation(config: Any, verb: str) -> list[Callback]:
+    """Build what `validate`, `test` and `predict` have beside what all verbs have."""
     if verb != "predict":
-        return []
+        media = {name: value for name, value in _options(config, "media").items() if name in OF_PICTURES}
+        return [Speed(), *([EvaluationPictures(**media)] if config.run.plots else [])]
     from aigp_lightning.callbacks.predictions import PredictionWriter
 
-    return [PredictionWriter(**_options(config, PREDICTIONS))]
+    return [PredictionWriter(**_options(config, PREDICTIONS), folder=".")]
 
 
 def _options(config: Any, group: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from importlib import import_module
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.cli.start_weights import check_start_weights
+from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
+from aigp_lightning.cli.verb_help import help_of
 from aigp_lightning.store.places import follow_text_links
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
@@ -27,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("aigp_lightning.cli.training", "find objects in pictures, folders or videos"),
     "export": (
         "aigp_lightning.cli.export",
-        "a checkpoint as other programs open it: ONNX, TorchScript, Ultralytics .pt",
+        "a model as other programs open it:  export RUN --format onnx",
     ),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
     "report": ("aigp_lightning.cli.report", "one or several runs as a page that opens without a server:  report RUN"),
@@ -108,6 +110,8 @@ def _dispatch(words: list[str]) -> int:
         print_line(f"aigp_lightning {__version__}")
         return 0
     verb, rest = words[0], words[1:]
+    if verb not in VERBS and is_ultralytics(words):
+        return _print_error(f"there is no verb {verb!r}. {command_for(words)}")
     if verb not in VERBS:
         return _print_error(f"there is no verb {verb!r}.{_nearest(verb)} `python -m aigp_lightning --help` lists them.")
     return _run(verb, rest)
@@ -123,6 +127,9 @@ def _run(verb: str, rest: list[str]) -> int:
     from aigp_lightning.run.failures import explained
 
     try:
+        if verb in OWN and (text := help_of(verb, rest)) is not None:
+            print_text(text)
+            return 0
         if verb in OWN:
             check_option_names(verb, rest)
             if verb == "fit":

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.config_files import Complain, check_config_files, config_files
+from aigp_lightning.cli.meant import our_option
+from aigp_lightning.cli.unknown_options import check_bare_words
 from aigp_lightning.errors import ConfigError
 
 GROUPS = {
@@ -24,11 +26,12 @@ GROUPS = {
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
     "data": "augment augment_on batch_size cache classes data_yaml decode_on fraction imgsz lost_limit mask_ratio "
-    "match_classes outside overlap_mask rect rect_training resize seed single_cls source strict synthetic workers",
+    "match_classes outside overlap_mask rect rect_training resize seed single_cls source strict synthetic vid_stride "
+    "workers",
     "data.augment": "mosaic degrees translate scale shear perspective mixup cutmix copy_paste copy_paste_mode crop "
     "hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray clahe bgr extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
-    "run": "name root exist_ok resume json hours",
+    "run": "name root exist_ok resume json hours plots",
     "ddp": "timeout",
     "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
     "finish_timeout",
@@ -81,50 +84,13 @@ OWN = {
     "plan": ("json",),
     "validate": ("verbose",),
     "test": ("verbose",),
-    "predict": ("return_predictions", "output", "output.save_images", "output.save_json", "output.save_txt"),
+    "predict": (
+        "return_predictions",
+        "output",
+        *(f"output.save_{what}" for what in ("images", "json", "txt", "conf", "crop")),
+    ),
 }
 """Options that some of them have."""
-MEANT = {
-    "epochs": "trainer.max_epochs",
-    "time": "run.hours",
-    "batch": "data.batch_size",
-    "imgsz": "data.imgsz",
-    "data": "data.data_yaml",
-    "source": "data.source",
-    "workers": "data.workers",
-    "device": "trainer.devices",
-    "devices": "trainer.devices",
-    "trainer.gpus": "trainer.devices",
-    "gpus": "trainer.devices",
-    "accelerator": "trainer.accelerator",
-    "amp": "trainer.precision",
-    "half": "trainer.precision",
-    "name": "run.name",
-    "project": "run.root",
-    "exist_ok": "run.exist_ok",
-    "resume": "ckpt_path",
-    "trainer.resume_from_checkpoint": "ckpt_path",
-    "weights": "model.weights",
-    "pretrained": "model.weights",
-    "optimizer": "model.optim.name",
-    "lr": "model.optim.lr0",
-    "patience": "early_stopping.patience",
-    "seed": "data.seed",
-    "fraction": "data.fraction",
-    "classes": "data.classes",
-    "save_period": "checkpoint_every.epochs",
-    "cls_remap": "data.match_classes",
-    "conf": "model.predict_conf",
-    "iou": "model.iou",
-    "max_det": "model.max_det",
-    "agnostic_nms": "model.agnostic_nms",
-    "augment": "model.tta",
-    "multi_scale": "model.multi_scale",
-    "freeze": "model.freeze",
-    "distill_model": "model.distill_model",
-    "dis": "model.gains.dis",
-}
-"""Names that Ultralytics, and earlier versions of Lightning, have for options, and ours."""
 OF_A_CLASS = (
     "optimizer", "lr_scheduler", "trainer.accelerator", "trainer.callbacks", "trainer.logger", "trainer.plugins",
     "trainer.profiler", "trainer.strategy",
@@ -134,6 +100,19 @@ OTHER = "another"
 """Stands for a class of the user's, whose options its own parser knows."""
 OUR_CLASSES = ("aigp_lightning.", "lightning.", "torch.", "albumentations.")
 CLASS_PATH = re.compile(r"class_path['\"]?\s*:\s*['\"]?([\w.]+)")
+
+
+def of_others(verb: str) -> set[str]:
+    """Return options that other verbs alone have; in a YAML, which serves all verbs of a run, they are passed over.
+
+    Args:
+        verb: fit, plan, validate, test or predict.
+
+    Example:
+        >>> sorted(of_others("predict"))
+        ['json', 'verbose']
+    """
+    return {name for names in OWN.values() for name in names if "." not in name} - set(OWN[verb])
 
 
 def option_names(verb: str, model: str | None = USUAL_MODEL) -> set[str]:
@@ -173,6 +152,7 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
     """
     if {"-h", "--help"} & set(words):
         return
+    check_bare_words(verb, words)
     model = _model(verb, words)
     for word in words:
         name = word[2:].partition("=")[0].removesuffix("+") if word.startswith("--") else ""
@@ -185,6 +165,7 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
             raise ConfigError(f"by_class.{kind}: there is no such class. Did you mean {near[0]}?")
         own = MODELS.values() if kind is None else [MODELS.get(kind, {})]
         groups = {group for table in (GROUPS, *own) for group in table if group}
+        groups |= {name.partition(".")[0] for name in OWN[verb] if "." in name}
         return sorted(groups), lambda name: _complaint(verb, name, kind)
 
     check_config_files(words, *known(model), known)
@@ -207,6 +188,8 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
         known.add("model")
     if plain in known or plain.startswith(tuple(f"{group}." for group in open_groups)):
         return None
+    if not dashes and plain.partition(".")[0] in of_others(verb):
+        return None
     near = _nearest(plain, known, dashes)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]
     if others:
@@ -217,7 +200,8 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
 
 def _nearest(name: str, known: set[str], dashes: str) -> str:
     """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
-    near = [MEANT[name]] if name in MEANT else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    meant = our_option(name)
+    near = [meant] if meant in known else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if not near:
         last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
         near = sorted(last, key=lambda each: (each.count("."), each))[:3]

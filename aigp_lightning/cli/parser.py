@@ -13,16 +13,10 @@ from typing import Any, NoReturn, TypeVar
 from aigp_lightning.cli.by_class import ByClass
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.option_names import MODELS
+from aigp_lightning.cli.unknown_options import check_words
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import printable
 
-EXAMPLES = {
-    "fit": "fit --config configs/detector.yaml --config configs/quick.yaml --run.name gates1",
-    "validate": "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
-    "test": "test --model.weights best.pt --data.data_yaml my/data.yaml --run.json metrics.json",
-    "predict": "predict --ckpt_path best.ckpt --data.source pictures/",
-}
-"""A call of each of Lightning's verbs, for its help."""
 Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
@@ -51,6 +45,14 @@ class StrictParser:
         """Parse the words of a command line; takes what jsonargparse's own takes."""
         parser: Any = super()
         return parser.parse_args(keep_existing(sys.argv[1:] if args is None else args), *more, **kwargs)
+
+    def check_words(self, words: Sequence[str]) -> None:
+        """Refuse words that the parser does not know, with the nearest option; for parsers without subcommands.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        check_words(self, words)
 
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         """Parse a configuration file; takes what jsonargparse's own takes, which reads it in the locale's encoding.
@@ -96,6 +98,15 @@ class VerbParser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the words of a command line.
+
+        Raises:
+            ConfigError: one of them is no option; the message has the nearest.
+        """
+        check_words(self, sys.argv[1:] if args is None else args)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and end the program."""
@@ -173,4 +184,5 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
         epilog=f"example: {example}",
     )
     parser.add_class_arguments(kind, as_group=False)
+    parser.check_words(arguments)
     return kind(**parser.parse_args(list(arguments)).as_dict())

@@ -146,6 +146,7 @@ def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None
     )
     parser.add_argument("--config", action="config", help="a YAML with options; may be repeated, later ones on top")
     parser.add_class_arguments(kind, as_group=False)
+    parser.check_words(arguments)
     # jsonargparse reads its `default_config_files` as patterns, and passes over one in a folder called `[a]`
     parsed = parser.parse_args([f"--config={base}", *arguments] if base else arguments)
     build = getattr(parser, "instantiate", None) or parser.instantiate_classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ from aigp_lightning.run.signals import SignalHandler
 from aigp_lightning.run.start import start_run
 from aigp_lightning.terminal.output import has_live_terminal, keep_unprinted, print_line
 
+NAMES = {"validate": "val", "test": "test", "predict": "predict"}
+"""Folders of verbs that train nothing, where the command line names none."""
 DEFAULTS: dict[str, Any] = {
     "max_epochs": 100,
     "num_sanity_val_steps": 0,
@@ -49,13 +51,15 @@ DEFAULTS: dict[str, Any] = {
 """The trainer's options, where ours are others than Lightning's."""
 
 
-def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
+def choose_run(config: Any, verb: str, signals: SignalHandler, words: Sequence[str] = ()) -> RunContext:
     """Choose the run folder, which is locked from here on, and the checkpoint.
 
     Args:
         config: of the verb; `ckpt_path` is changed in place.
         verb: fit, validate, test or predict. All but `fit` begin a folder of their own.
         signals: the run's handler of signals.
+        words: of the command line, by which `--run.name` names a folder of `validate`, `test` or `predict`, and not
+            only the run that a configuration is of.
 
     Raises:
         ConfigError: there is no such run, another process writes to its folder, or nothing can be written there.
@@ -63,12 +67,15 @@ def choose_run(config: Any, verb: str, signals: SignalHandler) -> RunContext:
     check_trainer_modes(config, verb)
     task, run = task_of(config), RunConfig(**config.run.as_dict())
     if verb != "fit":
-        if config.get("ckpt_path") == "last":
+        last = config.get("ckpt_path") == "last"
+        typed = {"--run.name", "--run"} & {word.partition("=")[0] for word in words}
+        name = run.name if typed and not last else NAMES[verb]
+        if last:
             config.ckpt_path = str(find_last_checkpoint(Path(run.root) / task, run.name))
             if first_process():
                 print_line(f"{verb}: {config.ckpt_path}, of the run {run.name}")
         # validate and test write nothing of their own, and go on beside a run whose folder `exist_ok` would take
-        fresh = RunConfig(run.name, run.root, run.exist_ok and verb == "predict", "never")
+        fresh = RunConfig(name, run.root, run.exist_ok and verb == "predict", "never")
         return start_run(fresh, task, None, first_process(), signals, verb)
     refuse_partial_epochs(config.checkpoint)
     check_best_options(config.checkpoint)

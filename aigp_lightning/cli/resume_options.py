@@ -53,7 +53,7 @@ RESUME: dict[str, dict[str, str]] = {
         "enable_checkpointing enable_progress_bar enable_model_summary profiler detect_anomaly barebones "
         "default_root_dir enable_autolog_hparams model_registry",
         "model": "predict_conf tta",
-        "data": "strict lost_limit synthetic source cache",
+        "data": "strict lost_limit synthetic source vid_stride cache",
         "early_stopping": "verbose log_rank_zero_only",
         "checkpoint": "dirpath verbose enable_version_counter",
         "results": "print_lines",

@@ -6,9 +6,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from aigp_lightning.callbacks.best_weights import best_weights_of
+from aigp_lightning.callbacks.speed import STAGES, Speed
 from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
@@ -57,15 +58,39 @@ class HasCornerReport(Protocol):
     report: CornerReport | None
 
 
-def print_report(model: BaseModule) -> None:
-    """Print the last validation or test: a row a class, and for keypoints their errors.
+def print_report(model: BaseModule, trainer: Trainer | None = None) -> None:
+    """Print the last validation or test: a row a class, for keypoints their errors, and the time for an image.
 
     Args:
         model: it holds the table, and its metrics a `CornerReport` where it finds keypoints.
+        trainer: its callback has measured the time.
     """
     print_table(model.table or [])
     if (report := _corner_report(model)) is not None:
         print_corners(report)
+    if trainer is not None and (speed := speed_of(trainer)) is not None:
+        print_line(speed_line(speed))
+
+
+def speed_of(trainer: Trainer) -> dict[str, Any] | None:
+    """Return what the trainer's callback measured, see `Speed.report`; None where there is none."""
+    each = next((callback for callback in cast("Any", trainer).callbacks if isinstance(callback, Speed)), None)
+    return each.report() if each is not None else None
+
+
+def speed_line(speed: Mapping[str, Any]) -> str:
+    """Return the times for an image as a line.
+
+    Args:
+        speed: see `Speed.report`.
+
+    Example:
+        >>> speed_line({"network": 3.25, "post": 0.5, "images": 96, "batch_size": 32, "device": "cpu, 2 threads"})
+        'for an image: 3.2 ms network, 0.5 ms post (96 images in batches of up to 32, cpu, 2 threads)'
+    """
+    times = ", ".join(f"{speed[stage]:.1f} ms {stage}" for stage in STAGES if stage in speed)
+    batches = f"{speed['images']} images in batches of up to {speed['batch_size']}"
+    return f"for an image: {times} ({batches}, {speed['device']})"
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
@@ -132,7 +157,7 @@ def _cell(value: Any) -> str:
 
 
 def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataModule) -> None:
-    """Write the metrics of the last validation or test; errors of keypoints are under `keypoints`.
+    """Write the metrics of the last validation or test, with `keypoints` (their errors) and `speed` (ms an image).
 
     Args:
         path: the file.
@@ -150,6 +175,8 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
     }
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
+    if (speed := speed_of(trainer)) is not None:
+        content["speed"] = speed
     write_atomic(path, json.dumps(content, indent=2).encode())
 
 

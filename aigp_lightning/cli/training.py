@@ -23,7 +23,8 @@ from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
-from aigp_lightning.cli.parser import EXAMPLES, StrictParser
+from aigp_lightning.cli.option_names import of_others
+from aigp_lightning.cli.parser import StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_json, check_trained, model_class
 from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
@@ -86,12 +87,9 @@ class AigpCLI(LightningCLI):
         self.callbacks: RunCallbacks
         self.words, self.carried = arguments, carried_options(verb, arguments)
         named = named_class(arguments) or getattr(self.carried, "class_path", None)
-        self.usual, self.by_class = full_class_path(named), ByClass(named or full_class_path(None))
+        self.usual, self.by_class = full_class_path(named), ByClass(named or full_class_path(None), of_others(verb))
         by_lightning = started_by_lightning() is not None  # asked now: the trainer's end removes WORLD_SIZE
-        help_text = {
-            "usage": f"{PROGRAM} {verb} [options]",  # all of them would be a hundred lines
-            "epilog": f"example: {EXAMPLES[verb]} | the model's options: {verb} --model.help DetectorModule",
-        }
+        usage = f"{PROGRAM} {verb} [options]"  # all of them would be a hundred lines
         try:
             try:
                 super().__init__(
@@ -103,7 +101,7 @@ class AigpCLI(LightningCLI):
                     save_config_callback=None,
                     load_from_checkpoint_support=False,  # modules are rebuilt from what checkpoints describe
                     parser_class=StrictLightningParser,
-                    parser_kwargs={"prog": PROGRAM, verb: {**help_text, "by_class": self.by_class}},
+                    parser_kwargs={"prog": PROGRAM, verb: {"usage": usage, "by_class": self.by_class}},
                     args=[verb, *with_help_of_class(arguments)],
                 )
             finally:
@@ -155,7 +153,7 @@ class AigpCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Choose the run folder and fill in what depends on it."""
         config = self.config[self.verb]
-        self.context = context = choose_run(config, self.verb, self.signals)
+        self.context = context = choose_run(config, self.verb, self.signals, self.words)
         checkpoint = check_checkpoint(config, self.verb)
         self.extend = bool(config.extend or config.run.hours)
         if self.verb == "fit":
@@ -261,7 +259,7 @@ class AigpCLI(LightningCLI):
     def _report(self) -> None:
         if not self.trainer.is_global_zero or self.model.table is None:
             return  # processes that were spawned have the metrics, and are gone
-        print_report(self.model)
+        print_report(self.model, self.trainer)
         if (target := self.config[self.verb].run.json) is not None:
             write_json(Path(target), self.trainer, self.model, self.datamodule)
 

@@ -35,6 +35,7 @@ from aigp_lightning.data.sources import open_sources
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.transfer import BatchTransfer
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.ranges import COUNT, check_range
 
 
 class YoloDataModule(CheckedSplits, pl.LightningDataModule):
@@ -64,6 +65,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         synthetic: the data set that `make-data` would make at `data_yaml`; `fit` does where that is the path of a
             shipped configuration and there is none yet. `out` is its folder.
         source: what `predict` looks at: a picture, a folder, a glob or a video, or several.
+        vid_stride: of a video, `predict` looks at every so many frames.
         cache: keep the decoded training pictures, at the size of training: in memory (`ram`) or in a file beside the
             labels (`disk`), for all processes of a machine at once. The samples are the same.
         match_classes: how a trained model's classes are matched with the data set's: by `name`, so that another order
@@ -114,10 +116,13 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         rect_training: bool = False,
         fraction: Fraction = ALL,
         classes: Classes = None,
+        vid_stride: int = 1,
     ) -> None:
         super().__init__()
         check_options(imgsz, workers, seed, lost_limit)
         check_fraction(fraction)
+        check_range("--data.vid_stride", vid_stride, COUNT)
+        self.vid_stride = vid_stride
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
@@ -211,7 +216,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         if not self.source:
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
         check_size(self._run.model, self.imgsz, self.resize)
-        dataset = open_sources(self.source, self.imgsz, self.resizing)
+        dataset = open_sources(self.source, self.imgsz, self.resizing, self.vid_stride)
         return self._loader(dataset, PredictBatchSampler(dataset, self.batch_size, *self._run.place))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

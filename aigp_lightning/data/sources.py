@@ -6,7 +6,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
 import numpy as np
@@ -32,16 +32,27 @@ class SourceFile:
         shape: height and width, pixels, upright.
         frames: number of frames of a video; 0 for a picture.
         fps: frames a second of a video; 0 where it is not told.
+        stride: of a video, every so many frames are looked at, the last of each so many, as Ultralytics does.
 
     Example:
-        >>> SourceFile("flight.mp4", (720, 1280), frames=300, fps=30.0)
-        SourceFile(path='flight.mp4', shape=(720, 1280), frames=300, fps=30.0)
+        >>> SourceFile("flight.mp4", (720, 1280), frames=300, fps=30.0, stride=5).images
+        60
     """
 
     path: str
     shape: tuple[int, int]
     frames: int = 0
     fps: float = 0.0
+    stride: int = 1
+
+    @property
+    def images(self) -> int:
+        """Count the images to look at: 1 for a picture, and for a video that is shorter than its stride."""
+        return max(self.frames // self.stride, 1)
+
+    def frame(self, number: int) -> int | None:
+        """Return the frame, from 0, that is the image of a number, from 0; None for a picture."""
+        return min((number + 1) * self.stride, self.frames) - 1 if self.frames else None
 
 
 class SourceDataset:
@@ -69,7 +80,7 @@ class SourceDataset:
     ) -> None:
         self.files, self.imgsz, self.unreadable = list(files), imgsz, dict(unreadable or {})
         self.resizing = resizing
-        self.starts = [0, *accumulate(max(file.frames, 1) for file in self.files)]
+        self.starts = [0, *accumulate(file.images for file in self.files)]
         self._reader: VideoReader | None = None
 
     def __len__(self) -> int:
@@ -81,7 +92,7 @@ class SourceDataset:
             raise IndexError(index)
         place = bisect_right(self.starts, index) - 1
         file = self.files[place]
-        return file, index - self.starts[place] if file.frames else None
+        return file, file.frame(index - self.starts[place])
 
     def name(self, index: int) -> str:
         """Return the `im_file` of an image: the picture's path, or `path#frame`."""
@@ -122,7 +133,9 @@ class SourceDataset:
         return items
 
 
-def open_sources(source: str | list[str], imgsz: int, resizing: Resizing = LETTERBOX) -> SourceDataset:
+def open_sources(
+    source: str | list[str], imgsz: int, resizing: Resizing = LETTERBOX, vid_stride: int = 1
+) -> SourceDataset:
     """Find pictures and videos, and look at their headers.
 
     Files that cannot be read are set aside in `unreadable`, unless nothing is left.
@@ -131,6 +144,7 @@ def open_sources(source: str | list[str], imgsz: int, resizing: Resizing = LETTE
         source: a picture, a folder (its own files, not its subfolders'), a glob, a video, or several of them.
         imgsz: length of the network input's long side, pixels; a multiple of 32.
         resizing: way to resize them.
+        vid_stride: look at every so many frames of a video.
 
     Returns:
         A data set of `Item`s, indexed by image.
@@ -154,7 +168,7 @@ def open_sources(source: str | list[str], imgsz: int, resizing: Resizing = LETTE
     paths = list({os.path.abspath(path): path for path in chain.from_iterable(map(_expand, sources))}.values())
     with ThreadPoolExecutor() as pool:
         looked = list(pool.map(_look, paths))
-    files = [found for found in looked if isinstance(found, SourceFile)]
+    files = [replace(found, stride=vid_stride) for found in looked if isinstance(found, SourceFile)]
     unreadable = {path: found for path, found in zip(paths, looked, strict=True) if isinstance(found, str)}
     if not files:
         shown = "; ".join(f"{printable(path)}: {what}" for path, what in list(unreadable.items())[:SHOWN])

@@ -28,13 +28,18 @@ from aigp_lightning.terminal.output import print_line
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
 
+PACKAGES = {"onnx": ("onnx", "onnxruntime")}
+"""Packages that a format needs beside those of a training."""
+INSTALL = "pip install 'aigp_lightning[export]'"
 
-def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:
+
+def export(options: ExportOptions, names_alone: bool = False, partly: bool = False) -> list[Path]:
     """Write the files that the options ask for, each checked, and atomically.
 
     Args:
         options: what and how.
         names_alone: say the files' names without their folder, which is one for a while.
+        partly: where a package is missing, write the formats that do without it, and tell what it would add.
 
     Returns:
         The files written, in the order of `options.format`, or of the family's own.
@@ -43,16 +48,18 @@ def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:
         ConfigError: an option is wrong, the model's family does not have the format, or a package is missing.
         WeightsError: the checkpoint is unreadable, or a written file does not answer as the module does.
     """
-    source = _check(options)
+    source = _check(options, partly)
     folder = Path(options.out) if options.out else source.parent
     if is_stored(folder):
         raise ConfigError(
             f"{folder} is a version in a store of models, which stays as it is: --out FOLDER says where to."
         )
     module = _load(options)
-    deployment, forms = _deployment(module, source, options)
+    deployment, asked = _deployment(module, source, options)
     if options.nms_free is not None:
         deployment.answer_nms_free(options.nms_free)
+    _check_packages(asked, partly)
+    forms = [form for form in dict.fromkeys(asked) if not packages_missing(form)]
     if options.dynamic and not deployment.any_size:
         raise ConfigError(
             f"--dynamic: files of family {module.family} are of one size and batch; leave it out, and export once for "
@@ -69,16 +76,20 @@ def export(options: ExportOptions, names_alone: bool = False) -> list[Path]:
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"--out {folder} cannot be a folder: {error.strerror}.") from error
     written = []
-    for form in dict.fromkeys(forms):
+    for form in forms:
         target = folder / f"{source.stem}.{form}"
         if target.resolve() == source.resolve():
             print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
         else:
             written.append(_write(form, target, deployment, options, resize, target.name if names_alone else target))
+    for form in sorted(set(asked) - set(forms)):
+        needs = " and ".join(packages_missing(form))
+        told = f"{source.stem}.{form} is not written, since it needs {needs}. To have it too: {INSTALL}"
+        print_line(f"warning: {told}", err=True)
     return written
 
 
-def _check(options: ExportOptions) -> Path:
+def _check(options: ExportOptions, partly: bool) -> Path:
     """Refuse what cannot work before any work is done; return the source's path."""
     if bool(options.ckpt_path) == bool(options.weights):
         theirs = ", ".join(f"FILE.{form} ({whose})" for form, whose in OWN_FORMATS.items())
@@ -87,7 +98,7 @@ def _check(options: ExportOptions) -> Path:
         unknown = sorted(set(options.formats) - set(FORMATS))
         if unknown or not options.formats:
             raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
-        _check_packages(options.formats)
+        _check_packages(options.formats, partly)
     check_range("--tolerance", options.tolerance, POSITIVE)
     check_range("--imgsz", options.imgsz, Range(1, 16384))
     check_range("--opset", options.opset, COUNT)
@@ -99,13 +110,23 @@ def _check(options: ExportOptions) -> Path:
     return Path(str(source))
 
 
-def _check_packages(forms: Sequence[str]) -> None:
-    """Refuse ONNX where it cannot be written and read back."""
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if "onnx" in forms and missing:
-        others = ",".join(form for form in forms if form != "onnx")
-        instead = f", or leave it out with --format '[{others}]'" if others else ""
-        raise ConfigError(f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]'{instead}.")
+def packages_missing(form: str) -> list[str]:
+    """Return the packages that a format needs, to be written and read back, and that are not installed.
+
+    Args:
+        form: pt, pth, onnx or torchscript.
+    """
+    return [name for name in PACKAGES.get(form, ()) if find_spec(name) is None]
+
+
+def _check_packages(forms: Sequence[str], partly: bool) -> None:
+    """Refuse formats that cannot be written and read back; `partly`, if there is no other."""
+    lacking = {form: missing for form in forms if (missing := packages_missing(form))}
+    others = ",".join(form for form in forms if form not in lacking)
+    if lacking and not (partly and others):
+        instead = f", or leave it out with --format {others}" if others else ""
+        names = " and ".join(dict.fromkeys(name for missing in lacking.values() for name in missing))
+        raise ConfigError(f"{' and '.join(lacking).upper()} export needs {names}: {INSTALL}{instead}.")
 
 
 def _load(options: ExportOptions) -> BaseModule:
@@ -169,7 +190,6 @@ def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> tup
         raise ConfigError(f"{told}.{''.join(owners)}")
     if options.formats is not None:
         return deployment, options.formats
-    _check_packages(formats)
     return deployment, formats
 
 

@@ -18,7 +18,8 @@ class ExportOptions:
     Args:
         ckpt_path: a checkpoint of ours; its averaged weights are exported.
         weights: or a family's own weights file, such as an Ultralytics .pt. Exactly one of the two.
-        format: any of pt, pth, onnx, torchscript: one, or a list; by default all that the model's family has.
+        format: any of pt, pth, onnx, torchscript: one, or several with commas; by default all that the model's family
+            has.
         out: folder of the files, named as the checkpoint is; beside the checkpoint if not given.
         imgsz: side of the square input, pixels; a multiple of the network's stride. By default the one that the
             checkpoint was trained at.
@@ -43,5 +44,11 @@ class ExportOptions:
 
     @property
     def formats(self) -> list[str] | None:
-        """The formats as a list, since Ultralytics' `format=onnx` names one; None for all of the family's."""
-        return [self.format] if isinstance(self.format, str) else self.format
+        """The formats as a list, of `onnx` and `pt,onnx` too; None for all of the family's.
+
+        Example:
+            >>> ExportOptions(format="pt, onnx").formats
+            ['pt', 'onnx']
+        """
+        given = [self.format] if isinstance(self.format, str) else self.format
+        return given if given is None else [form.strip() for each in given for form in each.split(",")]

@@ -21,12 +21,13 @@ from aigp_lightning.modules.example_batch import random_batch
 from aigp_lightning.modules.metrics.batch_losses import BatchLosses, divisors_of
 from aigp_lightning.modules.metrics.detection import DetectionMetrics, match_boxes
 from aigp_lightning.modules.run_options import run_options
+from aigp_lightning.modules.stopwatch import Timed
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.run.rng import restore_rng_state, rng_state
 from aigp_lightning.types import DetectionBatch, Keypoints, Prediction, StepOutput
 
 
-class BaseModule(pl.LightningModule):
+class BaseModule(Timed, pl.LightningModule):
     """A detector of any family, trained by Lightning.
 
     A family sets `family` and fills in `build_network`, `network_description`, `compute_loss`, `evaluate`,
@@ -195,7 +196,8 @@ class BaseModule(pl.LightningModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Preprocess a batch that has arrived on the device."""
-        return self.preprocess_batch(batch)
+        with self.timed("pre"):
+            return self.preprocess_batch(batch)
 
     # ---- training ---------------------------------------------------------------------------------------------------
 

@@ -268,11 +268,13 @@ class DetectorModule(BaseModule):
         """Run the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
         network, final = cast("nn.Module", self.network), trainer_of(self) is not None and not self.fitting
         trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end
-        return self.inference.outputs(network, batch["img"], final=final, training=trained_here or self.fitting)
+        with self.timed("network"):
+            return self.inference.outputs(network, batch["img"], final=final, training=trained_here or self.fitting)
 
     def decode(self, raw: Any, conf: float, multi_label: bool = True) -> list[Prediction]:
         """Suppress overlapping boxes in what the network returns; see `nms`."""
-        return self._predictions(self.inference.rows(raw, conf, len(self.names), multi_label))
+        with self.timed("post"):
+            return self._predictions(self.inference.rows(raw, conf, len(self.names), multi_label))
 
     def _predictions(self, rows: list[Tensor]) -> list[Prediction]:
         """Convert the rows that NMS left, (n, 6 + extra) an image, to predictions."""

@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from aigp_lightning.types import Keypoints
 
 
-def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: NDArray[np.int64] | None = None) -> str:
-    """Write the lines that Ultralytics' `save_txt` writes with `save_conf`; keypoints are not clipped to the picture.
+def yolo_lines(
+    found: ImageDetections,
+    keypoints: Keypoints | None = None,
+    ids: NDArray[np.int64] | None = None,
+    conf: bool = True,
+) -> str:
+    """Write the lines that Ultralytics' `save_txt` writes, with or without `save_conf`; keypoints are not clipped.
 
     Args:
         found: what was found, in an image of known shape.
         keypoints: what the module says about them; without visibility there, none is written.
         ids: (C,) the id to write for each of the model's classes, those of a data set; None: the model's own.
+        conf: end each line with the confidence.
 
     Returns:
-        A line an object: `class cx cy w h [x y [confidence] …] confidence`, lengths as fractions of the image. With
-        masks `class x1 y1 x2 y2 … confidence`; an object without a pixel has no line.
+        A line an object: `class cx cy w h [x y [confidence] …] [confidence]`, lengths as fractions of the image. With
+        masks `class x1 y1 x2 y2 … [confidence]`; an object without a pixel has no line.
 
     Example:
         >>> from aigp_lightning.media.detections import ImageDetections
@@ -40,7 +46,7 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: 
     if found.masks is not None:
         rings = [np.column_stack((ring[:, 0] / width, ring[:, 1] / height)) for ring in outlines(found.masks)]
         return "".join(
-            " ".join(f"{value:.6g}" for value in (label, *ring.ravel().tolist(), score)) + "\n"
+            " ".join(f"{value:.6g}" for value in (label, *ring.ravel().tolist(), *[score] * conf)) + "\n"
             for label, ring, score in zip(labels.tolist(), rings, found.scores.tolist(), strict=True)
             if len(ring)
         )
@@ -48,7 +54,9 @@ def yolo_lines(found: ImageDetections, keypoints: Keypoints | None = None, ids: 
     if (points := _points(found, keypoints)) is not None:
         scale = np.array([*size, 1])[: points.shape[2]]
         columns.append((points / scale).reshape(len(points), -1))
-    rows = np.concatenate([*columns, found.scores[:, None]], axis=1)
+    if conf:
+        columns.append(found.scores[:, None])
+    rows = np.concatenate(columns, axis=1)
     return "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in rows.tolist())
 
 

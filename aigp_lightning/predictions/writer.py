@@ -16,6 +16,7 @@ from aigp_lightning.errors import DataError, UserError, printable
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.media.plots.boxes import draw_boxes
+from aigp_lightning.predictions.crops import write_crops
 from aigp_lightning.predictions.formats import json_entry, yolo_lines
 from aigp_lightning.predictions.merge import output_names, part_file
 
@@ -47,6 +48,8 @@ class PredictionFiles:
         txt: write YOLO text files.
         keypoints: what the module says about its keypoints, where it finds any.
         ids: (C,) the id that each class gets in the text files; None: the model's own.
+        conf: write confidences into the text files.
+        crops: cut out every object.
     """
 
     def __init__(
@@ -59,14 +62,17 @@ class PredictionFiles:
         txt: bool,
         keypoints: Keypoints | None = None,
         ids: NDArray[np.int64] | None = None,
+        conf: bool = True,
+        crops: bool = False,
     ) -> None:
         self.folder, self.dataset, self.names, self.images, self.txt = folder, dataset, names, images, txt
-        self.ids = ids
+        self.ids, self.conf, self.crops = ids, conf, crops
         self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
         self.outputs = output_names(dataset.files)
         self.failure: UserError | None = None
         self._part = part_file(folder, rank)
         self._video: DrawnVideo | None = None
+        self._reader: VideoReader | None = None
         self._discard = threading.Event()
         self._tasks: queue.Queue[tuple[int, ImageDetections | None] | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
@@ -105,6 +111,8 @@ class PredictionFiles:
                     if not self._discard.is_set():
                         self._one(part, *task)
             self._close_video()
+            if self._reader is not None:
+                self._reader.close()
         except Exception as error:
             self.failure = UserError(f"{self.folder}: predictions cannot be written: {error}")
             while self._tasks.get() is not None:  # or the network would wait for room in the queue forever
@@ -119,6 +127,8 @@ class PredictionFiles:
             line["entry"] = json_entry(found, file.path, frame, self.names, self.keypoints)
             if self.txt:
                 self._write_txt(file, frame, found)
+            if self.crops and len(found.boxes):
+                self._crop(file, frame, found)
             if self.images:
                 self._draw(file, frame, found)
         except OSError:
@@ -142,12 +152,29 @@ class PredictionFiles:
         return path
 
     def _write_txt(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
-        name = self.outputs[file.path] + ("" if frame is None else f"_{frame}")
-        path = self._target("labels", f"{name}.txt")
+        path = self._target("labels", f"{self._name(file, frame)}.txt")
         if len(found.boxes):
-            write_atomic(path, yolo_lines(found, self.keypoints, self.ids).encode(), sync=False)
+            write_atomic(path, yolo_lines(found, self.keypoints, self.ids, self.conf).encode(), sync=False)
         else:
             path.unlink(missing_ok=True)  # an earlier run's
+
+    def _name(self, file: SourceFile, frame: int | None) -> str:
+        return self.outputs[file.path] + ("" if frame is None else f"_{frame}")
+
+    def _crop(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
+        """Cut out what was found; frames are read once more, by a reader of their own."""
+        if frame is None:
+            image = read_image(file.path)
+        else:
+            if self._reader is None or self._reader.path != file.path:
+                if self._reader is not None:
+                    self._reader.close()
+                self._reader = VideoReader(file.path)
+            if (decoded := self._reader.frame(frame)) is None:
+                raise DataError("this frame cannot be decoded")
+            image = decoded
+        name = self._name(file, frame)
+        write_crops(self.folder / "crops", name, image, found.boxes, found.labels, self.names)
 
     def _draw(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
         if frame is not None:
@@ -179,6 +206,7 @@ class DrawnVideo:
         self.file, self._reader = file, VideoReader(file.path)
         self._writer: Any = None
         fps = file.fps if math.isfinite(file.fps) and 0 < file.fps < MOST_FPS else USUAL_FPS
+        fps = max(fps / file.stride, 1.0) if file.stride > 1 else fps  # left-out frames make the copy no shorter
         for suffix, codec in CODECS:
             path = target.parent / f"{target.name}{suffix}"
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, file.shape[::-1])

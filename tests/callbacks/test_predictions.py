@@ -18,8 +18,10 @@ from aigp_lightning.callbacks.predictions import PredictionWriter
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.predict_batches import PredictBatchSampler
 from aigp_lightning.data.sources import SourceFile, open_sources
+from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.media.plots.boxes import class_colour
+from aigp_lightning.predictions.crops import crop_bounds, write_crops
 from aigp_lightning.predictions.merge import output_names
 from aigp_lightning.types import DetectionBatch, Prediction
 
@@ -53,9 +55,10 @@ class Data(pl.LightningDataModule):
         super().__init__()
         self.source, self.imgsz, self.workers = source, imgsz, workers
         self.break_later: list[Path] = []
+        self.vid_stride = 1
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        dataset = open_sources(self.source, self.imgsz)
+        dataset = open_sources(self.source, self.imgsz, vid_stride=self.vid_stride)
         for path in self.break_later:
             path.write_bytes(b"broken since")
         rank, world = self.trainer.global_rank, self.trainer.world_size
@@ -71,6 +74,19 @@ def paint(path: Path, found: bool = True, height: int = 300, width: int = 400) -
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
     return str(path)
+
+
+def make_video(path: Path, frames: int = 3, fps: float = 25.0) -> Path:
+    """Write a video of the bright rectangle; each frame has a grey level of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (400, 300))
+    left, top, right, bottom = (int(side) for side in BOX)
+    for number in range(frames):
+        image = np.full((300, 400, 3), 10 * number, np.uint8)
+        image[top:bottom, left:right] = 255
+        writer.write(image)
+    writer.release()
+    return path
 
 
 def predict(tmp_path: Path, data: Data, module: pl.LightningModule | None = None, **options: Any) -> Path:
@@ -198,6 +214,74 @@ def test_a_lone_broken_picture_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nonsense")
     with pytest.raises(DataError, match=r"a\.png"):
         predict(tmp_path, Data(str(tmp_path / "a.png")))
+
+
+def test_confidences_can_be_left_out_of_the_text(tmp_path: Path) -> None:
+    folder = predict(tmp_path, Data(paint(tmp_path / "in" / "a.png")), save_conf=False)
+    assert (folder / "labels" / "a.txt").read_text(encoding="utf-8").split() == ["3", "0.5", "0.4", "0.5", "0.4"]
+
+
+def test_crops_are_those_of_ultralytics(tmp_path: Path) -> None:
+    """Pixels, bytes of the files, names and folders, of boxes inside, at the edges, across them and of no size."""
+    from ultralytics.engine.results import Results
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (120, 160, 3), np.uint8)
+    boxes = (rng.random((40, 2, 2)) * (200, 160) - 20).astype(np.float32)
+    boxes = np.concatenate([boxes.min(1), boxes.max(1)], axis=1).clip(0, [160, 120, 160, 120]).astype(np.float32)
+    boxes[0], boxes[1] = (0, 0, 160, 120), (80.5, 40.25, 80.5, 40.25)
+    labels = rng.integers(0, 2, 40)
+    names = {0: "gate", 1: "Säule"}
+    found = torch.from_numpy(np.concatenate([boxes, np.ones((40, 1)), labels[:, None]], axis=1)).float()
+    Results(image[..., ::-1].copy(), "a.png", names, boxes=found).save_crop(tmp_path / "theirs", "a.jpg")
+    write_crops(tmp_path / "ours", "a", image, boxes, labels, names)
+    ours, theirs = (
+        {str(path.relative_to(tmp_path / who)): path.read_bytes() for path in (tmp_path / who).rglob("*.jpg")}
+        for who in ("ours", "theirs")
+    )
+    assert len(ours) == 40 and ours == theirs
+    assert {"gate/a.jpg", "gate/a-2.jpg", "Säule/a.jpg"} <= set(ours)
+    assert write_crops(tmp_path / "none", "a", image, np.array([[300, 0, 400, 9]], np.float32), labels[:1], names) == []
+
+
+def test_crops_of_pictures_and_videos(tmp_path: Path) -> None:
+    make_video(tmp_path / "in" / "clip.avi")
+    paint(tmp_path / "in" / "a.png")
+    paint(tmp_path / "in" / "dark.png", found=False)
+    folder = predict(tmp_path, Data(str(tmp_path / "in")), save_crop=True, save_images=False)
+    left, top, right, bottom = crop_bounds(np.array([BOX], np.float32), (300, 400))[0].tolist()
+    crops = {path.name: read(path).shape for path in (folder / "crops" / "Säule").iterdir()}
+    assert crops["a.jpg"] == (bottom - top, right - left, 3) == (133, 214, 3)
+    assert sorted(crops) == sorted(["a.jpg", *(f"clip_{frame}.jpg" for frame in range(len(crops) - 1))])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 10])
+def test_vid_stride_takes_the_frames_of_ultralytics(stride: int, tmp_path: Path) -> None:
+    """Ten frames; ours looks at the last one of a video that is shorter than the stride, where theirs looks at none."""
+    from ultralytics.data.loaders import LoadImagesAndVideos
+
+    video = str(make_video(tmp_path / "clip.avi", frames=10))
+    theirs = [images[0] for _, images, _ in LoadImagesAndVideos(video, vid_stride=stride)]
+    ours = open_sources(video, 320, vid_stride=stride)
+    assert len(ours) == len(theirs) == 10 // stride
+    reader = VideoReader(video)
+    for index, image in enumerate(theirs):
+        frame = ours.locate(index)[1]
+        assert frame == (index + 1) * stride - 1
+        np.testing.assert_array_equal(reader.frame(frame), image[..., ::-1])
+    assert [ours.name(index) for index in range(len(ours))][:1] == [f"{video}#{stride - 1}"]
+    short = open_sources(video, 320, vid_stride=99)
+    assert len(short) == 1 and short.locate(0)[1] == 9
+
+
+def test_a_drawn_video_lasts_as_long_with_a_stride(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "in" / "clip.avi", frames=10, fps=10)
+    data = Data(str(video))
+    data.vid_stride = 5
+    drawn = next((predict(tmp_path, data) / "videos").iterdir())
+    reader = cv2.VideoCapture(str(drawn))
+    assert (reader.get(cv2.CAP_PROP_FPS), reader.get(cv2.CAP_PROP_FRAME_COUNT)) == (2.0, 2.0)
+    reader.release()
 
 
 def test_video_comes_back_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

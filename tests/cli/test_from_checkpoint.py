@@ -99,7 +99,7 @@ def test_text_of_predictions_has_the_data_sets_ids(
         assert run_cli("predict", *words, "--data.data_yaml", data, "--run.name", name) == 0
     found = {}
     for name in ("model", "data"):
-        folder = tmp_path / "runs" / "detect" / name / "predictions"
+        folder = tmp_path / "runs" / "detect" / name
         lines = (folder / "labels" / "000.txt").read_text(encoding="utf-8").splitlines()
         entry = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))[0]["detections"]
         found[name] = [int(line[0]) for line in lines], [each["class"] for each in entry]

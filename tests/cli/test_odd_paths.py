@@ -290,7 +290,7 @@ def test_a_run_from_beginning_to_end(
         assert run_cli(*words) == 0, capfd.readouterr().err
     assert snapshot(run) == before
     assert json.loads((root / "{m} [1].json").read_bytes())["images"] == 2
-    found = json.loads((runs / "detect" / "p" / "predictions" / "predictions.json").read_bytes())
+    found = json.loads((runs / "detect" / "p" / "predictions.json").read_bytes())
     assert {each["file"] for each in found} == {str(path) for path in images.iterdir()}
     assert json.loads((root / "[a].json").read_bytes())["image"]["source"] == f"{images}/[b].png"
     assert (root / "[out]" / "best.pt").stat().st_size > 1e6

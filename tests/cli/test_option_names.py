@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from helpers import REPO
 from option_sweep import BuiltCLI, call, flatten, help_names
 
 from aigp_lightning.cli import training
-from aigp_lightning.cli.option_names import MEANT, OWN, check_option_names, option_names
+from aigp_lightning.cli.by_class import ByClass
+from aigp_lightning.cli.meant import MEANT
+from aigp_lightning.cli.option_names import OWN, check_option_names, of_others, option_names
 from aigp_lightning.errors import ConfigError
 
 
@@ -101,6 +104,22 @@ def test_options_of_classes_are_left_to_their_parsers(tmp_path: Path) -> None:
         ["--no_such_thing", "--help"],
     ):
         check_option_names("fit", words)
+
+
+def test_options_of_other_verbs_may_stand_in_a_configuration(tmp_path: Path) -> None:
+    """One YAML serves all verbs of a run; a misspelt one is told by the verb that has it."""
+    config = tmp_path / "mine.yaml"
+    options = "verbose: true\njson: null\nreturn_predictions: false\noutput: {save_txt: false}\n"
+    config.write_text(f"{options}by_class:\n  DetectorModule: {{output: {{save_crop: true}}}}\n", encoding="utf-8")
+    for verb in OWN:
+        check_option_names(verb, ["--config", str(config)])
+        kept = ByClass("aigp_lightning.modules.detector.DetectorModule", of_others(verb)).merged(config.read_text())
+        assert set(yaml.safe_load(kept)) == {name for name in OWN[verb] if "." not in name}
+    config.write_text("output: {save_txtt: false}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:1: predict has no option output\.save_txtt\. Did you mean out"):
+        check_option_names("predict", ["--config", str(config)])
+    with pytest.raises(ConfigError, match=r"fit has no option --output\.save_txt"):
+        check_option_names("fit", ["--output.save_txt", "false"])
 
 
 @pytest.mark.parametrize(

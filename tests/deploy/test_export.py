@@ -33,6 +33,7 @@ from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model
 from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
+from aigp_lightning.run.marker import mark_run_folder
 
 NAMES = {0: "gate", 1: "tree ü"}
 SIZE = 64
@@ -397,7 +398,7 @@ def test_missing_onnx_is_told_before_any_work(checkpoint, tmp_path, monkeypatch)
     told = r"needs onnx and onnxruntime: pip install 'aigp_lightning\[export\]'"
     with pytest.raises(ConfigError, match=told + r"\.$"):
         export(ExportOptions("absent.ckpt", format="onnx"))
-    with pytest.raises(ConfigError, match=told + r", or leave it out with --format '\[pt,torchscript\]'\.$"):
+    with pytest.raises(ConfigError, match=told + r", or leave it out with --format pt,torchscript\.$"):
         export(ExportOptions(str(checkpoint), imgsz=SIZE, out=str(tmp_path / "out")))
     assert not (tmp_path / "out").exists()
 
@@ -449,6 +450,45 @@ def of_another_family(tmp_path):
     torch.save(content, tmp_path / "best.ckpt")
     yield tmp_path / "best.ckpt"
     del registry.CLASSES["other", "detect"]
+
+
+def test_what_needs_no_missing_package_is_written(checkpoint, tmp_path, monkeypatch, capsys, run_cli):
+    """And the exit status says whether a format that somebody asked for is not there."""
+    monkeypatch.setattr(export_file, "find_spec", lambda name: None if name.startswith("onnx") else object())
+    for number, (words, status) in enumerate(((["--format", "torchscript,onnx"], 1), ([], 0))):
+        out = tmp_path / str(number)
+        assert run_cli("export", checkpoint, "--out", out, "--imgsz", SIZE, *words) == status
+        told = "best.onnx is not written, since it needs onnx and onnxruntime. To have it too: pip install "
+        assert told in capsys.readouterr().err
+        assert {file.suffix for file in out.iterdir()} == ({".torchscript"} if words else {".pt", ".torchscript"})
+    assert run_cli("export", checkpoint, "--out", tmp_path / "2", "--format", "onnx") == 2
+    assert "ONNX export needs onnx and onnxruntime: pip install" in capsys.readouterr().err
+    assert not (tmp_path / "2").exists()
+
+
+def test_a_model_is_named_by_its_run(checkpoint, tmp_path, monkeypatch, capsys, run_cli):
+    """By its folder, alone or as --ckpt_path, and by the configuration that it was trained with."""
+    run = tmp_path / "runs" / "detect" / "mine-2"
+    (run / "weights").mkdir(parents=True)
+    (run / "weights" / "best.ckpt").write_bytes(checkpoint.read_bytes())
+    mark_run_folder(run)
+    config = tmp_path / "my.yaml"
+    config.write_text(
+        f"run: {{name: mine, root: {tmp_path / 'runs'}}}\ndata: {{imgsz: 64}}\ntrainer: {{max_epochs: 3}}\n"
+    )
+    for number, named in enumerate(([run], ["--ckpt_path", run], ["--config", config])):
+        assert (
+            run_cli("export", *named, "--format", "torchscript", "--imgsz", SIZE, "--out", tmp_path / str(number)) == 0
+        )
+        assert (tmp_path / str(number) / "best.torchscript").is_file()
+    capsys.readouterr()
+    assert run_cli("export", run, checkpoint) == 2
+    assert run_cli("export", "--config", config, "--ckpt_path", "none.ckpt") == 2
+    assert run_cli("export", "format=onnx", f"model={checkpoint}") == 2
+    text = capsys.readouterr().err.splitlines()
+    assert text[0] == "error: export takes one model: a run folder, --ckpt_path FILE.ckpt or --weights FILE."
+    assert text[1] == "error: --ckpt_path none.ckpt: there is no such file."
+    assert "Type: python -m aigp_lightning export --format onnx --ckpt_path " in text[2]
 
 
 def test_the_formats_are_the_familys_own(of_another_family, monkeypatch, capsys):

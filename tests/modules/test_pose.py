@@ -391,7 +391,7 @@ def test_predictions_are_written_as_ultralytics_writes_them(scored, source: str,
     flag = "--ckpt_path" if source == "ckpt" else "--model.weights"
     options = pose_options(data, tmp_path)
     assert run_cli("predict", *options, "--run.name", "found", "--data.source", picture, flag, weights) == 0
-    (out,) = (tmp_path / "pose").glob("found*/predictions")
+    (out,) = (tmp_path / "pose").glob("found*")
     lines = values_of(out / "labels" / "001.txt")
     theirs = YOLO(run / "weights" / "best.pt").predict(
         str(picture), imgsz=96, conf=0.25, device="cpu", verbose=False, save=False

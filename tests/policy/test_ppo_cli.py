@@ -88,8 +88,6 @@ def test_later_configurations_and_options_go_on_top(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--ppo.gama", "0.9"], "unrecognized arguments: --ppo.gama"),
-        (["--total_timestep", "9"], "unrecognized arguments: --total_timestep"),
         (["--ppo.n_steps", "many"], "n_steps"),
         (["--ppo.learning_rate", "fast"], "--ppo.learning_rate: Expected a <class 'float'>"),
         (["--ppo.activation", "sigmoid"], "sigmoid"),
@@ -112,6 +110,8 @@ def test_typos_name_the_option(
     ("words", "told"),
     [
         (["fi"], "ppo has no verb 'fi'. Did you mean 'fit'?"),
+        (["fit", "--ppo.gama", "0.9"], "ppo fit has no option --ppo.gama. Did you mean --ppo.gamma?"),
+        (["fit", "--total_timestep", "9"], "ppo fit has no option --total_timestep. Did you mean --total_timesteps?"),
         (["fit", "--ppo.gamma", "1.5"], "--ppo.gamma 1.5: a number from 0 to 1."),
         (["fit", "--env.n_envs", "0"], "--env.n_envs 0: a number from 1 to "),
         (

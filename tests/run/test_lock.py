@@ -239,7 +239,7 @@ def live(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     "words",
     [("fit", "--ckpt_path", "last"), ("fit", "--ckpt_path", "{run}/weights/best.ckpt"), ("fit", "--ckpt_path", "{run}"),
      ("fit", "--run.resume", "always"), ("fit", "--run.exist_ok", "true"),
-     ("predict", "--run.exist_ok", "true", "--ckpt_path", "{run}/weights/best.ckpt")],
+     ("predict", "--run.name", "gates", "--run.exist_ok", "true", "--ckpt_path", "{run}/weights/best.ckpt")],
     ids=" ".join,
 )  # fmt: skip
 def test_a_second_writer_is_refused_before_it_changes_anything(

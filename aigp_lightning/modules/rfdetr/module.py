@@ -260,7 +260,8 @@ class RFDETRModule(BaseModule):
         labels = torch.tensor(float(len(batch["cls"])))
         found = network.losses(outputs, batch, labels.clamp(min=1))
         items = self._items(network.weighted(found), found)
-        predictions = network.predictions(outputs, batch["img"], self.conf, self.max_det)
+        with self.timed("post"):
+            predictions = network.predictions(outputs, batch["img"], self.conf, self.max_det)
         return {"loss_items": items, "loss_divisors": dict.fromkeys(items, labels), "predictions": predictions}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
@@ -271,8 +272,9 @@ class RFDETRModule(BaseModule):
     def _outputs(self, images: Tensor) -> dict[str, Any]:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
         on_cpu = self.length is not None and not images.is_cuda
-        with torch.autocast(images.device.type, enabled=False) if on_cpu else nullcontext():
-            return cast("dict[str, Any]", self._network(images.float() if on_cpu else images))
+        with torch.autocast(images.device.type, enabled=False) if on_cpu else nullcontext(), self.timed("network"):
+            outputs: dict[str, Any] = self._network(images.float() if on_cpu else images)
+        return outputs
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,95 @@
+"""Milliseconds that a model takes for an image, measured while it is validated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+
+from aigp_lightning.modules.stopwatch import Stopwatch, Timed
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+STAGES = ("pre", "network", "post")
+"""On the device: bytes to fractions; the network; the choice among what it returns."""
+
+
+class Speed(Callback):
+    """Measure a validation or test by the stages that the module names; the first batch does not count.
+
+    Decoding and resizing are done by other processes meanwhile, and loss and metrics are no part of finding objects:
+    none of them is measured.
+
+    Example:
+        >>> Speed().report() is None  # nothing was validated
+        True
+    """
+
+    def __init__(self) -> None:
+        self._watch: Stopwatch | None = None
+        self._found: dict[str, Any] | None = None
+        self._largest = 0
+
+    def report(self) -> dict[str, Any] | None:
+        """Return milliseconds an image by stage, `images`, `batch_size` and `device`; None where nothing was measured.
+
+        With several processes it is what the first one measured.
+        """
+        return self._found
+
+    def _begin(self, module: pl.LightningModule) -> None:
+        if isinstance(module, Timed):
+            module.stopwatch = self._watch = Stopwatch(module.device)
+
+    def _end_batch(self, batch: Any) -> None:
+        if self._watch is not None:
+            self._watch.end_batch(len(batch["img"]))
+            self._largest = max(self._largest, len(batch["img"]))
+
+    def _end(self, module: pl.LightningModule) -> None:
+        if self._watch is None or not isinstance(module, Timed):
+            return
+        found, images = self._watch.milliseconds(), self._watch.images
+        module.stopwatch = self._watch = None
+        if found:
+            times = {stage: round(found[stage], 4) for stage in STAGES if stage in found}
+            self._found = {**times, "images": images, "batch_size": self._largest, "device": _name(module.device)}
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start to measure."""
+        self._begin(pl_module)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start to measure."""
+        self._begin(pl_module)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the images."""
+        self._end_batch(batch)
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the images."""
+        self._end_batch(batch)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Sum up."""
+        self._end(pl_module)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Sum up."""
+        self._end(pl_module)
+
+
+def _name(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads"

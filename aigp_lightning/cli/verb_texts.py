@@ -1,0 +1,79 @@
+"""Groups of options of Lightning's verbs as their help shows them: classes, headings and order; and example calls."""
+
+from __future__ import annotations
+
+CLASSES = {
+    "DetectorModule": "aigp_lightning.modules.detector.DetectorModule",
+    "PoseModule": "aigp_lightning.modules.pose.PoseModule",
+    "RFDETRModule": "aigp_lightning.modules.rfdetr.module.RFDETRModule",
+}
+"""Files of the models' classes."""
+GROUP_CLASSES = {
+    "run": "aigp_lightning.run.folder.RunConfig",
+    "data": "aigp_lightning.data.datamodule.YoloDataModule",
+    "ema": "aigp_lightning.callbacks.ema.EMA",
+    "close_mosaic": "aigp_lightning.callbacks.close_mosaic.CloseMosaic",
+    "nonfinite": "aigp_lightning.callbacks.nonfinite.NonFinite",
+    "media": "aigp_lightning.callbacks.media.Media",
+    "results": "aigp_lightning.callbacks.results.Results",
+    "wandb": "aigp_lightning.loggers.wandb_options.WandbOptions",
+    "mlflow": "aigp_lightning.loggers.mlflow_options.MLFlowOptions",
+    "ddp": "aigp_lightning.run.distributed.ProcessOptions",
+    "output": "aigp_lightning.callbacks.predictions.PredictionWriter",
+}
+"""Classes whose arguments are a group of options."""
+TITLES = {
+    "": "Of the whole command",
+    "run": "The run: where its files go",
+    "output": "What is written of the predictions",
+    "data": "The data",
+    "data.augment": "Augmentation of training pictures; 0 switches one off",
+    "data.synthetic": "A synthetic data set, made where there is none yet",
+    "model": "The model",
+    "model.gains": "Weights of the loss components",
+    "model.optim": "Optimizer, warm-up and schedule",
+    "model.camera": "Camera and gate, for errors in metres and degrees",
+    "ema": "Averaged weights, which are validated, saved and exported",
+    "close_mosaic": "The last epochs",
+    "nonfinite": "Losses and gradients that are nan or infinite",
+    "early_stopping": "Early stopping",
+    "checkpoint": "The best checkpoint",
+    "media": "Pictures: what is drawn, how often, who gets it",
+    "media.routes": "Who gets which kind of picture: file, tensorboard, wandb, mlflow, other; [] draws none",
+    "results": "results.csv",
+    "wandb": "What W&B gets besides scalars and pictures",
+    "mlflow": "What MLflow gets besides scalars and pictures",
+    "ddp": "Several processes",
+    "trainer": "Lightning's trainer",
+}
+"""Headings, in the order of the help."""
+PURPOSE = {
+    "fit": "Train a model.",
+    "plan": "Say what fit with the same options would draw, and to whom it would go; nothing is trained.",
+    "validate": "Measure a trained model on the validation split.",
+    "test": "Measure a trained model on the test split.",
+    "predict": "Find objects in pictures, folders or videos with a trained model.",
+}
+"""What each verb is for."""
+EXAMPLE_CALLS = {
+    "fit": (
+        "fit --config configs/detector.yaml --config configs/quick.yaml",
+        "fit --config configs/detector.yaml --data.data_yaml my/data.yaml --run.name a",
+        "fit --config configs/detector.yaml --ckpt_path last",
+    ),
+    "plan": ("plan --config configs/detector.yaml --config configs/logger/both.yaml",),
+    "validate": (
+        "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
+        "validate --ckpt_path best.ckpt --run.plots true",
+    ),
+    "test": ("test --ckpt_path runs/detect/gates/weights/best.ckpt --run.json m.json",),
+    "predict": ("predict --ckpt_path best.ckpt --data.source pictures/",),
+}
+"""Calls of each verb."""
+OF_PLOTS = ("val_batches", "max_images", "val_select", "val_files", "conf")
+"""Options of pictures that `validate` and `test` go by, with --run.plots."""
+TRAINING_ONLY = (
+    "data.augment", "data.synthetic", "model.gains", "model.optim", "ema", "close_mosaic", "nonfinite",
+    "early_stopping", "checkpoint", "media", "media.routes", "results", "wandb", "mlflow",
+)  # fmt: skip
+"""Groups that a verb which trains nothing reads, since a run's YAML serves it too, and does not use."""

@@ -1,0 +1,117 @@
+"""Words that are no options here, Ultralytics' among them, are answered with what to type, and nothing is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from aigp_lightning.cli.main import VERBS
+from aigp_lightning.cli.ultralytics_words import command_for
+from aigp_lightning.cli.unknown_options import check_bare_words
+from aigp_lightning.errors import ConfigError
+
+LATER = {"init", "from-ultralytics", "fetch"}
+"""Verbs whose modules have tests of their own."""
+
+
+@pytest.mark.parametrize("verb", sorted({*VERBS, "ppo fit", "ppo evaluate", "ppo export"} - LATER - {"ppo"}))
+def test_every_verb_refuses_an_unknown_option_in_a_line(
+    verb: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(*verb.split(), "--no_such_thing", "x") == 2
+    told = f"error: {verb} has no option --no_such_thing. `python -m aigp_lightning {verb} --help` lists them.\n"
+    assert capsys.readouterr().err == told
+
+
+def test_nothing_heavy_is_imported_to_refuse_a_word() -> None:
+    """In one process, verb after verb: what one of them imported would be seen after it."""
+    lines = (
+        "fit epochs=3", "fit --epochs 3", "validate imgsz=320", "test --data.imgszz 3", "predict conf=0.5",
+        "plan --jsn x", "export format=onnx", "export --imgszz 3", "lint --splitt x", "report --outt x x",
+        "compare --jsn a b", "ship --selct x", "audit --imag x", "promote --formatt x", "receipt --ru x",
+        "models --stor x", "rollback --stor x", "make-data --outt x", "keys --outt x", "ppo fit --total_timestep 3",
+        "ppo evaluate --modl x", "ppo export --modl x", "train", "val", "detect", "yolo", "detect train epochs=3",
+        "pose val", "track source=x", "benchmark", "fitt",
+    )  # fmt: skip
+    code = (
+        "import sys; from aigp_lightning.cli.main import main\n"
+        f"for line in {lines!r}:\n"
+        "    assert main(line.split()) == 2, line\n"
+        "    heavy = sorted({'torch', 'lightning', 'ultralytics', 'cv2', 'matplotlib'} & set(sys.modules))\n"
+        "    if heavy: sys.exit(f'{line}: {heavy}')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr.splitlines()[-1:]
+    assert [line[:7] for line in done.stderr.splitlines()] == ["error: "] * len(lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("train", "fit --config configs/detector.yaml"),
+        ("yolo detect", "fit --config configs/detector.yaml"),
+        (
+            "detect train data=my.yaml epochs=3 imgsz=320 batch=8",
+            "fit --config configs/detector.yaml --data.data_yaml my.yaml --trainer.max_epochs 3 --data.imgsz 320 "
+            "--data.batch_size 8",
+        ),
+        (
+            "yolo pose train model=yolo11s-pose.pt device=0,1 amp=False",
+            "fit --config configs/pose.yaml --model.variant yolo11s-pose --model.weights yolo11s-pose.pt "
+            "--trainer.devices '[0,1]' --trainer.precision 32-true",
+        ),
+        ("train model=yolo11n-pose.yaml", "fit --config configs/pose.yaml --model.variant yolo11n-pose"),
+        (
+            "train resume=True device=cpu",
+            "fit --config configs/detector.yaml --ckpt_path last --trainer.accelerator cpu",
+        ),
+        ("pose val model=best.pt data=d.yaml", "validate --model.weights best.pt --data.data_yaml d.yaml"),
+        ("val model=best.ckpt", "validate --ckpt_path best.ckpt"),
+        ("yolo predict source=a.jpg conf=0.5", "predict --data.source a.jpg --model.predict_conf 0.5"),
+        ("yolo export model=best.pt format=onnx", "export --weights best.pt --format onnx"),
+        ("yolo mode=val task=detect model=best.pt", "validate --model.weights best.pt"),
+    ],
+)
+def test_commands_of_ultralytics_become_ours(words: str, told: str) -> None:
+    assert command_for(words.split()).partition(" is here: ")[2] == f"python -m aigp_lightning {told}"
+
+
+def test_what_has_no_option_is_named() -> None:
+    assert command_for(["train", "no_such=1"]).endswith(
+        "detector.yaml. No option here: no_such; `python -m aigp_lightning from-ultralytics args.yaml` says why"
+    )
+    assert command_for(["obb", "train"]) == "Ultralytics' obb is not trained here: detect, pose, segment are."
+    assert "not followed from one to the next" in command_for(["track", "source=a.mp4"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "told"),
+    [
+        ("fit", "--run.name a epochs=3", "Type: python -m aigp_lightning fit --run.name a --trainer.max_epochs 3"),
+        ("fit", "data.imgsz=64 --extend", "Type: python -m aigp_lightning fit --data.imgsz 64 --extend"),
+        ("fit", "--extend imgsz=64", "Type: python -m aigp_lightning fit --extend --data.imgsz 64"),
+        ("validate", "best.ckpt", "validate: best.ckpt is neither an option nor the value of one. Did you mean "),
+        ("predict", "--data.source a.jpg b.jpg", "predict: b.jpg is neither an option nor the value of one. --data"),
+    ],
+)
+def test_words_without_dashes(
+    verb: str, words: str, told: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    open("best.ckpt", "wb").close()
+    with pytest.raises(ConfigError) as refused:
+        check_bare_words(verb, words.split())
+    assert told in str(refused.value)
+
+
+def test_values_are_no_words() -> None:
+    for line in (
+        "--run.name epochs=3",
+        "--data.imgsz -1 -c a.yaml",
+        "--model.help PoseModule",
+        "--run.name=a --extend",
+    ):
+        check_bare_words("fit", line.split())
