@@ -20,7 +20,8 @@ from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.private_names import masked_command
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, open_wandb
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_options import ELSEWHERE, SENDS, WandbOptions, public_values, side_channels
 from aigp_lightning.loggers.wandb_sources import without_credentials, without_user
 
