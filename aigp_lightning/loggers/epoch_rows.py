@@ -50,9 +50,9 @@ class RowsByEpoch:
     Example:
         >>> rows = RowsByEpoch()
         >>> rows.add({"val/loss": 0.5, "epoch": 0}, 3), rows.add({"train/loss": 0.7, "epoch": 0}, 3)
-        (None, None)
-        >>> rows.add({"val/loss": 0.4, "epoch": 1}, 7).parts
-        [{'val/loss': 0.5, 'epoch': 0}, {'train/loss': 0.7, 'epoch': 0}]
+        ([], [])
+        >>> [row.parts for row in rows.add({"val/loss": 0.4, "epoch": 1}, 7)]
+        [[{'val/loss': 0.5, 'epoch': 0}, {'train/loss': 0.7, 'epoch': 0}]]
     """
 
     def __init__(self) -> None:
@@ -67,8 +67,8 @@ class RowsByEpoch:
         """Begin empty."""
         self.__init__()  # type: ignore[misc]
 
-    def add(self, metrics: Mapping[str, float], step: int | None) -> Row | None:
-        """Add metrics; returns the row before them where they begin another one.
+    def add(self, metrics: Mapping[str, float], step: int | None) -> list[Row]:
+        """Add metrics; returns the rows that are complete now. Metrics without an epoch do not wait for others.
 
         Args:
             metrics: by name.
@@ -77,9 +77,10 @@ class RowsByEpoch:
         with self._lock:
             if self._row is not None and self._row.takes(metrics, step):
                 self._row.parts.append(dict(metrics))
-                return None
-            complete, self._row = self._row, Row(step, [dict(metrics)])
-            return complete
+                return []
+            before, row = self._row, Row(step, [dict(metrics)])
+            self._row = row if EPOCH in metrics else None
+            return [each for each in (before, row) if each is not None and each is not self._row]
 
     def pop(self) -> Row | None:
         """Return the row that waits, if there is one; it waits no longer."""

@@ -69,7 +69,8 @@ class ResilientWandbLogger(SkipsLogged, WandbLogger):
             if not fewer:
                 return
             metrics = fewer
-        self._send(self._rows.add(metrics, step))
+        for row in self._rows.add(metrics, step):
+            self._send(row)
 
     def _send(self, row: Row | None) -> None:
         """Send a row, less what an earlier start of the run has sent."""
