@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aigp_lightning.callbacks.monitoring import EpochFigures
 from aigp_lightning.errors import ConfigError, warn_user
@@ -27,10 +27,20 @@ PARTS = ("train/", "metrics/", "val/", "corners/", "gate/", "lr/")
 """Beginnings of the columns' names, in the file's order."""
 LAST_EPOCH = 10_000_000
 """A row of a later one was not written by a run."""
+BEST = ("metrics/", "corners/", "gate/")
+"""Figures of the best epoch that a run's summary has, so that runs can be ranked by them."""
 RISING = ("metrics/", "corners/visible_")
 """Columns in which more is better; in all others, less is."""
 SECOND = {"pose": "(P)", "mask": "(M)"}
 """Marks of what is judged beside boxes, in the names of metrics."""
+
+
+@runtime_checkable
+class SummarizesRun(Protocol):
+    """A logger with figures of the run as a whole, beside its rows."""
+
+    def summarize(self, values: Mapping[str, float | int | str]) -> None:
+        """Set figures, numbers and words by name."""
 
 
 class Results(EpochFigures):
@@ -102,6 +112,11 @@ class Results(EpochFigures):
         row.update({key: f"{values[key]:.6g}" for key in order})
         self._add(self._path(trainer), row)
         self._keep({key: float(value) for key, value in metrics.items()}, trainer.current_epoch + 1)
+        if self._is_best(trainer):
+            best = {f"best/{key}": values[key] for key in order if key.startswith(BEST)}
+            for logger in trainer.loggers:
+                if isinstance(logger, SummarizesRun):
+                    logger.summarize({"best/epoch": trainer.current_epoch, **best})
         if self.print_lines:
             self._print(trainer, values, seconds)
 
@@ -132,8 +147,12 @@ class Results(EpochFigures):
         self._waiting = list(state.pop("waiting", []))
         self.best.update({key: (float(value), int(epoch)) for key, (value, epoch) in state.items()})
 
+    def _is_best(self, trainer: pl.Trainer) -> bool:
+        """True if the epoch's fitness is the best so far."""
+        return self.best.get("fitness", (0, 0))[1] == trainer.current_epoch + 1
+
     def _print(self, trainer: pl.Trainer, values: dict[str, float], seconds: float) -> None:
-        mark = " *" if self.best.get("fitness", (0, 0))[1] == trainer.current_epoch + 1 else ""
+        mark = " *" if self._is_best(trainer) else ""
         losses = "  ".join(
             f"{short_loss_name(key[6:])} {value:.3f}" for key, value in values.items() if key.startswith("train/")
         )

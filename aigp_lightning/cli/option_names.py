@@ -33,7 +33,8 @@ GROUPS = {
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
     "run": "name root exist_ok resume json hours plots",
     "ddp": "timeout",
-    "wandb": "project config weights code git command console system_metrics requirements host machine init_timeout "
+    "wandb": "project entity tags group job_type notes config weights code git command console system_metrics "
+    "requirements host machine init_timeout "
     "finish_timeout",
     "mlflow": "config git",
     "nonfinite": "action limit",

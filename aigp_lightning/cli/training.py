@@ -37,7 +37,7 @@ from aigp_lightning.loggers.config import trim_settings
 from aigp_lightning.loggers.mlflow_options import MLFlowOptions
 from aigp_lightning.loggers.opening import open_loggers
 from aigp_lightning.loggers.tensorboard import quiet_writer
-from aigp_lightning.loggers.wandb import finish_wandb
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.run.context import RunContext

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.logged import SkipsLogged, logged_scalars
+from aigp_lightning.loggers.epoch_axis import EpochAxis
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -42,6 +43,7 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
         super().__init__(*args, **kwargs)
         self._as_written = _exists_as_written(self.save_dir)
         self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
+        self._axis = EpochAxis(self._logged)
 
     @property
     @rank_zero_experiment
@@ -64,7 +66,8 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
         return os.path.join(self.root_dir, version, *([self.sub_dir] if isinstance(self.sub_dir, str) else []))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add scalars, except those that an earlier start of the run has written."""
+        """Add scalars, except those that an earlier start of the run has written, at the epoch as pictures are."""
+        step = self._axis.place(metrics, step)
         new = {name: value for name, value in metrics.items() if not self._is_logged(name, step)}
         if new:
             with self._fence():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.loggers import WandbLogger
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import shell_quoted
-from aigp_lightning.logfiles.logged import SkipsLogged, logged_rows, row_names
+from aigp_lightning.logfiles.logged import SkipsLogged, logged_rows
 from aigp_lightning.logfiles.wandb_run import TAIL, last_row, read_wandb_run
 from aigp_lightning.loggers.config import arguments_of
 from aigp_lightning.loggers.environment import said_of_wandb, wandb_switched_off
+from aigp_lightning.loggers.epoch_rows import Row, RowsByEpoch
 from aigp_lightning.loggers.wandb_checks import check_plain, without_load
 from aigp_lightning.loggers.wandb_config import print_wandb
-from aigp_lightning.loggers.wandb_extras import send_extras
+from aigp_lightning.loggers.wandb_extras import draw_by_epoch, send_extras
 from aigp_lightning.loggers.wandb_gate import check_logger, check_session
-from aigp_lightning.loggers.wandb_opening import all_records, error_text, opened, sync_command
+from aigp_lightning.loggers.wandb_opening import error_text, opened
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 from aigp_lightning.run.processes import first_process
 
@@ -51,6 +50,7 @@ class ResilientWandbLogger(SkipsLogged, WandbLogger):
 
     def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._rows = RowsByEpoch()
         self._logged: Counter[tuple[frozenset[str], int]] = Counter()
         if skip_logged and self.save_dir is not None:
             self._logged = logged_rows(Path(self.save_dir), self.version)
@@ -61,7 +61,7 @@ class ResilientWandbLogger(SkipsLogged, WandbLogger):
         """Send nothing: Lightning would send all of a module's options. `send_extras` sends the public ones."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send a row, unless an earlier start of the run has sent it; what is about the machine has its switch."""
+        """Add to the epoch's row, which goes when it is complete; what is about the machine has its switch."""
         if _closed(self) and (fewer := without_load(metrics)) != dict(metrics):
             if not self.told_of_load:
                 print_wandb("figures about this machine are left out; --wandb.system_metrics true sends them.")
@@ -69,15 +69,22 @@ class ResilientWandbLogger(SkipsLogged, WandbLogger):
             if not fewer:
                 return
             metrics = fewer
-        row = row_names(metrics), -1 if step is None else step
-        if self._logged[row] > 0:
-            self._logged[row] -= 1
-            return
-        with self._fence("metrics are no longer recorded there"):
-            super().log_metrics(metrics, step)
+        for row in self._rows.add(metrics, step):
+            self._send(row)
+
+    def _send(self, row: Row | None) -> None:
+        """Send a row, less what an earlier start of the run has sent."""
+        if row is not None and (metrics := row.without(self._logged)):
+            with self._fence("metrics are no longer recorded there"):
+                super().log_metrics(metrics, row.step)
 
     def flushed(self) -> bool:
-        """True if every row so far is on disk, safe from a kill; W&B's own process writes it, a moment later."""
+        """True if every row so far is on disk, safe from a kill; one that waits for more of its epoch goes now."""
+        self._send(self._rows.pop())
+        return self.written()
+
+    def written(self) -> bool:
+        """True if every row that was sent is on disk; W&B's own process writes it, a moment later."""
         run = self._experiment
         if self.failed or run is None or getattr(run, "disabled", True):
             return True
@@ -97,8 +104,14 @@ class ResilientWandbLogger(SkipsLogged, WandbLogger):
         with self._fence("weights could not be uploaded"):
             super().after_save_checkpoint(checkpoint_callback)
 
+    def summarize(self, values: Mapping[str, float | int | str]) -> None:
+        """Set values of the run's summary; no row is sent."""
+        with self._fence("its summary lacks the latest figures"):
+            self.experiment.summary.update(dict(values))
+
     def finalize(self, status: str) -> None:
-        """Upload the weights, if the best were asked for."""
+        """Send what waits, and upload the weights, if the best were asked for."""
+        self._send(self._rows.pop())
         with self._fence("weights could not be uploaded"):
             super().finalize(status)
 
@@ -140,7 +153,7 @@ def _unpickled(board: type[WandbLogger], state: Mapping[str, Any]) -> WandbLogge
 
 
 def _with_fence(logger: WandbLogger, state: Mapping[str, Any]) -> WandbLogger:
-    logger.__dict__.update({"_logged": Counter(), **state})
+    logger.__dict__.update({"_logged": Counter(), "_rows": RowsByEpoch(), **state})
     logger.__class__ = fenced(type(logger))
     return logger
 
@@ -219,31 +232,6 @@ def open_run(
     check_session()
     board = opened(_with_fence(logger, logger.__dict__), arguments, folder)
     if board is not None:
+        draw_by_epoch(board.experiment)
         send_extras(board.experiment, options, config)
     return board
-
-
-def finish_wandb() -> None:
-    """Close the open W&B run, if there is one; what the server doesn't take in time stays on disk."""
-    run = getattr(sys.modules.get("wandb"), "run", None)
-    if run is None:
-        return
-    folder, offline, limit = Path(run.dir).parent, run.offline, run.settings.finish_timeout
-    try:
-        run.finish(exit_code=int(sys.exc_info()[0] is not None))
-    except TimeoutError:
-        print_wandb(
-            f"the server took not everything within {limit:g} s. Nothing is lost; send the rest later: "
-            f"{sync_command(shell_quoted(folder), online=True)}"
-        )
-        return
-    except Exception as error:  # training is over and its files are complete; W&B's troubles are its own
-        print_wandb(
-            f"{error_text(error)}; its record may lack the end of the run. Send what there is: "
-            f"{sync_command(shell_quoted(folder), online=True)}"
-        )
-        return
-    if offline:
-        sys.modules["wandb"].teardown()  # its process still writes for a moment; now the record is complete
-        what = all_records(folder, run.id)
-        print_wandb(f"recorded offline. To send it: {sync_command(what)}")

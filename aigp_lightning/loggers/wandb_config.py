@@ -14,7 +14,7 @@ from typing import Any
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.environment import YES_OR_NO, read_switch
 from aigp_lightning.loggers.wandb_gate import check_wandb
-from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
+from aigp_lightning.loggers.wandb_options import WORDS, WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
 from aigp_lightning.run.folder import RUN_FILE, write_run_file
 from aigp_lightning.run.versions import check_version
@@ -22,7 +22,15 @@ from aigp_lightning.terminal.output import print_line
 
 ENV_PROJECT = "WANDB_PROJECT"
 """wandb's own variable: the project, where the logger's options name none."""
-OUTDONE = {ENV_PROJECT: ("project", "--wandb.project"), "WANDB_NAME": ("name", "--run.name")}
+OUTDONE = {
+    ENV_PROJECT: ("project", "--wandb.project"),
+    "WANDB_NAME": ("name", "--run.name"),
+    "WANDB_ENTITY": ("entity", "--wandb.entity"),
+    "WANDB_TAGS": ("tags", "--wandb.tags"),
+    "WANDB_RUN_GROUP": ("group", "--wandb.group"),
+    "WANDB_JOB_TYPE": ("job_type", "--wandb.job_type"),
+    "WANDB_NOTES": ("notes", "--wandb.notes"),
+}
 """Variables of wandb's that count only where the logger's options leave theirs open, and ours that says the same."""
 ENV_LOG_MODEL = "WANDB_LOG_MODEL"
 LOG_MODEL: dict[str, bool | str] = {**YES_OR_NO, "end": True, "checkpoint": "all", "all": "all", "": False}
@@ -80,6 +88,7 @@ def resolve_wandb(
     Raises:
         ConfigError: a setting of wandb's is refused, or has a value that means nothing.
     """
+    others = {**others, **_words(options, {**arguments, **others})}
     if first:
         _tell_without_effect({**arguments, **others})
     if not others.get("project"):
@@ -108,10 +117,17 @@ def resolve_wandb(
     return {**others, "settings": settings}
 
 
+def _words(options: WandbOptions, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words about the run that the group `wandb` has and the logger's own options leave open."""
+    words = {name: getattr(options, name) for name in WORDS}
+    return {name: value for name, value in words.items() if value and not given.get(name)}
+
+
 def _tell_without_effect(arguments: Mapping[str, Any]) -> None:
     """Say which variables the logger's options outdo: whoever set them expects them to count."""
     for variable, (argument, option) in OUTDONE.items():
         given, chosen = os.environ.get(variable), arguments.get(argument)
+        chosen = ",".join(map(str, chosen)) if isinstance(chosen, list | tuple) else chosen
         if given and chosen and given != str(chosen):
             print_wandb(f"{variable} has no effect, the configuration says {argument} {chosen}; {option} chooses.")
 

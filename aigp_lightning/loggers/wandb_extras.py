@@ -37,6 +37,17 @@ def send_extras(run: Any, options: WandbOptions, config: Mapping[str, Any]) -> N
         run.config.update(values, allow_val_change=True)
 
 
+def draw_by_epoch(run: Any) -> None:
+    """Have W&B's charts count epochs, for losses, metrics and pictures alike; Lightning asks for optimizer steps.
+
+    Args:
+        run: an open W&B run.
+    """
+    if not run.disabled:
+        run.define_metric("epoch")
+        run.define_metric("*", step_metric="epoch", step_sync=True, overwrite=True)
+
+
 def _code() -> dict[str, bytes]:
     return {f"code/{name}": without_credentials(path.read_bytes()) for name, path in code_files().items()}
 

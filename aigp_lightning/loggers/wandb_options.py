@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,11 @@ class WandbOptions:
 
     Args:
         project: the project; `{wandb_project}` in the logger's options stands for it.
+        entity: the team or user whose project it is; none: the login's own. `WANDB_ENTITY` says it too.
+        tags: words by which runs are found, such as `[night, 640px]`.
+        group: runs of one group are shown together, such as the seeds of one comparison.
+        job_type: a word for the kind of run, such as `finetune`.
+        notes: a sentence about the run.
         config: the run's options that are numbers, yes or no, or short plain words; never a path, a file's name, this
             user's or this machine's name, or what is called password, secret, token, key, user and the like.
         weights: upload the best checkpoint as a model artifact. Two paths go with it: the run folder's, inside the
@@ -44,6 +49,11 @@ class WandbOptions:
     """
 
     project: str = "aigp-gate-detector"
+    entity: str | None = None
+    tags: list[str] = field(default_factory=list)
+    group: str | None = None
+    job_type: str | None = None
+    notes: str | None = None
     config: bool = True
     weights: bool = False
     code: bool = False
@@ -75,6 +85,8 @@ class SideChannel(NamedTuple):
     sends: str
 
 
+WORDS = ("entity", "tags", "group", "job_type", "notes")
+"""Options that `wandb.init` has by the same names; those of a logger's own, or of a variable of wandb's, win."""
 SENDS = {
     "config": "options that are numbers, yes or no, or short plain words",
     "weights": "the best checkpoint, with the paths of the run folder and of wandb's staging folder",
@@ -150,13 +162,15 @@ def wandb_settings(options: WandbOptions) -> dict[str, Any]:
 
 # ---- hyper-parameters ------------------------------------------------------------------------------------------------
 
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
+PLAIN_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,31}")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """No sign or letter that could hide a word from `is_secret_name`."""
-PLACES = re.compile(r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token)$")
+PLACES = re.compile(
+    r"(^|_)(name|root|path|paths|dir|dirpath|file|files|yaml|weights|source|json|private|key|token|sign)$"
+)
 """Options with such names hold places or names, never a setting: their words are not sent."""
 ELSEWHERE = {
-    *("run", "wandb", "mlflow", "media", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler")
+    *("run", "wandb", "mlflow", "routes", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler")
 }
 """Groups that say where a run is kept and who sees it, not how it learns."""
 LONGEST = 16
@@ -209,6 +223,6 @@ def _is_public(key: str, value: Any, private: frozenset[str]) -> bool:
         return True
     if isinstance(value, (list, tuple)):
         return len(value) <= LONGEST and all(item is None or isinstance(item, (bool, int, float)) for item in value)
-    if not isinstance(value, str) or not WORD.fullmatch(value) or PLACES.search(key) or is_secret_text(value):
+    if not isinstance(value, str) or not PLAIN_WORD.fullmatch(value) or PLACES.search(key) or is_secret_text(value):
         return False
     return not any(word in value.lower() for word in private) and not Path(value).exists()

@@ -26,7 +26,8 @@ from aigp_lightning.loggers.mlflow_options import MLFlowOptions
 from aigp_lightning.loggers.private_names import MASK
 from aigp_lightning.loggers.record import record_loggers
 from aigp_lightning.loggers.tensorboard import ResilientTensorBoardLogger
-from aigp_lightning.loggers.wandb import DISABLED, finish_wandb, open_run
+from aigp_lightning.loggers.wandb import DISABLED, open_run
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions
 from aigp_lightning.media.local_paths import file_of_database
 from aigp_lightning.media.sinks import WandbSink, sink_of

@@ -17,11 +17,27 @@ ERRORS = {"gate/position_m_median": 0.25, "corners/error_px_median": 3.456, "cor
 LOSSES = {"train/box_loss": 1.5, "train/pose_loss": 4.0, "val/box_loss": 1.75, "lr/pg0": 0.01}
 
 
-def after(results: Results, folder: Path, epoch: int, values: dict[str, float]) -> None:
+def after(results: Results, folder: Path, epoch: int, values: dict[str, float], *loggers: Any) -> None:
     """An epoch ends in which these values were measured."""
-    trainer: Any = SimpleNamespace(is_global_zero=True, current_epoch=epoch, max_epochs=9, default_root_dir=str(folder))
+    trainer: Any = SimpleNamespace(
+        is_global_zero=True, current_epoch=epoch, max_epochs=9, default_root_dir=str(folder), loggers=loggers
+    )
     results.figures = lambda trainer: values  # type: ignore[assignment, method-assign, return-value]
     results.on_train_epoch_end(trainer, SimpleNamespace())  # type: ignore[arg-type]
+
+
+class Summary(dict[str, Any]):
+    """A logger with figures of the run as a whole."""
+
+    def summarize(self, values: Any) -> None:
+        self.update(values)
+
+
+def test_the_summary_has_the_best_epoch(tmp_path: Path) -> None:
+    results, summary = Results(print_lines=False), Summary()
+    for epoch, fitness in enumerate((0.5, 0.75, 0.25)):
+        after(results, tmp_path, epoch, {**LOSSES, "metrics/mAP50(B)": fitness, "fitness": fitness}, object(), summary)
+    assert summary == {"best/epoch": 1, "best/metrics/mAP50(B)": 0.75}
 
 
 def test_columns_are_in_order(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.private_names import masked_command
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, open_wandb
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_options import ELSEWHERE, SENDS, WandbOptions, public_values, side_channels
 from aigp_lightning.loggers.wandb_sources import without_credentials, without_user
 
@@ -261,7 +262,7 @@ def test_paths_and_plain_words_of_a_command_line_stay() -> None:
     assert " ".join(masked_command(typed.split())) == typed
 
 
-ORDINARY = {"class_path", "name", "data_yaml", "variant", "extra", "path"}
+ORDINARY = {"class_path", "name", "data_yaml", "variant", "extra", "path", "private", "private_action"}
 
 
 def test_of_our_own_options_nothing_ordinary_is_left_out() -> None:

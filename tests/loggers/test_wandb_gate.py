@@ -24,8 +24,9 @@ from wandb_standin import KEY, WandbStandin, forget, serve
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import arguments_of, is_wandb, resolve_loggers
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, _closed, fenced, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, _closed, fenced, open_wandb
 from aigp_lightning.loggers.wandb_allowed import ARGUMENTS, FIELDS, VARIABLES
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_gate import check_session, check_surroundings
 from aigp_lightning.loggers.wandb_options import WandbOptions, wandb_settings
 

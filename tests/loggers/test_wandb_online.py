@@ -18,7 +18,8 @@ from helpers import REPO, small
 from wandb_standin import WandbStandin, forget, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
-from aigp_lightning.loggers.wandb import ResilientWandbLogger, finish_wandb, open_wandb
+from aigp_lightning.loggers.wandb import ResilientWandbLogger, open_wandb
+from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_opening import all_records, sync_command
 from aigp_lightning.loggers.wandb_options import WandbOptions
 

@@ -6,15 +6,23 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import WandbLogger
 
 from aigp_lightning.media.hand_over import HandOver, found_with
-from aigp_lightning.types import Flushes, ShowsPictures
+from aigp_lightning.types import ShowsPictures
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
+
+
+@runtime_checkable
+class WritesRows(Protocol):
+    """A logger whose rows reach the disk beside the training thread."""
+
+    def written(self) -> bool:
+        """Return whether every row that was sent is on disk; unlike `flushed`, it sends none that waits."""
 
 
 class WandbSink:
@@ -95,5 +103,5 @@ class WandbSink:
     def _wait(self) -> None:
         """Wait until the row is on disk: what the ledger calls sent must be there, should the run be killed now."""
         limit = time.monotonic() + WAIT
-        while isinstance(self.logger, Flushes) and not self.logger.flushed() and time.monotonic() < limit:
+        while isinstance(self.logger, WritesRows) and not self.logger.written() and time.monotonic() < limit:
             time.sleep(0.02)

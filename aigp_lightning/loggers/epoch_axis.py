@@ -1,0 +1,54 @@
+"""The axis of TensorBoard's scalars: epochs, as of its pictures, so that one slider goes with all charts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+
+from aigp_lightning.errors import tell_user
+
+EPOCH = "epoch"
+
+
+class EpochAxis:
+    """Places metrics at their epoch, from 0; those that come several times an epoch at Lightning's step.
+
+    A folder that an earlier version has begun keeps its axis, Lightning's steps: half of a chart would else lie
+    on the other half.
+
+    Args:
+        logged: scalars that the folder holds, by name and step.
+
+    Example:
+        >>> axis = EpochAxis()
+        >>> [axis.place({"val/loss": 0.5, "epoch": epoch}, step) for epoch, step in ((0, 3), (1, 7))]
+        [0, 1]
+        >>> EpochAxis(Counter({("epoch", 3): 1, ("epoch", 7): 1})).place({"val/loss": 0.4, "epoch": 2}, 11)
+        11
+    """
+
+    def __init__(self, logged: Counter[tuple[str, int]] | None = None) -> None:
+        steps = sorted({step for name, step in logged or () if name == EPOCH})
+        gaps = [later - earlier for earlier, later in pairwise(steps)] or steps
+        self._by_step = min(gaps, default=0) > 1
+        self._last: dict[str, tuple[float, int | None]] = {}
+        self._often: set[str] = set()
+
+    def place(self, metrics: Mapping[str, float], step: int | None) -> int | None:
+        """Return the step at which metrics are written.
+
+        Args:
+            metrics: by name; Lightning adds the epoch.
+            step: Lightning's own.
+        """
+        epoch = metrics.get(EPOCH)
+        if self._by_step or epoch is None:
+            return step
+        names = frozenset(metrics) - {EPOCH}
+        again = {name for name in names if self._last.get(name, (None, None))[0] == epoch} - self._often
+        if again and self._often.isdisjoint(again):
+            tell_user(f"TensorBoard: {min(again)} is logged several times an epoch; from now on its points count steps")
+        self._often |= again
+        self._last.update(dict.fromkeys(names, (float(epoch), step)))
+        return step if names & self._often else int(epoch)
