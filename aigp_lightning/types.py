@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -32,8 +30,7 @@ class DetectionBatch(TypedDict):
         im_file: (B,) path of every image, as it was found.
         ori_shape: (B,) height and width on disk, pixels.
         ratio_pad: (B,) letterbox of every image; see `RatioPad`.
-        sources: (B,) every image file whose pixels are in the sample: one, four under mosaic, or more where samples
-            are mixed.
+        sources: (B,) every image file whose pixels are in the sample: one, or more where images are mixed.
         counts: (B,) boxes of every image, known without asking a device.
     """
 
@@ -121,8 +118,7 @@ class Curves:
     """What a validation's curves show, of the classes that have labels.
 
     Attributes:
-        prefix: of the files' names: empty for a detector, `Box` and `Pose` for keypoints,
-            `Box` and `Mask` for masks.
+        prefix: of the files' names: empty for a detector; `Box`, and `Pose` for keypoints or `Mask` for masks.
         names: (c,) class names, one a row.
         x: (1000,) 0…1: confidence, or recall for `pr`.
         precision: (c, 1000) against confidence.
@@ -275,7 +271,7 @@ class HasImageFiles(Protocol):
 class ClosesMosaic(Protocol):
     """A datamodule whose mosaics, and what else mixes images, can be switched off for the last epochs."""
 
-    def close_mosaic(self) -> Sequence[str]:
+    def close_mosaic(self) -> tuple[str, ...]:
         """Train on single images from the next epoch on; returns the names of what mixed them until now."""
 
 

@@ -116,9 +116,7 @@ def training_batches(
     if rect:
         shapes = [record.shape for record in records]
         return RectBatchSampler(shapes, batch_size, seed, imgsz, STRIDE, rank, world_size, shuffle, least, mixing)
-    return TrainBatchSampler(
-        len(records), batch_size, seed, rank, world_size, workers, mosaic, shuffle, least, mixing
-    )
+    return TrainBatchSampler(len(records), batch_size, seed, rank, world_size, workers, mosaic, shuffle, least, mixing)
 
 
 def evaluation_set(

@@ -267,8 +267,7 @@ class BaseModule(Timed, pl.LightningModule):
 
     def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
         """Find the objects in each image, above `predict_conf` and of the chosen classes."""
-        found = self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else []
-        return of_classes(found, chosen_classes(self))
+        return of_classes(self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else [], chosen_classes(self))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -107,8 +107,7 @@ class DetectorModule(BaseModule):
         qat: bool = False,
         nms_free: bool = False,
     ) -> None:
-        numbers = {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}
-        check_ranges("--model", numbers, RANGES)
+        check_ranges("--model", {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}, RANGES)
         check_freeze(freeze)
         check_qat(qat, compile)
         super().__init__(conf, predict_conf, channels_last)
@@ -129,11 +128,7 @@ class DetectorModule(BaseModule):
         self.weighing.apply(cast("nn.Module", self.network))
 
     def configure_model(self) -> None:
-        """Build the network, see `BaseModule`; one that learns rounded to 8 bits finds its ranges in training batches.
-
-        Raises:
-            ConfigError: there is none.
-        """
+        """Build the network, see `BaseModule`; one that learns rounded to 8 bits finds its ranges in training batches."""
         new = self.network is None
         super().configure_model()
         if new and self.qat and self.fitting and self.trainer.ckpt_path is None:
@@ -145,9 +140,6 @@ class DetectorModule(BaseModule):
         Args:
             network: see `build_network`.
             names: class names by id; those that the network carries, where not given.
-
-        Raises:
-            ConfigError: it has no head without NMS, and one is asked for.
         """
         from aigp_lightning.modules.yolo.loss import loss_names
 
@@ -246,22 +238,18 @@ class DetectorModule(BaseModule):
         """Return loss components and predictions of one forward pass, several labels a box allowed."""
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
-        network = cast("Any", self.network)
-        raw = self._outputs(batch)
+        network, raw = cast("Any", self.network), self._outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         if self.projector is not None:
             items, divisors = self.distillation.unmeasured(items, divisors)
-        found = self.decode(raw, self.conf)
-        return {"loss_items": items, "loss_divisors": divisors, "predictions": found}
+        return {"loss_items": items, "loss_divisors": divisors, "predictions": self.decode(raw, self.conf)}
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
         from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
 
-        raw = best_of_classes(
-            self._outputs(batch), len(self.names), chosen_classes(self), self.inference.nms_free
-        )
+        raw = best_of_classes(self._outputs(batch), len(self.names), chosen_classes(self), self.inference.nms_free)
         return self.decode(raw, conf, multi_label=False)
 
     def _outputs(self, batch: DetectionBatch) -> Any:

@@ -40,7 +40,9 @@ def paste(tiles: Sequence[Tile], rect: tuple[int, int, int, int]) -> np.ndarray:
     return out
 
 
-def warp_canvas(tiles: Sequence[Tile], matrix: np.ndarray, canvas: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+def warp_canvas(
+    tiles: Sequence[Tile], matrix: np.ndarray, canvas: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
     """Paste what can be seen of a canvas, and warp it.
 
     Tiles that are warped each by itself, as affine maps do, would have the same values but where they meet.

@@ -246,8 +246,7 @@ class RFDETRModule(BaseModule):
 
     def _loss(self, batch: DetectionBatch, boxes: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         found = self._network.losses(self._network(batch["img"]), batch, boxes)
-        loss = self._network.weighted(found)
-        return loss, self._items(loss, found)
+        return (loss := self._network.weighted(found)), self._items(loss, found)
 
     def _items(self, loss: Tensor, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"loss": loss.detach(), **{name: found[name].detach() for name in self.loss_names[1:]}}
@@ -257,8 +256,7 @@ class RFDETRModule(BaseModule):
     def evaluate(self, batch: DetectionBatch) -> StepOutput:
         """Return loss components, each process's divided by the labels of its own share, and predictions."""
         network, outputs = self._network, self._outputs(batch["img"])
-        labels = torch.tensor(float(len(batch["cls"])))
-        found = network.losses(outputs, batch, labels.clamp(min=1))
+        found = network.losses(outputs, batch, (labels := torch.tensor(float(len(batch["cls"])))).clamp(min=1))
         items = self._items(network.weighted(found), found)
         with self.timed("post"):
             predictions = network.predictions(outputs, batch["img"], self.conf, self.max_det)
@@ -266,8 +264,8 @@ class RFDETRModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence; see `BaseModule`."""
-        outputs = self._outputs(batch["img"])
-        return self._network.predictions(outputs, batch["img"], conf, self.max_det, chosen_classes(self))
+        how = conf, self.max_det, chosen_classes(self)
+        return self._network.predictions(self._outputs(batch["img"]), batch["img"], *how)
 
     def _outputs(self, images: Tensor) -> dict[str, Any]:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
