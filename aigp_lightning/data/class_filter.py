@@ -128,4 +128,5 @@ def _chosen(record: ImageRecord, kept: np.ndarray, single: bool) -> ImageRecord:
         cls=np.zeros_like(cls) if single else cls,
         bboxes=record.bboxes[kept],
         keypoints=None if points is None else points[kept],
+        polygons=None if record.polygons is None else record.polygons.select(kept),
     )

@@ -247,8 +247,7 @@ class BaseModule(Timed, pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Compute and log the metrics over the whole split, and reset them."""
         assert self.metrics is not None
-        results = self.metrics.compute()
-        fitness = results.pop("fitness")
+        fitness = (results := self.metrics.compute()).pop("fitness")
         losses = {f"val/{name}": mean for name, mean in zip(self.loss_names, self.val_losses.compute(), strict=True)}
         # All processes know the same figures; the mean of three equal numbers can be another one, the largest cannot.
         self.log_dict({**losses, **results}, sync_dist=True, reduce_fx="max")
@@ -267,7 +266,8 @@ class BaseModule(Timed, pl.LightningModule):
 
     def predict_step(self, batch: DetectionBatch, batch_idx: int) -> list[Prediction]:
         """Find the objects in each image, above `predict_conf` and of the chosen classes."""
-        return of_classes(self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else [], chosen_classes(self))
+        found = self.predict_batch(batch, self.predict_conf) if len(batch["img"]) else []
+        return of_classes(found, chosen_classes(self))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ class DetectorModule(BaseModule):
         self.weighing.apply(cast("nn.Module", self.network))
 
     def configure_model(self) -> None:
-        """Build the network, see `BaseModule`; one that learns rounded to 8 bits finds its ranges in training batches."""
+        """Build the network, see `BaseModule`; one rounded to 8 bits finds its ranges in training batches."""
         new = self.network is None
         super().configure_model()
         if new and self.qat and self.fitting and self.trainer.ckpt_path is None:

@@ -84,8 +84,7 @@ class RunConfig:
         exist_ok: write into the folder if it exists, instead of adding a number.
         resume: whether to go on with the newest run of this name instead of starting one. auto does so when torchrun
             or SLURM has started the program anew; always also when you have; never leaves it to --ckpt_path.
-        json: also write the final metrics, with `imgsz` and the number of images, to this JSON file; of `validate` and
-            `test` also milliseconds an image, as `speed`.
+        json: write the final metrics, `imgsz`, the number of images and the speed in milliseconds to this JSON file.
         hours: train for so many hours, all starts together, instead of `--trainer.max_epochs`: after every epoch the
             schedule is laid out over as many as fit.
         plots: of `validate` and `test`: draw curves, confusion matrix and mosaics, as files in `<root>/<task>/val` or

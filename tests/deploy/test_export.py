@@ -32,7 +32,8 @@ from aigp_lightning.modules.deployment import Deployment, ExportGraph
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model
-from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
+from aigp_lightning.modules.yolo.transfer import transfer_weights
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 from aigp_lightning.run.marker import mark_run_folder
 
 NAMES = {0: "gate", 1: "tree ü"}

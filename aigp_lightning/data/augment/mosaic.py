@@ -53,7 +53,7 @@ class Geometry(NamedTuple):
     @property
     def tilted(self) -> bool:
         """True if the map is projective."""
-        return self.matrix.shape[0] == self.matrix.shape[1]
+        return bool(self.matrix.shape[0] == self.matrix.shape[1])
 
     @property
     def pixels(self) -> np.ndarray:
@@ -142,7 +142,8 @@ class MosaicAffine(A.DualTransform):  # type: ignore[misc,unused-ignore]
             to_middle = np.array(
                 ((1, 0, -middle_x), (0, 1, -middle_y), (*tilt, 1 - np.dot(tilt, (middle_x, middle_y))))
             )
-            return Geometry(centre, np.array(((xx, xy, target_x), (yx, yy, target_y), (0, 0, 1))) @ to_middle, gain)
+            tilted = np.array(((xx, xy, target_x), (yx, yy, target_y), (0, 0, 1))) @ to_middle
+            return Geometry(centre, tilted, gain, output=output)
         shift_x = target_x - xx * middle_x - xy * middle_y
         shift_y = target_y - yx * middle_x - yy * middle_y
         return Geometry(centre, np.array(((xx, xy, shift_x), (yx, yy, shift_y))), gain, output=output)

@@ -74,9 +74,10 @@ class NetworkStart:
             WeightsError: the weights are of another task, or the description is none.
         """
         from aigp_lightning.modules.yolo import build
-        from aigp_lightning.modules.yolo import weights as files
+        from aigp_lightning.modules.yolo.transfer import class_rows, transfer_weights
+        from aigp_lightning.modules.yolo.weights import load_weights
 
-        source: Any = files.load_weights(self.weights) if self.weights and description is None else None
+        source: Any = load_weights(self.weights) if self.weights and description is None else None
         if source is not None and source.task not in (self.task, *(self.starts_from if fitting else ())):
             raise WeightsError(f"{self.weights} is of a {source.task} model; the configuration asks for {self.task}.")
         task, keypoints = self.task, self.keypoints
@@ -88,8 +89,8 @@ class NetworkStart:
             raise WeightsError("this checkpoint does not describe its network.")
         network = build.build_model(variant, names or {}, self.gains, task, keypoints, self.epochs)
         if source is not None:
-            taken, total = files.transfer_weights(network, source, self.by_name)
-            rows = files.class_rows(source.names, names or {}, self.by_name)
+            taken, total = transfer_weights(network, source, self.by_name)
+            rows = class_rows(source.names, names or {}, self.by_name)
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         if self.qat if description is None else description.get(QAT):
             quantize(network)

@@ -11,7 +11,7 @@ from fuzz.generators import TINY
 
 from aigp_lightning.modules.building import matches_by_name
 from aigp_lightning.modules.yolo.build import build_model
-from aigp_lightning.modules.yolo.weights import class_rows, transfer_weights
+from aigp_lightning.modules.yolo.transfer import class_rows, transfer_weights
 
 
 @pytest.mark.parametrize("by_name", [True, False])

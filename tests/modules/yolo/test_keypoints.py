@@ -22,7 +22,8 @@ from aigp_lightning.modules.pose import PoseGains, PoseModule, keypoints_of
 from aigp_lightning.modules.yolo.build import build_model, keypoint_shape, prepare_model
 from aigp_lightning.modules.yolo.criterion import PoseCriterion
 from aigp_lightning.modules.yolo.metrics import oks_sigmas
-from aigp_lightning.modules.yolo.weights import load_weights, save_pt, transfer_weights
+from aigp_lightning.modules.yolo.transfer import transfer_weights
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 from aigp_lightning.types import Keypoints
 
 NAMES = {0: "gate", 1: "flag"}

@@ -15,7 +15,8 @@ from yolo_networks import NAMES, SIZE, labelled_batch
 
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.modules.yolo.build import build_model, class_width
-from aigp_lightning.modules.yolo.weights import class_rows, load_weights, save_pt, transfer_weights
+from aigp_lightning.modules.yolo.transfer import class_rows, transfer_weights
+from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
