@@ -122,7 +122,7 @@ class RunSplits:
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the options by which a checkpoint can be validated, or its run resumed, without a configuration."""
-        named = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
+        named: tuple[str, ...] = ("imgsz", "batch_size", "seed", "rect", "resize", "single_cls", "outside")
         named += ("mask_ratio", "overlap_mask") if self.masks else ()
         found = {"data_yaml": os.path.abspath(self.data_yaml), **{name: getattr(self, name) for name in named}}
         return {**found, "augment": asdict(self.augment)}
