@@ -193,8 +193,8 @@ def _boxes_inside(segments: NDArray[np.floating], size: NDArray[np.float64]) -> 
     # An edge with an end out of the picture may be seen in part, unless both are beyond the same side.
     beyond = (left & np.roll(left, -1, 1)) | (right & np.roll(right, -1, 1))
     which, place = np.nonzero(~(seen & np.roll(seen, -1, 1))[..., 0] & ~beyond.any(2))
-    owner, found = ends_inside(start[which, place] / size, end[which, place] / size)
-    owner, found = [which[owner]], [found * size]
+    edges, ends = ends_inside(start[which, place] / size, end[which, place] / size)
+    owner, found = [which[edges]], [ends * size]
     for i, outline in enumerate(segments):
         corners = [corner for corner in CORNERS * size if _is_within(corner, outline)]
         owner.append(np.full(len(corners), i))

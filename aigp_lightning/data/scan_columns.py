@@ -87,5 +87,5 @@ def to_columns(found: Sequence[tuple[Checked, list[Problem]]], kpt: int | None, 
         bboxes=np.concatenate([np.zeros((0, 4), np.float32), *bboxes]),
         keypoints=points,
         problems=[problem for _, problems in found for problem in problems],
-        polygons=join_polygons(polygons) if outlines else None,
+        polygons=join_polygons(list(polygons)) if outlines else None,
     )

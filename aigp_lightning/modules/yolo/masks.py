@@ -55,7 +55,8 @@ def classes_of_pixels(batch: Mapping[str, Any]) -> Tensor:
     Args:
         batch: with `masks`, see `SegmentBatch`; 0 where there is no object.
     """
-    masks, cls, counts = batch["masks"], batch["cls"], batch["counts"]
+    masks, cls = cast("Tensor", batch["masks"]), cast("Tensor", batch["cls"])
+    counts: list[int] = batch["counts"]
     starts = list(accumulate(counts, initial=0))[:-1]
     if batch["overlap_mask"]:
         first = torch.tensor(starts, device=masks.device).view(-1, 1, 1)
