@@ -198,7 +198,7 @@ class CutMix(A.DualTransform):  # type: ignore[misc,unused-ignore]
         if rect is None or other is None:
             return img
         x1, y1, x2, y2 = rect
-        out = img.copy()
+        out: np.ndarray = img.copy()
         out[y1:y2, x1:x2] = other["image"][y1:y2, x1:x2]
         return out
 

@@ -51,7 +51,7 @@ class Geometry(NamedTuple):
     @property
     def tilted(self) -> bool:
         """True if the map is projective."""
-        return self.matrix.shape[0] == self.matrix.shape[1]
+        return bool(self.matrix.shape[0] == self.matrix.shape[1])
 
     @property
     def pixels(self) -> np.ndarray:

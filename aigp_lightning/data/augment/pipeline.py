@@ -102,7 +102,8 @@ class TrainPipeline:
     def transforms(self) -> list[Transform]:
         """The transforms that can change an image, in order."""
         steps = self._build()
-        after = [step.transforms if step is steps.extra else [step] for step in steps.after]
+        own = [] if steps.extra is None else steps.extra.transforms
+        after = [own if step is steps.extra else [step] for step in steps.after]
         return [*steps.placing, *(step for group in after for step in group)]
 
     def __call__(self, sample: Sample, partners: Sequence[Sample], seed: int) -> Sample:
@@ -144,7 +145,8 @@ class TrainPipeline:
             data[name] = None if other is None else self._place(other, _random_state(other.seed))
         for step in steps.after:
             step.set_random_state(*state)
-            data = step(**data) if step is not steps.extra else self._run_extra(step, data, found.sample["im_file"])
+            own = step is steps.extra
+            data = self._run_extra(step, data, found.sample["im_file"]) if own else step(**data)
         labels: Instances = data["instances"]
         return {
             "image": data["image"],
