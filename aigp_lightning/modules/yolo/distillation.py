@@ -34,6 +34,7 @@ class Distillation:
     def __init__(self, path: str | None, gain: float) -> None:
         self.path, self.gain = path, gain
         self._teacher: nn.Module | None = None
+        self._device: torch.device | None = None
 
     @property
     def teacher(self) -> nn.Module:
@@ -80,12 +81,12 @@ class Distillation:
             raw: what the student in training gave for them.
             projection: see `projection`.
         """
-        teacher = self.teacher
-        if next(teacher.parameters()).device != images.device:
+        if self._device != images.device:
             layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else None
-            self._teacher = teacher = teacher.to(images.device, memory_format=layout)  # type: ignore[call-overload]
+            self.teacher.to(images.device, memory_format=layout)  # type: ignore[call-overload]
+            self._device = images.device
         with torch.no_grad():
-            told = teacher(images)[1]
+            told = self.teacher(images)[1]
         both = [told["one2many"], told["one2one"]] if "one2one" in told else [told, told]
         maps = both[0]["feats"]
         scores = (both[0]["scores"] + both[1]["scores"]) / 2
@@ -129,7 +130,7 @@ class Distillation:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the teacher: copies, such as the average of the weights, do without."""
-        return {**vars(self), "_teacher": None}
+        return {**vars(self), "_teacher": None, "_device": None}
 
 
 def without_projection(checkpoint: Mapping[str, Any], projection: nn.Module | None) -> None:
