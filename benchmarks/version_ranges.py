@@ -5,7 +5,7 @@ package alone is installed into it, everything else (torch above all) is taken f
 script, so that one takes seconds and megabytes. The tests are then run in it, and a table says what passed.
 
     python benchmarks/version_ranges.py
-    python benchmarks/version_ranges.py --package ultralytics --versions 8.4.142 8.4.191 --json versions.json
+    python benchmarks/version_ranges.py --package ultralytics --versions 8.4.176 8.4.191 --json versions.json
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ CONTRACTS: dict[str, list[str]] = {
 }
 """Tests that hold what is relied on, by package."""
 VERSIONS: dict[str, list[str]] = {
-    "ultralytics": ["8.4.142", "8.4.160", "8.4.175", "8.4.190"],
+    "ultralytics": ["8.4.176", "8.4.183", "8.4.190"],
     "wandb": ["0.31.0"],
     "lightning": ["2.6.1", "2.6.4", "2.6.6"],
 }

@@ -34,7 +34,7 @@ class Tested:
 
 
 TESTED = {
-    "ultralytics": Tested("8.4.142", "8.4.190"),
+    "ultralytics": Tested("8.4.176", "8.4.190"),
     "wandb": Tested("0.31", "0.31"),
     "lightning": Tested("2.6.1", "2.6", never=("2.6.2", "2.6.3")),
 }

@@ -119,9 +119,9 @@ def in_order_of(found: Tensor, candidates: Tensor, classes: int, imgsz: int) -> 
 
 def _nearest(rows: Tensor, candidates: Tensor, classes: int, imgsz: int) -> Tensor:
     """Return for each row (k, 6 + extra) the candidate of its class that it is most like, in the same columns."""
-    boxes, scores, extra = candidates.T.split((4, classes, len(candidates) - 4 - classes), 1)
+    boxes, scores, extra = torch.split(candidates.T, [4, classes, len(candidates) - 4 - classes], 1)
     expected = rows.clone()
-    for label in rows[:, CLASS].unique():
+    for label in cast("Tensor", torch.unique(rows[:, CLASS])):
         mine = rows[:, CLASS] == label
         theirs = torch.cat((boxes, scores[:, int(label), None], label.expand(len(boxes), 1), extra), 1)
         scale = torch.full((theirs.shape[1],), float(imgsz)).index_fill_(0, torch.tensor([CONFIDENCE, CLASS]), 1)

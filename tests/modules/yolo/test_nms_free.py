@@ -143,8 +143,8 @@ def test_files_answer_by_it(checkpoint: Path, pose26: Any, tmp_path: Path) -> No
         bgr = np.ascontiguousarray(image[..., ::-1])
         found = model.predict(bgr, imgsz=SIZE, conf=0.05, max_det=20, device="cpu", verbose=False, **words)[0]
         close = {"atol": 0.3, "rtol": 0.01} if words else {"atol": 1e-2, "rtol": 0}
-        torch.testing.assert_close(found.boxes.xyxy, expected.boxes.clamp(0, SIZE), **close)
-        torch.testing.assert_close(found.boxes.conf, expected.scores, atol=2e-3, rtol=0)
+        torch.testing.assert_close(found.boxes.xyxy.float(), expected.boxes.clamp(0, SIZE), **close)
+        torch.testing.assert_close(found.boxes.conf.float(), expected.scores, atol=2e-3, rtol=0)
         assert found.boxes.cls.int().tolist() == expected.labels.tolist()
         if not words:
             opened: Any = open_exported(file, told_by_exported(file))
