@@ -84,7 +84,7 @@ class Result:
     @property
     def masks(self) -> NDArray[Any] | None:
         """Return the objects' masks; None of a model without any."""
-        return getattr(self._found, "masks", None)
+        return self._found.masks
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -173,7 +173,8 @@ class Result:
         from aigp_lightning.media.plots.boxes import draw_boxes
 
         found, edges = self._found, self._keypoints.edges if self._keypoints is not None else ()
-        return draw_boxes(self.image, found.boxes, found.labels, found.scores, self.names, found.keypoints, edges)
+        what = found.boxes, found.labels, found.scores, self.names, found.keypoints, edges, found.masks
+        return draw_boxes(self.image, *what)
 
     def __len__(self) -> int:
         return len(self.boxes)

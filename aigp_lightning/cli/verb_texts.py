@@ -5,6 +5,7 @@ from __future__ import annotations
 CLASSES = {
     "DetectorModule": "aigp_lightning.modules.detector.DetectorModule",
     "PoseModule": "aigp_lightning.modules.pose.PoseModule",
+    "SegmentModule": "aigp_lightning.modules.segment.SegmentModule",
     "RFDETRModule": "aigp_lightning.modules.rfdetr.module.RFDETRModule",
 }
 """Files of the models' classes."""
@@ -12,6 +13,7 @@ GROUP_CLASSES = {
     "run": "aigp_lightning.run.folder.RunConfig",
     "data": "aigp_lightning.data.datamodule.YoloDataModule",
     "ema": "aigp_lightning.callbacks.ema.EMA",
+    "checkpoint_every": "aigp_lightning.callbacks.checkpoint_every.CheckpointEvery",
     "close_mosaic": "aigp_lightning.callbacks.close_mosaic.CloseMosaic",
     "nonfinite": "aigp_lightning.callbacks.nonfinite.NonFinite",
     "media": "aigp_lightning.callbacks.media.Media",
@@ -38,6 +40,7 @@ TITLES = {
     "nonfinite": "Losses and gradients that are nan or infinite",
     "early_stopping": "Early stopping",
     "checkpoint": "The best checkpoint",
+    "checkpoint_every": "Checkpoints that stay",
     "media": "Pictures: what is drawn, how often, who gets it",
     "media.routes": "Who gets which kind of picture: file, tensorboard, wandb, mlflow, other; [] draws none",
     "results": "results.csv",
@@ -74,6 +77,6 @@ OF_PLOTS = ("val_batches", "max_images", "val_select", "val_files", "conf")
 """Options of pictures that `validate` and `test` go by, with --run.plots."""
 TRAINING_ONLY = (
     "data.augment", "data.synthetic", "model.gains", "model.optim", "ema", "close_mosaic", "nonfinite",
-    "early_stopping", "checkpoint", "media", "media.routes", "results", "wandb", "mlflow",
+    "early_stopping", "checkpoint", "checkpoint_every", "media", "media.routes", "results", "wandb", "mlflow",
 )  # fmt: skip
 """Groups that a verb which trains nothing reads, since a run's YAML serves it too, and does not use."""

@@ -16,8 +16,6 @@ from helpers import REPO
 from aigp_lightning.recipes.write_config import values_of
 
 CASES = REPO / "tests" / "recipes"
-PENDING = ("model.multi_scale", "data.augment.perspective")
-"""Options of the two recipes that other branches add."""
 CORNERS = 8
 
 
@@ -29,22 +27,13 @@ def cases(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def without_pending(file: Path) -> Path:
-    """A configuration without options that are not there yet."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    names = [option.rpartition(".")[2] for option in PENDING]
-    kept = [line for line in lines if line.strip().partition(":")[0] not in names]
-    file.write_text("".join(kept), encoding="utf-8")
-    return file
-
-
 def parsed(
     run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str], file: Path, *more: object
 ) -> dict[str, Any]:
     """A configuration as the parser of `fit` resolves it."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
-        run_cli("fit", "--config", without_pending(file), *more, "--print_config")
+        run_cli("fit", "--config", file, *more, "--print_config")
     printed = capsys.readouterr()
     assert end.value.code in (0, None), printed.err
     found: dict[str, Any] = yaml.safe_load(printed.out)
@@ -107,7 +96,7 @@ def test_fit_names_what_was_not_replaced(
     assert run_cli(*recipe, "--out", "a.yaml") == 1
     assert "data_yaml: REPLACE_ME/data.yaml  # REPLACE: data was D:\\gates\\data.yaml" in Path("a.yaml").read_text()
     capsys.readouterr()
-    assert run_cli("fit", "--config", without_pending(Path("a.yaml"))) == 2
+    assert run_cli("fit", "--config", Path("a.yaml")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: --data.data_yaml REPLACE_ME/data.yaml: there is no such file")
 
@@ -170,7 +159,7 @@ def test_team_a_trains_where_pictures_and_labels_are_in_the_same_folders(
     description.write_text(text, encoding="utf-8")
     recipe = ("team-a/args.yaml", "model=yolo11n-pose.yaml", "epochs=1", "close_mosaic=0")
     assert run_cli("from-ultralytics", *recipe, "--out", "a.yaml") == 0
-    assert run_cli("fit", "--config", without_pending(Path("a.yaml")), *QUICK) == 0
+    assert run_cli("fit", "--config", Path("a.yaml"), *QUICK) == 0
     rows = Path("runs/pose/gate-pose-5/results.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 2
     assert "train/pose_loss" in rows[0]
@@ -195,5 +184,5 @@ def test_team_b_trains_from_its_own_weights_of_eight_corners(
     recipe = ("team-b/train_kwargs.yaml", "data=set/data.yaml", "epochs=1")
     assert run_cli("from-ultralytics", *recipe, "--out", "b.yaml") == 0
     assert "--model.variant yolov8n-pose" in capsys.readouterr().out
-    assert run_cli("fit", "--config", without_pending(Path("b.yaml")), *QUICK) == 0
+    assert run_cli("fit", "--config", Path("b.yaml"), *QUICK) == 0
     assert Path("runs/pose/train/weights/best.pt").is_file()

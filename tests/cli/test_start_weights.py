@@ -16,7 +16,13 @@ from aigp_lightning.cli.start_weights import check_start_weights
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.evaluation.named_model import find_model
 
-CONFIGS = {"detector": "yolo11n.pt", "pose": "yolo11n-pose.pt", "obstacle": "yolo11n.pt", "rfdetr": "rf-detr-nano.pth"}
+CONFIGS = {
+    "detector": "yolo11n.pt",
+    "pose": "yolo11n-pose.pt",
+    "segment": "yolo11n-seg.pt",
+    "obstacle": "yolo11n.pt",
+    "rfdetr": "rf-detr-nano.pth",
+}
 
 
 @pytest.fixture

@@ -20,15 +20,6 @@ from aigp_lightning.recipes.page import END, START, page_table
 from aigp_lightning.recipes.ultralytics_keys import KEYS, nearest_key, our_option
 
 PAGE = REPO / "docs" / "coming-from-ultralytics.md"
-PENDING = {
-    *("model.multi_scale", "model.qat", "model.distill_model", "model.gains.dis", "model.gains.rle"),
-    *("model.agnostic_nms", "model.nms_free", "model.tta"),
-    *("data.rect_training", "data.fraction", "data.classes", "data.overlap_mask", "data.mask_ratio", "data.vid_stride"),
-    *("data.augment.perspective", "data.augment.bgr", "data.augment.mixup", "data.augment.cutmix"),
-    *("data.augment.copy_paste", "data.augment.copy_paste_mode", "output.save_conf", "output.save_crop"),
-    *("run.hours", "checkpoint_every.epochs"),
-}
-"""Options that other branches add."""
 
 
 def known_options() -> set[str]:
@@ -75,7 +66,7 @@ def test_settings_of_earlier_versions_are_in_the_table() -> None:
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.option])
 def test_every_option_of_the_table_is_there(name: str) -> None:
     option = KEYS[name].option
-    assert option in known_options() or option in PENDING, option
+    assert option in known_options(), option
 
 
 def test_every_setting_has_an_option_or_a_reason() -> None:
