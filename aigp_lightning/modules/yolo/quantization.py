@@ -101,7 +101,8 @@ class QuantizedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve."""
-        return self._conv_forward(self.input_quantizer(input), self.weight_quantizer(self.weight), self.bias)
+        given, weight = self.input_quantizer(input), self.weight_quantizer(self.weight)
+        return cast("Tensor", self._conv_forward(given, weight, self.bias))
 
 
 class QuantizedConvTranspose2d(nn.ConvTranspose2d):
@@ -113,11 +114,10 @@ class QuantizedConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Convolve; another size of the output than the usual one is not asked for."""
         assert output_size is None
-        weight, settings = self.weight_quantizer(self.weight), (self.stride, self.padding, self.output_padding)
-        given = self.input_quantizer(input)
-        return nn.functional.conv_transpose2d(
-            given, weight, self.bias, *cast("Any", settings), self.groups, cast("Any", self.dilation)
-        )
+        convolve: Any = nn.functional.conv_transpose2d
+        given, weight = self.input_quantizer(input), self.weight_quantizer(self.weight)
+        settings = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return cast("Tensor", convolve(given, weight, self.bias, *settings))
 
 
 class QuantizedMaxPool2d(nn.MaxPool2d):

@@ -94,4 +94,4 @@ class NetworkStart:
             tell_user(f"took {taken} of {total} tensors from {self.weights}; {rows}")
         if self.qat if description is None else description.get(QAT):
             quantize(network)
-        return network, freeze(cast("nn.Module", network), self.frozen)
+        return network, freeze(network, self.frozen)
