@@ -88,7 +88,9 @@ def test_columns_without_a_figure_are_left_out(capsys: pytest.CaptureFixture[str
 def test_keypoints_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON holds what is printed, and a detector's has no such part."""
     table = [{"class": "all", **COUNTS, **BOX, **POSE}]
-    trainer: Any = SimpleNamespace(callback_metrics={"metrics/mAP50(B)": torch.tensor(0.5), "train/box_loss": 1.0})
+    trainer: Any = SimpleNamespace(
+        callbacks=[], callback_metrics={"metrics/mAP50(B)": torch.tensor(0.5), "train/box_loss": 1.0}
+    )
     data: Any = SimpleNamespace(imgsz=320)
     posed: Any = SimpleNamespace(table=table, metrics=SimpleNamespace(report=report()))
     write_json(tmp_path / "new" / "pose.json", trainer, posed, data)
