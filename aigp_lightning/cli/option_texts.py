@@ -118,7 +118,8 @@ EXAMPLES = {
     "run.name": "gates1", "run.resume": "always", "run.json": "metrics.json", "run.hours": "8",
     "media.val_files": "'images/val/0001*.jpg'", "media.private": "'garage/*'", "media.max_mb": "200",
     "media.sign": "my.key", "media.val_select": "worst", "media.routes.everything": "'[file, tensorboard]'",
-    "media.keep_history": "true",
+    "media.keep_history": "true", "data.augment.copy_paste_mode": "mixup", "wandb.entity": "my-team",
+    "wandb.tags": "'[night]'", "wandb.group": "seeds", "wandb.job_type": "finetune", "wandb.notes": "'eight corners'",
 }  # fmt: skip
 """Values that say more than a default does."""
 OF_ROUTES = "'[file]'"

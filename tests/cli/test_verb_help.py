@@ -99,7 +99,7 @@ def test_help_comes_without_torch_and_for_every_verb() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPO)
     assert done.stderr.splitlines()[-1] == "[] True", done.stderr
-    assert "classes here are DetectorModule, PoseModule, RFDETRModule" in done.stderr
+    assert "classes here are DetectorModule, PoseModule, SegmentModule, RFDETRModule" in done.stderr
     assert done.stdout.count("usage: python -m aigp_lightning") == len(OWN) + 1
     assert done.stdout.count("  --model.camera.fx 320\n") == 2  # of pose.yaml, and of the class
 
