@@ -67,7 +67,9 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
         >>> split_words(["runs/detect/gates", "--format", "onnx", "--config=my.yaml"])
         (['runs/detect/gates'], ['my.yaml'], ['--format', 'onnx'])
     """
-    models, configs, rest = [], [], []
+    models: list[str] = []
+    configs: list[str] = []
+    rest: list[str] = []
     taken = False
     for place, word in enumerate(words):
         following = words[place + 1 : place + 2]

@@ -56,9 +56,9 @@ def greatest_difference(exported: Answers, graph: ExportGraph, imgsz: int, other
     worst_pixels = worst_scores = 0.0
     with torch.no_grad():
         for picture in pictures:
-            found, expected = exported(picture), graph.reference(picture)
+            found, expected = _tensors(exported(picture)), _tensors(graph.reference(picture))
             if graph.order is not None:
-                found, expected = graph.order(found, expected)
+                found[0], expected[0] = graph.order(found[0].float(), expected[0].float())
             (gap, *others), largest = _gaps(found, expected)
             further = [float(one.max()) / size for one, size in zip(others, largest, strict=True)]
             worst_scores = max(worst_scores, float(gap[:, scores].max()), *further)
@@ -67,9 +67,12 @@ def greatest_difference(exported: Answers, graph: ExportGraph, imgsz: int, other
     return Difference(worst_pixels, worst_scores)
 
 
-def _gaps(one: Any, other: Any) -> tuple[list[Tensor], list[float]]:
+def _tensors(answers: Any) -> list[Tensor]:
+    return list(answers) if isinstance(answers, list | tuple) else [answers]
+
+
+def _gaps(ours: list[Tensor], theirs: list[Tensor]) -> tuple[list[Tensor], list[float]]:
     """Return how far off every value of each tensor is, and of all but the first their largest value, 1 or more."""
-    ours, theirs = (list(each) if isinstance(each, list | tuple) else [each] for each in (one, other))
     gaps = [
         (mine.float() - its.float()).abs().nan_to_num(nan=float("inf")) for mine, its in zip(ours, theirs, strict=True)
     ]

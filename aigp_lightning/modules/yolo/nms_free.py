@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.modules.deployment import Answers
 
 COLUMNS = 6
 """Numbers of a box before its keypoints: xyxy, confidence, class."""
@@ -87,13 +88,21 @@ def decoded_one_to_one(network: nn.Module, raw: Any) -> Tensor:
     return cast("Tensor", cast("Any", network).model[-1]._inference(raw["one2one"]))
 
 
-def all_candidates(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def all_candidates(network: nn.Module) -> Answers:
     """Return a function from images to all that the one-to-one head could choose from, (B, 4 + classes + extra, A).
+
+    With masks to that and the prototypes.
 
     Args:
         network: from `build_model`, that answers by this head.
     """
-    return lambda images: decoded_one_to_one(network, network(images)[1])
+
+    def answers(images: Tensor) -> Any:
+        output, raw = network(images)
+        candidates = decoded_one_to_one(network, raw)
+        return (candidates, *output[1:]) if isinstance(output, tuple) else candidates
+
+    return answers
 
 
 def in_order_of(found: Tensor, candidates: Tensor, classes: int, imgsz: int) -> tuple[Tensor, Tensor]:
