@@ -13,7 +13,8 @@ not repeated, so an interrupted comparison continues where it was.
 
 `--eval-split train` validates (and so chooses the best epoch) on the training pictures: with a few dozen photographs it
 compares how well both fit them, where the validation split would only be noise. `--single-cls` takes all classes as
-one, and `--augment scale=0.1 hsv_s=0` changes strengths of augmentations, for both sides alike.
+one, and `--augment scale=0.1 mixup=0.5 multi_scale=0.5 rect=true` changes settings of Ultralytics', for both sides
+alike; ours gets the option that docs/coming-from-ultralytics.md names. `options_accuracy.py` does so option by option.
 
 Ours trains with the processes and in the precision that its users get; `--ours-devices` and `--ours-precision` say
 others. Threads: what each chooses with `--own-threads`, else `--threads` for both.
@@ -28,8 +29,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from accuracy_tables import AUTO, CHANGES, SETTINGS, SIDES, STRENGTHS, TASKS, fits, keys, print_tables, select, verdict
+import yaml
+from accuracy_tables import AUTO, CHANGES, SETTINGS, SIDES, TASKS, fits, keys, print_tables, select, verdict
 from common import REPO, absolute_yaml, cores, environment, machine, quiet_reference, run, synthetic, worker, write_json
+
+from aigp_lightning.recipes.ultralytics_keys import KEYS
 
 
 def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
@@ -58,7 +62,7 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
         "trainer.devices": spec["ours_devices"],
         "trainer.logger": "false",
         "trainer.enable_progress_bar": "false",
-        **{f"data.augment.{key}": value for key, value in spec.get("augment", {}).items()},
+        **{KEYS[key].option: json.dumps(value) for key, value in spec.get("augment", {}).items()},
     }
     if spec["ours_precision"] != AUTO:
         options["trainer.precision"] = spec["ours_precision"]
@@ -70,10 +74,11 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
 
 
 def train_theirs(spec: dict[str, Any]) -> str:
-    """Train with Ultralytics' PoseTrainer or DetectionTrainer; returns `best.pt`."""
+    """Train with Ultralytics' trainer of the task; returns `best.pt`."""
     quiet_reference()
     from ultralytics.models.yolo.detect import DetectionTrainer
     from ultralytics.models.yolo.pose import PoseTrainer
+    from ultralytics.models.yolo.segment import SegmentationTrainer
 
     gpu = spec["device"] != "cpu"
     settings = {
@@ -84,7 +89,8 @@ def train_theirs(spec: dict[str, Any]) -> str:
         **{"project": spec["folder"], "name": "ultralytics", "exist_ok": True},
         **{"single_cls": bool(spec.get("single_cls")), **spec.get("augment", {})},
     }
-    trainer = (PoseTrainer if spec["task"] == "pose" else DetectionTrainer)(overrides=settings)
+    trainers = {"pose": PoseTrainer, "segment": SegmentationTrainer}
+    trainer = trainers.get(spec["task"], DetectionTrainer)(overrides=settings)
     trainer.train()
     return str(trainer.best)
 
@@ -181,7 +187,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--workers", type=int, default=8, help="ours is capped at the cores, theirs is 0 on a CPU")
     parser.add_argument("--single-cls", action="store_true", help="take all classes as one")
-    parser.add_argument("--augment", type=_changed, nargs="+", default=[], help="strengths for both, as scale=0.1")
+    parser.add_argument("--augment", type=_changed, nargs="+", default=[], help="settings for both, as scale=0.1")
     parser.add_argument("--ours-devices", default=AUTO, help="training processes of ours; auto: what its users get")
     parser.add_argument("--ours-precision", default=AUTO, help="as --trainer.precision; auto: what its users get")
     parser.add_argument("--threads", type=int, default=cores(), help="of PyTorch, for both")
@@ -194,12 +200,12 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def _changed(text: str) -> tuple[str, float]:
-    """Parse a strength of an augmentation."""
+def _changed(text: str) -> tuple[str, Any]:
+    """Parse a setting of Ultralytics' that has an option here."""
     name, _, value = text.partition("=")
-    if name not in STRENGTHS:
-        raise argparse.ArgumentTypeError(f"{name}: not one of {', '.join(STRENGTHS)}")
-    return name, float(value)
+    if name not in KEYS or not KEYS[name].option:
+        raise argparse.ArgumentTypeError(f"{name}: no setting of Ultralytics' that has an option here")
+    return name, yaml.safe_load(value)
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ SIDES = ("ours", "ultralytics")
 SETTINGS = ("epochs", "imgsz", "batch", "nbs", "warmup_epochs", "close_mosaic", "device")
 CHANGES = ("single_cls", "augment")
 """Settings that are noted only where they are not the defaults."""
-STRENGTHS = ("mosaic", "degrees", "translate", "scale", "shear", "hsv_h", "hsv_s", "hsv_v", "fliplr", "flipud")
-"""Options of augmentations that both sides have, by one name."""
 AUTO = "auto"
 EARLIER = {"task": "detect", "ours_devices": "1", "ours_precision": AUTO}
 """What a run was made with that does not say so, of an earlier version."""
@@ -39,6 +37,7 @@ class Task:
 TASKS = {
     "detect": Task("yolo11n", "detector.yaml", "detect", "gates", {"": "box"}),
     "pose": Task("yolo11n-pose", "pose.yaml", "pose", "gate-corners", {"(B)": "box", "(P)": "pose"}),
+    "segment": Task("yolo11n-seg", "segment.yaml", "segment", "gate-masks", {"(B)": "box", "(M)": "seg"}),
     "obstacle": Task("yolo11n", "obstacle.yaml", "detect", "obstacles", {"": "box"}),
 }
 
