@@ -89,9 +89,8 @@ def main() -> None:
     """Measure, and print a row an option."""
     args = parse()
     rows = [(name, verdict) for name in args.only for verdict in measure(name, args)]
-    print(
-        f"\n{machine(args.threads)}\n{args.epochs} epochs, {args.images} pictures, {args.imgsz} px, seeds {args.seeds}\n"
-    )
+    settings = f"{args.epochs} epochs, {args.images} pictures, {args.imgsz} px, seeds {args.seeds}"
+    print(f"\n{machine(args.threads)}\n{settings}\n")
     print("| option | settings | score | ours | Ultralytics | difference | spread | no lower |\n" + "|---" * 8 + "|")
     for name, verdict in rows:
         mean = verdict["mean"]
