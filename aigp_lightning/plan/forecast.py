@@ -74,7 +74,7 @@ class Forecaster:
         begun = self.earlier.epoch
         epochs = validation_epochs(begun, *limits) if batches else []
         files = [] if begun else [*self._weigh(self._at_start(), [0])]
-        if epochs and self.media.val_batches:
+        if epochs and self.media.val_batches + self.media.val_errors:
             files += self._weigh(self._validation(batches), epochs)
         last = max(limits[0], begun, 1) - 1
         files += self._weigh(self._closing(bool(batches)), [last])
@@ -116,6 +116,8 @@ class Forecaster:
                 for cell in cells
             ]
             yield from val_jobs(mosaic, files, lambda cells=cells: cells, found, self.names, self.edges)  # type: ignore[misc]
+        if val.errors is not None:
+            yield from val.errors.examples(val.files, val.loader, self.names, self.edges)
 
     def _closing(self, validated: bool) -> Iterator[RenderJob]:
         cls, _ = self.data.label_table("val")

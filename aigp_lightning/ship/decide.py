@@ -13,7 +13,7 @@ from aigp_lightning.media.budget import MEGA
 from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import Line, settled
 from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
-from aigp_lightning.media.routing import CLOSING, PER_EPOCH
+from aigp_lightning.media.routing import CLOSING, FIRST_GIVEN_UP, PER_EPOCH
 from aigp_lightning.ship.kept_pictures import PictureFiles, written_lines
 from aigp_lightning.ship.selection import Selection, nothing_selected
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Verdict = Literal["send", "has", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
 REASONS: dict[Verdict, str] = {"private": PRIVATE_IMAGE, "budget": "budget"}
 """Reasons of `withheld` in the ledger, as a run writes them."""
-MOSAIC = re.compile(r"val_batch(\d+)_")
+MOSAIC = re.compile(r"val_(batch|errors)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Parcel:
     def mosaic(self) -> int:
         """Number among the mosaics of its kind."""
         found = MOSAIC.match(self.line.key)
-        return int(found[1]) if found else 0
+        return int(found[2]) + FIRST_GIVEN_UP * (found[1] == "errors") if found else 0
 
     @property
     def masked(self) -> bool:

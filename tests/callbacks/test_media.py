@@ -312,14 +312,21 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
     """The images with the lowest F1 after the first epoch, lowest first; `worst_each` chooses anew."""
-    kept = train("--media.val_batches", 1, "--media.val_select", "worst")
+    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1)
     assert len(shown(kept)) == 4
     assert shown(kept, 1) == shown(kept)
+    written = [line for line in ledger(kept) if line.kind == "val_errors" and line.destination == "file"]
+    assert [(line.file, line.epoch, len(line.sources)) for line in written] == [
+        ("val_errors0.jpg", 0, 4), ("val_errors0.jpg", 1, 4)
+    ]  # fmt: skip
+    rows, columns, _ = cv2.imread(str(kept / "val_errors0.jpg")).shape
+    mosaic = cv2.imread(str(kept / "val_batch0_pred.jpg")).shape
+    assert columns == mosaic[1] and rows > mosaic[0], "the same cells, and a legend below"
 
 
 def test_image_score() -> None:
     from aigp_lightning.media.detections import NOTHING, ImageDetections
-    from aigp_lightning.media.val_selection import image_f1
+    from aigp_lightning.media.val_errors import judge
     from aigp_lightning.modules.detector import DetectorModule
 
     batch = {
@@ -331,10 +338,10 @@ def test_image_score() -> None:
         np.array([0, 0, 1]),
     )  # fmt: skip
     module = DetectorModule()
-    assert image_f1(found, batch, 0, module) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 0, module) == 0  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 1, module) == 1  # type: ignore[arg-type]
-    assert image_f1(found, batch, 1, module) == 0  # type: ignore[arg-type]
+    assert judge(found, batch, 0, module).f1 == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
+    assert judge(NOTHING, batch, 0, module).f1 == 0  # type: ignore[arg-type]
+    assert judge(NOTHING, batch, 1, module).f1 == 1  # type: ignore[arg-type]
+    assert judge(found, batch, 1, module).f1 == 0  # type: ignore[arg-type]
 
 
 def test_predictions_are_the_model_s(family: str, train: Callable[..., Path], shapes: Path) -> None:

@@ -44,6 +44,8 @@ class Cell:
         keypoints: (n, K, 3) x, y in pixels and confidence (or visibility 0, 1, 2), or None.
         caption: the file's name; empty for none.
         masks: (n, h, w) 0 or 1, of the image's size or smaller, or None.
+        marks: (n,) words and colour of each box, instead of its class's name, confidence and colour; or None.
+        grade: short words in the upper right corner; empty for none.
 
     Example:
         >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]), caption="0001.jpg")
@@ -58,12 +60,14 @@ class Cell:
     keypoints: NDArray[Any] | None = None
     caption: str = ""
     masks: NDArray[Any] | None = None
+    marks: Sequence[tuple[str, Colour]] | None = None
+    grade: str = ""
 
     def __post_init__(self) -> None:
         shape = self.image.shape
         if self.image.dtype != np.uint8 or len(shape) != RGB or shape[2] != RGB or not self.image.size:
             raise ValueError(f"a cell's image is (H, W, 3) uint8, not {shape} {self.image.dtype}")
-        parts = (self.boxes, self.labels, self.scores, self.keypoints, self.masks)
+        parts = (self.boxes, self.labels, self.scores, self.keypoints, self.masks, self.marks)
         rows = [len(part) for part in parts if part is not None]
         if len(set(rows)) > 1:
             raise ValueError(f"a cell's boxes, labels, scores, keypoints and masks differ in number: {rows}")
@@ -148,8 +152,13 @@ def _draw(place: NDArray[np.uint8], cell: Cell, names: Mapping[int, str], edges:
     caption = _caption(cell.caption, height, width)
     line, taken = line_width(height, width), caption.shape if caption.size else (0, 0)
     corner = (taken[0], taken[1])
-    paint(image, cell.boxes, cell.labels, cell.scores, names, cell.keypoints, line, letters, corner, edges, cell.masks)
+    parts = (cell.boxes, cell.labels, cell.scores, names, cell.keypoints)
+    paint(image, *parts, line, letters, corner, edges, cell.masks, cell.marks)
     put(image, caption, (0, 0), inks(PAPER, INK))
+    if cell.grade:
+        grade = text_mask(cell.grade, letter_size(height, width, 0), cell.grade.isascii())[:, :width]
+        put(image, grade, (width - grade.shape[1], caption.shape[0] * (caption.shape[1] + grade.shape[1] > width)),
+            inks(PAPER, INK))  # fmt: skip
 
 
 def _copy(image: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
