@@ -55,6 +55,8 @@ class MediaBase:
             or refuse to start.
         max_mb: most megabytes of pictures for all remote destinations together; null: no limit. Given up first:
             validation mosaics one by one, then all mosaics, then the closing curves. Scalars always go.
+        unchanged: pictures of a validation whose very bytes a logger has from an epoch before, as of labels where the
+            same images are shown: send them again, or skip them. The ledger says since when it has them.
         keep_history: keep every epoch's pictures in history/, instead of the latest alone.
         sign: file of a private Ed25519 key, as `keys` makes it: the ledger is signed with it after every epoch and at
             the end, into media.sig.jsonl.
@@ -83,6 +85,7 @@ class MediaBase:
         private: str | list[str] | None = None,
         private_action: Literal["mask", "withhold", "refuse"] = "mask",
         max_mb: float | None = None,
+        unchanged: Literal["send", "skip"] = "send",
         keep_history: bool = False,
         sign: str | None = None,
         *,
@@ -95,6 +98,7 @@ class MediaBase:
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history, self.resuming = keep_history, resuming
+        self.skip_unchanged = unchanged == "skip"
         self.sign = sign
         if sign and first_process():  # on other machines there is no such file
             check_signing_key(sign)
@@ -162,6 +166,7 @@ class MediaBase:
             withhold=self.private_action == "withhold",
             max_mb=self.max_mb,
             keep_history=self.keep_history,
+            skip_unchanged=self.skip_unchanged,
             closing=closing_kinds(module),
             resuming=self.resuming or bool(trainer.ckpt_path),
             say=warn_user,

@@ -116,7 +116,7 @@ def label_jobs(cls: NDArray[Any], bboxes: NDArray[Any], names: Names) -> list[Re
 
 def val_jobs(
     mosaic: int, files: Sequence[str], truth: Callable[[], Sequence[Cell]], found: Sequence[ImageDetections],
-    names: Names, edges: Edges = (),
+    names: Names, edges: Edges = (), fixed: bool = False,
 ) -> list[RenderJob]:  # fmt: skip
     """Build the jobs for `val_batch<mosaic>_labels.jpg` and `val_batch<mosaic>_pred.jpg`.
 
@@ -127,6 +127,7 @@ def val_jobs(
         found: what the model found in each.
         names: class names by id.
         edges: pairs of keypoints that are joined.
+        fixed: all validations to come show these images.
 
     Example:
         >>> from aigp_lightning.media.detections import NOTHING
@@ -147,9 +148,9 @@ def val_jobs(
         ]
         return draw_mosaic(cells, names, masked, edges)
 
-    sources = tuple((file,) for file in files)
+    sources, cache_key = tuple((file,) for file in files), "\0".join(files)
     return [
-        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key="\0".join(files)),
+        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key, fixed),
         RenderJob("val_pred", f"val_batch{mosaic}_pred.jpg", predictions, sources, mosaic),
     ]
 

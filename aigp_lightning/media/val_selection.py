@@ -250,9 +250,10 @@ class ValImageSelection:
             edges: pairs of keypoints that are joined.
         """
         jobs: list[RenderJob] = []
+        fixed = self.select != "worst_each" and self.shown is not None
         for mosaic, files in enumerate(self.chunks()):
             found = [self.found.get(file, NOTHING) for file in files]
-            jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges)
+            jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges, fixed)
         if self.errors is not None:
             jobs += self.errors.jobs(self.loader, names, edges)
         return jobs

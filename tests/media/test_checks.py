@@ -36,7 +36,8 @@ class Remote:
 
 
 def check(
-    private: str | list[str], data: object = Whole(), routes: Routes = Routes(), mosaics: tuple[int, int, int] = (3, 3, 0),
+    private: str | list[str], data: object = Whole(), routes: Routes = Routes(),
+    mosaics: tuple[int, int, int] = (3, 3, 0),
     remote: bool = True, refuse: bool = False,
 ) -> list[str]:  # fmt: skip
     said: list[str] = []
