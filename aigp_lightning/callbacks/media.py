@@ -99,7 +99,7 @@ class Media(MediaBase, Callback):
         """Keep the curves if the epoch was the best; remember it: the trainer's counter is past it in the end."""
         self._epoch = trainer.current_epoch
         if self._measured == self._epoch:
-            self.best.update(metrics_of(pl_module))
+            self.best.update(metrics_of(pl_module), self._epoch)
         if self.anchor is not None:
             self.anchor.end_epoch(self._epoch)
         self._due_by = self.render_worker.begun if self.render_worker is not None else 0
@@ -110,7 +110,8 @@ class Media(MediaBase, Callback):
         jobs = self.best.jobs(class_names(pl_module), closing_kinds(pl_module))
         rows = Path(trainer.default_root_dir) / "results.csv"
         if rows.is_file():
-            jobs.append(results_job(lambda: read_rows(rows)))
+            best = self.best.epoch
+            jobs.append(results_job(lambda: read_rows(rows), None if best is None else best + 1))
         self.put(trainer, jobs, max(self._epoch, 0))
 
     # ---- validation -------------------------------------------------------------------------------------------------

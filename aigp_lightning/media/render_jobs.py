@@ -201,11 +201,12 @@ def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[RenderJob]:
     ]
 
 
-def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
+def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]], best: int | None = None) -> RenderJob:
     """Build the job for `results.png`.
 
     Args:
         rows: gives the rows of `results.csv`; called in the drawing thread.
+        best: the epoch that is marked, from 1; None for none.
 
     Example:
         >>> results_job(lambda: [{"epoch": 1, "train/box_loss": 0.5}]).name
@@ -215,7 +216,7 @@ def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.results import draw_results
 
-        return draw_results(rows())
+        return draw_results(rows(), best)
 
     return RenderJob("results", "results.png", draw)
 

@@ -101,18 +101,19 @@ def draw_mosaic(
 ) -> NDArray[np.uint8]:
     """Draw images side by side, row by row, none of them scaled, in as few rows as will do.
 
-    Every place is as large as the largest height and width; an image lies in its top left corner, and nothing of one
-    reaches into another's place.
+    A row is as high as its highest image, and no wider than `columns` times the widest of all; images lie at its top,
+    each beside the one before, and nothing of one reaches into another's place. So wide and high images of rectangular
+    batches leave little of the page empty.
 
     Args:
         cells: the images.
         names: class names by id; an id without a name is shown as a number.
         masked: positions in `cells` of which nothing is shown, only that they are private.
         edges: pairs of keypoints that are joined.
-        columns: images side by side; None: ceil(sqrt(n)).
+        columns: images side by side; None: ceil(sqrt(n)), or as many narrower ones as have room.
 
     Returns:
-        (rows · height, columns · width, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB; of images of one size (rows · height, columns · width, 3).
 
     Raises:
         ValueError: there are no cells, or no cell has a masked position.
@@ -127,18 +128,47 @@ def draw_mosaic(
     hidden = frozenset(masked)
     if unknown := sorted(hidden.difference(range(len(cells)))):
         raise ValueError(f"no such cell to be masked: {unknown} of {len(cells)}")
-    height, width = (max(cell.image.shape[axis] for cell in cells) for axis in (0, 1))
-    columns = columns or math.ceil(math.sqrt(len(cells)))
-    rows = math.ceil(len(cells) / columns)
-    canvas = np.full((rows * height, columns * width, RGB), PADDING, np.uint8)
-    for number, cell in enumerate(cells):
-        top, left = number // columns * height, number % columns * width
-        place = canvas[top : top + height, left : left + width]
-        if number in hidden:
-            _hide(place)
-        else:
-            _draw(place, cell, names, edges)
+    sizes = _sizes(cells, hidden)
+    rows = _rows([width for _, width in sizes], columns)
+    heights = [max(sizes[number][0] for number in row) for row in rows]
+    page = max(sum(sizes[number][1] for number in row) for row in rows)
+    canvas = np.full((sum(heights), page, RGB), PADDING, np.uint8)
+    top = 0
+    for row, height in zip(rows, heights, strict=True):
+        left = 0
+        for number in row:
+            place = canvas[top : top + height, left : left + sizes[number][1]]
+            if number in hidden:
+                _hide(place)
+            else:
+                _draw(place, cells[number], names, edges)
+            left += sizes[number][1]
+        top += height
     return canvas
+
+
+def _sizes(cells: Sequence[Cell], hidden: Collection[int]) -> list[tuple[int, int]]:
+    """Return each cell's height and width; one of which nothing is shown is as large as the largest of the others."""
+    shapes = [(cell.image.shape[0], cell.image.shape[1]) for cell in cells]
+    seen = [shape for number, shape in enumerate(shapes) if number not in hidden] or shapes
+    unseen = max(height for height, _ in seen), max(width for _, width in seen)
+    return [unseen if number in hidden else shape for number, shape in enumerate(shapes)]
+
+
+def _rows(widths: Sequence[int], columns: int | None) -> list[list[int]]:
+    """Return the cells of each row: so many, or as many as have room where `columns` is None."""
+    if columns is not None:
+        return [list(range(len(widths)))[start : start + columns] for start in range(0, len(widths), columns)]
+    room = math.ceil(math.sqrt(len(widths))) * max(widths)
+    rows: list[list[int]] = [[]]
+    left = 0
+    for number, width in enumerate(widths):
+        if left + width > room:
+            rows.append([])
+            left = 0
+        rows[-1].append(number)
+        left += width
+    return rows
 
 
 def _draw(place: NDArray[np.uint8], cell: Cell, names: Mapping[int, str], edges: Edges) -> None:
