@@ -16,6 +16,7 @@ import numpy as np
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
+from aigp_lightning.media.letterbox import inside_letterbox
 from aigp_lightning.media.patterns.entries import shown
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.plots.masks import masks_of_image
@@ -280,7 +281,8 @@ class ValImageSelection:
         masks = item.get("masks")
         if masks is not None:
             masks = masks_of_image(masks[None], 0, len(item["cls"]), 0) if masks.ndim == 2 else masks  # noqa: PLR2004
-        cell = Cell(item["image"], item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks)
+        parts = item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks
+        cell = Cell(item["image"], *parts, window=inside_letterbox(item))
         if item["image"].nbytes <= self._room and (self.shown is None or file in self.shown):  # others change
             self._room -= item["image"].nbytes
             self._cells[file] = cell

@@ -1,10 +1,13 @@
-"""Several images in one picture, none of them scaled, with boxes, names and keypoints: arrays in, picture out."""
+"""Several images in one picture, none of them scaled, with boxes, names and keypoints: arrays in, picture out.
+
+Longer than 250 lines: a cell, and the page that it is drawn on.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +49,8 @@ class Cell:
         masks: (n, h, w) 0 or 1, of the image's size or smaller, or None.
         marks: (n,) words and colour of each box, instead of its class's name, confidence and colour; or None.
         grade: short words in the upper right corner; empty for none.
+        window: top, left, bottom and right of what is shown, as the image without the grey of a letterbox; None: all.
+            Boxes and keypoints count from the whole image's corner all the same.
 
     Example:
         >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]), caption="0001.jpg")
@@ -62,6 +67,7 @@ class Cell:
     masks: NDArray[Any] | None = None
     marks: Sequence[tuple[str, Colour]] | None = None
     grade: str = ""
+    window: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         shape = self.image.shape
@@ -71,6 +77,38 @@ class Cell:
         rows = [len(part) for part in parts if part is not None]
         if len(set(rows)) > 1:
             raise ValueError(f"a cell's boxes, labels, scores, keypoints and masks differ in number: {rows}")
+
+
+def cut_out(cell: Cell) -> Cell:
+    """Return a cell of what its window shows, with boxes and keypoints moved along.
+
+    Example:
+        >>> image, box = np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]])
+        >>> cell = Cell(image, box, np.zeros(1), window=(16, 0, 48, 96))
+        >>> cut_out(cell).image.shape, cut_out(cell).boxes.tolist()
+        ((32, 96, 3), [[8, 4, 40, 34]])
+    """
+    if cell.window is None:
+        return cell
+    top, left, bottom, right = cell.window
+    points, masks = cell.keypoints, cell.masks
+    if points is not None:
+        points = np.asarray(points) - np.array([left, top, *[0] * (np.shape(points)[2] - 2)], np.float32)
+    if masks is not None:
+        masks = _enlarged(masks, cell.image.shape[:2])[:, top:bottom, left:right]
+    boxes = np.asarray(cell.boxes).reshape(-1, 4) - np.array([left, top, left, top])
+    image = cell.image[top:bottom, left:right]
+    return replace(cell, image=image, boxes=boxes, keypoints=points, masks=masks, window=None)
+
+
+def _enlarged(masks: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return masks, (n, h, w), at the size of their image."""
+    import cv2
+
+    if masks.shape[1:] == shape or not len(masks):
+        return masks if len(masks) else np.zeros((0, *shape), np.uint8)
+    sized = [cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) for mask in masks]
+    return np.stack(sized)
 
 
 def letter_size(height: int, width: int, boxes: int) -> int:
@@ -128,6 +166,7 @@ def draw_mosaic(
     hidden = frozenset(masked)
     if unknown := sorted(hidden.difference(range(len(cells)))):
         raise ValueError(f"no such cell to be masked: {unknown} of {len(cells)}")
+    cells = [cut_out(cell) for cell in cells]
     sizes = _sizes(cells, hidden)
     rows = _rows([width for _, width in sizes], columns)
     heights = [max(sizes[number][0] for number in row) for row in rows]

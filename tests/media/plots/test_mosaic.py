@@ -393,3 +393,18 @@ def test_the_images_given_are_left_alone() -> None:
     before = image.copy()
     draw_mosaic([cell(image, [[5, 5, 60, 60]], [0], [0.5], caption="a.jpg")], NAMES)
     np.testing.assert_array_equal(image, before)
+
+
+def test_the_grey_of_a_letterbox_is_left_out() -> None:
+    """The image lies in the corner of its place, and boxes, keypoints and masks where they belong in it."""
+    whole = np.full((96, 160, 3), 114, np.uint8)
+    whole[20:70] = noise(50, 160)
+    points = np.array([[[100.0, 40, 2]]])
+    masks = np.zeros((1, 48, 80), np.uint8)
+    masks[0, 15:20, 40:60] = 1
+    shown = Cell(whole, np.array([[80, 30, 120, 60]]), np.array([0]), None, points, "", masks, window=(20, 0, 70, 160))
+    without = Cell(whole[20:70], np.array([[80, 10, 120, 40]]), np.array([0]), None, points - [0, 20, 0], "",
+                   masks.repeat(2, 1).repeat(2, 2)[:, 20:70])  # fmt: skip
+    drawn = draw_mosaic([shown], NAMES)
+    assert drawn.shape == (50, 160, 3)
+    np.testing.assert_array_equal(drawn, draw_mosaic([without], NAMES))
