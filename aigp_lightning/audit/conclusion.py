@@ -9,8 +9,7 @@ from typing import Any, Literal
 from aigp_lightning.audit.findings import LARGEST, Audit
 from aigp_lightning.audit.images import Appearances
 from aigp_lightning.audit.places import MASKED
-from aigp_lightning.media.ledger.ledger import Line
-from aigp_lightning.media.ledger.lines import UNCHANGED
+from aigp_lightning.media.ledger.ledger import UNCHANGED, Line
 from aigp_lightning.terminal.words import epochs_text, pictures_text
 
 State = Literal["left", "unknown", "waits", "stayed", "unchanged", "withheld", "failed"]
