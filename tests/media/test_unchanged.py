@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from aigp_lightning.audit.conclusion import shares_of
+from aigp_lightning.audit.findings import Audit
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.hand_over import HandOver
 from aigp_lightning.media.ledger.ledger import Line, read_ledger
@@ -19,6 +22,8 @@ from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.types import MediaStatus, RenderGroup, RenderJob
 from aigp_lightning.plan.held_back import hold_back
 from aigp_lightning.plan.planned import Forecast, PlannedFile
+from aigp_lightning.ship.decide import Parcel, _without_repeats
+from aigp_lightning.ship.kept_pictures import written_lines
 
 LABELS, PRED = "val_batch0_labels", "val_batch0_pred"
 
@@ -137,3 +142,26 @@ def test_the_bytes_are_those_that_were_sent(tmp_path: Path) -> None:
     run(tmp_path, [Board()], range(2))
     hashes = {x.sha256 for x in read_ledger(tmp_path / "media.jsonl") if x.key == LABELS}
     assert hashes == {sha256((tmp_path / f"{LABELS}.jpg").read_bytes()).hexdigest()}
+
+
+def test_an_audit_says_what_was_not_sent_again(tmp_path: Path) -> None:
+    run(tmp_path, [Board()], range(3))
+    lines = read_ledger(tmp_path / "media.jsonl")
+    shares = {share.state: share for share in shares_of(Audit(tmp_path, lines), lines) if share.destination == "wandb"}
+    assert set(shares) == {"left", "unchanged"}
+    assert (shares["unchanged"].pictures, shares["unchanged"].epochs) == (2, [1, 2])
+    assert str(shares["unchanged"]).endswith("to wandb, epochs 1-2 (unchanged since epoch 0)")
+
+
+def test_ship_goes_by_it(tmp_path: Path) -> None:
+    """To a logger that has the labels of the second epoch: those of the first go, later ones do not."""
+    run(tmp_path, [], range(4))
+    written = written_lines(read_ledger(tmp_path / "media.jsonl"))
+    had = [replace(line, destination="wandb", outcome="sent") for line in written if line.epoch == 1]
+    asked = [line for line in written if line.epoch != 1]
+    parcels = _without_repeats([Parcel(line, bytes, "send") for line in asked], had, "wandb")
+    verdicts = {(parcel.line.key, parcel.line.epoch): parcel.verdict for parcel in parcels}
+    assert verdicts == {
+        (LABELS, 0): "send", (LABELS, 2): "unchanged", (LABELS, 3): "unchanged",
+        (PRED, 0): "send", (PRED, 2): "send", (PRED, 3): "send",
+    }  # fmt: skip
