@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aigp_lightning.cli.lint import main as lint
 from aigp_lightning.cli.run_report import print_table
-from aigp_lightning.errors import printable, warn_user
+from aigp_lightning.errors import ConfigError, printable, warn_user
 from aigp_lightning.policy.view import PolicyView
 from aigp_lightning.terminal.output import UNPRINTED, keep_unprinted, print_tables, protected_output
 from aigp_lightning.terminal.screen import Screen
@@ -66,9 +66,9 @@ def test_warnings_and_errors_repeat_no_commands(
     with caplog.at_level("INFO"):
         warn_user(f"no image at {HOSTILE}\nnor elsewhere")
     assert caplog.messages == [f"warning: no image at {SHOWN}\nnor elsewhere"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(ConfigError) as refused:
         lint("lint", ["data.yaml", f"--{HOSTILE}"])
-    assert f"--{SHOWN}" in capsys.readouterr().err
+    assert f"--{SHOWN}" in str(refused.value)
 
 
 def test_what_is_lost_is_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
