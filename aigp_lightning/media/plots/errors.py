@@ -86,7 +86,8 @@ def draw_errors(
         True
     """
     mosaic = draw_mosaic(cells, names, masked, edges)
-    return np.concatenate((mosaic, _legend(mosaic.shape[1], letter_size(*cells[0].image.shape[:2], 0))))
+    height, width = cells[0].image.shape[:2]
+    return np.concatenate((mosaic, _legend(mosaic.shape[1], letter_size(height, width, 0))))
 
 
 def _pairs(truth: Cell, found: ImageDetections, right: NDArray[np.bool_]) -> tuple[dict[int, int], dict[int, int]]:

@@ -102,7 +102,8 @@ def _small_boxes(sizes: list[tuple[int, int]], boxes: list[list[int]]) -> NDArra
         return np.zeros((0, 4), np.int64)
     corners, tags = np.array(boxes, np.int64), np.array(sizes, np.int64)
     longest = (corners[:, 2:] - corners[:, :2]).max(1)
-    return corners[longest <= SMALL * tags[:, 0].mean()]
+    small: NDArray[np.int64] = corners[longest <= SMALL * tags[:, 0].mean()]
+    return small
 
 
 def _covered(spots: list[Rectangle], small: NDArray[np.int64]) -> list[tuple[int, float]]:
