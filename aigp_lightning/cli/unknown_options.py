@@ -76,13 +76,13 @@ def check_words(parser: Any, words: Sequence[str]) -> None:
     if set(HELP) & set(words):
         return
     known = {name for name in parser._option_string_actions if name.startswith("--")}
-    verb = parser.prog.partition("aigp_lightning ")[2]
+    verb, pairs = parser.prog.partition("aigp_lightning ")[2], getattr(parser, "takes_pairs", False)
     for word in words:
         if word == "--":
             return
         if word.startswith("--"):
             _check_option(verb, word.partition("=")[0].removesuffix("+"), known)
-        elif (pair := PAIR.fullmatch(word)) and not os.path.lexists(word):
+        elif not pairs and (pair := PAIR.fullmatch(word)) and not os.path.lexists(word):
             _check_pair(verb, pair[1], word, known, words)
 
 
