@@ -191,7 +191,7 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
         return None
     if not dashes and plain.partition(".")[0] in of_others(verb):
         return None
-    near = _nearest(plain, known, dashes)
+    near = _nearest(plain, known, dashes, verb)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]
     if others:
         kinds = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
@@ -199,10 +199,11 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
     return f"{verb} has no option {dashes}{name}.{near} `python -m aigp_lightning {verb} --help` lists them."
 
 
-def _nearest(name: str, known: set[str], dashes: str) -> str:
+def _nearest(name: str, known: set[str], dashes: str, verb: str) -> str:
     """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
-    meant = our_option(name)
+    meant = our_option(name, verb) or our_option(name.rpartition(".")[2], verb)
     near = [meant] if meant in known else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    near = near or sorted(each for each in known if each.startswith(f"{name}_"))[:3]
     if not near:
         last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
         near = sorted(last, key=lambda each: (each.count("."), each))[:3]

@@ -62,3 +62,95 @@ def test_a_missing_argument_is_told_in_a_line(verb: str, capsys: Out) -> None:
     assert verb in VERBS
     told = error_of(verb, capsys)
     assert re.match(rf"{verb} needs \S.*, as in `python -m aigp_lightning {verb} .*`\.$", told)
+
+
+VALUES = (
+    ("train", "nms=False", "--model.nms_free true"),
+    ("train", "end2end=True", "--model.nms_free true"),
+    ("train", "epochs=40 patience=0", "--trainer.max_epochs 40 --early_stopping.patience 40"),
+    ("train", "patience=0", "--early_stopping.patience 1000"),
+    ("train", "patience=7", "--early_stopping.patience 7"),
+    ("train", "plots=False", "--media.routes.everything '[]'"),
+    ("train", "plots=True", ""),
+    ("train", "epochs=40 val=False", "--trainer.max_epochs 40 --trainer.check_val_every_n_epoch 40"),
+    ("train", "cache=True", "--data.cache ram"),
+    ("train", "cache=disk", "--data.cache disk"),
+    ("train", "cls_remap=False", "--data.match_classes number"),
+    ("train", "save_period=-1", "--checkpoint_every.epochs 0"),
+    ("train", "quantize=8", "--model.qat true"),
+    ("train", "deterministic=True", "--trainer.deterministic warn"),
+    ("train", "device=cuda:0", "--trainer.accelerator auto --trainer.devices 1"),
+    ("train", "device=-1", "--trainer.accelerator auto --trainer.devices 1"),
+    ("train", "device=", "--trainer.accelerator auto --trainer.devices 1"),
+    ("train", "device=0,1", "--trainer.accelerator gpu --trainer.devices '[0, 1]'"),
+    ("train", "classes=0", "--data.classes '[0]'"),
+    ("train", "batch=-1", "--data.batch_size auto"),
+    ("train", "multi_scale=True", "--model.multi_scale 0.5"),
+    ("train", "pretrained=False", "--model.weights null"),
+    ("train", "rect=True", "--data.rect_training true"),
+    ("train", "seed=3", "--data.seed 3 --seed_everything 3"),
+    ("train", "single_cls cos_lr", "--data.single_cls true --model.optim.cos_lr true"),
+    ("train", "--epochs=3", "--trainer.max_epochs 3"),
+    ("val", "rect=False", "--data.rect false"),
+    ("val", "plots=True", "--run.plots true"),
+    ("val", "save_json=True", "--run.json metrics.json"),
+    ("val", "half=True", "--trainer.precision 16-mixed"),
+    ("val", "augment=True", "--model.tta true"),
+    ("val", "conf=0.01", "--model.conf 0.01"),
+    ("predict", "conf=0.4", "--model.predict_conf 0.4"),
+    ("predict", "save_txt save_crop=True", "--output.save_txt true --output.save_crop true"),
+    ("predict", "save_json=True", "--output.save_json true"),
+    ("predict", "quantize=16", "--trainer.precision 16-mixed"),
+    ("export", "nms=False", "--nms_free true"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("mode", "words", "told"), VALUES)
+def test_values_are_converted(mode: str, words: str, told: str, capsys: Out) -> None:
+    start = "--config configs/detector.yaml " if mode == "train" else ""
+    verb = {"train": "fit", "val": "validate"}.get(mode, mode)
+    right = f"python -m aigp_lightning {verb} {start}{told}".rstrip()
+    assert error_of(f"yolo {mode} {words}", capsys).endswith(f"Ultralytics' {mode} is here: {right}")
+    if not words.startswith("--") and mode != "export":
+        assert error_of(f"{verb} {words}", capsys).endswith(f"Type: {right}")
+
+
+def test_the_suggested_options_are_ours() -> None:
+    from aigp_lightning.cli.option_names import option_names
+
+    for mode, words, told in VALUES:
+        verb = {"train": "fit", "val": "validate"}.get(mode, mode)
+        options = {word[2:] for word in told.split() if word.startswith("--")}
+        assert verb == "export" or options <= option_names(verb, "PoseModule"), words
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("yolo train cfg=x.yaml", "from-ultralytics yolo train cfg=x.yaml --out my.yaml, then python -m aigp_lightnin"),
+        ("fit cfg=x.yaml", "cfg (`from-ultralytics x.yaml --out my.yaml` makes a configuration of it)"),
+        ("fit task=segment", "Type: python -m aigp_lightning fit --config configs/segment.yaml"),
+        ("fit epochs=3", "Type: python -m aigp_lightning fit --config configs/detector.yaml --trainer.max_epochs 3"),
+        ("fit model=yolo11n-pose.pt", "--config configs/pose.yaml --model.variant yolo11n-pose --model.weights yolo"),
+        ("fit model=yolo11n.yaml", "--config configs/detector.yaml --model.variant yolo11n --model.weights null"),
+        ("yolo val split=test", "python -m aigp_lightning test"),
+        ("yolo predict show=True", "No option here: show (no windows are opened: "),
+        ("yolo train epoch=3", "No option here: epoch (did you mean epochs?)"),
+        ("yolo train save_txt", "No option here: save_txt (of `predict`: --output.save_txt)"),
+        ("yolo train epochs=many", "No option here: epochs (many is no value of it)"),
+        ("predict --conf 0.3", "Did you mean --model.predict_conf?"),
+        ("predict --data.source x conf=0.3", "Type: python -m aigp_lightning predict --data.source x --model.predict"),
+        ("validate --conf 0.3", "Did you mean --model.conf?"),
+        ("fit --ckpt x", "Did you mean --ckpt_path?"),
+        ("fit --trainer.epochs 3", "Did you mean --trainer.max_epochs?"),
+    ],
+)  # fmt: skip
+def test_the_answer_is_right(line: str, told: str, capsys: Out) -> None:
+    assert told in error_of(line, capsys)
+
+
+def test_patience_knows_the_configuration_s_epochs(capsys: Out) -> None:
+    with open("my.yaml", "w", encoding="utf-8") as file:
+        file.write("trainer: {max_epochs: 77}\n")
+    assert error_of("fit --config my.yaml patience=0", capsys).endswith("--early_stopping.patience 77")
+    assert error_of("fit --trainer.max_epochs 5 patience=0", capsys).endswith("--early_stopping.patience 5")
