@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from aigp_lightning.cli.by_class import ByClass
+from aigp_lightning.cli.class_help import help_of_class
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.option_names import MODELS
-from aigp_lightning.cli.unknown_options import check_words
+from aigp_lightning.cli.unknown_options import HELP, check_words
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.terminal.output import print_text
 
 Options = TypeVar("Options")
 
@@ -194,6 +196,9 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
         description: what the verb does.
         example: a call, without the program's name.
     """
+    if set(HELP) & set(arguments):
+        print_text(help_of_class(verb, kind, description, example))
+        raise SystemExit(0)
     from jsonargparse import ArgumentParser
 
     parser_class: Any = type("VerbOptions", (StrictParser, ArgumentParser), {})

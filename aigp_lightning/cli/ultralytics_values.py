@@ -142,6 +142,8 @@ def _special(verb: str, name: str, text: str, value: Any) -> dict[str, Any] | Tr
         return {} if value in (True, None) else {"model.weights": None if value is False else text}
     if name == "half":
         return {"trainer.precision": "16-mixed"} if value else {}
+    if name == "rect" and verb == "predict":
+        return {} if value else Translated(left="pictures are predicted in rectangles that fit them")
     return _of_other_verbs(verb, name, value) if verb not in TRAINING else None
 
 

@@ -57,6 +57,8 @@ def _place(verb: str, word: str, option: str) -> str:
         return f" {SOURCE} takes one name: give it again for each, or quote a pattern, {SOURCE} 'pictures/*.jpg'."
     if not os.path.lexists(word):
         return ""
+    if os.path.isfile(best := os.path.join(word, "weights", "best.ckpt")):
+        return f" Did you mean --ckpt_path {printable(best)}?"
     place = BY_ENDING.get(os.path.splitext(word)[1], SOURCE if verb == "predict" else None)
     return f" Did you mean {place} {printable(word)}?" if place is not None else ""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from helpers import REPO
 
+from aigp_lightning.cli.early_checks import check_groups, check_needed
 from aigp_lightning.cli.main import VERBS, main
 
-Cli = Callable[..., int]
 Out = pytest.CaptureFixture[str]
 TAKES_PAIRS = (
     "from-ultralytics yolo pose train model=yolo11n-pose.pt data=my/data.yaml epochs=3",
@@ -154,3 +157,95 @@ def test_patience_knows_the_configuration_s_epochs(capsys: Out) -> None:
         file.write("trainer: {max_epochs: 77}\n")
     assert error_of("fit --config my.yaml patience=0", capsys).endswith("--early_stopping.patience 77")
     assert error_of("fit --trainer.max_epochs 5 patience=0", capsys).endswith("--early_stopping.patience 5")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("fit --data d.yaml", "a data set goes to --data.data_yaml d.yaml"),
+        ("fit --data=gone.yaml", "a data set goes to --data.data_yaml gone.yaml"),
+        ("validate --data pictures", "a data set goes to --data.data_yaml pictures"),
+        ("predict --data pictures", "what is predicted goes to --data.source pictures"),
+        ("fit --model best.pt", "a network goes to --model.weights best.pt"),
+        ("fit --model yolo11n.pt", "a network goes to --model.variant yolo11n --model.weights yolo11n.pt"),
+        ("fit --model yolo11n.yaml", "a network goes to --model.variant yolo11n --model.weights null"),
+        ("fit --model yolo11s-pose", "a network goes to --model.variant yolo11s-pose"),
+        ("predict --model best.pt --data.source x", "a network goes to --model.weights best.pt"),
+        ("validate --model best.ckpt", "a network goes to --ckpt_path best.ckpt"),
+        ("predict --ckpt_path best.ckpt", "predict needs --data.source: "),
+        ("predict --data.source x", "which model? "),
+        ("validate", "which model? "),
+        ("test --config null.yaml", "which model? "),
+        ("predict --ckpt_path a.ckpt --data.source x --model.conf 0.0001", "predict takes --model.predict_conf 0.0001"),
+        ("validate run", "Did you mean --ckpt_path run/weights/best.ckpt?"),
+    ],
+)  # fmt: skip
+def test_what_a_command_lacks_is_told_at_once(line: str, told: str, capsys: Out) -> None:
+    os.makedirs("pictures")
+    os.makedirs("run/weights")
+    for name, text in {"d.yaml": "train: a\nnames: [gate]\n", "null.yaml": "model: {weights: null}\n"}.items():
+        Path(name).write_text(text, encoding="utf-8")
+    Path("run/weights/best.ckpt").touch()
+    assert told in error_of(line, capsys)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("fit", "--data options.yaml --model PoseModule"),
+        ("fit", "--model class.yaml"),
+        ("validate", "--config weights.yaml"),
+        ("validate", "--ckpt_path last"),
+        ("validate", "--model my.Net"),
+        ("validate", "--print_config"),
+        ("validate", "--config -"),
+        ("predict", "--config weights.yaml --data.source x"),
+        ("predict", "--data options.yaml --model.weights x.pt"),
+        ("predict", "--config {data:{source:x},model:{weights:a.pt}}"),
+    ],
+)
+def test_what_is_complete_goes_on(verb: str, words: str) -> None:
+    for name, text in {
+        "options.yaml": "source: x\n", "class.yaml": "class_path: a.B\n", "weights.yaml": "model: {weights: a.pt}\n"
+    }.items():  # fmt: skip
+        Path(name).write_text(text, encoding="utf-8")
+    line = words.replace(":", ": ").split(" ") if "{" not in words else ["--config", words[9:].replace(":", ": ")]
+    check_groups(verb, line)
+    check_needed(verb, line)
+
+
+def test_it_is_told_before_anything_heavy() -> None:
+    lines = (
+        "fit --data gone.yaml", "fit --model yolo11n.pt", "predict --ckpt_path a.ckpt", "validate", "test",
+        "predict --data.source x --model.conf 1", "train nms=False device=0", "models", "fit epochs=3", "init",
+    )  # fmt: skip
+    code = (
+        "import sys; from aigp_lightning.cli.main import main\n"
+        f"for line in {lines!r}:\n"
+        "    assert main(line.split()) == 2, line\n"
+        "    heavy = sorted({'torch', 'lightning', 'numpy', 'cv2'} & set(sys.modules))\n"
+        "    if heavy: sys.exit(f'{line}: {heavy}')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line[:7] for line in done.stderr.splitlines()] == ["error: "] * len(lines)
+
+
+@pytest.mark.parametrize(("verb", "told"), [("export", "  --format onnx\n"), ("make-data", "  --imgsz '[640, 360]'\n")])
+def test_help_has_values_and_no_types(verb: str, told: str, capsys: Out) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert told in text
+    assert not re.search(r"Union|type:|\bNone\b|\bTrue\b", text)
+    assert max(map(len, text.splitlines())) <= 80
+    assert verb != "export" or ("\n  RUN\n" in text and "\n  --config my.yaml\n" in text)
+
+
+def test_help_of_models_says_null_and_ends_its_sentences(capsys: Out) -> None:
+    assert main(["fit", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "null starts from random weights" in text
+    assert "None" not in text
+    assert "SegmentModule (python -m aigp_lightning fit --model.help SegmentModule) has no others" in text
