@@ -62,23 +62,13 @@ def translate(verb: str, name: str, text: str, epochs: int | None = None) -> Tra
         >>> translate("validate", "show", "True").left
         'no windows are opened: `--output.save_images true` writes pictures'
     """
-    key, value = KEYS.get(name), read_value(text)
+    value = read_value(text)
     if verb == "export":
         return _of_export(name, text, value)
-    if (special := _special(verb, name, text, value)) is not None:
-        return special if isinstance(special, Translated) else Translated(_typed(special))
-    if key is None:
-        option, near = our_option(name, verb), nearest_key(name)
-        if option is not None:
-            return Translated({option: WORDS.get(text.lower(), text)})
-        return Translated(left=f"did you mean {near}?" if near else "")
-    if not _serves(key, verb):
-        return Translated(left=f"of `{key.verb}`: --{key.option}")
-    if name in CONVERSIONS:
-        return _converted(verb, key, text, value, epochs)
-    if not key.option or key.verb == "":
-        return Translated() if key.is_usual(value) else Translated(left=key.note)
-    return Translated({our_option(name, verb) or key.option: WORDS.get(text.lower(), text)})
+    special = _special(verb, name, text, value)
+    if special is None:
+        return _by_table(verb, name, text, value, epochs)
+    return special if isinstance(special, Translated) else Translated(_typed(special))
 
 
 def is_flag(word: str) -> bool:
@@ -92,6 +82,19 @@ def is_flag(word: str) -> bool:
         (True, False, False)
     """
     return word in KEYS and isinstance(KEYS[word].default, bool) and word != "val"  # which is a mode
+
+
+def _by_table(verb: str, name: str, text: str, value: Any, epochs: int | None) -> Translated:
+    key, option = KEYS.get(name), our_option(name, verb)
+    if key is not None and not _serves(key, verb):
+        return Translated(left=f"of `{key.verb}`: --{key.option}")
+    if key is not None and name in CONVERSIONS:
+        return _converted(verb, key, text, value, epochs)
+    if option is not None and (key is None or key.verb):
+        return Translated({option: WORDS.get(text.lower(), text)})
+    if key is None:
+        return Translated(left=f"did you mean {near}?" if (near := nearest_key(name)) else "")
+    return Translated() if key.is_usual(value) else Translated(left=key.note)
 
 
 def _serves(key: Key, verb: str) -> bool:
@@ -129,22 +132,24 @@ def _of_export(name: str, text: str, value: Any) -> Translated:
 
 def _special(verb: str, name: str, text: str, value: Any) -> dict[str, Any] | Translated | None:
     """Translate what depends on the verb, or names files; None for all else."""
-    if name == "model":
-        return _model(verb, text)
     if name in ("task", "mode"):
         known = name == "mode" or text in CONFIGS
         return {} if known else Translated(left=f"{text} is not trained here")
+    if name == "model" and PurePath(text).name.startswith("rtdetr"):
+        return Translated(left="RF-DETR is what is here: configs/rfdetr.yaml")
     if name == "cfg":
         return Translated(left=f"`from-ultralytics {text} --out my.yaml` makes a configuration of it")
-    if name == "resume":
-        return {"ckpt_path": "last" if value is True else text} if value else {}
-    if name == "pretrained":
-        return {} if value in (True, None) else {"model.weights": None if value is False else text}
-    if name == "half":
-        return {"trainer.precision": "16-mixed"} if value else {}
+    options: dict[str, dict[str, Any]] = {
+        "model": _model(verb, text),
+        "resume": {"ckpt_path": "last" if value is True else text} if value else {},
+        "pretrained": {} if value in (True, None) else {"model.weights": None if value is False else text},
+        "half": {"trainer.precision": "16-mixed"} if value else {},
+    }
+    if name in options or verb in TRAINING:
+        return options.get(name)
     if name == "rect" and verb == "predict":
         return {} if value else Translated(left="pictures are predicted in rectangles that fit them")
-    return _of_other_verbs(verb, name, value) if verb not in TRAINING else None
+    return _of_other_verbs(verb, name, value)
 
 
 def _of_other_verbs(verb: str, name: str, value: Any) -> dict[str, Any] | None:

@@ -70,8 +70,9 @@ def command_for(words: Sequence[str]) -> str:
         "Ultralytics' train is here: python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml \
 my.yaml --trainer.max_epochs 3"
     """
-    given = pairs(words)
-    named = [word for word in words if "=" not in word and not is_flag(word)]
+    joined = _joined(words)
+    given = pairs(joined)
+    named = [word for word in joined if "=" not in word and not is_flag(word)]
     task = next((word for word in named if word in CONFIGS or word in OTHER_TASKS), given.get("task"))
     mode = next((word for word in named if word in MODES), given.get("mode", "train"))
     if task in OTHER_TASKS:
@@ -89,7 +90,30 @@ my.yaml --trainer.max_epochs 3"
     options, left = translated(verb, rest, start)
     note = f" ({NOTES[mode]})" if mode in NOTES else ""
     left += [word for word in named if word not in known]
-    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(left)}"
+    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(verb, left)}"
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return a command with `--epochs 3` and `epochs = 3` as `epochs=3`.
+
+    Example:
+        >>> _joined(["yolo", "--epochs", "3", "imgsz", "=", "64", "lr0=", "1", "--save_txt", "--batch=2"])
+        ['yolo', 'epochs=3', 'imgsz=64', 'lr0=1', 'save_txt', 'batch=2']
+    """
+    found: list[str] = []
+    open_word = False  # its value comes next
+    for word in words:
+        takes = open_word and not word.startswith("--") and "=" not in word[1:]
+        if takes and word != "=":
+            found[-1] += word if found[-1].endswith("=") else f"={word}"
+            open_word = False
+        elif word == "=" and found:
+            found[-1] += word
+            open_word = True
+        else:
+            found.append(word.removeprefix("--"))
+            open_word = (word.startswith("--") and "=" not in word and not is_flag(word[2:])) or word.endswith("=")
+    return found
 
 
 def corrected(verb: str, words: Sequence[str]) -> str:
@@ -123,7 +147,7 @@ def corrected(verb: str, words: Sequence[str]) -> str:
         else:
             left.append(word)
         before = word
-    return f"{_typed(verb, kept)}{_left_out(left)}"
+    return f"{_typed(verb, kept)}{_left_out(verb, left)}"
 
 
 def _start(verb: str, words: Sequence[str], given: Mapping[str, str]) -> list[str]:
@@ -170,7 +194,8 @@ def _typed(verb: str, options: Sequence[str]) -> str:
     return f"{PROGRAM} {verb} {shell_quoted(*options)}".rstrip()
 
 
-def _left_out(names: Sequence[str]) -> str:
+def _left_out(verb: str, names: Sequence[str]) -> str:
     if not names:
         return ""
-    return f". No option here: {', '.join(names)}; `{PROGRAM} from-ultralytics args.yaml` says why"
+    more = f"; `{PROGRAM} from-ultralytics args.yaml` says why" if verb in TRAINING else ""
+    return f". No option here: {', '.join(names)}{more}"

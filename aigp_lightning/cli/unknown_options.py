@@ -131,6 +131,7 @@ def nearest(name: str, known: Collection[str], verb: str = "fit") -> str:
     last = f"--{ours.rpartition('.')[2]}" if ours is not None else ""
     near = [each for each in (f"--{ours}", last) if each in known][:1]
     near = near or get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    near = near or [each for each in sorted(known) if each.startswith(f"{name}_")][:1]
     near = (
         near or [each for each in sorted(known) if each.rpartition(".")[2] == name.lstrip("-").rpartition(".")[2]][:1]
     )
