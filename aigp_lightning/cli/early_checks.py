@@ -24,7 +24,8 @@ OF_CLASSES = ("class_path", "init_args")
 FILES = (".pt", ".pth", ".ckpt", *YAML)
 """Endings of what others give to a model's option."""
 NEEDS_SOURCE = "predict needs --data.source: a picture, a folder, a glob or a video."
-NEEDS_MODEL = "which model? Give --ckpt_path a checkpoint of ours, or --model.weights a weights file (.pt)."
+WEIGHTS_FILES = {"RFDETRModule": "an RF-DETR file (.pth)"}
+"""Kinds of weights files by class; all others have Ultralytics'."""
 
 
 def check_groups(verb: str, words: Sequence[str]) -> None:
@@ -86,7 +87,8 @@ def check_needed(verb: str, words: Sequence[str]) -> None:
     if verb == "predict" and SOURCE not in found:
         raise ConfigError(NEEDS_SOURCE)
     if CHECKPOINT not in found and WEIGHTS not in found:
-        raise ConfigError(NEEDS_MODEL)
+        kind = WEIGHTS_FILES.get(str(named).rpartition(".")[2], "an Ultralytics file (.pt)")
+        raise ConfigError(f"which model? Give --ckpt_path a checkpoint of ours, or --model.weights {kind}.")
 
 
 def _values(words: Sequence[str], *options: str) -> Iterator[tuple[str, str]]:

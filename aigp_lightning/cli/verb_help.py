@@ -1,5 +1,6 @@
 """Help of Lightning's verbs: our options first, the trainer's after them, each with a value as it is typed.
 
+Longer than 250 lines: the help of a verb is put together top to bottom in one place.
 It is made from the tables of names and the docstrings in the files, so that neither torch nor Lightning is imported.
 """
 
