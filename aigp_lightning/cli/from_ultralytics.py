@@ -82,6 +82,7 @@ def _check(conversion: Conversion, text: str) -> bool:
 
 def _parser(verb: str) -> VerbParser:
     parser = VerbParser(
+        takes_pairs=True,
         prog=f"python -m aigp_lightning {verb}",
         description="Turn the settings of a training of Ultralytics' (8.0 to 8.4) into a configuration of ours: each "
         "is carried over, or named with the reason and with what to do. A recipe is an args.yaml or a run's folder, "

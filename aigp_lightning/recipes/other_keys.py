@@ -44,7 +44,7 @@ OTHER_KEYS = (
     Key("simplify", EXPORT, True, "", "the ONNX file is as PyTorch writes it", verb="", older=(False,)),
     Key("opset", EXPORT, None, "opset", verb=EXPORT_VERB, older=(17,)),
     Key("workspace", EXPORT, None, "", "of TensorRT, by Ultralytics from the `.pt`", verb="", older=(4,)),
-    Key("end2end", EARLIER, None, "model.nms_free", "as `nms: false`"),
+    Key("end2end", EARLIER, None, "model.nms_free", "true is `--model.nms_free true`, the head without suppression"),
     Key("half", EARLIER, False, "", "now `quantize`; computing in 16 bits: `--trainer.precision 16-mixed`", verb=""),
     Key("int8", EARLIER, False, "", "now `quantize`; of `export`, by Ultralytics from the `.pt`", verb=""),
     Key("keras", EARLIER, False, "", "of TensorFlow's files, by Ultralytics from the `.pt`", verb=""),

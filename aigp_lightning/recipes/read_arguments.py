@@ -142,7 +142,7 @@ def _command(words: list[str], source: str) -> Recipe:
     for place, word in enumerate(words):
         match = WORD.fullmatch(word.removesuffix(","))
         if match is not None:
-            values[match[1]] = Given(_smart(match[2]))
+            values[match[1]] = Given(read_value(match[2]))
         elif word in TASKS or word in MODES:
             values["task" if word in TASKS else "mode"] = Given(word)
         elif place or word not in ("yolo", "ultralytics"):
@@ -152,8 +152,16 @@ def _command(words: list[str], source: str) -> Recipe:
     return Recipe(source, values)
 
 
-def _smart(text: str) -> Any:
-    """Read a value of a command as Ultralytics does: a literal of Python's, or else text."""
+def read_value(text: str) -> Any:
+    """Read a value of a command as Ultralytics does: a literal of Python's, or else text.
+
+    Args:
+        text: behind the `=`.
+
+    Example:
+        >>> read_value("False"), read_value("[0, 1]"), read_value("none"), read_value("a.yaml")
+        (False, [0, 1], None, 'a.yaml')
+    """
     if text.lower() in NOTHING:
         return None
     if text.lower() in ("true", "false"):

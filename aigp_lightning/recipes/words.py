@@ -108,7 +108,7 @@ def _notes(conversion: Conversion) -> Iterator[str]:
         notes.append(f"weights {network.weights}: `fetch {network.weights}` downloads them, if they are published and "
                      "not here yet")  # fmt: skip
     if network.task == "pose" and conversion.dataset.spec is None:
-        notes.append("flips: without flip_idx in data.yaml Ultralytics switches them off, and `fit` asks for it")
+        notes.append("flips: without flip_idx in data.yaml there are no left-right flips, as there, and `fit` says so")
     logger = "a logger has to be named here: W&B by --config configs/logger/wandb.yaml"
     notes.append(f"the program uses W&B; {logger}" if conversion.recipe.wandb else
                  f"Ultralytics reports to W&B and others where its settings say so; {logger}")  # fmt: skip

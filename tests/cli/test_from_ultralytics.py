@@ -56,7 +56,7 @@ def test_team_a_is_converted(cases: Path, run_cli: Callable[..., int], capsys: p
     model = config["model"]["init_args"]
     assert config["model"]["class_path"] == "aigp_lightning.modules.pose.PoseModule"
     assert (model["variant"], model["weights"], model["camera"]) == ("yolo11n-pose", "yolo11n-pose.pt", None)
-    assert model["gains"] == {"box": 7.5, "cls": 0.5, "dfl": 1.5, "pose": 30.0, "kobj": 1.0}
+    assert model["gains"] == {"box": 7.5, "cls": 0.5, "dfl": 1.5, "pose": 30.0, "kobj": 1.0, "dis": 6.0, "rle": 1.0}
     assert model["optim"] == {
         "name": "auto", "lr0": 0.01, "lrf": 0.01, "momentum": 0.937, "weight_decay": 0.0005, "warmup_epochs": 3.0,
         "warmup_momentum": 0.8, "warmup_bias_lr": 0.0, "cos_lr": False, "nbs": 64, "clip_norm": 10.0,
@@ -112,7 +112,7 @@ def test_odd_names_stay_in_their_lines(run_cli: Callable[..., int], capsys: pyte
     call = "YOLO('yolo11n.yaml').train(data='C:/a\\nb', name='x\\n# y: [')"
     assert run_cli("from-ultralytics", call, "--out", "-") == 1
     printed = capsys.readouterr()
-    assert yaml.safe_load(printed.out)["run"] == {"name": "x\n# y: [", "root": "runs"}
+    assert yaml.safe_load(printed.out)["run"] == {"name": "x\n# y: [", "root": "runs", "hours": None}
     assert yaml.safe_load(printed.out)["data"]["data_yaml"] == "REPLACE_ME/a\nb"
 
 
