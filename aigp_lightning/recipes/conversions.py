@@ -15,6 +15,7 @@ from aigp_lightning.recipes.recipe import Recipe
 
 OLD_MULTI_SCALE = 0.5
 """Share of `imgsz` by which pictures varied where `multi_scale` was true, before it became a number in 8.4."""
+DEFAULT_EPOCHS = 100
 STRIDE = 32
 """Sides of the input are multiples of it."""
 OPTIMIZERS = ("auto", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "sgd", "musgd")
@@ -52,7 +53,22 @@ def _epochs(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _patience(value: Any, recipe: Recipe) -> Outcome:
-    return carried(early_stopping__patience=_whole(value) or max(int(recipe.value("epochs") or 1), 1))
+    return carried(early_stopping__patience=_whole(value) or _epochs_of(recipe))
+
+
+def _epochs_of(recipe: Recipe) -> int:
+    """Return the length of the training; Ultralytics' default where a program computes it."""
+    return max(int(recipe.value("epochs") or DEFAULT_EPOCHS), 1)
+
+
+def _time(value: Any, recipe: Recipe) -> Outcome:
+    if isinstance(value, str):
+        raise ValueError(value)
+    return carried(run__hours=value or None)  # 0 is none, as there
+
+
+def _close_mosaic(value: Any, recipe: Recipe) -> Outcome:
+    return carried("never, as there" if value < 0 else "", close_mosaic__epochs=max(_whole(value), 0))
 
 
 def _batch(value: Any, recipe: Recipe) -> Outcome:
@@ -64,7 +80,7 @@ def _batch(value: Any, recipe: Recipe) -> Outcome:
 def _imgsz(value: Any, recipe: Recipe) -> Outcome:
     several = isinstance(value, list | tuple) and len(value) > 1
     asked = max(map(_whole, value)) if isinstance(value, list | tuple) else _whole(value)
-    side = -(-asked // STRIDE) * STRIDE
+    side = max(-(-asked // STRIDE), 1) * STRIDE
     why = "the larger side, as there: trainings are square" if several else ""
     return carried(why if side == asked else f"a multiple of {STRIDE}, as there", data__imgsz=side)
 
@@ -154,7 +170,7 @@ def _classes(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _val(value: Any, recipe: Recipe) -> Outcome:
-    every = 1 if value or value is None else max(int(recipe.value("epochs") or 1), 1)
+    every = 1 if value or value is None else _epochs_of(recipe)
     return carried("" if every == 1 else "the last epoch alone", trainer__check_val_every_n_epoch=every)
 
 
@@ -241,6 +257,6 @@ CONVERSIONS: dict[str, Callable[[Any, Recipe], Outcome]] = {
     **{"rect": _rect, "optimizer": _optimizer, "end2end": _end2end, "conf": _conf, "save": _save},
     **{"channels_last": _channels_last, "split": _split, "save_dir": _save_dir},
     **{"cfg": _cfg, "pretrained": _pretrained, "fraction": _fraction},
-    **{"compile": _compile, **AUGMENTATION_VALUES},
+    **{"compile": _compile, "time": _time, "close_mosaic": _close_mosaic, **AUGMENTATION_VALUES},
 }
 """What makes options of a setting, by its name; all others keep their values."""

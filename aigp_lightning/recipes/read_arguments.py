@@ -48,7 +48,7 @@ def read_recipe(words: Sequence[str]) -> Recipe:
         [('task', 'pose'), ('mode', 'train'), ('model', 'yolo11n-pose.pt'), ('epochs', 3), ('device', (0, 1))]
     """
     first = Path(words[0]) if words else Path()
-    if words and (first / ARGS).is_file():
+    if words and _is_there(first / ARGS):
         first = first / ARGS
     if words and _is_there(first):
         recipe = _with_cfg(_read_file(first))
