@@ -125,7 +125,7 @@ def _parts_of_pass(module: Any, data: Any) -> dict[str, float]:
     with torch.inference_mode():
         while (loaded := timed("load", next, batches, None)) is not None:
             batch = timed("to the device", _moved, module, loaded)
-            raw = timed("forward", module._inference_network(), batch["img"])
+            raw = timed("forward", module.inference.fused.of(network), batch["img"])
             with noted_divisors(network):
                 timed("loss", network.loss, batch, raw)
             found = timed("NMS", module.decode, raw, module.conf)

@@ -13,8 +13,11 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import CLASSES
 
 PACKAGE = REPO / "aigp_lightning"
-OWN = ("modules/detector.py", "modules/pose.py", "modules/yolo/", "modules/rfdetr/", "modules/families.py")
-"""Where a family's names may stand: in its own files, and in the table of all families."""
+OWN = (
+    *("modules/detector.py", "modules/pose.py", "modules/segment.py", "modules/yolo/", "modules/rfdetr/"),
+    *("modules/families.py", "recipes/", "cli/from_ultralytics.py", "cli/ultralytics_words.py"),
+)
+"""Where a family's names may stand: its own files, the table of all families, and what reads Ultralytics' recipes."""
 SHARED_METRICS = "aigp_lightning.modules.yolo.metrics"
 """Ultralytics' definitions of the metrics, which count for every family; `modules/metrics/` alone asks for them."""
 FAMILY = re.compile(r"aigp_lightning\.modules\.(detector|pose|yolo|rfdetr)\b|(ultralytics|rfdetr)\b")

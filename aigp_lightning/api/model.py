@@ -149,7 +149,7 @@ class Model:
         limits = {name: value for name, value in given.items() if value is not None}
         for name, value in limits.items():
             said = name.removeprefix("predict_")
-            if not hasattr(self._limits, name):
+            if self._holder(name) is None:
                 raise ConfigError(f"{said}: models of family {self.module.family} have no such option.")
             check_range(said, value, COUNT if name == "max_det" else SHARE)
         return limits
@@ -189,12 +189,19 @@ class Model:
     @contextmanager
     def _set(self, limits: Mapping[str, Any]) -> Iterator[None]:
         """Let limits count for one batch: several iterators of one model may be under way."""
-        before = {name: getattr(self._limits, name) for name in limits}
+        before = {name: getattr(self._holder(name), name) for name in limits}
         try:
-            vars(self._limits).update(limits)
+            for name, value in limits.items():
+                setattr(self._holder(name), name, value)
             yield
         finally:
-            vars(self._limits).update(before)
+            for name, value in before.items():
+                setattr(self._holder(name), name, value)
+
+    def _holder(self, name: str) -> Any:
+        """Return the object that has a limit: the module, or its part that chooses among detections; None without."""
+        parts = (self._limits, getattr(self._limits, "inference", None))
+        return next((part for part in parts if hasattr(part, name)), None)
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Return a context of the precision in which the verb `predict` computes on this device."""

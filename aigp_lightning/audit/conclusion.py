@@ -9,15 +9,16 @@ from typing import Any, Literal
 from aigp_lightning.audit.findings import LARGEST, Audit
 from aigp_lightning.audit.images import Appearances
 from aigp_lightning.audit.places import MASKED
-from aigp_lightning.media.ledger.ledger import Line
+from aigp_lightning.media.ledger.ledger import UNCHANGED, Line
 from aigp_lightning.terminal.words import epochs_text, pictures_text
 
-State = Literal["left", "unknown", "waits", "stayed", "withheld", "failed"]
+State = Literal["left", "unknown", "waits", "stayed", "unchanged", "withheld", "failed"]
 SAID: dict[State, str] = {
     "left": "Left this machine",
     "unknown": "Left it or not, nobody can tell",
     "waits": "Waiting on this disk to be synced",
     "stayed": "Stayed here",
+    "unchanged": "Not sent again",
     "withheld": "Held back",
     "failed": "Failed",
 }
@@ -27,6 +28,7 @@ OF_AN_IMAGE: dict[State, str] = {
     "unknown": "It left this machine or not, nobody can tell, in",
     "waits": "It waits on this disk to be synced in",
     "stayed": "It stayed here in",
+    "unchanged": "It was not sent again with",
     "withheld": "It was held back with",
     "failed": "It failed with",
 }
@@ -37,14 +39,14 @@ class Share:
     """The pictures of one destination that ended alike.
 
     Attributes:
-        state: `left` this machine; `unknown` whether they did; `waits` on this disk to be synced; `stayed`; `withheld`
-            for privacy or budget; `failed`.
+        state: `left` this machine; `unknown` whether they did; `waits` on this disk to be synced; `stayed`;
+            `unchanged`, so not sent again; `withheld` for privacy or budget; `failed`.
         destination: name of the logger in the ledger, or `file`.
         pictures: how many.
         bytes: of all of them.
         masked: how many of them have masked cells.
         epochs: of the pictures, from 0.
-        reasons: of what was withheld.
+        reasons: of what was withheld or not sent again.
     """
 
     state: State
@@ -57,7 +59,9 @@ class Share:
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        to = {"left": " to ", "unknown": " to ", "withheld": " from ", "failed": " of "}.get(self.state, " with ")
+        to = {"left": " to ", "unknown": " to ", "unchanged": " to ", "withheld": " from ", "failed": " of "}.get(
+            self.state, " with "
+        )
         where = " in files" if self.destination == "file" else f"{to}{self.destination}"
         text = f"{pictures_text(self.pictures, self.bytes)}{where}, {epochs_text(self.epochs)}"
         if self.masked:
@@ -84,7 +88,7 @@ def shares_of(audit: Audit, lines: Iterable[Line]) -> list[Share]:
             sum(min(max(line.bytes, 0), LARGEST) for line in some),
             sum(line.file.startswith(MASKED) for line in some),
             sorted({line.epoch for line in some}),
-            sorted({line.reason for line in some}) if state == "withheld" else [],
+            sorted({line.reason for line in some}) if state in ("withheld", "unchanged") else [],
         )
         for (state, destination), some in sorted(groups.items(), key=lambda item: list(SAID).index(item[0][0]))
     ]
@@ -92,7 +96,8 @@ def shares_of(audit: Audit, lines: Iterable[Line]) -> list[Share]:
 
 def _state(audit: Audit, line: Line) -> State:
     if line.outcome in ("withheld", "failed"):
-        return "withheld" if line.outcome == "withheld" else "failed"
+        skipped = line.outcome == "withheld" and line.reason.startswith(UNCHANGED)
+        return "unchanged" if skipped else "withheld" if line.outcome == "withheld" else "failed"
     if not line.is_remote:
         return "stayed"
     if line.number in audit.waiting:

@@ -35,6 +35,7 @@ class EvaluationPictures(Callback):
         val_select: which images, see `Media`.
         val_files: for val_select=files.
         conf: predictions below this confidence are not drawn.
+        val_errors: mosaics of the images with the most mistakes.
 
     Example:
         >>> EvaluationPictures(val_batches=1).mosaics  # Trainer(callbacks=[…]).validate(module, data)
@@ -48,9 +49,10 @@ class EvaluationPictures(Callback):
         val_select: Select = "first",
         val_files: str | list[str] | None = None,
         conf: float = 0.25,
+        val_errors: int = 0,
     ) -> None:
-        self.mosaics = val_batches
-        self._images = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user)
+        self.mosaics = val_batches + val_errors
+        self._images = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user, val_errors)
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule, split: str, batches: int) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -68,7 +70,7 @@ class EvaluationPictures(Callback):
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Put the processes' shares together, and draw on the first one."""
         if self.mosaics:
-            self._images.merge(gather_on_first(trainer, (self._images.found, self._images.scores)))
+            self._images.merge(gather_on_first(trainer, self._images.share()))
         if not trainer.is_global_zero:
             return
         figures, folder = BestEpochFigures(), Path(trainer.default_root_dir)

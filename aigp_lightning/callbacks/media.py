@@ -99,7 +99,7 @@ class Media(MediaBase, Callback):
         """Keep the curves if the epoch was the best; remember it: the trainer's counter is past it in the end."""
         self._epoch = trainer.current_epoch
         if self._measured == self._epoch:
-            self.best.update(metrics_of(pl_module))
+            self.best.update(metrics_of(pl_module), self._epoch)
         if self.anchor is not None:
             self.anchor.end_epoch(self._epoch)
         self._due_by = self.render_worker.begun if self.render_worker is not None else 0
@@ -110,15 +110,17 @@ class Media(MediaBase, Callback):
         jobs = self.best.jobs(class_names(pl_module), closing_kinds(pl_module))
         rows = Path(trainer.default_root_dir) / "results.csv"
         if rows.is_file():
-            jobs.append(results_job(lambda: read_rows(rows)))
+            best = self.best.epoch
+            jobs.append(results_job(lambda: read_rows(rows), None if best is None else best + 1))
         self.put(trainer, jobs, max(self._epoch, 0))
 
     # ---- validation -------------------------------------------------------------------------------------------------
 
     def _due(self, trainer: pl.Trainer) -> bool:
         """True if this validation's pictures are wanted: of several in an epoch, the last one's, as in its figures."""
-        due = not (trainer.current_epoch + 1) % self.val_every_n_epochs and self.val_batches > 0
-        wanted = self.wants["val_labels"] or self.wants["val_pred"]
+        due = not (trainer.current_epoch + 1) % self.val_every_n_epochs
+        wanted = self.val_batches > 0 and (self.wants["val_labels"] or self.wants["val_pred"])
+        wanted = wanted or (self.val_errors > 0 and self.wants["val_errors"])
         fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
         return due and wanted and fitting and trainer.current_epoch > self._drawn and not validates_again(trainer)
 
@@ -128,7 +130,7 @@ class Media(MediaBase, Callback):
             return
         batches = int(trainer.num_val_batches[0])
         if lacking := self.val.start(trainer.datamodule, pl_module, batches):  # type: ignore[attr-defined]
-            self.val_batches = 0
+            self.val_batches = self.val_errors = 0
             tell_user(f"no validation pictures: {lacking}")
 
     def on_validation_batch_end(
@@ -146,7 +148,7 @@ class Media(MediaBase, Callback):
             self._measured = trainer.current_epoch
         if not self._due(trainer):
             return
-        self.val.merge(gather_on_first(trainer, (self.val.found, self.val.scores)), trainer.current_epoch)
+        self.val.merge(gather_on_first(trainer, self.val.share()), trainer.current_epoch)
         self.val.shown = trainer.strategy.broadcast(self.val.shown)  # the first process alone knows all scores
         self._drawn = trainer.current_epoch
         limits = trainer.max_epochs or 0, trainer.check_val_every_n_epoch, self.val_every_n_epochs

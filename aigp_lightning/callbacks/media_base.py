@@ -39,6 +39,8 @@ class MediaBase:
     Args:
         train_batches: mosaics of the first training batches, as the network gets them.
         val_batches: mosaics of validation images, each drawn with labels and with predictions; 0 for none.
+        val_errors: mosaics of the validation images with the most mistakes, the worst first: labels and predictions in
+            one, as hits, missed objects, false alarms and wrong classes; 0 for none.
         val_every_n_epochs: draw them after every so many epochs.
         max_images: most images in a mosaic.
         val_select: which validation images: the first, an even spread over the split, the files of val_files, the
@@ -53,6 +55,8 @@ class MediaBase:
             or refuse to start.
         max_mb: most megabytes of pictures for all remote destinations together; null: no limit. Given up first:
             validation mosaics one by one, then all mosaics, then the closing curves. Scalars always go.
+        unchanged: pictures of a validation whose very bytes a logger has from an epoch before, as of labels where the
+            same images are shown: send them again, or skip them. The ledger says since when it has them.
         keep_history: keep every epoch's pictures in history/, instead of the latest alone.
         sign: file of a private Ed25519 key, as `keys` makes it: the ledger is signed with it after every epoch and at
             the end, into media.sig.jsonl.
@@ -71,6 +75,7 @@ class MediaBase:
         self,
         train_batches: int = 3,
         val_batches: int = 3,
+        val_errors: int = 0,
         val_every_n_epochs: int = 1,
         max_images: int = 16,
         val_select: Select = "first",
@@ -80,21 +85,24 @@ class MediaBase:
         private: str | list[str] | None = None,
         private_action: Literal["mask", "withhold", "refuse"] = "mask",
         max_mb: float | None = None,
+        unchanged: Literal["send", "skip"] = "send",
         keep_history: bool = False,
         sign: str | None = None,
         *,
         resuming: bool = False,
     ) -> None:
-        check_numbers(train_batches, val_batches, val_every_n_epochs, max_images, conf, max_mb)
+        check_numbers(train_batches, val_batches, val_every_n_epochs, max_images, conf, max_mb, val_errors)
         val_select = resolve_select(val_select, val_files)
         self.train_batches, self.val_batches, self.val_every_n_epochs = train_batches, val_batches, val_every_n_epochs
+        self.val_errors = val_errors
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history, self.resuming = keep_history, resuming
+        self.skip_unchanged = unchanged == "skip"
         self.sign = sign
         if sign and first_process():  # on other machines there is no such file
             check_signing_key(sign)
-        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user)
+        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user, val_errors)
         self.best = BestEpochFigures()
         self.render_worker: RenderWorker | None = None
         self.anchor: RunAnchor | None = None
@@ -128,7 +136,7 @@ class MediaBase:
             self.val.open(datamodule.pictures("val"), image_root(datamodule))
             self.val.reset()
         routing = routing or Routing(self.routes, expected_sinks(loggers))
-        mosaics, refuse = (self.train_batches, self.val_batches), self.private_action == "refuse"
+        mosaics, refuse = (self.train_batches, self.val_batches, self.val_errors), self.private_action == "refuse"
         check_private_images(datamodule, self.private, routing, mosaics, refuse, tell_user)
 
     def check_signing(self, folder: Path) -> None:
@@ -158,6 +166,7 @@ class MediaBase:
             withhold=self.private_action == "withhold",
             max_mb=self.max_mb,
             keep_history=self.keep_history,
+            skip_unchanged=self.skip_unchanged,
             closing=closing_kinds(module),
             resuming=self.resuming or bool(trainer.ckpt_path),
             say=warn_user,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.errors import tell_user
 from aigp_lightning.modules.stopwatch import Stopwatch, Timed
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Speed(Callback):
             return
         found, images = self._watch.milliseconds(), self._watch.images
         module.stopwatch = self._watch = None
+        if not found and images == 0:
+            tell_user("milliseconds an image: not measured, as the first batch does not count and there was no other")
         if found:
             times = {stage: round(found[stage], 4) for stage in STAGES if stage in found}
             self._found = {**times, "images": images, "batch_size": self._largest, "device": _name(module.device)}

@@ -63,7 +63,7 @@ GROUPS: dict[str, tuple[type[Callback], dict[str, Any]]] = {
 and defaults that differ from the class's own."""
 PREDICTIONS = "output"
 """Group of what `predict` writes."""
-OF_PICTURES = ("val_batches", "max_images", "val_select", "val_files", "conf")
+OF_PICTURES = ("val_batches", "val_errors", "max_images", "val_select", "val_files", "conf")
 """Options of the group `media` that the pictures of `validate` and `test` go by."""
 FROM_CONTEXT = {"resuming"}
 """Arguments that the run's context gives, and no option."""

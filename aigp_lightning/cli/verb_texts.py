@@ -73,7 +73,7 @@ EXAMPLE_CALLS = {
     "predict": ("predict --ckpt_path best.ckpt --data.source pictures/",),
 }
 """Calls of each verb."""
-OF_PLOTS = ("val_batches", "max_images", "val_select", "val_files", "conf")
+OF_PLOTS = ("val_batches", "val_errors", "max_images", "val_select", "val_files", "conf")
 """Options of pictures that `validate` and `test` go by, with --run.plots."""
 TRAINING_ONLY = (
     "data.augment", "data.synthetic", "model.gains", "model.optim", "ema", "close_mosaic", "nonfinite",

@@ -56,7 +56,7 @@ class MaskDrawing:
         >>> square = np.float32([[[0, 0], [31, 0], [31, 31], [0, 31]]])
         >>> item = {"image": np.zeros((64, 64, 3), np.uint8), "bboxes": np.zeros((1, 4)), "cls": np.zeros(1),
         ...         "keypoints": None, "segments": square}
-        >>> MaskDrawing(ratio=4).added(item)["masks"].sum()
+        >>> int(MaskDrawing(ratio=4).added(item)["masks"].sum())
         64
     """
 

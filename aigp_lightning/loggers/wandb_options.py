@@ -173,6 +173,8 @@ ELSEWHERE = {
     *("run", "wandb", "mlflow", "routes", "output", "config", "ckpt_path", "logger", "callbacks", "plugins", "profiler")
 }
 """Groups that say where a run is kept and who sees it, not how it learns."""
+OPTIMIZERS = {"auto", "SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSProp"}
+"""Names that are no places: those of optimizers."""
 LONGEST = 16
 """Elements of a list of numbers that is still a setting."""
 
@@ -223,6 +225,8 @@ def _is_public(key: str, value: Any, private: frozenset[str]) -> bool:
         return True
     if isinstance(value, (list, tuple)):
         return len(value) <= LONGEST and all(item is None or isinstance(item, (bool, int, float)) for item in value)
+    if key == "name" and value in OPTIMIZERS:
+        return True
     if not isinstance(value, str) or not PLAIN_WORD.fullmatch(value) or PLACES.search(key) or is_secret_text(value):
         return False
     return not any(word in value.lower() for word in private) and not Path(value).exists()

@@ -34,19 +34,22 @@ class BestEpochFigures:
 
     def __init__(self) -> None:
         self.fitness = float("-inf")
+        self.epoch: int | None = None
         self.curves: list[Curves] = []
         self.confusion: Any = None
         self.corners: CornerErrors | None = None
 
-    def update(self, metrics: object) -> None:
+    def update(self, metrics: object, epoch: int | None = None) -> None:
         """Keep a validation's figures if it was the best so far.
 
         Args:
             metrics: a module's; `CurveMetrics` have figures, and corner errors if they are `CornerMetrics` as well.
                 Others are passed over.
+            epoch: of the validation, from 0.
         """
         if isinstance(metrics, CurveMetrics) and metrics.fitness > self.fitness:
             self.fitness, self.curves, self.confusion = metrics.fitness, metrics.curves(), metrics.confusion
+            self.epoch = epoch
             self.corners = metrics.corner_errors() if isinstance(metrics, CornerMetrics) else None
 
     def jobs(self, names: Mapping[int, str], kinds: Collection[str] = ()) -> list[RenderJob]:
@@ -70,6 +73,7 @@ class BestEpochFigures:
 
         return {
             "fitness": self.fitness,
+            "epoch": self.epoch,
             "curves": [_plain(one) for one in self.curves],
             "confusion": None if self.confusion is None else torch.as_tensor(self.confusion),
             "corners": None if self.corners is None else _plain(self.corners),
@@ -77,7 +81,7 @@ class BestEpochFigures:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the figures from a checkpoint."""
-        self.fitness = state["fitness"]
+        self.fitness, self.epoch = state["fitness"], state.get("epoch")
         self.curves = [Curves(**_arrays(one)) for one in state["curves"]]
         self.confusion = _array(state["confusion"])
         corners = state.get("corners")  # checkpoints of earlier versions have none

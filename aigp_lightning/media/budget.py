@@ -49,22 +49,24 @@ class Budget:
         """
         self._reserve = sum(RESERVE[kind] * count for kind, count in recipients.items())
 
-    def allocate(self, mosaics: Mapping[int, int], epochs: int) -> None:
+    def allocate(self, mosaics: Mapping[int, int], epochs: int, once: Mapping[int, int] | None = None) -> None:
         """Decide how many validation mosaics may still go in each of the epochs to come.
 
         Args:
             mosaics: bytes of each by its number, labels and predictions and all remote destinations together.
             epochs: validations that still come, this one included.
+            once: bytes of each that go now and will not again.
         """
         order = sorted(mosaics)
         sizes = [mosaics[number] for number in order]
-        if self.limit is None or not any(sizes):
+        fixed = [(once or {}).get(number, 0) for number in order]
+        if self.limit is None or not any(sizes + fixed):
             return
         before = len(sizes) if self.mosaics is None else min(self.mosaics, len(sizes))
         now, room = before, self.limit - self._reserve - self.sent
-        while now > 1 and sum(sizes[:now]) * epochs > room:
+        while now > 1 and sum(sizes[:now]) * epochs + sum(fixed[:now]) > room:
             now -= 1
-        if now and sum(sizes[:now]) > room:  # the last one goes as long as there is room
+        if now and sum(sizes[:now] + fixed[:now]) > room:  # the last one goes as long as there is room
             now = 0
         self.mosaics = now if self.mosaics is not None or now < len(sizes) else None
         self._allowed = None if self.mosaics is None else set(order[: self.mosaics])

@@ -20,7 +20,9 @@ MOST_NAMED = 5
 """Entries that an error names; the others are counted."""
 
 
-def check_numbers(train: int, val: int, every: int, images: int, conf: float, max_mb: float | None) -> None:
+def check_numbers(
+    train: int, val: int, every: int, images: int, conf: float, max_mb: float | None, errors: int = 0
+) -> None:
     """Check that the numbers among the options are in their ranges.
 
     Args:
@@ -30,6 +32,7 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
         images: most images in a mosaic.
         conf: lowest confidence that is drawn.
         max_mb: most megabytes for remote destinations; None: no limit.
+        errors: mosaics of the images with the most mistakes.
 
     Raises:
         ConfigError: one is not.
@@ -41,6 +44,7 @@ def check_numbers(train: int, val: int, every: int, images: int, conf: float, ma
     """
     check_range("--media.train_batches", train, COUNT_OR_NONE)
     check_range("--media.val_batches", val, COUNT_OR_NONE)
+    check_range("--media.val_errors", errors, COUNT_OR_NONE)
     check_range("--media.val_every_n_epochs", every, COUNT)
     check_range("--media.max_images", images, COUNT)
     check_range("--media.conf", conf, SHARE)
@@ -65,7 +69,7 @@ def resolve_select(select: Select, files: str | list[str] | None) -> Select:
 
 
 def check_private_images(
-    data: object, private: ImagePatterns, routing: Routing, mosaics: tuple[int, int], refuse: bool,
+    data: object, private: ImagePatterns, routing: Routing, mosaics: tuple[int, int, int], refuse: bool,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Count the private images of a data set, and check that no picture of them leaves where that is refused.
@@ -74,7 +78,7 @@ def check_private_images(
         data: the datamodule, its splits read; one without `image_files` has nothing to check.
         private: which images are private.
         routing: the destinations of each kind.
-        mosaics: training and validation mosaics that are drawn.
+        mosaics: training mosaics, validation mosaics and mosaics of errors that are drawn.
         refuse: start no run in which pictures of private images would leave.
         say: called with the counts.
 
@@ -89,10 +93,10 @@ def check_private_images(
         ...     def image_files(self, split):
         ...         return [f"{split}/home/0.jpg", f"{split}/hall/0.jpg"]
         >>> private = ImagePatterns("*/home/*", "--media.private")
-        >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3), refuse=True, say=print)
+        >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3, 0), refuse=True, say=print)
         media.private: 1 of 2 training and 1 of 2 validation images are private
     """
-    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1]}
+    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1], "val_errors": mosaics[2]}
     leaving = [kind for kind, some in drawn.items() if some and routing.remote_recipients(kind)]
     if private and leaving and not isinstance(data, HasImageFiles):
         warn_user("media.private: the data cannot list its images (image_files), so what fits none cannot be told")
@@ -108,8 +112,7 @@ def check_private_images(
     # An entry may well name images of the test split, or such as cannot be used: they are in no picture.
     if private.unused() and (unused := private.unused(image_files_of_all_splits(data))):
         _tell_unused(unused, any(secret), (train + val)[0] if train or val else "(none)", leaving)
-    shown_kinds = {"train_batch": secret[0], "val_labels": secret[1], "val_pred": secret[1]}
-    if refuse and (shows := [kind for kind in leaving if shown_kinds[kind]]):
+    if refuse and (shows := [kind for kind in leaving if secret[kind != "train_batch"]]):
         raise ConfigError(_refusal(shows))
 
 

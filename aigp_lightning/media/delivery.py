@@ -1,4 +1,7 @@
-"""Decides the destinations of a rendered picture, writes and delivers it, and records every outcome."""
+"""Decides the destinations of a rendered picture, writes and delivers it, and records every outcome.
+
+Longer than 250 lines: each decision is followed by its line in the ledger, and both are better read together.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 from aigp_lightning.errors import first_line
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.hand_over import HandOver
+from aigp_lightning.media.ledger.lines import UNCHANGED
 from aigp_lightning.media.ledger.writer import NO_LEDGER, LedgerWriter, unfailing
 from aigp_lightning.media.routing import PER_EPOCH
 from aigp_lightning.media.types import MediaStatus, RenderedImage, RenderGroup
@@ -42,6 +46,7 @@ class Delivery:
         say: called with what the user should know.
         keep_history: keep every epoch's file.
         status: counts what was done.
+        skip_unchanged: give a logger what is drawn after every validation only if it has other bytes.
 
     Example:
         >>> import tempfile
@@ -67,6 +72,7 @@ class Delivery:
     say: Callable[[str], None]
     keep_history: bool = False
     status: MediaStatus = field(default_factory=MediaStatus)
+    skip_unchanged: bool = False
     _failures: dict[str, int] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
@@ -128,11 +134,22 @@ class Delivery:
     def _allocate_budget(self, remote: Sequence[RenderedImage], group: RenderGroup) -> None:
         """Let the budget decide on the validation mosaics of this epoch and those to come."""
         sizes: dict[int, int] = {}
+        once: dict[int, int] = {}
         for image in remote:
-            if image.job.kind in PER_EPOCH and not image.reason:
-                recipients = self.routing.remote_recipients(image.job.kind)
-                sizes[image.job.mosaic] = sizes.get(image.job.mosaic, 0) + recipients * len(image.data)
-        self.budget.allocate(sizes, 1 + group.validations_left)
+            if image.job.kind not in PER_EPOCH or image.reason:
+                continue
+            remote_sinks = [sink for sink in self.routing.recipients(image.job.kind) if sink.remote]
+            size = sum(len(image.data) for sink in remote_sinks if self._unchanged(image, sink) is None)
+            place, stays = image.job.mosaic, self.skip_unchanged and image.job.fixed
+            sizes[place] = sizes.get(place, 0) + size * (not stays)
+            once[place] = once.get(place, 0) + size * stays
+        self.budget.allocate(sizes, 1 + group.validations_left, once)
+
+    def _unchanged(self, image: RenderedImage, sink: Sink) -> int | None:
+        """Return since which epoch a logger has these very bytes, where that is reason not to send them again."""
+        if not self.skip_unchanged or image.job.kind not in PER_EPOCH:
+            return None
+        return self.ledger.unchanged_since(sink.name, image.key, sha256(image.data).hexdigest())
 
     def _offer(self, images: Sequence[RenderedImage], sink: Sink, group: RenderGroup) -> None:
         """Send a logger those pictures that it is to get, may get and has not got."""
@@ -142,6 +159,10 @@ class Delivery:
                 continue
             if self.ledger.has(sink.name, image.key, group.epoch):
                 self._tell_doubts(image, sink, group)
+                continue
+            if (since := self._unchanged(image, sink)) is not None:
+                self.status.unchanged += 1
+                self.record.add(self.record.entry(image, group, sink, "withheld", f"{UNCHANGED} {since}"))
                 continue
             reason = self._refusal(image) if sink.remote else ""
             if reason:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def start_pipeline(
     folder: Path, routing: Routing, private: ImagePatterns, *, withhold: bool = False, max_mb: float | None = None,
-    keep_history: bool = False, closing: Sequence[str] = (), resuming: bool = False, say: Callable[[str], None] = print,
+    keep_history: bool = False, closing: Sequence[str] = (), resuming: bool = False, skip_unchanged: bool = False,
+    say: Callable[[str], None] = print,
 ) -> RenderWorker:  # fmt: skip
     """Open the ledger and start the thread that renders and delivers.
 
@@ -37,6 +38,7 @@ def start_pipeline(
         keep_history: keep every epoch's file.
         closing: kinds that are drawn when training ends, for which the budget keeps room.
         resuming: the ledger that is there is of this run.
+        skip_unchanged: send what is drawn after every validation only if a logger has other bytes.
         say: called with what the user should know.
 
     Example:
@@ -64,4 +66,5 @@ def start_pipeline(
     budget = Budget(max_mb, ledger.left, say)
     budget.reserve_for({kind: routing.remote_recipients(kind) for kind in closing})
     renderer, status = Renderer(folder, routing, private, withhold), MediaStatus(earlier=ledger.left / MEGA)
-    return RenderWorker(renderer, Delivery(folder, ledger, routing, budget, say, keep_history, status))
+    delivery = Delivery(folder, ledger, routing, budget, say, keep_history, status, skip_unchanged)
+    return RenderWorker(renderer, delivery)

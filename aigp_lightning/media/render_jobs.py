@@ -116,7 +116,7 @@ def label_jobs(cls: NDArray[Any], bboxes: NDArray[Any], names: Names) -> list[Re
 
 def val_jobs(
     mosaic: int, files: Sequence[str], truth: Callable[[], Sequence[Cell]], found: Sequence[ImageDetections],
-    names: Names, edges: Edges = (),
+    names: Names, edges: Edges = (), fixed: bool = False,
 ) -> list[RenderJob]:  # fmt: skip
     """Build the jobs for `val_batch<mosaic>_labels.jpg` and `val_batch<mosaic>_pred.jpg`.
 
@@ -127,6 +127,7 @@ def val_jobs(
         found: what the model found in each.
         names: class names by id.
         edges: pairs of keypoints that are joined.
+        fixed: all validations to come show these images.
 
     Example:
         >>> from aigp_lightning.media.detections import NOTHING
@@ -147,9 +148,9 @@ def val_jobs(
         ]
         return draw_mosaic(cells, names, masked, edges)
 
-    sources = tuple((file,) for file in files)
+    sources, cache_key = tuple((file,) for file in files), "\0".join(files)
     return [
-        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key="\0".join(files)),
+        RenderJob("val_labels", f"val_batch{mosaic}_labels.jpg", labels, sources, mosaic, cache_key, fixed),
         RenderJob("val_pred", f"val_batch{mosaic}_pred.jpg", predictions, sources, mosaic),
     ]
 
@@ -200,11 +201,12 @@ def confusion_jobs(matrix: NDArray[Any], names: Names) -> list[RenderJob]:
     ]
 
 
-def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
+def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]], best: int | None = None) -> RenderJob:
     """Build the job for `results.png`.
 
     Args:
         rows: gives the rows of `results.csv`; called in the drawing thread.
+        best: the epoch that is marked, from 1; None for none.
 
     Example:
         >>> results_job(lambda: [{"epoch": 1, "train/box_loss": 0.5}]).name
@@ -214,7 +216,7 @@ def results_job(rows: Callable[[], Sequence[Mapping[str, Any]]]) -> RenderJob:
     def draw(masked: frozenset[int]) -> NDArray[np.uint8]:
         from aigp_lightning.media.plots.results import draw_results
 
-        return draw_results(rows())
+        return draw_results(rows(), best)
 
     return RenderJob("results", "results.png", draw)
 

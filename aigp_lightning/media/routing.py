@@ -16,17 +16,20 @@ KINDS = (
     "labels_correlogram",
     "val_labels",
     "val_pred",
+    "val_errors",
     "curves",
     "confusion_matrix",
     "corner_error",
     "results",
 )
-PER_EPOCH = ("val_labels", "val_pred")
+PER_EPOCH = ("val_labels", "val_pred", "val_errors")
 """Kinds that are drawn after every validation."""
 CLOSING = ("curves", "confusion_matrix", "corner_error", "results")
 """Kinds that are drawn once, when training ends."""
 OF_SOME = ("corner_error",)
 """Kinds of only those modules that name them in their `closing_kinds`."""
+FIRST_GIVEN_UP = 1000
+"""Number of the first mosaic of errors, to the budget: it gives up high numbers first, so these before any other."""
 
 
 def _all_destinations() -> list[Destination]:
@@ -49,6 +52,7 @@ class Routes:
         labels_correlogram: how the boxes' places and sizes go together, labels_correlogram.jpg
         val_labels: validation images with their labels, val_batch0_labels.jpg and so on
         val_pred: the same images with the model's predictions, val_batch0_pred.jpg and so on
+        val_errors: the worst validation images with hits, misses and false alarms, val_errors0.jpg and so on
         curves: PR_curve.png, F1_curve.png, P_curve.png, R_curve.png
         confusion_matrix: confusion_matrix.png and confusion_matrix_normalized.png
         corner_error: how far off the corners of gates are, by distance, corner_error.png; gate keypoints only
@@ -61,6 +65,7 @@ class Routes:
     labels_correlogram: list[Destination] | None = None
     val_labels: list[Destination] | None = None
     val_pred: list[Destination] | None = None
+    val_errors: list[Destination] | None = None
     curves: list[Destination] | None = None
     confusion_matrix: list[Destination] | None = None
     corner_error: list[Destination] | None = None

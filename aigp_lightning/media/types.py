@@ -59,6 +59,7 @@ class RenderJob:
         cells: for every cell the images whose pixels are in it; empty where a picture shows none.
         mosaic: number among the mosaics of its kind, from 0.
         cache_key: stays the same as long as the picture does, which is then drawn once. None: drawn every time.
+        fixed: it will be the same in all epochs to come.
 
     Example:
         >>> import numpy as np
@@ -73,6 +74,7 @@ class RenderJob:
     cells: tuple[tuple[str, ...], ...] = ()
     mosaic: int = 0
     cache_key: str | None = None
+    fixed: bool = False
 
     @property
     def key(self) -> str:
@@ -161,6 +163,7 @@ class MediaStatus:
         waiting: pictures in a record on this disk that waits to be synced: W&B's, offline.
         unknown: pictures of which nobody can tell whether a logger took them.
         withheld: pictures that a remote destination did not get, for privacy, budget or want of a ledger.
+        unchanged: pictures that were not sent again, since a logger has the very bytes from an earlier epoch.
         failed: pictures that could not be drawn or delivered.
         megabytes: that left this machine, those unknown included, 10⁶ bytes.
         waiting_megabytes: the same of what waits to be synced.
@@ -184,6 +187,7 @@ can tell whether it arrived; 4.8 MB left or wait with earlier starts
     waiting: int = 0
     unknown: int = 0
     withheld: int = 0
+    unchanged: int = 0
     failed: int = 0
     megabytes: float = 0.0
     waiting_megabytes: float = 0.0
@@ -198,6 +202,8 @@ can tell whether it arrived; 4.8 MB left or wait with earlier starts
         left = f"{self.sent} left this machine ({self.megabytes:.1f} MB)"
         parts.append(left if self.sent or self.megabytes else "none left this machine")
         parts += [f"{self.withheld} withheld", f"{self.failed} failed"]
+        if self.unchanged:
+            parts.append(f"{self.unchanged} unchanged, so not sent again")
         if self.unknown:
             parts.append(f"{self.unknown} of which nobody can tell whether it arrived")
         whole = self.earlier + self.megabytes + self.waiting_megabytes

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
+from aigp_lightning.media.letterbox import inside_letterbox
 from aigp_lightning.media.patterns.entries import shown
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.plots.masks import masks_of_image
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.render_jobs import val_jobs
+from aigp_lightning.media.val_errors import Judged, WorstImages, judge
 from aigp_lightning.types import Detector, HasPictures, Prediction
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from aigp_lightning.media.types import RenderJob
     from aigp_lightning.types import DetectionBatch
 
+Share = tuple[dict[str, ImageDetections], dict[str, float], dict[str, Judged]]
+"""What a process found in the images that are shown, the F1 of all, and the images with the most mistakes."""
 Select = Literal["first", "spread", "files", "worst", "worst_each"]
 GREY = 114
 CACHE_BYTES = 512 * 2**20
@@ -67,6 +71,7 @@ class ValImageSelection:
         per_mosaic: most images in one.
         conf: predictions below this confidence are not shown.
         say: called with what the user should know.
+        errors: most mosaics of the images with the most mistakes.
 
     Example:
         >>> selection = ValImageSelection("spread", None, mosaics=1, per_mosaic=3, conf=0.25, say=print)
@@ -79,13 +84,14 @@ class ValImageSelection:
 
     def __init__(
         self, select: Select, files: str | Sequence[str] | None, mosaics: int, per_mosaic: int, conf: float,
-        say: Callable[[str], None],
+        say: Callable[[str], None], errors: int = 0,
     ) -> None:  # fmt: skip
         self.select, self.patterns = select, ImagePatterns(files, "--media.val_files")
         self.mosaics, self.per_mosaic, self.conf, self.say = mosaics, per_mosaic, conf, say
         self.shown: list[str] | None = None
         self.found: dict[str, ImageDetections] = {}
         self.scores: dict[str, float] = {}
+        self.errors = WorstImages(errors, per_mosaic) if errors else None
         self._pictures: SplitImages | None = None
         self._places: dict[str, int] = {}
         self._cells: dict[str, Cell] = {}
@@ -133,7 +139,9 @@ class ValImageSelection:
 
     def _select_worst(self, epoch: int | None) -> None:
         order = sorted(self.scores, key=lambda file: (self.scores[file], self._places[file]))
-        if self.select == "worst_each" or (self.select == "worst" and self.shown is None and self._differ(order)):
+        if not self.mosaics:
+            self.shown = []
+        elif self.select == "worst_each" or (self.select == "worst" and self.shown is None and self._differ(order)):
             self.shown = order[: self.mosaics * self.per_mosaic]
             if self.select == "worst":
                 when = f"epoch {epoch + 1}: " if epoch is not None else ""
@@ -175,11 +183,14 @@ class ValImageSelection:
         """
         if not isinstance(data, HasPictures):
             return "the datamodule has no `pictures`, which gives images by their place"
-        if self.select.startswith("worst") and not isinstance(module, Detector):
-            return "the module has no `match`, which says for val_select=worst what is right"
+        if not isinstance(module, Detector) and (self.errors or (self.mosaics and self.select.startswith("worst"))):
+            which = "val_errors" if self.errors else "val_select=worst"
+            return f"the module has no `match`, which says for {which} what is right"
         if self._pictures is None:
             self.open(data.pictures("val", batches), image_root(data))
         self.found, self.scores = {}, {}
+        if self.errors is not None:
+            self.errors.reset()
         return ""
 
     def collect(self, predictions: Sequence[Prediction], batch: DetectionBatch, module: object) -> None:
@@ -193,25 +204,42 @@ class ValImageSelection:
         judged = self.select == "worst_each" or self.shown is None
         wanted = None if judged else set(self.shown or ())
         for row, (file, prediction) in enumerate(zip(batch["im_file"], predictions, strict=True)):
-            if wanted is None or file in wanted:
-                self.found[file] = above_confidence(prediction, self.conf)
-                if judged and isinstance(module, Detector):
-                    self.scores[file] = image_f1(self.found[file], batch, row, module)
+            shown = wanted is None or file in wanted
+            if not shown and self.errors is None:
+                continue
+            found = above_confidence(prediction if shown else replace(prediction, masks=None), self.conf)
+            if shown:
+                self.found[file] = found
+            if (judged or self.errors is not None) and isinstance(module, Detector):
+                one = judge(found, batch, row, module)
+                if judged:
+                    self.scores[file] = one.f1
+                if self.errors is not None:
+                    self.errors.add(file, one)
 
-    def merge(
-        self, shares: Sequence[tuple[dict[str, ImageDetections], dict[str, float]]], epoch: int | None = None
-    ) -> None:
+    def share(self) -> Share:
+        """Return what this process found; `merge` puts the shares of all together."""
+        return self.found, self.scores, self.errors.share() if self.errors is not None else {}
+
+    def merge(self, shares: Sequence[Share], epoch: int | None = None) -> None:
         """Merge the processes' shares, and select the worst images where they are asked for.
 
         Args:
             shares: of all processes; a process that has not got them selects nothing.
             epoch: from 0, to say when images were selected.
         """
-        for found, scores in shares:
+        for found, scores, errors in shares:
             self.found.update(found)
             self.scores.update(scores)
+            if self.errors is not None:
+                self.errors.merge([errors])
         if shares:
             self._select_worst(epoch)
+
+    @property
+    def files(self) -> list[str]:
+        """All images of the split."""
+        return list(self._places)
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
 
@@ -223,9 +251,12 @@ class ValImageSelection:
             edges: pairs of keypoints that are joined.
         """
         jobs: list[RenderJob] = []
+        fixed = self.select != "worst_each" and self.shown is not None
         for mosaic, files in enumerate(self.chunks()):
             found = [self.found.get(file, NOTHING) for file in files]
-            jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges)
+            jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges, fixed)
+        if self.errors is not None:
+            jobs += self.errors.jobs(self.loader, names, edges)
         return jobs
 
     def chunks(self) -> list[list[str]]:
@@ -250,41 +281,9 @@ class ValImageSelection:
         masks = item.get("masks")
         if masks is not None:
             masks = masks_of_image(masks[None], 0, len(item["cls"]), 0) if masks.ndim == 2 else masks  # noqa: PLR2004
-        cell = Cell(item["image"], item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks)
-        if item["image"].nbytes <= self._room:
+        parts = item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks
+        cell = Cell(item["image"], *parts, window=inside_letterbox(item))
+        if item["image"].nbytes <= self._room and (self.shown is None or file in self.shown):  # others change
             self._room -= item["image"].nbytes
             self._cells[file] = cell
         return cell
-
-
-def image_f1(found: ImageDetections, batch: DetectionBatch, row: int, detector: Detector) -> float:
-    """Score what was found in an image: F1 at IoU 0.5, 0…1; 1 for nothing where nothing is.
-
-    Args:
-        found: the boxes that are shown.
-        batch: it holds the labels.
-        row: the image in the batch.
-        detector: says which boxes are right.
-
-    Example:
-        >>> import torch
-        >>> class AllRight:
-        ...     def match(self, prediction, boxes, labels):
-        ...         return torch.ones(len(prediction.boxes), 10)
-        >>> found = ImageDetections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
-        >>> batch = {"img": torch.zeros(1, 3, 8, 8), "batch_idx": torch.tensor([0, 0, 0]), "cls": torch.zeros(3),
-        ...          "bboxes": torch.full((3, 4), 0.5)}
-        >>> image_f1(found, batch, 0, AllRight())  # one of three boxes is found
-        0.5
-    """
-    import torch
-
-    height, width = batch["img"].shape[2:]
-    mine = batch["batch_idx"] == row
-    labels = batch["cls"][mine].cpu()
-    truth = xywh_to_xyxy(to_pixels(batch["bboxes"], (height, width)))[mine].cpu()
-    if not len(labels) and not len(found.boxes):
-        return 1.0
-    prediction = Prediction(*(torch.from_numpy(part) for part in (found.boxes, found.scores, found.labels)))
-    right = detector.match(prediction, truth, labels)
-    return 2 * float(right[:, 0].sum()) / (len(labels) + len(found.boxes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from aigp_lightning.callbacks.media import Media
-    from aigp_lightning.media.types import RenderJob
+    from aigp_lightning.media.types import RenderedImage, RenderJob
     from aigp_lightning.modules.base import BaseModule
 
 CONFIDENT = 0.9
@@ -74,7 +75,7 @@ class Forecaster:
         begun = self.earlier.epoch
         epochs = validation_epochs(begun, *limits) if batches else []
         files = [] if begun else [*self._weigh(self._at_start(), [0])]
-        if epochs and self.media.val_batches:
+        if epochs and self.media.val_batches + self.media.val_errors:
             files += self._weigh(self._validation(batches), epochs)
         last = max(limits[0], begun, 1) - 1
         files += self._weigh(self._closing(bool(batches)), [last])
@@ -115,7 +116,10 @@ class Forecaster:
                 )
                 for cell in cells
             ]
-            yield from val_jobs(mosaic, files, lambda cells=cells: cells, found, self.names, self.edges)  # type: ignore[misc]
+            truth, fixed = (lambda cells=cells: cells), not val.select.startswith("worst")
+            yield from val_jobs(mosaic, files, truth, found, self.names, self.edges, fixed)
+        if val.errors is not None:
+            yield from val.errors.examples(val.files, val.loader, self.names, self.edges)
 
     def _closing(self, validated: bool) -> Iterator[RenderJob]:
         cls, _ = self.data.label_table("val")
@@ -143,7 +147,17 @@ class Forecaster:
             size = *picture_size(image.data), len(image.data), remote
             had = {name: sum(self.earlier.counts.has(name, job.key, epoch) for epoch in epochs) for name in recipients}
             had = {name: number for name, number in had.items() if number}
-            yield PlannedFile(job.name, job.kind, len(epochs), *size, private, recipients, had, job.mosaic)
+            once = job.fixed and self.media.skip_unchanged
+            known = tuple(
+                sink.name for sink in self.routing.recipients(job.kind)
+                if job.fixed and self._has((masked if sink.remote else image), sink.name)
+            )  # fmt: skip
+            marks = job.mosaic, job.fixed, once, known
+            yield PlannedFile(job.name, job.kind, len(epochs), *size, private, recipients, had, *marks)
+
+    def _has(self, image: RenderedImage, name: str) -> bool:
+        """True if what a logger got last of a picture are these bytes, as the ledger of earlier starts says."""
+        return self.earlier.counts.unchanged_since(name, image.key, sha256(image.data).hexdigest()) is not None
 
 
 def _limited(limit: float | None, batches: int) -> int:

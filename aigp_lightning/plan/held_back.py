@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from aigp_lightning.media.budget import Budget
 from aigp_lightning.media.routing import CLOSING, PER_EPOCH
@@ -24,16 +24,21 @@ def hold_back(forecast: Forecast, max_mb: float | None, reserve: Mapping[str, in
     budget = Budget(max_mb, forecast.left_bytes, said.append)
     budget.reserve_for(reserve)
     denied: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    given = {(name, file.file) for file in forecast.files if file.once for name in file.known}
     sinks = [sink for sink in forecast.routing.sinks if sink.remote]
     for epoch, files, validations in _moments(forecast):
-        budget.allocate(_mosaics(forecast, files), validations)
+        sizes, once = _mosaics(forecast, files, given)
+        budget.allocate(sizes, validations, once)
         for sink in sinks:
             for file in files:
                 key, size = file.file.rpartition(".")[0], file.remote_bytes
                 if sink.name not in file.destinations or not size or forecast.earlier.counts.has(sink.name, key, epoch):
                     continue
+                if file.once and (sink.name, file.file) in given:
+                    continue
                 if budget.admits(file.kind, size, file.mosaic):
                     budget.sent += size
+                    given.add((sink.name, file.file))
                 else:
                     denied.setdefault((sink.name, file.kind), []).append((epoch, size))
     rows = [
@@ -57,11 +62,25 @@ def _moments(forecast: Forecast) -> Iterator[tuple[int, Sequence[PlannedFile], i
     yield forecast.last_epoch, [file for file in files if file.kind in CLOSING], 1
 
 
-def _mosaics(forecast: Forecast, files: Sequence[PlannedFile]) -> dict[int, int]:
-    """Return the bytes of each validation mosaic, labels and predictions and all remote destinations together."""
+def _mosaics(
+    forecast: Forecast, files: Sequence[PlannedFile], given: Collection[tuple[str, str]]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the bytes of each validation mosaic for all remote destinations together.
+
+    Args:
+        forecast: of the run.
+        files: of one moment.
+        given: loggers and files of which they have the bytes.
+
+    Returns:
+        What goes in every epoch to come, and what goes only now.
+    """
     sizes: dict[int, int] = {}
+    once: dict[int, int] = {}
     for file in files:
         if file.kind in PER_EPOCH and file.remote_bytes:
-            recipients = forecast.routing.remote_recipients(file.kind)
-            sizes[file.mosaic] = sizes.get(file.mosaic, 0) + recipients * file.remote_bytes
-    return sizes
+            sinks = [sink.name for sink in forecast.routing.recipients(file.kind) if sink.remote]
+            size = file.remote_bytes * sum(not file.once or (name, file.file) not in given for name in sinks)
+            sizes[file.mosaic] = sizes.get(file.mosaic, 0) + size * (not file.once)
+            once[file.mosaic] = once.get(file.mosaic, 0) + size * file.once
+    return sizes, once

@@ -31,6 +31,9 @@ class PlannedFile:
         destinations: names of the loggers that get it.
         had: how many of the drawings a logger has already, or was denied, by its name: the run was stopped after that.
         mosaic: number among the mosaics of its kind, from 0.
+        fixed: all its drawings are the same.
+        once: a logger gets it only once, since they are (media.unchanged skip).
+        known: names of the loggers that have these very bytes already, from earlier starts of the run.
     """
 
     file: str
@@ -44,11 +47,21 @@ class PlannedFile:
     destinations: tuple[str, ...]
     had: dict[str, int] = field(default_factory=dict)
     mosaic: int = 0
+    fixed: bool = False
+    once: bool = False
+    known: tuple[str, ...] = ()
 
     def pictures(self, name: str, remote: bool) -> int:
         """Return how many of its drawings a destination gets."""
         if (name != "file" and name not in self.destinations) or (remote and not self.remote_bytes):
             return 0
+        return self._due(name) - (self.repeats(name) if self.once else 0)
+
+    def repeats(self, name: str) -> int:
+        """Return how many of its drawings a logger has, or would have, from an epoch before."""
+        return max(self._due(name) - (name not in self.known), 0) if self.fixed and name != "file" else 0
+
+    def _due(self, name: str) -> int:
         return self.count - self.had.get(name, 0)
 
     def size(self, name: str, remote: bool) -> int:
@@ -133,6 +146,18 @@ class Forecast:
             before = sum(self.earlier.counts.total(outcome, [name]) for outcome in ("written", *LEFT))
             totals.append(Total(name, remote, reach, pictures, size, before))
         return totals
+
+    def repeats(self) -> tuple[int, int, bool]:
+        """Count what is the same as in an epoch before, at all loggers: pictures, bytes, and whether it is skipped."""
+        remote = {sink.name: sink.remote for sink in self.routing.sinks}
+        found = [
+            (file.repeats(name), file.remote_bytes if remote[name] else file.bytes)
+            for file in self.files
+            for name in file.destinations
+            if file.remote_bytes or not remote[name]
+        ]
+        skipped = any(file.once for file in self.files)
+        return sum(count for count, _ in found), sum(count * size for count, size in found), skipped
 
     def bytes_that(self, reach: Reach) -> int:
         """Return the bytes that stay, wait or leave, from now on and without a budget."""

@@ -23,7 +23,10 @@ REACH: dict[Reach, str] = {"stays": "stays here", "waits": "waits for sync", "le
 def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float | None) -> dict[str, Any]:
     """Turn a forecast into plain values: every file, every destination, every side channel."""
     return {
-        "files": [{key: value for key, value in asdict(file).items() if key != "mosaic"} for file in forecast.files],
+        "files": [
+            {key: value for key, value in asdict(file).items() if key not in ("mosaic", "known")}
+            for file in forecast.files
+        ],
         "validations": list(forecast.epochs),
         "destinations": [asdict(total) for total in forecast.totals()],
         "side_channels": [channel._asdict() for channel in channels],
@@ -32,6 +35,7 @@ def as_json(forecast: Forecast, channels: Sequence[SideChannel], max_mb: float |
         "scalars_only": list(forecast.scalars_only),
         "left_megabytes": forecast.left_bytes / MEGA,
         "left_waiting_megabytes": forecast.earlier.waiting / MEGA,
+        "unchanged": dict(zip(("pictures", "bytes", "skipped"), forecast.repeats(), strict=True)),
         "remote_megabytes": forecast.remote_bytes / MEGA,
         "leaves_megabytes": forecast.bytes_that("leaves") / MEGA,
         "waits_megabytes": forecast.bytes_that("waits") / MEGA,
@@ -108,7 +112,7 @@ def _lines(forecast: Forecast, max_mb: float | None) -> list[str]:
         lines.append(f"private images are in {len(private)} of the files: " + ", ".join(file.file for file in private))
     if forecast.left_out:
         lines.append(f"left out, so they get nothing: {', '.join(forecast.left_out)}")
-    lines += [*_from_earlier(forecast), *_whereto(forecast)]
+    lines += [*_from_earlier(forecast), *_repeats(forecast), *_whereto(forecast)]
     if any(total.remote for total in forecast.totals()):
         lines.append(_limit(forecast, max_mb))
     return [*lines, *_held_back(forecast)]
@@ -120,6 +124,16 @@ def _from_earlier(forecast: Forecast) -> Iterator[str]:
         yield f"{left:.1f} MB have left this machine already, or may have, as the ledger of the run says."
     if waits:
         yield f"{waits:.1f} MB of earlier starts wait on this disk to be synced."
+
+
+def _repeats(forecast: Forecast) -> Iterator[str]:
+    """Say how much is, or would not be, sent again without having changed."""
+    count, size, skipped = forecast.repeats()
+    if count and skipped:
+        yield f"not sent again, being unchanged: {pictures_text(count, size)} (media.unchanged skip)."
+    elif count:
+        what = pictures_text(count, size)
+        yield f"sent again unchanged: {what} of these; with --media.unchanged skip loggers get them once."
 
 
 def _whereto(forecast: Forecast) -> Iterator[str]:

@@ -21,7 +21,7 @@ NUMBERS = re.compile(r"(\d+)")
 
 @dataclass
 class Mosaic:
-    """The pictures of one validation batch.
+    """The pictures of one validation batch; those of a mosaic of errors are in `pred`.
 
     Attributes:
         labels: by epoch, from 1; an epoch whose picture is that of the one before has none.
@@ -82,7 +82,7 @@ def collect_pictures(facts: RunFacts, privacy: Privacy) -> RunPictures:
     result = RunPictures(left_out=sum(is_known(key) for key, _ in refused))
     for (key, epoch), picture in sorted(found.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         if mosaic := MOSAIC.fullmatch(key):
-            place = result.mosaics.setdefault(mosaic[1], Mosaic())
+            place = result.mosaics.setdefault(mosaic[1] or mosaic[3], Mosaic())
             (place.labels if mosaic[2] == "labels" else place.pred)[epoch] = picture
         elif TRAINING.fullmatch(key) or key in LABELS:
             result.training.setdefault(key, picture)

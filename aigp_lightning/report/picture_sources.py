@@ -18,7 +18,7 @@ from aigp_lightning.media.renderer import MASKED
 from aigp_lightning.report.folder import RunFacts
 from aigp_lightning.run.folder import PICTURES
 
-MOSAIC = re.compile(r"(val_batch\d+)_(labels|pred)")
+MOSAIC = re.compile(r"(val_batch\d+)_(labels|pred)|(val_errors\d+)")
 """Keys of the pictures that are drawn after every validation."""
 FROM = {
     "history": "the run folder's history",

@@ -13,7 +13,7 @@ from aigp_lightning.media.budget import MEGA
 from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import Line, settled
 from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
-from aigp_lightning.media.routing import CLOSING, PER_EPOCH
+from aigp_lightning.media.routing import CLOSING, FIRST_GIVEN_UP, PER_EPOCH
 from aigp_lightning.ship.kept_pictures import PictureFiles, written_lines
 from aigp_lightning.ship.selection import Selection, nothing_selected
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from aigp_lightning.media.hand_over import Sink
     from aigp_lightning.ship.rules import RunRules
 
-Verdict = Literal["send", "has", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
+Verdict = Literal["send", "has", "unchanged", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
 REASONS: dict[Verdict, str] = {"private": PRIVATE_IMAGE, "budget": "budget"}
 """Reasons of `withheld` in the ledger, as a run writes them."""
-MOSAIC = re.compile(r"val_batch(\d+)_")
+MOSAIC = re.compile(r"val_(batch|errors)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Parcel:
     Attributes:
         line: of the ledger, about the very bytes that are meant: the picture's, or those of its masked version.
         read: returns these bytes, from wherever they are kept; None where there are none.
-        verdict: `send`; `has` it, or nobody can tell (`unknown`); or why it stays: the routes, a `private` image, the
-            run's `budget`, the `limit` of this call, bytes that are `gone` or `changed`.
+        verdict: `send`; `has` it; `unchanged`, so it has the same bytes from an epoch before; nobody can tell
+            (`unknown`); or why it stays: the routes, a `private` image, the run's `budget`, the `limit` of this call,
+            bytes that are `gone` or `changed`.
     """
 
     line: Line
@@ -46,7 +47,7 @@ class Parcel:
     def mosaic(self) -> int:
         """Number among the mosaics of its kind."""
         found = MOSAIC.match(self.line.key)
-        return int(found[1]) if found else 0
+        return int(found[2]) + FIRST_GIVEN_UP * (found[1] == "errors") if found else 0
 
     @property
     def masked(self) -> bool:
@@ -90,6 +91,8 @@ def decide(
         raise ConfigError(f"{run}: {nothing_selected(written)}")
     files, known = PictureFiles(run, lines), _known(lines, sink.name)
     parcels = [_decide(line, files, known, rules, sink) for line in asked]
+    if rules.skip_unchanged:
+        parcels = _without_repeats(parcels, lines, sink.name)
     if sink.remote and rules.max_mb is not None:
         counts = LedgerCounts()
         for line in lines:
@@ -123,6 +126,25 @@ def _decide(
             return Parcel(line, picture.read, picture.trouble or "private")
         picture = masked
     return Parcel(picture.line, picture.read, picture.trouble or "send")
+
+
+def _without_repeats(parcels: Sequence[Parcel], lines: Iterable[Line], destination: str) -> list[Parcel]:
+    """Take out validation pictures whose very bytes a destination has from the epoch before, or is about to get."""
+    has: dict[str, dict[int, str]] = {}
+    for line in settled(lines):
+        if line.destination == destination and line.outcome == "sent":
+            has.setdefault(line.key, {})[line.epoch] = line.sha256
+    kept = []
+    for parcel in parcels:
+        line, mine = parcel.line, has.setdefault(parcel.line.key, {})
+        if parcel.verdict == "send" and line.kind in PER_EPOCH:
+            before = max((epoch for epoch in mine if epoch < line.epoch), default=None)
+            if before is not None and mine[before] == line.sha256:
+                kept.append(replace(parcel, verdict="unchanged"))
+                continue
+            mine[line.epoch] = line.sha256
+        kept.append(parcel)
+    return kept
 
 
 def _cut(parcels: Sequence[Parcel], room: float, verdict: Verdict) -> list[Parcel]:

@@ -94,7 +94,7 @@ def _table(shipment: Shipment) -> Any:
 
 def _cells(parcels: list[Parcel]) -> Iterator[str]:
     going = [parcel for parcel in parcels if parcel.verdict == "send"]
-    has = sum(parcel.verdict in ("has", "unknown") for parcel in parcels)
+    has = sum(parcel.verdict in ("has", "unchanged", "unknown") for parcel in parcels)
     stays = len(parcels) - len(going) - has
     yield str(len(parcels))
     yield f"{len(going)} / {sum(parcel.line.bytes for parcel in going) / MEGA:.1f}" if going else "none"
@@ -134,6 +134,7 @@ def _held(shipment: Shipment, limit: float | None) -> Iterator[str]:
         "gone": "their bytes are neither in this folder nor in its loggers' files on this disk, as a later one's file "
         "has replaced them (media.keep_history keeps all)",
         "changed": "their files have other bytes than the ledger says",
+        "unchanged": "it has, or gets, the same bytes of an epoch before (media.unchanged skip)",
         "unknown": "nobody can tell whether it has them from before; they are not sent again",
     }
     for verdict, why in words.items():

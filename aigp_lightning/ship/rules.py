@@ -27,6 +27,7 @@ class RunRules:
         private: images that must not leave; None: there are none.
         masks: whether a picture with private images may leave with their cells masked; else it stays.
         max_mb: most megabytes for all remote destinations together; None: no limit.
+        skip_unchanged: whether a logger gets a validation's picture only if it has other bytes.
         sign: file of the private key that the ledger is signed with; None: it is not signed.
         wandb: what W&B may see.
     """
@@ -38,6 +39,7 @@ class RunRules:
     max_mb: float | None = None
     sign: str | None = None
     wandb: WandbOptions = field(default_factory=WandbOptions)
+    skip_unchanged: bool = False
 
     def shows_private(self, images: Iterable[str]) -> bool:
         """True if one of these images must not leave. When in doubt, one is meant."""
@@ -98,7 +100,8 @@ def read_rules(run: Path, config: Mapping[str, Any], images: Iterable[str]) -> R
         raise ConfigError(f"{run / CONFIG_FILE}: {error}; it is no configuration of a run of this version.") from None
     masks = media.get("private_action", "mask") == "mask"
     private = PrivateImages(run, config, images, lambda: _images_of_results(run))
-    return RunRules(config, _routes(run, media.get("routes")), private, masks, max_mb, sign or None, wandb)
+    routes, skip = _routes(run, media.get("routes")), media.get("unchanged") == "skip"
+    return RunRules(config, routes, private, masks, max_mb, sign or None, wandb, skip)
 
 
 def _group(config: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import printable
+from aigp_lightning.terminal.narrow import as_lines, fits
 from aigp_lightning.terminal.safe_stream import SafeStream, harmless
 from aigp_lightning.terminal.streams import PATIENCE, WAIT_FOR_READER, protect_streams, restore_streams, safe_streams
 
@@ -82,15 +83,30 @@ def console() -> Console:
 
 
 def print_tables(*tables: RenderableType, on: Console | None = None) -> None:
-    """Print tables of Rich's.
+    """Print tables of Rich's. One that the terminal is too narrow for loses nothing: its rows are printed as lists.
 
     Args:
         *tables: of Rich's.
         on: from `console`; a new one by default.
+
+    Example:
+        >>> from rich.console import Console
+        >>> from rich.table import Table
+        >>> table = Table("file", "megabytes")
+        >>> table.add_row("results.png", "1.5")
+        >>> print_tables(table, on=Console(width=18))
+        file: results.png
+          megabytes: 1.5
     """
+    from rich.table import Table
+
     screen = on or console()
     for table in tables:
-        screen.print(table)
+        if isinstance(table, Table) and not fits(table, screen):
+            for line in as_lines(table):
+                screen.print(line)
+        else:
+            screen.print(table)
 
 
 def has_live_terminal() -> bool:

@@ -112,13 +112,13 @@ def test_what_is_no_picture_is_refused(given: object, said: str, model: Model) -
 
 
 def test_options_take_the_place_of_the_runs(model: Model, pictures: Path) -> None:
-    before = model.module.predict_conf, model.module.iou
+    before = model.module.predict_conf, model.module.inference.iou
     few, all_of_them = model.predict(pictures, conf=2 * CONF), model.predict(pictures, conf=CONF)
     assert 0 < sum(map(len, few)) < sum(map(len, all_of_them))
     assert all((each.scores >= 2 * CONF).all() for each in few)
     assert all(len(each) <= 1 for each in model.predict(pictures, conf=CONF, max_det=1))
     assert sum(map(len, model.predict(pictures, conf=CONF, iou=0.1))) < sum(map(len, all_of_them))
-    assert (model.module.predict_conf, model.module.iou) == before and model.imgsz == 96
+    assert (model.module.predict_conf, model.module.inference.iou) == before and model.imgsz == 96
     for options, said in (({"conf": 2}, "conf"), ({"imgsz": 100}, "multiple of 32"), ({"batch": 0}, "batch")):
         with pytest.raises(ConfigError, match=said):
             model.predict(pictures, **options)

@@ -312,14 +312,21 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
     """The images with the lowest F1 after the first epoch, lowest first; `worst_each` chooses anew."""
-    kept = train("--media.val_batches", 1, "--media.val_select", "worst")
+    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1)
     assert len(shown(kept)) == 4
     assert shown(kept, 1) == shown(kept)
+    written = [line for line in ledger(kept) if line.kind == "val_errors" and line.destination == "file"]
+    assert [(line.file, line.epoch, len(line.sources)) for line in written] == [
+        ("val_errors0.jpg", 0, 4), ("val_errors0.jpg", 1, 4)
+    ]  # fmt: skip
+    rows, columns, _ = cv2.imread(str(kept / "val_errors0.jpg")).shape
+    mosaic = cv2.imread(str(kept / "val_batch0_pred.jpg")).shape
+    assert columns == mosaic[1] and rows > mosaic[0], "the same cells, and a legend below"
 
 
 def test_image_score() -> None:
     from aigp_lightning.media.detections import NOTHING, ImageDetections
-    from aigp_lightning.media.val_selection import image_f1
+    from aigp_lightning.media.val_errors import judge
     from aigp_lightning.modules.detector import DetectorModule
 
     batch = {
@@ -331,10 +338,10 @@ def test_image_score() -> None:
         np.array([0, 0, 1]),
     )  # fmt: skip
     module = DetectorModule()
-    assert image_f1(found, batch, 0, module) == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 0, module) == 0  # type: ignore[arg-type]
-    assert image_f1(NOTHING, batch, 1, module) == 1  # type: ignore[arg-type]
-    assert image_f1(found, batch, 1, module) == 0  # type: ignore[arg-type]
+    assert judge(found, batch, 0, module).f1 == pytest.approx(2 * 1 / (2 + 3))  # type: ignore[arg-type]
+    assert judge(NOTHING, batch, 0, module).f1 == 0  # type: ignore[arg-type]
+    assert judge(NOTHING, batch, 1, module).f1 == 1  # type: ignore[arg-type]
+    assert judge(found, batch, 1, module).f1 == 0  # type: ignore[arg-type]
 
 
 def test_predictions_are_the_model_s(family: str, train: Callable[..., Path], shapes: Path) -> None:
@@ -368,7 +375,7 @@ def test_predictions_are_the_model_s(family: str, train: Callable[..., Path], sh
 
 
 def test_private_images_are_masked_for_wandb_alone(
-    train: Callable[..., Path], caplog: pytest.LogCaptureFixture
+    train: Callable[..., Path], shapes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three training and one validation image are private: no picture in W&B's mirror shows a pixel of them."""
     private = [f"images/train/00{number}.png" for number in range(3)] + ["images/val/004.png"]
@@ -390,16 +397,23 @@ def test_private_images_are_masked_for_wandb_alone(
     whole = next(other for other in lines if other.key == line.key and other.destination == "file")
     place = [source.endswith("004.png") for source in whole.sources].index(True)
     shown_, hidden = (cv2.imread(str(run / name)) for name in (Path(line.file).name, line.file))
-    side = shown_.shape[0] // 2, shown_.shape[1] // 2
-    cells = [
-        (slice(row * side[0], (row + 1) * side[0]), slice(column * side[1], (column + 1) * side[1]))
-        for row, column in [(0, 0), (0, 1), (1, 0), (1, 1)][: len(whole.sources)]
-    ]
-    for number, cell in enumerate(cells):
-        difference = np.abs(shown_[cell].astype(int) - hidden[cell]).mean()
-        assert difference > 20 if number == place else difference < 3
-    assert len(np.unique(hidden[cells[place]].reshape(-1, 3)[:, 0])) < 120, "a flat field and a word"
+    for drawn, masked in ((shown_, set[int]()), (hidden, {place})):
+        expected = val_mosaic(shapes, int(line.key.split("_")[1].removeprefix("batch")), masked)
+        assert drawn.shape == expected.shape
+        assert np.abs(drawn[..., ::-1].astype(int) - expected).mean() < 3, "as drawn, but for JPEG"
     _finish()
+
+
+def val_mosaic(shapes: Path, number: int, masked: set[int]) -> NDArray[np.uint8]:
+    """A mosaic of labels as it is drawn from the data alone."""
+    from aigp_lightning.data.datamodule import YoloDataModule
+    from aigp_lightning.media.plots.mosaic import draw_mosaic
+    from aigp_lightning.media.val_selection import ValImageSelection
+
+    data = YoloDataModule(str(shapes), imgsz=96, batch_size=8)
+    selection = ValImageSelection("first", None, 3, 4, 0.25, print)
+    selection.open(data.pictures("val"))
+    return draw_mosaic(selection.loader(selection.chunks()[number])(), data.names, masked)
 
 
 def _any(sources: list[str], named: list[str]) -> bool:

@@ -62,7 +62,8 @@ def test_a_key_that_nearly_is_a_known_one(
     assert run_cli("lint", pose_set, "--split", "val") == 1
     out = capsys.readouterr().out
     line = len(text.splitlines()) + 1
-    assert out.startswith(f"warning: {pose_set}:{line}: 'sigmas' is not read; did you mean 'kpt_oks_sigmas'?\nval: ")
+    assert out.startswith(f"warning: {pose_set}:{line}: 'sigmas' is not read; did you mean 'kpt_oks_sigmas'? ")
+    assert out.splitlines()[1].startswith("val: ")
     assert "data.yaml: no problems" not in out
 
 

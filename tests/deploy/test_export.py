@@ -366,7 +366,7 @@ def test_class_branch_of_pretrained_weights_survives(tmp_path):
         ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
         ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance nan: a number above 0"),
         ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),
-        ({"weights": "absent.pt"}, "--weights absent.pt: there is no such file"),
+        ({"weights": "absent.pt"}, "--weights: no weights file at absent.pt, nor in weights"),
         ({"ckpt_path": "mine.pt"}, r"^--ckpt_path mine\.pt is an Ultralytics file; it goes to --weights\.$"),
     ],
 )

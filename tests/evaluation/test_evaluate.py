@@ -120,7 +120,7 @@ def test_what_cannot_be_measured_is_told_in_a_line(shapes: Path, tmp_path: Path)
         ("a.onnx", "cannot be opened"),
         ("a.torchscript", "cannot be opened"),
         ("a.txt", r"\.ckpt, \.pt, \.pth, \.onnx, \.torchscript"),
-        ("b.ckpt", "no model at"),
+        ("b.ckpt", "no weights file at"),
     ):
         with pytest.raises(UserError, match=words) as error:
             evaluate(tmp_path / name, replace(QUIET, data_yaml=str(shapes)))

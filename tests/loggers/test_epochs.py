@@ -94,6 +94,8 @@ def test_options_of_pictures_are_in_the_config_and_not_where_they_go() -> None:
         "conf": 0.3,
     }
     routes = {"everything": ["file", "wandb"], "curves": None}
+    optim = {"model": {"init_args": {"optim": {"name": "AdamW", "lr0": 0.01}, "name": "secret-project"}}}
+    assert public_values(optim, frozenset()) == {"model": {"optim": {"name": "AdamW", "lr0": 0.01}}}
     found = public_values({"media": {**media, "routes": routes}}, frozenset())
     assert found == {"media": {"val_batches": 3, "val_select": "worst", "conf": 0.3}}
 

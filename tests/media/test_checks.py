@@ -36,7 +36,8 @@ class Remote:
 
 
 def check(
-    private: str | list[str], data: object = Whole(), routes: Routes = Routes(), mosaics: tuple[int, int] = (3, 3),
+    private: str | list[str], data: object = Whole(), routes: Routes = Routes(),
+    mosaics: tuple[int, int, int] = (3, 3, 0),
     remote: bool = True, refuse: bool = False,
 ) -> list[str]:  # fmt: skip
     said: list[str] = []
@@ -58,7 +59,7 @@ def test_an_entry_that_fits_nothing_is_an_error_where_pictures_leave(tmp_path: P
     with pytest.raises(ConfigError, match="in val_pred:"):
         check("p.txt", routes=Routes(everything=["file"], val_pred=["wandb"]))
     with pytest.raises(ConfigError, match="in train_batch:"):
-        check("p.txt", mosaics=(1, 0))
+        check("p.txt", mosaics=(1, 0, 0))
     with pytest.raises(
         ConfigError, match=r"fits no image of this data set, such as .*: x0, x1, x2, x3, x4 and 2 more\."
     ):
@@ -69,7 +70,7 @@ def test_an_entry_that_fits_nothing_is_an_error_where_pictures_leave(tmp_path: P
     "where",
     [
         {"remote": False},
-        {"mosaics": (0, 0)},
+        {"mosaics": (0, 0, 0)},
         {"routes": Routes(everything=["file", "wandb"], train_batch=["file"], val_labels=[], val_pred=["tensorboard"])},
     ],
 )
@@ -96,7 +97,7 @@ def test_refusing_and_spelling_are_two_things() -> None:
         check("home", refuse=True)
     with pytest.raises(ConfigError, match=r"leave this machine \(train_batch\)"):
         check("train/home", refuse=True)
-    assert check("train/home", refuse=True, mosaics=(0, 3))
+    assert check("train/home", refuse=True, mosaics=(0, 3, 0))
     assert check("home", refuse=True, remote=False)
 
 

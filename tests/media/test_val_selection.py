@@ -73,7 +73,7 @@ def test_the_worst_are_those_that_the_module_gets_wrong() -> None:
         for one in (scores.get(number, []) for number in range(6))
     ]
     mine.collect(found, batch, Module())
-    mine.merge([(mine.found, mine.scores)])
+    mine.merge([mine.share()])
     assert mine.scores == {"0.jpg": 1, "1.jpg": 1, "2.jpg": 1, "3.jpg": 0, "4.jpg": 1, "5.jpg": 1}
     assert mine.chunks() == [["3.jpg", "0.jpg"]]
 
@@ -90,7 +90,7 @@ def test_the_worst_are_chosen_once_there_is_something_to_choose_by() -> None:
 
     def validate(scores: list[float], boxes: list[int], epoch: int) -> None:
         assert mine.start(Data(), Module(), 1) == ""
-        share = dict(zip(files, map(found, boxes), strict=True)), dict(zip(files, scores, strict=True))
+        share = dict(zip(files, map(found, boxes), strict=True)), dict(zip(files, scores, strict=True)), {}
         mine.merge([share], epoch)
 
     validate([0, 0, 0, 0, 0, 0], [0] * 6, 0)

@@ -360,14 +360,13 @@ def test_wrong_options(words: list[str], message: str, corners: Path, tmp_path: 
 
 
 def test_help_tells_of_our_options_and_the_detector_s(run_cli: Callable[..., int], capfd) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        run_cli("fit", "--model.help", OURS["model"])
+    assert run_cli("fit", "--model.help", OURS["model"]) == 0
     said = " ".join(capfd.readouterr().out.split())
     for words in (
         "freeze this many layers, counted from the input",
         "likeness of the keypoints (OKS)",
         "name of an Ultralytics pose model YAML",
-        "the camera and the gate, for errors in metres and degrees",
+        "Camera and gate, for errors in metres and degrees",
         "overlap above which suppression drops the weaker of two boxes",
         "--model.class_weights",
     ):

@@ -50,7 +50,8 @@ def test_a_run_hands_over_what_the_plan_announced(
     plan: Callable[..., dict[str, Any]], shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
 ) -> None:
     """The same files as often to the same places; what does not depend on training to the byte; MB within 20 %."""
-    options = ["--media.val_every_n_epochs", 2, "--media.val_batches", 2, "--media.routes.train_batch", "[tensorboard]",
+    options = ["--media.val_every_n_epochs", 2, "--media.val_batches", 2, "--media.val_errors", 1,
+               "--media.routes.train_batch", "[tensorboard]",
                "--media.routes.val_labels", "[wandb]", "--media.private", "[images/val/004.png]"]  # fmt: skip
     planned = plan(*options)
     assert run_cli("fit", *OVERLAYS, *small(shapes, tmp_path), *SHORT, *options) == 0

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aigp_lightning.cli.lint import main as lint
 from aigp_lightning.cli.run_report import print_table
-from aigp_lightning.errors import printable, warn_user
+from aigp_lightning.errors import ConfigError, printable, warn_user
 from aigp_lightning.policy.view import PolicyView
 from aigp_lightning.terminal.output import UNPRINTED, keep_unprinted, print_tables, protected_output
 from aigp_lightning.terminal.screen import Screen
@@ -66,9 +66,9 @@ def test_warnings_and_errors_repeat_no_commands(
     with caplog.at_level("INFO"):
         warn_user(f"no image at {HOSTILE}\nnor elsewhere")
     assert caplog.messages == [f"warning: no image at {SHOWN}\nnor elsewhere"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(ConfigError) as refused:
         lint("lint", ["data.yaml", f"--{HOSTILE}"])
-    assert f"--{SHOWN}" in capsys.readouterr().err
+    assert f"--{SHOWN}" in str(refused.value)
 
 
 def test_what_is_lost_is_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +97,21 @@ def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path, monkeypatch: py
         keep_unprinted(tmp_path / "removed")
         print("epoch 1")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [30, 60, 100])
+def test_a_table_loses_no_column_on_a_narrow_terminal(width: int) -> None:
+    """At 60 characters and fewer each row becomes a list; where there is room it is the table that it was."""
+    table = Table(title="Pictures of the run")
+    table.add_column("kind", no_wrap=True)
+    for name in ("run folder", "tensorboard", "wandb", "other:Board"):
+        table.add_column(f"{name}\nstays here\npictures / MB", justify="right", no_wrap=True)
+    table.add_row("val_labels", "198 / 17.7", "199 / 17.7", "200 / 17.7", "201 / 17.7")
+    screen = Console(width=width, file=io.StringIO())
+    print_tables(table, on=screen)
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert all(len(line) <= width for line in printed.splitlines())
+    together = " ".join(printed.split())
+    for word in ("val_labels", "198 / 17.7", "199 / 17.7", "200 / 17.7", "201 / 17.7", "other:Board"):
+        assert word in together
+    assert ("│" in printed) is (width == 100)

@@ -30,7 +30,7 @@ def seen_outline(seen: NDArray[np.bool_]) -> Array | None:
         >>> frame = np.zeros((12, 12), bool)
         >>> frame[1:11, 1:11], frame[4:8, 4:8] = True, False
         >>> outline = seen_outline(frame)
-        >>> outline.min(), outline.max(), len(outline) > 8  # an outer and an inner ring
+        >>> float(outline.min()), float(outline.max()), len(outline) > 8  # an outer and an inner ring
         (1.5, 10.5, True)
     """
     import cv2

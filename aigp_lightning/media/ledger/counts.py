@@ -25,6 +25,7 @@ class LedgerCounts:
         self._bytes: Counter[tuple[str, Outcome]] = Counter()
         self._doubts: Counter[tuple[str, str, int, str]] = Counter()
         self._had: dict[tuple[str, str, int], Entry] = {}
+        self._sent: dict[tuple[str, str], Entry] = {}
         self._left = 0
 
     def count(self, entry: Entry) -> None:
@@ -36,12 +37,15 @@ class LedgerCounts:
         self._doubts[entry.identity] += entry.outcome == "unknown"
         self._bytes[entry.destination, entry.outcome] += entry.bytes
         self._left += entry.bytes * entry.left
+        if entry.outcome == "sent":
+            self._sent[entry.destination, entry.key] = entry
         if entry.outcome != "failed":
             self._had[entry.destination, entry.key, entry.epoch] = entry
 
     def forget(self) -> None:
         """Let `has` know nothing of the entries so far: they are another run's."""
         self._had.clear()
+        self._sent.clear()
 
     @property
     def left(self) -> int:
@@ -75,6 +79,17 @@ class LedgerCounts:
         """
         known = self._had.get((destination, key, epoch))
         return known is not None and sha256 in (None, known.sha256)
+
+    def unchanged_since(self, destination: str, key: str, sha256: str) -> int | None:
+        """Return the epoch, from 0, whose picture a logger got last, if it has these bytes; None if it has others.
+
+        Args:
+            destination: as in an entry.
+            key: of the picture.
+            sha256: of its bytes.
+        """
+        known = self._sent.get((destination, key))
+        return known.epoch if known is not None and known.sha256 == sha256 else None
 
     def doubts(self, destination: str, key: str, epoch: int) -> bool:
         """True if nobody can tell whether a destination has a picture."""

@@ -18,6 +18,8 @@ FOUND = "found with the logger when the run went on"
 """Reason of a `sent` line that a resumed run adds; it settles an `unknown` one. Earlier versions have it too."""
 REMOTE = ("wandb", "other")
 """Destinations that are remote unless their line says something else."""
+UNCHANGED = "unchanged since epoch"
+"""Begins the reason of what was withheld from a logger that has the same bytes, with the epoch, from 0."""
 PRIVATE_IMAGE = "private image"
 """Reason of what was withheld, or begins that of it: it shows an image that is private."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from aigp_lightning.media.plots.masks import paint_masks
 from aigp_lightning.media.plots.palette import class_colour
 from aigp_lightning.media.plots.skeleton import Edges, draw_keypoints
 from aigp_lightning.media.plots.tags import tag_mask, tag_places
-from aigp_lightning.media.plots.text import inks, one_line, put, text_colour
+from aigp_lightning.media.plots.text import Colour, inks, one_line, put, text_colour
 
 
 def line_width(height: int, width: int) -> int:
@@ -76,6 +76,7 @@ def paint(
     canvas: NDArray[np.uint8], boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any] | None,
     names: Mapping[int, str], keypoints: NDArray[Any] | None, line: int, letters: int,
     taken: tuple[int, int] = (0, 0), edges: Edges = (), masks: NDArray[Any] | None = None,
+    marks: Sequence[tuple[str, Colour]] | None = None,
 ) -> None:  # fmt: skip
     """Draw into a picture: masks, boxes, keypoints, then all names, so that no line crosses a name.
 
@@ -93,6 +94,7 @@ def paint(
         taken: rows and columns of the top left corner that names keep out of.
         edges: pairs of keypoints that are joined.
         masks: (n, h, w) 0 or 1, or None.
+        marks: (n,) words and colour of each box, instead of its class's name, confidence and colour; or None.
 
     Example:
         >>> canvas = np.zeros((64, 64, 3), np.uint8)
@@ -109,39 +111,42 @@ def paint(
     classes = np.asarray(labels)[rows].astype(np.int64).tolist()
     if masks is not None:
         paint_masks(canvas, masks[rows], np.array(classes))
-    _outlines(canvas, corners, classes, line)
+    colours = [class_colour(label) for label in classes] if marks is None else [marks[row][1] for row in rows]
+    _outlines(canvas, corners, colours, line)
     if keypoints is not None:
         sides = np.asarray(boxes).reshape(-1, 4)[rows]
         sizes = (sides[:, 2:] - sides[:, :2]).max(1, initial=0)
         cover = draw_keypoints(canvas, keypoints[rows], sizes, edges, line, letters, scores is None, taken)
         corners = _around(corners, cover, letters)
-    sure = [None] * len(classes) if scores is None else np.asarray(scores)[rows].tolist()
-    words = [one_line(names.get(label, str(label))) for label in classes]
-    _names(canvas, words, sure, classes, corners, line, letters, taken)
+    unsaid = scores is None or marks is not None
+    sure = [None] * len(classes) if unsaid else np.asarray(scores)[rows].tolist()
+    if marks is None:
+        words = [one_line(names.get(label, str(label))) for label in classes]
+    else:
+        words = [one_line(marks[row][0]) for row in rows]
+    _names(canvas, words, sure, colours, corners, line, letters, taken)
 
 
-def _outlines(canvas: NDArray[np.uint8], corners: list[list[int]], classes: list[int], line: int) -> None:
-    """Draw boxes, (n, 4) xyxy in pixels, in their classes' colours, the last on top."""
+def _outlines(canvas: NDArray[np.uint8], corners: list[list[int]], colours: list[Colour], line: int) -> None:
+    """Draw boxes, (n, 4) xyxy in pixels, each in its colour, the last on top."""
     import cv2
 
-    for (left, top, right, bottom), label in zip(corners, classes, strict=True):
-        colour = class_colour(label)
+    for (left, top, right, bottom), colour in zip(corners, colours, strict=True):
         if line > 1:  # a rim, so that a dark line shows on a dark picture and a bright one on a bright
             cv2.rectangle(canvas, (left, top), (right, bottom), text_colour(colour), line + 2)
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, line)
 
 
 def _names(
-    canvas: NDArray[np.uint8], words: list[str], sure: list[float] | list[None], classes: list[int],
+    canvas: NDArray[np.uint8], words: list[str], sure: list[float] | list[None], colours: list[Colour],
     corners: list[list[int]], line: int, letters: int, taken: tuple[int, int],
 ) -> None:  # fmt: skip
     """Write each box's name and confidence where there is room for it; see `paint`."""
     tags = [tag_mask(word, score, letters, canvas.shape[1]) for word, score in zip(words, sure, strict=True)]
     sizes = [(tag.shape[1], tag.shape[0]) for tag in tags]
     places = tag_places(sizes, corners, canvas.shape, line // 2, (0, 0, taken[1], taken[0]))
-    for tag, place, label in zip(tags, places, classes, strict=True):
+    for tag, place, colour in zip(tags, places, colours, strict=True):
         if place is not None:
-            colour = class_colour(label)
             put(canvas, tag, place, inks(colour, text_colour(colour)))
 
 

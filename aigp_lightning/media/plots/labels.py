@@ -23,7 +23,7 @@ from aigp_lightning.media.plots.charts import (
     unit,
     widest,
 )
-from aigp_lightning.media.plots.palette import class_colour
+from aigp_lightning.media.plots.palette import class_colour, line_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,8 @@ PAIR_BINS, PAIR_SIDE, PAIR_GAP = 48, 240, 20
 """Of the correlogram's plots; pixels."""
 NONE = "no labels: every image is background"
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
+REACHES = (0.125, 0.25, 0.5)
+"""Plots of sizes end at the first of these that no box is larger than, or at 1: small boxes fill them too."""
 
 
 def draw_labels(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, str]) -> NDArray[np.uint8]:
@@ -83,18 +85,22 @@ def labels_figure(cls: NDArray[Any], bboxes: NDArray[Any], names: Mapping[int, s
     right, lower = left + SIDE + 116, upper + SIDE + 126
     figure = new_figure(right + SIDE + (61 if few else 41), lower + SIDE + 106)
     _bars(figure, ids, numbers, names, (figure.bbox.width - 25, FLAT * len(ids)) if few else (625, 960))
-    _overlay(add_axes(figure, (left, upper, SIDE, SIDE), "boxes, their centres on one point"), cls, bboxes)
+    reach = next((end for end in REACHES if float(bboxes[:, 2:].max()) <= end), 1)
+    part = "" if reach == 1 else f" (1/{round(1 / reach)} of the image)"
+    _overlay(
+        add_axes(figure, (left, upper, SIDE, SIDE), f"boxes, their centres on one point{part}"), cls, bboxes, reach
+    )
     centres = add_axes(figure, (right, upper, SIDE, SIDE), "centres", ("x", "y"))
     _heat_map(centres, counts(bboxes[:, 1], bboxes[:, 0], BINS))
     centres.invert_yaxis()  # as in the image, y grows downwards
     sizes = add_axes(figure, (left, lower, SIDE, SIDE), "sizes", ("width", "height"))
-    _heat_map(sizes, counts(bboxes[:, 3], bboxes[:, 2], BINS))
-    for axes in (centres, sizes):
-        axes.set(xticks=QUARTERS, yticks=QUARTERS)
+    _heat_map(sizes, counts(bboxes[:, 3] / reach, bboxes[:, 2] / reach, BINS), reach)
+    for axes, end in ((centres, 1.0), (sizes, reach)):
+        axes.set(xticks=[end * part for part in QUARTERS], yticks=[end * part for part in QUARTERS])
     words = "sizes: square root of the area", ("fraction of the image's side", "")
     areas = add_axes(figure, (right, lower, SIDE, SIDE), *words)
-    _histogram(areas, np.sqrt(bboxes[:, 2] * bboxes[:, 3]), BINS)
-    areas.set_xticks(QUARTERS)
+    _histogram(areas, np.sqrt(bboxes[:, 2] * bboxes[:, 3]), BINS, reach)
+    areas.set_xticks([reach * part for part in QUARTERS])
     return figure
 
 
@@ -134,6 +140,8 @@ def correlogram_figure(bboxes: NDArray[Any]) -> Figure:
                 _histogram(axes, bboxes[:, row], PAIR_BINS)
             else:
                 _heat_map(axes, counts(bboxes[:, row], bboxes[:, column], PAIR_BINS))
+                if names[row] == "y":
+                    axes.invert_yaxis()  # as in the image and among the centres, y grows downwards
             axes.set(xticks=(0, 0.5, 1) if last else (), yticks=(0, 0.5, 1) if first else ())
     return figure
 
@@ -155,22 +163,22 @@ def counts(down: NDArray[Any], across: NDArray[Any], bins: int) -> NDArray[np.fl
     return np.bincount(rows * bins + columns, minlength=bins * bins).reshape(bins, bins).astype(np.float64)
 
 
-def _heat_map(axes: Axes, values: NDArray[Any]) -> None:
-    """Show counts over 0…1 by their root, so that what is rare shows too; the first row is at the bottom."""
+def _heat_map(axes: Axes, values: NDArray[Any], reach: float = 1) -> None:
+    """Show counts over 0…reach by their root, so that what is rare shows too; the first row is at the bottom."""
     from matplotlib.colors import PowerNorm
 
     norm = PowerNorm(0.5, 0, max(float(values.max()), 1.0))
     axes.imshow(
         np.ma.masked_equal(values, 0), count_colours(), norm, aspect="auto", interpolation="nearest", origin="lower",
-        extent=(0, 1, 0, 1),
+        extent=(0, reach, 0, reach),
     )  # fmt: skip
 
 
-def _histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
-    """Fill the area under the counts of values in 0…1."""
-    heights, edges = np.histogram(values, bins, (0, 1))
+def _histogram(axes: Axes, values: NDArray[Any], bins: int, reach: float = 1) -> None:
+    """Fill the area under the counts of values in 0…reach."""
+    heights, edges = np.histogram(values, bins, (0, reach))
     axes.stairs(heights, edges, fill=True, color=count_colours()(0.7))
-    axes.set(xlim=(0, 1), ylim=(0, 1.02 * max(int(heights.max()), 1)))
+    axes.set(xlim=(0, reach), ylim=(0, 1.02 * max(int(heights.max()), 1)))
 
 
 def _bars(
@@ -220,16 +228,17 @@ def _counted(cls: NDArray[np.int64], names: Mapping[int, str]) -> tuple[NDArray[
     return ids, every
 
 
-def _overlay(axes: Axes, cls: NDArray[Any], bboxes: NDArray[Any]) -> None:
-    """Draw a sample of the boxes around one point, the large ones behind."""
+def _overlay(axes: Axes, cls: NDArray[Any], bboxes: NDArray[Any], reach: float) -> None:
+    """Draw a sample of the boxes around one point, the large ones behind; the plot is `reach` wide."""
     from matplotlib.collections import PolyCollection
 
     rows = np.unique(np.linspace(0, len(cls) - 1, OVERLAID).astype(np.int64))
     rows = rows[np.argsort(-bboxes[rows, 2] * bboxes[rows, 3], kind="stable")]
     centred = np.concatenate((np.full((len(rows), 2), 0.5), np.clip(bboxes[rows, 2:], 0, 1)), axis=1)
     corners = xywh_to_xyxy(centred)[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
-    colours = [unit(class_colour(int(label))) for label in np.asarray(cls)[rows].tolist()]
+    colours = [unit(line_colour(int(label))) for label in np.asarray(cls)[rows].tolist()]
     opacity = min(1.0, max(OPAQUE / len(rows), FAINTEST))
     outlines = PolyCollection(list(corners), facecolors="none", edgecolors=colours, linewidths=0.6, alpha=opacity)
     axes.add_collection(outlines, autolim=False)
-    axes.set(xlim=(0, 1), ylim=(1, 0), xticks=(), yticks=())
+    low, high = 0.5 - reach / 2, 0.5 + reach / 2
+    axes.set(xlim=(low, high), ylim=(high, low), xticks=(), yticks=())

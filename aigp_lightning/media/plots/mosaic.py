@@ -1,10 +1,13 @@
-"""Several images in one picture, none of them scaled, with boxes, names and keypoints: arrays in, picture out."""
+"""Several images in one picture, none of them scaled, with boxes, names and keypoints: arrays in, picture out.
+
+Longer than 250 lines: a cell, and the page that it is drawn on.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +47,10 @@ class Cell:
         keypoints: (n, K, 3) x, y in pixels and confidence (or visibility 0, 1, 2), or None.
         caption: the file's name; empty for none.
         masks: (n, h, w) 0 or 1, of the image's size or smaller, or None.
+        marks: (n,) words and colour of each box, instead of its class's name, confidence and colour; or None.
+        grade: short words in the upper right corner; empty for none.
+        window: top, left, bottom and right of what is shown, as the image without the grey of a letterbox; None: all.
+            Boxes and keypoints count from the whole image's corner all the same.
 
     Example:
         >>> cell = Cell(np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]]), np.array([0]), caption="0001.jpg")
@@ -58,15 +65,50 @@ class Cell:
     keypoints: NDArray[Any] | None = None
     caption: str = ""
     masks: NDArray[Any] | None = None
+    marks: Sequence[tuple[str, Colour]] | None = None
+    grade: str = ""
+    window: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         shape = self.image.shape
         if self.image.dtype != np.uint8 or len(shape) != RGB or shape[2] != RGB or not self.image.size:
             raise ValueError(f"a cell's image is (H, W, 3) uint8, not {shape} {self.image.dtype}")
-        parts = (self.boxes, self.labels, self.scores, self.keypoints, self.masks)
+        parts = (self.boxes, self.labels, self.scores, self.keypoints, self.masks, self.marks)
         rows = [len(part) for part in parts if part is not None]
         if len(set(rows)) > 1:
             raise ValueError(f"a cell's boxes, labels, scores, keypoints and masks differ in number: {rows}")
+
+
+def cut_out(cell: Cell) -> Cell:
+    """Return a cell of what its window shows, with boxes and keypoints moved along.
+
+    Example:
+        >>> image, box = np.zeros((64, 96, 3), np.uint8), np.array([[8, 20, 40, 50]])
+        >>> cell = Cell(image, box, np.zeros(1), window=(16, 0, 48, 96))
+        >>> cut_out(cell).image.shape, cut_out(cell).boxes.tolist()
+        ((32, 96, 3), [[8, 4, 40, 34]])
+    """
+    if cell.window is None:
+        return cell
+    top, left, bottom, right = cell.window
+    points, masks = cell.keypoints, cell.masks
+    if points is not None:
+        points = np.asarray(points) - np.array([left, top, *[0] * (np.shape(points)[2] - 2)], np.float32)
+    if masks is not None:
+        masks = _enlarged(masks, cell.image.shape[:2])[:, top:bottom, left:right]
+    boxes = np.asarray(cell.boxes).reshape(-1, 4) - np.array([left, top, left, top])
+    image = cell.image[top:bottom, left:right]
+    return replace(cell, image=image, boxes=boxes, keypoints=points, masks=masks, window=None)
+
+
+def _enlarged(masks: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return masks, (n, h, w), at the size of their image."""
+    import cv2
+
+    if masks.shape[1:] == shape or not len(masks):
+        return masks if len(masks) else np.zeros((0, *shape), np.uint8)
+    sized = [cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) for mask in masks]
+    return np.stack(sized)
 
 
 def letter_size(height: int, width: int, boxes: int) -> int:
@@ -97,18 +139,19 @@ def draw_mosaic(
 ) -> NDArray[np.uint8]:
     """Draw images side by side, row by row, none of them scaled, in as few rows as will do.
 
-    Every place is as large as the largest height and width; an image lies in its top left corner, and nothing of one
-    reaches into another's place.
+    A row is as high as its highest image, and no wider than `columns` times the widest of all; images lie at its top,
+    each beside the one before, and nothing of one reaches into another's place. So wide and high images of rectangular
+    batches leave little of the page empty.
 
     Args:
         cells: the images.
         names: class names by id; an id without a name is shown as a number.
         masked: positions in `cells` of which nothing is shown, only that they are private.
         edges: pairs of keypoints that are joined.
-        columns: images side by side; None: ceil(sqrt(n)).
+        columns: images side by side; None: ceil(sqrt(n)), or as many narrower ones as have room.
 
     Returns:
-        (rows · height, columns · width, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB; of images of one size (rows · height, columns · width, 3).
 
     Raises:
         ValueError: there are no cells, or no cell has a masked position.
@@ -123,18 +166,48 @@ def draw_mosaic(
     hidden = frozenset(masked)
     if unknown := sorted(hidden.difference(range(len(cells)))):
         raise ValueError(f"no such cell to be masked: {unknown} of {len(cells)}")
-    height, width = (max(cell.image.shape[axis] for cell in cells) for axis in (0, 1))
-    columns = columns or math.ceil(math.sqrt(len(cells)))
-    rows = math.ceil(len(cells) / columns)
-    canvas = np.full((rows * height, columns * width, RGB), PADDING, np.uint8)
-    for number, cell in enumerate(cells):
-        top, left = number // columns * height, number % columns * width
-        place = canvas[top : top + height, left : left + width]
-        if number in hidden:
-            _hide(place)
-        else:
-            _draw(place, cell, names, edges)
+    cells = [cut_out(cell) for cell in cells]
+    sizes = _sizes(cells, hidden)
+    rows = _rows([width for _, width in sizes], columns)
+    heights = [max(sizes[number][0] for number in row) for row in rows]
+    page = max(sum(sizes[number][1] for number in row) for row in rows)
+    canvas = np.full((sum(heights), page, RGB), PADDING, np.uint8)
+    top = 0
+    for row, height in zip(rows, heights, strict=True):
+        left = 0
+        for number in row:
+            place = canvas[top : top + height, left : left + sizes[number][1]]
+            if number in hidden:
+                _hide(place)
+            else:
+                _draw(place, cells[number], names, edges)
+            left += sizes[number][1]
+        top += height
     return canvas
+
+
+def _sizes(cells: Sequence[Cell], hidden: Collection[int]) -> list[tuple[int, int]]:
+    """Return each cell's height and width; one of which nothing is shown is as large as the largest of the others."""
+    shapes = [(cell.image.shape[0], cell.image.shape[1]) for cell in cells]
+    seen = [shape for number, shape in enumerate(shapes) if number not in hidden] or shapes
+    unseen = max(height for height, _ in seen), max(width for _, width in seen)
+    return [unseen if number in hidden else shape for number, shape in enumerate(shapes)]
+
+
+def _rows(widths: Sequence[int], columns: int | None) -> list[list[int]]:
+    """Return the cells of each row: so many, or as many as have room where `columns` is None."""
+    if columns is not None:
+        return [list(range(len(widths)))[start : start + columns] for start in range(0, len(widths), columns)]
+    room = math.ceil(math.sqrt(len(widths))) * max(widths)
+    rows: list[list[int]] = [[]]
+    left = 0
+    for number, width in enumerate(widths):
+        if left + width > room:
+            rows.append([])
+            left = 0
+        rows[-1].append(number)
+        left += width
+    return rows
 
 
 def _draw(place: NDArray[np.uint8], cell: Cell, names: Mapping[int, str], edges: Edges) -> None:
@@ -148,8 +221,13 @@ def _draw(place: NDArray[np.uint8], cell: Cell, names: Mapping[int, str], edges:
     caption = _caption(cell.caption, height, width)
     line, taken = line_width(height, width), caption.shape if caption.size else (0, 0)
     corner = (taken[0], taken[1])
-    paint(image, cell.boxes, cell.labels, cell.scores, names, cell.keypoints, line, letters, corner, edges, cell.masks)
+    parts = (cell.boxes, cell.labels, cell.scores, names, cell.keypoints)
+    paint(image, *parts, line, letters, corner, edges, cell.masks, cell.marks)
     put(image, caption, (0, 0), inks(PAPER, INK))
+    if cell.grade:
+        grade = text_mask(cell.grade, letter_size(height, width, 0), cell.grade.isascii())[:, :width]
+        put(image, grade, (width - grade.shape[1], caption.shape[0] * (caption.shape[1] + grade.shape[1] > width)),
+            inks(PAPER, INK))  # fmt: skip
 
 
 def _copy(image: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:

@@ -22,8 +22,8 @@ BASE: tuple[Colour, ...] = (
 # What further classes are mixed with, and how much of it: the same hues, darker and lighter by turns.
 SHADES = ((0, 0.0), (0, 0.4), (255, 0.5), (0, 0.6))
 STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1.5, 1.5)))
-CONTRAST = 1.9
-"""Least contrast of a line to the white page."""
+CONTRAST = 3.0
+"""Least contrast of a line to the white page, as WCAG 2.1 asks of graphics."""
 
 
 @lru_cache(maxsize=256)

@@ -20,6 +20,7 @@ from aigp_lightning.media.plots.charts import (
     shown,
     told_apart,
     unit,
+    widest,
 )
 from aigp_lightning.media.plots.palette import STYLES, line_colour
 
@@ -40,15 +41,18 @@ SIGMA = 3.0
 """Of the smoothing, epochs, as in Ultralytics' plot."""
 MARKED = 40
 """With more epochs than this, points have no dots."""
+BEST = "D"
+"""Matplotlib's marker of the best epoch."""
 WIDER = 1.5
 """What a line has more than the one that is drawn over it, points."""
 
 
-def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]:
+def draw_results(rows: Sequence[Mapping[str, str | float]], best: float | None = None) -> NDArray[np.uint8]:
     """Draw training above, validation below: losses, metrics, and the learning rates in one plot; see `arrange`.
 
     Args:
         rows: one an epoch, as `csv.DictReader` reads them; a value may be missing or empty.
+        best: the epoch that is marked; None for none.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -57,10 +61,10 @@ def draw_results(rows: Sequence[Mapping[str, str | float]]) -> NDArray[np.uint8]
         >>> draw_results([{"epoch": "1", "train/loss": "2"}, {"epoch": "2", "train/loss": "1"}]).shape
         (315, 330, 3)
     """
-    return pixels(results_figure(rows))
+    return pixels(results_figure(rows, best))
 
 
-def results_figure(rows: Sequence[Mapping[str, str | float]]) -> Figure:
+def results_figure(rows: Sequence[Mapping[str, str | float]], best: float | None = None) -> Figure:
     """Build the figure of `draw_results`: axes in the order of `arrange`, a column's values and their smoothing.
 
     Example:
@@ -83,8 +87,13 @@ def results_figure(rows: Sequence[Mapping[str, str | float]]) -> Figure:
             title = told_apart([keys[0] if len(keys) == 1 else "learning rates"], NORMAL, TITLE_ROOM)[0]
             axes = add_axes(figure, (*corner, WIDTH, HEIGHT), title)
             _plot(axes, epochs, {key: table[key] for key in keys})
+            if best is not None and len(keys) == 1:
+                _mark(axes, epochs, table[keys[0]], best)
     right, bottom = 1 - 15 / figure.bbox.width, 8 / figure.bbox.height
-    figure.text(right, bottom, "x: epoch, dotted: smoothed", fontsize=SMALL, color=INK, ha="right")
+    words = ["x: epoch, dotted: smoothed", *([] if best is None else [f"diamond: best epoch, {best:g}"])]
+    said = ", ".join(words)
+    said = said if widest([said], SMALL) < figure.bbox.width - 40 else "\n".join(words)
+    figure.text(right, bottom, said, fontsize=SMALL, color=INK, ha="right")
     return figure
 
 
@@ -155,6 +164,16 @@ def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) 
         axes.plot(x, y, color=colour, linewidth=1.3 + wider, linestyle=style, clip_on=False, **dots)
         if alone and len(x) > 2:  # noqa: PLR2004
             axes.plot(x, gaussian(y), color=unit(line_colour(5)), linewidth=2, linestyle=STYLES[3])
+
+
+def _mark(axes: Axes, epochs: NDArray[Any], values: NDArray[Any], best: float) -> None:
+    """Mark a column's value at the best epoch, where it has one."""
+    at = (epochs == best) & np.isfinite(values)
+    if at.any():
+        looks: dict[str, Any] = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.8}
+        axes.plot(
+            epochs[at][-1:], values[at][-1:], color=INK, marker=BEST, linestyle="", zorder=4, clip_on=False, **looks
+        )
 
 
 def _range(values: NDArray[Any], margin: float) -> tuple[float, float]:

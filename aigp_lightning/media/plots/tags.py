@@ -13,6 +13,8 @@ Rectangle = tuple[int, int, int, int]
 """Left, top, right, bottom; right and bottom are outside."""
 CAPTION_WEIGHT = 1000
 """A pixel of the caption is as dear as so many of other tags."""
+SMALL = 1.5
+"""A box with no side longer than so many tags' width is small: tags keep out of those, as far as they can."""
 READABLE = 0.5
 """How much of a tag may be hidden by surer ones."""
 COVERED = 0.4
@@ -52,7 +54,8 @@ def tag_places(
     """Put each tag above its box or below it, wherever it meets least of those that are surer.
 
     In a crowd a tag of which nobody could read more than half is left out, and so are all but the surest when tags
-    hide much of the picture; their boxes are there all the same.
+    hide much of the picture; their boxes are there all the same. Tags keep out of small boxes, their own included, and
+    one that would hide more than half of a small box is left out unless it is the surest.
     Plain numbers instead of arrays: a picture has a handful of boxes, and most tags stay at the first place tried.
 
     Args:
@@ -72,23 +75,45 @@ def tag_places(
     places: list[tuple[int, int] | None] = [None] * len(sizes)
     used: list[Rectangle] = []
     room = COVERED * shape[0] * shape[1]
+    small = _small_boxes(sizes, boxes)
     for number in range(len(sizes) - 1, -1, -1):
         area = sizes[number][0] * sizes[number][1]
         if used and area > room:
             continue
         least = None
-        for spot in _spots(sizes[number], boxes[number], shape, edge, taken[3]):
+        spots = list(_spots(sizes[number], boxes[number], shape, edge, taken[3]))
+        for spot, (below, most) in zip(spots, _covered(spots, small), strict=True):
             hidden = sum(_common(spot, other) for other in used)
-            cost = hidden + CAPTION_WEIGHT * _common(spot, taken)
+            cost = hidden + below + CAPTION_WEIGHT * _common(spot, taken)
             if least is None or cost < least[0]:
-                least = cost, hidden, spot
+                least = cost, hidden, spot, most
             if not cost:
                 break
-        if least is not None and least[1] <= READABLE * area:
+        if least is not None and least[1] <= READABLE * area and (least[3] <= READABLE or not used):
             room -= area
             places[number] = least[2][:2]
             used.append(least[2])
     return places
+
+
+def _small_boxes(sizes: list[tuple[int, int]], boxes: list[list[int]]) -> NDArray[np.int64]:
+    """Return the boxes that a tag would hide, (m, 4) xyxy."""
+    if not boxes:
+        return np.zeros((0, 4), np.int64)
+    corners, tags = np.array(boxes, np.int64), np.array(sizes, np.int64)
+    longest = (corners[:, 2:] - corners[:, :2]).max(1)
+    small: NDArray[np.int64] = corners[longest <= SMALL * tags[:, 0].mean()]
+    return small
+
+
+def _covered(spots: list[Rectangle], small: NDArray[np.int64]) -> list[tuple[int, float]]:
+    """Return for each spot how much of small boxes a tag there hides: pixels of all, and the largest share of one."""
+    if not len(small):
+        return [(0, 0.0)] * len(spots)
+    places = np.array(spots, np.int64)[:, None]
+    common = (np.minimum(places[..., 2:], small[:, 2:]) - np.maximum(places[..., :2], small[:, :2])).clip(0).prod(2)
+    shares = common / np.maximum((small[:, 2:] - small[:, :2]).prod(1), 1)
+    return list(zip(common.sum(1).tolist(), shares.max(1).tolist(), strict=True))
 
 
 def _common(one: Rectangle, other: Rectangle) -> int:
@@ -103,14 +128,15 @@ def _spots(
 ) -> Iterator[Rectangle]:
     """Yield the places where a tag may be, what is best first.
 
-    Above, flush left; below, flush left; above and below, flush right; just inside the top, below the caption. Where
-    there is no room above the box, or below, it is inside instead.
+    Above, flush left; below, flush left; above and below, flush right; just inside the top, below the caption; right
+    and left of it. Where there is no room above the box, or below, it is inside instead.
     """
     columns, rows = size
     inside, floor = box[1] - edge, box[3] + edge + 1
     above = inside if inside < rows else inside - rows
     below = floor - rows if floor + rows > shape[0] else floor
     left, right = box[0] - edge, box[2] + edge + 1 - columns
-    for x, y in ((left, above), (left, below), (right, above), (right, below), (left, max(inside, caption))):
+    beside = (box[2] + edge + 1, inside), (box[0] - edge - columns, inside)
+    for x, y in ((left, above), (left, below), (right, above), (right, below), (left, max(inside, caption)), *beside):
         x0, y0 = max(min(x, shape[1] - columns), 0), max(min(y, shape[0] - rows), 0)
         yield x0, y0, x0 + columns, y0 + rows

@@ -19,7 +19,7 @@ from aigp_lightning.media.plots.labels import (
     draw_labels,
     labels_figure,
 )
-from aigp_lightning.media.plots.palette import class_colour
+from aigp_lightning.media.plots.palette import class_colour, line_colour
 
 NAMES = {0: "gate", 1: "pole", 2: "net"}
 
@@ -136,8 +136,8 @@ def test_counts_are_numpy_s() -> None:
 def test_square_roots_of_areas_are_counted() -> None:
     areas = labels_figure(np.zeros(6, int), np.concatenate((boxes(4, width=0.4, height=0.1), boxes(2))), NAMES).axes[4]
     steps = areas.patches[0].get_data()  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(steps.edges, np.linspace(0, 1, module.BINS + 1))
-    assert np.flatnonzero(steps.values).tolist() == [int(np.sqrt(0.02) * 64), int(np.sqrt(0.04) * 64)]
+    np.testing.assert_allclose(steps.edges, np.linspace(0, 0.5, module.BINS + 1))
+    assert np.flatnonzero(steps.values).tolist() == [int(np.sqrt(0.02) * 128), int(np.sqrt(0.04) * 128)]
     assert steps.values[np.flatnonzero(steps.values)].tolist() == [2, 4]
 
 
@@ -147,7 +147,7 @@ def test_overlaid_boxes_have_their_size_and_colour() -> None:
     corners = np.array([path.vertices for path in outlines.get_paths()])
     np.testing.assert_allclose(corners.min(1), [[0.25, 0.375], [0.4, 0.45]], atol=1e-6)
     np.testing.assert_allclose(corners.max(1), [[0.75, 0.625], [0.6, 0.55]], atol=1e-6)
-    np.testing.assert_allclose(outlines.get_edgecolor()[:, :3], [unit(class_colour(1)), unit(class_colour(0))])
+    np.testing.assert_allclose(outlines.get_edgecolor()[:, :3], [unit(line_colour(1)), unit(line_colour(0))])
     assert not len(outlines.get_facecolor())
 
 
@@ -194,6 +194,27 @@ def test_correlogram_pairs_columns_across_with_rows_up() -> None:
         assert (int(steps.values.argmax()), steps.values.max(), steps.values.sum()) == (bins[row], 50, 52)
     assert [axes.get_xlabel() for axes in figure.axes[6:]] == ["x", "y", "width", "height"]
     assert [figure.axes[place].get_ylabel() for place in (1, 3, 6)] == ["y", "width", "height"]
+
+
+@pytest.mark.parametrize(("largest", "reach"), [(0.1, 0.125), (0.2, 0.25), (0.5, 0.5), (0.51, 1)])
+def test_small_boxes_fill_their_plots(largest: float, reach: float) -> None:
+    """Plots of sizes end where no box reaches; what is in them is where it was."""
+    figure = labels_figure(np.zeros(5, int), boxes(5, width=largest, height=largest / 2), NAMES)
+    _, overlay, centres, sizes, areas = figure.axes
+    assert sizes.get_xlim() == sizes.get_ylim() == areas.get_xlim() == (0, reach)
+    assert centres.get_xlim() == (0, 1)
+    assert overlay.get_xlim() == (0.5 - reach / 2, 0.5 + reach / 2)
+    found = np.ma.filled(sizes.images[0].get_array(), 0)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    expected = (np.float32(largest / 2) / reach * module.BINS, np.float32(largest) / reach * module.BINS)
+    np.testing.assert_allclose([row + 0.5, column + 0.5], expected, atol=1.01)
+
+
+def test_y_grows_downwards_wherever_it_is_plotted_upright() -> None:
+    labels, correlogram = labels_figure(np.zeros(2, int), boxes(2), NAMES), correlogram_figure(boxes(2))
+    upright = [axes for figure in (labels, correlogram) for axes in figure.axes if axes.get_ylabel() == "y"]
+    assert [axes.yaxis.get_inverted() for axes in upright] == [True, True]
+    assert not any(axes.yaxis.get_inverted() for axes in correlogram.axes if axes.get_ylabel() in ("width", "height"))
 
 
 def test_correlogram_s_plots_lie_in_the_lower_triangle() -> None:

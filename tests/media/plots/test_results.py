@@ -248,3 +248,29 @@ def test_smoothed_line_is_dotted_and_lies_between() -> None:
 
 def test_two_epochs_are_not_smoothed() -> None:
     assert len(plot(results_figure(rows(2)), "train/box_loss").lines) == 1
+
+
+def test_the_best_epoch_is_marked_in_every_plot_of_one_column() -> None:
+    table = rows(6)
+    figure = results_figure(table, best=4)
+    for axes in figure.axes:
+        marks = [line for line in axes.lines if line.get_marker() == module.BEST]
+        title = axes.get_title(loc="left")
+        expected = [] if title == "learning rates" else [[[4.0, float(table[3][title])]]]
+        assert [np.asarray(mark.get_xydata()).tolist() for mark in marks] == expected
+    assert figure.texts[-1].get_text() == "x: epoch, dotted: smoothed, diamond: best epoch, 4"
+    assert not any(line.get_marker() == module.BEST for axes in results_figure(table).axes for line in axes.lines)
+    narrow = results_figure([{"epoch": "1", "train/loss": "2"}, {"epoch": "2", "train/loss": "1"}], best=2)
+    narrow.canvas.draw()
+    assert narrow.texts[-1].get_window_extent().x0 > 0
+
+
+def test_lines_can_be_seen_on_white() -> None:
+    """WCAG's contrast for graphics, 3 to 1, for all 28 colours, yellow among them."""
+    colours = np.array([line_colour(index) for index in range(28)]) / 255
+    luminance = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4) @ (
+        0.2126,
+        0.7152,
+        0.0722,
+    )
+    assert (1.05 / (luminance + 0.05)).min() > 2.95

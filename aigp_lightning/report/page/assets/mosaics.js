@@ -40,9 +40,10 @@ class Mosaics {
       const figure = el("div", { class: which }, el("span", { class: "tag" }, name), enlargeable(frame.image, `${mosaic.key}: ${name}`));
       return { frame, figure };
     };
-    const [labels, pred] = [make("labels", "labels"), make("pred", "predictions")];
-    return { mosaic, labels, pred,
-      figure: el("figure", {}, el("figcaption", {}, mosaic.key), el("div", { class: "pair" }, labels.figure, pred.figure)) };
+    const paired = !mosaic.key.startsWith("val_errors");
+    const [labels, pred] = [make("labels", "labels"), make("pred", paired ? "predictions" : "hits and mistakes")];
+    const pictures = paired ? el("div", { class: "pair" }, labels.figure, pred.figure) : el("div", { class: "single" }, pred.figure);
+    return { mosaic, labels, pred, figure: el("figure", {}, el("figcaption", {}, mosaic.key), pictures) };
   }
 
   track() {
