@@ -32,7 +32,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for a file that is cut off or no checkpoint
         # Torch's advice for what holds more than plain values is to run the code in it.
-        reason = "" if isinstance(error, UnpicklingError) else f": {first_line(error)}"
+        reason = "" if isinstance(error, UnpicklingError | EOFError) else f": {first_line(error)}"
         raise WeightsError(f"cannot read {path}: it is cut off, or of another kind than ours{reason}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise WeightsError(

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aigp_lightning.checkpoints.weight_places import HERE, PUBLISHED, located, user_folder
+from aigp_lightning.cli.fetch_place import LONGEST, is_there, make_folder, tell_there
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.errors import ConfigError, WeightsError, printable
 from aigp_lightning.fetching.address import check_address, offline_switch, proxy_of, public
 from aigp_lightning.fetching.record import FILE, Record, read_record, write_record
-from aigp_lightning.files import is_plain_name, sha256_of, shell_quoted
+from aigp_lightning.files import is_plain_name, shell_quoted
 from aigp_lightning.paths import expand_home
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.fetching.download import Downloaded
-    from aigp_lightning.modules.families import WeightsFile
     from aigp_lightning.modules.published import Published
+    from aigp_lightning.modules.publishers import Publisher
 
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 SHOWN = 3
@@ -47,20 +48,20 @@ def main(verb: str, arguments: list[str]) -> int:
     name, folder, asked = options.name, Path(expand_home(options.out)), (options.sha256 or "").lower()
     _check(name, asked)
     target = folder / name
-    if target.exists():
-        _tell_there(target, asked)
+    if is_there(target):
+        tell_there(target, asked)
         return 0
     switch = offline_switch()
     if switch is not None and not options.dry_run:
         raise ConfigError(f"{switch} says that this machine stays offline, so nothing is fetched. Unset it to fetch.")
-    kind = _kind(name)
-    found = _address(name, options.url, kind)
-    _tell_whom(found.url, target, kind)
+    publisher = _publisher(name)
+    found = _address(name, options.url, publisher)
+    _tell_whom(found.url, target, publisher)
     if options.dry_run:
         print_line("a dry run: no connection was opened")
         return 0
     recorded = read_record(folder, name)
-    size, digest = _get(found, target, asked, recorded, kind)
+    size, digest = _get(found, target, asked, recorded)
     write_record(folder, name, public(found.url), size, digest)
     print_line(f"{target}  {size / 1e6:.1f} MB", f"sha256 {digest}, recorded in {folder / FILE}")
     value = name if located(name) is not None and folder in (HERE, user_folder()) else str(target)
@@ -78,17 +79,19 @@ def _check(name: str, asked: str) -> None:
         raise ConfigError(f"fetch takes a file's name; its address is another option: fetch NAME --url {public(name)}")
     if not is_plain_name(name) or Path(name).suffix not in PUBLISHED:
         raise ConfigError(f"fetch {printable(name)}: name a file that ends in {' or '.join(PUBLISHED)}; --out FOLDER.")
+    if len(os.fsencode(name)) > LONGEST:
+        raise ConfigError(f"fetch {printable(name[: LONGEST // 4])}…: a file's name has at most {LONGEST} bytes.")
     if asked and not DIGEST.fullmatch(asked):
         raise ConfigError(f"--sha256 {printable(asked)}: a SHA-256 has 64 hexadecimal digits.")
 
 
-def _kind(name: str) -> WeightsFile:
-    from aigp_lightning.modules.families import FILES
+def _publisher(name: str) -> Publisher:
+    from aigp_lightning.modules.publishers import PUBLISHERS
 
-    return FILES[Path(name).suffix]
+    return PUBLISHERS[Path(name).suffix]
 
 
-def _address(name: str, url: str | None, kind: WeightsFile) -> Published:
+def _address(name: str, url: str | None, publisher: Publisher) -> Published:
     """Return where a file is: the address that is given, or that of the family's makers.
 
     Raises:
@@ -99,42 +102,22 @@ def _address(name: str, url: str | None, kind: WeightsFile) -> Published:
     if url is not None:
         check_address(url)
         return Published(url)
-    if (found := kind.published(name)) is None:
-        near = get_close_matches(name, kind.published_names(), n=SHOWN, cutoff=0.6)
+    if (found := publisher.published(name)) is None:
+        near = get_close_matches(name, publisher.names(), n=SHOWN, cutoff=0.6)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ConfigError(f"{name} is no published file that this version knows.{meant} --url names another address.")
     return found
 
 
-def _tell_there(target: Path, asked: str) -> None:
-    """Say that a file is there already, if it is the one that is meant; no connection is opened.
-
-    Raises:
-        WeightsError: it is another one.
-    """
-    if not target.is_file():
-        raise ConfigError(f"{target} is in the way, and no file.")
-    digest, recorded = sha256_of(target), read_record(target.parent, target.name)
-    meant = {"given by --sha256": asked, f"recorded in {target.parent / FILE}": recorded.sha256 if recorded else ""}
-    for what, other in meant.items():
-        if other and other != digest:
-            raise WeightsError(
-                f"{target} is there, and not the file {what}: its SHA-256 is {digest}, not {other}. Move it away to "
-                "fetch it again."
-            )
-    known = "as recorded" if recorded else "not recorded, since it was not fetched here"
-    print_line(f"{target} is there already; nothing was fetched", f"sha256 {digest}, {known}")
-
-
-def _tell_whom(url: str, target: Path, kind: WeightsFile) -> None:
+def _tell_whom(url: str, target: Path, publisher: Publisher) -> None:
     """Say to whom a connection is opened, before it is."""
     proxy = proxy_of(url)
     through = f" through the proxy {proxy}" if proxy else ""
-    print_line(f"fetching {target.name} ({kind.kind}) from {urlsplit(url).hostname}{through}", f"  {public(url)}")
+    print_line(f"fetching {target.name} ({publisher.kind}) from {urlsplit(url).hostname}{through}", f"  {public(url)}")
     print_line(f"  to {target}")
 
 
-def _get(found: Published, target: Path, asked: str, recorded: Record | None, kind: WeightsFile) -> tuple[int, str]:
+def _get(found: Published, target: Path, asked: str, recorded: Record | None) -> tuple[int, str]:
     """Download a file, check it, and only then give it its name; returns its size and SHA-256.
 
     Raises:
@@ -142,12 +125,13 @@ def _get(found: Published, target: Path, asked: str, recorded: Record | None, ki
         WeightsError: it is not the file that is meant, or no file of weights.
         RunError: the connection failed.
     """
-    from aigp_lightning.fetching.download import download, forget
+    from aigp_lightning.fetching.download import download
+    from aigp_lightning.fetching.partial import forget
     from aigp_lightning.run.file_lock import FileLock
     from aigp_lightning.terminal.progress import byte_bar
 
     part = target.with_name(f".{target.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(part.parent)
     lock = FileLock(part.with_name(f"{part.name}.lock"))
     if not lock.acquire():
         raise ConfigError(f"another process is fetching {target} just now.")
@@ -165,7 +149,7 @@ def _get(found: Published, target: Path, asked: str, recorded: Record | None, ki
             came = download(found.url, part, lambda line: print_line(f"  {line}"), tell_size)
         try:
             _compare(came, found, asked, recorded, target)
-            _open_as_data(part, target, kind)
+            _open_as_data(part, target)
         except WeightsError:
             forget(part)
             raise
@@ -195,14 +179,16 @@ def _compare(came: Downloaded, found: Published, asked: str, recorded: Record | 
         )
 
 
-def _open_as_data(part: Path, target: Path, kind: WeightsFile) -> None:
+def _open_as_data(part: Path, target: Path) -> None:
     """Open a file by the reader that runs no code in it.
 
     Raises:
         WeightsError: it is no file of weights.
     """
+    from aigp_lightning.modules.families import FILES  # torch, which takes seconds, and only now
+
     try:
-        kind.check(part)
+        FILES[target.suffix].check(part)
     except WeightsError as error:
         raise WeightsError(f"what came is no weights file: {str(error).replace(str(part), target.name)}") from error
 

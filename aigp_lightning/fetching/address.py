@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from aigp_lightning.errors import ConfigError, WeightsError, printable
@@ -16,6 +18,10 @@ OFFLINE = ("AIGP_OFFLINE", "YOLO_OFFLINE", "HF_HUB_OFFLINE")
 SET_BY_US = "AIGP_HAS_SET"
 """Names those of them that this package has set itself, see `aigp_lightning/__init__.py`."""
 FALSE = ("", "0", "false", "no", "off")
+ADDRESS = re.compile(r"[!-~]+")
+"""Characters that an address is written with; others are written as %-escapes, and in a host's name as `xn--…`."""
+MOST_SHOWN = 200
+"""Characters of an address that nothing is fetched from, in a message."""
 
 
 def offline_switch(environment: Mapping[str, str] | None = None) -> str | None:
@@ -46,6 +52,7 @@ def check_address(address: str, before: str | None = None) -> None:
 
     Raises:
         ConfigError: nobody could say who answers there.
+        WeightsError: the same, after a redirect.
 
     Example:
         >>> check_address("http://example.com/yolo11n.pt")
@@ -53,19 +60,20 @@ def check_address(address: str, before: str | None = None) -> None:
         aigp_lightning.errors.ConfigError: http://example.com/yolo11n.pt: a file is fetched by https only, or from \
 this machine itself.
     """
+    refusal = ConfigError if before is None else WeightsError
+    which = _shown(address) if before is None else f"{public(before)} is redirected to {_shown(address)}"
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"{printable(address)} is no address: {error}.") from error
+        raise refusal(f"{which}: this is no address.") from error
     own = is_loopback(address) and (before is None or is_loopback(before))
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and own)):
-        told = "is redirected to" if before is not None else ""
-        shown = public(address) if host else printable(address)
-        which = f"{public(before)} {told} {shown}" if before is not None else shown
-        raise (ConfigError if before is None else WeightsError)(
-            f"{which}: a file is fetched by https only, or from this machine itself."
-        )
+        raise refusal(f"{which}: a file is fetched by https only, or from this machine itself.")
+    if not ADDRESS.fullmatch(address):
+        raise refusal(f"{which}: blanks and letters beyond ASCII are written as %-escapes, in a host's name as xn--….")
+    if before is not None and "@" in parts.netloc:
+        raise refusal(f"{which}, with a user's name; nothing is fetched as a user that a server names.")
 
 
 def is_loopback(address: str) -> bool:
@@ -93,6 +101,31 @@ def public(address: str) -> str:
     """
     parts = urlsplit(address)
     return printable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+
+
+def without_user(address: str) -> tuple[str, str | None]:
+    """Return an address without user and password, and the header by which a server is told them; None without any.
+
+    Args:
+        address: of a file.
+
+    Example:
+        >>> without_user("https://me:secret@example.com/a.pt?token=1")
+        ('https://example.com/a.pt?token=1', 'Basic bWU6c2VjcmV0')
+    """
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    header = f"Basic {b64encode(unquote(user).encode()).decode('ascii')}" if at else None
+    return urlunsplit(parts._replace(netloc=host)), header
+
+
+def _shown(address: str) -> str:
+    """Return an address that is refused as far as it can be shown: without user, password and query, and cut."""
+    try:
+        shown = public(address)
+    except ValueError:
+        shown = printable(re.sub(r"//[^/]*@", "//", address).partition("?")[0])
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
 
 
 def proxy_of(address: str) -> str | None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import md5, sha256
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import BadStatusLine, HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
-from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
 from aigp_lightning.errors import RunError, WeightsError, first_line, printable
-from aigp_lightning.fetching.address import check_address, public
-from aigp_lightning.files import DISK_FULL, disk_full, free_bytes, write_atomic
+from aigp_lightning.fetching.address import check_address, public, without_user
+from aigp_lightning.fetching.partial import Begun, forget, note, read_begun
+from aigp_lightning.fetching.redirects import CODES, Redirects
+from aigp_lightning.files import DISK_FULL, disk_full, free_bytes
 
 TIMEOUT = 30.0
 """Seconds without an answer, or without a byte."""
@@ -27,6 +27,10 @@ LARGEST = 4 << 30
 """Most bytes of a file; the largest published weights have half a gigabyte."""
 NOT_FOUND, RANGE_REFUSED, PARTIAL = (404, 410), 416, 206
 """Answers of a server."""
+SHOWN = 60
+"""Characters of a server's own words in a message."""
+MOST_DIGITS = 19
+"""Digits of a length; a longer one is no length, and Python refuses to read some thousand."""
 AGENT = "aigp_lightning"
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there, and all of them where the server says how many."""
@@ -47,31 +51,6 @@ class Downloaded:
     md5: str
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """Bytes that an earlier download has left, and by which the server tells that its file is still the same."""
-
-    size: int = 0
-    validator: str = ""
-
-
-class _Redirects(HTTPRedirectHandler):
-    """Follows redirects to https alone, and tells each."""
-
-    max_redirections = 5
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        check_address(newurl, before=req.full_url)
-        if urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
-            self._tell(f"redirected to {public(newurl)}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def download(address: str, part: Path, tell: Callable[[str], None], progress: Progress) -> Downloaded:
     """Get a file, or the rest of it.
 
@@ -90,7 +69,7 @@ def download(address: str, part: Path, tell: Callable[[str], None], progress: Pr
     """
     check_address(address)
     part.parent.mkdir(parents=True, exist_ok=True)
-    begun = _begun(part, address)
+    begun = read_begun(part, address)
     with _told(address, part):
         try:
             response = _open(address, begun, tell)
@@ -98,57 +77,32 @@ def download(address: str, part: Path, tell: Callable[[str], None], progress: Pr
             if error.code != RANGE_REFUSED or not begun.size:
                 raise
             forget(part)
-            response = _open(address, begun := _Begun(), tell)
+            response = _open(address, begun := Begun(), tell)
         with response:
-            begun = begun if _continues(response, begun) else _Begun()
+            begun = begun if _continues(response, begun) else Begun()
             total = _total(response, begun.size)
             _check(response, total, begun.size, address, part)
-            _note(part, address, response)
-            return _receive(response, part, begun.size, total, progress)
+            note(part, address, response.headers)
+            came = _receive(response, part, begun.size, total, progress)
+    if not came.size:
+        forget(part)
+        raise WeightsError(f"{_host(address)} sent an empty file: {public(address)}. --url names another address.")
+    return came
 
 
-def forget(part: Path) -> None:
-    """Remove a partial file and what is noted of it.
-
-    Args:
-        part: see `download`.
-    """
-    part.unlink(missing_ok=True)
-    _notes(part).unlink(missing_ok=True)
-
-
-def _notes(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _begun(part: Path, address: str) -> _Begun:
-    """Return what is there of an address, if its server said by what it can be recognised; else remove it."""
-    with suppress(OSError, ValueError):
-        notes: Any = json.loads(_notes(part).read_text(encoding="utf-8"))
-        size = part.stat().st_size
-        if isinstance(notes, dict) and notes.get("url") == public(address) and notes.get("validator") and size:
-            return _Begun(size, str(notes["validator"]))
-    forget(part)
-    return _Begun()
-
-
-def _note(part: Path, address: str, response: HTTPResponse) -> None:
-    """Note by what the server recognises its file: a strong tag, or when it was changed."""
-    tag = response.headers.get("ETag", "")
-    validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-    text = json.dumps({"url": public(address), "validator": validator})
-    write_atomic(_notes(part), text.encode(), sync=False, own=True)
-
-
-def _open(address: str, begun: _Begun, tell: Callable[[str], None]) -> HTTPResponse:
+def _open(address: str, begun: Begun, tell: Callable[[str], None]) -> HTTPResponse:
     headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
     if begun.size:
         headers |= {"Range": f"bytes={begun.size}-", "If-Range": begun.validator}
-    response: HTTPResponse = build_opener(_Redirects(tell)).open(Request(address, headers=headers), timeout=TIMEOUT)
+    plain, user = without_user(address)
+    request = Request(plain, headers=headers)
+    if user is not None:
+        request.add_unredirected_header("Authorization", user)  # for this server alone
+    response: HTTPResponse = build_opener(Redirects(tell)).open(request, timeout=TIMEOUT)
     return response
 
 
-def _continues(response: HTTPResponse, begun: _Begun) -> bool:
+def _continues(response: HTTPResponse, begun: Begun) -> bool:
     """True if the server sends the rest of the same file from the byte that was asked for."""
     headers = response.headers
     same = begun.validator in (headers.get("ETag", begun.validator), headers.get("Last-Modified"))
@@ -158,8 +112,9 @@ def _continues(response: HTTPResponse, begun: _Begun) -> bool:
 
 def _total(response: HTTPResponse, before: int) -> int | None:
     """Return the bytes of the whole file; None where the server does not say."""
-    length = response.headers.get("Content-Length", "")
-    return int(length) + before if length.isdigit() else None
+    length = response.headers.get("Content-Length", "").strip()
+    told = response.length is not None and length.isascii() and length.isdigit() and len(length) <= MOST_DIGITS
+    return int(length) + before if told else None  # of a body in chunks no length counts
 
 
 def _check(response: HTTPResponse, total: int | None, before: int, address: str, part: Path) -> None:
@@ -170,6 +125,13 @@ def _check(response: HTTPResponse, total: int | None, before: int, address: str,
         forget(part)
         raise WeightsError(
             f"{_host(address)} answered with a web page in place of the file, as a login or a proxy does: "
+            f"{public(response.url)}"
+        )
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        forget(part)
+        raise WeightsError(
+            f"{_host(address)} sent the file in another encoding ({printable(encoding)[:SHOWN]}), not as it is: "
             f"{public(response.url)}"
         )
     if total is not None and total > LARGEST:
@@ -200,6 +162,7 @@ def _receive(response: HTTPResponse, part: Path, before: int, total: int | None,
             other.update(chunk)
             size += len(chunk)
             if size > LARGEST:
+                forget(part)
                 raise WeightsError(f"over {LARGEST / 1e9:.1f} GB came; no file of weights is so large.")
             progress(size, total)
         file.flush()
@@ -220,16 +183,20 @@ def _told(address: str, part: Path) -> Iterator[None]:
     try:
         yield
     except HTTPError as error:
+        error.close()
+        if error.code in CODES:
+            raise RunError(f"{_host(address)} redirects without end: {public(address)}") from error
         address = error.url or address  # perhaps redirected
         if error.code in NOT_FOUND:
             forget(part)
             raise WeightsError(
                 f"{_host(address)} has no such file ({error.code}): {public(address)}. --url names another address."
             ) from error
-        raise RunError(f"{_host(address)} answers {error.code} {printable(error.reason)}: {public(address)}") from error
+        raise RunError(
+            f"{_host(address)} answers {error.code} {printable(error.reason)[:SHOWN]}: {public(address)}"
+        ) from error
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        why = first_line(error.reason if isinstance(error, URLError) else error)
-        raise RunError(f"{_host(address)}: {why}. {_kept(part, address)}") from error
+        raise RunError(f"{_host(address)}: {_why(error)}. {_kept(part, address)}") from error
     except OSError as error:
         if error.errno in DISK_FULL:
             raise RunError(disk_full(error, part)) from error
@@ -238,9 +205,23 @@ def _told(address: str, part: Path) -> Iterator[None]:
         raise RunError(f"{_host(address)}: {first_line(error)}. {_kept(part, address)}") from error
 
 
+def _why(error: Exception) -> str:
+    """Return the cause of a failed connection in words for the user."""
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ConnectionError):  # also where it is a BadStatusLine at the same time
+        return "the connection was closed" if not cause.errno else first_line(cause)
+    if isinstance(cause, TimeoutError):
+        return f"nothing came for {TIMEOUT:.0f} s"
+    if isinstance(cause, BadStatusLine):
+        return "what answers there is no web server"
+    if isinstance(cause, IncompleteRead):
+        return "the connection ended before the file"
+    return printable(first_line(cause))
+
+
 def _kept(part: Path, address: str) -> str:
     """Say what the same command does next."""
-    kept = _begun(part, address).size
+    kept = read_begun(part, address).size
     if kept:
         return f"{kept / 1e6:.1f} MB are kept: the same command goes on from there."
     return "The same command tries again from the beginning."

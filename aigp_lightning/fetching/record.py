@@ -42,10 +42,12 @@ def read_record(folder: Path, name: str) -> Record | None:
         WeightsError: the list cannot be read.
     """
     found = _read(folder).get(name)
-    try:
-        return None if found is None else Record(**found)
-    except TypeError as error:
-        raise WeightsError(f"{folder / FILE}: the entry of {printable(name)} is damaged; remove it.") from error
+    if found is None:
+        return None
+    types = {"url": str, "size": int, "sha256": str, "fetched": str}
+    if not isinstance(found, dict) or {key: type(value) for key, value in found.items()} != types:
+        raise WeightsError(f"{printable(folder / FILE)}: the entry of {printable(name)} is damaged; remove it.")
+    return Record(**found)
 
 
 def write_record(folder: Path, name: str, url: str, size: int, sha256: str) -> Record:
@@ -75,8 +77,10 @@ def _read(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise WeightsError(f"{path} is no JSON any more; remove it, or mend it: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{printable(path)} is no JSON any more; remove it, or mend it.") from error
+    except OSError as error:
+        raise WeightsError(f"{printable(path)} cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict):
-        raise WeightsError(f"{path} is no list of weights; remove it.")
+        raise WeightsError(f"{printable(path)} is no list of weights; remove it.")
     return content

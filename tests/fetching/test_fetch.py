@@ -14,7 +14,7 @@ import pytest
 from weights_server import Answer, Standin, weights_server
 
 from aigp_lightning.fetching.address import check_address, offline_switch, proxy_of
-from aigp_lightning.modules.families import FILES
+from aigp_lightning.modules.publishers import PUBLISHERS
 
 Fetch = Callable[..., int]
 
@@ -118,7 +118,7 @@ WRONG = {
     "elsewhere": (
         lambda good: Answer(status=302, headers={"Location": "http://example.com/x.pt"}), (), 2, "by https only"
     ),
-    "a disk": (lambda good: Answer(status=302, headers={"Location": "file:///etc/passwd"}), (), 1, "is not allowed"),
+    "a disk": (lambda good: Answer(status=302, headers={"Location": "file:///etc/passwd"}), (), 2, "redirected to file:///etc"),
     "too large": (lambda good: Answer(length=5 << 30, sent=0), (), 2, "has 5.4 GB; no file of weights is so large"),
 }  # fmt: skip
 
@@ -195,9 +195,9 @@ def test_published_files_have_their_makers_addresses(
 
 def test_rfdetrs_files_have_the_packages_addresses_and_hashes() -> None:
     pytest.importorskip("rfdetr")
-    found = FILES[".pth"].published("rf-detr-nano.pth")
+    found = PUBLISHERS[".pth"].published("rf-detr-nano.pth")
     assert found is not None and found.url.startswith("https://storage.googleapis.com/") and len(found.md5 or "") == 32
-    assert FILES[".pth"].published("none.pth") is None and "rf-detr-small.pth" in FILES[".pth"].published_names()
+    assert PUBLISHERS[".pth"].published("none.pth") is None and "rf-detr-small.pth" in PUBLISHERS[".pth"].names()
 
 
 @pytest.mark.parametrize(

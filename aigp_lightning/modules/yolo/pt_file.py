@@ -64,6 +64,8 @@ def read_pt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise WeightsError(
             f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
         ) from error
+    except EOFError as error:
+        raise WeightsError(f"cannot read {path}: it is empty or cut off.") from error
     except Exception as error:
         raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {first_line(error)}") from error
     held = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
