@@ -145,5 +145,5 @@ def test_names_of_other_programs_are_translated() -> None:
     check_option_names("validate", ["--model.iou", "0.5", "--model.camera", "null"])  # a checkpoint says which class
     with pytest.raises(ConfigError, match=r"no option --epochs\. Did you mean --trainer\.max_epochs\?"):
         check_option_names("fit", ["--epochs", "3"])
-    with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed\?"):
+    with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed 3 --seed_everything 3\?"):
         check_option_names("fit", ["--seed", "3"])
