@@ -9,7 +9,20 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HARMLESS_METHODS = ("copy", "count", "get", "index", "items", "keys", "values")
 """Methods that leave a list or a dict as it is."""
-HARMLESS_FUNCTIONS = ("dict", "enumerate", "len", "list", "max", "min", "print", "repr", "set", "sorted", "str", "tuple")
+HARMLESS_FUNCTIONS = (
+    "dict",
+    "enumerate",
+    "len",
+    "list",
+    "max",
+    "min",
+    "print",
+    "repr",
+    "set",
+    "sorted",
+    "str",
+    "tuple",
+)
 """Functions of Python's that leave their arguments as they are."""
 
 
