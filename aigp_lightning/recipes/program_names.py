@@ -48,13 +48,13 @@ class Scope:
 
 
 class ProgramNames:
-    """The names of a program.
+    r"""The names of a program.
 
     Args:
         tree: of the program.
 
     Example:
-        >>> tree = ast.parse("n = 3\\nm = []\\nm.append(n)\\nuse(n, m)")
+        >>> tree = ast.parse("n = 3\nm = []\nm.append(n)\nuse(n, m)")
         >>> names = ProgramNames(tree)
         >>> [ast.unparse(value) if (value := names.value(name)) else None for name in tree.body[-1].value.args]
         ['3', None]
