@@ -9,7 +9,8 @@ from typing import Any
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import is_plain_name
 from aigp_lightning.recipes.augmentation_values import AUGMENTATION_VALUES
-from aigp_lightning.recipes.outcome import Outcome, carried, left, missing, to_replace
+from aigp_lightning.recipes.device_value import device
+from aigp_lightning.recipes.outcome import Outcome, carried, left, missing
 from aigp_lightning.recipes.places import is_elsewhere, locate, why_not_here
 from aigp_lightning.recipes.recipe import Recipe
 
@@ -20,7 +21,6 @@ STRIDE = 32
 """Sides of the input are multiples of it."""
 OPTIMIZERS = ("auto", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "sgd", "musgd")
 EIGHT_BITS = ("8", "int8")
-OTHER_DEVICES = ("npu", "xpu", "mlu", "hpu")
 MOST_KEYWORDS = 60
 """An `args.yaml` has more settings than that, a list of keywords fewer."""
 SINCE_NMS = "dlog"
@@ -93,26 +93,6 @@ def _cache(value: Any, recipe: Recipe) -> Outcome:
     if value in (True, "ram", "True", "true"):
         return carried(data__cache="ram")
     return carried(data__cache="disk" if value == "disk" else None)
-
-
-def _device(value: Any, recipe: Recipe) -> Outcome:
-    words = [str(each).strip() for each in value] if isinstance(value, list | tuple) else str(value or "").split(",")
-    words = [word.strip(" []()'\"").removeprefix("cuda:").removeprefix("cuda") for word in words]
-    if any(word.split(":")[0] in OTHER_DEVICES for word in words):
-        return to_replace("no such device is known here: choose --trainer.accelerator and --trainer.devices",
-                          trainer__accelerator="auto", trainer__devices=1)  # fmt: skip
-    if words in (["cpu"], ["mps"]):
-        return carried(trainer__accelerator=words[0], trainer__devices=1)
-    if all(word == "-1" for word in words):
-        why = "the first, not the idlest one: CUDA_VISIBLE_DEVICES chooses"
-        return carried(why, trainer__accelerator="auto", trainer__devices=len(words))
-    if words in ([""], ["0"], ["None"]):
-        return carried("the first GPU, or the CPU; `auto` for all GPUs", trainer__accelerator="auto",
-                       trainer__devices=1)  # fmt: skip
-    if not all(word.isdigit() for word in words):
-        return to_replace("no such device is known here: choose --trainer.accelerator and --trainer.devices",
-                          trainer__accelerator="auto", trainer__devices=1)  # fmt: skip
-    return carried(trainer__accelerator="gpu", trainer__devices=[int(word) for word in words])
 
 
 def _project(value: Any, recipe: Recipe) -> Outcome:
@@ -251,7 +231,7 @@ def _cfg(value: Any, recipe: Recipe) -> Outcome:
 
 CONVERSIONS: dict[str, Callable[[Any, Recipe], Outcome]] = {
     **{"mode": _mode, "epochs": _epochs, "patience": _patience, "batch": _batch, "imgsz": _imgsz, "cache": _cache},
-    **{"save_period": _save_period, "device": _device, "project": _project, "name": _name, "seed": _seed, "nms": _nms},
+    **{"save_period": _save_period, "device": device, "project": _project, "name": _name, "seed": _seed, "nms": _nms},
     **{"deterministic": _deterministic, "resume": _resume, "amp": _amp, "freeze": _freeze, "quantize": _quantize},
     **{"multi_scale": _multi_scale, "classes": _classes, "val": _val, "plots": _plots, "cls_remap": _cls_remap},
     **{"rect": _rect, "optimizer": _optimizer, "end2end": _end2end, "conf": _conf, "save": _save},

@@ -83,7 +83,8 @@ def convert(recipe: Recipe, read: ReadWeights, variant: str | None = None) -> Co
     network = find_network(recipe, read, dataset.has_keypoints, variant)
     known: dict[str, Outcome] = {
         "task": carried(network.task_from, model=network.class_path), "data": dataset.outcome,
-        **network.outcomes, **_heads(recipe, network), **_teacher(recipe), **(flips(recipe, dataset.spec) if network.task == "pose" else {}),
+        **network.outcomes, **_heads(recipe, network), **_teacher(recipe),
+        **(flips(recipe, dataset.spec) if network.task == "pose" else {}),
     }  # fmt: skip
     rows = [*_rows(recipe, network.task, known)]
     options = {name: value for row in rows for name, value in row.outcome.options.items()}

@@ -9,7 +9,20 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HARMLESS_METHODS = ("copy", "count", "get", "index", "items", "keys", "values")
 """Methods that leave a list or a dict as it is."""
-HARMLESS_FUNCTIONS = ("dict", "enumerate", "len", "list", "max", "min", "print", "repr", "set", "sorted", "str", "tuple")
+HARMLESS_FUNCTIONS = (
+    "dict",
+    "enumerate",
+    "len",
+    "list",
+    "max",
+    "min",
+    "print",
+    "repr",
+    "set",
+    "sorted",
+    "str",
+    "tuple",
+)
 """Functions of Python's that leave their arguments as they are."""
 
 
@@ -35,13 +48,13 @@ class Scope:
 
 
 class ProgramNames:
-    """The names of a program.
+    r"""The names of a program.
 
     Args:
         tree: of the program.
 
     Example:
-        >>> tree = ast.parse("n = 3\\nm = []\\nm.append(n)\\nuse(n, m)")
+        >>> tree = ast.parse("n = 3\nm = []\nm.append(n)\nuse(n, m)")
         >>> names = ProgramNames(tree)
         >>> [ast.unparse(value) if (value := names.value(name)) else None for name in tree.body[-1].value.args]
         ['3', None]

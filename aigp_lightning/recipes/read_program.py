@@ -157,8 +157,8 @@ def _keywords(call: ast.Call, names: ProgramNames, file: str) -> Iterator[tuple[
 
 def _unclear(node: ast.expr, file: str, stars: str = "") -> ConfigError:
     return ConfigError(
-        f"{file}:{node.lineno}: {stars}{ast.unparse(node)}: what is in there is known only when the program runs; write the "
-        "keywords out, or give the args.yaml of a run."
+        f"{file}:{node.lineno}: {stars}{ast.unparse(node)}: what is in there is known only when the program "
+        "runs; write the keywords out, or give the args.yaml of a run."
     )
 
 

@@ -193,7 +193,8 @@ def _replacement(text: str, key: Any, node: Any, value: str, comment: str) -> Ed
 
 def _insertion(text: str, root: Any, path: tuple[str, ...], lines: Lines) -> Edit:
     """Add keys to the mapping at a path."""
-    key, mapping = _find(root, path) if path else (None, root)  # type: ignore[misc]
+    found: Any = _find(root, path)  # it is there
+    key, mapping = found
     if mapping.id != "mapping":  # `group:` and nothing below it
         return Edit(key.end_mark.index + 1, mapping.end_mark.index, f" {{{_flow(lines)}}}")
     if mapping.flow_style:

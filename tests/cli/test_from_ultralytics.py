@@ -123,7 +123,10 @@ def test_what_the_configuration_is_made_from_is_not_replaced(
     before = {path: path.read_bytes() for path in sorted(cases.glob("team-*/*"))}
     for recipe, out in (("team-a/args.yaml",) * 2, ("team-a", "team-a/args.yaml"), ("team-a", "team-a/data.yaml")):
         assert run_cli("from-ultralytics", recipe, "--out", out, "--force") == 2
-        assert capsys.readouterr().err == f"error: --out {out} is what the configuration is made from; name another file.\n"
+        assert (
+            capsys.readouterr().err
+            == f"error: --out {out} is what the configuration is made from; name another file.\n"
+        )
     assert {path: path.read_bytes() for path in sorted(cases.glob("team-*/*"))} == before
 
 

@@ -39,6 +39,11 @@ def test_numbers_that_yaml_takes_for_texts_and_words_for_nothing() -> None:
     }  # fmt: skip
 
 
+def test_settings_that_are_merged_count_below_the_files_own() -> None:
+    Path("a.yaml").write_text("base: &b {epochs: 3, batch: 8}\n<<: *b\nbatch: 4\n", encoding="utf-8")
+    assert plain(read_recipe(["a.yaml"])) == {"base": {"epochs": 3, "batch": 8}, "batch": 4, "epochs": 3}
+
+
 def test_words_behind_a_file_take_the_place_of_its_own() -> None:
     Path("a.yaml").write_text("epochs: 3\nbatch: 8\n", encoding="utf-8")
     recipe = read_recipe(["a.yaml", "epochs=50", "--data=x.yaml", "task=pose"])
