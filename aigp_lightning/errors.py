@@ -68,6 +68,10 @@ class UserError(Exception):
     status = 2
     shared = True
 
+    def __str__(self) -> str:
+        """Return the message; names of files and words of others in it control no terminal, in a script either."""
+        return printable(super().__str__(), lines=True)
+
 
 class DataError(UserError):
     """A data set or one of its files is wrong; the message names the file, and the line where there is one."""

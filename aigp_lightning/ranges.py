@@ -72,7 +72,11 @@ def check_range(option: str, value: float | None, allowed: Range, advice: str = 
         Traceback (most recent call last):
         aigp_lightning.errors.ConfigError: --media.conf 1.25: a number from 0 to 1.
     """
-    if value is not None and value not in allowed:
+    try:
+        fits = value is None or value in allowed
+    except (TypeError, ValueError):  # a script gave a text, or an array
+        fits = False
+    if not fits:
         given = f"{value:.12g}" if isinstance(value, float) else value
         raise ConfigError(f"{option} {given}: a number {allowed}.{' ' if advice else ''}{advice}")
 

@@ -66,6 +66,24 @@ class OneSize(Letterbox):
         return self._resizing.evaluated(image, im_file, imgsz, self._size)
 
 
+def check_channels(channels: object) -> None:
+    """Refuse a word that is no order of channels, whether there is an array or not.
+
+    Args:
+        channels: as the user gave it.
+
+    Raises:
+        ConfigError: it is none.
+
+    Example:
+        >>> check_channels("RGB")
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: channels 'RGB': 'rgb' or 'bgr'.
+    """
+    if channels is not None and not (isinstance(channels, str) and channels in ("rgb", "bgr")):
+        raise ConfigError(f"channels {channels!r}: 'rgb' or 'bgr'.")
+
+
 def read_inputs(
     source: Picture | Sequence[Picture], imgsz: int, resizing: Resizing, batch: int, channels: Channels | None
 ) -> Iterator[list[Input]]:
@@ -140,14 +158,18 @@ def _pixels(given: Any, name: str, channels: Channels | None) -> tuple[NDArray[n
         return read_image(str(given)), str(given)
     if isinstance(given, np.ndarray):
         return _from_array(given, name, channels), name
-    from PIL import Image, ImageOps
+    from PIL import Image
+
+    from aigp_lightning.data.images import rgb_of
 
     if not isinstance(given, Image.Image):
         raise ConfigError(
             f"{name} is a {type(given).__name__}; a path, a NumPy array or a picture of Pillow's can be looked at."
         )
-    upright = ImageOps.exif_transpose(given)
-    return np.array(upright.convert("RGB")), str(getattr(given, "filename", "") or name)
+    named = str(getattr(given, "filename", "") or name)
+    if 0 in given.size:
+        raise ConfigError(f"{named} is {given.width} × {given.height}; a picture has pixels.")
+    return rgb_of(given, named), named
 
 
 def _from_array(given: NDArray[Any], name: str, channels: Channels | None) -> NDArray[np.uint8]:
@@ -156,7 +178,7 @@ def _from_array(given: NDArray[Any], name: str, channels: Channels | None) -> ND
         raise ConfigError(f"{name} is {given.shape} {given.dtype}; a picture is (H, W, 3) or (H, W) of uint8.")
     if grey:
         return np.ascontiguousarray(np.repeat(given[..., None], COLOUR, axis=2))
-    if channels not in ("rgb", "bgr"):
+    if channels is None:
         raise ConfigError(
             f'{name}: an array does not say whether red or blue comes first; say channels="bgr" for what cv2.imread '
             'returns, or channels="rgb".'

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
-from aigp_lightning.api.inputs import Channels, Input, OneSize, read_inputs
+from aigp_lightning.api.inputs import Channels, Input, OneSize, check_channels, read_inputs
+from aigp_lightning.api.options import check_count, find_device
 from aigp_lightning.api.result import Result
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
@@ -22,7 +23,7 @@ from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import keypoints_of
 from aigp_lightning.modules.registry import kind_of_file, load_module, module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, build_module
-from aigp_lightning.ranges import COUNT, SHARE, check_range
+from aigp_lightning.ranges import SHARE, check_range
 from aigp_lightning.run.precision import default_precision
 
 if TYPE_CHECKING:
@@ -68,18 +69,18 @@ class Model:
 
     Raises:
         WeightsError: there is no such file, or it cannot be opened.
-        ConfigError: the folder holds no model or several, or a package is missing.
+        ConfigError: the folder holds no model or several, a package is missing, or there is no such device.
     """
 
     def __init__(self, file: str | Path, device: str | torch.device | None = None) -> None:
+        chosen = None if device is None else find_device(device)
         self.file = find_model(str(file))
         told = told_by_exported(self.file) if is_exported(self.file) else trained_with(self.file)
         self.module = _opened(self.file, told)
         exported = isinstance(self.module, ExportedModule)
         self._limits: BaseModule = self.module.decoder if isinstance(self.module, ExportedModule) else self.module
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() and not exported else "cpu"
-        self.device = torch.device(device)
+        usual = "cuda" if torch.cuda.is_available() and not exported else "cpu"
+        self.device = chosen if chosen is not None else torch.device(usual)
         self.module.to(self.device)
         self.names, self.task = dict(self.module.names), told.task
         self.imgsz = int(told.data.get("imgsz") or USUAL_SIZE)
@@ -133,9 +134,12 @@ class Model:
             DataError: nothing can be read there.
         """
         limits = self._checked({"predict_conf": conf, "iou": iou, "max_det": max_det})
-        check_range("batch", batch, COUNT)
+        if batch is None:
+            raise ConfigError("batch: a whole number of pictures, such as 16.")
+        check_count("batch", batch)
+        check_channels(channels)
         size, resizing = self._size(imgsz)
-        found = self._results(source, size, resizing, batch, channels, limits)
+        found = self._results(source, size, resizing, int(batch), channels, limits)
         return found if stream else list(found)
 
     __call__ = predict
@@ -151,7 +155,11 @@ class Model:
             said = name.removeprefix("predict_")
             if self._holder(name) is None:
                 raise ConfigError(f"{said}: models of family {self.module.family} have no such option.")
-            check_range(said, value, COUNT if name == "max_det" else SHARE)
+            if name == "max_det":
+                check_count(said, value)
+                limits[name] = int(value)
+            else:
+                check_range(said, value, SHARE)
         return limits
 
     def _size(self, imgsz: int | None) -> tuple[int, Resizing]:
@@ -165,9 +173,11 @@ class Model:
             if imgsz not in (None, max(fixed)):
                 raise ConfigError(f"imgsz {imgsz}: {self.file} takes pictures of {fixed[0]} × {fixed[1]} alone.")
             return max(fixed), OneSize(fixed, self._resizing)
-        check_range("imgsz", imgsz, COUNT)
-        check_size(self._limits, imgsz or self.imgsz, self._resizing.name)
-        return imgsz or self.imgsz, self._resizing
+        if imgsz is not None:
+            check_count("imgsz", imgsz)
+        size = self.imgsz if imgsz is None else int(imgsz)
+        check_size(self._limits, size, self._resizing.name)
+        return size, self._resizing
 
     def _results(
         self, source: Picture | Sequence[Picture], imgsz: int, resizing: Resizing, batch: int,

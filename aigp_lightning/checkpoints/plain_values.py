@@ -59,6 +59,8 @@ def read_plain_value(path: Path, key: str) -> Any:
             content = _PlainUnpickler(io.BytesIO(archive.read(name))).load()
     except WeightsError:
         raise
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise WeightsError(f"cannot read {path}: it is cut off, or no checkpoint of torch's") from error
     except StopIteration:
         raise WeightsError(f"cannot read {path}: it is no checkpoint of torch's") from None
     except Exception as error:  # zipfile's, pickle's and whatever a forged file provokes

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aigp_lightning.checkpoints.weight_places import HERE, PUBLISHED, located, user_folder
-from aigp_lightning.cli.fetch_place import LONGEST, is_there, make_folder, tell_there
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.errors import ConfigError, WeightsError, printable
 from aigp_lightning.fetching.address import check_address, offline_switch, proxy_of, public
+from aigp_lightning.fetching.place import LONGEST, is_there, make_folder, tell_there
 from aigp_lightning.fetching.record import FILE, Record, read_record, write_record
 from aigp_lightning.files import is_plain_name, shell_quoted
 from aigp_lightning.paths import expand_home

@@ -1,4 +1,7 @@
-"""Images of a data set: their names, their label files, and their pixels."""
+"""Images of a data set: their names, their label files, and their pixels.
+
+Longer than 250 lines: opening, refusing, turning and decoding a picture are steps of one thing, each with an example.
+"""
 
 from __future__ import annotations
 
@@ -213,25 +216,49 @@ def upright(image: Image.Image) -> Image.Image:
     return image if image.format == "TIFF" else ImageOps.exif_transpose(image)
 
 
-def _read_with_pillow(path: str) -> NDArray[np.uint8]:
-    """Decode what OpenCV cannot, such as AVIF and TIFF."""
+def rgb_of(image: Image.Image, path: str) -> NDArray[np.uint8]:
+    """Decode an image of Pillow's, turned upright; deep pixels keep their highest 8 bits, and alpha is dropped.
+
+    Args:
+        image: such as `open_image` returns it.
+        path: its name, for errors.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        DataError: it cannot be decoded, or has pixels of a kind that cannot be shown.
+
+    Example:
+        >>> from PIL import Image
+        >>> rgb_of(Image.new("I;16", (1, 1), 0x8000), "deep").tolist()
+        [[[128, 128, 128]]]
+    """
     import numpy as np
     from PIL import Image
 
+    if reason := refusal(image):
+        raise DataError(f"{printable(path)}: cannot be read: {reason}")
+    try:
+        bits = _numbers(getattr(image, "tag_v2", {}).get(BITS, 16))[0]
+        image = upright(image)
+        if image.mode in DEEP_MODES:
+            image = Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
+        if image.mode in ("La", "RGBa"):  # Pillow makes RGB of them in two steps only
+            image = image.convert(image.mode.upper())
+        return np.array(image.convert("RGB"))
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        raise_if_exhausted(error)
+        raise DataError(f"{printable(path)}: cannot be decoded ({error}); replace or remove it") from error
+
+
+def _read_with_pillow(path: str) -> NDArray[np.uint8]:
+    """Decode what OpenCV cannot, such as AVIF and TIFF."""
     try:
         with open(path, "rb") as stream:
-            image = open_image(stream, path)
-            if reason := refusal(image):
-                raise DataError(f"{printable(path)}: cannot be read: {reason}")
-            bits = _numbers(getattr(image, "tag_v2", {}).get(BITS, 16))[0]
-            image = upright(image)
-            if image.mode in DEEP_MODES:
-                image = Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
-            if image.mode in ("La", "RGBa"):  # Pillow makes RGB of them in two steps only
-                image = image.convert(image.mode.upper())
-            return np.array(image.convert("RGB"))
+            return rgb_of(open_image(stream, path), path)
     except DataError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+    except Exception as error:  # as in `rgb_of`: opening decodes the head
         raise_if_exhausted(error)
         raise DataError(f"{printable(path)}: cannot be decoded ({error}); replace or remove it") from error

@@ -12,6 +12,8 @@ from aigp_lightning.paths import expand_home
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".onnx", ".torchscript")
 """Endings of files that can be evaluated."""
+SHOWN = 200
+"""Characters of a name that no file can have."""
 
 
 def find_model(given: str) -> Path:
@@ -31,10 +33,16 @@ def find_model(given: str) -> Path:
         >>> find_model("runs/detect/gates").name
         'best.ckpt'
     """
+    if not given:
+        raise ConfigError("name a model: a file, a run folder or a folder of the model store.")
     path = Path(expand_home(given))
     name = printable(given)
-    if not path.is_dir():
-        path = located(given) or path
+    try:
+        if not path.is_dir():
+            path = located(given) or path
+    except OSError as error:
+        shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
+        raise WeightsError(f"{shown}: {error.strerror}.") from error
     if path.is_file():
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"{name} is no model that can be evaluated: {', '.join(SUFFIXES)} can.")

@@ -64,8 +64,12 @@ def read_pt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise WeightsError(
             f"{path} is no Ultralytics checkpoint, or it carries code beyond Ultralytics' own layers, which is not run."
         ) from error
-    except EOFError as error:
-        raise WeightsError(f"cannot read {path}: it is empty or cut off.") from error
+    except (EOFError, OSError) as error:
+        named = (
+            isinstance(error, OSError) and error.filename is not None
+        )  # torch's reader seeks beyond a cut file's end
+        why = str(getattr(error, "strerror", "")) if named else "it is empty or cut off"
+        raise WeightsError(f"cannot read {path}: {why}.") from error
     except Exception as error:
         raise WeightsError(f"cannot read {path}, it may be cut off or of another kind: {first_line(error)}") from error
     held = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
