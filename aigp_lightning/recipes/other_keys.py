@@ -17,7 +17,8 @@ OTHER_KEYS = (
     Key("max_det", VALIDATION, 300, "model.max_det"),
     Key("agnostic_nms", VALIDATION, False, "model.agnostic_nms"),
     Key("nms", VALIDATION, None, "model.nms_free", "false, the head without suppression, is true here, for "
-        "networks that have one (YOLOv10, YOLO26); true, suppression within an exported file, is not here", older=(False,)),
+        "networks that have one (YOLOv10, YOLO26); true, suppression within an exported file, is not here",
+        older=(False,)),
     Key("augment", VALIDATION, False, "model.tta", "of `validate` and `predict`: test-time augmentation, of detectors",
         verb=VALIDATE),
     Key("dnn", VALIDATION, False, "", "an exported file is run by ONNX Runtime or PyTorch", verb=""),
