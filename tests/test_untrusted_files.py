@@ -91,7 +91,8 @@ def test_calls_in_a_checkpoint_are_refused_by_every_verb(
     if name == "os.system":
         options = small(shapes, tmp_path / "runs")
         verbs += [
-            *((verb, *options, "--ckpt_path", "evil.ckpt") for verb in ("fit", "validate", "predict")),
+            *((verb, *options, "--ckpt_path", "evil.ckpt") for verb in ("fit", "validate")),
+            ("predict", *options, "--ckpt_path", "evil.ckpt", "--data.source", "a.png"),
             ("validate", *options, "--model.weights", "evil.pt"),
         ]
     for words in verbs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ HERE = Path("weights")
 """In the folder that a command is typed in; `fetch` puts files there."""
 PUBLISHED = (".pt", ".pth")
 """Endings of the weights files that `fetch` can get."""
+PUBLISHED_NAME = re.compile(r"(yolo(v?\d|_nas_|e-)|rf-detr-|rtdetr-|(mobile_)?sam\d?[._]|FastSAM-)[\w.-]*")
+"""How their makers name them; which of these there are, `fetch` knows."""
 
 
 def user_folder(platform: str = sys.platform, environment: Mapping[str, str] | None = None) -> Path:
@@ -61,16 +64,16 @@ def located(name: str | Path) -> Path | None:
 
 
 def is_published_name(name: str) -> bool:
-    """True if a name is such as `fetch` takes: bare, with the ending of a weights file.
+    """True if a name is such as `fetch` takes: bare, and like those of published weights files.
 
     Args:
         name: as it was typed.
 
     Example:
-        >>> is_published_name("yolo11n.pt"), is_published_name("runs/best.pt"), is_published_name("best.onnx")
+        >>> is_published_name("yolo11n.pt"), is_published_name("runs/yolo11n.pt"), is_published_name("best.pt")
         (True, False, False)
     """
-    return is_plain_name(name) and Path(name).suffix in PUBLISHED
+    return is_plain_name(name) and Path(name).suffix in PUBLISHED and PUBLISHED_NAME.fullmatch(name) is not None
 
 
 def find_weights(name: str | Path, option: str = "", kind: str = "a weights file", instead: str = "") -> Path:

@@ -12,7 +12,9 @@ from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.base_config import FILES
 from aigp_lightning.recipes.configuration import changed_options, configuration
 from aigp_lightning.recipes.convert import Conversion, convert
+from aigp_lightning.recipes.places import locate
 from aigp_lightning.recipes.read_arguments import read_recipe
+from aigp_lightning.recipes.recipe import Recipe
 from aigp_lightning.recipes.words import report, wrapped
 from aigp_lightning.terminal.output import print_text
 
@@ -35,7 +37,9 @@ def main(verb: str, arguments: list[str]) -> int:
     """
     options = _parser(verb).parse_args(arguments)
     _check_out(options)
-    conversion = convert(read_recipe(options.recipe), _read_weights, options.variant)
+    recipe = read_recipe(options.recipe)
+    _check_not_read(options.out, recipe)
+    conversion = convert(recipe, _read_weights, options.variant)
     text = configuration(conversion, options.out if options.out not in (None, PRINTED) else "my.yaml")
     printed = options.out == PRINTED
     lines = report(conversion, changed_options(conversion), f"configs/{FILES[conversion.network.task]}")
@@ -53,6 +57,16 @@ def _check_out(options: Namespace) -> None:
     check_target("--out", options.out)
     if options.out not in (None, PRINTED) and Path(options.out).exists() and not options.force:
         raise ConfigError(f"--out {options.out} is there already; name another file, or add --force to replace it.")
+
+
+def _check_not_read(out: str | None, recipe: Recipe) -> None:
+    """Refuse to replace a file that the configuration is made from."""
+    if out in (None, PRINTED) or not Path(str(out)).exists():
+        return
+    for name in (recipe.source, recipe.value("cfg"), recipe.value("data")):
+        path = locate(name, recipe.folder) if isinstance(name, str) else None
+        if path is not None and Path(path).samefile(str(out)):
+            raise ConfigError(f"--out {out} is what the configuration is made from; name another file.")
 
 
 def _last_lines(conversion: Conversion, options: Namespace) -> list[str]:
@@ -82,6 +96,7 @@ def _check(conversion: Conversion, text: str) -> bool:
 
 def _parser(verb: str) -> VerbParser:
     parser = VerbParser(
+        takes_pairs=True,
         prog=f"python -m aigp_lightning {verb}",
         description="Turn the settings of a training of Ultralytics' (8.0 to 8.4) into a configuration of ours: each "
         "is carried over, or named with the reason and with what to do. A recipe is an args.yaml or a run's folder, "

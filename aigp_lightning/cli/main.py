@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
+from aigp_lightning.cli.early_checks import check_groups, check_needed
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.cli.start_weights import check_start_weights
 from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
@@ -131,7 +132,9 @@ def _run(verb: str, rest: list[str]) -> int:
             print_text(text)
             return 0
         if verb in OWN:
+            check_groups(verb, rest)
             check_option_names(verb, rest)
+            check_needed(verb, rest)
             if verb == "fit":
                 check_start_weights(rest)
         elif verb == "ppo":

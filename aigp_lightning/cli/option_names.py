@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import zip_longest
 from pathlib import Path
 
 from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.config_files import Complain, check_config_files, config_files
 from aigp_lightning.cli.meant import our_option
+from aigp_lightning.cli.ultralytics_words import translated
 from aigp_lightning.cli.unknown_options import check_bare_words
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.files import shell_quoted
+from aigp_lightning.recipes.ultralytics_keys import KEYS
 
 GROUPS = {
     "": "help config print_config seed_everything ckpt_path weights_only optimizer lr_scheduler extend",
@@ -155,10 +159,11 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
         return
     check_bare_words(verb, words)
     model = _model(verb, words)
-    for word in words:
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         name = word[2:].partition("=")[0].removesuffix("+") if word.startswith("--") else ""
         if name and (wrong := _complaint(verb, name, model, "--")) is not None:
-            raise ConfigError(wrong)
+            value = word.partition("=")[2] if "=" in word else following
+            raise ConfigError(_converted(verb, name, value, words) or wrong)
 
     def known(kind: str | None) -> tuple[list[str], Complain]:
         near = get_close_matches(kind, MODELS, 1, 0.88) if kind is not None and kind not in (model, *MODELS) else None
@@ -170,6 +175,19 @@ def check_option_names(verb: str, words: Sequence[str]) -> None:
         return sorted(groups), lambda name: _complaint(verb, name, kind)
 
     check_config_files(words, *known(model), known)
+
+
+def _converted(verb: str, name: str, value: str, words: Sequence[str]) -> str | None:
+    """Return what is meant by an option of Ultralytics', where the option here takes another value or there are two."""
+    if name not in KEYS or not value or value.startswith("--"):
+        return None
+    options, left = translated(verb, {name: value}, words)
+    if not options or left or options == [f"--{our_option(name, verb)}", value]:
+        return None
+    return (
+        f"{verb} has no option --{name}. Did you mean {shell_quoted(*options)}? "
+        f"`python -m aigp_lightning {verb} --help` lists them."
+    )
 
 
 def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str | None:
@@ -191,7 +209,7 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
         return None
     if not dashes and plain.partition(".")[0] in of_others(verb):
         return None
-    near = _nearest(plain, known, dashes)
+    near = _nearest(plain, known, dashes, verb)
     others = [kind for kind in MODELS if plain in option_names(verb, kind)]
     if others:
         kinds = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
@@ -199,10 +217,11 @@ def _complaint(verb: str, name: str, model: str | None, dashes: str = "") -> str
     return f"{verb} has no option {dashes}{name}.{near} `python -m aigp_lightning {verb} --help` lists them."
 
 
-def _nearest(name: str, known: set[str], dashes: str) -> str:
+def _nearest(name: str, known: set[str], dashes: str, verb: str) -> str:
     """Name the options that may be meant: another program's name for it, the nearest spelling, the same last part."""
-    meant = our_option(name)
+    meant = our_option(name, verb) or our_option(name.rpartition(".")[2], verb)
     near = [meant] if meant in known else get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    near = near or sorted(each for each in known if each.startswith(f"{name}_"))[:3]
     if not near:
         last = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
         near = sorted(last, key=lambda each: (each.count("."), each))[:3]

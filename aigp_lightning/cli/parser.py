@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from aigp_lightning.cli.by_class import ByClass
+from aigp_lightning.cli.class_help import help_of_class
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.option_names import MODELS
-from aigp_lightning.cli.unknown_options import check_words
+from aigp_lightning.cli.unknown_options import HELP, check_words
 from aigp_lightning.cli.values import LOADER, add_loader
-from aigp_lightning.errors import printable
+from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.terminal.output import print_text
 
 Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
 NOTHING = "Expected a <class 'NoneType'>"
+MISSING, EXAMPLE = "the following arguments are required: ", "example: "
+"""Beginnings of argparse's message on an argument that is missing, and of the call below a verb's help."""
 NAMES = ("--data.source", "--media.private", "--media.val_files")
 """Options of one name or a list of names."""
 
@@ -94,9 +98,16 @@ class StrictParser:
 
 
 class VerbParser(argparse.ArgumentParser):
-    """A parser of argparse's that takes no short forms, and whose errors repeat no control characters."""
+    """A parser of argparse's that takes no short forms, and whose errors are raised, to be told in one line.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        *args: argparse's own.
+        takes_pairs: `name=value` is an argument of the verb's, and no option without its dashes.
+        **kwargs: argparse's own.
+    """
+
+    def __init__(self, *args: Any, takes_pairs: bool = False, **kwargs: Any) -> None:
+        self.takes_pairs = takes_pairs
         super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
@@ -109,8 +120,18 @@ class VerbParser(argparse.ArgumentParser):
         return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong, and end the program."""
-        super().error(printable(message, lines=True))
+        """Say what is wrong in one line, with a call as it is right where an argument is missing.
+
+        Raises:
+            ConfigError: always.
+        """
+        verb = self.prog.partition("aigp_lightning ")[2]
+        missing = message.removeprefix(MISSING) if message.startswith(MISSING) else ""
+        example = str(self.epilog or "").partition(EXAMPLE)[2]
+        if missing and example:
+            raise ConfigError(f"{verb} needs {missing}, as in `python -m aigp_lightning {example}`.")
+        wrong = f" needs {missing}" if missing else f": {printable(message)}"
+        raise ConfigError(f"{verb}{wrong}. `{self.prog} --help` lists what it takes.")
 
 
 def keep_existing(words: Sequence[str]) -> list[str]:
@@ -175,6 +196,9 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
         description: what the verb does.
         example: a call, without the program's name.
     """
+    if set(HELP) & set(arguments):
+        print_text(help_of_class(verb, kind, description, example))
+        raise SystemExit(0)
     from jsonargparse import ArgumentParser
 
     parser_class: Any = type("VerbOptions", (StrictParser, ArgumentParser), {})

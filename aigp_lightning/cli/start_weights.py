@@ -95,7 +95,7 @@ def named_values(words: Sequence[str], asked: str | None, wanted: Sequence[str])
     for before, word in zip(["", *words], [*words, ""], strict=True):
         option, with_value, value = before.partition("=")
         value = value if with_value else word
-        name = option.removeprefix("--").replace(".init_args.", ".")
+        name = option.removeprefix("--").removesuffix("+").replace(".init_args.", ".")
         if option in ("--config", "-c"):
             found |= _configured(value, ByClass(asked or ""), wanted)
         elif option.startswith("--") and name in wanted:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 
-from aigp_lightning.cli.meant import our_option
+from aigp_lightning.cli.by_class import named_class
+from aigp_lightning.cli.config_files import config_files
+from aigp_lightning.cli.start_weights import named_values
+from aigp_lightning.cli.ultralytics_values import CONFIGS, TRAINING, is_flag, translate
 from aigp_lightning.files import shell_quoted
 
 PROGRAM = "python -m aigp_lightning"
-CONFIGS = {"detect": "configs/detector.yaml", "pose": "configs/pose.yaml", "segment": "configs/segment.yaml"}
-"""Ultralytics' tasks that are trained here, and the configuration of each."""
 OTHER_TASKS = ("classify", "obb")
-"""Those that are not."""
+"""Tasks of Ultralytics' that are not trained here."""
 MODES = {
     "train": "fit", "val": "validate", "predict": "predict", "export": "export", "track": "predict",
     "benchmark": "validate",
@@ -26,15 +26,13 @@ NOTES = {
 """Modes of which the verb here does not do all, and what is different."""
 ENDINGS = {"-pose": "pose", "-seg": "segment"}
 """Ends of the names of Ultralytics' models, and the task that they say."""
-YAML = (".yaml", ".yml")
 FLAGS = ("--extend", "--print_config")
 """Options that may stand alone: what follows as `word=value` is another option."""
 PAIR = re.compile(r"(?:--)?([A-Za-z_]\w*)=(.*)", re.DOTALL)
 """`word=value`."""
-WORDS = {"true": "true", "false": "false", "none": "null"}
-"""Python's words for values, in lower case, and YAML's."""
-OF_EXPORT = {"model": "weights", "format": "format", "imgsz": "imgsz", "opset": "opset", "dynamic": "dynamic"}
-"""Words of Ultralytics' export, and the options here."""
+DOTTED = re.compile(r"([a-z_]+(?:\.\w+)+)=(.*)", re.DOTALL)
+"""An option without its dashes, and its value."""
+EPOCHS = "trainer.max_epochs"
 
 
 def is_ultralytics(words: Sequence[str]) -> bool:
@@ -43,8 +41,22 @@ def is_ultralytics(words: Sequence[str]) -> bool:
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:
-    """Return what a command has as `word=value`, without dashes."""
-    return {match[1]: match[2] for word in words if "--" not in word[:2] and (match := PAIR.fullmatch(word))}
+    """Return what a command of Ultralytics' has as `word=value`, and its words that are on where they stand alone.
+
+    Args:
+        words: of the command.
+
+    Example:
+        >>> pairs(["yolo", "train", "epochs=3", "--imgsz=64", "single_cls"])
+        {'epochs': '3', 'imgsz': '64', 'single_cls': 'true'}
+    """
+    found = {}
+    for word in words:
+        if match := PAIR.fullmatch(word):
+            found[match[1]] = match[2]
+        elif is_flag(word):
+            found[word] = "true"
+    return found
 
 
 def command_for(words: Sequence[str]) -> str:
@@ -58,20 +70,50 @@ def command_for(words: Sequence[str]) -> str:
         "Ultralytics' train is here: python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml \
 my.yaml --trainer.max_epochs 3"
     """
-    given = pairs(words)
-    named = [word for word in words if "=" not in word]
+    joined = _joined(words)
+    given = pairs(joined)
+    named = [word for word in joined if "=" not in word and not is_flag(word)]
     task = next((word for word in named if word in CONFIGS or word in OTHER_TASKS), given.get("task"))
     mode = next((word for word in named if word in MODES), given.get("mode", "train"))
     if task in OTHER_TASKS:
         return f"Ultralytics' {task} is not trained here: {', '.join(CONFIGS)} are."
-    verb = MODES.get(mode, "fit")
+    verb = "test" if mode == "val" and given.pop("split", "") == "test" else MODES.get(mode, "fit")
+    if verb == "fit" and "cfg" in given:
+        recipe = shell_quoted(*(words if words[0] in ("yolo", "ultralytics") else ("yolo", *words)))
+        return (
+            f"Ultralytics' {mode} with a file of settings is here: {PROGRAM} from-ultralytics {recipe} --out my.yaml, "
+            f"then {PROGRAM} fit --config my.yaml"
+        )
     known = [*CONFIGS, *MODES, "yolo", "ultralytics"]
     rest = {name: value for name, value in given.items() if name not in ("task", "mode")}
     start = ["--config", CONFIGS[_task(task, rest.get("model", ""))]] if verb == "fit" else []
-    options, left = translated(verb, rest)
+    options, left = translated(verb, rest, start)
     note = f" ({NOTES[mode]})" if mode in NOTES else ""
     left += [word for word in named if word not in known]
-    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(left)}"
+    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(verb, left)}"
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return a command with `--epochs 3` and `epochs = 3` as `epochs=3`.
+
+    Example:
+        >>> _joined(["yolo", "--epochs", "3", "imgsz", "=", "64", "lr0=", "1", "--save_txt", "--batch=2"])
+        ['yolo', 'epochs=3', 'imgsz=64', 'lr0=1', 'save_txt', 'batch=2']
+    """
+    found: list[str] = []
+    open_word = False  # its value comes next
+    for word in words:
+        takes = open_word and not word.startswith("--") and "=" not in word[1:]
+        if takes and word != "=":
+            found[-1] += word if found[-1].endswith("=") else f"={word}"
+            open_word = False
+        elif word == "=" and found:
+            found[-1] += word
+            open_word = True
+        else:
+            found.append(word.removeprefix("--"))
+            open_word = (word.startswith("--") and "=" not in word and not is_flag(word[2:])) or word.endswith("=")
+    return found
 
 
 def corrected(verb: str, words: Sequence[str]) -> str:
@@ -82,19 +124,20 @@ def corrected(verb: str, words: Sequence[str]) -> str:
         words: after it.
 
     Example:
-        >>> corrected("fit", ["--run.name", "x", "epochs=3", "data.imgsz=320"])
-        'python -m aigp_lightning fit --run.name x --trainer.max_epochs 3 --data.imgsz 320'
+        >>> corrected("fit", ["-c", "my.yaml", "epochs=3", "data.imgsz=320"])
+        'python -m aigp_lightning fit -c my.yaml --trainer.max_epochs 3 --data.imgsz 320'
     """
-    kept: list[str] = []
+    given = pairs([word for word in words if not word.startswith("-")])
+    kept = _start(verb, words, given)
     left: list[str] = []
     before = ""
     for word in words:
-        match = PAIR.fullmatch(word)
-        dotted = re.fullmatch(r"([a-z_]+(?:\.\w+)+)=(.*)", word, re.DOTALL)
+        match, dotted = PAIR.fullmatch(word), DOTTED.fullmatch(word)
         if before.startswith("-") and "=" not in before and not (before in FLAGS and "=" in word):
             kept.append(word)
-        elif match and not word.startswith("--"):
-            options, missing = translated(verb, {match[1]: match[2]})
+        elif (match and not word.startswith("--")) or is_flag(word):
+            name = match[1] if match else word
+            options, missing = translated(verb, {name: given[name]}, [*kept, *words], given.get("epochs"))
             kept += options
             left += missing
         elif dotted:
@@ -104,71 +147,41 @@ def corrected(verb: str, words: Sequence[str]) -> str:
         else:
             left.append(word)
         before = word
-    return f"{_typed(verb, kept)}{_left_out(left)}"
+    return f"{_typed(verb, kept)}{_left_out(verb, left)}"
 
 
-def translated(verb: str, given: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return words of Ultralytics' as options of a verb, and those that have none there.
+def _start(verb: str, words: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    """Return the configuration that a training begins with, where the command names none and no class either."""
+    if verb not in TRAINING or config_files(words) or named_class(words) is not None:
+        return []
+    return ["--config", CONFIGS[_task(given.get("task"), given.get("model", ""))]]
+
+
+def translated(
+    verb: str, given: Mapping[str, str], words: Sequence[str] = (), epochs: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Return words of Ultralytics' as options of a verb, and those that have none there, with the reason.
 
     Args:
         verb: of ours.
         given: values by name.
+        words: of the verb, whose configurations may say how many epochs are trained.
+        epochs: of the run, where they are given among others.
+
+    Example:
+        >>> translated("fit", {"nms": "False", "cache": "True"})
+        (['--model.nms_free', 'true', '--data.cache', 'ram'], [])
     """
-    options: list[str] = []
+    told = given.get("epochs", epochs) or named_values(words, named_class(words), (EPOCHS,)).get(EPOCHS, "")
+    length = int(told) if told.isdigit() else None
+    options: dict[str, str] = {}
     left: list[str] = []
-    for name, value in given.items():
-        found = _option(verb, name, WORDS.get(value.lower(), value))
-        if found is None:
-            left.append(name)
-        else:
-            options += found
-    return options, left
-
-
-def _option(verb: str, name: str, value: str) -> list[str] | None:
-    """Return one word of Ultralytics' as options; an empty list where nothing need be said."""
-    if verb == "export":
-        option = OF_EXPORT.get(name)
-        if option == "weights" and value.endswith(".ckpt"):
-            option = "ckpt_path"
-        return [f"--{option}", value] if option is not None else None
-    special = {"model": _model, "device": _device, "amp": _amp, "half": _half, "resume": _resume}.get(name)
-    if special is not None:
-        return special(verb, value)
-    if name == "pretrained" and value in ("true", "false"):
-        return []
-    if name == "batch" and value.startswith("-"):
-        value = "auto"
-    option = our_option(name)
-    return [f"--{option}", value] if option is not None else None
-
-
-def _model(verb: str, value: str) -> list[str]:
-    stem = PurePath(value).stem
-    if value.endswith(".ckpt"):
-        return ["--ckpt_path", value]
-    if value.endswith(YAML):
-        return ["--model.variant", stem if PurePath(value).name == value else value]
-    published = ["--model.variant", stem] if verb == "fit" and re.fullmatch(r"yolo(v?\d+)\w*(-\w+)?", stem) else []
-    return [*published, "--model.weights", value] if value.endswith(".pt") else ["--model.variant", value]
-
-
-def _device(verb: str, value: str) -> list[str]:
-    if value in ("cpu", "mps"):
-        return ["--trainer.accelerator", value]
-    return ["--trainer.devices", f"[{value.strip('[]')}]"]
-
-
-def _amp(verb: str, value: str) -> list[str]:
-    return ["--trainer.precision", "32-true"] if value == "false" else []
-
-
-def _half(verb: str, value: str) -> list[str]:
-    return ["--trainer.precision", "16-mixed"] if value == "true" else []
-
-
-def _resume(verb: str, value: str) -> list[str]:
-    return [] if value == "false" else ["--ckpt_path", "last" if value == "true" else value]
+    for name in sorted(given, key=lambda each: each != "model"):  # `pretrained` counts behind it
+        found = translate(verb, name, given[name], length)
+        options |= found.options
+        if found.left is not None:
+            left.append(f"{name} ({found.left})" if found.left else name)
+    return [word for name, value in options.items() for word in (f"--{name}", value)], left
 
 
 def _task(named: str | None, model: str) -> str:
@@ -181,7 +194,8 @@ def _typed(verb: str, options: Sequence[str]) -> str:
     return f"{PROGRAM} {verb} {shell_quoted(*options)}".rstrip()
 
 
-def _left_out(names: Sequence[str]) -> str:
+def _left_out(verb: str, names: Sequence[str]) -> str:
     if not names:
         return ""
-    return f". No option here: {', '.join(names)}; `{PROGRAM} from-ultralytics args.yaml` says why"
+    more = f"; `{PROGRAM} from-ultralytics args.yaml` says why" if verb in TRAINING else ""
+    return f". No option here: {', '.join(names)}{more}"

@@ -1,10 +1,12 @@
 """Help of Lightning's verbs: our options first, the trainer's after them, each with a value as it is typed.
 
+Longer than 250 lines: the help of a verb is put together top to bottom in one place.
 It is made from the tables of names and the docstrings in the files, so that neither torch nor Lightning is imported.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +27,9 @@ from aigp_lightning.cli.verb_texts import (
 from aigp_lightning.errors import ConfigError
 
 WIDTH = 80
+YAML_WORDS = {"None": "null", "True": "true", "False": "false"}
+PYTHON = re.compile(rf"\b({'|'.join(YAML_WORDS)})\b")
+"""Python's words for values, which texts of classes have."""
 PROGRAM = "python -m aigp_lightning"
 MODEL_HELP = "--model.help"
 NAMES = ("Ultralytics", "Lightning", "Albumentations")
@@ -80,7 +85,7 @@ def verb_help(verb: str, model: str = USUAL_MODEL) -> str:
     parts = [
         f"usage: {PROGRAM} {verb} [options]",
         PURPOSE[verb] + " " + "Options stand in YAML files (--config) or on the command line, which counts.",
-        "examples:\n" + "\n".join(f"  {PROGRAM} {_continued(call)}" for call in EXAMPLE_CALLS[verb]),
+        "examples:\n" + "\n".join(f"  {PROGRAM} {continued(call)}" for call in EXAMPLE_CALLS[verb]),
     ]
     lines = [_wrapped(part) if "\n" not in part else part for part in parts]
     for group in TITLES:
@@ -151,7 +156,7 @@ def _group(group: str, names: Sequence[str], docs: Mapping[str, OptionDoc]) -> s
         if doc.options:
             continue  # a group of its own
         lines.append(f"  --{full} {example(group, name, doc)}".rstrip())
-        if text := _text(doc):
+        if text := option_text(doc):
             lines.append(textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6))
     return "\n".join(lines)
 
@@ -178,25 +183,42 @@ def example(group: str, name: str, doc: OptionDoc) -> str:
     if others := [each for each in doc.choices if each != doc.default]:
         return others[0]
     if doc.boolean and isinstance(doc.default, bool):
-        return _typed(not doc.default)
-    return "" if doc.default in (UNKNOWN, None) else _typed(doc.default)
+        return typed_value(not doc.default)
+    return "" if doc.default in (UNKNOWN, None) else typed_value(doc.default)
 
 
-def _text(doc: OptionDoc) -> str:
-    """Return the text of an option, with the words that it takes and its default."""
-    text = doc.text.rstrip(".")
+def option_text(doc: OptionDoc) -> str:
+    """Return the text of an option, with the words that it takes and its default, as YAML writes values.
+
+    Args:
+        doc: what is known of it.
+
+    Example:
+        >>> option_text(OptionDoc("Weights; None: random ones.", True))
+        'weights; null: random ones (default: true)'
+    """
+    text = PYTHON.sub(lambda match: YAML_WORDS[match[0]], doc.text.rstrip("."))
     text = text[:1].lower() + text[1:] if text[:2].istitle() and not text.startswith(NAMES) else text
     notes = [", ".join(doc.choices)] if doc.choices and not all(word in text for word in doc.choices) else []
     if doc.default is not UNKNOWN and doc.default is not None:
-        notes.append(f"default: {_typed(doc.default)}")
+        notes.append(f"default: {typed_value(doc.default)}")
     return f"{text} ({'; '.join(notes)})" if notes else text
 
 
-def _typed(value: Any) -> str:
+def typed_value(value: Any) -> str:
+    """Return a value as it is typed.
+
+    Args:
+        value: a plain one.
+
+    Example:
+        >>> typed_value((640, 360)), typed_value(False), typed_value(0.5)
+        ("'[640, 360]'", 'false', '0.5')
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple | list):
-        return f"'[{', '.join(map(_typed, value))}]'"
+        return f"'[{', '.join(map(typed_value, value))}]'"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -208,7 +230,8 @@ def _other_models(verb: str, model: str) -> str:
         groups = MODELS[kind]
         more = [f"--{group}.{name}" for group, names in groups.items() for name in names.split()]
         more = [name for name in more if name[2:] not in own and name[2:] not in groups]
-        lines.append(_wrapped(f"{kind} ({PROGRAM} {verb} {MODEL_HELP} {kind}) also has {' '.join(more)}".rstrip()))
+        has = f"also has {' '.join(more)}" if more else "has no others"
+        lines.append(_wrapped(f"{kind} ({PROGRAM} {verb} {MODEL_HELP} {kind}) {has}"))
     return "\n".join(lines)
 
 
@@ -225,8 +248,16 @@ def _closing(verb: str, trains: bool) -> str:
     return "\n".join(map(_wrapped, told.splitlines()))
 
 
-def _continued(call: str) -> str:
-    """Return a command over as many lines as it needs, as a shell takes it."""
+def continued(call: str) -> str:
+    """Return a command over as many lines as it needs, as a shell takes it.
+
+    Args:
+        call: without the program's name.
+
+    Example:
+        >>> continued("export runs/detect/gates --format onnx")
+        'export runs/detect/gates --format onnx'
+    """
     return " \\\n    ".join(
         textwrap.wrap(call, WIDTH - len(PROGRAM) - 5, break_on_hyphens=False, break_long_words=False)
     )

@@ -8,28 +8,30 @@ from typing import Any
 from aigp_lightning.recipes.outcome import Outcome, carried, missing
 from aigp_lightning.recipes.recipe import Recipe
 
-MOST_SCALE, MOST_PERSPECTIVE, HALF_TURN = 0.99, 0.01, 180.0
-"""The largest values that options have here."""
+PAIR = 2
+HALF_TURN = 180.0
+"""Degrees; angles up to a multiple of it either way are the same as up to itself."""
 DEFAULT_TRANSFORMS = ("blur", "median_blur", "to_gray", "clahe")
 """Transforms of Albumentations that Ultralytics makes where a program brings none of its own."""
 
 
 def _scale(value: Any, recipe: Recipe) -> Outcome:
     if isinstance(value, list | tuple):
+        if len(value) != PAIR:
+            raise ValueError(value)
         return carried(data__augment__scale=[float(each) for each in value])
-    most = min(float(value), MOST_SCALE)
-    return carried("" if most == value else "the most here", data__augment__scale=most)
-
-
-def _perspective(value: Any, recipe: Recipe) -> Outcome:
-    if float(value) > MOST_PERSPECTIVE:
-        return missing(f"{MOST_PERSPECTIVE} is the most here; more tears pictures apart",
-                       data__augment__perspective=MOST_PERSPECTIVE)  # fmt: skip
-    return carried(data__augment__perspective=float(value))
+    return carried(data__augment__scale=float(value))
 
 
 def _degrees(value: Any, recipe: Recipe) -> Outcome:
-    return carried(data__augment__degrees=min(float(value), HALF_TURN))
+    most = abs(float(value))  # drawn from plus or minus it, either way round
+    if most > HALF_TURN and most % HALF_TURN == 0:
+        return carried("all angles, as there", data__augment__degrees=HALF_TURN)
+    return carried(data__augment__degrees=most)
+
+
+def _shear(value: Any, recipe: Recipe) -> Outcome:
+    return carried(data__augment__shear=abs(float(value)))
 
 
 def _augmentations(value: Any, recipe: Recipe) -> Outcome:
@@ -41,6 +43,6 @@ def _augmentations(value: Any, recipe: Recipe) -> Outcome:
 
 
 AUGMENTATION_VALUES: dict[str, Callable[[Any, Recipe], Outcome]] = {
-    **{"scale": _scale, "perspective": _perspective, "degrees": _degrees, "augmentations": _augmentations},
+    **{"scale": _scale, "shear": _shear, "degrees": _degrees, "augmentations": _augmentations},
 }
 """What makes options of a setting, by its name."""

@@ -32,12 +32,14 @@ def configuration(conversion: Conversion, name: str = "my.yaml") -> str:
     """
     base = base_text(conversion.network.task)
     body = base[len(_head(base)) :]
-    asked = {option: f"REPLACE: {row.name} was {shown(row.value)}"
-             for row in conversion.of("replace") for option in row.outcome.options}  # fmt: skip
+    rows = conversion.of("replace")
+    asked = {name: f"REPLACE: {row.name} was {shown(row.value)}" for row in rows for name in row.outcome.options}
+    open_options = {name: conversion.options[name] for name in asked}
     place = f"files go to {conversion.options['run.root']}/{conversion.network.task}/{conversion.options['run.name']}"
     comments = {**COMMENTS, "run.name": f"{place}; a number is added when the folder exists", **asked}
     comments = {option: printable(comment) for option, comment in comments.items()}
-    return _first_lines(conversion, name) + with_values(body, changed_options(conversion), comments, REMOVED)
+    options = {**changed_options(conversion), **open_options}
+    return _first_lines(conversion, name) + with_values(body, options, comments, REMOVED)
 
 
 def changed_options(conversion: Conversion) -> dict[str, Any]:

@@ -9,17 +9,18 @@ from typing import Any
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import is_plain_name
 from aigp_lightning.recipes.augmentation_values import AUGMENTATION_VALUES
-from aigp_lightning.recipes.outcome import Outcome, carried, left, missing, to_replace
+from aigp_lightning.recipes.device_value import device
+from aigp_lightning.recipes.outcome import Outcome, carried, left, missing
 from aigp_lightning.recipes.places import is_elsewhere, locate, why_not_here
 from aigp_lightning.recipes.recipe import Recipe
 
 OLD_MULTI_SCALE = 0.5
 """Share of `imgsz` by which pictures varied where `multi_scale` was true, before it became a number in 8.4."""
+DEFAULT_EPOCHS = 100
 STRIDE = 32
 """Sides of the input are multiples of it."""
 OPTIMIZERS = ("auto", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop", "sgd", "musgd")
 EIGHT_BITS = ("8", "int8")
-OTHER_DEVICES = ("npu", "xpu", "mlu", "hpu")
 MOST_KEYWORDS = 60
 """An `args.yaml` has more settings than that, a list of keywords fewer."""
 SINCE_NMS = "dlog"
@@ -52,7 +53,22 @@ def _epochs(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _patience(value: Any, recipe: Recipe) -> Outcome:
-    return carried(early_stopping__patience=_whole(value) or max(int(recipe.value("epochs") or 1), 1))
+    return carried(early_stopping__patience=_whole(value) or _epochs_of(recipe))
+
+
+def _epochs_of(recipe: Recipe) -> int:
+    """Return the length of the training; Ultralytics' default where a program computes it."""
+    return max(int(recipe.value("epochs") or DEFAULT_EPOCHS), 1)
+
+
+def _time(value: Any, recipe: Recipe) -> Outcome:
+    if isinstance(value, str):
+        raise ValueError(value)
+    return carried(run__hours=value or None)  # 0 is none, as there
+
+
+def _close_mosaic(value: Any, recipe: Recipe) -> Outcome:
+    return carried("never, as there" if value < 0 else "", close_mosaic__epochs=max(_whole(value), 0))
 
 
 def _batch(value: Any, recipe: Recipe) -> Outcome:
@@ -64,7 +80,7 @@ def _batch(value: Any, recipe: Recipe) -> Outcome:
 def _imgsz(value: Any, recipe: Recipe) -> Outcome:
     several = isinstance(value, list | tuple) and len(value) > 1
     asked = max(map(_whole, value)) if isinstance(value, list | tuple) else _whole(value)
-    side = -(-asked // STRIDE) * STRIDE
+    side = max(-(-asked // STRIDE), 1) * STRIDE
     why = "the larger side, as there: trainings are square" if several else ""
     return carried(why if side == asked else f"a multiple of {STRIDE}, as there", data__imgsz=side)
 
@@ -77,26 +93,6 @@ def _cache(value: Any, recipe: Recipe) -> Outcome:
     if value in (True, "ram", "True", "true"):
         return carried(data__cache="ram")
     return carried(data__cache="disk" if value == "disk" else None)
-
-
-def _device(value: Any, recipe: Recipe) -> Outcome:
-    words = [str(each).strip() for each in value] if isinstance(value, list | tuple) else str(value or "").split(",")
-    words = [word.strip(" []()'\"").removeprefix("cuda:").removeprefix("cuda") for word in words]
-    if any(word.split(":")[0] in OTHER_DEVICES for word in words):
-        return to_replace("no such device is known here: choose --trainer.accelerator and --trainer.devices",
-                          trainer__accelerator="auto", trainer__devices=1)  # fmt: skip
-    if words in (["cpu"], ["mps"]):
-        return carried(trainer__accelerator=words[0], trainer__devices=1)
-    if all(word == "-1" for word in words):
-        why = "the first, not the idlest one: CUDA_VISIBLE_DEVICES chooses"
-        return carried(why, trainer__accelerator="auto", trainer__devices=len(words))
-    if words in ([""], ["0"], ["None"]):
-        return carried("the first GPU, or the CPU; `auto` for all GPUs", trainer__accelerator="auto",
-                       trainer__devices=1)  # fmt: skip
-    if not all(word.isdigit() for word in words):
-        return to_replace("no such device is known here: choose --trainer.accelerator and --trainer.devices",
-                          trainer__accelerator="auto", trainer__devices=1)  # fmt: skip
-    return carried(trainer__accelerator="gpu", trainer__devices=[int(word) for word in words])
 
 
 def _project(value: Any, recipe: Recipe) -> Outcome:
@@ -154,7 +150,7 @@ def _classes(value: Any, recipe: Recipe) -> Outcome:
 
 
 def _val(value: Any, recipe: Recipe) -> Outcome:
-    every = 1 if value or value is None else max(int(recipe.value("epochs") or 1), 1)
+    every = 1 if value or value is None else _epochs_of(recipe)
     return carried("" if every == 1 else "the last epoch alone", trainer__check_val_every_n_epoch=every)
 
 
@@ -235,12 +231,12 @@ def _cfg(value: Any, recipe: Recipe) -> Outcome:
 
 CONVERSIONS: dict[str, Callable[[Any, Recipe], Outcome]] = {
     **{"mode": _mode, "epochs": _epochs, "patience": _patience, "batch": _batch, "imgsz": _imgsz, "cache": _cache},
-    **{"save_period": _save_period, "device": _device, "project": _project, "name": _name, "seed": _seed, "nms": _nms},
+    **{"save_period": _save_period, "device": device, "project": _project, "name": _name, "seed": _seed, "nms": _nms},
     **{"deterministic": _deterministic, "resume": _resume, "amp": _amp, "freeze": _freeze, "quantize": _quantize},
     **{"multi_scale": _multi_scale, "classes": _classes, "val": _val, "plots": _plots, "cls_remap": _cls_remap},
     **{"rect": _rect, "optimizer": _optimizer, "end2end": _end2end, "conf": _conf, "save": _save},
     **{"channels_last": _channels_last, "split": _split, "save_dir": _save_dir},
     **{"cfg": _cfg, "pretrained": _pretrained, "fraction": _fraction},
-    **{"compile": _compile, **AUGMENTATION_VALUES},
+    **{"compile": _compile, "time": _time, "close_mosaic": _close_mosaic, **AUGMENTATION_VALUES},
 }
 """What makes options of a setting, by its name; all others keep their values."""

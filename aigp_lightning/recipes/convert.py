@@ -10,7 +10,8 @@ from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.recipes.conversions import CONVERSIONS
 from aigp_lightning.recipes.datasets import Dataset, find_dataset, flips
 from aigp_lightning.recipes.key import Key
-from aigp_lightning.recipes.models import Network, ReadWeights, find_network
+from aigp_lightning.recipes.limits import is_taken, within_limits
+from aigp_lightning.recipes.models import Network, ReadWeights, find_network, other_weights
 from aigp_lightning.recipes.outcome import Outcome, carried, left, missing, to_replace
 from aigp_lightning.recipes.recipe import Recipe
 from aigp_lightning.recipes.ultralytics_keys import ADVICE, KEYS, nearest_key
@@ -82,7 +83,8 @@ def convert(recipe: Recipe, read: ReadWeights, variant: str | None = None) -> Co
     network = find_network(recipe, read, dataset.has_keypoints, variant)
     known: dict[str, Outcome] = {
         "task": carried(network.task_from, model=network.class_path), "data": dataset.outcome,
-        **network.outcomes, **(flips(recipe, dataset.spec) if network.task == "pose" else {}),
+        **network.outcomes, **_heads(recipe, network), **_teacher(recipe),
+        **(flips(recipe, dataset.spec) if network.task == "pose" else {}),
     }  # fmt: skip
     rows = [*_rows(recipe, network.task, known)]
     options = {name: value for row in rows for name, value in row.outcome.options.items()}
@@ -107,13 +109,33 @@ def usual_options(task: str) -> dict[str, Any]:
     return {name: value for row in rows for name, value in row.outcome.options.items()}
 
 
+def _heads(recipe: Recipe, network: Network) -> dict[str, Outcome]:
+    """Return what becomes of settings that ask for the head without suppression, where the network has none."""
+    if network.has_two_heads:
+        return {}
+    found = {name: CONVERSIONS[name](recipe.value(name), recipe) for name in ("nms", "end2end")}
+    why = "this network has one head, whose boxes need suppression, there too"
+    return {name: left(why) for name, outcome in found.items() if outcome.options}
+
+
+def _teacher(recipe: Recipe) -> dict[str, Outcome]:
+    """Return what becomes of the file of a network that this one learns from."""
+    named = recipe.value("distill_model")
+    if named is None:
+        return {}
+    if not isinstance(named, str):
+        raise _no_value(KEYS["distill_model"], named, recipe)
+    return {"distill_model": other_weights(named, recipe, "model.distill_model")[1]}
+
+
 def _rows(recipe: Recipe, task: str, known: dict[str, Outcome]) -> Iterator[Row]:
     for name, key in KEYS.items():
         given = name in recipe.values
-        if given and recipe.values[name].unread and not key.changes_training:
-            yield Row(name, recipe.values[name].value, True, _unread(key))
+        unread = given and recipe.values[name].unread
+        if unread and not key.changes_training and name not in ("model", "data"):
+            yield Row(name, recipe.values[name].value, True, _unread(key, recipe, task))
         elif name in known:
-            yield Row(name, recipe.value(name), given, known[name])
+            yield Row(name, recipe.values[name].value if given else key.default, given, known[name])
         elif given or key.option:
             value = recipe.values[name].value if given else key.default
             yield Row(name, value, given, _outcome(key, value, recipe, task, given))
@@ -124,23 +146,27 @@ def _rows(recipe: Recipe, task: str, known: dict[str, Outcome]) -> Iterator[Row]
             yield Row(printable(name), value.value, True, missing(why))
 
 
-def _unread(key: Key) -> Outcome:
+def _unread(key: Key, recipe: Recipe, task: str) -> Outcome:
     where = f": give --{key.option}" if key.option else ""
-    return to_replace(f"a program computes it{where}, or add {key.name}=… to the command")
+    usual = _outcome(key, key.default, recipe, task, False).options if key.name != "task" else {}
+    return to_replace(f"a program computes it{where}, or add {key.name}=… to the command", **usual)
 
 
 def _outcome(key: Key, value: Any, recipe: Recipe, task: str, given: bool) -> Outcome:
     usual = key.is_usual(value)
+    if given and not is_taken(key.name, value):
+        raise _no_value(key, value, recipe)
     if key.tasks and task not in key.tasks:
         return carried() if usual else left(f"means nothing for {task}, there too")
     if key.verb not in ("fit", ""):
         return carried() if usual or not given else left(f"of `{key.verb}`: --{key.option} {_shown(value)}")
     if key.name in CONVERSIONS:
-        return _converted(key, value, recipe)
+        return within_limits(_converted(key, value, recipe))
     if not key.option or key.verb == "":
         told = missing if key.changes_training else left
         return carried() if usual else told(key.note)
-    return Outcome("carried", {key.option: _checked(key, key.default if value is None else value, recipe)})
+    checked = _checked(key, key.default if value is None else value, recipe)
+    return within_limits(Outcome("carried", {key.option: checked}))
 
 
 def _converted(key: Key, value: Any, recipe: Recipe) -> Outcome:

@@ -35,6 +35,13 @@ ELSEWHERE = {
     "sam": "it is not trained here, nor by Ultralytics",
 }
 """How names of other families begin, and what to do."""
+BEFORE_PRETRAINED = ("min_memory", "v5loader", "image_weights", "fl_gamma", "hide_labels", "hide_conf",
+                     "line_thickness")  # fmt: skip
+"""Settings of the versions in which `pretrained` was false by default, and a `.pt` was trained on all the same."""
+TWO_HEADS = re.compile(r"yolov10|yolo26")
+"""How names of networks begin that have a head without suppression beside the usual one."""
+TWO_HEADS_TEXT = re.compile(r"^end2end:\s*true|v10Detect", re.IGNORECASE | re.MULTILINE)
+"""Stands in the YAML of one's own network of that kind."""
 USUAL = {"detect": "yolo26n", "pose": "yolo26n-pose", "segment": "yolo26n-seg"}
 """The network that Ultralytics' command takes where none is named."""
 
@@ -61,6 +68,16 @@ class Network:
     def class_path(self) -> str:
         """The module's class."""
         return CLASSES[self.task]
+
+    @property
+    def has_two_heads(self) -> bool:
+        """True if it can answer without suppression; False too where that is not known."""
+        if TWO_HEADS.match(last_part(self.variant)) is not None:
+            return True
+        try:
+            return TWO_HEADS_TEXT.search(Path(self.variant).read_text(encoding="utf-8")) is not None
+        except (OSError, ValueError):  # a name, and no file
+            return False
 
 
 ReadWeights = Callable[[Path], tuple[str, str | None]]
@@ -113,11 +130,14 @@ def find_network(recipe: Recipe, read: ReadWeights, pose_data: bool | None, vari
         found.variant, found.weights = USUAL[found.task], f"{USUAL[found.task]}.pt"
     if variant is not None:
         found.variant, found.asks = variant, found.missing_weights
-    outcomes = {"model": _outcome(found)}
-    if pretrained is False:
+    outcomes = dict[str, Outcome]()
+    if pretrained is False and found.weights is not None and any(name in recipe.values for name in BEFORE_PRETRAINED):
+        outcomes["pretrained"] = Outcome(why="in that version every run's default, which its networks did not heed")
+    elif pretrained is False:
         found.weights, outcomes["pretrained"] = None, Outcome("carried", {"model.weights": None})
     elif isinstance(pretrained, str):
-        found.weights, outcomes["pretrained"] = _other_weights(pretrained, recipe)
+        found.weights, outcomes["pretrained"] = other_weights(pretrained, recipe, "model.weights")
+    outcomes["model"] = _outcome(found, "model.weights" not in outcomes.get("pretrained", Outcome()).options)
     return Network(found.task, found.variant, found.weights, found.task_from, outcomes)
 
 
@@ -133,7 +153,8 @@ class _Found:
 def _nothing_named(recipe: Recipe) -> _Found:
     if "model" not in recipe.values and recipe.source == "the command":
         return _Found(USUAL["detect"], f"{USUAL['detect']}.pt")
-    return _Found(REPLACE_ME, asks="it is not among the settings: add model=yolo11n.pt to the command")
+    why = "a program computes it" if "model" in recipe.values else "it is not among the settings"
+    return _Found(REPLACE_ME, asks=f"{why}: add model=yolo11n.pt to the command")
 
 
 def _description(named: str, recipe: Recipe) -> _Found:
@@ -163,19 +184,31 @@ def _weights(named: str, recipe: Recipe, read: ReadWeights) -> _Found:
     return found
 
 
-def _other_weights(named: str, recipe: Recipe) -> tuple[str, Outcome]:
+def other_weights(named: str, recipe: Recipe, option: str) -> tuple[str, Outcome]:
+    """Find a weights file that a setting names, beside that of the model.
+
+    Args:
+        named: as the setting has it.
+        recipe: beside which it is looked for, too.
+        option: ours.
+
+    Returns:
+        Its path, and what becomes of the setting.
+    """
     path = locate(named, recipe.folder)
     if path is None and published(last_part(named)) is not None:
         path = last_part(named)
     if path is not None:
-        return path, Outcome("carried", {"model.weights": path})
+        return path, Outcome("carried", {option: path})
     foreign = is_windows(named) or is_elsewhere(named)
     path = f"{REPLACE_ME}/{last_part(named)}" if foreign else named
-    return path, Outcome("replace", {"model.weights": path}, f"{why_not_here(named, recipe.source)}: the weights")
+    return path, Outcome("replace", {option: path}, f"{why_not_here(named, recipe.source)}: the weights")
 
 
-def _outcome(found: _Found) -> Outcome:
-    options: dict[str, Any] = {"model.variant": found.variant, "model.weights": found.weights}
+def _outcome(found: _Found, has_weights: bool) -> Outcome:
+    options: dict[str, Any] = {"model.variant": found.variant}
+    if has_weights:
+        options["model.weights"] = found.weights
     return Outcome("replace" if found.asks else "carried", options, found.asks)
 
 

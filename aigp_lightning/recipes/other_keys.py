@@ -16,8 +16,9 @@ OTHER_KEYS = (
     Key("iou", VALIDATION, 0.7, "model.iou"),
     Key("max_det", VALIDATION, 300, "model.max_det"),
     Key("agnostic_nms", VALIDATION, False, "model.agnostic_nms"),
-    Key("nms", VALIDATION, None, "model.nms_free", "false, the head without suppression, is true here; true, "
-        "suppression within an exported file, is not here", older=(False,)),
+    Key("nms", VALIDATION, None, "model.nms_free", "false, the head without suppression, is true here, for "
+        "networks that have one (YOLOv10, YOLO26); true, suppression within an exported file, is not here",
+        older=(False,)),
     Key("augment", VALIDATION, False, "model.tta", "of `validate` and `predict`: test-time augmentation, of detectors",
         verb=VALIDATE),
     Key("dnn", VALIDATION, False, "", "an exported file is run by ONNX Runtime or PyTorch", verb=""),
@@ -44,7 +45,7 @@ OTHER_KEYS = (
     Key("simplify", EXPORT, True, "", "the ONNX file is as PyTorch writes it", verb="", older=(False,)),
     Key("opset", EXPORT, None, "opset", verb=EXPORT_VERB, older=(17,)),
     Key("workspace", EXPORT, None, "", "of TensorRT, by Ultralytics from the `.pt`", verb="", older=(4,)),
-    Key("end2end", EARLIER, None, "model.nms_free", "as `nms: false`"),
+    Key("end2end", EARLIER, None, "model.nms_free", "true is `--model.nms_free true`, the head without suppression"),
     Key("half", EARLIER, False, "", "now `quantize`; computing in 16 bits: `--trainer.precision 16-mixed`", verb=""),
     Key("int8", EARLIER, False, "", "now `quantize`; of `export`, by Ultralytics from the `.pt`", verb=""),
     Key("keras", EARLIER, False, "", "of TensorFlow's files, by Ultralytics from the `.pt`", verb=""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,8 @@ def _module(stand_in: StandIn, **options: Any) -> Any:
 
 
 def samples_here(
-    stand_in: StandIn, folder: Path, options: Mapping[str, Any], imgsz: int
-) -> tuple[list[str], Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]]:
+    stand_in: StandIn, folder: Path, options: Mapping[str, Any], imgsz: int, count: int
+) -> tuple[list[str], Mapping[str, Any], Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]]:
     """Augment the training pictures of a data set.
 
     Args:
@@ -109,6 +110,7 @@ def samples_here(
         folder: for what is written.
         options: that the recipe became.
         imgsz: side of the samples.
+        count: samples; each picture is augmented as often as it takes.
 
     Returns:
         As `reference_samples`.
@@ -124,15 +126,20 @@ def samples_here(
     data.setup("fit")
 
     def samples() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-        for batch in data.train_dataloader():
-            for index, picture in enumerate(batch["img"]):
-                boxes = batch["bboxes"][batch["batch_idx"] == index]
-                yield picture.permute(1, 2, 0).numpy(), boxes.numpy().reshape(-1, 4)
+        loader: Any = data.train_dataloader()
+        for epoch in range(count):
+            loader.batch_sampler.sampler.set_epoch(epoch)  # other samples of the same pictures
+            for batch in loader:
+                for index, picture in enumerate(batch["img"]):
+                    boxes = batch["bboxes"][batch["batch_idx"] == index]
+                    yield picture.permute(1, 2, 0).numpy(), boxes.numpy().reshape(-1, 4)
 
     points = data.spec.keypoints if data.pose else None
     flips = (points.flip_idx, points.flip_idx_vertical) if points is not None else (None, None)
     pipeline = TrainPipeline(imgsz, config, *flips, keypoints=data.pose)
-    return [_named(each, config) for each in pipeline.transforms], samples()
+    parameters = {field.name: getattr(pipeline.config, field.name) for field in fields(AugmentConfig)}
+    names = [_named(each, config) for each in pipeline.transforms]
+    return names, parameters, islice(samples(), count)
 
 
 def _named(transform: Any, config: AugmentConfig) -> str:

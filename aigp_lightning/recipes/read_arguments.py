@@ -21,6 +21,8 @@ WORD = re.compile(r"(?:--)?([A-Za-z_]\w*)=(.*)", re.DOTALL)
 CALL = re.compile(r"\{|[^()]*\btrain\(|dict\(|(\w+\s*=\s*)?\w+\(")
 """How the text of a call begins."""
 NOTHING = ("none", "null", "~", "")
+MERGE = "tag:yaml.org,2002:merge"
+"""Tag of the key `<<`, below which other settings are named that count where the file has none of its own."""
 MOST_BYTES = 10_000_000
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 FORMS = (
@@ -48,7 +50,7 @@ def read_recipe(words: Sequence[str]) -> Recipe:
         [('task', 'pose'), ('mode', 'train'), ('model', 'yolo11n-pose.pt'), ('epochs', 3), ('device', (0, 1))]
     """
     first = Path(words[0]) if words else Path()
-    if words and (first / ARGS).is_file():
+    if words and _is_there(first / ARGS):
         first = first / ARGS
     if words and _is_there(first):
         recipe = _with_cfg(_read_file(first))
@@ -110,12 +112,22 @@ def _read_yaml(text: str, file: str) -> dict[str, Given]:
     if root is None or root.id != "mapping":
         raise ConfigError(f"{file}: settings by their names are wanted, such as `epochs: 100`.")
     found: dict[str, Given] = {}
-    for key, node in root.value:
+    merged = [pair for key, node in root.value if key.tag == MERGE for pair in _merged(node)]
+    for key, node in (pair for pair in root.value if pair[0].tag != MERGE):
         name, line = str(key.value), key.start_mark.line + 1
         if name in found:
             raise ConfigError(f"{file}:{line}: {printable(name)} stands on line {found[name].line} too; keep one.")
         found[name] = Given(_plain(node, f"{file}:{line}"), line)
+    for key, node in merged:
+        line = key.start_mark.line + 1
+        found.setdefault(str(key.value), Given(_plain(node, f"{file}:{line}"), line))
     return found
+
+
+def _merged(node: Any) -> list[tuple[Any, Any]]:
+    """Return the keys and values that `<<` brings, of the first mapping first."""
+    mappings = node.value if node.id == "sequence" else [node]
+    return [pair for each in mappings if each.id == "mapping" for pair in each.value]
 
 
 def _plain(node: Any, place: str) -> Any:
@@ -142,7 +154,7 @@ def _command(words: list[str], source: str) -> Recipe:
     for place, word in enumerate(words):
         match = WORD.fullmatch(word.removesuffix(","))
         if match is not None:
-            values[match[1]] = Given(_smart(match[2]))
+            values[match[1]] = Given(read_value(match[2]))
         elif word in TASKS or word in MODES:
             values["task" if word in TASKS else "mode"] = Given(word)
         elif place or word not in ("yolo", "ultralytics"):
@@ -152,8 +164,16 @@ def _command(words: list[str], source: str) -> Recipe:
     return Recipe(source, values)
 
 
-def _smart(text: str) -> Any:
-    """Read a value of a command as Ultralytics does: a literal of Python's, or else text."""
+def read_value(text: str) -> Any:
+    """Read a value of a command as Ultralytics does: a literal of Python's, or else text.
+
+    Args:
+        text: behind the `=`.
+
+    Example:
+        >>> read_value("False"), read_value("[0, 1]"), read_value("none"), read_value("a.yaml")
+        (False, [0, 1], None, 'a.yaml')
+    """
     if text.lower() in NOTHING:
         return None
     if text.lower() in ("true", "false"):

@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.recipes.program_names import ProgramNames
 from aigp_lightning.recipes.recipe import Given, Recipe
 from aigp_lightning.recipes.ultralytics_keys import KEYS
 
 MODELS = ("YOLO", "RTDETR", "YOLOWorld", "YOLOE", "NAS", "SAM", "FastSAM")
 """Classes of Ultralytics' whose first argument is a model's file."""
-Names = dict[str, ast.expr]
 
 
 def read_program(text: str, file: str) -> Recipe:
@@ -31,7 +31,7 @@ def read_program(text: str, file: str) -> Recipe:
         {'model': 'yolo11n.pt', 'data': 'a.yaml', 'epochs': 3}
     """
     tree = _parse(text, file)
-    names = _names(tree)
+    names = ProgramNames(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_training(node, names)]
     if not calls:
         raise ConfigError(f"{file}: there is no call of `train` with keywords such as data=… in it.")
@@ -52,7 +52,7 @@ def read_call(text: str) -> Recipe:
     """
     source = "the call"
     tree = _parse(text, source)
-    names = _names(tree)
+    names = ProgramNames(tree)
     last = tree.body[-1] if tree.body else None
     node = last.value if isinstance(last, ast.Expr | ast.Assign) else None
     if isinstance(node, ast.Dict):
@@ -67,23 +67,11 @@ def _parse(text: str, file: str) -> ast.Module:
         return ast.parse(text.strip() if file == "the call" else text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        why = getattr(error, "msg", None) or str(error)
+        why = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         raise ConfigError(f"{file}{f':{line}' if line else ''}: it is no Python: {why}.") from error
 
 
-def _names(tree: ast.Module) -> Names:
-    """Return the names that are given one value, anywhere in a program."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        value = getattr(node, "value", None) if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        for target in targets:
-            if isinstance(target, ast.Name):
-                found.setdefault(target.id, []).append(value if isinstance(value, ast.expr) else ast.Name(""))
-    return {name: values[0] for name, values in found.items() if len(values) == 1}
-
-
-def _is_training(call: ast.Call, names: Names) -> bool:
+def _is_training(call: ast.Call, names: ProgramNames) -> bool:
     """True if a call is one of Ultralytics' `train`, and not that of a module of PyTorch's, which takes a mode."""
     if not isinstance(call.func, ast.Attribute) or call.func.attr != "train":
         return False
@@ -91,7 +79,7 @@ def _is_training(call: ast.Call, names: Names) -> bool:
     return None in keywords or bool(set(keywords) & set(KEYS)) or _model(call, names) is not None
 
 
-def _model(call: ast.Call, names: Names) -> ast.expr | None:
+def _model(call: ast.Call, names: ProgramNames) -> ast.expr | None:
     """Return what the class of the object that is trained was called with: `YOLO("yolo11n.pt")`."""
     held = _held(call, names)
     held = held.func.value if _loads(held) and isinstance(held.func, ast.Attribute) else held
@@ -101,10 +89,10 @@ def _model(call: ast.Call, names: Names) -> ast.expr | None:
     return next(iter([*held.args, *named]), None)
 
 
-def _held(call: ast.Call, names: Names) -> Any:
+def _held(call: ast.Call, names: ProgramNames) -> Any:
     """Return what the object that is trained was made by."""
     held: ast.expr | None = call.func.value if isinstance(call.func, ast.Attribute) else None
-    return names.get(held.id) if isinstance(held, ast.Name) else held
+    return names.value(held) if isinstance(held, ast.Name) else held
 
 
 def _loads(held: Any) -> bool:
@@ -112,46 +100,70 @@ def _loads(held: Any) -> bool:
     return isinstance(held, ast.Call) and isinstance(held.func, ast.Attribute) and held.func.attr == "load"
 
 
-def _settings(call: ast.Call, names: Names, file: str) -> dict[str, Given]:
+def _settings(call: ast.Call, names: ProgramNames, file: str) -> dict[str, Given]:
     found: dict[str, Given] = {}
+    trained = call.func.value if isinstance(call.func, ast.Attribute) else None
     if (model := _model(call, names)) is not None:
         found["model"] = _given(model, names)
-    if _loads(held := _held(call, names)) and held.args:
-        found["pretrained"] = _given(held.args[0], names)
-    if call.args and isinstance(call.func, ast.Attribute):
+    elif isinstance(trained, ast.Name) and names.is_bound(trained):
+        found["model"] = Given(trained.id, trained.lineno, unread=True)
+    if (weights := _loaded(trained, _held(call, names), names)) is not None:
+        found["pretrained"] = weights
+    if any(isinstance(each, ast.Starred) for each in call.args) or (call.args and trained is None):
+        raise _unclear(call.args[0], file)
+    if call.args and not (isinstance(call.args[0], ast.Constant) and call.args[0].value is None):
         found["trainer"] = Given(ast.unparse(call.args[0]), call.args[0].lineno, unread=True)
+    named = set[str]()
     for name, node in _keywords(call, names, file):
+        if name in named:
+            raise ConfigError(f"{file}:{node.lineno}: {printable(name)} is given twice in one call; keep one.")
+        named.add(name)
         found[name] = _given(node, names)
     return found
 
 
-def _keywords(call: ast.Call, names: Names, file: str) -> Iterator[tuple[str, ast.expr]]:
+def _loaded(trained: ast.expr | None, held: Any, names: ProgramNames) -> Given | None:
+    """Return the weights that are loaded into a network, where it is made or later: `model.load("yolo11n.pt")`."""
+    later = list[ast.Call]()
+    if isinstance(trained, ast.Name):
+        for use in names.uses(trained):
+            method = names.parent(use)
+            called = names.parent(method) if isinstance(method, ast.Attribute) and method.attr == "load" else None
+            later += [called] if isinstance(called, ast.Call) else []
+    calls = [*([held] if _loads(held) else []), *later]
+    weights = [next(iter([*call.args, *(keyword.value for keyword in call.keywords)]), None) for call in calls]
+    if len(weights) == 1 and weights[0] is not None:
+        return _given(weights[0], names)
+    return Given(ast.unparse(calls[-1]), calls[-1].lineno, unread=True) if calls else None
+
+
+def _keywords(call: ast.Call, names: ProgramNames, file: str) -> Iterator[tuple[str, ast.expr]]:
     """Yield the keywords of a call; those of `**settings` too, where the program says what is in there."""
     for keyword in call.keywords:
         if keyword.arg is not None:
             yield keyword.arg, keyword.value
             continue
-        held = names.get(keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value
+        held = names.value(keyword.value) if isinstance(keyword.value, ast.Name) else keyword.value
         if isinstance(held, ast.Dict):
             for key, value in zip(held.keys, held.values, strict=True):
                 if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
-                    raise _unclear(keyword.value, file)
+                    raise _unclear(keyword.value, file, "**")
                 yield key.value, value
-        elif isinstance(held, ast.Call) and ast.unparse(held.func) == "dict":
+        elif isinstance(held, ast.Call) and ast.unparse(held.func) == "dict" and not held.args:
             yield from _keywords(held, names, file)
         else:
-            raise _unclear(keyword.value, file)
+            raise _unclear(keyword.value, file, "**")
 
 
-def _unclear(node: ast.expr, file: str) -> ConfigError:
+def _unclear(node: ast.expr, file: str, stars: str = "") -> ConfigError:
     return ConfigError(
-        f"{file}:{node.lineno}: **{ast.unparse(node)}: what is in there is known only when the program runs; write the "
-        "keywords out, or give the args.yaml of a run."
+        f"{file}:{node.lineno}: {stars}{ast.unparse(node)}: what is in there is known only when the program "
+        "runs; write the keywords out, or give the args.yaml of a run."
     )
 
 
-def _given(node: ast.expr, names: Names) -> Given:
-    held = names.get(node.id, node) if isinstance(node, ast.Name) else node
+def _given(node: ast.expr, names: ProgramNames) -> Given:
+    held = (names.value(node) or node) if isinstance(node, ast.Name) else node
     try:
         value: Any = ast.literal_eval(held)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from aigp_lightning.recipes.augmentation_values import DEFAULT_TRANSFORMS
 from aigp_lightning.recipes.convert import Conversion
 from aigp_lightning.recipes.key import AUGMENTATION, OPTIMIZER
 from aigp_lightning.recipes.stand_in import StandIn, make_stand_in, multiplied
@@ -27,10 +28,13 @@ SMALL, LARGER = 32, 64
 """Sides of the pictures, pixels: of so few pictures that a batch norm has but one value, the larger."""
 MOST_EPOCHS, AN_EPOCH = 8, 3
 """Epochs that are compared, and batches of each."""
-SAMPLE_SIZE = 160
+SAMPLE_SIZE, SAMPLES = 160, 384
 CLOSE = 1e-6
 ERRORS = 4.5
 """Standard errors by which two averages may differ by chance."""
+SAME_TRAINING = ("task", "mode", "model", "data", "epochs", "batch", "seed", "name", "project", "exist_ok", "device",
+                 "workers", "cache", "plots", "patience", "save_period", "cfg", "optimizer", "pretrained")  # fmt: skip
+"""Settings that are compared, or that decide on no number of a batch but the first weights."""
 FIGURES = ("objects", "width", "height", "red", "green", "blue", "spread")
 """What is averaged over samples: objects, their sides as shares, colours 0…255, and how much these vary in a sample."""
 
@@ -74,7 +78,19 @@ def compare(conversion: Conversion) -> Comparison:
         small = made if not made.own else make_stand_in(folder / "small", task, None)
         _compare_schedules(conversion, small, folder, result)
         _compare_augmentation(conversion, made, folder, result)
+    result.told += wrapped(f"not compared: {', '.join(_not_compared(conversion))}", first="  ", rest="    ")
     return result
+
+
+def _not_compared(conversion: Conversion) -> Iterator[str]:
+    """Yield what a training depends on, too; settings where they have other values than by default."""
+    yield from ("the network and its weights", "the loss", "rounding in 16 bits")
+    for row in conversion.of("carried"):
+        key = KEYS.get(row.name)
+        if key is None or key.name in SAME_TRAINING or key.group in (OPTIMIZER, AUGMENTATION):
+            continue
+        if row.given and row.outcome.options and not key.is_usual(row.value):
+            yield row.name
 
 
 @contextmanager
@@ -172,22 +188,26 @@ def _same(one: float | None, other: float | None) -> bool:
 
 def _compare_augmentation(conversion: Conversion, stand_in: StandIn, folder: Path, result: Comparison) -> None:
     from aigp_lightning.modules.yolo.reference import reference_samples
-    from aigp_lightning.recipes.our_side import augment_config, samples_here
+    from aigp_lightning.recipes.our_side import samples_here
 
     settings, options = _settings(conversion, AUGMENTATION), conversion.options
     wanted = {name: value for name, value in settings.items() if KEYS[name].option}
-    their_list, their_samples = reference_samples(stand_in.about, wanted, SAMPLE_SIZE)
-    our_list, our_samples = samples_here(stand_in, folder, options, SAMPLE_SIZE)
-    whose = "the recipe's own" if stand_in.own else "synthetic"
-    result.told += wrapped(f"augmentation: {len(stand_in.pictures)} {whose} pictures, at {SAMPLE_SIZE} pixels",
-                           first="  ")  # fmt: skip
+    their_list, their_values, their_samples = reference_samples(stand_in.about, wanted, SAMPLE_SIZE, SAMPLES)
+    our_list, our_values, our_samples = samples_here(stand_in, folder, options, SAMPLE_SIZE, SAMPLES)
+    count = len(stand_in.pictures)
+    whose = f"{count} pictures of the recipe's data set" if stand_in.own else f"{count} synthetic pictures"
+    result.told += wrapped(
+        f"augmentation: {whose}, {SAMPLES} samples of them at {SAMPLE_SIZE} pixels; parameters, and averages",
+        first="  ",
+    )  # fmt: skip
     result.told += wrapped(f"there: {'; '.join(their_list)}", first="    ", rest="      ")
     result.told += wrapped(f"here: {'; '.join(our_list)}", first="    ", rest="      ")
-    config = augment_config(options)
-    for name, value in wanted.items():
-        here = getattr(config, KEYS[name].option.rpartition(".")[2], None)
-        if not KEYS[name].is_usual(value) and here is None:
-            result.differences.append(f"{name} {value} there, not here")
+    given = [row.name for row in conversion.rows if row.given]
+    skipped = DEFAULT_TRANSFORMS if "augmentations" in given else ()
+    for name, value in their_values.items():
+        here = our_values.get(name)
+        if name not in skipped and not _alike(value, here):
+            result.differences.append(f"{name}: {value} there, {here} here")
     theirs, ours = _figures(their_samples), _figures(our_samples)
     result.told.append(f"    {'average of a sample':<22}{'there':>18}{'here':>18}")
     for place, name in enumerate(FIGURES):
@@ -195,6 +215,14 @@ def _compare_augmentation(conversion: Conversion, stand_in: StandIn, folder: Pat
         result.told.append(f"    {name:<22}{f'{there:.3f} ± {error:.3f}':>18}{f'{here:.3f} ± {other:.3f}':>18}")
         if abs(there - here) > ERRORS * math.hypot(error, other) + CLOSE:
             result.differences.append(f"{name} of a sample: {there:.3f} there, {here:.3f} here: more than chance")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """True if two parameters, numbers or pairs of them, are the same."""
+    pairs = [list(each) if isinstance(each, list | tuple) else [each] for each in (one, other)]
+    if len(pairs[0]) != len(pairs[1]) or None in pairs[0] + pairs[1]:
+        return False
+    return all(_same(float(there), float(here)) for there, here in zip(*pairs, strict=True))
 
 
 def _figures(samples: Iterator[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

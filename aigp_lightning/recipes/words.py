@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from aigp_lightning.checkpoints.weight_places import is_published_name, located
 from aigp_lightning.errors import printable
 from aigp_lightning.recipes.convert import Conversion, Row
-from aigp_lightning.recipes.models import published
-from aigp_lightning.recipes.places import locate
 from aigp_lightning.recipes.write_config import dumped
 
 COLUMNS = 80
@@ -104,11 +103,11 @@ def _notes(conversion: Conversion) -> Iterator[str]:
     """Yield what settings do not say: keys of data.yaml, weights that have to be fetched, who gets figures."""
     notes = [*conversion.dataset.doubts]
     network = conversion.network
-    if network.weights is not None and published(network.weights) and locate(network.weights, None) is None:
-        notes.append(f"weights {network.weights}: `fetch {network.weights}` downloads them, if they are published and "
-                     "not here yet")  # fmt: skip
+    files = {str(conversion.options.get(name)) for name in ("model.weights", "model.distill_model")}
+    for name in sorted(each for each in files if is_published_name(each) and located(each) is None):
+        notes.append(f"weights {name}: `fetch {name}` downloads them")
     if network.task == "pose" and conversion.dataset.spec is None:
-        notes.append("flips: without flip_idx in data.yaml Ultralytics switches them off, and `fit` asks for it")
+        notes.append("flips: without flip_idx in data.yaml there are no left-right flips, as there, and `fit` says so")
     logger = "a logger has to be named here: W&B by --config configs/logger/wandb.yaml"
     notes.append(f"the program uses W&B; {logger}" if conversion.recipe.wandb else
                  f"Ultralytics reports to W&B and others where its settings say so; {logger}")  # fmt: skip

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aigp_lightning.errors import ConfigError
+
+Lines = dict[str, "str | Lines"]
+"""Lines that are added to a mapping, by their keys; of a key that is not there either, the lines below it."""
 INSERT_BEFORE = "extra"
 """A key of the augmentation that comments follow; new ones stand before it."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Replace the text between two places."""
+    """Replace the text between two places.
+
+    Attributes:
+        start: of the text.
+        end: of it, behind its last character.
+        text: in its place.
+        depth: of the mapping that keys are added to: of several at one place the deepest stands first.
+    """
 
     start: int
     end: int
     text: str
+    depth: int = 0
 
 
 def with_values(
@@ -31,26 +44,71 @@ def with_values(
         comments: for lines of options, in place of those that stand there.
         remove: options to be left out with all that is in them.
 
+    Raises:
+        ConfigError: what was made is no YAML of these values, which is a fault of this program.
+
     Example:
         >>> with_values("data:\n  imgsz: 640  # pixels\nmodel: {}\n", {"data.imgsz": 320, "run.name": "a b"})
         'data:\n  imgsz: 320  # pixels\nmodel: {}\nrun:\n  name: a b\n'
     """
     import yaml
 
-    root, comments = yaml.compose(text, Loader=yaml.SafeLoader), comments or {}
+    before, root, comments = text, yaml.compose(text, Loader=yaml.SafeLoader), comments or {}
     edits = [_removal(text, *found) for name in remove if (found := _find(root, _path(name))) is not None]
-    new: dict[tuple[str, ...], dict[str, str]] = {}
+    new: dict[tuple[str, ...], Lines] = {}
     for name, value in options.items():
         path, comment = _path(name), comments.get(name, "")
         if (found := _find(root, path)) is not None:
             edits.append(_replacement(text, *found, dumped(value), comment))
-        else:
-            line = f"{path[-1]}: {dumped(value)}"
-            new.setdefault(path[:-1], {})[path[-1]] = f"{line}  # {comment}" if comment else line
+            continue
+        depth = next(depth for depth in range(len(path) - 1, -1, -1) if not depth or _find(root, path[:depth]))
+        lines = new.setdefault(path[:depth], {})
+        for part in path[depth:-1]:
+            lines = _below(lines, part)
+        lines[path[-1]] = f"{dumped(value)}  # {comment}" if comment else dumped(value)
     edits += [_insertion(text, root, path, lines) for path, lines in new.items()]
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+    for edit in sorted(edits, key=lambda edit: (-edit.start, edit.depth)):
         text = text[: edit.start] + edit.text + text[edit.end :]
+    _check(before, text, options, [name for name in remove if _find(root, _path(name)) is not None])
     return text
+
+
+def _below(lines: Lines, part: str) -> Lines:
+    """Return the lines below a key, which is added where it is not there."""
+    below = lines.setdefault(part, {})
+    if isinstance(below, str):
+        raise ConfigError(f"{part} is given a value and options of its own.")
+    return below
+
+
+def _check(before: str, after: str, options: Mapping[str, Any], remove: Iterable[str]) -> None:
+    """Refuse a text that does not say what it should: the values of the one before, with the options' in place."""
+    import yaml
+
+    wanted = copy.deepcopy(yaml.safe_load(before))
+    for name in remove:
+        _at(wanted, _path(name)[:-1]).pop(_path(name)[-1], None)
+    for name, value in options.items():
+        _at(wanted, _path(name)[:-1])[_path(name)[-1]] = value
+    try:
+        is_right = yaml.safe_dump(yaml.safe_load(after)) == yaml.safe_dump(wanted)
+    except yaml.YAMLError:
+        is_right = False
+    if not is_right:
+        raise ConfigError(
+            "the configuration that was made does not say what it should, so it is not written: this is a fault of "
+            "from-ultralytics; leave settings out until it goes, and report the one."
+        )
+
+
+def _at(values: Any, path: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping at a path; those that are not there are made."""
+    for part in path:
+        if not isinstance(values.get(part), dict):
+            values[part] = {}
+        values = values[part]
+    found: dict[str, Any] = values
+    return found
 
 
 def values_of(text: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,21 +191,34 @@ def _replacement(text: str, key: Any, node: Any, value: str, comment: str) -> Ed
     return Edit(start, end, f" {value}")
 
 
-def _insertion(text: str, root: Any, path: tuple[str, ...], lines: Mapping[str, str]) -> Edit:
-    """Add keys to the mapping at a path; groups that are not there are made."""
-    depth = len(path)
-    while (held := _find(root, path[:depth]) if depth else (None, root)) is None:
-        depth -= 1
-    mapping, missing = held[1], path[depth:]
-    if mapping.id == "mapping" and mapping.flow_style:
-        inner = ", ".join(line.partition("  # ")[0] for line in lines.values())
-        for name in reversed(missing):
-            inner = f"{name}: {{{inner}}}"
+def _insertion(text: str, root: Any, path: tuple[str, ...], lines: Lines) -> Edit:
+    """Add keys to the mapping at a path."""
+    found: Any = _find(root, path)  # it is there
+    key, mapping = found
+    if mapping.id != "mapping":  # `group:` and nothing below it
+        return Edit(key.end_mark.index + 1, mapping.end_mark.index, f" {{{_flow(lines)}}}")
+    if mapping.flow_style:
         place = mapping.end_mark.index - 1
-        return Edit(place, place, f", {inner}" if mapping.value else inner)
+        return Edit(place, place, f", {_flow(lines)}" if mapping.value else _flow(lines))
     column = mapping.value[0][0].start_mark.column
     pairs = mapping.value if mapping.value[-1][0].value != INSERT_BEFORE else mapping.value[:-1]
     place = min(_line_end(text, _last(pairs[-1][1]).end_mark.index) + 1, len(text))
-    indented = [f"{' ' * (column + 2 * number)}{name}:\n" for number, name in enumerate(missing)]
-    indented += [f"{' ' * (column + 2 * len(missing))}{line}\n" for line in lines.values()]
-    return Edit(place, place, "".join(indented))
+    return Edit(place, place, "".join(_block(lines, column)), len(path))
+
+
+def _flow(lines: Lines) -> str:
+    """Return lines as they stand in braces, which have no comments."""
+    return ", ".join(
+        f"{name}: {value.partition('  # ')[0] if isinstance(value, str) else f'{{{_flow(value)}}}'}"
+        for name, value in lines.items()
+    )
+
+
+def _block(lines: Lines, column: int) -> Iterator[str]:
+    """Yield lines that begin in a column, and those below them."""
+    for name, value in lines.items():
+        if isinstance(value, str):
+            yield f"{' ' * column}{name}: {value}\n"
+        else:
+            yield f"{' ' * column}{name}:\n"
+            yield from _block(value, column + 2)

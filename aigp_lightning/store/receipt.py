@@ -13,23 +13,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.logfiles.run_config import read_json
-from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.public_text import public_values
-from aigp_lightning.store.run_facts import (
-    configuration_of,
-    evaluation_of,
-    ledger_of,
-    plan_of,
-    run_of,
-    starts_of,
-    thresholds_of,
-)
+
+if TYPE_CHECKING:
+    from aigp_lightning.modules.metrics.image_results import ImageResults
 
 VERSION = 1
 """Of the receipt's form."""
@@ -94,6 +87,17 @@ def build_receipt(
         `versions`, `git`, `seeds`, `hardware`, `earlier_starts`, `thresholds`, `decision`, and `not_recorded`: which of
         these are None because the run has not recorded them.
     """
+    # imports torch, which a receipt that is only read does not need
+    from aigp_lightning.store.run_facts import (
+        configuration_of,
+        evaluation_of,
+        ledger_of,
+        plan_of,
+        run_of,
+        starts_of,
+        thresholds_of,
+    )
+
     policy = is_policy_run(run)
     if policy:
         model_zip = files.get("model.zip")

@@ -56,7 +56,7 @@ def test_team_a_is_converted(cases: Path, run_cli: Callable[..., int], capsys: p
     model = config["model"]["init_args"]
     assert config["model"]["class_path"] == "aigp_lightning.modules.pose.PoseModule"
     assert (model["variant"], model["weights"], model["camera"]) == ("yolo11n-pose", "yolo11n-pose.pt", None)
-    assert model["gains"] == {"box": 7.5, "cls": 0.5, "dfl": 1.5, "pose": 30.0, "kobj": 1.0}
+    assert model["gains"] == {"box": 7.5, "cls": 0.5, "dfl": 1.5, "pose": 30.0, "kobj": 1.0, "dis": 6.0, "rle": 1.0}
     assert model["optim"] == {
         "name": "auto", "lr0": 0.01, "lrf": 0.01, "momentum": 0.937, "weight_decay": 0.0005, "warmup_epochs": 3.0,
         "warmup_momentum": 0.8, "warmup_bias_lr": 0.0, "cos_lr": False, "nbs": 64, "clip_norm": 10.0,
@@ -76,6 +76,7 @@ def test_team_b_is_converted(cases: Path, run_cli: Callable[..., int], capsys: p
     told = capsys.readouterr().out
     assert "model gate_pose_before.pt: not in this folder, nor beside the recipe" in told
     assert "perspective 0.001" in told
+    assert "fetch" not in told
     text = Path("b.yaml").read_text(encoding="utf-8")
     assert values_of(text, {"data.augment.perspective": 0}) == {"data.augment.perspective": 0.001}
     config = parsed(run_cli, capsys, Path("b.yaml"))
@@ -112,8 +113,28 @@ def test_odd_names_stay_in_their_lines(run_cli: Callable[..., int], capsys: pyte
     call = "YOLO('yolo11n.yaml').train(data='C:/a\\nb', name='x\\n# y: [')"
     assert run_cli("from-ultralytics", call, "--out", "-") == 1
     printed = capsys.readouterr()
-    assert yaml.safe_load(printed.out)["run"] == {"name": "x\n# y: [", "root": "runs"}
+    assert yaml.safe_load(printed.out)["run"] == {"name": "x\n# y: [", "root": "runs", "hours": None}
     assert yaml.safe_load(printed.out)["data"]["data_yaml"] == "REPLACE_ME/a\nb"
+
+
+def test_what_the_configuration_is_made_from_is_not_replaced(
+    cases: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in sorted(cases.glob("team-*/*"))}
+    for recipe, out in (("team-a/args.yaml",) * 2, ("team-a", "team-a/args.yaml"), ("team-a", "team-a/data.yaml")):
+        assert run_cli("from-ultralytics", recipe, "--out", out, "--force") == 2
+        assert (
+            capsys.readouterr().err
+            == f"error: --out {out} is what the configuration is made from; name another file.\n"
+        )
+    assert {path: path.read_bytes() for path in sorted(cases.glob("team-*/*"))} == before
+
+
+def test_keys_added_to_a_group_and_to_one_within_it(run_cli: Callable[..., int]) -> None:
+    call = "train(model='yolo11n.pt', data='a/data.yaml', iou=0.6, warmup_bias_lr=0.0, max_det=9, kobj=1)"
+    assert run_cli("from-ultralytics", call, "--out", "min.yaml") == 1
+    model = yaml.safe_load(Path("min.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
+    assert (model["iou"], model["max_det"], model["optim"]["warmup_bias_lr"]) == (0.6, 9, 0.0)
 
 
 def test_a_recipe_that_cannot_be_read(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytes
         (
             ["--model.optim.lr", "3"],
             "--model.optim.lr is an option of RFDETRModule, and the model is of class DetectorModule. Did you mean "
-            "--model.optim.lrf?",
+            "--model.optim.lr0?",
         ),
         (
             ["--model", "aigp_lightning.modules.rfdetr.RFDETRModule", "--model.iou", "0.5"],
@@ -56,7 +56,7 @@ def test_the_names_below_our_classes_are_those_that_they_take(monkeypatch: pytes
             ["--model", "PoseModule", "--model.gains.pos", "3"],
             "fit has no option --model.gains.pos. Did you mean --model.gains.pose?",
         ),
-        (["--imgsz", "3"], "fit has no option --imgsz. Did you mean --data.imgsz?"),
+        (["--imgsz", "320"], "fit has no option --imgsz. Did you mean --data.imgsz?"),
         (["--json", "x"], "fit has no option --json. Did you mean --run.json?"),
         (
             ["--model", "PoseModule", "--model.kamera", "null"],
@@ -145,5 +145,5 @@ def test_names_of_other_programs_are_translated() -> None:
     check_option_names("validate", ["--model.iou", "0.5", "--model.camera", "null"])  # a checkpoint says which class
     with pytest.raises(ConfigError, match=r"no option --epochs\. Did you mean --trainer\.max_epochs\?"):
         check_option_names("fit", ["--epochs", "3"])
-    with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed\?"):
+    with pytest.raises(ConfigError, match=r"no option --seed\. Did you mean --data\.seed 3 --seed_everything 3\?"):
         check_option_names("fit", ["--seed", "3"])

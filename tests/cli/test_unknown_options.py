@@ -61,12 +61,15 @@ def test_nothing_heavy_is_imported_to_refuse_a_word() -> None:
         (
             "yolo pose train model=yolo11s-pose.pt device=0,1 amp=False",
             "fit --config configs/pose.yaml --model.variant yolo11s-pose --model.weights yolo11s-pose.pt "
-            "--trainer.devices '[0,1]' --trainer.precision 32-true",
+            "--trainer.accelerator gpu --trainer.devices '[0, 1]' --trainer.precision 32-true",
         ),
-        ("train model=yolo11n-pose.yaml", "fit --config configs/pose.yaml --model.variant yolo11n-pose"),
+        (
+            "train model=yolo11n-pose.yaml",
+            "fit --config configs/pose.yaml --model.variant yolo11n-pose --model.weights null",
+        ),
         (
             "train resume=True device=cpu",
-            "fit --config configs/detector.yaml --ckpt_path last --trainer.accelerator cpu",
+            "fit --config configs/detector.yaml --ckpt_path last --trainer.accelerator cpu --trainer.devices 1",
         ),
         ("pose val model=best.pt data=d.yaml", "validate --model.weights best.pt --data.data_yaml d.yaml"),
         ("val model=best.ckpt", "validate --ckpt_path best.ckpt"),
@@ -90,9 +93,9 @@ def test_what_has_no_option_is_named() -> None:
 @pytest.mark.parametrize(
     ("verb", "words", "told"),
     [
-        ("fit", "--run.name a epochs=3", "Type: python -m aigp_lightning fit --run.name a --trainer.max_epochs 3"),
-        ("fit", "data.imgsz=64 --extend", "Type: python -m aigp_lightning fit --data.imgsz 64 --extend"),
-        ("fit", "--extend imgsz=64", "Type: python -m aigp_lightning fit --extend --data.imgsz 64"),
+        ("fit", "-c a.yaml epochs=3", "Type: python -m aigp_lightning fit -c a.yaml --trainer.max_epochs 3"),
+        ("fit", "data.imgsz=64 --extend", "fit --config configs/detector.yaml --data.imgsz 64 --extend"),
+        ("fit", "--extend imgsz=64", "fit --config configs/detector.yaml --extend --data.imgsz 64"),
         ("validate", "best.ckpt", "validate: best.ckpt is neither an option nor the value of one. Did you mean "),
         ("predict", "--data.source a.jpg b.jpg", "predict: b.jpg is neither an option nor the value of one. --data"),
     ],

@@ -125,7 +125,7 @@ def test_what_readme_promises_is_there(run_cli: Callable[..., int], capsys: pyte
     for line in re.findall(r"aigp_lightning ([^`\n]*)", text):
         words = line.partition("#")[0].split()
         verb = words[:2] if words[:1] == ["ppo"] else words[:1]
-        if verb and verb[0] in VERBS and verb[0] not in ("init", "from-ultralytics", "fetch"):
+        if verb and verb[0] in VERBS:
             missing += [(line, word) for word in words if word.startswith("--") and not has(help_of(*verb), word)]
     lone = set(re.findall(r"`(--[a-z][\w.]+)", text))
     everything = "\n".join([*helps.values(), *map(help_of, OWN)])

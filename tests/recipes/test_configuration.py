@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.base_config import base_text
 from aigp_lightning.recipes.write_config import values_of, with_values
 
@@ -51,6 +53,22 @@ def test_new_options_stand_in_their_groups() -> None:
         "model": {"class_path": "old.Class", "init_args": {"g": None, "new": 4, "h": {"i": 6}}}, "last": "x",
         "deep": {"er": {"new": 5}}, "z": 7,
     }  # fmt: skip
+
+
+def test_new_options_of_a_group_and_of_one_within_it_stand_in_either_order() -> None:
+    """Both are added at one place of the text where the inner group is the outer one's last."""
+    text = "m:\n  a: 1\n  inner:\n    b: 2\nlast: 0\n"
+    wanted = {"m": {"a": 1, "c": 3, "inner": {"b": 2, "d": 4}}, "last": 0, "x": {"e": 5, "y": {"f": 6}}}
+    options = {"m.c": 3, "m.inner.d": 4, "x.e": 5, "x.y.f": 6}
+    for names in (list(options), [*options][::-1]):
+        assert yaml.safe_load(with_values(text, {name: options[name] for name in names})) == wanted
+    assert yaml.safe_load(with_values("m:\n  a:\n", {"m.a.b": 1})) == {"m": {"a": {"b": 1}}}
+
+
+def test_what_is_no_yaml_of_the_values_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aigp_lightning.recipes.write_config.dumped", lambda value: "[")
+    with pytest.raises(ConfigError, match="does not say what it should"):
+        with_values(TEXT, {"a": 2})
 
 
 def test_a_block_is_replaced_or_removed_as_a_whole() -> None:

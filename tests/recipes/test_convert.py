@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.recipes.convert import Conversion, convert
+from aigp_lightning.recipes.configuration import configuration
+from aigp_lightning.recipes.convert import Conversion, _shown, convert
+from aigp_lightning.recipes.limits import FACTORS, OPTIONS, is_taken
 from aigp_lightning.recipes.models import published
 from aigp_lightning.recipes.read_arguments import read_recipe
 from aigp_lightning.recipes.recipe import Given, Recipe
@@ -59,7 +62,7 @@ def state(conversion: Conversion, name: str) -> str:
         *(("freeze", [0, "23.cv2"], "model.freeze", [0, "23.cv2"]), ("classes", 2, "data.classes", [2])),
         *(("val", False, "trainer.check_val_every_n_epoch", 100), ("plots", False, "media.routes.everything", [])),
         *(("cls_remap", False, "data.match_classes", "number"), ("quantize", "int8", "model.qat", True)),
-        *(("nms", False, "model.nms_free", True), ("end2end", True, "model.nms_free", True)),
+        *(("time", 0, "run.hours", None), ("close_mosaic", -1, "close_mosaic.epochs", 0)),
         *(("cls_pw", 0.5, "model.class_weights", 0.5), ("conf", 0.01, "model.conf", 0.01)),
         *(("project", "my runs", "run.root", "my runs"), ("project", None, "run.root", "runs")),
         *(("name", None, "run.name", "train"), ("name", "a/b", "run.name", "b"), ("exist_ok", 1, "run.exist_ok", True)),
@@ -70,7 +73,7 @@ def state(conversion: Conversion, name: str) -> str:
             ("imgsz", 600, "data.imgsz", 608),
             ("imgsz", [320], "data.imgsz", 320),
         ),
-        *(("scale", 1.0, "data.augment.scale", 0.99), ("degrees", 360, "data.augment.degrees", 180.0)),
+        *(("degrees", -15, "data.augment.degrees", 15.0), ("degrees", 360, "data.augment.degrees", 180.0)),
         *(("copy_paste", 0.2, "data.augment.copy_paste", 0.2), ("bgr", 0.1, "data.augment.bgr", 0.1)),
         *(("perspective", 0.001, "data.augment.perspective", 0.001), ("compile", True, "model.compile", True)),
         ("compile", "reduce-overhead", "model.compile", "reduce-overhead"),
@@ -101,6 +104,10 @@ def test_values_mean_the_same(name: str, value: Any, option: str, wanted: Any) -
         ("tracker", "mine.yaml", "left", "not tracked"),
         ("save", False, "left", "best and last are kept"),
         ("perspective", 0.1, "missing", "0.01 is the most"),
+        *(("scale", 1.0, "missing", "0.99 is the most"), ("degrees", 270, "missing", "180 is the most")),
+        *(("shear", 120, "missing", "89 is the most"), ("momentum", 1.0, "missing", "from 0 to below 1 is taken here")),
+        *(("scale", [2, 0.5], "missing", "the smaller one first"), ("lr0", 0, "missing", "above 0 is taken here")),
+        *(("nms", False, "left", "one head"), ("end2end", True, "left", "one head")),
         ("optimizer", "Lion", "missing", "no such optimizer"),
         ("cutout", 0.5, "missing", "CoarseDropout"),
         ("epoch", 3, "missing", "did you mean epochs"),
@@ -110,8 +117,6 @@ def test_values_mean_the_same(name: str, value: Any, option: str, wanted: Any) -
     ],
 )
 def test_what_is_not_carried_is_told(name: str, value: Any, wanted: str, words: str) -> None:
-    import re
-
     row = next(row for row in one(name, value).rows if row.name == name)
     assert row.outcome.state == wanted
     assert re.search(words, row.outcome.why)
@@ -130,17 +135,62 @@ def test_defaults_of_any_version_are_silent(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", "abc"), ("epochs", 2.5), ("lr0", "fast"), ("batch", "big"), ("single_cls", "maybe"), ("seed", 0.5)],
-)
+    [("epochs", "abc"), ("epochs", 2.5), ("lr0", "fast"), ("batch", "big"), ("single_cls", "maybe"), ("seed", 0.5),
+     ("mixup", 2), ("lr0", -1), ("epochs", 0), ("workers", -1), ("scale", 1.2), ("scale", [0.5]), ("patience", -1),
+     ("time", -1), ("time", "long"), ("mosaic", True), ("distill_model", 3),
+     *((name, float(bad)) for name in ("workers", "close_mosaic", "nbs", "max_det", "scale", "batch", "imgsz", "time")
+       for bad in ("inf", "nan"))],
+)  # fmt: skip
 def test_values_that_are_none_are_refused_with_their_line(name: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"^a\.yaml:7: {name}: {value} is no value of it\.$"):
+    with pytest.raises(ConfigError, match=rf"^a\.yaml:7: {name}: {re.escape(_shown(value))} is no value of it\.$"):
         convert(Recipe("a.yaml", {"model": Given("yolo11n.yaml"), name: Given(value, 7)}), unread)
 
 
 def test_nms_of_old_files_was_of_exports() -> None:
-    many = {f"x{number}": None for number in range(80)}
+    many = {"model": "yolo26n.yaml", **{f"x{number}": None for number in range(80)}}
     assert "model.nms_free" not in one("nms", False, **many).options
     assert one("nms", False, dlog=1.0, **many).options["model.nms_free"] is True
+
+
+@pytest.mark.parametrize("model", ["yolo26n.pt", "yolo26s-seg.yaml", "yolo26n-pose.pt", "yolov10n.yaml", "mine.yaml"])
+def test_networks_of_two_heads_answer_without_suppression(model: str) -> None:
+    Path("mine.yaml").write_text("nc: 1\nend2end: True\n", encoding="utf-8")
+    for name, value in (("nms", False), ("end2end", True)):
+        conversion = one(name, value, model=model)
+        assert (conversion.options["model.nms_free"], state(conversion, name)) == (True, "carried")
+
+
+def test_ranges_are_those_of_the_options() -> None:
+    from aigp_lightning.data.augment import config
+    from aigp_lightning.modules import detector
+    from aigp_lightning.modules.yolo import optim
+
+    tables = {"data.augment.": {**config.RANGES, "scale": config.SCALE}, "model.optim.": optim.RANGES,
+              "model.": detector.RANGES}  # fmt: skip
+    for group, ranges in tables.items():
+        names = {name for name in OPTIONS if name.startswith(group) and name.removeprefix(group) in ranges}
+        assert names
+        assert {name: OPTIONS[name] for name in names} == {name: ranges[name.removeprefix(group)] for name in names}
+    assert config.FACTOR == FACTORS
+
+
+@pytest.mark.parametrize(("name", "value"), [("mixup", 2), ("lr0", -1), ("epochs", 0), ("scale", 1.2), ("seed", -1)])
+def test_ultralytics_refuses_the_same_numbers(name: str, value: float) -> None:
+    from ultralytics.cfg import check_cfg
+
+    with pytest.raises(ValueError, match=f"'{name}={value}' is an invalid value"):
+        check_cfg({name: value})
+    check_cfg({name: 1})
+    assert is_taken(name, 1)
+
+
+def test_what_a_program_computes_has_ultralytics_default_until_it_is_said() -> None:
+    conversion = converted("YOLO('yolo11n.pt').train(data='a.yaml', epochs=read(), patience=0, scale=f())")
+    assert (conversion.options["trainer.max_epochs"], conversion.options["early_stopping.patience"]) == (100, 100)
+    assert {row.name for row in conversion.of("replace")} == {"data", "epochs", "scale"}
+    text = configuration(conversion)
+    assert "max_epochs: 100  # REPLACE: epochs was read()\n" in text
+    assert "scale: 0.5  # REPLACE: scale was f()\n" in text
 
 
 def test_transforms_of_a_program_take_the_place_of_the_four_defaults() -> None:
@@ -171,6 +221,30 @@ def test_transforms_of_a_program_take_the_place_of_the_four_defaults() -> None:
 def test_networks(words: str, task: str, variant: str, weights: str | None) -> None:
     network = converted(f"{words} epochs=1").network
     assert (network.task, network.variant, network.weights) == (task, variant, weights)
+
+
+def test_weights_are_told_once_and_those_of_old_recipes_stay() -> None:
+    new = one("pretrained", False, model="yolov8n.pt")
+    assert [row.name for row in new.rows if "model.weights" in row.outcome.options] == ["pretrained"]
+    assert new.options["model.weights"] is None
+    old = one("pretrained", False, model="yolov8n.pt", min_memory=False, v5loader=False)
+    assert [row.name for row in old.rows if "model.weights" in row.outcome.options] == ["model"]
+    assert (old.network.weights, old.options["model.weights"]) == ("yolov8n.pt", "yolov8n.pt")
+
+
+@pytest.mark.parametrize(
+    ("named", "wanted", "path"),
+    [
+        ("teacher.pt", "replace", "teacher.pt"),
+        ("C:\\nets\\teacher.pt", "replace", "REPLACE_ME/teacher.pt"),
+        ("yolo11x.pt", "carried", "yolo11x.pt"),
+        ("here.pt", "carried", "here.pt"),
+    ],
+)
+def test_the_network_to_learn_from_is_looked_for(named: str, wanted: str, path: str) -> None:
+    Path("here.pt").touch()
+    conversion = one("distill_model", named)
+    assert (state(conversion, "distill_model"), conversion.options["model.distill_model"]) == (wanted, path)
 
 
 def test_every_published_network_has_a_name_here() -> None:

@@ -39,6 +39,11 @@ def test_numbers_that_yaml_takes_for_texts_and_words_for_nothing() -> None:
     }  # fmt: skip
 
 
+def test_settings_that_are_merged_count_below_the_files_own() -> None:
+    Path("a.yaml").write_text("base: &b {epochs: 3, batch: 8}\n<<: *b\nbatch: 4\n", encoding="utf-8")
+    assert plain(read_recipe(["a.yaml"])) == {"base": {"epochs": 3, "batch": 8}, "batch": 4, "epochs": 3}
+
+
 def test_words_behind_a_file_take_the_place_of_its_own() -> None:
     Path("a.yaml").write_text("epochs: 3\nbatch: 8\n", encoding="utf-8")
     recipe = read_recipe(["a.yaml", "epochs=50", "--data=x.yaml", "task=pose"])
@@ -116,6 +121,73 @@ def test_a_name_that_is_given_two_values_is_not_guessed_at() -> None:
     assert read_recipe(["t.py"]).values["epochs"] == Given("n", 3, unread=True)
 
 
+COMPUTED = [
+    "epochs = 3\ndef main(epochs):\n    m.train(data='a', epochs=epochs)",
+    "epochs = 3\ndef main():\n    global epochs\n    m.train(data='a', epochs=epochs)",
+    "from config import epochs\nclass C:\n    epochs = 7\nm.train(data='a', epochs=epochs)",
+    "epochs = 3\nfrom config import *\nm.train(data='a', epochs=epochs)",
+    "epochs, batch = 3, 4\nm.train(data='a', epochs=epochs)",
+    "epochs = 3\nepochs += 1\nm.train(data='a', epochs=epochs)",
+    "for epochs in (3, 4):\n    m.train(data='a', epochs=epochs)",
+    "with go() as epochs:\n    m.train(data='a', epochs=epochs)",
+    "epochs = 3\nif (epochs := 4):\n    m.train(data='a', epochs=epochs)",
+    "epochs = [3]\nepochs.append(1)\nm.train(data='a', epochs=epochs)",
+    "epochs = [3]\nother = epochs\nother.append(1)\nm.train(data='a', epochs=epochs)",
+    "epochs = [3]\nepochs[0] = 4\nm.train(data='a', epochs=epochs)",
+    "epochs = [3]\nchange(epochs)\nm.train(data='a', epochs=epochs)",
+    "def f():\n    epochs = 3\nm.train(data='a', epochs=epochs)",
+]
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+def test_a_name_whose_value_a_run_alone_would_tell_is_not_guessed_at(text: str) -> None:
+    Path("t.py").write_text(text, encoding="utf-8")
+    given = read_recipe(["t.py"]).values["epochs"]
+    assert (given.value, given.unread) == ("epochs", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epochs = 3\ndef main():\n    m.train(data='a', epochs=epochs)",
+        "def main(m):\n    epochs = 3\n    m.train(data='a', epochs=epochs)\ndef other(epochs): pass",
+        "epochs: int = 3\nprint(epochs)\nm.train(None, data='a', epochs=epochs)",
+        "s = dict(data='a', epochs=3)\nprint(s, s['data'])\nm.train(**s)",
+        "[epochs for epochs in go()]\nepochs = 3\nm.train(data='a', epochs=epochs)",
+    ],
+)
+def test_a_name_that_is_bound_once_is_read(text: str) -> None:
+    Path("t.py").write_text(text, encoding="utf-8")
+    recipe = read_recipe(["t.py"])
+    assert (recipe.value("epochs"), "trainer" in recipe.values) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("s = dict(epochs=3)\ns['epochs'] = 100\nm.train(**s)", r"t.py:3: \*\*s: what is in there"),
+        ("s = dict(epochs=3)\ns.update(imgsz=320)\nm.train(**s)", r"t.py:3: \*\*s: what is in there"),
+        ("s = {'epochs': 3}\ns |= {'imgsz': 320}\nm.train(**s)", r"t.py:3: \*\*s: what is in there"),
+        ("m.train(**dict(base, epochs=3))", r"t.py:1: \*\*dict\(base, epochs=3\): what is in there"),
+        ("s = {'epochs': 3}\nm.train(**s, epochs=4)", "t.py:2: epochs is given twice in one call"),
+        ("m.train(*a, epochs=4)", r"t.py:1: \*a: what is in there"),
+    ],
+)
+def test_keywords_that_a_run_alone_would_tell_are_refused(text: str, told: str) -> None:
+    Path("t.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        read_recipe(["t.py"])
+
+
+def test_a_network_that_a_run_alone_would_tell_is_named() -> None:
+    Path("t.py").write_text("m = YOLO('a.pt')\nm = YOLO('b.pt')\nm.train(data='a')", encoding="utf-8")
+    assert read_recipe(["t.py"]).values["model"] == Given("m", 3, unread=True)
+    Path("t.py").write_text("m = YOLO('a.yaml')\nm.load('b.pt')\nm.train(mine, data='a')", encoding="utf-8")
+    values = read_recipe(["t.py"]).values
+    assert (values["model"].value, values["pretrained"]) == ("a.yaml", Given("b.pt", 2))
+    assert values["trainer"] == Given("mine", 3, unread=True)
+
+
 def test_cfg_names_a_file_whose_settings_count_below() -> None:
     Path("c.yaml").write_text("epochs: 7\nbatch: 4\n", encoding="utf-8")
     assert plain(read_recipe(["train", "cfg=c.yaml", "epochs=3"])) == {
@@ -156,6 +228,14 @@ def test_what_is_wrong_is_told_with_file_and_line(name: str, text: str, told: st
 def test_words_that_are_no_recipe(words: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_recipe(words)
+
+
+@pytest.mark.parametrize("call", [True, False])
+def test_what_is_nested_too_deeply_has_a_reason(call: bool) -> None:
+    text = f"model.train(epochs={'-' * 100_000}1)"
+    Path("t.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^(the call|t\.py): it is no Python: \w.+\.$"):
+        read_recipe([text if call else "t.py"])
 
 
 def test_bytes_that_are_no_text() -> None:

@@ -35,12 +35,15 @@ def test_nothing_differs_and_nobody_is_asked(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in HOMES}
     environment |= {"HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")}
-    words = [*SHORT.split(), "degrees=10", "hsv_h=0.1", "mosaic=0.5"]
+    words = [*SHORT.split(), "multi_scale=0.2", "degrees=10", "hsv_h=0.1", "mosaic=0.5"]
     traced = run_watched(["from-ultralytics", *words, "--check"], tmp_path, environment)
     told = traced.output.partition("side by side with Ultralytics' own trainer:")[2]
     assert "nothing differs" in told, traced.output
     assert "schedule: 9 batches of 4 pictures, 3 of 3 epochs" in told
-    assert "augmentation: 48 synthetic pictures" in told
+    assert "augmentation: 48 synthetic pictures, 384 samples of them" in told
+    assert "not compared: the network and its weights, the loss, rounding in 16 bits, multi_scale" in " ".join(
+        told.split()
+    )
     assert max(map(len, told.splitlines())) <= 80
     assert traced.status == 1  # the data set is not here
     assert traced.events == ["watching"]
@@ -77,15 +80,35 @@ def test_another_schedule_is_found(pictures: StandIn, tmp_path: Path) -> None:
     assert "they differ:" in list(result.lines())
 
 
-def test_another_augmentation_is_found(pictures: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without mosaics there are fewer objects: by five standard errors, of 48 samples."""
-    monkeypatch.setattr("aigp_lightning.recipes.side_by_side.ERRORS", 2.5)
+def augmented(conversion: Conversion, pictures: StandIn, folder: Path) -> Comparison:
     random.seed(1)  # Ultralytics draws from the global states
     np.random.seed(1)  # noqa: NPY002
     result = Comparison()
     with _quiet():
-        _compare_augmentation(with_options(data__augment__mosaic=0.0), pictures, tmp_path, result)
-    assert any(line.startswith("objects of a sample") for line in result.differences), result.told
+        _compare_augmentation(conversion, pictures, folder, result)
+    return result
+
+
+def test_another_augmentation_is_found(pictures: StandIn, tmp_path: Path) -> None:
+    """Each parameter is compared, and without mosaics there are fewer objects in a sample."""
+    wrong = {"mosaic": 0.0, "hsv_s": 0.6, "scale": 0.4, "blur": 0.2, "fliplr": 0.4, "bgr": 0.1, "mixup": 0.1}
+    options = {f"data__augment__{name}": value for name, value in wrong.items()}
+    differences = augmented(with_options(**options), pictures, tmp_path).differences
+    told = {line.partition(":")[0] for line in differences}
+    assert set(wrong) <= told
+    assert "scale: 0.5 there, 0.4 here" in differences
+    assert "objects of a sample" in told
+
+
+def test_samples_of_a_picture_differ_from_one_another(pictures: StandIn, tmp_path: Path) -> None:
+    from aigp_lightning.recipes.our_side import samples_here
+
+    count = len(pictures.pictures)
+    with _quiet():
+        made = samples_here(pictures, tmp_path, converted().options, 32, count + 4)[2]
+        means = [float(picture.mean()) for picture, _ in made]
+    assert len(means) == count + 4
+    assert not set(means[:count]) & set(means[count:])
 
 
 def test_pictures_of_the_recipe_are_copied(shapes: Path, tmp_path: Path) -> None:

@@ -20,6 +20,14 @@ from ultralytics.models.yolo.segment import SegmentationTrainer
 
 from aigp_lightning.modules.yolo import quiet  # noqa: F401
 
+SETTINGS = {
+    **{"Mosaic": {"p": "mosaic"}, "MixUp": {"p": "mixup"}, "CutMix": {"p": "cutmix"}, "Format": {"bgr": "bgr"}},
+    **{"CopyPaste": {"p": "copy_paste"}, "RandomHSV": {"hgain": "hsv_h", "sgain": "hsv_s", "vgain": "hsv_v"}},
+    "RandomPerspective": {name: name for name in ("degrees", "translate", "scale", "shear", "perspective")},
+}
+"""Attributes of transforms, and the settings that they have their values of."""
+DEFAULT_TRANSFORMS = {"Blur": "blur", "MedianBlur": "median_blur", "ToGray": "to_gray", "CLAHE": "clahe"}
+"""Albumentations' transforms that are made by default, and our names for their probabilities."""
 Step = tuple[int, dict[str, tuple[float, float | None, float]]]
 """Optimizer steps so far, and by the name of a parameter group: learning rate, momentum, weight decay."""
 TRAINERS = {"detect": DetectionTrainer, "pose": PoseTrainer, "segment": SegmentationTrainer}
@@ -105,27 +113,29 @@ def _state(group: Mapping[str, Any]) -> tuple[float, float | None, float]:
 
 
 def reference_samples(
-    data: Mapping[str, Any], settings: Mapping[str, Any], imgsz: int
-) -> tuple[list[str], Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]]:
+    data: Mapping[str, Any], settings: Mapping[str, Any], imgsz: int, count: int
+) -> tuple[list[str], dict[str, Any], Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]]:
     """Augment the training pictures of a data set as Ultralytics does.
 
     Args:
         data: see `train_by_reference`.
         settings: of the augmentation.
         imgsz: side of the samples.
+        count: samples; each picture is augmented as often as it takes.
 
     Returns:
-        The transforms in order, and the samples: (H, W, 3) RGB, and boxes (n, 4) cxcywh as shares.
+        The transforms in order, their parameters by the names of settings, and the samples: (H, W, 3) RGB, and boxes
+        (n, 4) cxcywh as shares.
     """
     cfg = get_cfg(overrides={**known_settings(settings), "task": data["task"], "imgsz": imgsz})
     dataset: Any = build_yolo_dataset(cfg, str(data["train"]), 4, dict(data), mode="train", stride=32)
 
     def samples() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-        for index in range(len(dataset)):
-            sample = dataset[index]
+        for number in range(count):
+            sample = dataset[number % len(dataset)]
             yield sample["img"].permute(1, 2, 0).numpy(), sample["bboxes"].numpy().reshape(-1, 4)
 
-    return list(_transforms(dataset.transforms)), samples()
+    return list(_transforms(dataset.transforms)), dict(_settings(dataset.transforms)), samples()
 
 
 def _transforms(composed: Any) -> Iterator[str]:
@@ -138,6 +148,22 @@ def _transforms(composed: Any) -> Iterator[str]:
             yield from (f"{type(one).__name__} p={one.p:g}" for one in own)
         elif getattr(each, "p", 1.0) and type(each).__name__ not in ("Format", "LetterBox"):
             yield " ".join([type(each).__name__, *_parameters(each)])
+
+
+def _settings(composed: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters of all transforms by the names of the settings that they were made from."""
+    for each in composed.transforms:
+        name = type(each).__name__
+        if hasattr(each, "transforms"):
+            yield from _settings(each)
+        elif name == "Albumentations":
+            for one in getattr(each.transform, "transforms", ()):
+                if type(one).__name__ in DEFAULT_TRANSFORMS:
+                    yield DEFAULT_TRANSFORMS[type(one).__name__], float(one.p)
+        elif name == "RandomFlip":
+            yield ("flipud" if each.direction == "vertical" else "fliplr"), each.p
+        for attribute, setting in SETTINGS.get(name, {}).items():
+            yield setting, getattr(each, attribute)
 
 
 def _parameters(transform: Any) -> Iterator[str]:
