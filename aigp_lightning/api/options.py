@@ -27,7 +27,7 @@ def find_device(given: str | torch.device) -> torch.device:
     return device
 
 
-def check_count(option: str, value: int) -> None:
+def check_count(option: str, value: float) -> None:
     """Refuse what is no whole number from 1.
 
     Args:

@@ -22,8 +22,8 @@ from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.fetching.download import Downloaded
+    from aigp_lightning.modules.families import WeightsFile
     from aigp_lightning.modules.published import Published
-    from aigp_lightning.modules.publishers import Publisher
 
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 SHOWN = 3
@@ -54,14 +54,14 @@ def main(verb: str, arguments: list[str]) -> int:
     switch = offline_switch()
     if switch is not None and not options.dry_run:
         raise ConfigError(f"{switch} says that this machine stays offline, so nothing is fetched. Unset it to fetch.")
-    publisher = _publisher(name)
-    found = _address(name, options.url, publisher)
-    _tell_whom(found.url, target, publisher)
+    kind = _kind(name)
+    found = _address(name, options.url, kind)
+    _tell_whom(found.url, target, kind)
     if options.dry_run:
         print_line("a dry run: no connection was opened")
         return 0
     recorded = read_record(folder, name)
-    size, digest = _get(found, target, asked, recorded)
+    size, digest = _get(found, target, asked, recorded, kind)
     write_record(folder, name, public(found.url), size, digest)
     print_line(f"{target}  {size / 1e6:.1f} MB", f"sha256 {digest}, recorded in {folder / FILE}")
     value = name if located(name) is not None and folder in (HERE, user_folder()) else str(target)
@@ -85,13 +85,13 @@ def _check(name: str, asked: str) -> None:
         raise ConfigError(f"--sha256 {printable(asked)}: a SHA-256 has 64 hexadecimal digits.")
 
 
-def _publisher(name: str) -> Publisher:
-    from aigp_lightning.modules.publishers import PUBLISHERS
+def _kind(name: str) -> WeightsFile:
+    from aigp_lightning.modules.families import FILES
 
-    return PUBLISHERS[Path(name).suffix]
+    return FILES[Path(name).suffix]
 
 
-def _address(name: str, url: str | None, publisher: Publisher) -> Published:
+def _address(name: str, url: str | None, kind: WeightsFile) -> Published:
     """Return where a file is: the address that is given, or that of the family's makers.
 
     Raises:
@@ -102,22 +102,22 @@ def _address(name: str, url: str | None, publisher: Publisher) -> Published:
     if url is not None:
         check_address(url)
         return Published(url)
-    if (found := publisher.published(name)) is None:
-        near = get_close_matches(name, publisher.names(), n=SHOWN, cutoff=0.6)
+    if (found := kind.published(name)) is None:
+        near = get_close_matches(name, kind.published_names(), n=SHOWN, cutoff=0.6)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ConfigError(f"{name} is no published file that this version knows.{meant} --url names another address.")
     return found
 
 
-def _tell_whom(url: str, target: Path, publisher: Publisher) -> None:
+def _tell_whom(url: str, target: Path, kind: WeightsFile) -> None:
     """Say to whom a connection is opened, before it is."""
     proxy = proxy_of(url)
     through = f" through the proxy {proxy}" if proxy else ""
-    print_line(f"fetching {target.name} ({publisher.kind}) from {urlsplit(url).hostname}{through}", f"  {public(url)}")
+    print_line(f"fetching {target.name} ({kind.kind}) from {urlsplit(url).hostname}{through}", f"  {public(url)}")
     print_line(f"  to {target}")
 
 
-def _get(found: Published, target: Path, asked: str, recorded: Record | None) -> tuple[int, str]:
+def _get(found: Published, target: Path, asked: str, recorded: Record | None, kind: WeightsFile) -> tuple[int, str]:
     """Download a file, check it, and only then give it its name; returns its size and SHA-256.
 
     Raises:
@@ -149,7 +149,7 @@ def _get(found: Published, target: Path, asked: str, recorded: Record | None) ->
             came = download(found.url, part, lambda line: print_line(f"  {line}"), tell_size)
         try:
             _compare(came, found, asked, recorded, target)
-            _open_as_data(part, target)
+            _open_as_data(part, target, kind)
         except WeightsError:
             forget(part)
             raise
@@ -179,16 +179,14 @@ def _compare(came: Downloaded, found: Published, asked: str, recorded: Record | 
         )
 
 
-def _open_as_data(part: Path, target: Path) -> None:
+def _open_as_data(part: Path, target: Path, kind: WeightsFile) -> None:
     """Open a file by the reader that runs no code in it.
 
     Raises:
         WeightsError: it is no file of weights.
     """
-    from aigp_lightning.modules.families import FILES  # torch, which takes seconds, and only now
-
     try:
-        FILES[target.suffix].check(part)
+        kind.check(part)  # imports torch, which takes seconds
     except WeightsError as error:
         raise WeightsError(f"what came is no weights file: {str(error).replace(str(part), target.name)}") from error
 

@@ -1,6 +1,7 @@
 """The families of models: the class of each task, and the suffix of their own weights files.
 
-Classes are imported when they are asked for: most of them pull in a library of their own.
+Classes are imported when they are asked for: most of them pull in a library of their own. The table itself imports
+neither torch nor Lightning, so that `fetch` answers at once.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.modules.base import BaseModule
-from aigp_lightning.modules.deployment import Decode
-from aigp_lightning.modules.publishers import PUBLISHERS
-from aigp_lightning.modules.trained_with import TrainedWith
+if TYPE_CHECKING:
+    from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.deployment import Decode
+    from aigp_lightning.modules.published import Published
+    from aigp_lightning.modules.trained_with import TrainedWith
 
-ClassOf = Callable[[], type[BaseModule]]
+ClassOf = Callable[[], "type[BaseModule]"]
 """Imports a module's class and returns it."""
 
 
@@ -30,6 +32,8 @@ class WeightsFile:
         open: opens one as a module, in eval mode on the CPU.
         told_by: returns what one says of the run that wrote it.
         check: reads one as data, whatever its task, and refuses what is none; its name may have another ending.
+        published: returns the address of one that the family's makers publish, by its name; None for others.
+        published_names: lists those.
 
     Example:
         >>> FILES[".pt"].kind
@@ -42,6 +46,8 @@ class WeightsFile:
     open: Callable[[Path], BaseModule]
     told_by: Callable[[Path], TrainedWith]
     check: Callable[[Path], None]
+    published: Callable[[str], Published | None]
+    published_names: Callable[[], list[str]]
 
 
 def _yolo_detect() -> type[BaseModule]:
@@ -83,6 +89,18 @@ def _check_pt(path: Path) -> None:
     read_pt(path)
 
 
+def _published_pt(name: str) -> Published | None:
+    from aigp_lightning.modules.yolo.published import published_pt
+
+    return published_pt(name)
+
+
+def _names_of_pt() -> list[str]:
+    from aigp_lightning.modules.yolo.published import published_names
+
+    return published_names()
+
+
 def _rfdetr() -> type[BaseModule]:
     from aigp_lightning.modules.rfdetr import RFDETRModule
 
@@ -106,6 +124,18 @@ def _check_pth(path: Path) -> None:
     from aigp_lightning.modules.rfdetr.pth_file import load_pth, network_tensors
 
     network_tensors(load_pth(path), path)
+
+
+def _published_pth(name: str) -> Published | None:
+    from aigp_lightning.modules.rfdetr.published import published_pth
+
+    return published_pth(name)
+
+
+def _names_of_pth() -> list[str]:
+    from aigp_lightning.modules.rfdetr.published import published_names
+
+    return published_names()
 
 
 def _decode_yolo() -> Decode:
@@ -144,20 +174,24 @@ DEFAULT = ("yolo", "detect")
 """Family and task of the class that a command has where nobody says another."""
 FILES: dict[str, WeightsFile] = {
     ".pt": WeightsFile(
-        PUBLISHERS[".pt"].kind,
+        "an Ultralytics file",
         "yolo",
         "configs/detector.yaml",
         _open_pt,
         _told_by_pt,
         _check_pt,
+        _published_pt,
+        _names_of_pt,
     ),
     ".pth": WeightsFile(
-        PUBLISHERS[".pth"].kind,
+        "an RF-DETR file",
         "rfdetr",
         "configs/rfdetr.yaml",
         _open_pth,
         _told_by_pth,
         _check_pth,
+        _published_pth,
+        _names_of_pth,
     ),
 }
 """Families' own weights files by suffix."""

@@ -14,7 +14,7 @@ import pytest
 from weights_server import Answer, Standin, weights_server
 
 from aigp_lightning.fetching.address import check_address, offline_switch, proxy_of
-from aigp_lightning.modules.publishers import PUBLISHERS
+from aigp_lightning.modules.families import FILES
 
 Fetch = Callable[..., int]
 
@@ -195,9 +195,9 @@ def test_published_files_have_their_makers_addresses(
 
 def test_rfdetrs_files_have_the_packages_addresses_and_hashes() -> None:
     pytest.importorskip("rfdetr")
-    found = PUBLISHERS[".pth"].published("rf-detr-nano.pth")
+    found = FILES[".pth"].published("rf-detr-nano.pth")
     assert found is not None and found.url.startswith("https://storage.googleapis.com/") and len(found.md5 or "") == 32
-    assert PUBLISHERS[".pth"].published("none.pth") is None and "rf-detr-small.pth" in PUBLISHERS[".pth"].names()
+    assert FILES[".pth"].published("none.pth") is None and "rf-detr-small.pth" in FILES[".pth"].published_names()
 
 
 @pytest.mark.parametrize(
