@@ -15,13 +15,7 @@ from aigp_lightning.modules.families import CLASSES
 PACKAGE = REPO / "aigp_lightning"
 OWN = (
     *("modules/detector.py", "modules/pose.py", "modules/segment.py", "modules/yolo/", "modules/rfdetr/"),
-    *(
-        "modules/families.py",
-        "modules/publishers.py",
-        "recipes/",
-        "cli/from_ultralytics.py",
-        "cli/ultralytics_words.py",
-    ),
+    *("modules/families.py", "recipes/", "cli/from_ultralytics.py", "cli/ultralytics_words.py"),
 )
 """Where a family's names may stand: its own files, the table of all families, and what reads Ultralytics' recipes."""
 SHARED_METRICS = "aigp_lightning.modules.yolo.metrics"

@@ -66,7 +66,7 @@ def test_models_of_the_other_family_are_refused(
 @pytest.mark.parametrize(
     ("family", "words", "told"),
     [
-        ("rfdetr", ("--model.iou", 0.5), "--model.iou is an option of DetectorModule and PoseModule"),
+        ("rfdetr", ("--model.iou", 0.5), "--model.iou is an option of DetectorModule, PoseModule and SegmentModule"),
         (
             "rfdetr",
             ("--model.optim.lr0", 0.5),

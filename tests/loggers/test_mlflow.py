@@ -307,7 +307,8 @@ def test_parameters_are_those_that_wandb_would_get_and_git_only_if_asked_for(ser
     }  # fmt: skip
     trainer = SimpleNamespace(loggers=[ResilientMLFlowLogger(tracking_uri=server.url)], default_root_dir="run")
     assert open_mlflow(trainer, MLFlowOptions(), config) == []  # type: ignore[arg-type]
-    assert server.params == {"data.imgsz": "640", "trainer.max_epochs": "3", "model.optim.lr0": "0.01"}
+    optim = {"model.optim.name": "auto", "model.optim.lr0": "0.01"}
+    assert server.params == {"data.imgsz": "640", "trainer.max_epochs": "3", **optim}
     assert server.tags == {}
     commit_words = ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "--allow-empty", "-m", "x"]
     for words in (["init", "-q"], ["remote", "add", "origin", "https://me:secret@host/gates.git"], commit_words):
