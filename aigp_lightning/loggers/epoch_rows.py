@@ -59,13 +59,9 @@ class RowsByEpoch:
         self._row: Row | None = None
         self._lock = Lock()
 
-    def __getstate__(self) -> dict[str, object]:
-        """Return nothing: a process that is spawned logs no rows of this one's."""
-        return {}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Begin empty."""
-        self.__init__()  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type[RowsByEpoch], tuple[()]]:
+        """Begin empty in a copy: a process that is spawned logs no rows of this one's."""
+        return RowsByEpoch, ()
 
     def add(self, metrics: Mapping[str, float], step: int | None) -> list[Row]:
         """Add metrics; returns the rows that are complete now. Metrics without an epoch do not wait for others.

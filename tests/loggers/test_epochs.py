@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def test_a_run_at_wandb_has_one_row_an_epoch_and_counts_by_it(tmp_path: Path, mo
         "best/metrics/mAP50(B)": 0.75,
     }
     assert run.labels == {"tags": ["night"], "run_group": "seeds", "job_type": "finetune", "notes": "eight corners"}
+
+
+def test_a_copy_begins_empty() -> None:
+    rows = RowsByEpoch()
+    rows.add({"val/loss": 0.5, "epoch": 0}, 3)
+    copy = pickle.loads(pickle.dumps(rows))
+    assert copy.pop() is None
+    assert copy.add({"val/loss": 0.5, "epoch": 0}, 3) == []
+    assert rows.pop() is not None
 
 
 def test_rows_of_an_earlier_version_are_not_sent_again() -> None:
