@@ -49,7 +49,9 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
-FILES_ARE_RESULTS = ("fit", "predict", "export", "keys", "make-data", "ppo", "report", "promote", "rollback", "ship")
+FILES_ARE_RESULTS = (
+    *("fit", "predict", "export", "keys", "make-data", "ppo", "report", "promote", "rollback", "ship", "init", "fetch"),
+)
 """Verbs that write files: they do not wait for who reads what they print, nor fail if it cannot be printed."""
 
 HELP = """\
