@@ -31,6 +31,7 @@ from aigp_lightning.loggers.wandb_closing import finish_wandb
 from aigp_lightning.loggers.wandb_options import SENDS, WandbOptions
 from aigp_lightning.media.local_paths import file_of_database
 from aigp_lightning.media.sinks import WandbSink, sink_of
+from aigp_lightning.types import Flushes
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -134,6 +135,8 @@ class Destination:
             complete: whether nothing interrupted it.
         """
         if isinstance(self.logger, WandbLogger):
+            if isinstance(self.logger, Flushes):
+                self.logger.flushed()  # the last row may wait for more of its epoch
             finish_wandb()
         else:
             self.logger.finalize("success" if complete else "failed")

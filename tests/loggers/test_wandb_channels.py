@@ -262,7 +262,7 @@ def test_paths_and_plain_words_of_a_command_line_stay() -> None:
     assert " ".join(masked_command(typed.split())) == typed
 
 
-ORDINARY = {"class_path", "name", "data_yaml", "variant", "extra", "path", "private", "private_action"}
+ORDINARY = {"class_path", "name", "data_yaml", "variant", "extra", "path", "private", "private_action", "weights"}
 
 
 def test_of_our_own_options_nothing_ordinary_is_left_out() -> None:

@@ -90,7 +90,10 @@ def test_each_object_is_paired_once_and_weak_detections_change_no_pair() -> None
     np.testing.assert_array_equal(results.true_image[results.match[paired]], results.found_image[paired])
     np.testing.assert_array_equal(results.true_label[results.match[paired]], results.found_label[paired])
     sure = [
-        ([Prediction(*(part[one.scores > 0.5] for part in vars(one).values())) for one in found], batch)
+        (
+            [Prediction(*(part[one.scores > 0.5] for part in vars(one).values() if part is not None)) for one in found],
+            batch,
+        )
         for found, batch in batches
     ]
     kept = results.found_score > 0.5
