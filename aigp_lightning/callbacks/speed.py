@@ -54,7 +54,7 @@ class Speed(Callback):
         found, images = self._watch.milliseconds(), self._watch.images
         module.stopwatch = self._watch = None
         if not found and images == 0:
-            tell_user("milliseconds an image: not measured, as the first batch does not count and there was no other")
+            tell_user("milliseconds an image: not measured, as the first batch does not count and was the only one")
         if found:
             times = {stage: round(found[stage], 4) for stage in STAGES if stage in found}
             self._found = {**times, "images": images, "batch_size": self._largest, "device": _name(module.device)}

@@ -20,6 +20,9 @@ class EpochAxis:
     Args:
         logged: scalars that the folder holds, by name and step.
 
+    Attributes:
+        by_step: whether all metrics lie at Lightning's steps, as an earlier version began.
+
     Example:
         >>> axis = EpochAxis()
         >>> [axis.place({"val/loss": 0.5, "epoch": epoch}, step) for epoch, step in ((0, 3), (1, 7))]
@@ -31,7 +34,7 @@ class EpochAxis:
     def __init__(self, logged: Counter[tuple[str, int]] | None = None) -> None:
         steps = sorted({step for name, step in logged or () if name == EPOCH})
         gaps = [later - earlier for earlier, later in pairwise(steps)] or steps
-        self._by_step = min(gaps, default=0) > 1
+        self.by_step = min(gaps, default=0) > 1
         self._last: dict[str, tuple[float, int | None]] = {}
         self._often: set[str] = set()
 
@@ -43,7 +46,7 @@ class EpochAxis:
             step: Lightning's own.
         """
         epoch = metrics.get(EPOCH)
-        if self._by_step or epoch is None:
+        if self.by_step or epoch is None:
             return step
         names = frozenset(metrics) - {EPOCH}
         again = {name for name in names if self._last.get(name, (None, None))[0] == epoch} - self._often

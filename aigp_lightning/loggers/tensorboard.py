@@ -80,6 +80,10 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
         self._logged[point] -= 1
         return True
 
+    def forget_logged(self) -> int:
+        """Skip nothing any more where steps count batches; epochs stay the same whatever the batches are."""
+        return super().forget_logged() if self._axis.by_step else -1
+
     def logged_pictures(self, epoch: int) -> set[tuple[str, str]]:
         """Return key and SHA-256 of an epoch's pictures in the event file that was written to last."""
         files = event_files(Path(self.log_dir))

@@ -130,7 +130,7 @@ def test_a_last_batch_is_filled_up_from_its_own_rectangle() -> None:
 
 
 def test_no_mosaic_closes_that_was_not_open(odd: Path) -> None:
-    assert data_of(odd, augment=AugmentConfig(mosaic=1.0)).close_mosaic() is False
+    assert data_of(odd, augment=AugmentConfig(mosaic=1.0)).close_mosaic() == ()
 
 
 @pytest.mark.parametrize(

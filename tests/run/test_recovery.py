@@ -306,14 +306,13 @@ def test_a_scalar_is_written_once(tmp_path: Path) -> None:
     first = ResilientTensorBoardLogger(tmp_path, name="", version="")
     for _ in range(2):  # Lightning logs `epoch` with every row, several times a step
         first.log_metrics({"epoch": 0.0}, 3)
-    first.log_metrics({"loss": 1.0}, 3)
+    first.log_metrics({"epoch": 0.0, "loss": 1.0}, 3)
     first.finalize("success")
     again = ResilientTensorBoardLogger(tmp_path, name="", version="", skip_logged=True)
-    for _ in range(2):
-        again.log_metrics({"epoch": 0.0, "loss": 1.0}, 3)
-    again.log_metrics({"loss": 2.0}, 4)
+    for epoch, step in ((0.0, 3), (1.0, 7)):
+        again.log_metrics({"epoch": epoch, "loss": 1.0}, step)
     again.finalize("success")
-    assert logged_scalars(tmp_path) == {("epoch", 3): 2, ("loss", 3): 2, ("loss", 4): 1}
+    assert logged_scalars(tmp_path) == {("epoch", 0): 3, ("epoch", 1): 1, ("loss", 0): 1, ("loss", 1): 1}
 
 
 def test_a_row_is_sent_once(tmp_path: Path) -> None:
