@@ -65,7 +65,7 @@ def raise_elsewhere(error: Exception) -> None:
 
 def test_a_defect_of_ours_comes_through() -> None:
     with pytest.raises(TypeError), errors_as_options({"trainer": {}}):
-        check_options("a", 1, 1, 1, 1)  # type: ignore[arg-type]
+        check_options("a", 1, 1, 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
