@@ -28,6 +28,7 @@ LINES = (
     r"[┏┡└].*[┓┩┘]",
     r"┃ class .* mAP50-95 ┃",
     r"│ (all|square|disc) .*│",
+    r"milliseconds an image: not measured, as the first batch does not count and was the only one",
     r"run folder: .*/detect/gates",
     r"best weights: .*/weights/best\.pt",
     r"ledger: \d+ lines, head [0-9a-f]{64}",

@@ -131,7 +131,7 @@ def test_equals_may_change_places_and_nothing_else() -> None:
 def test_files_answer_by_it(checkpoint: Path, pose26: Any, tmp_path: Path) -> None:
     """The checkpoint knows; Ultralytics and our own measuring read it from the file."""
     module: Any = load_module(checkpoint)
-    assert (module.nms_free, module.network.end2end) == (True, True)
+    assert (module.inference.nms_free, module.network.end2end) == (True, True)
     files = {file.suffix: file for file in export(ExportOptions(str(checkpoint), out=str(tmp_path), imgsz=SIZE))}
     batch: Any = {"img": picture()}
     image = (picture()[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
