@@ -200,7 +200,8 @@ def bases(data_yaml: Path, root: Path) -> dict[str, list[object]]:
     return {
         "fit": ["fit", *run],
         "plan": ["plan", *run],
-        **{verb: [verb, *run, "--ckpt_path", missing] for verb in ("validate", "test", "predict")},
+        **{verb: [verb, *run, "--ckpt_path", missing] for verb in ("validate", "test")},
+        "predict": ["predict", *run, "--ckpt_path", missing, "--data.source", root / "full"],
         "export": ["export", "--ckpt_path", missing],
         "make-data": ["make-data", "--train", 1, "--val", 1, "--test", 0, "--workers", 1, "--out", root / "full"],
         "audit": ["audit", root / "missing"],
