@@ -43,7 +43,7 @@ def parsed(
 def test_team_a_is_converted(cases: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli("from-ultralytics", "team-a/args.yaml", "--out", "a.yaml") == 1
     told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, told.replace(str(cases), "HERE").splitlines())) <= 80  # a path is as long as it is
     assert "team-a/args.yaml: pose, 110 settings" in told
     assert "multi_scale true            --model.multi_scale 0.5" in told
     assert re.search(r"to replace: \S*data\.yaml: 'path' is C:\\Users\\pilot", " ".join(told.split()))
