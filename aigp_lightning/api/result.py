@@ -1,4 +1,4 @@
-"""What a model has found in one picture, for a script."""
+"""The objects that a model found in one picture, for a script."""
 
 from __future__ import annotations
 

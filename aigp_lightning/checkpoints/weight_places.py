@@ -17,7 +17,7 @@ HERE = Path("weights")
 PUBLISHED = (".pt", ".pth")
 """Endings of the weights files that `fetch` can get."""
 PUBLISHED_NAME = re.compile(r"(yolo(v?\d|_nas_|e-)|rf-detr-|rtdetr-|(mobile_)?sam\d?[._]|FastSAM-)[\w.-]*")
-"""How their makers name them; which of these there are, `fetch` knows."""
+"""Form of the names that makers give to published weights; `fetch` knows which of these there are."""
 
 
 def user_folder(platform: str = sys.platform, environment: Mapping[str, str] | None = None) -> Path:

@@ -22,7 +22,7 @@ FIRST: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("--config my.yaml", "or of this configuration the newest run that its run.name names; may be repeated"),
     ),
 }
-"""What a verb takes besides the fields of its class."""
+"""Arguments that a verb takes besides the fields of its class."""
 MODEL_WORD = {"export": " [RUN]"}
 """Arguments in a verb's usage that are no options."""
 

@@ -1,4 +1,4 @@
-"""What classes say of their options, read from their files: nothing is imported, so help comes at once."""
+"""Texts and defaults of options, read from the files of their classes: nothing is imported, so help comes at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEEPEST = 8
 
 @dataclass(frozen=True)
 class OptionDoc:
-    """What is known of an option.
+    """Text and default of an option.
 
     Attributes:
         text: what its class says of it.

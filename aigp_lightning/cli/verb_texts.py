@@ -57,7 +57,7 @@ PURPOSE = {
     "test": "Measure a trained model on the test split.",
     "predict": "Find objects in pictures, folders or videos with a trained model.",
 }
-"""What each verb is for."""
+"""Purpose of each verb."""
 EXAMPLE_CALLS = {
     "fit": (
         "fit --config configs/detector.yaml --config configs/quick.yaml",

@@ -170,13 +170,26 @@ class WorstImages:
         ]  # fmt: skip
 
 
+def found_as_labelled(cell: Cell) -> ImageDetections:
+    """Return an image's labels as if they had been found, for pictures that are drawn before a training.
+
+    Args:
+        cell: the image and its labels.
+
+    Example:
+        >>> from aigp_lightning.media.plots.mosaic import Cell
+        >>> image, box = np.zeros((8, 8, 3), np.uint8), np.zeros((1, 4), np.float32)
+        >>> found_as_labelled(Cell(image, box, np.zeros(1, np.int64))).scores.tolist()
+        [0.8999999761581421]
+    """
+    scores = np.full(len(cell.boxes), CONFIDENT, np.float32)
+    return ImageDetections(cell.boxes, scores, np.asarray(cell.labels, np.int64), cell.keypoints, masks=cell.masks)
+
+
 def _example(cell: Cell) -> Judged:
     """Judge an image as if all that is labelled had been found."""
     count = len(cell.boxes)
-    found = ImageDetections(
-        cell.boxes, np.full(count, CONFIDENT, np.float32), np.asarray(cell.labels, np.int64), cell.keypoints
-    )
-    return Judged(found, np.ones(count, np.bool_), count)
+    return Judged(found_as_labelled(cell), np.ones(count, np.bool_), count)
 
 
 def errors_job(

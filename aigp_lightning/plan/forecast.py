@@ -8,10 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
-from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.media.encode import picture_size
 from aigp_lightning.media.module_facts import closing_kinds
 from aigp_lightning.media.plots.skeleton import edges_of
@@ -27,6 +24,7 @@ from aigp_lightning.media.render_jobs import (
 from aigp_lightning.media.renderer import Renderer
 from aigp_lightning.media.routing import Routing, validation_epochs
 from aigp_lightning.media.snapshot import snapshot_batch
+from aigp_lightning.media.val_errors import found_as_labelled
 from aigp_lightning.plan.earlier import EarlierStarts
 from aigp_lightning.plan.held_back import hold_back
 from aigp_lightning.plan.planned import Forecast, PlannedFile
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from aigp_lightning.callbacks.media import Media
     from aigp_lightning.media.types import RenderedImage, RenderJob
     from aigp_lightning.modules.base import BaseModule
-
-CONFIDENT = 0.9
 
 
 class Forecaster:
@@ -106,16 +102,7 @@ class Forecaster:
         val.open(self.data.pictures("val", batches))
         for mosaic, files in enumerate(val.chunks()):
             cells = val.loader(files)()
-            found = [
-                ImageDetections(
-                    cell.boxes,
-                    np.full(len(cell.boxes), CONFIDENT, np.float32),
-                    cell.labels,
-                    cell.keypoints,
-                    masks=cell.masks,
-                )
-                for cell in cells
-            ]
+            found = [found_as_labelled(cell) for cell in cells]
             truth, fixed = (lambda cells=cells: cells), not val.select.startswith("worst")
             yield from val_jobs(mosaic, files, truth, found, self.names, self.edges, fixed)
         if val.errors is not None:
