@@ -115,8 +115,7 @@ class TrainDataset:
         return [*[self._make(request, lost) for request in requests], *lost]
 
     def _make(self, request: TrainRequest, lost: list[Lost]) -> Item:
-        found, index = self._gather(request, lost)
-        self.buffer.move_to_end(index)  # only its own turn keeps an image young: that is how partners are drawn
+        found, index = self._gather(request, lost, own_turn=True)
         augmented = self._augment(found)
         return {
             **(augmented if self.masks is None else self.masks.added(augmented)),
@@ -129,11 +128,13 @@ class TrainDataset:
         """Augment a sample; overridden where the pixels are augmented elsewhere."""
         return self.pipeline.make(found)
 
-    def _gather(self, request: TrainRequest, lost: list[Lost]) -> tuple[Ingredients, int]:
+    def _gather(self, request: TrainRequest, lost: list[Lost], own_turn: bool = False) -> tuple[Ingredients, int]:
         """Read all images that a sample is made of; its own comes with its place."""
         from aigp_lightning.data.augment.mixing import Ingredients
 
         index, mine = self._readable(request.index, request.seed, lost)
+        if own_turn:  # which alone keeps an image young, as partners are drawn; before they can push it out
+            self.buffer.move_to_end(index)
         partners = [self._readable(partner, request.seed, lost)[1] for partner in request.partners]
         pasted, mixup, cutmix = (
             None if other is None else self._gather(other, lost)[0]

@@ -21,6 +21,7 @@ from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import Lost
+from aigp_lightning.data.requests import TrainRequest
 from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.errors import ConfigError, UserError
 
@@ -141,6 +142,18 @@ def test_a_sample_costs_about_one_decode(tmp_path: Path, monkeypatch: pytest.Mon
         loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
         assert sum(len(batch["img"]) for batch in loader) == 200
         assert 150 < len(decoded) < 1.1 * 200
+
+
+def test_partners_do_not_push_a_sample_out_of_the_buffer_before_it_is_made(shapes: Path) -> None:
+    """The oldest image there, asked for with partners that are not."""
+    data = YoloDataModule(str(shapes), imgsz=32, batch_size=1, workers=0)
+    dataset = data.train_dataloader().dataset
+    for index in range(dataset.capacity):
+        dataset[TrainRequest(index=index, seed=index)]
+    others = tuple(range(dataset.capacity, dataset.capacity + 3))
+    made = dataset[TrainRequest(index=0, seed=5, partners=others)]
+    assert made["sources"] == tuple(dataset.records[index].im_file for index in (0, *others))
+    assert list(dataset.buffer)[-4:] == [0, *others]
 
 
 class Tiny(pl.LightningModule):
