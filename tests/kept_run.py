@@ -140,7 +140,7 @@ def contents(run: Path) -> dict[str, str]:
 
 def differences(run: Path) -> list[str]:
     """What an audit finds."""
-    return [f"{finding.what} {finding.place}: {finding.message}" for finding in audit(run).findings]
+    return [f"{finding.what} {finding.file}: {finding.message}" for finding in audit(run).findings]
 
 
 def edit_config(run: Path, **media: Any) -> None:

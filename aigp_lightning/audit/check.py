@@ -26,7 +26,7 @@ from aigp_lightning.logfiles.folders import configured_loggers, logger_folders
 from aigp_lightning.logfiles.paths import is_dir, is_file, reason_of, resolved, walk
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.logfiles.wandb_places import all_wandb_folders, is_wandb_folder
-from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Line, Lines, read_ledger
+from aigp_lightning.media.ledger.ledger import BOXES_FILE, LEDGER_FILE, Line, Lines, read_ledger
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -106,16 +106,17 @@ def _count_lines(result: Audit, lines: Sequence[Line]) -> None:
         tally = result.tally(line.destination)
         if line.number in result.settled:
             continue  # a resumed run found it with the logger, and says so in a line of its own
+        count = not line.file.endswith(BOXES_FILE)  # which goes with its picture
         if line.outcome in ("written", "sent"):
-            tally.handed += 1
+            tally.handed += count
             tally.bytes += min(max(line.bytes, 0), LARGEST)
         elif line.outcome == "withheld":
-            tally.withheld += 1
+            tally.withheld += count
         elif line.outcome == UNKNOWN:
-            tally.unknown += 1
+            tally.unknown += count
             tally.bytes += min(max(line.bytes, 0), LARGEST)
         else:
-            tally.failed += 1
+            tally.failed += count
 
 
 def _settled(lines: Sequence[Line]) -> set[int]:
@@ -174,7 +175,7 @@ def _check_files(result: Audit, lines: Sequence[Line]) -> None:
         message = "the ledger does not know this picture."
         result.findings.append(Finding("unlisted", "file", file, message))
     result.findings += _find_other_bytes(lines)
-    result.tally("file").found = len(on_disk)
+    result.tally("file").found = sum(not file.endswith(BOXES_FILE) for file in on_disk)
 
 
 def _leads_out(file: str) -> bool:
@@ -198,7 +199,7 @@ def _pictures(run: Path) -> Iterator[Path]:
         for place, names, files in walk(folder):
             names[:] = names if deep else []
             for path in (place / name for name in files):
-                if path.suffix.lower() in PICTURES and is_file(path):
+                if path.name.lower().endswith((*PICTURES, BOXES_FILE.lower())) and is_file(path):
                     yield path
 
 

@@ -16,10 +16,10 @@ from aigp_lightning.audit.places import Place, group_places, note_missing, relat
 from aigp_lightning.logfiles.folders import find_wandb_folders, logger_folders
 from aigp_lightning.logfiles.paths import reason_of, size_of
 from aigp_lightning.logfiles.wandb_run import MEDIA, WandbMedia, WandbRun, read_wandb_run
-from aigp_lightning.media.ledger.ledger import Line
+from aigp_lightning.media.ledger.ledger import BOXES_FILE, Line
 
 NAME = "wandb"
-MIRRORED = re.compile(r"media/[^/]+/(?P<key>.+)_\d+_(?P<digest>[0-9a-f]{20})\.\w+")
+MIRRORED = re.compile(r"media/(?:metadata/)?[^/]+/(?P<key>.+)_\d+_(?P<digest>[0-9a-f]{20})(?P<boxes>\.boxes2D)?\.\w+")
 DIGEST = 20
 """Digits of the SHA-256 that are part of a media file's name."""
 LISTED, UNLISTED = "listed for upload", "not listed for upload"
@@ -67,7 +67,7 @@ def _check_pictures(
         rows, rest = _pictures(result, run, destinations[0], known)
         named, orphans = named + rows, orphans + rest
     tally = result.tally(destinations[0])
-    tally.found = len(named) + len(orphans)
+    tally.found = sum(not picture.file.endswith(BOXES_FILE) for picture in (*named, *orphans))
     tally.scalars = f"{sum(len(run.history) for run in runs)} rows"
     findings, lost = compare(destinations, lines, named)
     result.findings += findings + _without_row(destinations, lines, lost, orphans, bool(runs))
@@ -87,11 +87,11 @@ def _pictures(
     mirror = {path: run.mirror / path for path in run.mirrored() if path.startswith(MEDIA)}
     rows = [_row(result, run, media, mirror.get(media.path), name) for media in run.media]
     named = {media.path for media in run.media}
-    rest = [_orphan(result.run, mirror[path], path, path in run.files) for path in sorted(set(mirror) - named)]
+    rest = [_orphan(result.run, mirror[path], path, path in run.files, known) for path in sorted(set(mirror) - named)]
     gone = {path for path in run.files if path.startswith(MEDIA)} - named - set(mirror)
     for path in sorted(gone):
         match = MIRRORED.fullmatch(path)
-        if match is not None and (match["key"], match["digest"]) in known:
+        if match is not None and (_key(match, known), match["digest"]) in known:
             continue  # a kill came before its row, and the resumed run has removed the copy
         message = "no row names it; it is listed for upload, and W&B's folder does not have it any more."
         result.findings.append(Finding("unlisted", name, relative(result.run, run.mirror / path), message))
@@ -115,12 +115,16 @@ def _row(result: Audit, run: WandbRun, media: WandbMedia, path: Path | None, nam
     return LoggedPicture(media.key, media.epoch, digest, size, file, f"row {media.row}")
 
 
-def _orphan(run: Path, path: Path, name: str, listed: bool) -> LoggedPicture:
+def _orphan(run: Path, path: Path, name: str, listed: bool, known: set[tuple[str, str]]) -> LoggedPicture:
     match = MIRRORED.fullmatch(name)
-    place = LISTED if listed else UNLISTED
-    return LoggedPicture(
-        match["key"] if match else name, None, digest_of(path), size_of(path), relative(run, path), place
-    )
+    key, place = _key(match, known) if match else name, LISTED if listed else UNLISTED
+    return LoggedPicture(key, None, digest_of(path), size_of(path), relative(run, path), place)
+
+
+def _key(match: re.Match[str], known: set[tuple[str, str]]) -> str:
+    """Return the key of a file of the mirror; that of boxes, of which the name says only the picture, by its hash."""
+    mine = (key for key, digest in known if match["boxes"] and digest == match["digest"])
+    return next((key for key in mine if key.startswith(f"{match['key']}.")), match["key"])
 
 
 def _without_row(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aigp_lightning.audit.findings import LARGEST, Audit
 from aigp_lightning.audit.images import Appearances
 from aigp_lightning.audit.places import MASKED
-from aigp_lightning.media.ledger.ledger import UNCHANGED, Line
+from aigp_lightning.media.ledger.ledger import BOXES_FILE, UNCHANGED, Line
 from aigp_lightning.terminal.words import epochs_text, pictures_text
 
 State = Literal["left", "unknown", "waits", "stayed", "unchanged", "withheld", "failed"]
@@ -47,6 +47,7 @@ class Share:
         masked: how many of them have masked cells.
         epochs: of the pictures, from 0.
         reasons: of what was withheld or not sent again.
+        boxes: files of boxes that go with pictures.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Share:
     masked: int
     epochs: list[int]
     reasons: list[str]
+    boxes: int = 0
 
     def __str__(self) -> str:
         """Say it in a few words."""
@@ -63,7 +65,8 @@ class Share:
             self.state, " with "
         )
         where = " in files" if self.destination == "file" else f"{to}{self.destination}"
-        text = f"{pictures_text(self.pictures, self.bytes)}{where}, {epochs_text(self.epochs)}"
+        boxes = f" with {self.boxes} file{'s' * (self.boxes > 1)} of boxes" if self.boxes else ""
+        text = f"{pictures_text(self.pictures, self.bytes)}{boxes}{where}, {epochs_text(self.epochs)}"
         if self.masked:
             text += f", {'all' if self.masked == self.pictures else self.masked} of them masked"
         return f"{text} ({', '.join(self.reasons)})" if self.reasons else text
@@ -84,11 +87,12 @@ def shares_of(audit: Audit, lines: Iterable[Line]) -> list[Share]:
         Share(
             state,
             destination,
-            len(some),
+            len(some) - (boxes := sum(line.file.endswith(BOXES_FILE) for line in some)),
             sum(min(max(line.bytes, 0), LARGEST) for line in some),
             sum(line.file.startswith(MASKED) for line in some),
             sorted({line.epoch for line in some}),
             sorted({line.reason for line in some}) if state in ("withheld", "unchanged") else [],
+            boxes,
         )
         for (state, destination), some in sorted(groups.items(), key=lambda item: list(SAID).index(item[0][0]))
     ]

@@ -20,9 +20,17 @@ PLACE = re.compile(r"[/~]|.*\\|(.*/)?\.\.(/|$)|[A-Za-z]:/|.*[\x00-\x1f\x7f]")
 LONGEST_NAME, LONGEST_NUMBER, LONGEST_LIST, LARGEST = 200, 32, 16, 1 << 64
 IMAGE = {"_type", "path", "sha256", "size", "width", "height", "format"}
 IMAGES = {"_type", "width", "height", "format", "count", "filenames"}
-"""Fields of a picture's value, and of a list of pictures; more would be captions, boxes or masks."""
+"""Fields of a picture's value, and of a list of pictures; more would be captions or masks. A picture of `val_table` has
+boxes too."""
+BOXES = {"_type", "path", "sha256", "size"}
+"""Fields of a set of boxes: they are in a file of their own."""
+SETS, SCORES = {"labels", "predictions"}, {"confidence"}
+"""Names of a picture's sets of boxes, and of what a box is rated by."""
+CLASS_LABELS = "bounding_box/class_labels"
+"""Part of W&B's own configuration with the class names of boxes, by picture and set."""
 OWN_CONFIG = {
     *("t", "m", "cli_version", "python_version", "framework", "start_time", "is_jupyter_run", "is_kaggle_kernel"),
+    CLASS_LABELS,
 }
 """Keys that W&B adds to a run's configuration by itself: features in use, metrics, versions."""
 MACHINE = {"os", "python", "processors", "architecture", "gpus"}
@@ -52,7 +60,7 @@ def odd_values(run: WandbRun) -> Iterator[tuple[str, str]]:
     machine = run.config.get("machine", {})
     extra = sorted(set(machine) - MACHINE) if isinstance(machine, dict) else ["machine"]
     seen.update({f"config: machine.{key}": "is no part of it" for key in extra})
-    seen.update({f"config: _wandb.{key}": "W&B's own has no such part" for key in set(run.own_config) - OWN_CONFIG})
+    seen.update({f"config: _wandb.{key}": problem for key, problem in odd_own(run.own_config)})
     yield from sorted(seen.items())
 
 
@@ -114,6 +122,44 @@ def odd_settings(config: Mapping[str, Any], before: str = "", deep: int = 0) -> 
             yield name, "is neither a number nor one plain word"
 
 
+def odd_own(own: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Find in W&B's own part of a configuration what such a part has not; yields names and problems."""
+    yield from ((str(key), "W&B's own has no such part") for key in own if key not in OWN_CONFIG)
+    labels = own.get(CLASS_LABELS)
+    for key, each in labels.items() if isinstance(labels, Mapping) else [] if labels is None else [("", labels)]:
+        names = each.get("value") if isinstance(each, Mapping) else None
+        if not isinstance(names, Mapping) or set(each) - {"type", "key", "value"} or _odd_class_names(names):
+            yield f"{CLASS_LABELS}.{key}", "has more than names of classes"
+
+
+def odd_boxes(content: Any) -> str:
+    """Return what is wrong with the content of a file of boxes; nothing if it has boxes and names of classes alone."""
+    if not isinstance(content, Mapping) or set(content) != {"box_data", "class_labels"}:
+        return "is no table of boxes and classes"
+    boxes, names = content["box_data"], content["class_labels"]
+    if not isinstance(names, Mapping) or _odd_class_names(names):
+        return "has more than names of classes"
+    fine = isinstance(boxes, list) and all(map(_is_box, boxes))
+    return "" if fine else "has boxes with more than sides, class and confidence"
+
+
+def _is_box(box: Any) -> bool:
+    """True if a box is its sides as shares of the picture, its class, and perhaps a confidence."""
+    if not isinstance(box, Mapping) or set(box) - {"scores"} != {"position", "class_id"}:
+        return False
+    position, scores = box["position"], box.get("scores", {})
+    if not isinstance(position, Mapping) or not isinstance(scores, Mapping) or set(scores) - SCORES:
+        return False
+    sides = set(position) == {"minX", "maxX", "minY", "maxY"}
+    return sides and all(_is_number(value) and 0 <= value <= 1 for value in (*position.values(), *scores.values()))
+
+
+def _odd_class_names(names: Mapping[Any, Any]) -> bool:
+    """True if something is no class's number with its name."""
+    numbers = all(str(number).isdecimal() for number in names)
+    return not numbers or not all(isinstance(name, str) and not _odd_name(name) for name in names.values())
+
+
 def _odd_name(key: str) -> str:
     return "has a name that is a place or a text" if PLACE.match(key) or len(key) > LONGEST_NAME else ""
 
@@ -128,8 +174,20 @@ def _odd_figure(key: str, value: Any) -> str:
     fields = {"image-file": IMAGE, "images/separated": IMAGES}.get(str(value.get("_type")))
     if fields is None:
         return f"is of the kind {str(value.get('_type', 'dict'))[:40]}, no figure and no picture"
-    more = sorted(str(name)[:40] for name in set(value) - fields)
+    more = sorted(str(name)[:40] for name in set(value) - fields - _own_boxes(value))
     return f"is a picture with more than its bytes: {', '.join(more)}" if more else ""
+
+
+def _own_boxes(value: Mapping[str, Any]) -> set[str]:
+    """Return the name of a picture's field with boxes, if these are in files of their own, as those of `val_table`."""
+    boxes = value.get("boxes")
+    if not isinstance(boxes, Mapping) or set(boxes) - SETS:
+        return set()
+    own = all(
+        isinstance(each, Mapping) and each.get("_type") == "boxes2D" and not set(each) - BOXES
+        for each in boxes.values()
+    )
+    return {"boxes"} if own else set()
 
 
 def _is_number(value: Any, written: bool = False) -> bool:

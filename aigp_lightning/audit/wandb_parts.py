@@ -9,12 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from aigp_lightning.audit.values import OWN_CONFIG, odd_settings, odd_summary, odd_values, samples_of_the_system
+from aigp_lightning.audit.values import (
+    odd_boxes,
+    odd_own,
+    odd_settings,
+    odd_summary,
+    odd_values,
+    samples_of_the_system,
+)
 from aigp_lightning.logfiles.paths import size_of
 from aigp_lightning.logfiles.run_config import read_json, read_yaml
 from aigp_lightning.logfiles.wandb_run import FILE, MEDIA, WandbRun
+from aigp_lightning.media.ledger.ledger import BOXES_FILE
 
 HIDDEN = ("", "redacted")
 COMMAND = ("args", "program", "code_path", "code_path_local", "executable", "root")
@@ -156,6 +165,9 @@ def _files(run: WandbRun, starts: Sequence[WandbRun]) -> Iterator[Part]:
             yield Part("other files", name, name, ours=False)
         elif name in DERIVED:
             yield from _derived(run, name, size, starts) if name in there else ()
+        elif name.endswith(BOXES_FILE) and name.startswith(MEDIA):
+            if name in there and (problem := _odd_boxes(path)):
+                yield Part("values", f"{name}: {problem}", name, size, ours=False)
         elif not name.startswith(MEDIA):
             channel = _channel(name)
             ours = re.fullmatch(OURS.get(channel, "(?!)"), name) is not None
@@ -193,5 +205,11 @@ def _odd_config(content: dict[Any, Any], settings: Collection[str]) -> list[tupl
 
 
 def _odd_own(own: Any) -> list[tuple[str, str]]:
-    extra = sorted(set(map(str, own)) - OWN_CONFIG) if isinstance(own, dict) else [] if own is None else ["a value"]
-    return [(f"_wandb.{key}", "W&B's own has no such part") for key in extra]
+    if not isinstance(own, dict):
+        return [] if own is None else [("_wandb", "is no table of values")]
+    return [(f"_wandb.{key}", problem) for key, problem in sorted(odd_own(own))]
+
+
+def _odd_boxes(path: Path) -> str:
+    content, problem = read_json(path)
+    return problem or odd_boxes(content)

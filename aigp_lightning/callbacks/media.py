@@ -121,6 +121,7 @@ class Media(MediaBase, Callback):
         due = not (trainer.current_epoch + 1) % self.val_every_n_epochs
         wanted = self.val_batches > 0 and (self.wants["val_labels"] or self.wants["val_pred"])
         wanted = wanted or (self.val_errors > 0 and self.wants["val_errors"])
+        wanted = wanted or (self.val_table > 0 and self.wants["val_table"])
         fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
         return due and wanted and fitting and trainer.current_epoch > self._drawn and not validates_again(trainer)
 
@@ -130,7 +131,7 @@ class Media(MediaBase, Callback):
             return
         batches = int(trainer.num_val_batches[0])
         if lacking := self.val.start(trainer.datamodule, pl_module, batches):  # type: ignore[attr-defined]
-            self.val_batches = self.val_errors = 0
+            self.val_batches = self.val_errors = self.val_table = 0
             tell_user(f"no validation pictures: {lacking}")
 
     def on_validation_batch_end(

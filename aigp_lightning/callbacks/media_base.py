@@ -10,7 +10,7 @@ from aigp_lightning.callbacks.anchor import RunAnchor, check_ledger
 from aigp_lightning.checkpoints.schema import LEDGER
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.media.best_epoch import BestEpochFigures
-from aigp_lightning.media.checks import check_numbers, check_private_images, resolve_select
+from aigp_lightning.media.checks import check_numbers, check_private_images, check_table_route, resolve_select
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.ledger.keys import check_signing_key, read_private_key
 from aigp_lightning.media.ledger.signer import check_same_key
@@ -41,6 +41,8 @@ class MediaBase:
         val_batches: mosaics of validation images, each drawn with labels and with predictions; 0 for none.
         val_errors: mosaics of the validation images with the most mistakes, the worst first: labels and predictions in
             one, as hits, missed objects, false alarms and wrong classes; 0 for none.
+        val_table: validation images that W&B gets one by one, with labels and predictions as boxes that its reader
+            switches on and off, and filters by confidence; 0 for none.
         val_every_n_epochs: draw them after every so many epochs.
         max_images: most images in a mosaic.
         val_select: which validation images: the first, an even spread over the split, the files of val_files, the
@@ -76,6 +78,7 @@ class MediaBase:
         train_batches: int = 3,
         val_batches: int = 3,
         val_errors: int = 0,
+        val_table: int = 0,
         val_every_n_epochs: int = 1,
         max_images: int = 16,
         val_select: Select = "first",
@@ -91,10 +94,11 @@ class MediaBase:
         *,
         resuming: bool = False,
     ) -> None:
-        check_numbers(train_batches, val_batches, val_every_n_epochs, max_images, conf, max_mb, val_errors)
+        check_numbers(train_batches, val_batches, val_every_n_epochs, max_images, conf, max_mb, val_errors, val_table)
+        check_table_route(routes)
         val_select = resolve_select(val_select, val_files)
         self.train_batches, self.val_batches, self.val_every_n_epochs = train_batches, val_batches, val_every_n_epochs
-        self.val_errors = val_errors
+        self.val_errors, self.val_table = val_errors, val_table
         self.max_images, self.conf, self.routes, self.max_mb = max_images, conf, routes, max_mb
         self.private, self.private_action = ImagePatterns(private, "--media.private"), private_action
         self.keep_history, self.resuming = keep_history, resuming
@@ -102,7 +106,8 @@ class MediaBase:
         self.sign = sign
         if sign and first_process():  # on other machines there is no such file
             check_signing_key(sign)
-        self.val = ValImageSelection(val_select, val_files, val_batches, max_images, conf, tell_user, val_errors)
+        numbers = val_batches, max_images, conf, tell_user, val_errors, val_table
+        self.val = ValImageSelection(val_select, val_files, *numbers)
         self.best = BestEpochFigures()
         self.render_worker: RenderWorker | None = None
         self.anchor: RunAnchor | None = None
@@ -136,8 +141,12 @@ class MediaBase:
             self.val.open(datamodule.pictures("val"), image_root(datamodule))
             self.val.reset()
         routing = routing or Routing(self.routes, expected_sinks(loggers))
-        mosaics, refuse = (self.train_batches, self.val_batches, self.val_errors), self.private_action == "refuse"
-        check_private_images(datamodule, self.private, routing, mosaics, refuse, tell_user)
+        drawn = {
+            "train_batch": self.train_batches, "val_labels": self.val_batches, "val_pred": self.val_batches,
+            "val_errors": self.val_errors, "val_table": self.val_table,
+        }  # fmt: skip
+        refuse = self.private_action == "refuse"
+        check_private_images(datamodule, self.private, routing, drawn, refuse, tell_user)
 
     def check_signing(self, folder: Path) -> None:
         """Check that a run which goes on in a folder is signed with the key that it was signed with so far.

@@ -44,10 +44,10 @@ GROUPS = {
     "nonfinite": "action limit",
     "ema": "decay tau",
     "close_mosaic": "epochs",
-    "media": "train_batches val_batches val_errors val_every_n_epochs max_images val_select val_files conf routes "
-    "private private_action max_mb unchanged keep_history sign",
-    "media.routes": "everything train_batch labels labels_correlogram val_labels val_pred val_errors curves "
-    "confusion_matrix corner_error results",
+    "media": "train_batches val_batches val_errors val_table val_every_n_epochs max_images val_select val_files conf "
+    "routes private private_action max_mb unchanged keep_history sign",
+    "media.routes": "everything train_batch labels labels_correlogram val_labels val_pred val_errors val_table "
+    "curves confusion_matrix corner_error results",
     "checkpoint_every": "epochs",
     "results": "filename print_lines",
     "early_stopping": "monitor min_delta patience verbose mode strict check_finite stopping_threshold "

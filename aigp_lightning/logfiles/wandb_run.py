@@ -30,7 +30,7 @@ class WandbMedia:
     """A picture, or another media file, that a row of the history names.
 
     Attributes:
-        key: its name.
+        key: its name; of a file with boxes, the picture's with the name of the boxes.
         epoch: what the row says; None if it says nothing.
         row: W&B's own step.
         path: relative to the mirror.
@@ -243,8 +243,8 @@ def _add_history(run: WandbRun, content: Any) -> None:
     row: dict[str, Any] = {}
     nest(row, content.item)
     run.history.append(row)
-    epoch = row.get("epoch")
+    epoch = integer(row.get("epoch"), None)
     at = int(content.step.num) if content.HasField("step") else integer(row.get("_step"), len(run.history) - 1)
     for key, value in row.items():
-        for path, digest, size in media_files(value):
-            run.media.append(WandbMedia(key, integer(epoch, None), at, path.replace("\\", "/"), digest, size))
+        for name, path, digest, size in media_files(value):
+            run.media.append(WandbMedia(f"{key}{name}", epoch, at, path.replace("\\", "/"), digest, size))

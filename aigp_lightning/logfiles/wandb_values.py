@@ -59,14 +59,18 @@ def _has(item: Any, name: str) -> bool:
     return name in item.DESCRIPTOR.fields_by_name and bool(item.HasField(name))
 
 
-def media_files(value: Any, deep: int = 0) -> Iterator[tuple[str, str, int]]:
-    """Yield path, SHA-256 and size of every media file in a value, at any depth."""
+def media_files(value: Any, deep: int = 0) -> Iterator[tuple[str, str, str, int]]:
+    """Yield every media file in a value, at any depth: name of a picture's boxes or nothing, path, SHA-256, size."""
     if not isinstance(value, dict) or deep > DEEPEST:
         return
     if "_type" in value and isinstance(value.get("path"), str):
-        yield value["path"], str(value.get("sha256", "")), integer(value.get("size"), 0)
+        yield "", value["path"], str(value.get("sha256", "")), integer(value.get("size"), 0)
+        boxes = value.get("boxes")
+        for name, inner in boxes.items() if isinstance(boxes, dict) else ():
+            for _, path, digest, size in media_files(inner, deep + 1):
+                yield f".{name}", path, digest, size
     elif "_type" in value and isinstance(value.get("filenames"), list):
-        yield from ((str(name), "", 0) for name in value["filenames"])
+        yield from (("", str(name), "", 0) for name in value["filenames"])
     else:
         for inner in value.values():
             yield from media_files(inner, deep + 1)

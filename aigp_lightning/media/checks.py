@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.media.data_facts import image_files_of_all_splits, image_root
 from aigp_lightning.media.patterns.entries import shown
+from aigp_lightning.media.routing import SHOWS_BOXES
 from aigp_lightning.ranges import COUNT, COUNT_OR_NONE, NOT_NEGATIVE, SHARE, check_range
 from aigp_lightning.types import HasImageFiles
 
 if TYPE_CHECKING:
     from aigp_lightning.media.patterns.image_patterns import ImagePatterns
-    from aigp_lightning.media.routing import Routing
+    from aigp_lightning.media.routing import Routes, Routing
     from aigp_lightning.media.val_selection import Select
 
 MOST_NAMED = 5
@@ -21,7 +22,7 @@ MOST_NAMED = 5
 
 
 def check_numbers(
-    train: int, val: int, every: int, images: int, conf: float, max_mb: float | None, errors: int = 0
+    train: int, val: int, every: int, images: int, conf: float, max_mb: float | None, errors: int = 0, table: int = 0
 ) -> None:
     """Check that the numbers among the options are in their ranges.
 
@@ -33,6 +34,7 @@ def check_numbers(
         conf: lowest confidence that is drawn.
         max_mb: most megabytes for remote destinations; None: no limit.
         errors: mosaics of the images with the most mistakes.
+        table: images that are shown one by one.
 
     Raises:
         ConfigError: one is not.
@@ -45,10 +47,32 @@ def check_numbers(
     check_range("--media.train_batches", train, COUNT_OR_NONE)
     check_range("--media.val_batches", val, COUNT_OR_NONE)
     check_range("--media.val_errors", errors, COUNT_OR_NONE)
+    check_range("--media.val_table", table, COUNT_OR_NONE)
     check_range("--media.val_every_n_epochs", every, COUNT)
     check_range("--media.max_images", images, COUNT)
     check_range("--media.conf", conf, SHARE)
     check_range("--media.max_mb", max_mb, NOT_NEGATIVE, "null is no limit.")
+
+
+def check_table_route(routes: Routes) -> None:
+    """Check that `val_table` is sent to nobody who cannot show its boxes.
+
+    Raises:
+        ConfigError: its own route names such a logger.
+
+    Example:
+        >>> from aigp_lightning.media.routing import Routes
+        >>> check_table_route(Routes(val_table=["tensorboard"]))
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --media.routes.val_table: tensorboard shows no boxes that are data; it goes \
+to file, wandb. For the others there is val_pred.
+    """
+    if others := [name for name in routes.val_table or () if name not in SHOWS_BOXES]:
+        verb = "shows" if len(others) == 1 else "show"
+        raise ConfigError(
+            f"--media.routes.val_table: {', '.join(others)} {verb} no boxes that are data; it goes to "
+            f"{', '.join(SHOWS_BOXES)}. For the others there is val_pred."
+        )
 
 
 def resolve_select(select: Select, files: str | list[str] | None) -> Select:
@@ -69,7 +93,7 @@ def resolve_select(select: Select, files: str | list[str] | None) -> Select:
 
 
 def check_private_images(
-    data: object, private: ImagePatterns, routing: Routing, mosaics: tuple[int, int, int], refuse: bool,
+    data: object, private: ImagePatterns, routing: Routing, drawn: Mapping[str, int], refuse: bool,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Count the private images of a data set, and check that no picture of them leaves where that is refused.
@@ -78,7 +102,7 @@ def check_private_images(
         data: the datamodule, its splits read; one without `image_files` has nothing to check.
         private: which images are private.
         routing: the destinations of each kind.
-        mosaics: training mosaics, validation mosaics and mosaics of errors that are drawn.
+        drawn: pictures of each kind that shows images.
         refuse: start no run in which pictures of private images would leave.
         say: called with the counts.
 
@@ -93,10 +117,9 @@ def check_private_images(
         ...     def image_files(self, split):
         ...         return [f"{split}/home/0.jpg", f"{split}/hall/0.jpg"]
         >>> private = ImagePatterns("*/home/*", "--media.private")
-        >>> check_private_images(Data(), private, Routing(Routes(), []), (3, 3, 0), refuse=True, say=print)
+        >>> check_private_images(Data(), private, Routing(Routes(), []), {"val_pred": 3}, refuse=True, say=print)
         media.private: 1 of 2 training and 1 of 2 validation images are private
     """
-    drawn = {"train_batch": mosaics[0], "val_labels": mosaics[1], "val_pred": mosaics[1], "val_errors": mosaics[2]}
     leaving = [kind for kind, some in drawn.items() if some and routing.remote_recipients(kind)]
     if private and leaving and not isinstance(data, HasImageFiles):
         warn_user("media.private: the data cannot list its images (image_files), so what fits none cannot be told")

@@ -100,20 +100,22 @@ class Delivery:
         reason = image.reason
         if not reason:
             try:
-                write_atomic(image.path, image.data, sync=False, own=True)
-                if self.keep_history:
-                    kept = self.folder / HISTORY / f"epoch{group.epoch:04d}" / image.job.name
-                    write_atomic(kept, image.data, sync=False, own=True)
+                for path, data in (*((path, data) for _, path, data in image.attached()), (image.path, image.data)):
+                    write_atomic(path, data, sync=False, own=True)
+                    if self.keep_history:
+                        kept = self.folder / HISTORY / f"epoch{group.epoch:04d}" / path.name
+                        write_atomic(kept, data, sync=False, own=True)
             except Exception as error:
                 reason = first_line(error)
         if reason:
             self.status.failed += 1
-            self._note(replace(image, data=b""), group, "file", "failed", reason)
+            self._note(replace(image, data=b"", attachments={}), group, "file", "failed", reason)
             self.say(f"{image.job.name} could not be drawn: {reason}")
             return False
         self.status.drawn += 1
-        if not self.ledger.has("file", image.key, group.epoch, sha256(image.data).hexdigest()):  # else: a resumed run
-            self._note(image, group, "file", "written")
+        for entry in reversed(self.record.entries(image, group, "file", "written")):  # the picture last
+            if not self.ledger.has("file", entry.key, group.epoch, entry.sha256):  # else: a resumed run
+                self.record.add(entry)
         return True
 
     @staticmethod
@@ -139,7 +141,7 @@ class Delivery:
             if image.job.kind not in PER_EPOCH or image.reason:
                 continue
             remote_sinks = [sink for sink in self.routing.recipients(image.job.kind) if sink.remote]
-            size = sum(len(image.data) for sink in remote_sinks if self._unchanged(image, sink) is None)
+            size = sum(image.size for sink in remote_sinks if self._unchanged(image, sink) is None)
             place, stays = image.job.mosaic, self.skip_unchanged and image.job.fixed
             sizes[place] = sizes.get(place, 0) + size * (not stays)
             once[place] = once.get(place, 0) + size * stays
@@ -147,7 +149,7 @@ class Delivery:
 
     def _unchanged(self, image: RenderedImage, sink: Sink) -> int | None:
         """Return since which epoch a logger has these very bytes, where that is reason not to send them again."""
-        if not self.skip_unchanged or image.job.kind not in PER_EPOCH:
+        if not self.skip_unchanged or image.job.kind not in PER_EPOCH or image.attachments:
             return None
         return self.ledger.unchanged_since(sink.name, image.key, sha256(image.data).hexdigest())
 
@@ -169,13 +171,14 @@ class Delivery:
                 self._withhold([image], sink, group, reason)
             else:
                 given.append(image)
-                self.budget.sent += len(image.data) * sink.remote
+                self.budget.sent += image.size * sink.remote
         if given:
             self._send(given, sink, group)
 
     def _withhold(self, images: Sequence[RenderedImage], sink: Sink, group: RenderGroup, reason: str) -> None:
         self.status.withheld += len(images)
-        self.record.add(*(self.record.entry(image, group, sink, "withheld", reason) for image in images))
+        for image in images:
+            self.record.add(*self.record.entries(image, group, sink, "withheld", reason))
 
     def _tell_doubts(self, image: RenderedImage, sink: Sink, group: RenderGroup) -> None:
         """Say, once, why a logger does not get what it may have."""
@@ -188,19 +191,20 @@ class Delivery:
         """Return why a remote destination may not have a picture; empty if it may."""
         if image.reason:
             return image.reason
-        return "" if self.budget.admits(image.job.kind, len(image.data), image.job.mosaic) else "budget"
+        return "" if self.budget.admits(image.job.kind, image.size, image.job.mosaic) else "budget"
 
     def _send(self, given: list[RenderedImage], sink: Sink, group: RenderGroup) -> None:
         """Note pictures in the ledger, send them, and note what became of each, whatever interrupts that."""
         progress, off = HandOver(given), self._failures.get(sink.name, 0) >= MAX_FAILURES
         with contextlib.ExitStack() as stack:
-            entries = [self.record.entry(image, group, sink, "unknown") for image in given]
-            noted = self.record.hand_over(stack, entries)
+            entries = [self.record.entries(image, group, sink, "unknown") for image in given]
+            noted = self.record.hand_over(stack, [entry for mine in entries for entry in mine])
             if noted is None and sink.remote:
-                self.budget.sent -= sum(entry.bytes for entry in entries)
+                self.budget.sent -= sum(image.size for image in given)
                 self._withhold(given, sink, group, NO_LEDGER)
                 return
             reason = ""
+            became: list[Outcome] = []
             outcomes: list[Entry] = []
             try:
                 reason = "switched off after repeated failures" if off else self._try(progress, sink, group)
@@ -208,13 +212,16 @@ class Delivery:
                 reason = first_line(error)
                 raise
             finally:
-                outcomes += [self._outcome(*pair, sink, progress, reason) for pair in zip(given, entries, strict=True)]
+                for image, mine in zip(given, entries, strict=True):
+                    outcome, why = self._outcome(image, sink, progress, reason)
+                    became.append(outcome)
+                    outcomes += [replace(entry, outcome=outcome, reason=why) for entry in mine]
                 if noted is not None:
                     noted += outcomes
         if noted is None:
             self.record.add(*outcomes)
         if reason and not off:
-            self._tell_failure(outcomes, sink, reason)
+            self._tell_failure(became, sink, reason)
 
     def _try(self, progress: HandOver, sink: Sink, group: RenderGroup) -> str:
         """Send; returns why that failed, or nothing."""
@@ -226,27 +233,27 @@ class Delivery:
         self._failures[sink.name] = 0
         return ""
 
-    def _outcome(self, image: RenderedImage, entry: Entry, sink: Sink, progress: HandOver, reason: str) -> Entry:
-        """Count what became of a picture, and return what the ledger is to say of it."""
-        outcome, size = progress.outcome(image), entry.bytes * entry.is_remote
+    def _outcome(self, image: RenderedImage, sink: Sink, progress: HandOver, reason: str) -> tuple[Outcome, str]:
+        """Count what became of a picture, and return what the ledger is to say of it, with the reason."""
+        outcome, size = progress.outcome(image), image.size * sink.remote
         if outcome == "failed":
             self.status.failed += 1
             self.budget.sent -= size
-            return replace(entry, outcome=outcome, reason=reason or "the logger did not take it")
-        waits = entry.is_remote and sink.waits
+            return outcome, reason or "the logger did not take it"
+        waits = sink.remote and sink.waits
         self.status.waiting_megabytes += size / 1e6 * waits
         self.status.megabytes += size / 1e6 * (not waits)
         if outcome == "unknown":
             self.status.unknown += 1
-            return replace(entry, outcome=outcome, reason=reason or "the logger did not say whether it took it")
-        self.status.kept += not entry.is_remote
+            return outcome, reason or "the logger did not say whether it took it"
+        self.status.kept += not sink.remote
         self.status.waiting += waits
-        self.status.sent += entry.is_remote and not waits
-        return replace(entry, outcome=outcome)
+        self.status.sent += sink.remote and not waits
+        return outcome, ""
 
-    def _tell_failure(self, outcomes: Sequence[Entry], sink: Sink, reason: str) -> None:
+    def _tell_failure(self, became: Sequence[Outcome], sink: Sink, reason: str) -> None:
         """Say what a logger did not take, and after the third time in a row that it gets no more."""
-        failed, unknown = (sum(x.outcome == what for x in outcomes) for what in ("failed", "unknown"))
+        failed, unknown = became.count("failed"), became.count("unknown")
         text = f"{sink.name} did not take {failed + unknown} pictures: {reason}"
         text += f"; {unknown} of them may have arrived all the same, and count as sent" if unknown else ""
         self.say(text + ("; it gets no more" if self._failures[sink.name] >= MAX_FAILURES else ""))

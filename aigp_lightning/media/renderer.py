@@ -62,7 +62,9 @@ class Renderer:
         Raises:
             Exception: whatever drawing and encoding raise. If only masking fails, the picture is withheld.
         """
-        local = RenderedImage(job, self.folder / job.name, self._encoded(job, frozenset()))
+        attachments = job.attachments() if job.attachments is not None else {}
+        data = self._encoded(job, frozenset())
+        local = RenderedImage(job, self.folder / job.name, data, attachments=attachments)
         hidden = job.private_cells(self.private)
         if not hidden or not self.routing.remote_recipients(job.kind):
             return local

@@ -17,19 +17,25 @@ KINDS = (
     "val_labels",
     "val_pred",
     "val_errors",
+    "val_table",
     "curves",
     "confusion_matrix",
     "corner_error",
     "results",
 )
-PER_EPOCH = ("val_labels", "val_pred", "val_errors")
+PER_EPOCH = ("val_labels", "val_pred", "val_errors", "val_table")
 """Kinds that are drawn after every validation."""
 CLOSING = ("curves", "confusion_matrix", "corner_error", "results")
 """Kinds that are drawn once, when training ends."""
 OF_SOME = ("corner_error",)
 """Kinds of only those modules that name them in their `closing_kinds`."""
+ATTACHED = ("val_table_boxes",)
+"""Kinds, in the ledger, of files that go with a picture."""
+SHOWS_BOXES: tuple[Destination, ...] = ("file", "wandb")
+"""Destinations of `val_table`, whose boxes are data: no other logger shows such."""
 FIRST_GIVEN_UP = 1000
-"""Number of the first mosaic of errors, to the budget: it gives up high numbers first, so these before any other."""
+"""Number of the first mosaic of errors, to the budget: it gives up high numbers first, so these before any other but
+those of `val_table`, which begin at twice this."""
 
 
 def _all_destinations() -> list[Destination]:
@@ -53,6 +59,7 @@ class Routes:
         val_labels: validation images with their labels, val_batch0_labels.jpg and so on
         val_pred: the same images with the model's predictions, val_batch0_pred.jpg and so on
         val_errors: the worst validation images with hits, misses and false alarms, val_errors0.jpg and so on
+        val_table: validation images one by one with boxes to switch on and off, val_table0.jpg and so on, for W&B
         curves: PR_curve.png, F1_curve.png, P_curve.png, R_curve.png
         confusion_matrix: confusion_matrix.png and confusion_matrix_normalized.png
         corner_error: how far off the corners of gates are, by distance, corner_error.png; gate keypoints only
@@ -66,6 +73,7 @@ class Routes:
     val_labels: list[Destination] | None = None
     val_pred: list[Destination] | None = None
     val_errors: list[Destination] | None = None
+    val_table: list[Destination] | None = None
     curves: list[Destination] | None = None
     confusion_matrix: list[Destination] | None = None
     corner_error: list[Destination] | None = None
@@ -79,7 +87,8 @@ class Routes:
             ['file']
         """
         own: list[Destination] | None = getattr(self, kind)
-        return frozenset(self.everything if own is None else own)
+        found = frozenset(self.everything if own is None else own)
+        return found & frozenset(SHOWS_BOXES) if kind == "val_table" else found
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from aigp_lightning.media.ledger.lines import BOXES_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +62,8 @@ class RenderJob:
         mosaic: number among the mosaics of its kind, from 0.
         cache_key: stays the same as long as the picture does, which is then drawn once. None: drawn every time.
         fixed: it will be the same in all epochs to come.
+        attachments: gives the files that go with it, by the name that is added to the picture's; None for none. A
+            masked picture has none.
 
     Example:
         >>> import numpy as np
@@ -75,6 +79,7 @@ class RenderJob:
     mosaic: int = 0
     cache_key: str | None = None
     fixed: bool = False
+    attachments: Callable[[], Mapping[str, bytes]] | None = None
 
     @property
     def key(self) -> str:
@@ -125,6 +130,7 @@ class RenderedImage:
         hidden: its masked cells.
         reason: why no destination may have it, or why it could not be drawn; empty if all is well.
         masked: the variant for remote destinations, where that is another one.
+        attachments: bytes of the files that go with it, JSON, by the name that is added to its own.
 
     Example:
         >>> from dataclasses import replace
@@ -141,11 +147,23 @@ class RenderedImage:
     hidden: frozenset[int] = frozenset()
     reason: str = ""
     masked: RenderedImage | None = None
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """The name that loggers know it by."""
         return self.job.key
+
+    @property
+    def size(self) -> int:
+        """Bytes of the picture and of the files that go with it."""
+        return len(self.data) + sum(map(len, self.attachments.values()))
+
+    def attached(self) -> Iterator[tuple[str, Path, bytes]]:
+        """Yield key, path and bytes of each file that goes with it."""
+        for name, data in self.attachments.items():
+            key = f"{self.key}.{name}"
+            yield key, self.path.with_name(f"{key}{BOXES_FILE}"), data
 
     def variant(self, remote: bool) -> RenderedImage:
         """Return what a destination may have: the masked picture if it is remote and there is one."""

@@ -8,21 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from aigp_lightning.errors import ConfigError, DataError
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.media.data_facts import image_root
 from aigp_lightning.media.detections import NOTHING, ImageDetections, above_confidence
-from aigp_lightning.media.letterbox import inside_letterbox
 from aigp_lightning.media.patterns.entries import shown
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
-from aigp_lightning.media.plots.masks import masks_of_image
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.render_jobs import val_jobs
 from aigp_lightning.media.val_errors import Judged, WorstImages, judge
+from aigp_lightning.media.val_images import SplitImages, ValImages
+from aigp_lightning.media.val_table import table_job
 from aigp_lightning.types import Detector, HasPictures, Prediction
 
 if TYPE_CHECKING:
@@ -33,31 +33,6 @@ if TYPE_CHECKING:
 Share = tuple[dict[str, ImageDetections], dict[str, float], dict[str, Judged]]
 """What a process found in the images that are shown, the F1 of all, and the images with the most mistakes."""
 Select = Literal["first", "spread", "files", "worst", "worst_each"]
-GREY = 114
-CACHE_BYTES = 512 * 2**20
-"""Memory that letterboxed images may keep, so that pictures of the same images are not read every epoch."""
-
-
-class SplitImages(Protocol):
-    """The images of a split one by one, as `HasPictures.pictures` gives them.
-
-    Attributes:
-        files: (n,) path of every image, in the loader's order.
-
-    Example:
-        >>> class Split:
-        ...     files = ["a.jpg"]
-        ...     def __getitem__(self, place):
-        ...         image, boxes = np.zeros((8, 8, 3), np.uint8), np.zeros((0, 4))
-        ...         return {"image": image, "bboxes": boxes, "cls": np.zeros(0), "keypoints": None}
-        >>> Split()[0]["image"].shape
-        (8, 8, 3)
-    """
-
-    files: list[str]
-
-    def __getitem__(self, place: int) -> Any:
-        """Read an image: `image`, `bboxes` xyxy in its pixels, `cls`, `keypoints`."""
 
 
 class ValImageSelection:
@@ -72,6 +47,7 @@ class ValImageSelection:
         conf: predictions below this confidence are not shown.
         say: called with what the user should know.
         errors: most mosaics of the images with the most mistakes.
+        table: most images that are shown one by one, with boxes as data.
 
     Example:
         >>> selection = ValImageSelection("spread", None, mosaics=1, per_mosaic=3, conf=0.25, say=print)
@@ -84,7 +60,7 @@ class ValImageSelection:
 
     def __init__(
         self, select: Select, files: str | Sequence[str] | None, mosaics: int, per_mosaic: int, conf: float,
-        say: Callable[[str], None], errors: int = 0,
+        say: Callable[[str], None], errors: int = 0, table: int = 0,
     ) -> None:  # fmt: skip
         self.select, self.patterns = select, ImagePatterns(files, "--media.val_files")
         self.mosaics, self.per_mosaic, self.conf, self.say = mosaics, per_mosaic, conf, say
@@ -92,10 +68,8 @@ class ValImageSelection:
         self.found: dict[str, ImageDetections] = {}
         self.scores: dict[str, float] = {}
         self.errors = WorstImages(errors, per_mosaic) if errors else None
-        self._pictures: SplitImages | None = None
-        self._places: dict[str, int] = {}
-        self._cells: dict[str, Cell] = {}
-        self._room = CACHE_BYTES
+        self.table, self.most = table, max(mosaics * per_mosaic, table)
+        self._images: ValImages | None = None
 
     # ---- selecting --------------------------------------------------------------------------------------------------
 
@@ -109,9 +83,8 @@ class ValImageSelection:
         Raises:
             ConfigError: the named files are not in the validation split.
         """
-        self._pictures = pictures
-        self._places = {file: place for place, file in enumerate(pictures.files)}
-        files, most = list(self._places), self.mosaics * self.per_mosaic
+        self._images = ValImages(pictures)
+        files, most = self.files, self.most
         if self.select == "files":
             files = self._named(files, root)
         if self.select == "spread" and most < len(files):
@@ -124,7 +97,8 @@ class ValImageSelection:
         if not self.select.startswith("worst"):
             self.shown = files[:most]
         elif self.shown is not None:  # selected before this run was resumed
-            self.shown = [file for file in self.shown if file in self._places]
+            self.shown = [file for file in self.shown if file in self._images.places]
+        self._images.keep_only(self.shown)
 
     def _named(self, files: list[str], root: str | None) -> list[str]:
         self.patterns.survey(files, root)
@@ -135,14 +109,16 @@ class ValImageSelection:
 
     def reset(self) -> None:
         """Prepare for a run, whose images may be others than an earlier one's; a checkpoint's selection stays."""
-        self._pictures, self._places, self._cells, self._room = None, {}, {}, CACHE_BYTES
+        self._images = None
 
     def _select_worst(self, epoch: int | None) -> None:
-        order = sorted(self.scores, key=lambda file: (self.scores[file], self._places[file]))
-        if not self.mosaics:
+        assert self._images is not None
+        places = self._images.places
+        order = sorted(self.scores, key=lambda file: (self.scores[file], places[file]))
+        if not self.most:
             self.shown = []
         elif self.select == "worst_each" or (self.select == "worst" and self.shown is None and self._differ(order)):
-            self.shown = order[: self.mosaics * self.per_mosaic]
+            self.shown = order[: self.most]
             if self.select == "worst":
                 when = f"epoch {epoch + 1}: " if epoch is not None else ""
                 low, high = self.scores[self.shown[0]], self.scores[self.shown[-1]]
@@ -150,8 +126,7 @@ class ValImageSelection:
                     f"{when}the worst {len(self.shown)} of {len(order)} validation images are chosen (F1 {low:.2f} to "
                     f"{high:.2f}); pictures show these from now on"
                 )
-            self._cells = {file: cell for file, cell in self._cells.items() if file in self.shown}
-            self._room = CACHE_BYTES - sum(cell.image.nbytes for cell in self._cells.values())
+        self._images.keep_only(self.shown)
 
     def _differ(self, order: Sequence[str]) -> bool:
         """True if something was found, and half of the images and one that would not be shown beat the worst.
@@ -161,7 +136,7 @@ class ValImageSelection:
         Args:
             order: the images, worst first.
         """
-        place = min(max(self.mosaics * self.per_mosaic, len(order) // 2), len(order) - 1)
+        place = min(max(self.most, len(order) // 2), len(order) - 1)
         found = any(self.scores[file] > 0 and len(self.found[file].boxes) for file in order)
         return found and self.scores[order[place]] > self.scores[order[0]]
 
@@ -183,10 +158,10 @@ class ValImageSelection:
         """
         if not isinstance(data, HasPictures):
             return "the datamodule has no `pictures`, which gives images by their place"
-        if not isinstance(module, Detector) and (self.errors or (self.mosaics and self.select.startswith("worst"))):
+        if not isinstance(module, Detector) and (self.errors or (self.most and self.select.startswith("worst"))):
             which = "val_errors" if self.errors else "val_select=worst"
             return f"the module has no `match`, which says for {which} what is right"
-        if self._pictures is None:
+        if self._images is None:
             self.open(data.pictures("val", batches), image_root(data))
         self.found, self.scores = {}, {}
         if self.errors is not None:
@@ -239,7 +214,7 @@ class ValImageSelection:
     @property
     def files(self) -> list[str]:
         """All images of the split."""
-        return list(self._places)
+        return [] if self._images is None else list(self._images.places)
 
     # ---- drawing ----------------------------------------------------------------------------------------------------
 
@@ -257,33 +232,37 @@ class ValImageSelection:
             jobs += val_jobs(mosaic, files, self.loader(files), found, names, edges, fixed)
         if self.errors is not None:
             jobs += self.errors.jobs(self.loader, names, edges)
-        return jobs
+        return [*jobs, *self.table_jobs(names)]
+
+    def table_jobs(
+        self, names: Mapping[int, str], found: Mapping[str, ImageDetections] | None = None
+    ) -> list[RenderJob]:
+        """List the images that are shown one by one, with boxes as data.
+
+        Args:
+            names: class names by id.
+            found: objects by image; None: what the model found in the validation just done.
+        """
+        assert self._images is not None
+        known, read = self.found if found is None else found, self._images.read
+        return [
+            table_job(number, file, partial(read, file), known.get(file, NOTHING), names)
+            for number, file in enumerate(self.listed())
+        ]
+
+    def listed(self) -> list[str]:
+        """Return the images that are shown one by one."""
+        return self._all_shown()[: self.table]
 
     def chunks(self) -> list[list[str]]:
         """Return the images of each mosaic; as long as none are selected, as many of the first."""
-        shown = self.shown if self.shown is not None else list(self._places)[: self.mosaics * self.per_mosaic]
+        shown = self._all_shown()[: self.mosaics * self.per_mosaic]
         return [shown[start : start + self.per_mosaic] for start in range(0, len(shown), self.per_mosaic)]
+
+    def _all_shown(self) -> list[str]:
+        return self.shown if self.shown is not None else self.files[: self.most]
 
     def loader(self, files: Sequence[str]) -> Callable[[], list[Cell]]:
         """Return a function that reads these images with their labels; it is called in the drawing thread."""
-        return lambda: [self._cell(file) for file in files]
-
-    def _cell(self, file: str) -> Cell:
-        if file in self._cells:
-            return self._cells[file]
-        assert self._pictures is not None
-        try:
-            item = self._pictures[self._places[file]]
-        except DataError:  # it was there at the start; the others of its mosaic are drawn
-            return Cell(
-                np.full((64, 64, 3), GREY, np.uint8), NOTHING.boxes, NOTHING.labels, caption=f"{Path(file).name} (lost)"
-            )
-        masks = item.get("masks")
-        if masks is not None:
-            masks = masks_of_image(masks[None], 0, len(item["cls"]), 0) if masks.ndim == 2 else masks  # noqa: PLR2004
-        parts = item["bboxes"], item["cls"], None, item["keypoints"], Path(file).name, masks
-        cell = Cell(item["image"], *parts, window=inside_letterbox(item))
-        if item["image"].nbytes <= self._room and (self.shown is None or file in self.shown):  # others change
-            self._room -= item["image"].nbytes
-            self._cells[file] = cell
-        return cell
+        assert self._images is not None
+        return partial(self._images.cells, files)

@@ -71,7 +71,7 @@ class Forecaster:
         begun = self.earlier.epoch
         epochs = validation_epochs(begun, *limits) if batches else []
         files = [] if begun else [*self._weigh(self._at_start(), [0])]
-        if epochs and self.media.val_batches + self.media.val_errors:
+        if epochs and self.media.val_batches + self.media.val_errors + self.media.val_table:
             files += self._weigh(self._validation(batches), epochs)
         last = max(limits[0], begun, 1) - 1
         files += self._weigh(self._closing(bool(batches)), [last])
@@ -107,6 +107,7 @@ class Forecaster:
             yield from val_jobs(mosaic, files, truth, found, self.names, self.edges, fixed)
         if val.errors is not None:
             yield from val.errors.examples(val.files, val.loader, self.names, self.edges)
+        yield from val.table_jobs(self.names, {x: found_as_labelled(val.loader([x])()[0]) for x in val.listed()})
 
     def _closing(self, validated: bool) -> Iterator[RenderJob]:
         cls, _ = self.data.label_table("val")
@@ -128,10 +129,10 @@ class Forecaster:
                 continue
             image = self.renderer.render(job)
             masked = image.variant(remote=True)
-            remote = 0 if masked.reason else len(masked.data)
+            remote = 0 if masked.reason else masked.size
             recipients = tuple(sink.name for sink in self.routing.recipients(job.kind))
             private = sum(source in self.media.private for source in job.sources())
-            size = *picture_size(image.data), len(image.data), remote
+            size = *picture_size(image.data), image.size, remote
             had = {name: sum(self.earlier.counts.has(name, job.key, epoch) for epoch in epochs) for name in recipients}
             had = {name: number for name, number in had.items() if number}
             once = job.fixed and self.media.skip_unchanged

@@ -63,7 +63,7 @@ RESTARTS = ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
 PICTURES = (
     *("train_batch*.jpg", "labels.jpg", "labels_correlogram.jpg", "val_batch*_labels.jpg", "val_batch*_pred.jpg"),
     *("*PR_curve.png", "*F1_curve.png", "*P_curve.png", "*R_curve.png", "confusion_matrix.png"),
-    *("confusion_matrix_normalized.png", "corner_error.png", "results.png"),
+    *("confusion_matrix_normalized.png", "corner_error.png", "results.png", "val_errors*.jpg", "val_table*.*"),
 )
 IMAGE_RESULTS = "image_results.npz"
 """See `modules/metrics/image_results.py`."""

@@ -42,8 +42,8 @@ WRITTEN = {
     "nonfinite": ("epoch*.jpg", "epoch*.json", "epoch*.pt"),
 }
 """Folders of a run in which it writes files atomically, beside the one of its weights, and patterns of their names."""
-COPY = re.compile(r"(?P<key>.+)_[0-9]+_[0-9a-f]{20}\.(jpg|png)")
-"""Name of W&B's copy of a picture: logger key, row, beginning of the SHA-256."""
+COPY = re.compile(r"(?P<key>.+)_[0-9]+_[0-9a-f]{20}\.(jpg|png|boxes2D\.json)")
+"""Name of W&B's copy of a picture, or of its boxes: logger key, row, beginning of the SHA-256."""
 
 
 def repair_run_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from aigp_lightning.media.ledger.counts import LedgerCounts
 from aigp_lightning.media.ledger.ledger import Line, settled
 from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
 from aigp_lightning.media.routing import CLOSING, FIRST_GIVEN_UP, PER_EPOCH
-from aigp_lightning.ship.kept_pictures import PictureFiles, written_lines
+from aigp_lightning.ship.kept_pictures import KeptPicture, PictureFiles, written_lines
 from aigp_lightning.ship.selection import Selection, nothing_selected
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Verdict = Literal["send", "has", "unchanged", "unknown", "route", "private", "budget", "limit", "gone", "changed"]
 REASONS: dict[Verdict, str] = {"private": PRIVATE_IMAGE, "budget": "budget"}
 """Reasons of `withheld` in the ledger, as a run writes them."""
-MOSAIC = re.compile(r"val_(batch|errors)(\d+)")
+MOSAICS = ("batch", "errors", "table")
+"""Pictures of a validation, in the order in which they are important."""
+MOSAIC = re.compile(rf"val_({'|'.join(MOSAICS)})(\d+)")
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,24 @@ class Parcel:
         verdict: `send`; `has` it; `unchanged`, so it has the same bytes from an epoch before; nobody can tell
             (`unknown`); or why it stays: the routes, a `private` image, the run's `budget`, the `limit` of this call,
             bytes that are `gone` or `changed`.
+        attached: the files that go with it.
     """
 
     line: Line
     read: Callable[[], bytes] | None = field(repr=False)
     verdict: Verdict
+    attached: Sequence[KeptPicture] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the picture and of the files that go with it."""
+        return self.line.bytes + sum(each.line.bytes for each in self.attached)
 
     @property
     def mosaic(self) -> int:
         """Number among the mosaics of its kind."""
         found = MOSAIC.match(self.line.key)
-        return int(found[2]) + FIRST_GIVEN_UP * (found[1] == "errors") if found else 0
+        return int(found[2]) + FIRST_GIVEN_UP * MOSAICS.index(found[1]) if found else 0
 
     @property
     def masked(self) -> bool:
@@ -59,7 +68,7 @@ class Parcel:
         line = self.line
         return {
             "file": line.file, "kind": line.kind, "key": line.key, "epoch": line.epoch, "step": line.step,
-            "sha256": line.sha256, "bytes": line.bytes, "verdict": self.verdict,
+            "sha256": line.sha256, "bytes": self.size, "verdict": self.verdict,
         }  # fmt: skip
 
 
@@ -124,8 +133,10 @@ def _decide(
         masked = files.find_masked(line) if rules.masks else None
         if masked is None or rules.shows_private(masked.line.sources):
             return Parcel(line, picture.read, picture.trouble or "private")
-        picture = masked
-    return Parcel(picture.line, picture.read, picture.trouble or "send")
+        return Parcel(masked.line, masked.read, masked.trouble or "send")
+    attached = files.attached_to(line)
+    troubles = [each.trouble for each in (picture, *attached) if each.trouble]
+    return Parcel(picture.line, picture.read, troubles[0] if troubles else "send", attached)
 
 
 def _without_repeats(parcels: Sequence[Parcel], lines: Iterable[Line], destination: str) -> list[Parcel]:
@@ -156,8 +167,8 @@ def _cut(parcels: Sequence[Parcel], room: float, verdict: Verdict) -> list[Parce
     order = sorted((parcel for parcel in parcels if parcel.verdict == "send"), key=_importance)
     out = set()
     for parcel in order:
-        if parcel.line.bytes <= room:
-            room -= parcel.line.bytes
+        if parcel.size <= room:
+            room -= parcel.size
         else:
             out.add(parcel.line.number)
     return [replace(each, verdict=verdict) if each.line.number in out else each for each in parcels]

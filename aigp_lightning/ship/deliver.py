@@ -17,6 +17,7 @@ from aigp_lightning.media.ledger.writer import LedgerWriter
 from aigp_lightning.media.routing import Routing
 from aigp_lightning.media.types import RenderedImage, RenderGroup, RenderJob
 from aigp_lightning.ship.decide import REASONS, Parcel
+from aigp_lightning.ship.kept_pictures import KeptPicture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,22 +82,24 @@ class LaterDelivery(Delivery):
         Its own file may have another epoch's bytes by now, and W&B reads files.
         """
         line = parcel.line
-        try:
-            data = parcel.read() if parcel.read is not None else b""
-        except OSError:
-            data = b""
-        if sha256(data).hexdigest() != line.sha256:
-            self.changed.append(line.file)
-            return None
+        kept = [KeptPicture(line, parcel.read), *parcel.attached]
+        data, *attached = [_bytes_of(each) for each in kept]
+        for each, mine in zip(kept, (data, *attached), strict=True):
+            if sha256(mine).hexdigest() != each.line.sha256:
+                self.changed.append(each.line.file)
+                return None
         path = place / line.file
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
+            for each, mine in zip(parcel.attached, attached, strict=True):
+                path.with_name(Path(each.line.file).name).write_bytes(mine)
         except OSError as error:
             raise RunError(f"{path} cannot be written ({error.strerror}), which the logger is to read.") from error
         self.record.files[path] = line.file
         job = RenderJob(line.kind, path.name, _undrawn, tuple((source,) for source in line.sources), parcel.mosaic)
-        return RenderedImage(job, path, data)
+        names = (each.line.key.rpartition(".")[2] for each in parcel.attached)
+        return RenderedImage(job, path, data, attachments=dict(zip(names, attached, strict=True)))
 
     def _note_withheld(self, parcel: Parcel, reason: str) -> None:
         """Add a line about a picture that must not leave, unless its last one says that already."""
@@ -107,6 +110,14 @@ class LaterDelivery(Delivery):
         self.status.withheld += 1
         if not self.ledger.has(name, line.key, line.epoch, line.sha256):
             self.record.add(entry)
+
+
+def _bytes_of(picture: KeptPicture) -> bytes:
+    """Return what is kept of a picture; nothing if that is gone by now."""
+    try:
+        return picture.read() if picture.read is not None else b""
+    except OSError:
+        return b""
 
 
 def _undrawn(masked: frozenset[int]) -> NDArray[np.uint8]:

@@ -12,9 +12,9 @@ from typing import Literal
 from aigp_lightning.files import is_plain_name, read_regular
 from aigp_lightning.logfiles.stored_pictures import LOGGERS
 from aigp_lightning.media.ledger.ledger import Line
-from aigp_lightning.media.ledger.lines import PRIVATE_IMAGE
+from aigp_lightning.media.ledger.lines import BOXES_FILE, PRIVATE_IMAGE
 from aigp_lightning.media.renderer import MASKED
-from aigp_lightning.media.routing import KINDS
+from aigp_lightning.media.routing import ATTACHED, KINDS
 from aigp_lightning.paths import HISTORY
 
 Trouble = Literal["", "gone", "changed"]
@@ -91,6 +91,16 @@ class PictureFiles:
             return KeptPicture(line, None, "changed")
         return KeptPicture(line, None, "gone")
 
+    def attached_to(self, line: Line) -> list[KeptPicture]:
+        """Find the files that go with a picture.
+
+        Args:
+            line: by which the picture was written.
+        """
+        mine = [each for each in self._attached.get(line.epoch, []) if each.key.startswith(f"{line.key}.")]
+        last = {each.key: each for each in mine if each.file == f"{each.key}{BOXES_FILE}"}
+        return [self.find(each) for each in last.values()]
+
     def find_masked(self, line: Line) -> KeptPicture | None:
         """Find the version of a picture with masked cells that the run made for remote destinations; None without one.
 
@@ -114,6 +124,15 @@ class PictureFiles:
             line: by which the picture was written.
         """
         return (line.key, line.epoch) in self._masked or (line.key, line.epoch) in self._withheld
+
+    @cached_property
+    def _attached(self) -> dict[int, list[Line]]:
+        """The lines about files that go with pictures, by epoch."""
+        found: dict[int, list[Line]] = {}
+        for line in self.lines:
+            if line.kind in ATTACHED and (line.destination, line.outcome) == ("file", "written"):
+                found.setdefault(line.epoch, []).append(line)
+        return found
 
     @cached_property
     def _masked(self) -> dict[tuple[str, int], list[Line]]:

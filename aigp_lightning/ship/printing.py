@@ -39,7 +39,7 @@ def as_json(shipment: Shipment, limit: float | None, shipped: Shipped | None = N
         "address": destination.address or None,
         "pictures": [parcel.as_dict() for parcel in shipment.parcels],
         "verdicts": dict(Counter(parcel.verdict for parcel in shipment.parcels)),
-        "megabytes": sum(parcel.line.bytes for parcel in shipment.going) / MEGA,
+        "megabytes": sum(parcel.size for parcel in shipment.going) / MEGA,
         "scalar_rows": len(shipment.scalars),
         "left_megabytes": shipment.left / MEGA,
         "max_mb": shipment.rules.max_mb,
@@ -97,14 +97,14 @@ def _cells(parcels: list[Parcel]) -> Iterator[str]:
     has = sum(parcel.verdict in ("has", "unchanged", "unknown") for parcel in parcels)
     stays = len(parcels) - len(going) - has
     yield str(len(parcels))
-    yield f"{len(going)} / {sum(parcel.line.bytes for parcel in going) / MEGA:.1f}" if going else "none"
+    yield f"{len(going)} / {sum(parcel.size for parcel in going) / MEGA:.1f}" if going else "none"
     yield from (str(count) if count else "none" for count in (has, stays))
 
 
 def _whereto(shipment: Shipment) -> Iterator[str]:
     """Say what leaves, waits or stays, and with which logger."""
     destination, going = shipment.destination, shipment.going
-    size = sum(parcel.line.bytes for parcel in going)
+    size = sum(parcel.size for parcel in going)
     masked = sum(parcel.masked for parcel in going)
     words = {"leaves": "leaves this machine at once", "waits": "waits on this disk until it is synced"}
     said = words.get(shipment.reach, "stays on this machine")
@@ -140,7 +140,7 @@ def _held(shipment: Shipment, limit: float | None) -> Iterator[str]:
     for verdict, why in words.items():
         rows = [parcel for parcel in shipment.parcels if parcel.verdict == verdict]
         if rows:
-            size = sum(parcel.line.bytes for parcel in rows)
+            size = sum(parcel.size for parcel in rows)
             epochs = epochs_text(parcel.line.epoch + 1 for parcel in rows)
             files = list(dict.fromkeys(parcel.line.file for parcel in rows))
             more = f" and {len(files) - FILES_SHOWN} more" if len(files) > FILES_SHOWN else ""

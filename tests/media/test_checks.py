@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning.pytorch  # noqa: F401  it says which process this is, for warnings
@@ -35,14 +36,17 @@ class Remote:
         raise NotImplementedError
 
 
+DRAWN = {"train_batch": 3, "val_labels": 3, "val_pred": 3}
+
+
 def check(
     private: str | list[str], data: object = Whole(), routes: Routes = Routes(),
-    mosaics: tuple[int, int, int] = (3, 3, 0),
+    drawn: Mapping[str, int] = DRAWN,
     remote: bool = True, refuse: bool = False,
 ) -> list[str]:  # fmt: skip
     said: list[str] = []
     routing = Routing(routes, [Remote()] if remote else [])
-    check_private_images(data, ImagePatterns(private, "--media.private"), routing, mosaics, refuse, said.append)
+    check_private_images(data, ImagePatterns(private, "--media.private"), routing, drawn, refuse, said.append)
     return said
 
 
@@ -59,7 +63,7 @@ def test_an_entry_that_fits_nothing_is_an_error_where_pictures_leave(tmp_path: P
     with pytest.raises(ConfigError, match="in val_pred:"):
         check("p.txt", routes=Routes(everything=["file"], val_pred=["wandb"]))
     with pytest.raises(ConfigError, match="in train_batch:"):
-        check("p.txt", mosaics=(1, 0, 0))
+        check("p.txt", drawn={"train_batch": 1})
     with pytest.raises(
         ConfigError, match=r"fits no image of this data set, such as .*: x0, x1, x2, x3, x4 and 2 more\."
     ):
@@ -70,7 +74,7 @@ def test_an_entry_that_fits_nothing_is_an_error_where_pictures_leave(tmp_path: P
     "where",
     [
         {"remote": False},
-        {"mosaics": (0, 0, 0)},
+        {"drawn": {"train_batch": 0, "val_pred": 0}},
         {"routes": Routes(everything=["file", "wandb"], train_batch=["file"], val_labels=[], val_pred=["tensorboard"])},
     ],
 )
@@ -97,7 +101,7 @@ def test_refusing_and_spelling_are_two_things() -> None:
         check("home", refuse=True)
     with pytest.raises(ConfigError, match=r"leave this machine \(train_batch\)"):
         check("train/home", refuse=True)
-    assert check("train/home", refuse=True, mosaics=(0, 3, 0))
+    assert check("train/home", refuse=True, drawn={"val_pred": 3, "val_table": 1})
     assert check("home", refuse=True, remote=False)
 
 

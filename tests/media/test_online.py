@@ -31,7 +31,7 @@ def test_what_arrives_is_what_the_ledger_says(
     """With routes, a private image and a budget; resumed once; audited at the end."""
     words = [*CONFIGS, *small(shapes, tmp_path), "--run.name", "r", "--media.max_images", 4, "--model.optim.nbs", 8]
     words += ["--media.routes.train_batch", "[file]", "--media.private", "[images/val/004.png]"]
-    words += ["--media.max_mb", 1.6, "--wandb.init_timeout", 20]
+    words += ["--media.max_mb", 1.6, "--wandb.init_timeout", 20, "--media.val_table", 1, "--media.val_batches", 1]
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
     assert run_cli("fit", *words, "--trainer.max_epochs", 3, "--extend", "--ckpt_path", "last") == 0
     run = tmp_path / "detect" / "r"
@@ -44,11 +44,14 @@ def test_what_arrives_is_what_the_ledger_says(
     withheld = [line for line in lines if line.outcome == "withheld"]
     assert withheld
     assert {line.reason for line in withheld} == {"budget"}
+    assert {line.key for line in sent if line.key.startswith("val_table")} == {
+        "val_table0", "val_table0.labels", "val_table0.predictions",
+    }  # fmt: skip
     assert 0.3e6 < sum(line.bytes for line in sent) <= 1.6e6
-    rows = [row for row in server.history if any(line.key in row for line in sent)]
     for line in sent:
-        row = next(row for row in rows if row["epoch"] == line.epoch and line.key in row)
-        assert row[line.key]["sha256"] == line.sha256
+        key, _, boxes = line.key.partition(".")
+        row = next(row for row in server.history if row["epoch"] == line.epoch and key in row)
+        assert (row[key]["boxes"][boxes] if boxes else row[key])["sha256"] == line.sha256
         assert row["trainer/global_step"] == line.step
     assert server.unknown == []
     assert run_cli("audit", run) == 0

@@ -32,11 +32,11 @@ def test_recipients_of_each_kind() -> None:
     recipients = {kind: [sink.name for sink in routing.recipients(kind)] for kind in KINDS}
     assert recipients == {
         "train_batch": [], "labels": ["tensorboard"], "labels_correlogram": ["tensorboard"],
-        "val_labels": ["tensorboard"], "val_pred": [], "val_errors": ["tensorboard"], "curves": ["wandb"],
-        "confusion_matrix": ["tensorboard"],
+        "val_labels": ["tensorboard"], "val_pred": [], "val_errors": ["tensorboard"], "val_table": [],
+        "curves": ["wandb"], "confusion_matrix": ["tensorboard"],
         "corner_error": ["tensorboard"], "results": [],
     }  # fmt: skip
-    assert [kind for kind in KINDS if not routing.wanted(kind)] == ["train_batch", "results"]
+    assert [kind for kind in KINDS if not routing.wanted(kind)] == ["train_batch", "val_table", "results"]
     assert [kind for kind in KINDS if routing.remote_recipients(kind)] == ["curves"]
 
 

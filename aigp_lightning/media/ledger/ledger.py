@@ -21,6 +21,7 @@ from aigp_lightning.media.ledger.chain import Lines, parse_lines, read_ledger
 from aigp_lightning.media.ledger.counts import LedgerCounts, last_hand_over, settled
 from aigp_lightning.media.ledger.file import LedgerFile
 from aigp_lightning.media.ledger.lines import (
+    BOXES_FILE,
     FOUND,
     IN_FLIGHT,
     LEFT,
@@ -33,6 +34,7 @@ from aigp_lightning.media.ledger.lines import (
 )
 
 __all__ = [
+    "BOXES_FILE",
     "FOUND",
     "LEDGER_FILE",
     "LEFT",

@@ -20,6 +20,8 @@ REMOTE = ("wandb", "other")
 """Destinations that are remote unless their line says something else."""
 UNCHANGED = "unchanged since epoch"
 """Begins the reason of what was withheld from a logger that has the same bytes, with the epoch, from 0."""
+BOXES_FILE = ".boxes2D.json"
+"""End of the names of files of boxes that go with a picture; W&B's own, which takes boxes from no other file."""
 PRIVATE_IMAGE = "private image"
 """Reason of what was withheld, or begins that of it: it shows an image that is private."""
 

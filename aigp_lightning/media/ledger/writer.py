@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aigp_lightning.errors import first_line
@@ -94,6 +94,17 @@ class LedgerWriter:
             reason=reason,
         )
         return entry if entry.is_remote == remote else RemoteEntry(**asdict(entry), remote=remote)
+
+    def entries(
+        self, image: RenderedImage, group: RenderGroup, to: Sink | str, outcome: Outcome, reason: str = ""
+    ) -> list[Entry]:
+        """Make the entries of a picture and of the files that go with it; see `entry`."""
+        entries = [first := self.entry(image, group, to, outcome, reason)]
+        for key, path, data in image.attached():
+            file = PurePosixPath(first.file).with_name(path.name).as_posix()
+            digest, kind = sha256(data).hexdigest(), f"{first.kind}_boxes"
+            entries.append(replace(first, kind=kind, key=key, file=file, sha256=digest, bytes=len(data)))
+        return entries
 
     def add(self, *entries: Entry) -> None:
         """Add lines to the ledger, now or as soon as that is possible."""

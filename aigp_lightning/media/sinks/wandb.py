@@ -6,12 +6,19 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightning.pytorch.loggers import WandbLogger
 
+from aigp_lightning.errors import RunError
 from aigp_lightning.media.hand_over import HandOver, found_with
+from aigp_lightning.media.ledger.lines import BOXES_FILE
+from aigp_lightning.media.val_table import decode_boxes
 from aigp_lightning.types import ShowsPictures
+
+if TYPE_CHECKING:
+    from aigp_lightning.media.types import RenderedImage
 
 WAIT = 10.0
 """Most seconds that W&B gets to write a row."""
@@ -77,12 +84,11 @@ class WandbSink:
         """Log one row.
 
         Raises:
+            RunError: it would send other bytes than the ledger has.
             TimeoutError: W&B's own process has not written it; nobody can tell whether it will.
         """
-        import wandb
-
         run, images = self.logger.experiment, hand_over.images
-        row: dict[str, Any] = {image.key: wandb.Image(str(image.path)) for image in images}
+        row: dict[str, Any] = {image.key: _picture(image) for image in images}
         hand_over.begin(images)  # from here on files are copied and listed for upload one by one, the row last
         try:
             run.log({**row, "epoch": epoch, "trainer/global_step": step})
@@ -105,3 +111,22 @@ class WandbSink:
         limit = time.monotonic() + WAIT
         while isinstance(self.logger, WritesRows) and not self.logger.written() and time.monotonic() < limit:
             time.sleep(0.02)
+
+
+def _picture(image: RenderedImage) -> Any:
+    """Return a picture as W&B logs it, with its boxes.
+
+    W&B encodes boxes itself, each version in another way. What it is to send is the file that the ledger knows.
+
+    Raises:
+        RunError: it would send other bytes.
+    """
+    import wandb
+
+    boxes = {name: decode_boxes(data) for name, data in image.attachments.items()}
+    picture = wandb.Image(str(image.path), boxes=boxes or None)
+    for (_, path, data), made in zip(image.attached(), (picture._boxes or {}).values(), strict=True):
+        made._set_file(str(path), extension=BOXES_FILE)
+        if made._sha256 != sha256(data).hexdigest():
+            raise RunError(f"W&B would send other boxes of {image.key} than the ledger has")
+    return picture
