@@ -113,7 +113,7 @@ def test_all_count_the_same(
     withheld = [line for line in new if line.outcome == "withheld"]
     assert {line.reason for line in withheld} == {"budget"}
     held_back = {row["kind"]: (row["pictures"], row["epochs"]) for row in planned["held_back"]}
-    for kind in set(PER_EPOCH) - {"val_errors"}:  # the closing kinds are weighed by stand-ins
+    for kind in set(PER_EPOCH) - {"val_errors", "val_table"}:  # off; the closing kinds are weighed by stand-ins
         assert held_back[kind] == (sum(line.kind == kind for line in withheld), [1])
     approximately = pytest.approx
     assert closed() == (approximately((after - left) / 1e6, abs=0.051), approximately(after / 1e6, abs=0.051))
