@@ -34,7 +34,7 @@ def some_results() -> ImageResults:
     arrays |= {
         "found_image": np.array([0, 1, 1], np.int32), "true_image": np.array([0, 0, 1, 1], np.int32),
         "match": np.array([1, 3, -1], np.int32), "found_score": np.array([0.9, 0.5, 0.25], np.float32),
-        "correct_pose": np.ones((3, 10), np.bool_),
+        "correct_pose": np.ones((3, 10), np.bool_), "correct_mask": np.zeros((3, 0), np.bool_),
     }  # fmt: skip
     return ImageResults(("bilder/ä.jpg", "b.jpg"), about=ABOUT, **arrays)
 
@@ -92,6 +92,7 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
         ({"true_points": np.full((4, 4, 3), np.nan, np.float32)}, "true_points has what is no number"),
         ({"true_points": np.zeros((4, 2, 3), np.float32)}, "different keypoints"),
         ({"correct_pose": np.zeros((3, 7), np.bool_)}, "correct_pose has another shape"),
+        ({"correct_mask": np.zeros((3, 7), np.bool_)}, "correct_mask has another shape"),
         ({"found_image": np.array([0, 1, -1], np.int32)}, "found_image points nowhere"),
         ({"found_box": np.zeros((3, 5), np.float32)}, "found_box has another shape"),
         ({"found_box": np.zeros((3, 4))}, "found_box is missing or of another form"),
