@@ -164,7 +164,7 @@ def read_results(path: Path) -> ImageResults:
     except Exception as error:  # of a damaged file, zipfile, zlib and NumPy raise nearly every kind there is
         raise DataError(f"{path}: the results of a validation cannot be read ({first_line(error)}).") from error
     if "correct_mask" not in arrays and "correct" in arrays:  # a file from before masks were kept
-        arrays["correct_mask"] = np.zeros((len(arrays["correct"]), 0), np.bool_)
+        arrays["correct_mask"] = np.zeros((len(np.atleast_1d(arrays["correct"])), 0), np.bool_)
     problem = _problem(arrays, files, about)
     if problem:
         raise DataError(f"{path} does not hold the results of a validation: {problem}.")
