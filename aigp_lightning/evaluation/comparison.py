@@ -130,10 +130,10 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """Lines about what is compared with reservations."""
-        settings = [each.about["settings"] for each in (self.a, self.b)]
+        ours, theirs = (each.about["settings"] for each in (self.a, self.b))
         found = [
             f"{name} is {a} for A and {b} for B"
-            for name, a, b in differing_settings(*settings, SAME_SETTINGS)
+            for name, a, b in differing_settings(ours, theirs, SAME_SETTINGS)
             if a is not None and b is not None
         ]
         found += [
