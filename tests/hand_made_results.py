@@ -53,6 +53,7 @@ def results_of(
         found_score=_column(found, 5, np.float32), found_box=_boxes(found, side),
         found_points=np.zeros((len(found), 0, 3), np.float32),
         correct=np.repeat(right[:, None], 10, 1), correct_pose=np.zeros((len(found), 0), bool),
+        correct_mask=np.zeros((len(found), 0), bool),
         match=_column(found, 4, np.int32),
         true_image=_column(true, 0, np.int32), true_label=_column(true, 1, np.int32), true_box=_boxes(true, side),
         true_points=np.zeros((len(true), 0, 3), np.float32), corner_rows=np.zeros((len(true), 0), np.float32),

@@ -123,6 +123,7 @@ def results_of(files: Sequence[str], digest: str = "0" * 64) -> ImageResults:
         np.zeros((found, 0, 3), np.float32),
         np.repeat(first[:, None], 10, 1),
         np.zeros((found, 0), np.bool_),
+        np.zeros((found, 0), np.bool_),
         np.where(first, np.arange(found), -1).astype(np.int32),
         doubled,
         np.where(first, 0, 1).astype(np.int32),

@@ -57,6 +57,7 @@ def scored(run: Path, right: int) -> ImageResults:
         found_image=numbers, found_label=zeros, found_box=boxes, true_image=numbers, true_label=zeros, true_box=boxes,
         found_score=np.linspace(0.9, 0.5, IMAGES, dtype=np.float32), found_points=np.zeros((IMAGES, 0, 3), np.float32),
         correct=np.tile(fine[:, None], (1, 10)), correct_pose=np.zeros((IMAGES, 0), np.bool_),
+        correct_mask=np.zeros((IMAGES, 0), np.bool_),
         match=np.where(fine, numbers, -1).astype(np.int32), true_points=np.zeros((IMAGES, 0, 3), np.float32),
         corner_rows=np.zeros((IMAGES, 0), np.float32), shapes=np.full((IMAGES, 2), 96, np.int32),
     )  # fmt: skip

@@ -18,6 +18,8 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.metrics.collect_results import ResultsCollector, join_shares
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
 from aigp_lightning.modules.metrics.pose import PoseMetrics
+from aigp_lightning.modules.metrics.result_settings import DATA, INFERENCE, MASKS
+from aigp_lightning.modules.metrics.segment import SegmentMetrics
 from aigp_lightning.run.gather import gather_on_first
 from aigp_lightning.run.lightning_internals import datamodule_of
 
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 
 PARTS = ("fraction", "classes")
 """Options by which a part of the images or labels counts; where all do, they are not named."""
-SETTINGS = ("imgsz", "batch_size", "rect", "resize", "single_cls", "outside")
-"""Options of the data by which the figures come out as they do."""
-MODEL_SETTINGS = ("conf", "iou", "max_det", "agnostic_nms", "tta")
-"""Arguments of modules by which they do."""
 FIGURES = ("metrics/", "corners/", "gate/", "fitness")
 """Beginnings of the names of a validation's figures."""
 
@@ -88,7 +86,7 @@ class CollectImageResults(Callback):
     on_test_end = on_validation_end
 
     def _begun(self, module: BaseModule) -> ResultsCollector:
-        return ResultsCollector(*_keypoints_and_camera(module))
+        return ResultsCollector(*_keypoints_and_camera(module), _has_masks(module))
 
 
 class ImageResultsFile(CollectImageResults):
@@ -156,11 +154,12 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
     data: Any = datamodule_of(trainer)
     split = "test" if trainer.state.fn == "test" else "val"
     records, options = data.scan(split).records, module.checkpoint_options()
-    found = fingerprint(records, data.names, progress, f"hashing {split}")
+    masks = _has_masks(module)
+    found = fingerprint(records, data.names, progress, f"hashing {split}", outlines=masks)
     figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith(FIGURES)}
     keypoints, camera = _keypoints_and_camera(module)
-    settings = {name: getattr(data, name) for name in SETTINGS}
-    settings |= {name: options[name] for name in MODEL_SETTINGS if name in options}
+    settings = {name: getattr(data, name) for name in (*DATA, *(MASKS if masks else ()))}
+    settings |= {name: options[name] for name in INFERENCE if name in options}
     settings |= {"precision": str(trainer.precision)}
     settings |= {name: value for name in PARTS if (value := getattr(data, name, None)) not in (None, ALL)}
     return {
@@ -181,3 +180,8 @@ def _keypoints_and_camera(module: BaseModule) -> tuple[Keypoints | None, GateCam
     """Return by which keypoints are judged; None for detectors, and where nothing solves gates."""
     metrics = module.metrics
     return (metrics.keypoints, metrics.camera) if isinstance(metrics, PoseMetrics) else (None, None)
+
+
+def _has_masks(module: BaseModule) -> bool:
+    """True if masks are judged."""
+    return isinstance(module.metrics, SegmentMetrics)

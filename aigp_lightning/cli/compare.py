@@ -233,7 +233,7 @@ def _parser(verb: str) -> VerbParser:
     )  # fmt: skip
     parser.add_argument(
         "--fail-if-worse", metavar="MARGIN", nargs="?", type=float, const=0.0,
-        help="exit with 1 if mAP50-95 of B, of boxes or of keypoints, is lower than A's by more than this, which the "
-        "whole interval has to show; 0 without a number",
+        help="exit with 1 if mAP50-95 of B, of boxes, keypoints or masks, is lower than A's by more than this, which "
+        "the whole interval has to show; 0 without a number",
     )  # fmt: skip
     return parser

@@ -97,7 +97,7 @@ def print_conclusion(rows: Sequence[Row], margin: float) -> None:
     """Print what the figures that decide say of B, a line each.
 
     Args:
-        rows: mAP50-95 of boxes, and of keypoints where there are any.
+        rows: mAP50-95 of boxes, and of keypoints or masks where there are any.
         margin: a loss up to this is put up with.
     """
     beyond = f" by more than {margin:g}" if margin else ""

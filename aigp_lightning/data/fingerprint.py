@@ -43,7 +43,11 @@ class DataFingerprint:
 
 
 def fingerprint(
-    records: Sequence[ImageRecord], names: Mapping[int, str], progress: bool = False, title: str = "fingerprint"
+    records: Sequence[ImageRecord],
+    names: Mapping[int, str],
+    progress: bool = False,
+    title: str = "fingerprint",
+    outlines: bool = False,
 ) -> DataFingerprint:
     """Hash the bytes of all image files, their names below the folder that they share, and the labels as they are read.
 
@@ -55,6 +59,7 @@ def fingerprint(
         names: class names by id.
         progress: show a progress bar.
         title: of the progress bar.
+        outlines: objects' outlines count too, as where masks are judged; all records have them.
 
     Example:
         >>> import tempfile
@@ -72,7 +77,7 @@ def fingerprint(
     contents = _contents(files, progress, title)
     named = np.array([str(names[label]) for label in range(len(names))], dtype=object)
     lines = sorted(
-        f"{name}\0{content}\0{_labels(record, named)}"
+        f"{name}\0{content}\0{_labels(record, named, outlines)}"
         for name, content, record in zip(_relative(files), contents, records, strict=True)
     )
     classes = sorted({str(name) for name in names.values()})
@@ -91,12 +96,15 @@ def _contents(files: Sequence[str], progress: bool, title: str) -> Iterator[str]
             advance(len(part))
 
 
-def _labels(record: ImageRecord, names: NDArray[np.object_]) -> str:
+def _labels(record: ImageRecord, names: NDArray[np.object_], outlines: bool) -> str:
     """Return the digest of an image's labels, in the order in which they are listed."""
     digest = hashlib.sha256(repr(names[record.cls].tolist()).encode("utf-8"))
     digest.update(np.ascontiguousarray(record.bboxes, "<f4").tobytes())
     if record.keypoints is not None:
         digest.update(np.ascontiguousarray(record.keypoints, "<f4").tobytes())
+    if outlines and record.polygons is not None:
+        digest.update(np.ascontiguousarray(record.polygons.counts, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(record.polygons.points, "<f4").tobytes())
     return digest.hexdigest()
 
 

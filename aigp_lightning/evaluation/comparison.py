@@ -23,11 +23,12 @@ from aigp_lightning.evaluation.keypoint_rows import has_one_camera, keypoint_row
 from aigp_lightning.evaluation.outcomes import RIGHT, Outcomes, outcomes_at
 from aigp_lightning.evaluation.paired_draws import PairedDraws
 from aigp_lightning.modules.metrics.image_results import ImageResults
+from aigp_lightning.modules.metrics.result_settings import INFERENCE, MASKS, differing_settings
 
 MAIN = "metrics/mAP50-95"
-"""Metrics by which the best weights are chosen, of boxes `(B)` and of keypoints `(P)`."""
+"""Metrics by which the best weights are chosen, of boxes `(B)`, keypoints `(P)` and masks `(M)`."""
 FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP50", MAIN)
-SAME_SETTINGS = ("imgsz", "conf", "iou", "max_det", "agnostic_nms", "tta", "rect", "precision")
+SAME_SETTINGS = ("imgsz", *INFERENCE, *MASKS, "rect", "precision")
 """Settings of an evaluation of which a difference is told."""
 MEAN_PRECISIONS = ("metrics/mAP50", MAIN)
 NOT_KNOWN = Span(None, None, None, None)
@@ -83,7 +84,7 @@ class Comparison:
 
     @property
     def main(self) -> list[Row]:
-        """Rows that decide: mAP50-95 of boxes, and of keypoints where there are any."""
+        """Rows that decide: mAP50-95 of boxes, and of keypoints or masks where there are any."""
         return [row for row in self.overall if row.metric.startswith(f"{MAIN}(")]
 
     @cached_property
@@ -129,11 +130,16 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """Lines about what is compared with reservations."""
-        settings = [each.about["settings"] for each in (self.a, self.b)]
+        ours, theirs = (each.about["settings"] for each in (self.a, self.b))
         found = [
-            f"{name} is {settings[0][name]} for A and {settings[1][name]} for B"
-            for name in SAME_SETTINGS
-            if name in settings[0] and name in settings[1] and settings[0][name] != settings[1][name]
+            f"{name} is {a} for A and {b} for B"
+            for name, a, b in differing_settings(ours, theirs, SAME_SETTINGS)
+            if a is not None and b is not None
+        ]
+        found += [
+            f"{lacking} are not compared: they were not kept in the results of {side}"
+            for side, results in (("A", self.a), ("B", self.b))
+            if (lacking := results.not_kept)
         ]
         if not has_one_camera(self.a, self.b):
             found.append("the models take the camera or the gate for different ones: nothing is told in metres")
@@ -185,7 +191,8 @@ class Comparison:
 
     @property
     def _kinds(self) -> tuple[str, ...]:
-        return ("B", "P") if self.b.about["task"] == "pose" else ("B",)
+        """Keys of `KINDS` that both were judged by."""
+        return tuple(kind for kind in self.b.judged if kind in self.a.judged)
 
     def _found(self, group: str, chosen: NDArray[np.bool_]) -> Row:
         """Return the share of objects that are found and right."""

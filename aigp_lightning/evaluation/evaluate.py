@@ -33,6 +33,8 @@ CARRIED = {
     "data_yaml": str,
     "outside": str,
     "resize": str,
+    "mask_ratio": int,
+    "overlap_mask": bool,
 }
 """Options of the data by which a validation comes out the same, and their types."""
 EXACT = "32-true"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
+from aigp_lightning.errors import tell_user
 from aigp_lightning.evaluation.comparable import check_comparable
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 from aigp_lightning.evaluation.open_model import is_exported, open_model
@@ -96,6 +97,9 @@ def _recorded(files: Files, data_yaml: str | None, split: str) -> Pair | None:
     ours, theirs = map(results_of, files)
     if ours is None or theirs is None:
         return None
+    if lacking := theirs.not_kept or ours.not_kept:
+        tell_user(f"the runs' recorded results have no {lacking}, which were not kept then: both are evaluated now")
+        return None
     settings, data = ([each.about[key] for each in (ours, theirs)] for key in ("settings", "data"))
     if any(name not in settings[0] or settings[0][name] != settings[1].get(name) for name in ALIKE) or settings[1].get(
         "single_cls"
@@ -111,7 +115,11 @@ def _is_still_there(results: ImageResults, data_yaml: str | None) -> bool:
     about = results.about
     spec = read_data_yaml(data_yaml or about["data"]["data_yaml"])
     pose, outside = about["task"] == "pose", about["settings"].get("outside", "clip")
-    scan = scan_split(spec, about["data"]["split"], pose=pose, outside=outside, workers=1, progress=False)
+    masks = "M" in results.judged
+    scan = scan_split(
+        spec, about["data"]["split"], pose=pose, outside=outside, outlines="all" if masks else None, workers=1,
+        progress=False,
+    )  # fmt: skip
     if {record.im_file for record in scan.records} != set(results.files):
         return False
-    return fingerprint(scan.records, spec.names).sha256 == str(about["data"]["sha256"])
+    return fingerprint(scan.records, spec.names, outlines=masks).sha256 == str(about["data"]["sha256"])

@@ -17,7 +17,7 @@ from aigp_lightning.modules.metrics.corner_report import HEAD, POSITION, ROTATIO
 from aigp_lightning.modules.metrics.image_results import ImageResults
 
 FITNESS = "fitness"
-BOX, POSE = "B", "P"
+BOX = "B"
 LOWER = ("corners/error", "gate/")
 """Beginnings of the names of figures of which less is better."""
 
@@ -36,9 +36,9 @@ def metrics_of(
 
     Returns:
         `metrics/precision(B)`, `metrics/recall(B)`, `metrics/mAP50(B)`, `metrics/mAP50-95(B)`, with keypoints the same
-        with `(P)`, and `fitness`; with keypoints `corners/error_px_mean` and `_median`, and of gates
-        `gate/position_m_median` and `_mean` and the same of `gate/rotation_deg`. Errors that nothing is known about are
-        left out.
+        with `(P)`, with masks the same with `(M)`, and `fitness`, which is left out where keypoints or masks were not
+        kept; with keypoints `corners/error_px_mean` and `_median`, and of gates `gate/position_m_median` and `_mean`
+        and the same of `gate/rotation_deg`. Errors that nothing is known about are left out.
 
     Example:
         >>> from aigp_lightning.modules.metrics.image_results import empty_results
@@ -90,9 +90,8 @@ class WeightedMetrics:
     def __init__(self, results: ImageResults, classes: Sequence[int] | None = None) -> None:
         self.images = len(results.files)
         kept = None if classes is None else np.asarray(list(classes), np.int64)
-        self._sets = {BOX: WeightedCurves.prepare(results, results.correct, kept)}
-        if results.correct_pose.shape[1]:
-            self._sets[POSE] = WeightedCurves.prepare(results, results.correct_pose, kept)
+        self._sets = {kind: WeightedCurves.prepare(results, right, kept) for kind, right in results.judged.items()}
+        self._whole = not results.not_kept
         self._errors = _prepare_errors(results, kept)
 
     @property
@@ -134,7 +133,8 @@ class WeightedMetrics:
             means, classes = each.compute(weighed, curves)
             found |= {f"metrics/{name}({letter})": value for name, value in means.items()}
             by_class |= {f"metrics/{name}({letter})": values for name, values in classes.items()}
-        found[FITNESS] = sum(found[f"metrics/mAP50-95({letter})"] for letter in self._sets)
+        if self._whole:
+            found[FITNESS] = sum(found[f"metrics/mAP50-95({letter})"] for letter in self._sets)
         for name, errors in self._errors.items():
             found |= errors.compute(name, weighed)
         return found, by_class

@@ -44,6 +44,8 @@ def results_of_run(facts: RunFacts) -> ImageResults | None:
             else f"{RESULTS_FILE} is not shown, since the checkpoint that it is of is gone."
         )
         return None
+    if lacking := results.not_kept:
+        facts.warnings.append(f"{RESULTS_FILE} has no {lacking}: the run kept none, so there are no curves of them.")
     return results
 
 

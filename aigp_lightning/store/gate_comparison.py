@@ -13,12 +13,13 @@ from aigp_lightning.errors import ConfigError, DataError, UserError, first_line
 from aigp_lightning.evaluation.bootstrap import Difference, difference
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
+from aigp_lightning.modules.metrics.result_settings import INFERENCE, MASKS, differing_settings
 from aigp_lightning.store.gates import DECIDING, SUCCESS
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.receipt import file_fact, read_receipt
 
-SHARED = ("conf", "iou", "max_det", "single_cls", "outside", "precision")
+SHARED = (*INFERENCE, *MASKS, "single_cls", "outside", "precision")
 """Settings of an evaluation that are not a model's own choice, as its input size is."""
 EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "*.onnx", "*.torchscript")
 """Files of a version by which it can be evaluated, the first that is there."""
@@ -55,7 +56,8 @@ def compare_with_latest(
     """Compare a run's model with the one that is latest.
 
     The candidate's recorded results count if they are of its `best.ckpt`; else it is evaluated on its validation split.
-    The latest's count if they are of the same pictures and labels; else it is evaluated on the candidate's.
+    The latest's count if they are of the same pictures and labels; else it is evaluated on the candidate's. Of either,
+    results from before masks were kept do not count, where the task is judged by masks.
 
     Args:
         candidate_run: the run folder.
@@ -71,6 +73,10 @@ def compare_with_latest(
     if is_policy_run(candidate_run):
         return _compare_policies(candidate_run, latest_folder)
     mine = results if results is not None else _candidate_results(candidate_run, progress)
+    notes: list[str] = []
+    if latest_folder is not None and (lacking := mine.not_kept):
+        notes = [f"the candidate was evaluated anew: its run had kept no {lacking} picture by picture"]
+        mine = _evaluated(candidate_run / BEST, progress=progress)
     metrics: Metrics = dict(mine.about.get("metrics") or {})
     if latest_folder is None:
         return Comparison(metrics, None, {}, mine)
@@ -80,16 +86,15 @@ def compare_with_latest(
         found = difference(mine, theirs, deciding, draws=draws)
     except (UserError, ValueError) as error:
         note = f"the latest cannot be compared on the same pictures: {first_line(error)}"
-        return Comparison(metrics, _recorded_metrics(latest_folder, mine), {}, mine, (note,))
-    return Comparison(
-        metrics, dict(theirs.about.get("metrics") or {}), found, mine, (note, *_other_settings(mine, theirs))
-    )
+        return Comparison(metrics, _recorded_metrics(latest_folder, mine), {}, mine, (*notes, note))
+    notes += [note, *_other_settings(mine, theirs)]
+    return Comparison(metrics, dict(theirs.about.get("metrics") or {}), found, mine, tuple(notes))
 
 
 def _other_settings(mine: ImageResults, theirs: ImageResults) -> list[str]:
     """Say by which settings the two were evaluated differently, where that changes figures by itself."""
     one, other = (results.about.get("settings") or {} for results in (mine, theirs))
-    differing = [f"{name} {one.get(name)} and {other.get(name)}" for name in SHARED if one.get(name) != other.get(name)]
+    differing = [f"{name} {first} and {second}" for name, first, second in differing_settings(one, other, SHARED)]
     return [f"candidate and latest were evaluated with different settings: {', '.join(differing)}"] if differing else []
 
 
@@ -105,7 +110,7 @@ def _latest_results(folder: Path, mine: ImageResults, progress: bool) -> tuple[I
     receipt, data = read_receipt(folder / RECEIPT_FILE), mine.about.get("data") or {}
     if _has_data_of(receipt, mine):
         recorded = _recorded_results(folder, receipt)
-        if recorded is not None and recorded.files == as_kept(mine).files:
+        if recorded is not None and not recorded.not_kept and recorded.files == as_kept(mine).files:
             note = "the latest's results are those of its promotion: the same pictures and labels"
             return replace(recorded, files=mine.files), note
     model = next((path for pattern in EVALUATED_FILES for path in sorted(folder.glob(pattern))), None)

@@ -26,7 +26,7 @@ EXAMPLE = "--gate 'metrics/mAP50-95(B) >= latest - 0.002'"
 DEFAULT_GATE = "not worse than latest within the noise"
 FIRST = "there is no latest yet"
 DECIDING = ("metrics/mAP50-95(B)", "metrics/mAP50-95(P)", "metrics/mAP50-95(M)")
-"""Metrics of detectors and keypoint models by which a candidate must not be worse, as far as it has them."""
+"""Metrics of boxes, keypoints and masks by which a candidate must not be worse, as far as it has them."""
 SUCCESS = "success_rate"
 """The metric of policies by which it must not."""
 LISTED = 40

@@ -14,6 +14,7 @@ from aigp_lightning.logfiles.run_data import find_data_yaml
 from aigp_lightning.media.ledger.anchor import Anchor, anchor_of, differing_totals, parse_anchor
 from aigp_lightning.media.ledger.chain import parse_lines
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, Lines, read_ledger
+from aigp_lightning.modules.metrics.result_settings import MASKS
 from aigp_lightning.store.checks import Checked, check_content, check_hash, compared, differing, group_of
 from aigp_lightning.store.policy_evaluation import (
     ABOUT_FILE,
@@ -214,7 +215,7 @@ def _fingerprint(data_yaml: Path, split: str, evaluation: Mapping[str, Any]) -> 
     from aigp_lightning.data.scan import scan_split
 
     settings = group_of(evaluation.get("settings"))
-    single = bool(settings.get("single_cls", False))
+    single, masks = bool(settings.get("single_cls", False)), all(name in settings for name in MASKS)
     spec, pose = read_data_yaml(data_yaml), evaluation.get("keypoints") is not None
     if split not in spec.splits:
         raise DataError(f"{spec.file} has no split {split!r}")
@@ -223,9 +224,9 @@ def _fingerprint(data_yaml: Path, split: str, evaluation: Mapping[str, Any]) -> 
     classes, fraction = settings.get("classes"), settings.get("fraction", ALL)
     check_fraction(fraction)
     scan = scan_split(
-        spec, split, pose=pose, single_cls=single and not classes, outside=outside, part=part_of(fraction, split),
-        progress=False,
+        spec, split, pose=pose, single_cls=single and not classes, outside=outside, outlines="all" if masks else None,
+        part=part_of(fraction, split), progress=False,
     )  # fmt: skip
     if classes:
         scan = only_classes(scan, class_ids(classes, spec.names, str(spec.file)), spec.names, single)
-    return fingerprint(scan.records, {0: "item"} if single else spec.names)
+    return fingerprint(scan.records, {0: "item"} if single else spec.names, outlines=masks)

@@ -19,7 +19,9 @@ from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResu
 NAMES = {0: "gate", 1: "tree", 2: "cone", 3: "never"}
 
 
-def made(images: int, most: int, seed: int = 0, skill: float = 0.6, pose: bool = False) -> ImageResults:
+def made(
+    images: int, most: int, seed: int = 0, skill: float = 0.6, pose: bool = False, mask: bool = False
+) -> ImageResults:
     """Results by chance, of three classes that are there; the surer a detection, the more often it is right."""
     random = np.random.default_rng(seed)
     counts, objects = random.integers(0, most + 1, images), random.integers(0, 4, images)
@@ -29,7 +31,8 @@ def made(images: int, most: int, seed: int = 0, skill: float = 0.6, pose: bool =
     rank = np.arange(len(score)) - np.repeat(np.cumsum(counts) - counts, counts)
     right = (random.random(len(score)) < skill * score[order]) & (rank < objects[found_image])
     correct = right[:, None] & (np.arange(10) < random.integers(1, 11, len(score))[:, None])
-    posed = correct & (random.random(len(score)) < 0.8)[:, None] if pose else correct[:, :0]
+    second = correct & (random.random(len(score)) < 0.8)[:, None] if pose or mask else correct[:, :0]
+    posed, masked = (second if wanted else correct[:, :0] for wanted in (pose, mask))
     true_label, found_label = random.integers(0, 3, len(true_image)), random.integers(0, 4, len(score))
     found_label[right] = true_label[((np.cumsum(objects) - objects)[found_image] + rank)[right]]
     rows = random.random((len(true_image), 13 if pose else 0))
@@ -45,6 +48,7 @@ def made(images: int, most: int, seed: int = 0, skill: float = 0.6, pose: bool =
         found_points=np.zeros((len(score), 0, 3), np.float32),
         correct=correct,
         correct_pose=posed,
+        correct_mask=masked,
         match=np.full(len(score), -1, np.int32),
         true_image=true_image.astype(np.int32),
         true_label=true_label.astype(np.int32),
@@ -60,19 +64,20 @@ def ultralytics(results: ImageResults, weights: np.ndarray) -> dict[str, float]:
 
     found, true = (np.repeat(np.arange(len(image)), weights[image].astype(int)) for image in
                    (results.found_image, results.true_image))  # fmt: skip
-    pose = results.correct_pose[found] if results.correct_pose.shape[1] else None
+    judged = {"pose": results.correct_pose[found], "mask": results.correct_mask[found]}
+    second = next(((kind, right) for kind, right in judged.items() if right.shape[1]), None)
     told = detection_metrics(
         NAMES, results.correct[found], results.found_score[found], results.found_label[found].astype(np.float32),
         results.true_label[true].astype(np.float32), results.true_label[true].astype(np.float32),
-        None if pose is None else ("pose", pose),
+        second,
     )  # fmt: skip
     return {key: float(value) for key, value in told.results_dict.items()}
 
 
-@pytest.mark.parametrize("pose", [False, True])
+@pytest.mark.parametrize("second", ["", "pose", "mask"])
 @pytest.mark.parametrize("most", [6, 40])
-def test_weight_two_is_the_image_twice(most: int, pose: bool) -> None:
-    results = made(60, most, seed=most, pose=pose)
+def test_weight_two_is_the_image_twice(most: int, second: str) -> None:
+    results = made(60, most, seed=most, pose=second == "pose", mask=second == "mask")
     random = np.random.default_rng(1)
     prepared = WeightedMetrics(results)
     for weights in (np.ones(60), np.full(60, 2), random.integers(0, 4, 60), random.integers(0, 2, 60)):
@@ -113,15 +118,17 @@ def test_classes_are_chosen_by_id() -> None:
     assert 0 < found["metrics/mAP50(B)"] != expected["metrics/mAP50(B)"]
 
 
-@pytest.mark.parametrize("pose", [False, True])
-def test_one_bootstrap_tells_what_one_for_each_class_would(pose: bool) -> None:
+@pytest.mark.parametrize("second", ["", "pose", "mask"])
+def test_one_bootstrap_tells_what_one_for_each_class_would(second: str) -> None:
     """The same figures and the same intervals, also of a class that some draws do not have."""
-    weak, strong = made(30, 8, seed=5, skill=0.4, pose=pose), made(30, 8, seed=5, skill=0.9, pose=pose)
+    weak, strong = (
+        made(30, 8, seed=5, skill=skill, pose=second == "pose", mask=second == "mask") for skill in (0.4, 0.9)
+    )
     rare = np.flatnonzero(strong.true_label == 2)[0]
     labels = np.where((strong.true_label == 2) & (np.arange(len(strong.true_label)) != rare), 0, strong.true_label)
     weak, strong = (replace(each, true_label=labels) for each in (weak, strong))
     found = differences(strong, weak, draws=40, seed=3)
-    kinds = ("B", "P") if pose else ("B",)
+    kinds = {"": ("B",), "pose": ("B", "P"), "mask": ("B", "M")}[second]
     assert list(found.classes) == [0, 1, 2]
     assert found.overall == difference(strong, weak, draws=40, seed=3)
     for label, by_name in found.classes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,19 @@ def test_results_of_another_checkpoint_are_not_shown(tmp_path: Path) -> None:
     content = content_of(build.run)
     assert content["pictures"] is None and content["confusion"] is None and content["classes"] == []
     assert any("is of another checkpoint than weights/best.ckpt" in text for text in content["warnings"])
+
+
+def test_results_without_the_masks_of_a_segmentation_run_are_shown_with_a_line(tmp_path: Path) -> None:
+    """Those that a run kept before masks were among them."""
+    build = RunBuilder(tmp_path / "run")
+    build.checkpoint()
+    for task, told in (("detect", False), ("segment", True)):
+        results = build.results(["a.jpg", "b.jpg"])
+        replace(results, about={**results.about, "task": task}).save(build.run / RESULTS_FILE)
+        content = content_of(build.run)
+        line = f"{RESULTS_FILE} has no masks: the run kept none, so there are no curves of them."
+        assert (line in content["warnings"]) is told
+        assert {curve["prefix"] for curve in content["curves"]} == {""}
 
 
 def test_a_run_without_results_is_evaluated(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def results_with(run: Path, right: int) -> ImageResults:
         found_image=numbers, found_label=np.zeros(IMAGES, np.int32), found_box=boxes, true_image=numbers,
         found_score=np.linspace(0.9, 0.5, IMAGES, dtype=np.float32), found_points=np.zeros((IMAGES, 0, 3), np.float32),
         correct=np.tile(fine[:, None], (1, 10)), correct_pose=np.zeros((IMAGES, 0), np.bool_),
+        correct_mask=np.zeros((IMAGES, 0), np.bool_),
         match=np.where(fine, numbers, -1).astype(np.int32), true_label=np.zeros(IMAGES, np.int32), true_box=boxes,
         true_points=np.zeros((IMAGES, 0, 3), np.float32), corner_rows=np.zeros((IMAGES, 0), np.float32),
         shapes=np.full((IMAGES, 2), 96, np.int32),
@@ -108,10 +109,13 @@ def test_damaged_results_are_not_believed(tmp_path: Path, latest: Path) -> None:
 def test_other_settings_are_told(tmp_path: Path, latest: Path) -> None:
     run = candidate(tmp_path, 50)
     results = results_with(run, 50)
-    settings = {**results.about["settings"], "conf": 0.1}
+    settings = {**results.about["settings"], "conf": 0.1, "tta": True, "agnostic_nms": False}
     replace(results, about={**results.about, "settings": settings}).save(run / RESULTS_FILE)
     notes = compare_with_latest(run, latest, 20).notes
-    assert notes[1] == "candidate and latest were evaluated with different settings: conf 0.1 and 0.001"
+    assert (
+        notes[1]
+        == "candidate and latest were evaluated with different settings: conf 0.1 and 0.001, tta True and False"
+    )
 
 
 # ---- policies -------------------------------------------------------------------------------------------------------

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from aigp_lightning.modules.metrics.corners import corner_rows, row_width
 from aigp_lightning.modules.metrics.detection import LEAST, true_boxes
-from aigp_lightning.modules.metrics.image_results import SHAPES, ImageResults
+from aigp_lightning.modules.metrics.image_results import SHAPES, THRESHOLDS, ImageResults
 from aigp_lightning.modules.metrics.pairing import choose, match_pairs, of_one_class, overlapping
 from aigp_lightning.modules.metrics.pose import alike_keypoints, true_keypoints
+from aigp_lightning.modules.metrics.segment import overlaps_of_batch, pairs_of_masks
 from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, image_places, join_found, join_true, joined
 from aigp_lightning.types import DetectionBatch, Keypoints, PoseBatch, Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from aigp_lightning.data.masks import SegmentBatch
     from aigp_lightning.modules.metrics.gate_camera import GateCamera
 
 Arrays = dict[str, NDArray[Any]]
@@ -34,6 +36,7 @@ class ResultsCollector:
     Args:
         keypoints: the data set's; None for a detector.
         camera: solves gates for their place; None: no metres.
+        masks: predictions and batches have masks, by which detections are judged too.
 
     Example:
         >>> import torch
@@ -48,8 +51,10 @@ class ResultsCollector:
         ([[6.0, 6.0, 14.0, 14.0]], [0], 10)
     """
 
-    def __init__(self, keypoints: Keypoints | None = None, camera: GateCamera | None = None) -> None:
-        self.count, self.camera = (0 if keypoints is None else keypoints.count), camera
+    def __init__(
+        self, keypoints: Keypoints | None = None, camera: GateCamera | None = None, masks: bool = False
+    ) -> None:
+        self.count, self.camera, self.masks = (0 if keypoints is None else keypoints.count), camera, masks
         self._sigmas: Tensor | None = None
         if keypoints is not None:
             from aigp_lightning.modules.yolo.metrics import oks_sigmas
@@ -77,7 +82,7 @@ class ResultsCollector:
 
     def share(self) -> Arrays:
         """Return all that was added, as one part."""
-        return _concatenated(self._parts or [_nothing(self.count)])
+        return _concatenated(self._parts or [_nothing(self.count, self.masks)])
 
     def _images(self, batch: DetectionBatch, places: Sequence[int]) -> Arrays:
         files = np.array(batch["im_file"], dtype=object)
@@ -120,13 +125,17 @@ class ResultsCollector:
         one, other, overlap = (values[half] for values in pairs)
         chosen, match = choose(one, other, overlap), np.full(count, -1)
         match[one[chosen]] = other[chosen]
-        right, rows = np.zeros((count, 0), np.bool_), np.zeros((len(true.labels), 0), np.float32)
+        right = covered = np.zeros((count, 0), np.bool_)
+        rows = np.zeros((len(true.labels), 0), np.float32)
         if self._sigmas is not None:
             posed = cast("PoseBatch", batch)
             right = match_pairs(*alike_keypoints([posed], found, true, self._sigmas), count, thresholds)
             rows = corner_rows(predictions, posed, self.camera, self.count)
-        correct = match_pairs(*pairs, count, thresholds)
-        return {"match": match, "correct": correct, "correct_pose": right, "corner_rows": rows}
+        if self.masks:
+            overlaps = overlaps_of_batch(list(predictions), cast("SegmentBatch", batch))
+            covered = match_pairs(*pairs_of_masks(overlaps, found, true), count, thresholds)
+        kinds = {"correct": match_pairs(*pairs, count, thresholds), "correct_pose": right, "correct_mask": covered}
+        return {"match": match, **kinds, "corner_rows": rows}
 
 
 def join_shares(shares: Sequence[Arrays], about: dict[str, Any]) -> ImageResults:
@@ -183,10 +192,10 @@ def _by_image(part: Arrays) -> Arrays:
     return sorted_part
 
 
-def _nothing(count: int) -> Arrays:
-    """Return a part without images, of objects with so many keypoints."""
-    width = row_width(count) if count else 0
-    free = {"found_points": count, "true_points": count, "correct_pose": 10 if count else 0, "corner_rows": width}
+def _nothing(count: int, masks: bool) -> Arrays:
+    """Return a part without images, of objects with so many keypoints, and with masks or without."""
+    free = {"found_points": count, "true_points": count, "corner_rows": row_width(count) if count else 0}
+    free |= {"correct_pose": THRESHOLDS if count else 0, "correct_mask": THRESHOLDS if masks else 0}
     arrays: Arrays = {FILES: np.zeros(0, object), PLACES: np.zeros(0, np.int64)}
     for name, (kind, _, rest) in SHAPES.items():
         arrays[name] = np.zeros((0, *(free[name] if size is None else size for size in rest)), kind)

@@ -21,6 +21,11 @@ VERSION = 1
 THRESHOLDS = 10
 """Overlaps 0.50, 0.55, … 0.95 at which a detection is right or not."""
 FILES, ABOUT = "files", "about"
+KINDS = {"B": "correct", "P": "correct_pose", "M": "correct_mask"}
+"""Arrays of right detections by the letter in the names of metrics, as in `metrics/mAP50-95(M)`."""
+KIND_NAMES = {"B": "boxes", "P": "keypoints", "M": "masks"}
+SECOND = {"pose": "P", "segment": "M"}
+"""Key of `KINDS` by which a task is judged beside its boxes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class ImageResults:
         found_box: float32 (d, 4) xyxy.
         found_points: float32 (d, K, 3) x, y, confidence.
         correct: bool (d, 10) right by box overlap at 0.50 … 0.95, as mAP counts it.
-        correct_pose: bool (d, 10) the same by keypoints; (d, 0) for detectors.
+        correct_pose: bool (d, 10) the same by keypoints; (d, 0) where there are none.
+        correct_mask: bool (d, 10) the same by masks; (d, 0) where there are none, or they were not kept.
         match: int32 (d,) the labelled object of the same class that a detection covers by at least half, the surest
             detection first, so that leaving out weak detections changes no other pair; -1 for a false alarm.
         true_image: int32 (t,) which image a labelled object is in, rising.
@@ -66,6 +72,7 @@ class ImageResults:
     found_points: NDArray[np.float32]
     correct: NDArray[np.bool_]
     correct_pose: NDArray[np.bool_]
+    correct_mask: NDArray[np.bool_]
     match: NDArray[np.int32]
     true_image: NDArray[np.int32]
     true_label: NDArray[np.int32]
@@ -78,6 +85,18 @@ class ImageResults:
     def names(self) -> dict[int, str]:
         """Class names by id."""
         return {int(key): str(name) for key, name in self.about.get("names", {}).items()}
+
+    @property
+    def judged(self) -> dict[str, NDArray[np.bool_]]:
+        """Which detections are right, (d, 10), by a key of `KINDS` for each kind that was measured."""
+        arrays = {kind: getattr(self, name) for kind, name in KINDS.items()}
+        return {kind: array for kind, array in arrays.items() if array.shape[1]}
+
+    @property
+    def not_kept(self) -> str:
+        """`masks` or `keypoints`, where the task is judged by them and they were not kept; else empty."""
+        kind = SECOND.get(str(self.about.get("task")))
+        return "" if kind is None or kind in self.judged else KIND_NAMES[kind]
 
     def save(self, path: Path) -> None:
         """Write all of it atomically.
@@ -103,6 +122,7 @@ SHAPES: dict[str, tuple[type[Any], str, tuple[int | None, ...]]] = {
     "found_points": (np.float32, "d", (None, 3)),
     "correct": (np.bool_, "d", (THRESHOLDS,)),
     "correct_pose": (np.bool_, "d", (None,)),
+    "correct_mask": (np.bool_, "d", (None,)),
     "match": (np.int32, "d", ()),
     "true_image": (np.int32, "t", ()),
     "true_label": (np.int32, "t", ()),
@@ -143,6 +163,8 @@ def read_results(path: Path) -> ImageResults:
         files, about = (json.loads(arrays.pop(key).tobytes()) for key in (FILES, ABOUT))
     except Exception as error:  # of a damaged file, zipfile, zlib and NumPy raise nearly every kind there is
         raise DataError(f"{path}: the results of a validation cannot be read ({first_line(error)}).") from error
+    if "correct_mask" not in arrays and "correct" in arrays:  # a file from before masks were kept
+        arrays["correct_mask"] = np.zeros((len(np.atleast_1d(arrays["correct"])), 0), np.bool_)
     problem = _problem(arrays, files, about)
     if problem:
         raise DataError(f"{path} does not hold the results of a validation: {problem}.")
@@ -195,8 +217,8 @@ def _problem_of_values(arrays: dict[str, NDArray[Any]], lengths: dict[str, int])
         unsound.append("found_score is not between 0 and 1")
     if (arrays["true_image"][arrays["match"][pairs]] != arrays["found_image"][pairs]).any():
         unsound.append("match goes with an object of another image")
-    if arrays["correct_pose"].shape[1] not in (0, THRESHOLDS):
-        unsound.append("correct_pose has another shape")
+    wrong = [name for name in KINDS.values() if arrays[name].shape[1] not in (0, THRESHOLDS)]
+    unsound.extend(f"{name} has another shape" for name in wrong)
     if len({arrays[name].shape[1] for name in ("found_points", "true_points") if len(arrays[name])}) > 1:
         unsound.append("found_points and true_points are of different keypoints")
     return unsound[0] if unsound else ""

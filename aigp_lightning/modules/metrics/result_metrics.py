@@ -10,6 +10,10 @@ from aigp_lightning.modules.metrics.detection import CURVES
 from aigp_lightning.modules.metrics.image_results import ImageResults
 from aigp_lightning.types import Curves
 
+BOX = "B"
+PARTS = {BOX: ("Box", "box"), "P": ("Pose", "pose"), "M": ("Mask", "seg")}
+"""Prefix of the curves of each kind, and its attribute of Ultralytics' metrics."""
+
 
 def curves_of(results: ImageResults) -> list[Curves]:
     """Compute the curves of a validation, as they were when it was made; empty where there were no labels.
@@ -26,15 +30,17 @@ def curves_of(results: ImageResults) -> list[Curves]:
 
     if not len(results.true_label):
         return []
-    pose = results.correct_pose if results.correct_pose.shape[1] else None
+    judged = results.judged
+    second = next((kind for kind in judged if kind in PARTS and kind != BOX), None)
     present = np.unique(np.stack((results.true_image, results.true_label)), axis=1)[1]
     found, score, true = results.found_label, results.found_score, results.true_label
     details = detection_metrics(
         results.names, results.correct, score, found.astype(np.float32), true.astype(np.float32),
-        present.astype(np.float32), None if pose is None else ("pose", pose),
+        present.astype(np.float32), None if second is None else (PARTS[second][0].lower(), judged[second]),
     )  # fmt: skip
     names = tuple(results.names[int(index)] for index in details.ap_class_index)
-    parts = {"": details.box} if pose is None else {"Box": details.box, "Pose": details.pose}
+    chosen = {"": PARTS[BOX][1]} if second is None else dict(PARTS[kind] for kind in (BOX, second))
+    parts = {prefix: getattr(details, attribute) for prefix, attribute in chosen.items()}
     return [
         Curves(prefix, names, *(np.asarray(getattr(part, values), np.float32) for values in CURVES))
         for prefix, part in parts.items()

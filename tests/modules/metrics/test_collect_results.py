@@ -173,4 +173,7 @@ def test_nothing_found_and_nothing_labelled() -> None:
     plain = collected([([Prediction(nothing, nothing[:, 0], nothing[:, 0].long())], empty)], None)
     assert plain.found_points.shape == (0, 0, 3)
     assert plain.corner_rows.shape == (0, 0)
-    assert plain.correct_pose.shape == (0, 0)
+    assert plain.correct_pose.shape == plain.correct_mask.shape == (0, 0)
+    share = ResultsCollector(masks=True).share()  # of a process that got no image
+    segmented = join_shares([share, share], {"task": "segment"})
+    assert segmented.correct_mask.shape == (0, 10) and not segmented.not_kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,7 +35,7 @@ def some_results() -> ImageResults:
     arrays |= {
         "found_image": np.array([0, 1, 1], np.int32), "true_image": np.array([0, 0, 1, 1], np.int32),
         "match": np.array([1, 3, -1], np.int32), "found_score": np.array([0.9, 0.5, 0.25], np.float32),
-        "correct_pose": np.ones((3, 10), np.bool_),
+        "correct_pose": np.ones((3, 10), np.bool_), "correct_mask": np.zeros((3, 0), np.bool_),
     }  # fmt: skip
     return ImageResults(("bilder/ä.jpg", "b.jpg"), about=ABOUT, **arrays)
 
@@ -92,6 +93,7 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
         ({"true_points": np.full((4, 4, 3), np.nan, np.float32)}, "true_points has what is no number"),
         ({"true_points": np.zeros((4, 2, 3), np.float32)}, "different keypoints"),
         ({"correct_pose": np.zeros((3, 7), np.bool_)}, "correct_pose has another shape"),
+        ({"correct_mask": np.zeros((3, 7), np.bool_)}, "correct_mask has another shape"),
         ({"found_image": np.array([0, 1, -1], np.int32)}, "found_image points nowhere"),
         ({"found_box": np.zeros((3, 5), np.float32)}, "found_box has another shape"),
         ({"found_box": np.zeros((3, 4))}, "found_box is missing or of another form"),
@@ -101,6 +103,20 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
 def test_arrays_that_do_not_go_together_are_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     replace(some_results(), **changes).save(tmp_path / "x.npz")
     with pytest.raises(DataError, match=told):
+        read_results(tmp_path / "x.npz")
+
+
+def test_a_file_from_before_masks_were_kept(tmp_path: Path) -> None:
+    """It opens without them, unless another array makes no sense."""
+    results = some_results()
+    fields = {name: getattr(results, name) for name in SHAPES if name != "correct_mask"}
+    texts = {"files": list(results.files), "about": {"version": 1, **ABOUT, "task": "segment"}}
+    rows = {key: np.frombuffer(json.dumps(value).encode(), np.uint8) for key, value in texts.items()}
+    np.savez(tmp_path / "x.npz", **rows, **fields)
+    back = read_results(tmp_path / "x.npz")
+    assert back.correct_mask.shape == (3, 0) and back.not_kept == "masks" and list(back.judged) == ["B", "P"]
+    np.savez(tmp_path / "x.npz", **rows, **{**fields, "correct": np.array(True)})
+    with pytest.raises(DataError, match="correct is missing or of another form"):
         read_results(tmp_path / "x.npz")
 
 
