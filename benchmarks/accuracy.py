@@ -62,7 +62,7 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
         "trainer.devices": spec["ours_devices"],
         "trainer.logger": "false",
         "trainer.enable_progress_bar": "false",
-        **{KEYS[key].option: json.dumps(value) for key, value in spec.get("augment", {}).items()},
+        **{KEYS[key].option: _word(value) for key, value in spec.get("augment", {}).items()},
     }
     if spec["ours_precision"] != AUTO:
         options["trainer.precision"] = spec["ours_precision"]
@@ -71,6 +71,11 @@ def train_ours(spec: dict[str, Any], env: dict[str, str], folder: Path) -> Path:
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     run([sys.executable, "-m", "aigp_lightning", "fit", *words], env, folder / "ours.log")
     return folder / task.kind / "ours" / "weights" / "best.pt"
+
+
+def _word(value: Any) -> str:
+    """Return a setting as our command line takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def train_theirs(spec: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from yolo_scored import build_case, write_checkpoint
 
 from aigp_lightning.deploy.export import export
@@ -125,3 +126,18 @@ def test_what_cannot_be_measured_is_told_in_a_line(shapes: Path, tmp_path: Path)
         with pytest.raises(UserError, match=words) as error:
             evaluate(tmp_path / name, replace(QUIET, data_yaml=str(shapes)))
         assert "\n" not in str(error.value)
+
+
+def test_the_part_of_the_data_is_the_run_s(scored: Path, run_cli: Callable[..., int]) -> None:
+    """And the classes; of another data set that is named, all of it is measured."""
+    content = torch.load(scored, weights_only=True)
+    content["aigp"]["run"]["data"] |= {"fraction": {"val": 5}, "classes": [1]}
+    torch.save(content, scored)
+    told = scored.with_name("m.json")
+    options = ("--run.root", scored.parent, "--run.json", told, "--data.workers", 0)
+    assert run_cli("validate", "--ckpt_path", scored, *options) == 0
+    results = evaluate(scored, QUIET)
+    assert results.about["metrics"] == figures(told)
+    assert (len(results.files), set(results.true_label.tolist())) == (5, {1})
+    whole = evaluate(scored, replace(QUIET, data_yaml=content["aigp"]["run"]["data"]["data_yaml"]))
+    assert (len(whole.files), set(whole.true_label.tolist())) == (13, {1})
