@@ -1,13 +1,15 @@
-"""Milliseconds that a model takes for an image, measured while it is validated."""
+"""Milliseconds that a model takes for an image, measured while it is validated, or predicts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.errors import tell_user
 from aigp_lightning.modules.stopwatch import Stopwatch, Timed
+from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -17,10 +19,10 @@ STAGES = ("pre", "network", "post")
 
 
 class Speed(Callback):
-    """Measure a validation or test by the stages that the module names; the first batch does not count.
+    """Measure a validation, test or prediction by the stages that the module names; the first batch does not count.
 
     Decoding and resizing are done by other processes meanwhile, and loss and metrics are no part of finding objects:
-    none of them is measured.
+    none of them is measured. Of a prediction the times are printed; `report` has those of a validation for its table.
 
     Example:
         >>> Speed().report() is None  # nothing was validated
@@ -88,6 +90,38 @@ class Speed(Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Sum up."""
         self._end(pl_module)
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start to measure."""
+        self._begin(pl_module)
+
+    def on_predict_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the images."""
+        self._end_batch(batch)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Sum up, and say it on the first process."""
+        self._end(pl_module)
+        if self._found is not None and trainer.is_global_zero:
+            print_line(speed_line(self._found))
+
+
+def speed_line(speed: Mapping[str, Any]) -> str:
+    """Return the times for an image as a line.
+
+    Args:
+        speed: see `Speed.report`.
+
+    Example:
+        >>> speed_line({"network": 3.25, "post": 0.5, "images": 96, "batch_size": 32, "device": "cpu, 2 threads"})
+        'for an image: 3.2 ms network, 0.5 ms post (96 images in batches of up to 32, cpu, 2 threads)'
+    """
+    times = ", ".join(f"{speed[stage]:.1f} ms {stage}" for stage in STAGES if stage in speed)
+    batches = f"{speed['images']} images in batches of up to {speed['batch_size']}"
+    return f"for an image: {times} ({batches}, {speed['device']})"
 
 
 def _name(device: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,12 +88,18 @@ def test_a_validation_draws_on_request_and_says_its_times(
 
 
 def test_predictions_are_beside_the_trainings(
-    words: list[object], shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
+    words: list[object], shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name in a YAML is the training's; one that is typed is the folder's."""
+    """A name in a YAML is the training's; one that is typed is the folder's. Times come once, before the place."""
     source = ["--data.source", shapes.parent / "images" / "val", "--output.save_crop", "true"]
     source += ["--model.max_det", 3]
     assert run_cli("predict", *words, *source) == 0
+    told = capsys.readouterr().out.splitlines()
+    (times,) = (line for line in told if line.startswith("for an image: "))
+    stages = re.match(r"for an image: (\d+\.\d) ms pre, (\d+\.\d) ms network, (\d+\.\d) ms post \(", times)
+    assert stages is not None and 0 < float(stages[2]) < 10_000
+    assert f"({len(list((shapes.parent / 'images' / 'val').iterdir())) - 2} images in batches of up to 2, cpu" in times
+    assert told[-2] == times and told[-1].startswith("predicted ")
     assert run_cli("predict", *words, *source, "--run.name", "seen", "--output.save_crop", "false") == 0
     assert names(tmp_path / "runs" / "detect") == {"predict", "seen"}
     assert names(tmp_path / "runs" / "detect" / "seen") - {".aigp.lock"} == {"labels"}  # as the overlay says
