@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aigp_lightning.cli.class_help import help_of_class
-from aigp_lightning.cli.unknown_options import HELP as HELP_WORDS
 from aigp_lightning.cli.verb_help import PROGRAM as ALL
 from aigp_lightning.cli.verb_help import continued
 from aigp_lightning.terminal.output import print_line, print_text
 
 PROGRAM = f"{ALL} ppo"
+HELP_WORDS = ("-h", "--help")
 VERBS = {
     "fit": "train a policy with PPO",
     "evaluate": "success, times, gates and crashes of a policy, and where it flew",
