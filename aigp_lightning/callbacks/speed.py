@@ -22,7 +22,8 @@ class Speed(Callback):
     """Measure a validation, test or prediction by the stages that the module names; the first batch does not count.
 
     Decoding and resizing are done by other processes meanwhile, and loss and metrics are no part of finding objects:
-    none of them is measured. Of a prediction the times are printed; `report` has those of a validation for its table.
+    none of them is measured. Of a prediction the times are printed, those of the first batch where it is the only one;
+    `report` has those of a validation for its table.
 
     Example:
         >>> Speed().report() is None  # nothing was validated
@@ -50,16 +51,19 @@ class Speed(Callback):
             self._watch.end_batch(len(batch["img"]))
             self._largest = max(self._largest, len(batch["img"]))
 
-    def _end(self, module: pl.LightningModule) -> None:
+    def _end(self, module: pl.LightningModule, first_too: bool = False) -> None:
         if self._watch is None or not isinstance(module, Timed):
             return
         found, images = self._watch.milliseconds(), self._watch.images
+        if first := first_too and images == 0:
+            found, images = self._watch.milliseconds(first_too=True), self._largest
         module.stopwatch = self._watch = None
         if not found and images == 0:
             tell_user("milliseconds an image: not measured, as the first batch does not count and was the only one")
         if found:
             times = {stage: round(found[stage], 4) for stage in STAGES if stage in found}
             self._found = {**times, "images": images, "batch_size": self._largest, "device": _name(module.device)}
+            self._found |= {"first": True} if first else {}
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start to measure."""
@@ -104,7 +108,7 @@ class Speed(Callback):
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Sum up, and say it on the first process."""
-        self._end(pl_module)
+        self._end(pl_module, first_too=True)
         if self._found is not None and trainer.is_global_zero:
             print_line(speed_line(self._found))
 
@@ -121,6 +125,8 @@ def speed_line(speed: Mapping[str, Any]) -> str:
     """
     times = ", ".join(f"{speed[stage]:.1f} ms {stage}" for stage in STAGES if stage in speed)
     batches = f"{speed['images']} images in batches of up to {speed['batch_size']}"
+    if speed.get("first"):
+        batches = f"{speed['images']} in the first batch, which takes longer than others"
     return f"for an image: {times} ({batches}, {speed['device']})"
 
 

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -134,6 +135,19 @@ def test_the_first_batch_does_not_count() -> None:
     assert report is not None and module.stopwatch is None
     assert 60 / 12 <= report["network"] < 300 / 12 and (report["images"], report["batch_size"]) == (12, 8)
     assert set(report) == {"network", "images", "batch_size", "device"}  # what was not measured is not there
+
+
+def test_a_prediction_of_one_batch_says_its_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """A handful of pictures is what is predicted mostly."""
+    module, speed, trainer = Slow(), Speed(), SimpleNamespace(is_global_zero=True)
+    speed.on_predict_start(None, module)  # type: ignore[arg-type]
+    module.step(0.03)
+    speed.on_predict_batch_end(None, module, None, {"img": torch.zeros(3, 1)}, 0)  # type: ignore[arg-type]
+    speed.on_predict_end(trainer, module)  # type: ignore[arg-type]
+    told = capsys.readouterr().out
+    form = r"for an image: (\d+\.\d) ms network \(3 in the first batch, which takes longer than others, cpu, .*\)\n"
+    assert (said := re.fullmatch(form, told)) is not None, told
+    assert 10 <= float(said[1]) < 200
 
 
 def test_one_batch_alone_says_nothing() -> None:
