@@ -69,9 +69,12 @@ def command_for(words: Sequence[str]) -> str:
         words: after the program's name, `yolo` among them or not.
 
     Example:
-        >>> command_for(["detect", "train", "data=my.yaml", "epochs=3"])
+        >>> here, whole = command_for(["detect", "train", "data=my.yaml", "epochs=3"]).split(". As a configuration, ")
+        >>> here
         "Ultralytics' train is here: python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml \
 my.yaml --trainer.max_epochs 3"
+        >>> whole.partition(": python -m ")[2]
+        'aigp_lightning from-ultralytics yolo detect train data=my.yaml epochs=3 --out mine.yaml'
     """
     joined = _joined(words)
     given = pairs(joined)
