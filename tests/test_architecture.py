@@ -195,7 +195,7 @@ def test_the_policy_stays_by_itself() -> None:
             chosen, root_in("lightning", "lightning_utilities", "wandb", "mlflow", "torchvision", "albumentations")
         )
     )
-    ours = {"cli.parser", "run.folder", "run.lock", "run.provenance", "run.signals"}
+    ours = {"cli.parser", "cli.class_help", "cli.verb_help", "run.folder", "run.lock", "run.provenance", "run.signals"}
     check_rooms(chosen, {"policy", "terminal", "errors", "files", "ranges"}, ours)
     flying = {module_of(file).split(".", 1)[1] for file in files("policy/env")}
     check_rooms(files("policy/env"), {"errors"}, flying)

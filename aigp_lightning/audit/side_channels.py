@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aigp_lightning.audit.findings import Finding, SideChannel
-from aigp_lightning.audit.wandb_parts import Part, parts_of
+from aigp_lightning.audit.wandb_parts import ENTITY, Part, parts_of
 from aigp_lightning.logfiles.folders import configured_loggers
 from aigp_lightning.logfiles.wandb_run import WandbRun
 
@@ -45,9 +45,17 @@ def side_channels(runs: Sequence[WandbRun], switched: Sequence[frozenset[str] | 
     for name, parts in rows.items():
         details = ", ".join(dict.fromkeys(part.detail for part in parts))
         size = sum(part.size for part in parts)
-        channels.append(SideChannel(name, bool(parts), details, size, is_on(name, switched)))
+        on, owners = is_on(name, switched), _owners(runs) if name == "notes" else []
+        if owners:  # no option has to be on for it: the run has to go somewhere
+            details, on = ", ".join([*owners, *([details] if parts else [])]), on if parts else None
+        channels.append(SideChannel(name, bool(parts or owners), details, size, on))
     telemetry = "versions, platform, features of W&B in use; W&B has no switch for it"
     return [*channels, SideChannel("telemetry", True, telemetry)]
+
+
+def _owners(runs: Sequence[WandbRun]) -> list[str]:
+    """Name the teams or users whose project the runs are in, as their records say it."""
+    return list(dict.fromkeys(f"{ENTITY} {run.labels[ENTITY]}" for run in runs if ENTITY in run.labels))
 
 
 def is_on(channel: str, switched: Sequence[frozenset[str] | None]) -> bool | None:

@@ -31,6 +31,8 @@ PERSON = ("username", "email")
 NAMED = (*COMMAND, *PERSON, "host", "git", "writer_id", "started_at")
 OWN_KEYS = ("command", "machine")
 """Channels that this project's own logger puts into the run's config, since W&B sends them only together."""
+ENTITY = "entity"
+"""Label of a run that says whose project it is in: where it goes, and nothing that is sent along."""
 FILES = {
     "weights": r".*\.(ckpt|pt|pth|onnx|safetensors|torchscript)",
     "code": r"code/.*|.*\.(py|ipynb)",
@@ -110,7 +112,7 @@ def _records(run: WandbRun) -> Iterator[Part]:
         else:
             channel = "machine" if key == "machine" else "config"
             yield from (Part(channel, name) for name in _keys(value, "" if channel == "machine" else key))
-    yield from (Part("notes", f"{key} {value}") for key, value in run.labels.items())
+    yield from (Part("notes", f"{key} {value}") for key, value in run.labels.items() if key != ENTITY)
     yield from (Part("values", f"{name} {problem}") for name, problem in odd_values(run))
     if run.others["tbrecord"]:
         yield Part("event files", "TensorBoard sync")

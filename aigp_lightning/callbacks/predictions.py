@@ -31,9 +31,9 @@ class PredictionWriter(BasePredictionWriter):
     `images/<name>.jpg` and `videos/<name>.mp4` are drawn at the original's resolution. `labels/<name>.txt` (for videos
     `<name>_<frame>.txt`) has lines `class cx cy w h [x y [confidence] …] [confidence]`, as fractions of the original,
     or with masks `class x1 y1 x2 y2 … [confidence]`; there is none where nothing was found. `crops/<class>/<name>.jpg`
-    (then `<name>-2.jpg`, …) are the objects cut out, with Ultralytics' margin. `predictions.json` lists every image,
-    `unreadable.txt` what could not be read. Frames count from 0. Where files of several folders have the same name,
-    the folders are kept.
+    (then `<name>-2.jpg`, …) are the objects cut out, with Ultralytics' margin. `videos/<name>_frames/` has a drawn
+    picture of each frame, `<name>_<frame>.jpg`. `predictions.json` lists every image, `unreadable.txt` what could not
+    be read. Frames count from 0. Where files of several folders have the same name, the folders are kept.
 
     Class ids are the model's. Those in text files are the data set's, where there is one that has the same classes in
     another order.
@@ -44,6 +44,7 @@ class PredictionWriter(BasePredictionWriter):
         save_json: write the JSON.
         save_conf: end the lines of the text files with the confidence.
         save_crop: cut out every object, into a folder a class.
+        save_frames: of videos draw each frame as a picture too; with save_images false the pictures alone.
         folder: of all that, in the run folder.
 
     Example:
@@ -59,11 +60,12 @@ class PredictionWriter(BasePredictionWriter):
         save_json: bool = True,
         save_conf: bool = True,
         save_crop: bool = False,
+        save_frames: bool = False,
         folder: str = FOLDER,
     ) -> None:
         super().__init__("batch")
         self.save_images, self.save_txt, self.save_json = save_images, save_txt, save_json
-        self.save_conf, self.save_crop, self.folder = save_conf, save_crop, folder
+        self.save_conf, self.save_crop, self.save_frames, self.folder = save_conf, save_crop, save_frames, folder
         self._files: PredictionFiles | None = None
         self._dataset: SourceDataset | None = None
 
@@ -92,6 +94,7 @@ class PredictionWriter(BasePredictionWriter):
             ids,
             self.save_conf,
             self.save_crop,
+            self.save_frames,
         )
 
     def write_on_batch_end(

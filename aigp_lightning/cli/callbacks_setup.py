@@ -166,7 +166,8 @@ def _of_evaluation(config: Any, verb: str) -> list[Callback]:
         return [Speed(), *([EvaluationPictures(**media)] if config.run.plots else [])]
     from aigp_lightning.callbacks.predictions import PredictionWriter
 
-    return [PredictionWriter(**_options(config, PREDICTIONS), folder=".")]
+    # The times stand before the line that names the place, which is the last.
+    return [Speed(), PredictionWriter(**_options(config, PREDICTIONS), folder=".")]
 
 
 def _options(config: Any, group: str) -> dict[str, Any]:

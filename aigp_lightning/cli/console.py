@@ -30,7 +30,6 @@ WANTED_FILES = {
 }  # fmt: skip
 """Files of Lightning that print only what the user has switched on by an option."""
 WANTED_WORDS = (
-    "Automatic Mixed Precision",
     "used: True",  # the GPU
     "will use only 1 of",  # … of several GPUs
     "Initializing distributed",  # each process says that it is there: a run that waits for one shows which

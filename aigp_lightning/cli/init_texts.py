@@ -26,11 +26,16 @@ this folder.
 ## In minutes, without a GPU
 
 ```bash
-python -m aigp_lightning fit --config configs/detector.yaml --config configs/quick.yaml --run.name first
+python -m aigp_lightning fit --run.name first \\
+  --config configs/detector.yaml --config configs/quick.yaml
 python -m aigp_lightning report runs/detect/first
-python -m aigp_lightning validate --ckpt_path runs/detect/first/weights/best.ckpt
-python -m aigp_lightning predict --ckpt_path runs/detect/first/weights/best.ckpt {source}
-python -m aigp_lightning export --ckpt_path runs/detect/first/weights/best.ckpt
+python -m aigp_lightning validate \\
+  --ckpt_path runs/detect/first/weights/best.ckpt
+python -m aigp_lightning predict \\
+  --ckpt_path runs/detect/first/weights/best.ckpt \\
+  {source}
+python -m aigp_lightning export \\
+  --ckpt_path runs/detect/first/weights/best.ckpt
 python -m aigp_lightning audit runs/detect/first
 ```
 
@@ -43,8 +48,10 @@ page, measure its model, find gates in pictures, write the model for other progr
 python -m aigp_lightning fetch yolo11n.pt
 python -m aigp_lightning make-data --out datasets/mine --train 64 --val 16
 python -m aigp_lightning lint datasets/mine/data.yaml
-python -m aigp_lightning plan --config configs/detector.yaml --data.data_yaml datasets/mine/data.yaml
-python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml datasets/mine/data.yaml --run.name mine
+python -m aigp_lightning plan --config configs/detector.yaml \\
+  --data.data_yaml datasets/mine/data.yaml
+python -m aigp_lightning fit --config configs/detector.yaml \\
+  --data.data_yaml datasets/mine/data.yaml --run.name mine
 ```
 
 `fetch` is the one command that opens a connection of its own; `weights/weights.json` records what came. `make-data`

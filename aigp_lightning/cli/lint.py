@@ -81,7 +81,8 @@ def _parser(verb: str) -> VerbParser:
         epilog="example: lint datasets/gates/data.yaml --split train val",
     )
     parser.add_argument("data_yaml", metavar="DATA_YAML", help="the data set's data.yaml, or its folder")
-    parser.add_argument("--split", nargs="+", choices=SPLITS, help="only these splits; all without it")
+    splits = f"only these splits, of {', '.join(SPLITS)}; all without it"
+    parser.add_argument("--split", nargs="+", choices=SPLITS, metavar="SPLIT", help=splits)
     parser.add_argument(
         "--outside", choices=get_args(Outside), default="clip",
         help="what becomes of objects that reach out of the picture, as --data.outside of fit; clip without it",

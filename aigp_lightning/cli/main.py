@@ -11,19 +11,19 @@ from aigp_lightning.cli.early_checks import check_groups, check_needed
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.cli.start_weights import check_start_weights
 from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
-from aigp_lightning.cli.verb_help import help_of
+from aigp_lightning.cli.verb_help import PROGRAM, continued, help_of
 from aigp_lightning.store.places import follow_text_links
 from aigp_lightning.terminal.output import lost_result, print_line, print_text, protected_output
 from aigp_lightning.terminal.safe_stream import SafeStream
 
 VERBS: dict[str, tuple[str, str]] = {
-    "fit": ("aigp_lightning.cli.training", "train:  fit --config configs/detector.yaml"),
-    "init": ("aigp_lightning.cli.init", "start a project: configurations, .gitignore and a README in a folder"),
+    "fit": ("aigp_lightning.cli.training", "train a model:  fit --config configs/detector.yaml"),
+    "init": ("aigp_lightning.cli.init", "start a project: configurations, docs, README:  init FOLDER"),
     "from-ultralytics": (
         "aigp_lightning.cli.from_ultralytics",
-        "an args.yaml of Ultralytics as a configuration:  from-ultralytics args.yaml --out my.yaml",
+        "a configuration from an args.yaml or command of Ultralytics'",
     ),
-    "fetch": ("aigp_lightning.cli.fetch", "download published weights, the one verb that does:  fetch yolo11n.pt"),
+    "fetch": ("aigp_lightning.cli.fetch", "download published weights; the one verb that downloads"),
     "plan": ("aigp_lightning.cli.plan", "what fit with the same options would draw and hand over"),
     "validate": ("aigp_lightning.cli.training", "metrics of a checkpoint on the validation split"),
     "test": ("aigp_lightning.cli.training", "metrics of a checkpoint on the test split"),
@@ -32,20 +32,20 @@ VERBS: dict[str, tuple[str, str]] = {
         "aigp_lightning.cli.export",
         "a model as other programs open it:  export RUN --format onnx",
     ),
-    "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte:  audit RUN"),
-    "report": ("aigp_lightning.cli.report", "one or several runs as a page that opens without a server:  report RUN"),
+    "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte"),
+    "report": ("aigp_lightning.cli.report", "runs as a page that opens without a server:  report RUN"),
     "compare": ("aigp_lightning.cli.compare", "two models on the same pictures:  compare A B"),
-    "promote": ("aigp_lightning.cli.promote", "put a run's model into the store, if it is not worse:  promote RUN"),
+    "promote": ("aigp_lightning.cli.promote", "put a run's model into the store, if it is not worse"),
     "rollback": ("aigp_lightning.cli.rollback", "make an earlier version the latest again"),
     "models": ("aigp_lightning.cli.models", "the versions in the store, and whether they are whole"),
-    "receipt": ("aigp_lightning.cli.receipt", "check a receipt against what is still there:  receipt verify FILE"),
-    "ship": ("aigp_lightning.cli.ship", "hand over later what a run kept to itself:  ship RUN --to wandb"),
-    "keys": ("aigp_lightning.cli.keys", "make a pair of keys: fit --media.sign signs the ledger with it"),
+    "receipt": ("aigp_lightning.cli.receipt", "check a receipt:  receipt verify FILE"),
+    "ship": ("aigp_lightning.cli.ship", "hand over later what a run kept:  ship RUN --to wandb"),
+    "keys": ("aigp_lightning.cli.keys", "make a pair of keys to sign ledgers with (--media.sign)"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
     "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
     "ppo": (
         "aigp_lightning.cli.ppo",
-        "train, evaluate and export the racing policy:  ppo fit --config configs/policy.yaml",
+        "train, evaluate and export the racing policy",
     ),
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
@@ -57,23 +57,29 @@ FILES_ARE_RESULTS = (
 HELP = """\
 usage: python -m aigp_lightning VERB [options]
 
-Train racing-drone perception on PyTorch Lightning, in charge of every picture that leaves the machine.
+Train racing-drone perception on PyTorch Lightning, in charge of every picture
+that leaves the machine.
 
 verbs:
 {verbs}
 
 examples:
-  python -m aigp_lightning fit --config configs/detector.yaml --config configs/quick.yaml
-  python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml my/data.yaml --data.batch_size 32
-  python -m aigp_lightning validate --ckpt_path runs/detect/gates/weights/best.ckpt
-  python -m aigp_lightning VERB --help
+{examples}
 """
+EXAMPLES = (
+    "fit --config configs/detector.yaml --config configs/quick.yaml",
+    "fit --config configs/detector.yaml --data.data_yaml my/data.yaml --data.batch_size 32",
+    "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
+    "VERB --help",
+)
+"""Calls in the help of all verbs."""
 
 
 def help_text() -> str:
     """Return what `--help` prints."""
     width = max(map(len, VERBS))
-    return HELP.format(verbs="\n".join(f"  {verb:<{width}}  {line}" for verb, (_, line) in VERBS.items()))
+    verbs = "\n".join(f"  {verb:<{width}}  {line}" for verb, (_, line) in VERBS.items())
+    return HELP.format(verbs=verbs, examples="\n".join(f"  {PROGRAM} {continued(call)}" for call in EXAMPLES))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -77,16 +77,31 @@ def option_docs(class_path: str) -> dict[str, OptionDoc]:
     return found
 
 
+def own_options(class_path: str) -> list[str]:
+    """Return the names of the options that a class has besides those of its bases.
+
+    Args:
+        class_path: module and name.
+
+    Example:
+        >>> own_options("aigp_lightning.policy.verb_config.EvaluateConfig")[:2]
+        ['model', 'policy']
+    """
+    module, _, name = class_path.rpartition(".")
+    return [option for option, _, _ in _arguments(_class(module, name)[1])]
+
+
 def _doc(module: str, text: str, annotation: ast.expr | None, default: ast.expr | None) -> OptionDoc:
     choices: list[str] = []
     boolean, options = False, {}
-    for each in _parts(annotation):
+    parts = [each for each in _parts(annotation) if each != "None"]
+    for each in parts:
         place = _resolve(module, each) if each.isidentifier() else None
         if each == "bool":
             boolean = True
         elif each.startswith("Literal["):
             choices += _literal(each)
-        elif place is not None and isinstance(place[1], ast.ClassDef):
+        elif place is not None and isinstance(place[1], ast.ClassDef) and len(parts) == 1:
             options = option_docs(f"{place[0]}.{place[1].name}")
         elif place is not None and (alias := ast.unparse(place[1])).startswith("Literal["):
             choices += _literal(alias)
@@ -109,6 +124,9 @@ def _value(module: str, node: ast.expr | None) -> Any:
     """Return a default, if it is a plain value, or the name of one."""
     if node is None:
         return UNKNOWN
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "field":
+        made = next((each.value for each in node.keywords if each.arg == "default_factory"), None)
+        return _value(module, made.body) if isinstance(made, ast.Lambda) else UNKNOWN
     try:
         return ast.literal_eval(node)
     except ValueError:

@@ -92,7 +92,7 @@ OWN = {
     "predict": (
         "return_predictions",
         "output",
-        *(f"output.save_{what}" for what in ("images", "json", "txt", "conf", "crop")),
+        *(f"output.save_{what}" for what in ("images", "json", "txt", "conf", "crop", "frames")),
     ),
 }
 """Options that some of them have."""

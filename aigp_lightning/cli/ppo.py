@@ -9,37 +9,52 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aigp_lightning.cli.class_help import help_of_class
+from aigp_lightning.cli.verb_help import PROGRAM as ALL
+from aigp_lightning.cli.verb_help import continued
 from aigp_lightning.terminal.output import print_line, print_text
 
-PROGRAM = "python -m aigp_lightning ppo"
+PROGRAM = f"{ALL} ppo"
+HELP_WORDS = ("-h", "--help")
 VERBS = {
     "fit": "train a policy with PPO",
-    "evaluate": "success, times, gates and crashes of a policy, with pictures of where it flew",
+    "evaluate": "success, times, gates and crashes of a policy, and where it flew",
     "export": "a policy as ONNX and TorchScript, with its normalisation inside",
 }
 HELP = """\
 usage: {program} VERB [options]
 
-Train a racing policy with stable-baselines3's PPO in any Gymnasium environment. Everything stays on this machine:
-TensorBoard's files, models and pictures go to output/apex_policy, and no W&B is involved.
+Train a racing policy with stable-baselines3's PPO in any Gymnasium environment.
+Everything stays on this machine: TensorBoard's files, models and pictures go to
+output/apex_policy, and no W&B is involved.
 
 verbs:
 {verbs}
 
 examples:
-  {program} fit --config configs/policy.yaml
-  {program} fit --config configs/policy.yaml --config configs/policy-quick.yaml --output output/quick
-  {program} fit --resume output/apex_policy --total_timesteps 12000000
-  {program} fit --env.module my_simulator --env.id my/Race-v0 --env.backend subproc --env.n_envs 8
-  {program} evaluate --model output/apex_policy/best
-  {program} export --model output/apex_policy/best
-  {program} VERB --help
+{examples}
 """
+CALLS = (
+    "ppo fit --config configs/policy.yaml",
+    "ppo fit --config configs/policy.yaml --config configs/policy-quick.yaml --output output/quick",
+    "ppo fit --resume output/apex_policy --total_timesteps 12000000",
+    "ppo fit --env.module my_simulator --env.id my/Race-v0 --env.backend subproc --env.n_envs 8",
+    "ppo evaluate --model output/apex_policy/best",
+    "ppo export --model output/apex_policy/best",
+    "ppo VERB --help",
+)
+"""Examples of the help of all verbs."""
 EXAMPLES = {
     "fit": "fit --config configs/policy.yaml --ppo.learning_rate '{start: 3e-4, end: 0}' --env.kwargs.track my.yaml",
     "evaluate": "evaluate --model output/apex_policy/best --episodes 1000",
-    "export": "export --model output/apex_policy/best --format [onnx] --out deploy",
+    "export": "export --model output/apex_policy/best --format '[onnx]' --out deploy",
 }
+CLASSES = {
+    "fit": "aigp_lightning.policy.config.PolicyConfig",
+    "evaluate": "aigp_lightning.policy.verb_config.EvaluateConfig",
+    "export": "aigp_lightning.policy.verb_config.ExportConfig",
+}
+"""Classes of the verbs' options."""
 Options = TypeVar("Options")
 
 
@@ -56,10 +71,8 @@ def main(verb: str, arguments: list[str]) -> int:
     Raises:
         ConfigError: there is no such verb.
     """
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        width = max(map(len, VERBS))
-        lines = "\n".join(f"  {name:<{width}}  {line}" for name, line in VERBS.items())
-        print_text(HELP.format(program=PROGRAM, verbs=lines).rstrip())
+    if not arguments or arguments[0] in (*HELP_WORDS, "help"):
+        print_text(_help())
         return 0
     verbs: dict[str, Callable[[list[str]], int]] = {"fit": _fit, "evaluate": _evaluate, "export": _export}
     if arguments[0] not in verbs:
@@ -70,7 +83,22 @@ def main(verb: str, arguments: list[str]) -> int:
         near = get_close_matches(arguments[0], verbs, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"ppo has no verb {arguments[0]!r}.{meant} `{PROGRAM} --help` lists them.")
+    if set(HELP_WORDS) & set(arguments):
+        name = arguments[0]
+        print_text(help_of_class(f"ppo {name}", CLASSES[name], _sentence(name), f"ppo {EXAMPLES[name]}"))
+        return 0
     return verbs[arguments[0]](arguments[1:])
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {line}" for name, line in VERBS.items())
+    examples = "\n".join(f"  {ALL} {continued(call)}" for call in CALLS)
+    return HELP.format(program=PROGRAM, verbs=verbs, examples=examples).rstrip()
+
+
+def _sentence(verb: str) -> str:
+    return f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
 
 
 def _fit(arguments: list[str]) -> int:
@@ -125,7 +153,7 @@ def _parse_with_run_config(kind: type[Options], verb: str, arguments: list[str],
 
 
 def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None = None) -> Options:
-    """Parse the options of a verb into a dataclass; help and mistakes end the program, as in argparse.
+    """Parse the options of a verb into a dataclass; mistakes end the program, as in argparse.
 
     Args:
         kind: the dataclass; its fields are the options, its docstring their help.
@@ -141,8 +169,7 @@ def parse(kind: type[Options], verb: str, arguments: list[str], base: str | None
     parser = parser_class(
         prog=f"{PROGRAM} {verb}",
         usage=f"{PROGRAM} {verb} [options]",
-        description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.",
-        epilog=f"example: {EXAMPLES[verb]}",
+        description=_sentence(verb),
     )
     parser.add_argument("--config", action="config", help="a YAML with options; may be repeated, later ones on top")
     parser.add_class_arguments(kind, as_group=False)

@@ -176,6 +176,18 @@ def default_precision(accelerator: Any, verb: str = "fit") -> str:
     return precision_of_machine(on_gpu(accelerator), verb == "fit")
 
 
+def tell_precision(precision: Any, verb: str) -> None:
+    """Say, in a training, that not all is computed in float32.
+
+    Args:
+        precision: `--trainer.precision`, filled in.
+        verb: fit, validate, test or predict.
+    """
+    kind = {"bf16-mixed": "bfloat16", "16-mixed": "float16"}.get(str(precision))
+    if verb == "fit" and kind is not None:
+        tell_user(f"computed in {kind} where float32 is not needed; --trainer.precision 32-true: all in float32")
+
+
 def resolve_config(config: Any, verb: str, context: RunContext) -> None:
     """Fill in what depends on the run folder and on the machine.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from aigp_lightning.callbacks.best_weights import best_weights_of
-from aigp_lightning.callbacks.speed import STAGES, Speed
+from aigp_lightning.callbacks.speed import Speed, speed_line
 from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
@@ -76,21 +76,6 @@ def speed_of(trainer: Trainer) -> dict[str, Any] | None:
     """Return what the trainer's callback measured, see `Speed.report`; None where there is none."""
     each = next((callback for callback in cast("Any", trainer).callbacks if isinstance(callback, Speed)), None)
     return each.report() if each is not None else None
-
-
-def speed_line(speed: Mapping[str, Any]) -> str:
-    """Return the times for an image as a line.
-
-    Args:
-        speed: see `Speed.report`.
-
-    Example:
-        >>> speed_line({"network": 3.25, "post": 0.5, "images": 96, "batch_size": 32, "device": "cpu, 2 threads"})
-        'for an image: 3.2 ms network, 0.5 ms post (96 images in batches of up to 32, cpu, 2 threads)'
-    """
-    times = ", ".join(f"{speed[stage]:.1f} ms {stage}" for stage in STAGES if stage in speed)
-    batches = f"{speed['images']} images in batches of up to {speed['batch_size']}"
-    return f"for an image: {times} ({batches}, {speed['device']})"
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:

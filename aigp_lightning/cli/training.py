@@ -26,7 +26,7 @@ from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
 from aigp_lightning.cli.option_names import of_others
 from aigp_lightning.cli.parser import StrictParser
 from aigp_lightning.cli.preflight import check_checkpoint, check_json, check_trained, model_class
-from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config
+from aigp_lightning.cli.resolve import DEFAULTS, choose_run, compare_options, resolve_config, tell_precision
 from aigp_lightning.cli.resume_options import add_extend, allow_extension
 from aigp_lightning.cli.run_report import print_places, print_report, print_trial, write_json
 from aigp_lightning.cli.stop import report_stop
@@ -171,6 +171,7 @@ class AigpCLI(LightningCLI):
         if context.resuming and first_process():
             repair_run_folder(context.folder)  # before loggers read there what they have
         resolve_config(config, self.verb, context)
+        tell_precision(config.trainer.precision, self.verb)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the run's callbacks, and check that its processes fit those that were started."""

@@ -33,6 +33,9 @@ PAIR = re.compile(r"(?:--)?([A-Za-z_]\w*)=(.*)", re.DOTALL)
 DOTTED = re.compile(r"([a-z_]+(?:\.\w+)+)=(.*)", re.DOTALL)
 """An option without its dashes, and its value."""
 EPOCHS = "trainer.max_epochs"
+SAME = ". As a configuration, with what becomes of each setting: "
+OUT = ("my.yaml", "mine.yaml", "converted.yaml")
+"""Files for a configuration, of which the first is suggested that the command does not name."""
 
 
 def is_ultralytics(words: Sequence[str]) -> bool:
@@ -66,9 +69,12 @@ def command_for(words: Sequence[str]) -> str:
         words: after the program's name, `yolo` among them or not.
 
     Example:
-        >>> command_for(["detect", "train", "data=my.yaml", "epochs=3"])
+        >>> here, whole = command_for(["detect", "train", "data=my.yaml", "epochs=3"]).split(". As a configuration, ")
+        >>> here
         "Ultralytics' train is here: python -m aigp_lightning fit --config configs/detector.yaml --data.data_yaml \
 my.yaml --trainer.max_epochs 3"
+        >>> whole.partition(": python -m ")[2]
+        'aigp_lightning from-ultralytics yolo detect train data=my.yaml epochs=3 --out mine.yaml'
     """
     joined = _joined(words)
     given = pairs(joined)
@@ -79,18 +85,24 @@ my.yaml --trainer.max_epochs 3"
         return f"Ultralytics' {task} is not trained here: {', '.join(CONFIGS)} are."
     verb = "test" if mode == "val" and given.pop("split", "") == "test" else MODES.get(mode, "fit")
     if verb == "fit" and "cfg" in given:
-        recipe = shell_quoted(*(words if words[0] in ("yolo", "ultralytics") else ("yolo", *words)))
-        return (
-            f"Ultralytics' {mode} with a file of settings is here: {PROGRAM} from-ultralytics {recipe} --out my.yaml, "
-            f"then {PROGRAM} fit --config my.yaml"
-        )
+        recipe, out = _recipe(joined)
+        return f"Ultralytics' {mode} with a file of settings is here: {recipe}, then {PROGRAM} fit --config {out}"
     known = [*CONFIGS, *MODES, "yolo", "ultralytics"]
     rest = {name: value for name, value in given.items() if name not in ("task", "mode")}
     start = ["--config", CONFIGS[_task(task, rest.get("model", ""))]] if verb == "fit" else []
     options, left = translated(verb, rest, start)
     note = f" ({NOTES[mode]})" if mode in NOTES else ""
     left += [word for word in named if word not in known]
-    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(verb, left)}"
+    whole = f"{SAME}{_recipe(joined)[0]}" if verb == "fit" and rest else ""
+    return f"Ultralytics' {mode} is here: {_typed(verb, [*start, *options])}{note}{_left_out(left)}{whole}"
+
+
+def _recipe(words: Sequence[str]) -> tuple[str, str]:
+    """Return the command that turns one of Ultralytics' into a configuration, and the configuration's file."""
+    named = [word for word in words if word in CONFIGS or word in MODES]
+    settings = [f"{name}={value}" for name, value in pairs(words).items()]
+    out = next(name for name in OUT if not any(each.endswith(f"={name}") for each in settings))
+    return f"{PROGRAM} from-ultralytics {shell_quoted('yolo', *named, *settings)} --out {out}", out
 
 
 def _joined(words: Sequence[str]) -> list[str]:
@@ -147,7 +159,9 @@ def corrected(verb: str, words: Sequence[str]) -> str:
         else:
             left.append(word)
         before = word
-    return f"{_typed(verb, kept)}{_left_out(verb, left)}"
+    whole = verb == "fit" and "data" in given and not any(word.startswith("-") for word in words)
+    recipe = f"{SAME}{_recipe(['train', *words])[0]}" if whole else ""
+    return f"{_typed(verb, kept)}{_left_out(left)}{recipe}"
 
 
 def _start(verb: str, words: Sequence[str], given: Mapping[str, str]) -> list[str]:
@@ -194,8 +208,5 @@ def _typed(verb: str, options: Sequence[str]) -> str:
     return f"{PROGRAM} {verb} {shell_quoted(*options)}".rstrip()
 
 
-def _left_out(verb: str, names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f"; `{PROGRAM} from-ultralytics args.yaml` says why" if verb in TRAINING else ""
-    return f". No option here: {', '.join(names)}{more}"
+def _left_out(names: Sequence[str]) -> str:
+    return f". No option here: {', '.join(names)}" if names else ""

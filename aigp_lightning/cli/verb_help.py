@@ -31,8 +31,10 @@ YAML_WORDS = {"None": "null", "True": "true", "False": "false"}
 PYTHON = re.compile(rf"\b({'|'.join(YAML_WORDS)})\b")
 """Python's words for values, which texts of classes have."""
 PROGRAM = "python -m aigp_lightning"
+TOGETHER = re.compile(r"(?:--[\w.]+ (?!-))?(?:'[^']*')?")
+"""An option and the space before its value, and a value in quotation marks: a line does not end in them."""
 MODEL_HELP = "--model.help"
-NAMES = ("Ultralytics", "Lightning", "Albumentations")
+NAMES = ("Ultralytics", "Lightning", "Albumentations", "Adam")
 """Words that begin with a capital wherever they stand."""
 OTHER_CLASS = "PoseModule"
 TEXT_OF_MODEL = "class of the model, as a YAML's model.class_path says it"
@@ -258,9 +260,9 @@ def continued(call: str) -> str:
         >>> continued("export runs/detect/gates --format onnx")
         'export runs/detect/gates --format onnx'
     """
-    return " \\\n    ".join(
-        textwrap.wrap(call, WIDTH - len(PROGRAM) - 5, break_on_hyphens=False, break_long_words=False)
-    )
+    whole = TOGETHER.sub(lambda match: match[0].replace(" ", "\xa0"), call)
+    lines = textwrap.wrap(whole, WIDTH - len(PROGRAM) - 5, break_on_hyphens=False, break_long_words=False)
+    return " \\\n    ".join(lines).replace("\xa0", " ")
 
 
 def _wrapped(text: str) -> str:

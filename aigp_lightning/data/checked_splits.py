@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aigp_lightning.data.device_side import settle_places
-from aigp_lightning.data.input_size import check_size, training_size
+from aigp_lightning.data.input_size import ShrinksInput, check_size, training_size
 from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.preparation import provide_data, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
@@ -103,7 +103,8 @@ class CheckedSplits(RunSplits):
         check_size(model, self.imgsz, self.resize)
         least = model.least_images(self.imgsz) if isinstance(model, NeedsImages) else 1
         if stage == "fit" and not self._open_batch:
-            check_batch(self.batch_size, self._run.world_size, self.imgsz, least)
+            smaller_by = model.smaller_by if isinstance(model, ShrinksInput) else ""
+            check_batch(self.batch_size, self._run.world_size, self.imgsz, least, smaller_by)
         return least
 
     def _check_limits(self, splits: Sequence[str]) -> None:

@@ -33,6 +33,23 @@ class SizesImages(Protocol):
         """Return the side of training pictures as they are loaded, pixels."""
 
 
+@runtime_checkable
+class ShrinksInput(Protocol):
+    """A module that may train on smaller pictures than its input in some batches.
+
+    Attributes:
+        smaller_by: the option that makes them so, with its value; empty where all have the input's size.
+
+    Example:
+        >>> class Varied:
+        ...     smaller_by = "--model.multi_scale 0.5"
+        >>> isinstance(Varied(), ShrinksInput)
+        True
+    """
+
+    smaller_by: str
+
+
 def check_size(model: object, imgsz: int, resize: str) -> None:
     """Refuse a size of the input that a model does not take.
 

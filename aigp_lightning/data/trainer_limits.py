@@ -87,7 +87,7 @@ def _check_interval(trainer: Trainer, there: int) -> None:
         )
 
 
-def check_batch(batch_size: int, processes: int, imgsz: int, least: int) -> None:
+def check_batch(batch_size: int, processes: int, imgsz: int, least: int, smaller_by: str = "") -> None:
     """Refuse batches with fewer images than the network can be trained on.
 
     Args:
@@ -95,9 +95,10 @@ def check_batch(batch_size: int, processes: int, imgsz: int, least: int) -> None
         processes: that share them.
         imgsz: side of the network's input, pixels.
         least: fewest images of a batch, in one process.
+        smaller_by: the option that makes pictures smaller than `imgsz` in some batches, with its value.
 
     Raises:
-        ConfigError: naming the smallest batch that will do.
+        ConfigError: naming the options that are the cause, and the smallest batch that will do.
 
     Example:
         >>> try:
@@ -107,8 +108,16 @@ def check_batch(batch_size: int, processes: int, imgsz: int, least: int) -> None
         --data.batch_size 1: at --data.imgsz 32 the last layers see one cell an image, and batch norm has no variance \
 of one value. Take --data.batch_size 2 or a larger --data.imgsz.
     """
-    if least > 1 and batch_size // processes < least:
-        raise ConfigError(
-            f"--data.batch_size {batch_size}: at --data.imgsz {imgsz} the last layers see one cell an image, and batch "
-            f"norm has no variance of one value. Take --data.batch_size {least * processes} or a larger --data.imgsz."
-        )
+    if least <= 1 or batch_size // processes >= least:
+        return
+    shared = f" is {batch_size // processes} in each of {processes} processes" if processes > 1 else ""
+    ways = [f"--data.batch_size {least * processes}", *(["fewer processes"] if processes > 1 else [])]
+    at = f"at --data.imgsz {imgsz}"
+    if smaller_by:
+        at += f", which {smaller_by} makes smaller in some batches,"
+        ways.append(f"a smaller {smaller_by.partition(' ')[0]}")
+    ways.append("a larger --data.imgsz")
+    raise ConfigError(
+        f"--data.batch_size {batch_size}{shared}: {at} the last layers see one cell an image, and batch norm has no "
+        f"variance of one value. Take {', '.join(ways[:-1])} or {ways[-1]}."
+    )

@@ -19,7 +19,7 @@ MEDIA = "media/"
 TAIL = 1 << 18
 """Bytes at the end of a run file in which its last rows are looked for."""
 RUN_FIELDS = (
-    *("run_id", "entity", "project", "display_name", "config", "summary", "host", "git", "telemetry", "start_time"),
+    *("run_id", "project", "display_name", "config", "summary", "host", "git", "telemetry", "start_time"),
     *("starting_step", "storage_id", "resumed", "resume", "runtime", "forked"),
 )
 """Fields of the run's record that say which run it is, or are read one by one."""
@@ -80,7 +80,7 @@ class WandbRun:
         stats: samples of system metrics.
         artifacts: each that was logged.
         run_id: in the run's record.
-        labels: what the run's record has beside names of run and project: notes, tags, group, job type and so on.
+        labels: what the run's record has beside names of run and project: entity, notes, tags, group and so on.
         host: in the run's record.
         git: remote and commit in the run's record.
         environment: the environment record, by field.

@@ -101,6 +101,8 @@ def resolve_wandb(
     mode = str(
         others.get("mode") or arguments.get("mode") or settings.get("mode") or os.environ.get("WANDB_MODE") or "online"
     )
+    if mode == "offline":
+        settings.setdefault("silent", True)  # where the record is and how it is sent is said at the end, in our words
     if arguments["log_model"] and mode not in ("online", "run"):
         arguments["log_model"] = False  # Lightning refuses the two together
         if first:

@@ -108,7 +108,8 @@ def _offline(logger: WandbLogger, arguments: dict[str, Any]) -> WandbLogger:
 
     wandb.teardown()  # its process would hold that the run's id is in use, and remember the mode it met first
     offline = type(logger)(**{**arguments, "log_model": False, "mode": "offline"})
-    offline._wandb_init["settings"] = {**logger._wandb_init["settings"], "mode": "offline"}  # those that were checked
+    checked = logger._wandb_init["settings"]
+    offline._wandb_init["settings"] = {"silent": True, **checked, "mode": "offline"}
     _ = offline.experiment
     return offline
 

@@ -114,6 +114,7 @@ class DetectorModule(BaseModule):
         self.automatic_optimization = False
         self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
         self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
+        self.smaller_by = f"--model.multi_scale {self.sizes.fraction:g}" if self.sizes.fraction else ""
         self.optimization = YoloOptimization(optim)
         self.plan_anew = self.optimization.plan_anew
         self.inference = Inference(iou, max_det, agnostic_nms, tta, nms_free)

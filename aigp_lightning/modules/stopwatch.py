@@ -61,16 +61,22 @@ class Stopwatch:
         """Images of the batches that count."""
         return sum(self._batches[WARM_UP:])
 
-    def milliseconds(self) -> dict[str, float]:
-        """Return the milliseconds for an image by stage; empty after one batch alone, which does not count."""
-        if not self.images or not self._known:
+    def milliseconds(self, first_too: bool = False) -> dict[str, float]:
+        """Return the milliseconds for an image by stage; empty after one batch alone, which does not count.
+
+        Args:
+            first_too: count the batches at the start as well.
+        """
+        begin = 0 if first_too else WARM_UP
+        images = sum(self._batches[begin:])
+        if not images or not self._known:
             return {}
         if self._cuda:
             import torch
 
             torch.cuda.synchronize()
         return {
-            stage: sum(self._between(start, end) for batch, start, end in marks if batch >= WARM_UP) / self.images
+            stage: sum(self._between(start, end) for batch, start, end in marks if batch >= begin) / images
             for stage, marks in self._marks.items()
         }
 

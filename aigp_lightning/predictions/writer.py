@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import queue
 import threading
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError, UserError, printable
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
-from aigp_lightning.media.plots.boxes import draw_boxes
 from aigp_lightning.predictions.crops import write_crops
+from aigp_lightning.predictions.drawn_video import DrawnVideo, drawn
 from aigp_lightning.predictions.formats import json_entry, yolo_lines
 from aigp_lightning.predictions.merge import output_names, part_file
 
@@ -26,12 +25,9 @@ if TYPE_CHECKING:
 
     from aigp_lightning.data.sources import SourceDataset, SourceFile
     from aigp_lightning.media.detections import ImageDetections
-    from aigp_lightning.media.plots.skeleton import Edges
     from aigp_lightning.types import Keypoints
 
 QUEUE_SIZE = 64  # images that may wait to be drawn before the network waits too
-USUAL_FPS, MOST_FPS = 30.0, 1000.0
-CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
 
 
 class PredictionFiles:
@@ -50,6 +46,7 @@ class PredictionFiles:
         ids: (C,) the id that each class gets in the text files; None: the model's own.
         conf: write confidences into the text files.
         crops: cut out every object.
+        frames: draw each frame of a video as a picture too.
     """
 
     def __init__(
@@ -64,9 +61,10 @@ class PredictionFiles:
         ids: NDArray[np.int64] | None = None,
         conf: bool = True,
         crops: bool = False,
+        frames: bool = False,
     ) -> None:
         self.folder, self.dataset, self.names, self.images, self.txt = folder, dataset, names, images, txt
-        self.ids, self.conf, self.crops = ids, conf, crops
+        self.ids, self.conf, self.crops, self.frames = ids, conf, crops, frames
         self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
         self.outputs = output_names(dataset.files)
         self.failure: UserError | None = None
@@ -129,7 +127,7 @@ class PredictionFiles:
                 self._write_txt(file, frame, found)
             if self.crops and len(found.boxes):
                 self._crop(file, frame, found)
-            if self.images:
+            if self.images or (self.frames and frame is not None):
                 self._draw(file, frame, found)
         except OSError:
             raise
@@ -180,63 +178,14 @@ class PredictionFiles:
         if frame is not None:
             if self._video is None or self._video.file != file:
                 self._close_video()
-                self._video = DrawnVideo(file, self._target("videos", self.outputs[file.path]))
+                target = self._target("videos", self.outputs[file.path])
+                self._video = DrawnVideo(file, target, self.images, self.frames)
             self._video.draw(frame, found, self.names, self.edges)
             return
-        data = encode(_drawn(read_image(file.path), found, self.names, self.edges), ".jpg")
+        data = encode(drawn(read_image(file.path), found, self.names, self.edges), ".jpg")
         write_atomic(self._target("images", f"{self.outputs[file.path]}.jpg"), data, sync=False)
 
     def _close_video(self) -> None:
         if self._video is not None:
             self._video.close()
         self._video = None
-
-
-class DrawnVideo:
-    """A copy of a video with boxes on it.
-
-    Args:
-        file: the original.
-        target: file to write, without suffix.
-    """
-
-    def __init__(self, file: SourceFile, target: Path) -> None:
-        import cv2
-
-        self.file, self._reader = file, VideoReader(file.path)
-        self._writer: Any = None
-        fps = file.fps if math.isfinite(file.fps) and 0 < file.fps < MOST_FPS else USUAL_FPS
-        fps = max(fps / file.stride, 1.0) if file.stride > 1 else fps  # left-out frames make the copy no shorter
-        for suffix, codec in CODECS:
-            path = target.parent / f"{target.name}{suffix}"
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, file.shape[::-1])
-            if writer.isOpened():
-                self._writer = writer
-                return
-
-    def draw(self, frame: int, found: ImageDetections, names: Mapping[int, str], edges: Edges) -> None:
-        """Add a frame.
-
-        Raises:
-            DataError: it cannot be read, or no video can be written.
-        """
-        import cv2
-
-        if self._writer is None:
-            raise DataError("no drawn video: this OpenCV has no encoder for MP4 or AVI")
-        if (image := self._reader.frame(frame)) is None:
-            raise DataError("this frame cannot be decoded")
-        drawn = cv2.cvtColor(_drawn(image, found, names, edges), cv2.COLOR_RGB2BGR)
-        if drawn.shape[:2] != self.file.shape:  # the encoder drops frames of another size without a word
-            drawn = cv2.resize(drawn, self.file.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        self._writer.write(drawn)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._reader.close()
-        if self._writer is not None:
-            self._writer.release()
-
-
-def _drawn(image: Any, found: ImageDetections, names: Mapping[int, str], edges: Edges) -> Any:
-    return draw_boxes(image, found.boxes, found.labels, found.scores, names, found.keypoints, edges, found.masks)

@@ -26,7 +26,7 @@ def test_the_blocks_of_the_page_run(
         blocks = [block.replace(written, shorter) for block in blocks]
     assert len(blocks) == text.count("```python") == 7
 
-    data, run = tmp_path / "datasets" / "gates", tmp_path / "runs" / "detect" / "gates" / "weights"
+    data, run = tmp_path / "datasets" / "quick-detect", tmp_path / "runs" / "detect" / "gates" / "weights"
     data.mkdir(parents=True)
     run.mkdir(parents=True)
     weights, yaml = build_case(data, rect=True)

@@ -15,7 +15,7 @@ from audit_run import ONE_EPOCH, append_record
 from helpers import REPO, small
 
 from aigp_lightning.audit.check import audit
-from aigp_lightning.audit.findings import Finding
+from aigp_lightning.audit.findings import Finding, SideChannel
 from aigp_lightning.logfiles.wandb_run import wandb_folders
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
 
@@ -392,6 +392,27 @@ def test_what_was_noted_at_the_start_counts_before_the_configuration(run: Path) 
     only(run, "switched off", "code: code/a.py (0.00 MB); it was switched off (wandb.code).")
     set_option(run, "code", True)
     assert audit(run).clean
+
+
+def test_whose_project_it_is_stands_in_the_row_of_notes(run: Path) -> None:
+    """It is where the run goes, and no channel: a row without a switch, and no finding; notes beside it are one."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    def row() -> SideChannel:
+        return next(channel for channel in audit(run).side_channels if channel.name == "notes")
+
+    assert (row().handed, row().detail, row().on) == (False, "", False)
+    record = Record()
+    record.run.run_id = json.loads((run / "run.json").read_text())["wandb_run_id"]
+    record.run.entity = "my-team"
+    (file,) = mirror(run).parent.glob("*.wandb")
+    append_record(file, record)
+    assert (row().handed, row().detail, row().on) == (True, "entity my-team", None)
+    assert audit(run).findings == []
+    record.run.notes = "about me"
+    append_record(file, record)
+    assert (row().detail, row().on) == ("entity my-team, notes about me", False)
+    assert found(run) == [("switched off", "notes: notes about me; it was switched off (the logger's notes).")]
 
 
 def set_option(run: Path, name: str, on: bool) -> None:

@@ -284,6 +284,50 @@ def test_a_drawn_video_lasts_as_long_with_a_stride(tmp_path: Path) -> None:
     reader.release()
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+def test_frames_are_pictures_as_those_of_ultralytics(stride: int, tmp_path: Path) -> None:
+    """A picture of each frame that is looked at, in a folder beside the video; ours count from 0, theirs from 1."""
+    from types import SimpleNamespace
+
+    from ultralytics.data.loaders import LoadImagesAndVideos
+    from ultralytics.models.yolo.detect import DetectionPredictor
+
+    video = make_video(tmp_path / "clip.avi", frames=7)
+    loader = LoadImagesAndVideos(str(video), vid_stride=stride)
+    theirs = SimpleNamespace(
+        dataset=loader, save_dir=tmp_path / "theirs", vid_writer={}, plotted_img=None,
+        args=SimpleNamespace(vid_stride=stride, save_frames=True),
+    )  # fmt: skip
+    for _, images, _ in loader:
+        theirs.plotted_img = images[0]
+        DetectionPredictor.save_predicted_images(theirs, tmp_path / "theirs" / "clip.avi", loader.frame)  # type: ignore[arg-type]
+    data = Data(str(video), imgsz=416)
+    data.vid_stride = stride
+    ours = predict(tmp_path, data, save_frames=True)
+    pictures = sorted((ours / "videos" / "clip_frames").iterdir())
+    numbers = [(number + 1) * stride - 1 for number in range(7 // stride)]
+    assert [path.name for path in pictures] == [f"clip_{number}.jpg" for number in numbers]
+    assert [path.name for path in sorted((tmp_path / "theirs" / "clip_frames").iterdir())] == [
+        f"clip_{(number + 1) // stride}.jpg" for number in numbers
+    ]
+    reader = cv2.VideoCapture(str(next(path for path in (ours / "videos").iterdir() if path.is_file())))
+    for path in pictures:  # the video's frames, boxes and all; as JPEG, they have no second loss
+        filmed = reader.read()[1][..., ::-1].astype(int)
+        assert np.abs(read(path).astype(int) - filmed).mean() < 4
+    reader.release()
+    grey = [int(read(path)[280, 380].astype(int).mean()) for path in pictures]
+    assert np.abs(np.array(grey) - 10 * np.array(numbers)).max() <= 3
+
+
+def test_frames_alone_and_no_video(tmp_path: Path) -> None:
+    make_video(tmp_path / "in" / "clip.avi", frames=2)
+    paint(tmp_path / "in" / "a.png")
+    out = predict(
+        tmp_path, Data(str(tmp_path / "in")), save_frames=True, save_images=False, save_txt=False, save_json=False
+    )
+    assert files_in(out) == ["videos/clip_frames/clip_0.jpg", "videos/clip_frames/clip_1.jpg"]
+
+
 def test_video_comes_back_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "clip.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (400, 300))

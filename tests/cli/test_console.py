@@ -14,12 +14,13 @@ from launching import launch
 
 from aigp_lightning.cli import callbacks_setup
 from aigp_lightning.cli.console import is_wanted
+from aigp_lightning.cli.resolve import tell_precision
 
 LINES = (
     r"(train|val): \d+ images, \d+ backgrounds, \d+ set aside, \d+ instances",
     r"no checkpoint in .* yet: the run begins again, in the same folder",
     r"resuming from .*/weights/last\.ckpt",
-    r"Using bfloat16 Automatic Mixed Precision \(AMP\)",  # where the processor computes in it
+    r"computed in bfloat16 where float32 is not needed; --trainer\.precision 32-true: all in float32",  # by processor
     r"media\.val_batches is 3; \d+ images make 1 of up to 16\.",
     r"epoch \d+: mosaic closed for the rest of the run",
     r"epoch \d/\d  loss: box .* mAP50-95\(B\) \d\.\d{3}( \*)?  \d+ s",
@@ -61,13 +62,25 @@ def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: P
     assert "epoch 2/2 " in output
 
 
+def test_a_training_says_that_it_computes_in_fewer_digits(caplog: pytest.LogCaptureFixture) -> None:
+    """In our words, once; not where all is float32, and not of a verb that trains nothing."""
+    with caplog.at_level(logging.INFO):
+        for precision, verb in (("32-true", "fit"), (None, "fit"), ("16-mixed", "validate"), ("bf16-mixed", "predict")):
+            tell_precision(precision, verb)
+        assert caplog.messages == []
+        for precision in ("bf16-mixed", "16-mixed"):
+            tell_precision(precision, "fit")
+    told = "computed in {} where float32 is not needed; --trainer.precision 32-true: all in float32"
+    assert caplog.messages == [told.format("bfloat16"), told.format("float16")]
+
+
 @pytest.mark.parametrize(
     ("source", "level", "text", "wanted"),
     [
         (lightning.pytorch.trainer.setup, logging.INFO, "Seed set to 0", False),
         (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: False, used: False", False),
         (lightning.pytorch.trainer.setup, logging.INFO, "GPU available: True (cuda), used: True", True),
-        (lightning.pytorch.trainer.setup, logging.INFO, "Using 16bit Automatic Mixed Precision (AMP)", True),
+        (lightning.pytorch.trainer.setup, logging.INFO, "Using 16bit Automatic Mixed Precision (AMP)", False),
         (lightning.pytorch.trainer.setup, logging.INFO, "Running in `fast_dev_run` mode: will run …", True),
         (lightning.pytorch.trainer.setup, logging.INFO, "`Trainer(overfit_batches=1)` was configured so 1 …", True),
         (lightning.pytorch.trainer.setup, logging.INFO, "`Trainer.fit` stopped: `max_steps=1` reached.", True),

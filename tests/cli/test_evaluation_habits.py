@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -87,12 +89,18 @@ def test_a_validation_draws_on_request_and_says_its_times(
 
 
 def test_predictions_are_beside_the_trainings(
-    words: list[object], shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
+    words: list[object], shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name in a YAML is the training's; one that is typed is the folder's."""
+    """A name in a YAML is the training's; one that is typed is the folder's. Times come once, before the place."""
     source = ["--data.source", shapes.parent / "images" / "val", "--output.save_crop", "true"]
     source += ["--model.max_det", 3]
     assert run_cli("predict", *words, *source) == 0
+    told = capsys.readouterr().out.splitlines()
+    (times,) = (line for line in told if line.startswith("for an image: "))
+    stages = re.match(r"for an image: (\d+\.\d) ms pre, (\d+\.\d) ms network, (\d+\.\d) ms post \(", times)
+    assert stages is not None and 0 < float(stages[2]) < 10_000
+    assert f"({len(list((shapes.parent / 'images' / 'val').iterdir())) - 2} images in batches of up to 2, cpu" in times
+    assert told[-2] == times and told[-1].startswith("predicted ")
     assert run_cli("predict", *words, *source, "--run.name", "seen", "--output.save_crop", "false") == 0
     assert names(tmp_path / "runs" / "detect") == {"predict", "seen"}
     assert names(tmp_path / "runs" / "detect" / "seen") - {".aigp.lock"} == {"labels"}  # as the overlay says
@@ -127,6 +135,19 @@ def test_the_first_batch_does_not_count() -> None:
     assert report is not None and module.stopwatch is None
     assert 60 / 12 <= report["network"] < 300 / 12 and (report["images"], report["batch_size"]) == (12, 8)
     assert set(report) == {"network", "images", "batch_size", "device"}  # what was not measured is not there
+
+
+def test_a_prediction_of_one_batch_says_its_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """A handful of pictures is what is predicted mostly."""
+    module, speed, trainer = Slow(), Speed(), SimpleNamespace(is_global_zero=True)
+    speed.on_predict_start(None, module)  # type: ignore[arg-type]
+    module.step(0.03)
+    speed.on_predict_batch_end(None, module, None, {"img": torch.zeros(3, 1)}, 0)  # type: ignore[arg-type]
+    speed.on_predict_end(trainer, module)  # type: ignore[arg-type]
+    told = capsys.readouterr().out
+    form = r"for an image: (\d+\.\d) ms network \(3 in the first batch, which takes longer than others, cpu, .*\)\n"
+    assert (said := re.fullmatch(form, told)) is not None, told
+    assert 10 <= float(said[1]) < 200
 
 
 def test_one_batch_alone_says_nothing() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import REPO
+from typed_commands import blocks
 
 from aigp_lightning.cli.main import VERBS
 from aigp_lightning.cli.option_names import OWN, check_option_names
@@ -42,12 +42,9 @@ def test_a_project_has_the_configurations_and_what_they_point_to(project: Path) 
 
 
 def test_the_commands_of_its_readme_are_ones(project: Path) -> None:
-    lines = [
-        line for line in Path("README.md").read_text(encoding="utf-8").splitlines() if line.startswith("python -m")
-    ]
-    assert len(lines) == 11
-    for line in lines:
-        _, _, _, verb, *words = shlex.split(line)
+    commands = [words for block in blocks(Path("README.md")) for words in block.commands]
+    assert len(commands) == 11
+    for verb, *words in commands:
         assert verb in VERBS
         if verb in OWN:
             check_option_names(verb, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -79,13 +80,57 @@ def test_nothing_heavy_is_imported_to_refuse_a_word() -> None:
     ],
 )
 def test_commands_of_ultralytics_become_ours(words: str, told: str) -> None:
-    assert command_for(words.split()).partition(" is here: ")[2] == f"python -m aigp_lightning {told}"
+    answer = command_for(words.split()).partition(" is here: ")[2]
+    assert answer.partition(". As a configuration")[0] == f"python -m aigp_lightning {told}"
+
+
+WHOLE = (
+    ("train data=d.yaml epochs=3", "yolo train data=d.yaml epochs=3 --out my.yaml"),
+    ("train data=my.yaml epochs=3", "yolo train data=my.yaml epochs=3 --out mine.yaml"),
+    ("yolo pose train --data d.yaml imgsz = 64 single_cls", "yolo pose train data=d.yaml imgsz=64 single_cls=true "
+     "--out my.yaml"),
+    ("detect train no_such=1 data=d.yaml more", "yolo detect train no_such=1 data=d.yaml --out my.yaml"),
+    ("yolo task=detect mode=train data=d.yaml", "yolo task=detect mode=train data=d.yaml --out my.yaml"),
+    ("train cfg=x.yaml", "yolo train cfg=x.yaml --out my.yaml, then python -m aigp_lightning fit --config my.yaml"),
+    ("fit data=d.yaml epochs=3 cos_lr", "yolo train data=d.yaml epochs=3 cos_lr=true --out my.yaml"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "told"), WHOLE)
+def test_a_whole_command_can_be_a_configuration(
+    words: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_cli: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command that is suggested works: it writes the file of the next one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("d.yaml", "my.yaml", "x.yaml"):
+        Path(name).write_text("train: a\nnames: [gate]\n" if name != "x.yaml" else "epochs: 3\n", encoding="utf-8")
+    assert run_cli(*words.split()) == 2
+    answer = capsys.readouterr().err.rstrip("\n").partition("python -m aigp_lightning from-ultralytics ")[2]
+    assert answer == told
+    typed = answer.partition(",")[0].split()
+    if typed[-1] == "my.yaml":
+        Path("my.yaml").unlink()
+    assert run_cli("from-ultralytics", *typed) in (0, 1)
+    assert Path(typed[-1]).read_text(encoding="utf-8")
+
+
+def test_part_of_a_command_is_no_recipe() -> None:
+    """A verb of its own, options of ours beside it, or no setting at all: the command here is the answer."""
+    for words in (["train"], ["val", "model=best.pt"], ["predict", "source=x"], ["export", "format=onnx"]):
+        assert "from-ultralytics" not in command_for(words)
+    for line in ("epochs=3", "--config a.yaml data=d.yaml epochs=3"):
+        with pytest.raises(ConfigError) as refused:
+            check_bare_words("fit", line.split())
+        assert "from-ultralytics" not in str(refused.value)
 
 
 def test_what_has_no_option_is_named() -> None:
-    assert command_for(["train", "no_such=1"]).endswith(
-        "detector.yaml. No option here: no_such; `python -m aigp_lightning from-ultralytics args.yaml` says why"
-    )
+    assert "detector.yaml. No option here: no_such. As a configuration" in command_for(["train", "no_such=1"])
     assert command_for(["obb", "train"]) == "Ultralytics' obb is not trained here: detect, pose, segment are."
     assert "not followed from one to the next" in command_for(["track", "source=a.mp4"])
 

@@ -12,7 +12,7 @@ import torch
 from aigp_lightning.data.augment.config import AugmentConfig
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.samplers import TrainBatchSampler
-from aigp_lightning.data.trainer_limits import check_limits
+from aigp_lightning.data.trainer_limits import check_batch, check_limits
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.detector import DetectorModule
 
@@ -106,6 +106,24 @@ def test_a_detector_says_how_many_images_it_needs() -> None:
                 module.compute_loss(batch)
         else:
             assert module.compute_loss(batch)[0].isfinite()
+
+
+@pytest.mark.parametrize(
+    ("batch", "processes", "imgsz", "scale", "told"),
+    [
+        (1, 1, 32, 0.0, "batch_size 1: at --data.imgsz 32 the last layers .* Take --data.batch_size 2 or a larger --d"),
+        (1, 1, 64, 0.5, "at --data.imgsz 64, which --model.multi_scale 0.5 makes smaller in some batches, the la"
+         "st layers .*Take --data.batch_size 2, a smaller --model.multi_scale or a larger --data.imgsz."),
+        (2, 2, 32, 0.0, "batch_size 2 is 1 in each of 2 processes: at .*batch_size 4, fewer processes or a larger --d"),
+    ],
+)  # fmt: skip
+def test_a_batch_of_one_cell_names_its_cause(batch: int, processes: int, imgsz: int, scale: float, told: str) -> None:
+    """By the module's own answers; the batch that it advises is taken."""
+    module = DetectorModule("yolo11n", multi_scale=scale)
+    asked = processes, imgsz, module.least_images(imgsz), module.smaller_by
+    with pytest.raises(ConfigError, match=told) as refused:
+        check_batch(batch, *asked)
+    check_batch(int(str(refused.value).rpartition("Take --data.batch_size ")[2].split()[0].rstrip(",")), *asked)
 
 
 @pytest.mark.parametrize(

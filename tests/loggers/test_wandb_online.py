@@ -98,7 +98,7 @@ def test_a_run_and_its_second_half_arrive_and_nothing_else(
 def test_offline_goes_on_with_the_same_id(
     server: WandbStandin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two records of one run, for `wandb sync` to put together."""
+    """Two records of one run, for `wandb sync` to put together; every line about them is ours."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     for resumed in (False, True):
         opened(tmp_path, WandbOptions(), resumed).log_metrics({"a": 1.0}, step=0)
@@ -109,7 +109,9 @@ def test_offline_goes_on_with_the_same_id(
     assert all(f"-{known}" in name for name in records)
     assert server.requests == []
     monkeypatch.delenv("WANDB_MODE")
-    assert typed(said(capfd)[-1].split(": ")[-1], tmp_path) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("W&B: recorded offline. To send it: ") for line in lines), lines
+    assert typed(lines[-1].split(": ")[-1], tmp_path) == 0
     assert [row["a"] for row in server.rows(known)] == [1.0, 1.0]
 
 
@@ -248,8 +250,10 @@ def test_a_server_that_turns_away_leaves_an_offline_record(
     assert time.monotonic() - began < 60
     logger.log_metrics({"a_figure": 1.0}, step=0)
     finish_wandb()
-    first, last = said(capfd)
+    printed = capfd.readouterr().err.splitlines()
+    first, last = (line for line in printed if line.startswith("W&B: "))
     assert words in first
+    assert not any("syncing is set to `offline`" in line or "wandb leet" in line for line in printed)
     record = next(tmp_path.glob("wandb/offline-run-*"))
     assert last == f"W&B: recorded offline. To send it: {sync_command(str(record))}"
     assert b"a_figure" in next(record.glob("run-*.wandb")).read_bytes()

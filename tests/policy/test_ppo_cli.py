@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from helpers import REPO
 from aigp_lightning.cli.ppo import parse
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.env.options import race_options
+from aigp_lightning.policy.verb_config import EvaluateConfig, ExportConfig
 
+Out = pytest.CaptureFixture[str]
 HEAVY = {"torch", "stable_baselines3", "lightning", "gymnasium", "numpy", "wandb", "jsonargparse", "matplotlib"}
 POLICY = REPO / "configs" / "policy.yaml"
 
@@ -40,12 +44,57 @@ def test_help_imports_nothing_heavy() -> None:
     assert modules & HEAVY == set()
 
 
-def test_a_verbs_help_needs_neither_torch_nor_sb3() -> None:
+VERB_CLASSES = {"fit": PolicyConfig, "evaluate": EvaluateConfig, "export": ExportConfig}
+
+
+def options_of(kind: type, prefix: str = "") -> Iterator[str]:
+    """Yield the options of a dataclass, those of its groups below them."""
+    for each in fields(kind):
+        made = each.default_factory() if callable(each.default_factory) else None
+        if is_dataclass(made):
+            yield from options_of(type(made), f"{prefix}{each.name}.")
+        else:
+            yield prefix + each.name
+
+
+@pytest.mark.parametrize("verb", VERB_CLASSES)
+def test_help_of_a_verb_looks_like_that_of_the_others(verb: str, run_cli: Callable[..., int], capsys: Out) -> None:
+    """Every option with a value as it is typed, its own first; no types, no constructor's names, 80 columns."""
+    assert run_cli("ppo", verb, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: python -m aigp_lightning ppo {verb} [options]\n")
+    assert not re.search(
+        r"type:|Literal|Union|\bdict\b|\blist\b|Linear|CONFIG|\b(None|True|False)\b|[A-Z_]{6,}\n|\x08", said
+    )
+    assert max(map(len, said.splitlines())) <= 80
+    shown = re.findall(r"^  --([\w.]+)( \S.*)?$", said, re.MULTILINE)
+    kind = VERB_CLASSES[verb]
+    assert {name for name, _ in shown} == {*options_of(kind), "config", "print_config"}
+    assert [name for name, value in shown if not value] == ["print_config"]
+    flat_own = [name for name in kind.__annotations__ if name in {*options_of(kind)}]
+    flat = [name for name, _ in shown if name in {each.name for each in fields(kind)}]
+    assert flat[: len(flat_own)] == flat_own
+    assert said.rstrip().rpartition("example:\n  ")[2].startswith(f"python -m aigp_lightning ppo {verb} ")
+
+
+@pytest.mark.parametrize("verb", VERB_CLASSES)
+def test_values_in_help_are_taken(verb: str, run_cli: Callable[..., int], capsys: Out) -> None:
+    """All of them at once, as a shell reads them; and the example."""
+    assert run_cli("ppo", verb, "--help") == 0
+    said = capsys.readouterr().out
+    typed = [line for line in said.splitlines() if re.match(r"  --(?!print_config|config)", line)]
+    parse(VERB_CLASSES[verb], verb, shlex.split(" ".join(typed)))
+    words = shlex.split(said.rpartition("example:\n")[2].replace("\\\n", ""))
+    words = [str(REPO / word) if word.startswith("configs/") else word for word in words[5:]]
+    parse(VERB_CLASSES[verb], verb, words)
+
+
+def test_a_verbs_help_imports_nothing_heavy() -> None:
     said, modules = modules_of("ppo", "fit", "--help")
     for option in ("--env.kwargs", "--ppo.learning_rate", "--eval_env.n_episodes", "--early_stop.success", "--resume"):
         assert option in said
-    assert "example: fit --config configs/policy.yaml" in said
-    assert modules & {"torch", "stable_baselines3", "lightning", "wandb", "matplotlib"} == set()
+    assert "example:\n  python -m aigp_lightning ppo fit --config configs/policy.yaml" in said
+    assert modules & HEAVY == set()
 
 
 @pytest.mark.parametrize("overlay", sorted(path.name for path in (REPO / "configs").glob("policy*.yaml")))

@@ -264,15 +264,15 @@ class RFDETRModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence; see `BaseModule`."""
-        how = conf, self.max_det, chosen_classes(self)
-        return self._network.predictions(self._outputs(batch["img"]), batch["img"], *how)
+        outputs = self._outputs(batch["img"])
+        with self.timed("post"):
+            return self._network.predictions(outputs, batch["img"], conf, self.max_det, chosen_classes(self))
 
     def _outputs(self, images: Tensor) -> dict[str, Any]:
         """Run the network; what a run on a CPU finds in its validations is in float32, as in `validate`."""
         on_cpu = self.length is not None and not images.is_cuda
         with torch.autocast(images.device.type, enabled=False) if on_cpu else nullcontext(), self.timed("network"):
-            outputs: dict[str, Any] = self._network(images.float() if on_cpu else images)
-        return outputs
+            return dict(self._network(images.float() if on_cpu else images))
 
     # ---- checkpoints ------------------------------------------------------------------------------------------------
 
