@@ -8,6 +8,7 @@ import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pictures this small are slower on more threads
 os.environ["WANDB_MODE"] = "offline"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process that a test starts compiles the package anew
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

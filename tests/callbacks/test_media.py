@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from numpy.typing import NDArray
 from rfdetr_networks import OPTIONS
 
@@ -53,6 +53,7 @@ def train(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> Iterator
         config, more = FAMILY_OPTIONS[family]
         configs = options[: 2 * sum(option == "--config" for option in options)]  # what comes later overrides them
         words = [*config, *configs, *small(shapes, tmp_path), *more, "--run.name", "a", "--run.exist_ok", "true"]
+        words += tiny_network(tmp_path) if family == "yolo" else []
         words += ["--trainer.max_epochs", epochs, "--media.max_images", 4, *options[len(configs) :]]
         assert run_cli("fit", *words) == status
         return tmp_path / "detect" / "a"
@@ -68,7 +69,7 @@ def pictured_yolo(
     root = tmp_path_factory.mktemp("pictured")
     words = [*TENSORBOARD_AND_WANDB, *small(shapes, root), "--data.workers", 1, "--run.name", "a"]
     words += ["--trainer.max_epochs", 2, "--media.val_batches", 2, "--media.max_images", 4, "--model.optim.nbs", 8]
-    words += ["--close_mosaic.epochs", 0]
+    words += ["--close_mosaic.epochs", 0, *tiny_network(root)]
     assert run_cli("fit", *words) == 0
     yield root / "detect" / "a"
     _finish()
@@ -280,19 +281,20 @@ def shown(run: Path, epoch: int = 0) -> list[str]:
 
 def test_which_images_are_shown(train: Callable[..., Path], tmp_path: Path) -> None:
     """Fixed over the epochs; `first` in the loader's order, an even spread over it, or the files named."""
-    run = train("--media.val_batches", 1)
+    alone = ("--media.routes.everything", "[]", "--media.routes.val_labels", "[file]")
+    run = train("--media.val_batches", 1, *alone)
     first = shown(run)
     assert len(first) == 4
     assert shown(run, 1) == first
-    every = train("--media.val_batches", 3)
+    every = train("--media.val_batches", 3, *alone, epochs=1)
     order = shown(every)
     assert order[:4] == first
     assert sorted(order) == [f"{number:03d}.png" for number in range(11)]
-    spread = train("--media.val_batches", 1, "--media.val_select", "spread")
+    spread = train("--media.val_batches", 1, "--media.val_select", "spread", *alone, epochs=1)
     assert shown(spread) == [order[place] for place in (0, 3, 7, 10)]
     listed = tmp_path / "show.txt"
     listed.write_text("images/val/004.png\nimages/val/009.png\n")
-    files = train("--media.val_files", listed)
+    files = train("--media.val_files", listed, *alone, epochs=1)
     assert sorted(shown(files)) == ["004.png", "009.png"]
 
 
@@ -532,7 +534,8 @@ def test_a_resumed_run_goes_on_without_doubles(shapes: Path, tmp_path: Path, run
     """Same ledger, same event folder, every picture and every scalar of every epoch once; curves of the whole run."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    words = [*small(shapes, tmp_path), "--run.name", "r", "--media.max_images", 4, "--media.val_select", "worst"]
+    words = [*small(shapes, tmp_path), *tiny_network(tmp_path), "--run.name", "r", "--media.max_images", 4]
+    words += ["--media.val_select", "worst"]
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
     run = tmp_path / "detect" / "r"
     last = run / "weights" / "last.ckpt"
