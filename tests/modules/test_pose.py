@@ -94,13 +94,8 @@ RING = ((0, 1), (1, 2), (2, 3), (3, 0))
 
 def test_resume(corners: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
     """StoppedBySignal after one epoch of two and resumed, the second epoch's losses are those of a run in one go."""
-    options = [
-        *pose_options(corners, tmp_path),
-        *tiny_network(tmp_path, pose=True),
-        "--trainer.max_epochs",
-        2,
-        *UNDRAWN,
-    ]
+    options = [*pose_options(corners, tmp_path), *tiny_network(tmp_path, pose=True), *UNDRAWN]
+    options += ["--trainer.max_epochs", 2]
     rows = {}
     for name in ("whole", "parts"):
         words = ["fit", *options, "--run.name", name]

@@ -48,17 +48,8 @@ def words(data: Path, root: Path, callback: str = "", **arguments: Any) -> list[
     given = json.dumps({"class_path": f"{__name__}.{callback}", "init_args": arguments})
     more = ("--trainer.callbacks+", given) if callback else ()
     return [
-        *(
-            "fit",
-            *small(data, root),
-            *tiny_network(data.parent),
-            "--data.imgsz",
-            32,
-            "--data.batch_size",
-            4,
-            "--run.name",
-            "run",
-        ),
+        *("fit", *small(data, root), *tiny_network(data.parent), "--data.imgsz", 32, "--data.batch_size", 4),
+        *("--run.name", "run"),
         *("--trainer.max_epochs", 2, "--model.optim.nbs", 4, "--trainer.logger", "false", "--media.val_batches", 1),
         *("--model.optim.warmup_epochs", 0, *more),
     ]
@@ -365,16 +356,8 @@ def test_a_step_that_is_no_number_is_left_out(
     squares: Path, tmp_path: Path, run_cli: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Adam without momentum moves nothing for a gradient of zero; batch statistics are those from before."""
-    optim = (
-        "--model.variant",
-        "yolo11n",
-        "--model.optim.name",
-        "Adam",
-        "--model.optim.momentum",
-        0,
-        "--model.optim.weight_decay",
-        0,
-    )
+    optim = ("--model.optim.name", "Adam", "--model.optim.momentum", 0, "--model.optim.weight_decay", 0)
+    optim += ("--model.variant", "yolo11n")
     with caplog.at_level("INFO"):
         assert run_cli(*words(squares, tmp_path, "Poison", epoch=0), "--nonfinite.action", "skip", *optim) == 0
     before, after = load(tmp_path / "detect" / "run" / "seen.pt")
