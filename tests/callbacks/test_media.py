@@ -27,6 +27,8 @@ FAMILY_OPTIONS: dict[str, tuple[tuple[object, ...], tuple[object, ...]]] = {
     ),
 }
 """Configuration of each family, and options of its smallest run."""
+MOSAICS = tuple(word for kind in ("curves", "confusion_matrix", "results") for word in (f"--media.routes.{kind}", "[]"))
+"""Options of a run that draws no charts of its metrics, which take longer than its mosaics."""
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")
 
 
@@ -218,18 +220,18 @@ def test_sources_of_a_mosaic_are_all_its_images(family: str, pictured: Path) -> 
     ("options", "count"), [(("--media.val_batches", 0), 0), (("--media.val_batches", 1), 2), ((), 6)]
 )
 def test_number_of_validation_files(train: Callable[..., Path], options: tuple[object, ...], count: int) -> None:
-    run = train(*options, epochs=1)
+    run = train(*options, *MOSAICS, epochs=1)
     assert len(list(run.glob("val_batch*"))) == count
 
 
 def test_more_than_there_are(train: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
-    run = train("--media.val_batches", 8, epochs=1)
+    run = train("--media.val_batches", 8, *MOSAICS, epochs=1)
     assert len(list(run.glob("val_batch*_pred.jpg"))) == 3
     assert "media.val_batches is 8; 11 images make 3 of up to 4." in caplog.text
 
 
 def test_every_second_epoch(train: Callable[..., Path]) -> None:
-    run = train("--media.val_every_n_epochs", 2, epochs=3)
+    run = train("--media.val_every_n_epochs", 2, *MOSAICS, epochs=3)
     assert {line.epoch for line in ledger(run) if line.kind == "val_pred"} == {1}
 
 
@@ -315,7 +317,7 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
     """The images with the lowest F1 after the first epoch, lowest first; `worst_each` chooses anew."""
-    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1)
+    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1, *MOSAICS)
     assert len(shown(kept)) == 4
     assert shown(kept, 1) == shown(kept)
     written = [line for line in ledger(kept) if line.kind == "val_errors" and line.destination == "file"]
