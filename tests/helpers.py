@@ -117,6 +117,21 @@ def tiny(data_yaml: Path, root: Path) -> list[object]:
     ]
 
 
+UNDRAWN = ("--media.routes.everything", "[]")
+"""Options of a run that draws no pictures, which take half of a tiny run's time."""
+
+
+def tiny_network(folder: Path, pose: bool = False) -> list[object]:
+    """Options of a network of three layers, described in a file of a folder; a run's time is halved once more."""
+    import yaml
+    from fuzz.generators import TINY
+
+    path = folder / ("tiny-pose.yaml" if pose else "tiny.yaml")
+    corners = {"kpt_shape": [4, 3], "head": [[[0, 1], 1, "Pose", ["nc", "kpt_shape"]]]}
+    path.write_text(yaml.safe_dump(TINY | (corners if pose else {})), encoding="utf-8")
+    return ["--model.variant", path]
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Let no file of this process grow beyond so many bytes: a real error of the system's, as on a full disk."""

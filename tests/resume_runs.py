@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from fuzz.generators import TINY
 from lightning.pytorch.callbacks import Callback
 
 
@@ -51,10 +49,3 @@ def check_complaint(errors: str, path: Path, advice: str) -> None:
     assert str(path) in complaints[0]
     assert advice in complaints[0]
     assert "Traceback" not in errors
-
-
-def tiny_network(folder: Path) -> list[object]:
-    """Options of a detector of three layers."""
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY), encoding="utf-8")
-    return ["--model.variant", path]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from rfdetr_networks import OPTIONS
 from socket_watch import STRACE, Traced, outside, run_watched, watched_once
 
@@ -25,7 +25,7 @@ def run_all(shapes: Path, folder: Path) -> Traced:
     environment.pop("NO_ALBUMENTATIONS_UPDATE", None)
     environment.pop("ORT_DISABLE_TELEMETRY", None)  # the package itself sees to these three
     configs = ["--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml"]
-    tiny = ["--data.imgsz", 32, "--data.workers", 1, "--trainer.max_epochs", 1]
+    tiny = [*tiny_network(folder), "--data.imgsz", 32, "--data.workers", 1, "--trainer.max_epochs", 1]
     lines: list[list[object]] = []
     for name in RUNS:
         lines.append(["fit", *configs, *small(shapes, folder), *tiny, "--run.name", name])

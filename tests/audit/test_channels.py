@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from audit_run import ONE_EPOCH, append_record
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 
 from aigp_lightning.audit.check import audit
 from aigp_lightning.audit.findings import Finding, SideChannel
@@ -29,7 +29,7 @@ def fitted(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[..., 
 
     def make(root: Path) -> None:
         both = ("--config", REPO / "configs" / "logger" / "both.yaml", "--wandb.project", "p")
-        assert run_cli("fit", *small(shapes, root), *both, "--run.name", "both", *ONE_EPOCH) == 0
+        assert run_cli("fit", *small(shapes, root), *tiny_network(root), *both, "--run.name", "both", *ONE_EPOCH) == 0
 
     return made_once("fitted with both loggers", make) / "detect" / "both"
 

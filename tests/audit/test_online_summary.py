@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.audit.check import audit
@@ -25,7 +25,8 @@ def test_a_resumed_online_run_matches(
     server: WandbStandin, shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
 ) -> None:
     """With another switch the second time; a value that was changed in the file afterwards is a difference."""
-    words = ("--config", REPO / "configs/logger/wandb.yaml", *small(shapes, tmp_path), "--run.name", "online")
+    words = ("--config", REPO / "configs/logger/wandb.yaml", *small(shapes, tmp_path), *tiny_network(tmp_path))
+    words += ("--run.name", "online")
     quick = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 1, "--media.val_batches", 1)
     assert run_cli("fit", *words, *quick, "--trainer.max_epochs", 1) == 0
     again = ("--trainer.max_epochs", 2, "--extend", "--ckpt_path", "last", "--wandb.requirements", "true")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audit_run import ONE_EPOCH, Builder
-from helpers import small
+from helpers import small, tiny_network
 
 from aigp_lightning.audit.check import audit
 from aigp_lightning.logfiles.folders import find_event_files, find_wandb_folders, logger_folders
@@ -42,7 +42,8 @@ def outside(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[...,
             f"    init_args: {{save_dir: {root / 'csv'}, name: figures, version: 0}}\n"
         )
         options = ("--config", root / "logger.yaml", "--run.name", "out", "--wandb.requirements", "true")
-        assert run_cli("fit", *small(shapes, root / "runs"), *options, *ONE_EPOCH) == 0
+        words = [*small(shapes, root / "runs"), *tiny_network(root), *options]
+        assert run_cli("fit", *words, *ONE_EPOCH) == 0
 
     return made_once("fitted with loggers elsewhere", make)
 

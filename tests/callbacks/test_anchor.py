@@ -15,7 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.states import TrainerFn
@@ -50,7 +50,7 @@ def made(
     root = tmp_path_factory.mktemp("signed")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.chdir(root)
-        options = "--trainer.max_epochs", 2, "--model.optim.nbs", 8, "--media.sign", key
+        options = *tiny_network(key.parent), "--trainer.max_epochs", 2, "--model.optim.nbs", 8, "--media.sign", key
         assert (
             run_cli("fit", "--config", REPO / "configs/logger/wandb-offline.yaml", *small(shapes, root), *options) == 0
         )
@@ -153,14 +153,15 @@ def test_a_key_that_cannot_sign_is_told_before_the_run(
 
 
 def test_a_run_that_is_resumed_with_another_key_is_refused(
-    made: tuple[Path, list[str]], shapes: Path, tmp_path: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]
-) -> None:
+    made: tuple[Path, list[str]], key: Path, shapes: Path, tmp_path: Path, run_cli: Cli,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """Before anything is written."""
     run = Path(shutil.copytree(made[0], tmp_path / "detect" / "gates", symlinks=True))
     before = (run / SIGNATURE_FILE).read_bytes(), (run / LEDGER_FILE).read_bytes()
     make_keys(tmp_path / "other")
     words = [*small(shapes, tmp_path), "--ckpt_path", run / "weights" / "last.ckpt"]
-    words += ["--trainer.max_epochs", 3, "--extend"]
+    words += ["--trainer.max_epochs", 3, "--extend", *tiny_network(key.parent)]
     assert run_cli("fit", *words, "--model.optim.nbs", 8, "--media.sign", tmp_path / "other") == 2
     assert "A run is signed by one key: go on with that one, or without." in capsys.readouterr().err
     assert ((run / SIGNATURE_FILE).read_bytes(), (run / LEDGER_FILE).read_bytes()) == before
@@ -179,7 +180,7 @@ def test_a_run_whose_ledger_is_gone_does_not_go_on_sending(
         (run / SIGNATURE_FILE).unlink()
     before = sorted(wandb_folders(run)[0].rglob("*.jpg"))
     words = [*small(shapes, tmp_path), "--run.resume", "always", "--media.max_mb", 1]
-    words += ["--trainer.max_epochs", 3, "--extend"]
+    words += ["--trainer.max_epochs", 3, "--extend", *tiny_network(key.parent)]
     overlay = "--config", REPO / "configs/logger/wandb-offline.yaml"
     assert run_cli("fit", *overlay, *words, "--model.optim.nbs", 8) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

@@ -21,7 +21,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from forked_python import executable
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from rich.console import Console
 from torch.utils.data import DataLoader
@@ -417,7 +417,7 @@ def test_the_command_line_shows_it_on_a_terminal(shapes: Path, tmp_path: Path) -
     import pty
 
     words = [*map(str, small(shapes, tmp_path)), "--trainer.enable_progress_bar", "null", "--trainer.max_epochs", "1"]
-    words += ["--trainer.limit_train_batches", "2", "--trainer.logger", "false"]
+    words += ["--trainer.limit_train_batches", "2", "--trainer.logger", "false", *map(str, tiny_network(tmp_path))]
     master, slave = pty.openpty()
     run = subprocess.Popen(
         [executable(), "-m", "aigp_lightning", "fit", *words], cwd=REPO, stdin=slave, stdout=slave, stderr=slave,

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from numpy.typing import NDArray
 from rfdetr_networks import OPTIONS
 
@@ -27,6 +27,8 @@ FAMILY_OPTIONS: dict[str, tuple[tuple[object, ...], tuple[object, ...]]] = {
     ),
 }
 """Configuration of each family, and options of its smallest run."""
+MOSAICS = tuple(word for kind in ("curves", "confusion_matrix", "results") for word in (f"--media.routes.{kind}", "[]"))
+"""Options of a run that draws no charts of its metrics, which take longer than its mosaics."""
 TENSORBOARD_AND_WANDB = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs/logger/both.yaml")
 
 
@@ -53,6 +55,7 @@ def train(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> Iterator
         config, more = FAMILY_OPTIONS[family]
         configs = options[: 2 * sum(option == "--config" for option in options)]  # what comes later overrides them
         words = [*config, *configs, *small(shapes, tmp_path), *more, "--run.name", "a", "--run.exist_ok", "true"]
+        words += tiny_network(tmp_path) if family == "yolo" else []
         words += ["--trainer.max_epochs", epochs, "--media.max_images", 4, *options[len(configs) :]]
         assert run_cli("fit", *words) == status
         return tmp_path / "detect" / "a"
@@ -68,7 +71,7 @@ def pictured_yolo(
     root = tmp_path_factory.mktemp("pictured")
     words = [*TENSORBOARD_AND_WANDB, *small(shapes, root), "--data.workers", 1, "--run.name", "a"]
     words += ["--trainer.max_epochs", 2, "--media.val_batches", 2, "--media.max_images", 4, "--model.optim.nbs", 8]
-    words += ["--close_mosaic.epochs", 0]
+    words += ["--close_mosaic.epochs", 0, *tiny_network(root)]
     assert run_cli("fit", *words) == 0
     yield root / "detect" / "a"
     _finish()
@@ -217,18 +220,18 @@ def test_sources_of_a_mosaic_are_all_its_images(family: str, pictured: Path) -> 
     ("options", "count"), [(("--media.val_batches", 0), 0), (("--media.val_batches", 1), 2), ((), 6)]
 )
 def test_number_of_validation_files(train: Callable[..., Path], options: tuple[object, ...], count: int) -> None:
-    run = train(*options, epochs=1)
+    run = train(*options, *MOSAICS, epochs=1)
     assert len(list(run.glob("val_batch*"))) == count
 
 
 def test_more_than_there_are(train: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
-    run = train("--media.val_batches", 8, epochs=1)
+    run = train("--media.val_batches", 8, *MOSAICS, epochs=1)
     assert len(list(run.glob("val_batch*_pred.jpg"))) == 3
     assert "media.val_batches is 8; 11 images make 3 of up to 4." in caplog.text
 
 
 def test_every_second_epoch(train: Callable[..., Path]) -> None:
-    run = train("--media.val_every_n_epochs", 2, epochs=3)
+    run = train("--media.val_every_n_epochs", 2, *MOSAICS, epochs=3)
     assert {line.epoch for line in ledger(run) if line.kind == "val_pred"} == {1}
 
 
@@ -280,19 +283,20 @@ def shown(run: Path, epoch: int = 0) -> list[str]:
 
 def test_which_images_are_shown(train: Callable[..., Path], tmp_path: Path) -> None:
     """Fixed over the epochs; `first` in the loader's order, an even spread over it, or the files named."""
-    run = train("--media.val_batches", 1)
+    alone = ("--media.routes.everything", "[]", "--media.routes.val_labels", "[file]")
+    run = train("--media.val_batches", 1, *alone)
     first = shown(run)
     assert len(first) == 4
     assert shown(run, 1) == first
-    every = train("--media.val_batches", 3)
+    every = train("--media.val_batches", 3, *alone, epochs=1)
     order = shown(every)
     assert order[:4] == first
     assert sorted(order) == [f"{number:03d}.png" for number in range(11)]
-    spread = train("--media.val_batches", 1, "--media.val_select", "spread")
+    spread = train("--media.val_batches", 1, "--media.val_select", "spread", *alone, epochs=1)
     assert shown(spread) == [order[place] for place in (0, 3, 7, 10)]
     listed = tmp_path / "show.txt"
     listed.write_text("images/val/004.png\nimages/val/009.png\n")
-    files = train("--media.val_files", listed)
+    files = train("--media.val_files", listed, *alone, epochs=1)
     assert sorted(shown(files)) == ["004.png", "009.png"]
 
 
@@ -313,7 +317,7 @@ def fresh_ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def test_the_worst(train: Callable[..., Path], shapes: Path) -> None:
     """The images with the lowest F1 after the first epoch, lowest first; `worst_each` chooses anew."""
-    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1)
+    kept = train("--media.val_batches", 1, "--media.val_select", "worst", "--media.val_errors", 1, *MOSAICS)
     assert len(shown(kept)) == 4
     assert shown(kept, 1) == shown(kept)
     written = [line for line in ledger(kept) if line.kind == "val_errors" and line.destination == "file"]
@@ -359,7 +363,8 @@ def test_predictions_are_the_model_s(family: str, train: Callable[..., Path], sh
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ValImageSelection, "merge", remember)
-        run = train("--media.conf", 0.001, "--media.val_batches", 1, epochs=1, family=family)
+        sure = ("--model.variant", "yolo11n") if family == "yolo" else ()  # three layers find nothing
+        run = train("--media.conf", 0.001, "--media.val_batches", 1, *sure, epochs=1, family=family)
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.modules.registry import load_module
 
@@ -532,7 +537,8 @@ def test_a_resumed_run_goes_on_without_doubles(shapes: Path, tmp_path: Path, run
     """Same ledger, same event folder, every picture and every scalar of every epoch once; curves of the whole run."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    words = [*small(shapes, tmp_path), "--run.name", "r", "--media.max_images", 4, "--media.val_select", "worst"]
+    words = [*small(shapes, tmp_path), *tiny_network(tmp_path), "--run.name", "r", "--media.max_images", 4]
+    words += ["--media.val_select", "worst"]
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
     run = tmp_path / "detect" / "r"
     last = run / "weights" / "last.ckpt"

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 
 from aigp_lightning.media.ledger.ledger import read_ledger
 
@@ -38,7 +38,7 @@ def words(corners: Path, root: Path) -> list[object]:
 def pictured(corners: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Path:
     """The folder of a finished run of one epoch."""
     root = tmp_path_factory.mktemp("pose-run")
-    assert run_cli("fit", *words(corners, root)) == 0
+    assert run_cli("fit", *words(corners, root), *tiny_network(root, pose=True)) == 0
     return root / "pose" / "a"
 
 
@@ -60,7 +60,7 @@ def test_the_plan_announces_them(
 ) -> None:
     """The same files as often; what the data alone decides to the byte, edges and numbers included."""
     capfd.readouterr()
-    assert run_cli("plan", *words(corners, tmp_path), "--json") == 0
+    assert run_cli("plan", *words(corners, tmp_path), *tiny_network(tmp_path, pose=True), "--json") == 0
     planned: dict[str, Any] = json.loads(capfd.readouterr().out)
     lines = [line for line in read_ledger(pictured / "media.jsonl") if line.destination == "file"]
     assert Counter(line.key for line in lines) == {Path(file["file"]).stem: file["count"] for file in planned["files"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning.pytorch.callbacks.early_stopping
 import lightning.pytorch.trainer.setup
 import pytest
-from helpers import small
+from helpers import small, tiny_network
 from launching import launch
 
 from aigp_lightning.cli import callbacks_setup
@@ -45,7 +45,7 @@ def foreign(output: str) -> list[str]:
 
 def test_fit_validate_and_resume_print_our_lines_alone(shapes: Path, tmp_path: Path) -> None:
     """One after the other in a process that has printed nothing yet."""
-    words = small(shapes, tmp_path / "runs")
+    words = [*small(shapes, tmp_path / "runs"), *tiny_network(tmp_path)]
     best = tmp_path / "runs" / "detect" / "gates" / "weights" / "best.ckpt"
     verbs = [
         ("fit", *words, "--trainer.max_epochs", 1),

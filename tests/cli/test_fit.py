@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers import small
+from helpers import UNDRAWN, small, tiny_network
 
 from aigp_lightning.checkpoints import read_checkpoint
 from aigp_lightning.modules.registry import open_weights
@@ -62,7 +62,7 @@ def test_saved_config_runs_again(finished: Path, run_cli: Callable[..., int], tm
     assert "{run_folder}" in text
     status = run_cli(
         *("fit", "--config", finished / "config.yaml", "--run.root", tmp_path, "--run.json", "null"),
-        *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1),
+        *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1, *UNDRAWN),
     )
     assert status == 0
     assert (tmp_path / "detect" / "shapes" / "weights" / "last.ckpt").is_file()
@@ -105,7 +105,8 @@ def test_checkpoint_holds_the_average_and_loads_without_code(finished: Path) -> 
 
 
 def test_second_run_of_a_name_gets_a_number(shapes: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
-    words = [*small(shapes, tmp_path), "--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1]
+    words = [*small(shapes, tmp_path), *tiny_network(tmp_path), *UNDRAWN, "--trainer.max_epochs", 1]
+    words += ["--trainer.limit_train_batches", 1]
     assert run_cli("fit", *words, "--run.name", "a") == 0
     assert run_cli("fit", *words, "--run.name", "a") == 0
     assert sorted(path.name for path in (tmp_path / "detect").iterdir()) == ["a", "a-2"]
@@ -118,7 +119,7 @@ def test_weights_of_other_classes_are_adapted(
     with caplog.at_level("INFO"):
         status = run_cli(
             *("fit", *small(gates, tmp_path), "--model.weights", finished / "weights" / "best.pt"),
-            *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1),
+            *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1, *UNDRAWN),
         )
     assert status == 0
     assert any("tensors from" in record.getMessage() for record in caplog.records)
@@ -128,7 +129,7 @@ def test_missing_data_set_is_made(tmp_path: Path, run_cli: Callable[..., int]) -
     status = run_cli(
         *("fit", *small(Path("datasets/gates/data.yaml"), tmp_path / "runs"), "--trainer.max_epochs", 1),
         *("--data.synthetic.train", 8, "--data.synthetic.val", 4, "--data.synthetic.test", 0),
-        *("--data.synthetic.imgsz", "[128, 96]", "--trainer.limit_train_batches", 1),
+        *("--data.synthetic.imgsz", "[128, 96]", "--trainer.limit_train_batches", 1, *tiny_network(tmp_path), *UNDRAWN),
     )
     assert status == 0
     assert len(list((tmp_path / "datasets" / "gates" / "images" / "train").iterdir())) == 8
@@ -144,7 +145,7 @@ def test_bad_files_are_set_aside_and_listed(tmp_path: Path, run_cli: Callable[..
     (tmp_path / "labels" / "train" / "002.txt").write_text("0 0.5 0.5 0.2 0.2\n7 0.5 0.5 0.2 0.2\n")
     data = tmp_path / "data.yaml"
     data.write_text("train: images/train\nval: images/val\nnames: [007, no]\n")
-    words = [*small(data, tmp_path / "runs"), "--trainer.max_epochs", 1]
+    words = [*small(data, tmp_path / "runs"), *tiny_network(tmp_path), *UNDRAWN, "--trainer.max_epochs", 1]
     assert run_cli("fit", *words, "--run.json", tmp_path / "metrics.json") == 0
     weights = tmp_path / "runs" / "detect" / "gates" / "weights"
     assert read_checkpoint(weights / "best.ckpt")["aigp"]["names"] == {0: "007", 1: "no"}
@@ -168,7 +169,7 @@ def test_validation_may_be_rare_or_off(
     words: list[object], filled: list[bool], shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
 ) -> None:
     """Such a run trains to its end, with rows for every epoch and a `best.pt`."""
-    assert run_cli("fit", *small(shapes, tmp_path), "--trainer.max_epochs", 3, *words) == 0
+    assert run_cli("fit", *small(shapes, tmp_path), *tiny_network(tmp_path), "--trainer.max_epochs", 3, *words) == 0
     run = tmp_path / "detect" / "gates"
     with (run / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 
 from aigp_lightning.data.datamodule import YoloDataModule
 from aigp_lightning.data.missing_data import shipped_set
@@ -78,7 +78,8 @@ def test_wrong_values_end_in_one_clear_line(
     run_cli: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run_cli("fit", *small(shapes, tmp_path), "--trainer.max_epochs", 1, *words) == 2
+    options = [*small(shapes, tmp_path), *tiny_network(tmp_path), "--trainer.max_epochs", 1]
+    assert run_cli("fit", *options, *words) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert told in errors[0]

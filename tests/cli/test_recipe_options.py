@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import small
-from resume_runs import load, tiny_network
+from helpers import UNDRAWN, small, tiny_network
+from resume_runs import load
 
 from aigp_lightning.cli.plan import open_numbers
 
@@ -19,7 +19,7 @@ def test_a_run_with_all_of_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     words = [
-        *("fit", *small(shapes, tmp_path), "--data.imgsz", 64, "--run.name", "run", "--media.routes.everything", "[]"),
+        *("fit", *small(shapes, tmp_path), "--data.imgsz", 64, "--run.name", "run", *UNDRAWN),
         *tiny_network(tmp_path),
         *("--data.rect_training", "true", "--data.fraction", "{train: 0.5, val: 4}", "--data.classes", "disc"),
         *("--data.batch_size", "auto", "--checkpoint_every.epochs", 1, "--trainer.max_epochs", 2),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import small
+from helpers import UNDRAWN, small, tiny_network
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.checkpoints.paths import resume_hint
@@ -91,8 +91,8 @@ def test_what_is_said_works(
     words = ["--config", "a config.yaml", *small(shapes, Path("my runs")), "--run.name", name]
     words += ["--trainer.callbacks+", stop + '"mark": "the mark"}}', "--trainer.max_epochs", at + 1]
     words += ["--model.optim.nbs", 8, "--trainer.limit_train_batches", 1]
-    words += ["--extend"] if at == 3 else ["--data.imgsz", 32]
-    words += ["--media.val_batches", 0, "--trainer.logger", "false"]
+    words += ["--extend"] if at == 3 else ["--data.imgsz", 32, *tiny_network(Path())]
+    words += [*UNDRAWN, "--trainer.logger", "false"]
     assert run_cli("fit", *words) == 143
     (line, command) = capfd.readouterr().err.splitlines()[-2:]
     assert line.startswith(f"stopped by SIGTERM. {said}"), line

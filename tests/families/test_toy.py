@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from families.toy import ToyModule
-from helpers import small, tiny
+from helpers import UNDRAWN, small, tiny
 
 from aigp_lightning.errors import ConfigError, WeightsError
 from aigp_lightning.modules import registry
@@ -38,8 +38,8 @@ def fit(run_cli: Callable[..., int], shapes: Path, root: Path, name: str, epochs
 
 @pytest.fixture(scope="module")
 def run(run_cli: Callable[..., int], shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs, by the command line."""
-    return fit(run_cli, shapes, tmp_path_factory.mktemp("toy"), "whole", 2)
+    """A run of two epochs with mosaics, by the command line."""
+    return fit(run_cli, shapes, tmp_path_factory.mktemp("toy"), "whole", 2, "--close_mosaic.epochs", 0)
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -75,16 +75,14 @@ def test_its_folder_is_audited(run: Path, run_cli: Callable[..., int], capsys: p
 def test_it_resumes_as_if_it_had_not_stopped(
     run: Path, run_cli: Callable[..., int], shapes: Path, tmp_path: Path
 ) -> None:
-    halfway = fit(run_cli, shapes, tmp_path, "stopped", 1, "--close_mosaic.epochs", 0)
-    resumed = fit(
-        run_cli, shapes, tmp_path, "stopped", 2, "--extend", "--ckpt_path", "last", "--close_mosaic.epochs", 0
-    )
-    unbroken = fit(run_cli, shapes, tmp_path, "unbroken", 2, "--close_mosaic.epochs", 0)
+    usual = ("--close_mosaic.epochs", 0, *UNDRAWN)
+    halfway = fit(run_cli, shapes, tmp_path, "stopped", 1, *usual)
+    resumed = fit(run_cli, shapes, tmp_path, "stopped", 2, "--extend", "--ckpt_path", "last", *usual)
     assert halfway == resumed
-    ours, theirs = (torch.load(one / "weights" / "last.ckpt", weights_only=True) for one in (resumed, unbroken))
+    ours, theirs = (torch.load(one / "weights" / "last.ckpt", weights_only=True) for one in (resumed, run))
     assert ours["epoch"] == theirs["epoch"] == 1
     assert all(torch.equal(ours["state_dict"][key], value) for key, value in theirs["state_dict"].items())
-    assert rows(resumed) == rows(unbroken)
+    assert rows(resumed) == rows(run)
 
 
 def test_its_best_file_is_the_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import REPO, small
+from helpers import REPO, UNDRAWN, small, tiny_network
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers, trim_settings
@@ -98,7 +98,7 @@ def test_overlay_swaps_the_logger(
     configs = [REPO / f"configs/{task}.yaml", REPO / f"configs/logger/{overlay}.yaml"]
     status = run_cli(
         *("fit", "--config", configs[0], "--config", configs[1], *small(shapes, tmp_path), "--run.name", overlay),
-        *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1),
+        *("--trainer.max_epochs", 1, "--trainer.limit_train_batches", 1, *tiny_network(tmp_path), *UNDRAWN),
     )
     assert status == 0
     run = tmp_path / "detect" / overlay

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from lightning.pytorch.loggers import MLFlowLogger
 from mlflow.tracking._tracking_service import utils
 from mlflow_standin import MLflowStandin
@@ -83,7 +83,8 @@ def test_a_server_gets_what_the_ledger_says_and_nothing_about_who_and_where(
     assert getpass.getuser() == "mustermann"
     configs = ("--config", REPO / "configs/detector.yaml", "--config", REPO / "configs/logger/mlflow.yaml")
     words = ("--trainer.logger.tracking_uri", server.url, "--media.private", f"*val/{PRIVATE}*", "--run.name", "sent")
-    assert run_cli("fit", *configs, *small(shapes, tmp_path), *QUICK, "--trainer.max_epochs", 1, *words) == 0
+    words += (*tiny_network(tmp_path), "--trainer.max_epochs", 1)
+    assert run_cli("fit", *configs, *small(shapes, tmp_path), *QUICK, *words) == 0
     run, lines = tmp_path / "detect" / "sent", sent(tmp_path / "detect" / "sent")
     assert {name: sha256(data).hexdigest() for name, data in server.artifacts.items()} == {
         artifact_of(line): line.sha256 for line in lines
@@ -129,6 +130,7 @@ def resumed(shapes: Path, made_once: Callable[..., Path], run_cli: Callable[...,
     def make(root: Path) -> None:
         (root / "loggers.yaml").write_text(LOGGERS, encoding="utf-8")
         words = ("fit", "--config", root / "loggers.yaml", *small(shapes, root), *QUICK, *FEW, "--run.name", "local")
+        words += tuple(tiny_network(root))
         assert run_cli(*words, "--trainer.max_epochs", 1) == 0
         again = ("--ckpt_path", root / "detect/local/weights/last.ckpt", "--extend", "true")
         assert run_cli(*words, "--trainer.max_epochs", 2, *again) == 0

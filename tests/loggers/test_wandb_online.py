@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from wandb_standin import WandbStandin, forget, serve
 
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
@@ -35,7 +35,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbSta
 
 def fit(run_cli: Callable[..., int], data: Path, root: Path, *words: object, overlay: str = "wandb") -> int:
     configs = ("--config", REPO / "configs/detector.yaml", "--config", REPO / f"configs/logger/{overlay}.yaml")
-    return run_cli("fit", *configs, *small(data, root), "--run.name", "online", *words)
+    return run_cli("fit", *configs, *small(data, root), *tiny_network(root), "--run.name", "online", *words)
 
 
 def typed(command: str, folder: Path, **variables: str) -> int:

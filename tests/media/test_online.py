@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from wandb_standin import WandbStandin, serve
 
 from aigp_lightning.media.ledger.ledger import read_ledger
@@ -32,6 +32,7 @@ def test_what_arrives_is_what_the_ledger_says(
     words = [*CONFIGS, *small(shapes, tmp_path), "--run.name", "r", "--media.max_images", 4, "--model.optim.nbs", 8]
     words += ["--media.routes.train_batch", "[file]", "--media.private", "[images/val/004.png]"]
     words += ["--media.max_mb", 1.6, "--wandb.init_timeout", 20, "--media.val_table", 1, "--media.val_batches", 1]
+    words += tiny_network(tmp_path)
     assert run_cli("fit", *words, "--trainer.max_epochs", 2) == 0
     assert run_cli("fit", *words, "--trainer.max_epochs", 3, "--extend", "--ckpt_path", "last") == 0
     run = tmp_path / "detect" / "r"
@@ -61,7 +62,7 @@ def test_a_server_that_dies_costs_no_picture_here(
     server: WandbStandin, shapes: Path, tmp_path: Path, run_cli: Callable[..., int]
 ) -> None:
     words = [*CONFIGS, *small(shapes, tmp_path), "--run.name", "r", "--media.max_images", 4]
-    words += ["--wandb.finish_timeout", 2, "--trainer.max_epochs", 1]
+    words += ["--wandb.finish_timeout", 2, "--trainer.max_epochs", 1, *tiny_network(tmp_path)]
     stopped = server._graphql
 
     def dying(body: dict[str, object], address: str) -> dict[str, object]:

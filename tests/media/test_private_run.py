@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import REPO, draw_squares, small
+from helpers import REPO, draw_squares, small, tiny_network
 from lightning.pytorch.callbacks import Callback
 
 from aigp_lightning.logfiles.wandb_run import read_wandb_run
@@ -77,6 +77,7 @@ class Vanish(Callback):
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., int]) -> Iterator[Path]:
     out = tmp_path_factory.mktemp("out")
     words = [*CONFIGS, *small(root / "data.yaml", out), "--run.name", "a", "--trainer.max_epochs", 1]
+    words += tiny_network(out)
     words += ["--media.private", root / "list.txt", "--close_mosaic.epochs", 0, "--wandb.console", "true"]
     words += ["--trainer.callbacks+", json.dumps({"class_path": f"{__name__}.Vanish"})]
     assert run_cli("fit", *words) == 0
@@ -164,6 +165,7 @@ def test_other_actions_know_the_same_spellings(
     action: str, root: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = [*CONFIGS, *small(root / "data.yaml", tmp_path), "--media.private", root / "list.txt"]
+    words += tiny_network(tmp_path)
     status = run_cli("plan", *words, "--trainer.max_epochs", 1, "--media.private_action", action, "--json", "p.json")
     assert status == (2 if action == "refuse" else 0)
     if action == "refuse":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import CORNERS_YAML, REPO, draw_corners, small
+from helpers import CORNERS_YAML, REPO, UNDRAWN, draw_corners, small, tiny_network
 from ultralytics import YOLO
 
 from aigp_lightning.modules.pose import PoseModule
@@ -94,7 +94,8 @@ RING = ((0, 1), (1, 2), (2, 3), (3, 0))
 
 def test_resume(corners: Path, tmp_path: Path, run_cli: Callable[..., int]) -> None:
     """StoppedBySignal after one epoch of two and resumed, the second epoch's losses are those of a run in one go."""
-    options = [*pose_options(corners, tmp_path), "--trainer.max_epochs", 2, "--media.routes.everything", "[]"]
+    options = [*pose_options(corners, tmp_path), *tiny_network(tmp_path, pose=True), *UNDRAWN]
+    options += ["--trainer.max_epochs", 2]
     rows = {}
     for name in ("whole", "parts"):
         words = ["fit", *options, "--run.name", name]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 
 from aigp_lightning.media.ledger.ledger import read_ledger
 from aigp_lightning.media.routing import ATTACHED
@@ -26,7 +26,7 @@ def plan(
 
     def planned(*options: object, status: int = 0) -> dict[str, Any]:
         capfd.readouterr()
-        words = [*OVERLAYS, *small(shapes, tmp_path), *SHORT, *options, "--json"]
+        words = [*OVERLAYS, *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT, *options, "--json"]
         assert run_cli("plan", *words) == status
         content: dict[str, Any] = json.loads(capfd.readouterr().out)
         return content
@@ -55,7 +55,8 @@ def test_a_run_hands_over_what_the_plan_announced(
                "--media.val_table", 5, "--media.routes.train_batch", "[tensorboard]",
                "--media.routes.val_labels", "[wandb]", "--media.private", "[images/val/004.png]"]  # fmt: skip
     planned = plan(*options)
-    assert run_cli("fit", *OVERLAYS, *small(shapes, tmp_path), *SHORT, *options) == 0
+    words = [*OVERLAYS, *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT]
+    assert run_cli("fit", *words, *options) == 0
     every = read_ledger(tmp_path / "detect" / "gates" / "media.jsonl")
     lines = [line for line in every if line.kind not in ATTACHED]
     assert len(every) - len(lines) == 2 * 5 + 2 * 4  # in W&B the private one has none
@@ -155,7 +156,7 @@ def test_a_bucket_named_by_a_variable_is_remote(
 def test_what_fit_refuses_plan_refuses(
     shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = [*OVERLAYS, *small(shapes, tmp_path), *SHORT]
+    words = [*OVERLAYS, *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT]
     secret = ["--media.private", "val/004.png", "--media.private_action", "refuse"]
     assert run_cli("plan", *words, *secret) == 2
     assert "--media.private_action is refuse" in capfd.readouterr().err
@@ -178,7 +179,7 @@ def test_the_table_for_people(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("COLUMNS", "120")
     target = tmp_path / "plan.json"
-    assert run_cli("plan", *small(shapes, tmp_path), *SHORT, "--json", target) == 0
+    assert run_cli("plan", *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT, "--json", target) == 0
     printed = capfd.readouterr().out
     assert "val_pred" in printed
     assert "Nothing leaves this machine" in printed

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 
 OVERLAYS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "mlflow.yaml")
 SHORT = ("--trainer.max_epochs", 2, "--media.max_images", 4, "--media.val_batches", 1, "--close_mosaic.epochs", 0)
@@ -23,7 +23,8 @@ def plan(
 
     def planned(*options: object, status: int = 0) -> dict[str, Any]:
         capfd.readouterr()
-        assert run_cli("plan", *OVERLAYS, *small(shapes, tmp_path), *SHORT, *options, "--json") == status
+        words = [*OVERLAYS, *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT]
+        assert run_cli("plan", *words, *options, "--json") == status
         content: dict[str, Any] = json.loads(capfd.readouterr().out)
         return content
 

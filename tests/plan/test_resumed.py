@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.media import pipeline
@@ -59,7 +59,7 @@ def test_all_count_the_same(
 
     monkeypatch.setattr(MediaStatus, "__str__", closing)
     monkeypatch.setattr(pipeline, "Budget", Watched)
-    words = [*OVERLAYS, *small(shapes, tmp_path), *SHORT]
+    words = [*OVERLAYS, *small(shapes, tmp_path), *tiny_network(tmp_path), *SHORT]
 
     def called(verb: str, *options: object, status: int = 0) -> str:
         capfd.readouterr()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, small, tiny_network
 from policy_envs import RACE
 
 from aigp_lightning.run.caches import private_folder
@@ -139,6 +139,7 @@ def ran(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("new user")
     configs = ["--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml"]
     options = [*configs, *small(shapes, folder / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 1]
+    options += tiny_network(tmp_path_factory.mktemp("network"))
     weights = folder / "runs" / "detect" / "gates" / "weights" / "best.ckpt"
     policy = ["--config", REPO / "configs" / "policy.yaml", *RACE, "--output", folder / "policy"]
     verbs = [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import REPO, draw_squares, small
+from helpers import REPO, UNDRAWN, draw_squares, small, tiny_network
 from launching import OURS, TWO, check_run, finish, free_port, nodes, slurm, started
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -34,7 +34,7 @@ def test_two_nodes_with_shares_that_hold_no_label_or_no_image(tmp_path: Path) ->
     before = tmp_path / "runs" / "detect" / "gates" / "weights"
     before.mkdir(parents=True)
     words = [*small(yaml, tmp_path / "runs"), "--data.imgsz", 32, "--data.augment.mosaic", 0, "--trainer.max_epochs", 2]
-    words += ["--model.optim.nbs", 8, "--run.json", tmp_path / "m.json"]
+    words += ["--model.optim.nbs", 8, "--run.json", tmp_path / "m.json", *UNDRAWN]
     runs = nodes("fit", *words, cwd=tmp_path)
     assert [status for status, _ in runs] == [0, 0], runs
     check_run(tmp_path / "runs", epochs=2, name="gates-2", others=["gates"])
@@ -75,7 +75,8 @@ def second_process(process: subprocess.Popen[str], last: Path) -> psutil.Process
 
 def test_a_killed_process_ends_the_run(shapes: Path, tmp_path: Path) -> None:
     """The second of two gets SIGKILL, as from a system that is out of memory; the first must not wait for it."""
-    words = [*small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
+    words = [*small(shapes, tmp_path / "runs"), *tiny_network(tmp_path), *UNDRAWN, "--data.imgsz", 32]
+    words += ["--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
     with started([*OURS, "fit", *words], tmp_path, sys.executable) as process:
         second = second_process(process, last)
@@ -94,7 +95,8 @@ def test_ctrl_c_on_two_processes_ends_as_on_one(shapes: Path, tmp_path: Path) ->
     They are started by hand as Lightning starts them, so that the second's status is seen: were it that of a failure,
     Lightning would kill the first, which may draw still.
     """
-    words = [*OURS, "fit", *small(shapes, tmp_path / "runs"), "--data.imgsz", 32, "--trainer.max_epochs", 10_000, *TWO]
+    words = [*OURS, "fit", *small(shapes, tmp_path / "runs"), *tiny_network(tmp_path), "--data.imgsz", 32]
+    words += ["--trainer.max_epochs", 10_000, *TWO]
     last = tmp_path / "runs" / "detect" / "gates" / "weights" / "last.ckpt"
     shared = {"WORLD_SIZE": 2, "NODE_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     with (

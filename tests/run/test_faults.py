@@ -20,7 +20,7 @@ import albumentations as A
 import numpy as np
 import pytest
 import torch
-from helpers import REPO, draw_squares, small
+from helpers import REPO, draw_squares, small, tiny_network
 from lightning.pytorch.callbacks import Callback
 from wandb.proto.wandb_internal_pb2 import Record
 
@@ -44,11 +44,12 @@ def squares(tmp_path: Path) -> Path:
 
 
 def words(data: Path, root: Path, callback: str = "", **arguments: Any) -> list[object]:
-    """A run of two epochs at 32 pixels, with a callback of this file."""
+    """A run of two epochs of three layers at 32 pixels, with a callback of this file."""
     given = json.dumps({"class_path": f"{__name__}.{callback}", "init_args": arguments})
     more = ("--trainer.callbacks+", given) if callback else ()
     return [
-        *("fit", *small(data, root), "--data.imgsz", 32, "--data.batch_size", 4, "--run.name", "run"),
+        *("fit", *small(data, root), *tiny_network(data.parent), "--data.imgsz", 32, "--data.batch_size", 4),
+        *("--run.name", "run"),
         *("--trainer.max_epochs", 2, "--model.optim.nbs", 4, "--trainer.logger", "false", "--media.val_batches", 1),
         *("--model.optim.warmup_epochs", 0, *more),
     ]
@@ -356,6 +357,7 @@ def test_a_step_that_is_no_number_is_left_out(
 ) -> None:
     """Adam without momentum moves nothing for a gradient of zero; batch statistics are those from before."""
     optim = ("--model.optim.name", "Adam", "--model.optim.momentum", 0, "--model.optim.weight_decay", 0)
+    optim += ("--model.variant", "yolo11n")
     with caplog.at_level("INFO"):
         assert run_cli(*words(squares, tmp_path, "Poison", epoch=0), "--nonfinite.action", "skip", *optim) == 0
     before, after = load(tmp_path / "detect" / "run" / "seen.pt")
@@ -418,6 +420,7 @@ def test_a_full_disk(squares: Path, tmp_path: Path, run_cli: Run, capfd: pytest.
     if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "disk"], check=False).returncode:
         pytest.skip("nobody may mount here without privileges")
     command = [sys.executable, "-m", "aigp_lightning", *map(str, words(squares, tmp_path / "disk" / "runs"))]
+    command += ["--model.variant", "yolo11n"]  # its checkpoint is what fills the disk
     at = command.index("--trainer.logger")
     del command[at : at + 2]  # TensorBoard, then
     environment = {**os.environ, "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}", "OMP_NUM_THREADS": "1"}

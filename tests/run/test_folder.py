@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import REPO, small
+from helpers import REPO, UNDRAWN, small, tiny_network
 
 from aigp_lightning.checkpoints.paths import LAST
 from aigp_lightning.errors import ConfigError
@@ -257,7 +257,8 @@ def test_a_training_marks_a_folder_of_the_users(
     monkeypatch.setenv("SLURM_JOB_NAME", "bash")  # as in an interactive job: Lightning starts no processes by it
     folder = written(tmp_path / "detect" / "gates", {"thesis.txt": "years"})
     quick = ("--trainer.max_steps", 1, "--trainer.limit_val_batches", 0, "--trainer.logger", "false")
-    assert run_cli("fit", *small(shapes, tmp_path), "--run.exist_ok", "true", *quick) == 0
+    words = [*small(shapes, tmp_path), *tiny_network(tmp_path), *UNDRAWN]
+    assert run_cli("fit", *words, "--run.exist_ok", "true", *quick) == 0
     known = read_run_file(folder)
     assert (known["program"], known["job"], is_run_folder(folder)) == ("aigp_lightning", "slurm-7", True)
     assert (folder / "thesis.txt").read_text() == "years" and (folder / "config.yaml").is_file()

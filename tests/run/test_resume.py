@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import REPO, draw_squares, small
+from helpers import REPO, UNDRAWN, draw_squares, small, tiny_network
 from lightning.pytorch.callbacks import Callback
-from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
+from resume_runs import StopAfter, check_complaint, differing, load, rows
 
 EPOCHS = 4
 
@@ -29,7 +29,7 @@ class StopAtTheEnd(Callback):
         raise KeyboardInterrupt
 
 
-POSE = ("--config", REPO / "configs" / "pose.yaml", "--data.synthetic", "null", "--media.val_batches", 0)
+POSE = ("--config", REPO / "configs" / "pose.yaml", "--data.synthetic", "null", *UNDRAWN)
 
 
 def options(shapes: Path, root: Path, workers: int, close: int) -> list[object]:
@@ -58,8 +58,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     straight, stopped = (options(data, tmp_path / name, workers, close) for name in ("straight", "stopped"))
     if task == "pose":
         straight[1:1], stopped[1:1] = POSE, POSE
-    else:
-        straight, stopped = ([*words, *tiny_network(tmp_path)] for words in (straight, stopped))
+    straight, stopped = ([*words, *tiny_network(tmp_path, task == "pose")] for words in (straight, stopped))
     assert run_cli(*straight) == 0
     stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 2}}}}'
     with pytest.raises(SystemExit):
@@ -156,7 +155,7 @@ def test_a_signal_in_an_epoch_leaves_usable_weights(
 ) -> None:
     from ultralytics import YOLO
 
-    words = [*options(shapes, tmp_path, 1, 1), "--trainer.max_epochs", 500]
+    words = [*options(shapes, tmp_path, 1, 1), *tiny_network(tmp_path), "--trainer.max_epochs", 500]
     command = [sys.executable, "-m", "aigp_lightning", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
@@ -210,7 +209,8 @@ def test_a_worker_that_the_signal_ends_first_hides_no_stop(
     shapes: Path, tmp_path: Path, run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     losing = f'[{{"class_path": "{__name__}.LosesItsWorker"}}]'
-    assert run_cli(*options(shapes, tmp_path, 0, 1), "--trainer.callbacks", losing) == 128 + signal.SIGTERM
+    words = [*options(shapes, tmp_path, 0, 1), *tiny_network(tmp_path), *UNDRAWN]
+    assert run_cli(*words, "--trainer.callbacks", losing) == 128 + signal.SIGTERM
     assert "stopped by SIGTERM. To go on: the same command with --ckpt_path" in capfd.readouterr().err
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import small
+from helpers import UNDRAWN, small, tiny_network
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.demos.boring_classes import BoringModel
-from resume_runs import StopAfter, check_complaint, differing, load, rows, tiny_network
+from resume_runs import StopAfter, check_complaint, differing, load, rows
 
 from aigp_lightning.callbacks.close_mosaic import CloseMosaic
 from aigp_lightning.callbacks.last_checkpoint import LastCheckpoint
@@ -38,7 +38,7 @@ QUIET: dict[str, Any] = {
 def options(shapes: Path, root: Path, *more: object) -> list[object]:
     """A network of three layers; batches of 8 of 24 images, a step every 2 of them."""
     return [
-        *("fit", *small(shapes, root), "--data.imgsz", 32, "--run.name", "run", "--media.routes.everything", "[]"),
+        *("fit", *small(shapes, root), "--data.imgsz", 32, "--run.name", "run", *UNDRAWN),
         *tiny_network(root.parent),
         *("--model.optim.nbs", 16, "--model.optim.warmup_epochs", 0),
         *("--model.optim.name", "AdamW", "--model.optim.lr0", 0.01, "--close_mosaic.epochs", 1, *more),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from helpers import REPO, draw_squares, small
+from helpers import REPO, draw_squares, small, tiny_network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pipes and terminals of Linux")
 NAMES = {0: "[/bold] :smile: 100%s", 1: "$x^$ {0}"}
@@ -42,7 +42,7 @@ class Run:
 
 
 def words(data: Path, root: Path, *more: object) -> list[str]:
-    return [sys.executable, "-m", "aigp_lightning", "fit", *map(str, (*small(data, root), *more))]
+    return [sys.executable, "-m", "aigp_lightning", "fit", *map(str, (*small(data, root), *tiny_network(root), *more))]
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The same thirty steps here and by the package's own training module: the same losses."""
+"""The same twelve steps here and by the package's own training module: the same losses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from aigp_lightning.modules.rfdetr.optim import OptimConfig
 from aigp_lightning.modules.rfdetr.package import module_of_package, unchanged
 
-EPOCHS, BATCHES = 6, 5
+EPOCHS, BATCHES = 4, 3
 LOSSES = ("loss", "loss_ce", "loss_bbox", "loss_giou")
 
 
@@ -46,7 +46,7 @@ class Losses(Callback):
         self.found.append({name: float(value) for name, value in outputs["loss_items"].items()})
 
 
-def test_thirty_steps_have_the_packages_losses(tmp_path: Path) -> None:
+def test_twelve_steps_have_the_packages_losses(tmp_path: Path) -> None:
     with unchanged():
         own = pytest.importorskip("rfdetr.training.module_model")
         import pytorch_lightning
@@ -94,7 +94,7 @@ def test_thirty_steps_have_the_packages_losses(tmp_path: Path) -> None:
         for name in LOSSES:
             assert mine[name] == pytest.approx(its[name], abs=1e-3), f"{name} of step {step}"
     moved = (ours.network.model.class_embed.weight - before).abs().max().item()
-    assert 1e-3 < moved < 1e-2  # thirty steps of about 1e-4
+    assert 3e-4 < moved < 1e-2  # twelve steps of about 1e-4
     for (name, one), other in zip(
         theirs.model.state_dict().items(), ours.network.model.state_dict().values(), strict=True
     ):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import draw_squares, small
+from helpers import UNDRAWN, draw_squares, small, tiny_network
 from ultralytics.cfg import get_cfg
 from ultralytics.models.yolo.detect.train import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel, PoseModel
@@ -149,7 +149,8 @@ def test_a_run_and_what_becomes_of_it(
     """Said at the start; kept in the checkpoint, for the same loss later; not in best.pt, which opens in YOLO."""
     from ultralytics import YOLO
 
-    words = ["fit", *small(rare, tmp_path), "--model.class_weights", 1.0, "--run.name", "r", "--media.val_batches", 0]
+    words = ["fit", *small(rare, tmp_path), *tiny_network(tmp_path), "--model.class_weights", 1.0, "--run.name", "r"]
+    words += UNDRAWN
     assert run_cli(*words, "--trainer.max_epochs", 2) == 0
     assert "class weights: square 0.4 (16 objects), disc 1.6 (4 objects)" in caplog.messages
     run = tmp_path / "detect/r"
