@@ -18,6 +18,8 @@ REFUSED, TAKEN_UP, HARMLESS = "refused", "taken up", "harmless"
 MAX_EPOCHS, PRECISION, BATCH = "trainer.max_epochs", "trainer.precision", "data.batch_size"
 PATHS = ("data.data_yaml", "model.weights", "model.distill_model")
 """Options that are the same if they lead to the same file."""
+WHOLE = ("data.fraction", "trainer.max_time")
+"""Options that may be a mapping of any names, and are compared as one value."""
 
 RESUME: dict[str, dict[str, str]] = {
     REFUSED: {
@@ -120,10 +122,12 @@ def named_options(groups: Mapping[str, Any], harmless: bool = False) -> dict[str
     def walk(values: Mapping[str, Any], above: tuple[str, ...]) -> None:
         for key, value in values.items():
             place = above if key == "init_args" and len(above) == 1 else (*above, str(key))
-            if isinstance(value, Mapping) and value and not (set(value) & {"class_path"} and len(place) > 1):
+            name = ".".join(place)
+            of_class = isinstance(value, Mapping) and "class_path" in value and len(place) > 1
+            if isinstance(value, Mapping) and value and not of_class and name not in WHOLE:
                 walk(value, place)
-            elif harmless or kind_of(".".join(place)) != HARMLESS:
-                found[".".join(place)] = plain(value)
+            elif harmless or kind_of(name) != HARMLESS:
+                found[name] = plain(value)
 
     walk(groups, ())
     return {key: _in_full(value) if key in PATHS else value for key, value in found.items()}
@@ -197,6 +201,7 @@ def check_resumed(
         >>> check_resumed({"data.batch_size": 8}, {"data.batch_size": 4}, "last.ckpt", 2, extend=False)
         'taken up from epoch 3 on: --data.batch_size 8 (was 4)'
     """
+    options, earlier = _as_one_value(options, earlier), _as_one_value(earlier, options)
     other = [name for name in options if name in earlier and not _same(name, options[name], earlier[name])]
     if MAX_EPOCHS in other:
         _check_epochs(options[MAX_EPOCHS], earlier[MAX_EPOCHS], trained, extend)
@@ -212,6 +217,15 @@ def check_resumed(
     taken = [said[name] for name in other if kind_of(name) in (TAKEN_UP, None)]
     start = f" from epoch {trained + 1} on" if trained is not None else ""
     return f"taken up{start}: {', '.join(taken)}" if taken else ""
+
+
+def _as_one_value(options: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with a group as one value where the other options have no group there: null turned it off."""
+    groups = {
+        name: {key.removeprefix(f"{name}."): value for key, value in options.items() if key.startswith(f"{name}.")}
+        for name in other.keys() - options.keys()
+    }
+    return {**options, **{name: group for name, group in groups.items() if group}}
 
 
 def _check_epochs(epochs: Any, planned: Any, trained: int | None, extend: bool) -> None:
@@ -257,4 +271,9 @@ def _by_class(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_shown(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -150,6 +150,28 @@ def test_options_are_compared_by_name() -> None:
         assert told == f"taken up from epoch 4 on: --trainer.callbacks {said}"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (1.0, {"train": 0.5, "val": 3}, "--data.fraction {train: 0.5, val: 3} (was 1.0)"),
+        ({"train": 0.5}, 1.0, "--data.fraction 1.0 (was {train: 0.5})"),
+        ({"train": 0.5}, {"val": 3}, "--data.fraction {val: 3} (was {train: 0.5})"),
+        ({"val": 3}, {"val": 3}, ""),
+    ],
+)
+def test_a_mapping_is_compared_as_one_value(before: object, now: object, said: str) -> None:
+    """Name by name, one that the other start did not have would be taken up silently."""
+    given, earlier = (named_options({"data": {"fraction": each}}) for each in (now, before))
+    assert check_resumed(given, earlier, "a.ckpt", 3, False).removeprefix("taken up from epoch 4 on: ") == said
+
+
+def test_a_group_that_is_turned_off_is_said() -> None:
+    camera, off = (named_options({"model": {"camera": each}}) for each in ({"fx": 250.0, "width": 640}, None))
+    told = [check_resumed(*pair, "a.ckpt", 3, extend=False) for pair in ((camera, off), (off, camera), (off, off))]
+    assert told[0] == "taken up from epoch 4 on: --model.camera {fx: 250.0, width: 640} (was null)"
+    assert told[1:] == ["taken up from epoch 4 on: --model.camera null (was {fx: 250.0, width: 640})", ""]
+
+
 def test_earlier_versions_are_asked_for_their_configuration(finished: Path) -> None:
     """Their checkpoints name the optimizer's settings at most."""
     checkpoint = read_checkpoint(finished / "weights" / "last.ckpt")

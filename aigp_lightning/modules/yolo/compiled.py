@@ -12,6 +12,8 @@ from aigp_lightning.errors import ConfigError, tell_user
 
 Compile: TypeAlias = bool | Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 """Whether the network is compiled; a word is the mode of `torch.compile`, and true is `default`."""
+INDUCTOR = "inductor"
+"""Torch's own compiler."""
 
 
 class CompiledForward:
@@ -27,7 +29,7 @@ class CompiledForward:
         sizes: whether batches have several sizes; from the second on, sides are then variables of what is compiled.
     """
 
-    def __init__(self, backend: str = "inductor", mode: str = "default", sizes: bool = False) -> None:
+    def __init__(self, backend: str = INDUCTOR, mode: str = "default", sizes: bool = False) -> None:
         self.backend, self.mode, self.sizes = backend, mode, sizes
         self._network: nn.Module | None = None
         self._function: Callable[[Tensor], Any] | None = None
@@ -40,11 +42,16 @@ class CompiledForward:
             images: (B, 3, H, W) in 0…1.
 
         Raises:
-            ConfigError: it cannot be compiled here.
+            ConfigError: it cannot be compiled here, or not in this precision.
         """
         if not network.training:
             return network(images)
         if self._function is None or self._network is not network:
+            if self.backend == INDUCTOR and images.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+                raise ConfigError(
+                    "--model.compile true: what torch compiles for a CPU reads memory that nobody wrote, in bfloat16. "
+                    "Add --trainer.precision 32-true, or leave the option out."
+                )
             self._network = network
             what = "and gains nothing on a CPU's one thread" if images.device.type == "cpu" else "once"
             tell_user(f"--model.compile: torch compiles the network at the first batch, which takes minutes, {what}")

@@ -72,6 +72,13 @@ def test_evaluation_is_not_compiled() -> None:
     assert counter.frame_count == 0
 
 
+def test_a_cpu_in_bfloat16_is_refused() -> None:
+    """Torch 2.14's compiler gave NaN for boxes of a small network, other ones at each call: training ended at once."""
+    module = module_of("inductor")
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ConfigError, match=r"--trainer\.precision 32-true"):
+        module.compute_loss(labelled_batch())
+
+
 def test_a_machine_that_cannot_compile_says_so() -> None:
     def broken(graph: Any, inputs: Any) -> Any:
         raise RuntimeError("no C++ compiler found")
