@@ -12,14 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.audit.values import (
-    odd_boxes,
-    odd_own,
-    odd_settings,
-    odd_summary,
-    odd_values,
-    samples_of_the_system,
-)
+from aigp_lightning.audit.picture_values import odd_boxes, odd_own
+from aigp_lightning.audit.values import odd_settings, odd_summary, odd_values, samples_of_the_system
+from aigp_lightning.files import read_regular
 from aigp_lightning.logfiles.paths import size_of
 from aigp_lightning.logfiles.run_config import read_json, read_yaml
 from aigp_lightning.logfiles.wandb_run import FILE, MEDIA, WandbRun
@@ -194,24 +189,27 @@ def _derived(run: WandbRun, name: str, size: int, starts: Sequence[WandbRun]) ->
     if name == "wandb-summary.json":
         odd: Sequence[tuple[str, str]] = list(odd_summary(content, starts, run.ended and not run.damage))
     else:
-        odd = _odd_config(content, {key for each in starts for key in each.config})
+        metrics = {name for each in starts for name in each.metrics}
+        odd = _odd_config(content, {key for each in starts for key in each.config}, metrics)
     yield from (Part("values", f"{name}: {key} {what}", name, ours=False) for key, what in odd)
 
 
-def _odd_config(content: dict[Any, Any], settings: Collection[str]) -> list[tuple[str, str]]:
+def _odd_config(content: dict[Any, Any], settings: Collection[str], metrics: Collection[str]) -> list[tuple[str, str]]:
     inner = {str(key): value.get("value") if isinstance(value, dict) else value for key, value in content.items()}
     own = inner.pop("_wandb", None)
     odd = [(key, "is in no record of the run's") for key in inner if key not in settings]
     odd += odd_settings({key: value for key, value in inner.items() if key not in OWN_KEYS})
-    return odd + _odd_own(own)
+    return odd + _odd_own(own, metrics)
 
 
-def _odd_own(own: Any) -> list[tuple[str, str]]:
+def _odd_own(own: Any, metrics: Collection[str]) -> list[tuple[str, str]]:
     if not isinstance(own, dict):
         return [] if own is None else [("_wandb", "is no table of values")]
-    return [(f"_wandb.{key}", problem) for key, problem in sorted(odd_own(own))]
+    return [(f"_wandb.{key}", problem) for key, problem in sorted(odd_own(own, metrics))]
 
 
 def _odd_boxes(path: Path) -> str:
-    content, problem = read_json(path)
-    return problem or odd_boxes(content)
+    try:
+        return odd_boxes(read_regular(path))
+    except (OSError, ValueError):
+        return "cannot be read"

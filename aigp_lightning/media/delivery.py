@@ -149,9 +149,12 @@ class Delivery:
 
     def _unchanged(self, image: RenderedImage, sink: Sink) -> int | None:
         """Return since which epoch a logger has these very bytes, where that is reason not to send them again."""
-        if not self.skip_unchanged or image.job.kind not in PER_EPOCH or image.attachments:
+        if not self.skip_unchanged or image.job.kind not in PER_EPOCH:
             return None
-        return self.ledger.unchanged_since(sink.name, image.key, sha256(image.data).hexdigest())
+        files = [(image.key, image.data), *((key, data) for key, _, data in image.attached())]
+        since = [self.ledger.unchanged_since(sink.name, key, sha256(data).hexdigest()) for key, data in files]
+        known = [epoch for epoch in since if epoch is not None]
+        return max(known) if len(known) == len(files) else None
 
     def _offer(self, images: Sequence[RenderedImage], sink: Sink, group: RenderGroup) -> None:
         """Send a logger those pictures that it is to get, may get and has not got."""
@@ -164,7 +167,7 @@ class Delivery:
                 continue
             if (since := self._unchanged(image, sink)) is not None:
                 self.status.unchanged += 1
-                self.record.add(self.record.entry(image, group, sink, "withheld", f"{UNCHANGED} {since}"))
+                self.record.add(*self.record.entries(image, group, sink, "withheld", f"{UNCHANGED} {since}"))
                 continue
             reason = self._refusal(image) if sink.remote else ""
             if reason:

@@ -7,6 +7,7 @@ pictures beside the row, so it is not used.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ LABELS, PREDICTIONS = "labels", "predictions"
 """Names of the two sets of boxes."""
 SCORE = "confidence"
 """Name of the one score that a box has; W&B's reader filters by it."""
+PLACE = re.compile(r"^[/~]|\\|\.\.|^[A-Za-z]:|[\x00-\x1f\x7f]")
+"""What a path has, and the name of a class need not have. The audit takes less for a place than this."""
+LONGEST_NAME = 100
 PLACES, SCORE_PLACES = 5, 4
 """Decimals of a box's sides and of a confidence: finer than a pixel of any picture here."""
 
@@ -64,8 +68,21 @@ def encode_boxes(
         if scores is not None:
             box["scores"] = {SCORE: round(float(scores[row]), SCORE_PLACES)}
         rows.append(box)
-    content = {"box_data": rows, "class_labels": {int(number): name for number, name in names.items()}}
+    content = {
+        "box_data": rows,
+        "class_labels": {int(number): class_word(number, name) for number, name in names.items()},
+    }
     return json.dumps(content).encode("utf-8")
+
+
+def class_word(number: int, name: str) -> str:
+    """Return the name of a class as it is given as data: one that could be a place on a disk, or a text, stays here.
+
+    Example:
+        >>> class_word(0, "gate"), class_word(3, "/home/eve/gates")
+        ('gate', 'class 3')
+    """
+    return name if len(name) <= LONGEST_NAME and not PLACE.search(name) else f"class {number}"
 
 
 def decode_boxes(data: bytes) -> dict[str, Any]:

@@ -149,11 +149,13 @@ def _without_repeats(parcels: Sequence[Parcel], lines: Iterable[Line], destinati
     for parcel in parcels:
         line, mine = parcel.line, has.setdefault(parcel.line.key, {})
         if parcel.verdict == "send" and line.kind in PER_EPOCH:
+            files = [line, *(each.line for each in parcel.attached)]
             before = max((epoch for epoch in mine if epoch < line.epoch), default=None)
-            if before is not None and mine[before] == line.sha256:
+            if before is not None and all(has.get(each.key, {}).get(before) == each.sha256 for each in files):
                 kept.append(replace(parcel, verdict="unchanged"))
                 continue
-            mine[line.epoch] = line.sha256
+            for each in files:
+                has.setdefault(each.key, {})[line.epoch] = each.sha256
         kept.append(parcel)
     return kept
 

@@ -15,19 +15,24 @@ import pytest
 from audit_run import stop_wandb
 from kept_run import differences, identities, in_wandb, lines_of, open_logger
 
-from aigp_lightning.audit.values import odd_boxes, odd_figures, odd_own
+from aigp_lightning.audit.picture_values import odd_boxes, odd_own
+from aigp_lightning.audit.values import odd_figures
 from aigp_lightning.callbacks.media_base import MediaBase
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 from aigp_lightning.media.detections import ImageDetections
+from aigp_lightning.media.hand_over import HandOver
+from aigp_lightning.media.ledger.ledger import read_ledger
 from aigp_lightning.media.patterns.image_patterns import ImagePatterns
 from aigp_lightning.media.pipeline import start_pipeline
 from aigp_lightning.media.plots.mosaic import Cell
 from aigp_lightning.media.routing import Routes, Routing
 from aigp_lightning.media.types import MediaStatus, RenderGroup
 from aigp_lightning.media.val_selection import ValImageSelection
-from aigp_lightning.media.val_table import decode_boxes, encode_boxes, table_job
+from aigp_lightning.media.val_table import encode_boxes, table_job
 from aigp_lightning.run.folder import RESULTS, mark_run_folder
+from aigp_lightning.ship.decide import Parcel, _without_repeats
+from aigp_lightning.ship.kept_pictures import PictureFiles, written_lines
 
 NAMES = {0: "gate", 1: "Tor ü"}
 HOME, HALL = "data/home/1.jpg", "data/hall/1.jpg"
@@ -138,10 +143,10 @@ def test_the_audit_finds_boxes_that_nobody_noted(run: Path) -> None:
     assert len([text for text in said if text.startswith("unlisted")]) == 2, said
 
 
-GOOD: dict[str, Any] = decode_boxes(
-    encode_boxes(np.array([[0, 0, 9, 9.0]]), np.array([0]), np.array([0.5]), (48, 64), NAMES)
-)
+DATA = encode_boxes(np.array([[0, 0, 9, 9.0]]), np.array([0]), np.array([0.5]), (48, 64), NAMES)
+GOOD: dict[str, Any] = json.loads(DATA)
 BOX = GOOD["box_data"][0]
+SECRET = "the customer is ACME, /home/eve"
 
 
 @pytest.mark.parametrize(
@@ -158,11 +163,32 @@ BOX = GOOD["box_data"][0]
         {**GOOD, "box_data": [{**BOX, "position": {**BOX["position"], "minX": 40}}]},
         {**GOOD, "box_data": [{**BOX, "position": {"middle": [0, 0], "width": 1, "height": 1}}]},
         {**GOOD, "box_data": [{**BOX, "position": {**BOX["position"], "minX": "garage"}}]},
+        {**GOOD, "box_data": [{**BOX, "class_id": SECRET}]},
+        {**GOOD, "box_data": [{**BOX, "class_id": {"a": SECRET}}]},
+        {**GOOD, "box_data": [{**BOX, "class_id": 7}]},
     ],
 )
 def test_boxes_with_more_than_boxes_are_found(content: Any) -> None:
-    assert odd_boxes(GOOD) == ""
-    assert odd_boxes(content)
+    assert odd_boxes(DATA) == ""
+    assert odd_boxes(json.dumps(content).encode())
+
+
+def test_what_a_second_key_of_the_same_name_hides_is_found() -> None:
+    """Readers of JSON keep the last."""
+    assert odd_boxes(DATA.replace(b'{"box_data"', b'{"box_data": ["garage"], "box_data"', 1))
+    assert odd_boxes(b"\xff")
+
+
+def test_what_the_product_makes_of_names_is_nothing_the_audit_finds() -> None:
+    """Class names are the data set's; those that could be places go as the number of the class."""
+    names = dict(
+        enumerate(["gate", "/home/eve/gate", "~me", "C:\\Users", "../x", "a/b", "ü", "x" * 300, "a\nb", "C:x"])
+    )
+    data = encode_boxes(np.zeros((0, 4)), np.zeros(0), None, (48, 64), names)
+    assert odd_boxes(data) == ""
+    told = json.loads(data)["class_labels"]
+    assert [told[str(number)] for number in (0, 5, 6)] == ["gate", "a/b", "ü"]
+    assert [told[str(number)] for number in (1, 2, 3, 4, 7, 8, 9)] == [f"class {n}" for n in (1, 2, 3, 4, 7, 8, 9)]
 
 
 def test_rows_and_settings_with_other_boxes_are_found(run: Path) -> None:
@@ -176,8 +202,27 @@ def test_rows_and_settings_with_other_boxes_are_found(run: Path) -> None:
     labels = record.own_config["bounding_box/class_labels"]
     key = next(iter(labels))
     assert key == "val_table1_wandb_delimeter_labels"
-    for odd in ({key: {**labels[key], "value": {"0": "~/garage"}}}, {key: {**labels[key], "note": "x"}}, "garage"):
+    for odd in (
+        {key: {**labels[key], "value": {"0": "~/garage"}}}, {key: {**labels[key], "note": "x"}}, "garage",
+        {key: {**labels[key], "type": SECRET}}, {SECRET: labels[key]}, {key: {**labels[key], "value": SECRET}},
+    ):  # fmt: skip
         assert len(list(odd_own({"bounding_box/class_labels": odd}))) == 1
+    for part in ("t", "m", "framework"):
+        assert [name for name, _ in odd_own({part: {"1": [SECRET]}})] == [part]
+    assert list(odd_own({"m": [{"1": "my loss"}]}, {"my loss"})) == []
+
+
+FILE = {"_type": "image-file", "path": "media/images/a_0_x.jpg", "sha256": "0" * 64, "size": 9, "format": "jpg"}
+SEVERAL = {"_type": "images/separated", "count": 1, "width": 9, "height": 9, "format": "png",
+           "filenames": ["media/images/a.png"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("good", [FILE, SEVERAL])
+def test_every_field_of_a_picture_is_judged_by_its_value(good: dict[str, Any]) -> None:
+    assert list(odd_figures({"a": good})) == []
+    for name in set(good) - {"_type"}:
+        for odd in (SECRET, [SECRET], {"a": SECRET}, []):
+            assert [key for key, _ in odd_figures({"a": {**good, name: odd}})] == ["a"], (name, odd)
 
 
 def test_shipped_later_it_has_its_boxes(tmp_path: Path, run_cli: Callable[..., int]) -> None:
@@ -204,12 +249,38 @@ def test_shipped_later_it_has_its_boxes(tmp_path: Path, run_cli: Callable[..., i
 
 
 class Board:
-    """A logger without boxes."""
+    """A logger that notes the epochs of what it gets."""
 
-    remote, waits = False, False
+    waits = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, remote: bool = False) -> None:
         self.name = self.destination = name
+        self.remote, self.got = remote, list[int]()
+
+    def send(self, hand_over: HandOver, epoch: int, step: int) -> None:
+        hand_over.begin(hand_over.images)
+        hand_over.took(hand_over.images)
+        self.got += [epoch for _ in hand_over.images]
+
+
+def test_unchanged_are_a_picture_and_its_boxes_together(tmp_path: Path) -> None:
+    """The picture is the same in every epoch; it goes again when what was found in it is another."""
+    board, history = Board("wandb", remote=True), [0, 0, 1, 1, 0]
+    worker = start_pipeline(
+        tmp_path, Routing(Routes(), [board]), ImagePatterns(None, "--media.private"),  # type: ignore[list-item]
+        keep_history=True, skip_unchanged=True,
+    )  # fmt: skip
+    for epoch, state in enumerate(history):
+        worker.put(RenderGroup([table_job(0, HALL, lambda: cell(1), found(state), NAMES)], epoch, epoch))
+    worker.close()
+    assert board.got == [0, 2, 4]
+    assert len(lines_of(tmp_path, "wandb", "withheld")) == 2 * 3
+    lines = read_ledger(tmp_path / "media.jsonl")
+    files = PictureFiles(tmp_path, [line for line in lines if line.destination == "file"])
+    parcels = [Parcel(line, None, "send", files.attached_to(line)) for line in written_lines(files.lines)]
+    assert [parcel.verdict for parcel in _without_repeats(parcels, [], "wandb")] == [
+        "send", "unchanged", "send", "unchanged", "send",
+    ]  # fmt: skip
 
 
 def test_nobody_else_gets_it() -> None:
