@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+Check = Callable[[Any], bool]
 HASH = re.compile(r"[0-9a-f]{64}")
 PLACE = re.compile(r"[/~]|.*\\|(.*/)?\.\.(/|$)|[A-Za-z]:/|.*[\x00-\x1f\x7f]")
 """The beginning of a name that is a place on a disk."""
@@ -151,20 +152,20 @@ def _is_media_file(value: Any) -> bool:
     return isinstance(value, str) and MEDIA_FILE.fullmatch(value) is not None and not odd_name(value[: len("media/")])
 
 
-FILE = {
+FILE: dict[str, Check] = {
     "path": _is_media_file,
     "sha256": lambda value: isinstance(value, str) and HASH.fullmatch(value) is not None,
     "size": is_number,
 }
-SHAPE = {
+SHAPE: dict[str, Check] = {
     "_type": lambda value: True,
     "width": is_number,
     "height": is_number,
     "format": lambda value: isinstance(value, str) and FORMAT.fullmatch(value) is not None,
 }
-IMAGE = {**SHAPE, **FILE, "boxes": _is_boxes}
+IMAGE: dict[str, Check] = {**SHAPE, **FILE, "boxes": _is_boxes}
 """Fields of a picture's value and what each may be; more would be captions or masks."""
-IMAGES = {
+IMAGES: dict[str, Check] = {
     **SHAPE,
     "count": is_number,
     "filenames": lambda value: isinstance(value, list) and bool(value) and all(map(_is_media_file, value)),
