@@ -120,7 +120,9 @@ def labelled_batch(variant: str) -> dict[str, Any]:
         side = SIZE // 4
         masks = torch.zeros(2, side, side, dtype=torch.uint8)
         grid = (torch.arange(side) + 0.5) / side
-        for number, (x, y, width, height) in enumerate(batch["bboxes"].tolist()):  # an ellipse in each box
+        area = batch["bboxes"][:, 2] * batch["bboxes"][:, 3]
+        for number in area.argsort(descending=True).tolist():  # an ellipse in each box, small ones on top
+            x, y, width, height = batch["bboxes"][number].tolist()
             inside = ((grid[:, None] - y) / height * 2) ** 2 + ((grid - x) / width * 2) ** 2 < 1
             masks[number // 4][inside] = number % 4 + 1
         batch |= {"masks": masks, "overlap_mask": True, "counts": [4, 4]}
