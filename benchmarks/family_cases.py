@@ -66,6 +66,8 @@ def random_network(variant: str, calm: bool = False) -> Any:
     head = network.model[-1]
     if not calm:
         wake_up(network)
+        for branch in (*head.cv2, *getattr(head, "cv4_kpts", ())) if head.reg_max == 1 else ():  # no inverted boxes
+            (branch if isinstance(branch, torch.nn.Conv2d) else branch[-1]).weight.data.mul_(0.1)
         if task == "segment":
             fill_masks(head)
         for name, branch in head.named_children():  # the other head finds about the same, but not quite
