@@ -148,7 +148,7 @@ def measure_export(weights: Path, folder: Path, free: bool) -> str:
             raise RuntimeError(wrong.getvalue().strip().splitlines()[-1])
     shown = [line.split("keypoints ")[1].rstrip(")") for line in said.getvalue().splitlines() if "difference" in line]
     pixels, scores = zip(*(line.split(" px, confidences ") for line in shown), strict=True)
-    return f"{max(map(float, pixels)):.0e} px, {max(map(float, scores)):.0e}"
+    return f"{short(max(map(float, pixels)))} px, {short(max(map(float, scores)))}"
 
 
 def measure_runs(data: Path, folder: Path, variant: str) -> tuple[str, bool]:
@@ -208,19 +208,28 @@ def measure(variant: str, folder: Path) -> dict[str, str]:
 
     def scores(free: bool) -> str:
         away, score = measure_scores(folder / "random.pt", data, folder, variant, free)
-        return f"{away:.0e} (of {score:.2f})"
+        return f"{short(away)} (of {score:.2f})"
 
     def runs() -> tuple[str, str]:
         loss, same = measure_runs(data, folder, variant)
         return loss, "bit for bit" if same else "differs"
 
-    fill(row, ["loss"], lambda: [f"{measure_loss(network, variant):.0e}"])
+    fill(row, ["loss"], lambda: [short(measure_loss(network, variant))])
     for free in (False, True) if two_heads(variant) else (False,):
         more = ", NMS-free" if free else ""
         fill(row, [f"scores{more}"], lambda free=free: [scores(free)])
         fill(row, [f"exports{more}"], lambda free=free: [measure_export(folder / "calm.pt", folder, free)])
     fill(row, ["trains", "resumes"], runs)
     return row
+
+
+def short(value: float) -> str:
+    """Return a difference with one digit.
+
+    Args:
+        value: of 0 or more.
+    """
+    return f"{value:.0e}" if value else "0"
 
 
 def fill(row: dict[str, str], cells: list[str], work: Callable[[], Any]) -> None:
