@@ -3,7 +3,9 @@
 One small network of each, from random weights, on a few drawn pictures: what is compared does not depend on how much
 it has learned. The table of docs/families.md is this script's.
 
-- trains: the greatest relative difference of a loss component from Ultralytics' own criterion, on the same predictions
+- trains: the sum of the training loss's components in the first epoch and in the last, from the `results.csv` of a
+  short run.
+- loss: the greatest relative difference of a loss component from Ultralytics' own criterion, on the same predictions
   and labels, in the first epoch and in the last.
 - scores: the greatest difference of precision, recall and both mAPs from Ultralytics' validator, of the same file on
   the same pictures; where there is a head without NMS, by both.
@@ -23,66 +25,22 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from common import REPO, machine, write_json
-
-sys.path.insert(0, str(REPO / "tests"))  # drawn pictures, and networks that score without having been trained
+from common import machine, write_json
+from family_cases import EPOCHS, SIZE, label_pictures, labelled_batch, random_network, task_of, two_heads
 
 VARIANTS = (
     *("yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n"),
     *("yolov8n-pose", "yolo11n-pose", "yolo12n-pose", "yolo26n-pose"),
+    *("yolov8n-seg", "yolov9c-seg", "yolo11n-seg", "yolo12n-seg", "yolo26n-seg"),
 )
-SIZE, EPOCHS = 96, 3
-NAMES = {0: "gate"}
-HEADER = ("network", "loss", "scores", "scores, NMS-free", "exports", "exports, NMS-free", "resumes")
-
-
-def is_pose(variant: str) -> bool:
-    """True if a variant finds keypoints."""
-    return "-pose" in variant
-
-
-def two_heads(variant: str) -> bool:
-    """True if a variant has a head without NMS."""
-    return variant.startswith(("yolov10", "yolo26"))
-
-
-def random_network(variant: str, calm: bool = False) -> Any:
-    """Build a network whose scores and boxes differ from place to place.
-
-    Args:
-        variant: its name.
-        calm: with statistics as a trained network has them; otherwise with those of noise, to find much in it.
-    """
-    import torch
-    from yolo_scored import wake_up
-
-    from aigp_lightning.modules.gains import LossGains
-    from aigp_lightning.modules.pose import PoseGains
-    from aigp_lightning.modules.yolo.build import build_model
-    from aigp_lightning.types import Keypoints
-
-    torch.manual_seed(0)
-    pose = is_pose(variant)
-    keypoints = Keypoints(4, 3, ("tl", "tr", "br", "bl")) if pose else None
-    gains = vars(PoseGains() if pose else LossGains())
-    network: Any = build_model(variant, NAMES, gains, "pose" if pose else "detect", keypoints, EPOCHS)
-    if not calm:
-        wake_up(network)
-        return network
-    for name, value in network.state_dict().items():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 2)
-        elif name.endswith("running_mean"):
-            value.normal_(0, 0.1)
-    head = network.model[-1]
-    for branch in (*head.cv3, *(head.one2one_cv3 if two_heads(variant) else ())):
-        branch[-1].weight.data.normal_(0, 0.5)
-        branch[-1].bias.data[:] = -1.0
-    return network
+HEADER = ("network", "trains", "loss", "scores", "scores, NMS-free", "exports", "exports, NMS-free", "resumes")
+CLASSES = {"pose": "aigp_lightning.modules.pose.PoseModule", "segment": "aigp_lightning.modules.segment.SegmentModule"}
+"""By task; a detector needs no option."""
+SCORES = {"detect": "metrics/mAP50-95(B)", "pose": "metrics/mAP50-95(P)", "segment": "metrics/mAP50-95(M)"}
 
 
 def measure_loss(network: Any, variant: str) -> float:
@@ -92,19 +50,9 @@ def measure_loss(network: Any, variant: str) -> float:
         network: see `random_network`.
         variant: its name.
     """
-    import torch
-
     from aigp_lightning.modules.yolo.loss import begin_epoch, network_loss
 
-    random = torch.Generator().manual_seed(0)
-    batch: dict[str, Any] = {
-        "img": torch.rand(2, 3, SIZE, SIZE, generator=random),
-        "cls": torch.zeros(8, dtype=torch.int64),
-        "bboxes": torch.rand(8, 4, generator=random) * 0.4 + 0.2,
-        "batch_idx": torch.arange(2).repeat_interleave(4),
-    }
-    if is_pose(variant):
-        batch["keypoints"] = torch.cat((torch.rand(8, 4, 2, generator=random), torch.ones(8, 4, 1)), -1)
+    batch = labelled_batch(variant)
     raw, worst = network.train()(batch["img"]), 0.0
     for epoch in (0, EPOCHS - 1):
         begin_epoch(network, epoch, EPOCHS)
@@ -115,63 +63,6 @@ def measure_loss(network: Any, variant: str) -> float:
         worst = max(worst, float(((ours - expected).abs() / expected.abs().clamp(min=1e-6)).max()))
     network.criterion = None
     return worst
-
-
-def label_pictures(network: Any, folder: Path, variant: str) -> Path:
-    """Draw pictures whose labels are most of a network's own finds, shaken; return the data set's YAML.
-
-    Args:
-        network: see `random_network`.
-        folder: where to.
-        variant: its name.
-    """
-    import numpy as np
-    import torch
-    from helpers import CORNERS_YAML, draw_corners
-
-    from aigp_lightning.data.images import label_path, read_image
-    from aigp_lightning.modules.yolo.nms import nms
-
-    for split, count in (("train", 8), ("val", 6)):
-        draw_corners(folder, split, count, seed=5)
-    random = np.random.default_rng(3)
-    for file in sorted((folder / "images" / "val").iterdir()):
-        random_picture = random.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-        write_picture(file, random_picture)
-        pixels = torch.from_numpy(read_image(str(file))[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
-        with torch.no_grad():
-            found = nms(network.eval()(pixels), 0.001, 0.5, 300, 1)[0].numpy()
-        found = found[:24][random.random(min(len(found), 24)) < 0.6]
-        boxes = np.clip((found[:, :4] + random.normal(0, 0.8, (len(found), 4))) / SIZE, 0, 1)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        rows = [np.zeros((len(found), 1)), (boxes[:, :2] + boxes[:, 2:]) / 2, sides]
-        if is_pose(variant):
-            points = found[:, 6:].reshape(len(found), 4, 3)
-            points[..., :2] = np.clip(points[..., :2] / SIZE, 0, 1)
-            points[..., 2] = 2
-            rows.append(points.reshape(len(found), 12))
-        kept = np.concatenate(rows, 1)[(sides > 0.05).all(1)]
-        text = "\n".join(" ".join([str(int(row[0])), *(f"{value:.6f}" for value in row[1:])]) for row in kept)
-        Path(label_path(str(file))).write_text(text, encoding="utf-8")
-    yaml = CORNERS_YAML if is_pose(variant) else "train: images/train\nval: images/val\nnames: {0: gate}\n"
-    if not is_pose(variant):
-        for file in (folder / "labels" / "train").iterdir():
-            lines = [" ".join(line.split()[:5]) for line in file.read_text(encoding="utf-8").splitlines()]
-            file.write_text("\n".join(lines), encoding="utf-8")
-    (folder / "data.yaml").write_text(yaml, encoding="utf-8")
-    return folder / "data.yaml"
-
-
-def write_picture(file: Path, pixels: Any) -> None:
-    """Write a picture without loss, whatever its file is called.
-
-    Args:
-        file: where to.
-        pixels: (H, W, 3) RGB.
-    """
-    from PIL import Image
-
-    Image.fromarray(pixels).save(file, format="PNG")
 
 
 def run(*words: object) -> int:
@@ -218,7 +109,7 @@ def measure_scores(weights: Path, data: Path, folder: Path, variant: str, free: 
             project=str(folder / "theirs"), **options,
         ).results_dict  # fmt: skip
     theirs.pop("fitness")
-    score = ours["metrics/mAP50-95(P)" if is_pose(variant) else "metrics/mAP50-95(B)"]
+    score = ours[SCORES[task_of(variant)]]
     return max(abs(ours[key] - float(value)) for key, value in theirs.items()), score
 
 
@@ -235,7 +126,8 @@ def task_words(variant: str) -> list[object]:
     Args:
         variant: its name.
     """
-    return ["--model", "aigp_lightning.modules.pose.PoseModule"] if is_pose(variant) else []
+    task = task_of(variant)
+    return ["--model", CLASSES[task]] if task in CLASSES else []
 
 
 def measure_export(weights: Path, folder: Path, free: bool) -> str:
@@ -248,45 +140,56 @@ def measure_export(weights: Path, folder: Path, free: bool) -> str:
     """
     from aigp_lightning.cli.main import main as command
 
-    said = io.StringIO()
+    said, wrong = io.StringIO(), io.StringIO()
     words = ["export", "--weights", weights, "--out", folder / f"exported-{free}", "--imgsz", SIZE]
-    words += ["--format", "[onnx,torchscript]", "--nms_free", str(free).lower()] if free else []
-    words += [] if free else ["--format", "[onnx,torchscript]"]
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
-        command([str(word) for word in words])
+    words += ["--format", "[onnx,torchscript]", *(("--nms_free", "true") if free else ())]
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
+        if command([str(word) for word in words]):
+            raise RuntimeError(wrong.getvalue().strip().splitlines()[-1])
     shown = [line.split("keypoints ")[1].rstrip(")") for line in said.getvalue().splitlines() if "difference" in line]
     pixels, scores = zip(*(line.split(" px, confidences ") for line in shown), strict=True)
-    return f"{max(map(float, pixels)):.0e} px, {max(map(float, scores)):.0e}"
+    return f"{short(max(map(float, pixels)))} px, {short(max(map(float, scores)))}"
 
 
-def measure_resume(data: Path, folder: Path, variant: str) -> bool:
-    """Return whether a run that was stopped and resumed ends as one that was not.
+def measure_runs(data: Path, folder: Path, variant: str) -> tuple[str, bool]:
+    """Train a run, and another that is stopped and resumed.
 
     Args:
         data: the data set's YAML.
         folder: for the runs.
         variant: the network's name.
+
+    Returns:
+        The training loss of the first epoch and of the last; whether the resumed run ended as the other.
     """
     from resume_runs import StopAfter, differing, load, rows
 
     words = ["fit", *task_words(variant), "--model.variant", variant, "--data.data_yaml", data, "--data.imgsz", 64]
-    words += ["--data.batch_size", 4, "--data.workers", 0, "--trainer.max_epochs", EPOCHS, "--run.name", "run"]
+    words += ["--data.batch_size", 8, "--data.workers", 0, "--trainer.max_epochs", EPOCHS, "--run.name", "run"]
     words += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"]
     words += ["--media.train_batches", 0, "--media.val_batches", 0]
+    # a rate at which 48 steps show; mosaics, which end with an epoch, would have its loss mean another thing
+    words += [
+        "--model.optim",
+        json.dumps({"name": "AdamW", "lr0": 0.004, "momentum": 0.9, "warmup_epochs": 0, "nbs": 8}),
+    ]
+    words += ["--data.augment.mosaic", 0]
     words += ["--model.nms_free", "true"] if two_heads(variant) else []
     run(*words, "--run.root", folder / "straight")
     stop = f'{{"class_path": "{StopAfter.__module__}.StopAfter", "init_args": {{"epochs": 1}}}}'
     run(*words, "--run.root", folder / "stopped", "--trainer.callbacks+", stop)
     run(*words, "--run.root", folder / "stopped", "--ckpt_path", "last")
-    task = "pose" if is_pose(variant) else "detect"
-    one, other = (folder / name / task / "run" for name in ("straight", "stopped"))
+    one, other = (folder / name / task_of(variant) / "run" for name in ("straight", "stopped"))
+    epochs = rows(one)
+    losses = [sum(float(value) for key, value in row.items() if key.startswith("train/")) for row in epochs]
     kept = [load(each / "weights" / "last.ckpt") for each in (one, other)]
     parts = ("state_dict", "current_model_state", "optimizer_states", "aigp")
-    return rows(one) == rows(other) and not any(differing(kept[0][part], kept[1][part]) for part in parts)
+    same = epochs == rows(other) and not any(differing(kept[0][part], kept[1][part]) for part in parts)
+    return f"{losses[0]:.1f} → {losses[-1]:.1f}", same
 
 
 def measure(variant: str, folder: Path) -> dict[str, str]:
-    """Measure a family.
+    """Measure a family; what fails says so in its cells, and the others are measured all the same.
 
     Args:
         variant: the name of its network.
@@ -297,18 +200,51 @@ def measure(variant: str, folder: Path) -> dict[str, str]:
     """
     from aigp_lightning.modules.yolo.weights import save_pt
 
-    network = random_network(variant)
     row = dict.fromkeys(HEADER, "–") | {"network": f"`{variant}`"}
-    data = label_pictures(network, folder, variant)
+    network = random_network(variant)
     save_pt(folder / "random.pt", network, train_args={"imgsz": SIZE})
     save_pt(folder / "calm.pt", random_network(variant, calm=True), train_args={"imgsz": SIZE})
-    row["loss"] = f"{measure_loss(network, variant):.0e}"
-    for free in (False, True) if two_heads(variant) else (False,):
+    data = label_pictures(folder / "random.pt", folder, variant)
+
+    def scores(free: bool) -> str:
         away, score = measure_scores(folder / "random.pt", data, folder, variant, free)
-        row["scores, NMS-free" if free else "scores"] = f"{away:.0e} (of {score:.2f})"
-        row["exports, NMS-free" if free else "exports"] = measure_export(folder / "calm.pt", folder, free)
-    row["resumes"] = "bit for bit" if measure_resume(data, folder, variant) else "differs"
+        return f"{short(away)} (of {score:.2f})"
+
+    def runs() -> tuple[str, str]:
+        loss, same = measure_runs(data, folder, variant)
+        return loss, "bit for bit" if same else "differs"
+
+    fill(row, ["loss"], lambda: [short(measure_loss(network, variant))])
+    for free in (False, True) if two_heads(variant) else (False,):
+        more = ", NMS-free" if free else ""
+        fill(row, [f"scores{more}"], lambda free=free: [scores(free)])
+        fill(row, [f"exports{more}"], lambda free=free: [measure_export(folder / "calm.pt", folder, free)])
+    fill(row, ["trains", "resumes"], runs)
     return row
+
+
+def short(value: float) -> str:
+    """Return a difference with one digit.
+
+    Args:
+        value: of 0 or more.
+    """
+    return f"{value:.0e}" if value else "0"
+
+
+def fill(row: dict[str, str], cells: list[str], work: Callable[[], Any]) -> None:
+    """Write what is measured into cells of a row, or why it failed.
+
+    Args:
+        row: see `measure`.
+        cells: names of the cells.
+        work: returns their texts.
+    """
+    try:
+        row.update(zip(cells, work(), strict=True))
+    except Exception as error:  # of any library; the other cells are to be measured
+        lines = str(error).strip().splitlines() or [""]
+        row.update(dict.fromkeys(cells, f"failed: {type(error).__name__}: {lines[-1][:160]}"))
 
 
 def table(rows: list[dict[str, str]]) -> str:
@@ -325,18 +261,22 @@ def main() -> None:
     """Measure all families, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help="names of networks")
-    parser.add_argument("--json", type=Path, help="write the rows")
+    parser.add_argument("--json", type=Path, help="write the rows, beside those that the file has of this machine")
     args = parser.parse_args()
     os.environ["WANDB_MODE"] = "disabled"
-    rows = []
-    print(f"{machine(1)}\n", flush=True)
+    here, rows = machine(1), {}
+    if args.json and args.json.is_file():
+        before = json.loads(args.json.read_text(encoding="utf-8"))
+        rows = {row["network"]: row for row in before["rows"]} if before["machine"] == here else {}
+    print(f"{here}\n", flush=True)
     for variant in args.variants:
         with tempfile.TemporaryDirectory() as scratch:
-            rows.append(measure(variant, Path(scratch)))
-        print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+            rows[f"`{variant}`"] = row = measure(variant, Path(scratch))
+        print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
         if args.json:
-            write_json(args.json, {"machine": machine(1), "rows": rows})
-    print(table(rows))
+            write_json(args.json, {"machine": here, "rows": list(rows.values())})
+    order = [f"`{variant}`" for variant in VARIANTS]
+    print(table(sorted(rows.values(), key=lambda row: [*order, row["network"]].index(row["network"]))))
 
 
 if __name__ == "__main__":

@@ -25,15 +25,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 MODULES = "tests/modules"
 YOLO_ROOM = [
-    "build",
-    "criterion",
-    "families",
-    "forward",
-    "fused",
-    "keypoints",
-    "nms_and_metrics",
-    "nms_free",
-    "weights",
+    *("augmented", "build", "class_rows", "criterion", "distillation", "families", "forward", "freezing", "fused"),
+    *("keypoints", "nms_and_metrics", "nms_free", "quantization", "weights"),
 ]
 """Tests of what is called in Ultralytics: networks, losses, suppression, metrics, files. What is written here after its
 trainer's recipe (schedule, optimizer groups, class weights) is the same with any version, and is held against the
@@ -41,8 +34,9 @@ newest alone."""
 CONTRACTS: dict[str, list[str]] = {
     "ultralytics": [
         *(f"{MODULES}/yolo/test_{name}.py" for name in YOLO_ROOM),
-        *(f"{MODULES}/test_validate_parity.py", f"{MODULES}/metrics/test_pose_metrics.py"),
-        "tests/deploy/test_export.py",
+        *(f"{MODULES}/test_validate_parity.py", f"{MODULES}/test_segment.py"),
+        *(f"{MODULES}/metrics/test_pose_metrics.py", "tests/deploy/test_export.py"),
+        "tests/fetching/test_published.py",
     ],
     "wandb": [
         *("tests/loggers/test_wandb_gate.py", "tests/loggers/test_wandb_channels.py"),
@@ -102,7 +96,8 @@ def environment_of(folder: Path, package: str, version: str) -> Path:
     own = place / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(own)]
     subprocess.run([*install, f"{package}=={version}"], check=True, capture_output=True, text=True)
-    (own / "rest.pth").write_text(f"{REPO}\n{sysconfig.get_paths()['purelib']}\n", encoding="utf-8")
+    rest = dict.fromkeys([sysconfig.get_paths()["purelib"], *(path for path in sys.path if path.endswith("-packages"))])
+    (own / "rest.pth").write_text("\n".join([str(REPO), *rest, ""]), encoding="utf-8")
     return python
 
 
