@@ -14,6 +14,8 @@ from aigp_lightning.evaluation.bootstrap import Difference, difference
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.modules.metrics.result_settings import INFERENCE, MASKS, differing_settings
+from aigp_lightning.ranges import is_finite_number
+from aigp_lightning.store.checks import group_of
 from aigp_lightning.store.gates import DECIDING, SUCCESS
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
@@ -136,7 +138,9 @@ def _has_data_of(receipt: Mapping[str, Any], mine: ImageResults) -> bool:
 
 
 def _recorded_results(folder: Path, receipt: Mapping[str, Any]) -> ImageResults | None:
-    """Return the results that are kept with a version, if they are of its model and as they were."""
+    """Return the results that are kept with a version, if they are of its model, as they were, and can be used."""
+    from aigp_lightning.evaluation.recorded import fault_of
+
     model, path = (receipt.get("evaluation") or {}).get("model_sha256"), folder / RESULTS_FILE
     said = receipt["files"].get(RESULTS_FILE)
     try:
@@ -145,7 +149,8 @@ def _recorded_results(folder: Path, receipt: Mapping[str, Any]) -> ImageResults 
         found = read_results(path)
     except (DataError, OSError):
         return None
-    return found if model is not None and (found.about.get("model") or {}).get("sha256") == model else None
+    of_it = model is not None and (found.about.get("model") or {}).get("sha256") == model
+    return found if of_it and not fault_of(found) else None
 
 
 def _recorded_metrics(folder: Path, mine: ImageResults) -> Metrics:
@@ -154,7 +159,13 @@ def _recorded_metrics(folder: Path, mine: ImageResults) -> Metrics:
         receipt = read_receipt(folder / RECEIPT_FILE)
     except DataError:
         return {}
-    return ((receipt.get("evaluation") or {}).get("metrics") or {}) if _has_data_of(receipt, mine) else {}
+    return _figures(receipt.get("evaluation")) if _has_data_of(receipt, mine) else {}
+
+
+def _figures(evaluation: object) -> Metrics:
+    """Return the metrics of an evaluation in a receipt, None for what is no number."""
+    metrics = group_of(group_of(evaluation).get("metrics"))
+    return {name: value if is_finite_number(value) else None for name, value in metrics.items()}
 
 
 # ---- policies -------------------------------------------------------------------------------------------------------
@@ -175,7 +186,7 @@ def _compare_policies(run: Path, latest_folder: Path | None) -> Comparison:
     one, other = mine["settings"], theirs.get("settings") or {}
     if any(one.get(key) != other.get(key) for key in ("env", "kwargs")):
         return Comparison(metrics, {}, {}, None, ("the latest was evaluated in another environment",))
-    others: Metrics = theirs.get("metrics") or {}
+    others = _figures(theirs)
     found = success_difference(metrics, others)
     by = (mine["by"], theirs.get("by"))
     notes = [f"the candidate was evaluated by {by[0]}, the latest by {by[1]}"] if by[0] != by[1] else []
