@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.paths import BEST, run_folder_of
-from aigp_lightning.errors import DataError, WeightsError, first_line, tell_user
+from aigp_lightning.errors import DataError, WeightsError, first_line, warn_user
 from aigp_lightning.evaluation.weighted_metrics import metrics_of
 from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
@@ -51,10 +51,10 @@ def results_of(model: Path) -> ImageResults | None:
     except OSError:
         return None
     except DataError as error:
-        tell_user(f"{first_line(error)} It is not used: what is needed of it is measured anew.")
+        warn_user(f"{first_line(error)} It is not used: what is needed of it is measured anew.")
         return None
     if fault := fault_of(results) or _other_model(results, folder / BEST):
-        tell_user(f"{path} is not used, and what is needed of it is measured anew: {fault}.")
+        warn_user(f"{path} is not used, and what is needed of it is measured anew: {fault}.")
         return None
     return results
 
