@@ -51,12 +51,18 @@ def results_of(model: Path) -> ImageResults | None:
     except OSError:
         return None
     except DataError as error:
-        warn_user(f"{first_line(error)} It is not used: what is needed of it is measured anew.")
+        _warn(f"{first_line(error)} It is not used: what is needed of it is measured anew.")
         return None
     if fault := fault_of(results) or _other_model(results, folder / BEST):
-        warn_user(f"{path} is not used, and what is needed of it is measured anew: {fault}.")
+        _warn(f"{path} is not used, and what is needed of it is measured anew: {fault}.")
         return None
     return results
+
+
+def _warn(text: str) -> None:
+    import lightning.pytorch  # noqa: F401  # knows which process speaks; measuring anew, which is next, needs it too
+
+    warn_user(text)
 
 
 def fault_of(results: ImageResults) -> str:
