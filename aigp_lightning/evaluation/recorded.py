@@ -10,7 +10,7 @@ from aigp_lightning.checkpoints.paths import BEST, run_folder_of
 from aigp_lightning.errors import DataError, WeightsError, first_line, warn_user
 from aigp_lightning.evaluation.weighted_metrics import metrics_of
 from aigp_lightning.files import sha256_of
-from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
+from aigp_lightning.modules.metrics.image_results import KIND_NAMES, RESULTS_FILE, ImageResults, read_results
 
 NEARLY = 1e-3
 """Part of a figure by which the one that a file names may differ from the one that its arrays give."""
@@ -84,6 +84,8 @@ def fault_of(results: ImageResults) -> str:
     side = results.about["settings"]["imgsz"]
     if type(side) is not int or not 0 < side <= LARGEST_SIDE:
         return "its 'imgsz' is no size of pictures"
+    if results.not_kept == KIND_NAMES["P"]:  # which every version has kept, masks not
+        return "it has no keypoints picture by picture"
     return contradiction(results)
 
 

@@ -59,7 +59,8 @@ def compare_with_latest(
 
     The candidate's recorded results count if they are of its `best.ckpt`; else it is evaluated on its validation split.
     The latest's count if they are of the same pictures and labels; else it is evaluated on the candidate's. Of either,
-    results from before masks were kept do not count, where the task is judged by masks.
+    results from before masks were kept do not count, where the task is judged by masks: nothing shows that the figures
+    of masks are theirs. Without gates a first version has nothing to be judged by, and is not evaluated for that.
 
     Args:
         candidate_run: the run folder.
@@ -76,12 +77,12 @@ def compare_with_latest(
         return _compare_policies(candidate_run, latest_folder)
     mine = results if results is not None else _candidate_results(candidate_run, progress)
     notes: list[str] = []
-    if latest_folder is not None and (lacking := mine.not_kept):
+    if (asked or latest_folder is not None) and (lacking := mine.not_kept):
         notes = [f"the candidate was evaluated anew: its run had kept no {lacking} picture by picture"]
         mine = _evaluated(candidate_run / BEST, progress=progress)
     metrics: Metrics = dict(mine.about.get("metrics") or {})
     if latest_folder is None:
-        return Comparison(metrics, None, {}, mine)
+        return Comparison(metrics, None, {}, mine, tuple(notes))
     try:
         theirs, note = _latest_results(latest_folder, mine, progress)
         deciding = [name for name in dict.fromkeys(asked or DECIDING) if name in metrics]

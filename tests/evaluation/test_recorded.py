@@ -61,6 +61,14 @@ def test_only_what_arrays_give_is_compared_within_rounding(run: Path) -> None:
         assert fault_of(replace(kept, about={**kept.about, "metrics": metrics})) == ""
 
 
+def test_keypoints_that_were_taken_out_leave_no_figures_to_believe(run: Path) -> None:
+    about = {**read_results(run / RESULTS_FILE).about, "task": "pose", "keypoints": ["a", "b"]}
+    about["metrics"] = {MAP: 0.2985, "metrics/mAP50-95(P)": 0.2985}
+    assert fault_of(one_object("a.jpg", about, keypoints=2)) == ""
+    stripped = replace(one_object("a.jpg", about, keypoints=2), correct_pose=np.zeros((1, 0), np.bool_))
+    assert fault_of(stripped) == "it has no keypoints picture by picture"
+
+
 def test_rows_of_corners_of_another_width_are_no_traceback(run: Path) -> None:
     kept = one_object("a.jpg", read_results(run / RESULTS_FILE).about)
     assert "its arrays give no figures" in contradiction(replace(kept, corner_rows=np.ones((1, 2), np.float32)))
