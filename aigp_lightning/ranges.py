@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from aigp_lightning.errors import ConfigError
 
@@ -53,6 +53,26 @@ NOT_NEGATIVE = Range(0)
 FINITE = Range(-math.inf, above=True)
 SEED = Range(0, 2**32 - 1)
 """What NumPy takes as a seed."""
+
+
+def is_finite_number(value: object) -> TypeGuard[int | float]:
+    """True if a value of a file is a number and no truth value, neither NaN nor infinite, and fits a float.
+
+    JSON has integers of any length, which no float holds: arithmetic with them and a float ends in OverflowError.
+
+    Args:
+        value: of any kind.
+
+    Example:
+        >>> [is_finite_number(value) for value in (1, 0.5, True, "1", None, math.inf, 10**400)]
+        [True, True, False, False, False, False, False]
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_range(option: str, value: float | None, allowed: Range, advice: str = "") -> None:

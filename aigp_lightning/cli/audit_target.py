@@ -120,7 +120,7 @@ def _about(run: Path) -> str:
     pictures = "no ledger"
     if is_file(run / LEDGER_FILE):
         try:
-            count = sum(line.outcome == "written" for line in read_ledger(run / LEDGER_FILE))
+            count = sum(line.outcome == "written" and line.is_picture for line in read_ledger(run / LEDGER_FILE))
             pictures = f"{count} picture{'s' * (count != 1)}"
         except OSError as error:
             pictures = f"a ledger that cannot be read: {error.strerror}"

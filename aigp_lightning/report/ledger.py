@@ -42,7 +42,9 @@ def ledger_of(facts: RunFacts) -> dict[str, Any] | None:
 
 
 def _sum_up(name: str, lines: list[Line]) -> dict[str, Any]:
-    counts: Counter[str] = Counter("sent" if line.outcome == "written" else line.outcome for line in lines)
+    counts: Counter[str] = Counter(
+        "sent" if line.outcome == "written" else line.outcome for line in lines if line.is_picture
+    )
     taken = sum(line.bytes for line in lines if line.outcome in ("written", "sent", "unknown"))
     remote = any(line.is_remote for line in lines)
     return {

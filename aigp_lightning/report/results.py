@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from aigp_lightning.errors import DataError, UserError, first_line
 from aigp_lightning.logfiles.paths import is_file
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
+from aigp_lightning.ranges import is_finite_number
 from aigp_lightning.report.folder import RunFacts
 from aigp_lightning.report.options import without_places
 from aigp_lightning.types import Curves
@@ -74,7 +74,7 @@ def metrics_of_run(results: ImageResults) -> dict[str, float]:
     """
     known = results.about.get("metrics")
     rows = known.items() if isinstance(known, dict) else ()
-    return {str(key): float(value) for key, value in rows if isinstance(value, int | float) and math.isfinite(value)}
+    return {str(key): float(value) for key, value in rows if is_finite_number(value)}
 
 
 def corners_of(results: ImageResults) -> dict[str, Any] | None:

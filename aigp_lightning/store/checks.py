@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from aigp_lightning.errors import first_line
 from aigp_lightning.files import read_regular
+from aigp_lightning.ranges import is_finite_number
 from aigp_lightning.store.receipt import FileFact, file_fact
 
 TOLERANCE = 1e-9
@@ -98,13 +99,9 @@ def differing(said: object, found: object, name: str = "") -> list[str]:
     if isinstance(said, list) and isinstance(found, list) and len(said) == len(found):
         pairs = [(one, other, f"{name}[{place}]") for place, (one, other) in enumerate(zip(said, found, strict=True))]
         return [each for pair in pairs for each in differing(*pair)]
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (said, found))
-    same = _alike(said, found) if numbers else type(said) is type(found) and said == found
-    return [] if same else [name]
-
-
-def _alike(said: Any, found: Any) -> bool:
-    return bool(said == found or abs(said - found) <= TOLERANCE)
+    if is_finite_number(said) and is_finite_number(found):
+        return [] if said == found or abs(said - found) <= TOLERANCE else [name]
+    return [] if type(said) is type(found) and said == found else [name]
 
 
 def compared(name: str, said: object, found: object, source: str) -> Checked:

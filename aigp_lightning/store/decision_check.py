@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.ranges import is_finite_number
 from aigp_lightning.store.checks import Checked, differing, group_of
 from aigp_lightning.store.gates import DEFAULT_GATE, judge, parse_gate
 from aigp_lightning.store.journal import Line, read_journal
@@ -91,7 +92,7 @@ def _row_problem(row: Mapping[str, Any], latest: object, metrics: Mapping[str, A
     """Say in what a gate's row contradicts itself or the metrics, by judging it again; empty where it does not."""
     gate, metric, interval = row["gate"], row["metric"], row["interval"]
     values = [row["candidate"], row["latest"], row["difference"], *(interval if isinstance(interval, list) else [])]
-    known = all(value is None or (isinstance(value, int | float) and abs(value) < math.inf) for value in values)
+    known = all(value is None or is_finite_number(value) for value in values)
     if not isinstance(gate, str) or not isinstance(metric, str) or not known:
         return "it has another form"
     if interval is not None and not _is_interval(values[3:]):
@@ -114,7 +115,7 @@ def _is_interval(ends: list[Any]) -> bool:
 
 
 def _near(one: object, other: object) -> bool:
-    if isinstance(one, int | float) and isinstance(other, int | float):
+    if is_finite_number(one) and is_finite_number(other):
         return math.isclose(one, other, rel_tol=NEARLY, abs_tol=NEARLY)
     return one is None and other is None
 

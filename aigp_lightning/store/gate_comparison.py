@@ -14,6 +14,8 @@ from aigp_lightning.evaluation.bootstrap import Difference, difference
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.modules.metrics.result_settings import INFERENCE, MASKS, differing_settings
+from aigp_lightning.ranges import is_finite_number
+from aigp_lightning.store.checks import group_of
 from aigp_lightning.store.gates import DECIDING, SUCCESS
 from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
@@ -57,7 +59,8 @@ def compare_with_latest(
 
     The candidate's recorded results count if they are of its `best.ckpt`; else it is evaluated on its validation split.
     The latest's count if they are of the same pictures and labels; else it is evaluated on the candidate's. Of either,
-    results from before masks were kept do not count, where the task is judged by masks.
+    results from before masks were kept do not count, where the task is judged by masks: nothing shows that the figures
+    of masks are theirs. Without gates a first version has nothing to be judged by, and is not evaluated for that.
 
     Args:
         candidate_run: the run folder.
@@ -74,12 +77,12 @@ def compare_with_latest(
         return _compare_policies(candidate_run, latest_folder)
     mine = results if results is not None else _candidate_results(candidate_run, progress)
     notes: list[str] = []
-    if latest_folder is not None and (lacking := mine.not_kept):
+    if (asked or latest_folder is not None) and (lacking := mine.not_kept):
         notes = [f"the candidate was evaluated anew: its run had kept no {lacking} picture by picture"]
         mine = _evaluated(candidate_run / BEST, progress=progress)
     metrics: Metrics = dict(mine.about.get("metrics") or {})
     if latest_folder is None:
-        return Comparison(metrics, None, {}, mine)
+        return Comparison(metrics, None, {}, mine, tuple(notes))
     try:
         theirs, note = _latest_results(latest_folder, mine, progress)
         deciding = [name for name in dict.fromkeys(asked or DECIDING) if name in metrics]
@@ -136,7 +139,9 @@ def _has_data_of(receipt: Mapping[str, Any], mine: ImageResults) -> bool:
 
 
 def _recorded_results(folder: Path, receipt: Mapping[str, Any]) -> ImageResults | None:
-    """Return the results that are kept with a version, if they are of its model and as they were."""
+    """Return the results that are kept with a version, if they are of its model, as they were, and can be used."""
+    from aigp_lightning.evaluation.recorded import fault_of
+
     model, path = (receipt.get("evaluation") or {}).get("model_sha256"), folder / RESULTS_FILE
     said = receipt["files"].get(RESULTS_FILE)
     try:
@@ -145,7 +150,8 @@ def _recorded_results(folder: Path, receipt: Mapping[str, Any]) -> ImageResults 
         found = read_results(path)
     except (DataError, OSError):
         return None
-    return found if model is not None and (found.about.get("model") or {}).get("sha256") == model else None
+    of_it = model is not None and (found.about.get("model") or {}).get("sha256") == model
+    return found if of_it and not fault_of(found) else None
 
 
 def _recorded_metrics(folder: Path, mine: ImageResults) -> Metrics:
@@ -154,7 +160,13 @@ def _recorded_metrics(folder: Path, mine: ImageResults) -> Metrics:
         receipt = read_receipt(folder / RECEIPT_FILE)
     except DataError:
         return {}
-    return ((receipt.get("evaluation") or {}).get("metrics") or {}) if _has_data_of(receipt, mine) else {}
+    return _figures(receipt.get("evaluation")) if _has_data_of(receipt, mine) else {}
+
+
+def _figures(evaluation: object) -> Metrics:
+    """Return the metrics of an evaluation in a receipt, None for what is no number."""
+    metrics = group_of(group_of(evaluation).get("metrics"))
+    return {name: value if is_finite_number(value) else None for name, value in metrics.items()}
 
 
 # ---- policies -------------------------------------------------------------------------------------------------------
@@ -175,7 +187,7 @@ def _compare_policies(run: Path, latest_folder: Path | None) -> Comparison:
     one, other = mine["settings"], theirs.get("settings") or {}
     if any(one.get(key) != other.get(key) for key in ("env", "kwargs")):
         return Comparison(metrics, {}, {}, None, ("the latest was evaluated in another environment",))
-    others: Metrics = theirs.get("metrics") or {}
+    others = _figures(theirs)
     found = success_difference(metrics, others)
     by = (mine["by"], theirs.get("by"))
     notes = [f"the candidate was evaluated by {by[0]}, the latest by {by[1]}"] if by[0] != by[1] else []

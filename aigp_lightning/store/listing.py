@@ -10,6 +10,7 @@ from typing import Any
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.store.agreement import journal_warning
+from aigp_lightning.store.checks import group_of
 from aigp_lightning.store.history import History, replay
 from aigp_lightning.store.journal import read_journal
 from aigp_lightning.store.places import StorePlaces
@@ -73,7 +74,7 @@ def _row(places: StorePlaces, name: str, version: str, history: History) -> dict
         "version": version,
         "state": "latest" if version == history.latest else "backup",
         "promoted": history.since.get(version),
-        "metrics": (receipt.get("evaluation") or {}).get("metrics"),
+        "metrics": group_of(group_of(receipt.get("evaluation")).get("metrics")),
         "bytes": sum(fact["bytes"] for fact in files.values()) if files else None,
         "files": sorted(files),
         "run": (receipt.get("run") or {}).get("name"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from aigp_lightning.files import read_regular
 from aigp_lightning.logfiles.run_config import read_config, read_json
+from aigp_lightning.ranges import is_finite_number
 
 MODELS = ("best", "last")
 """Folders of a run's models, the one to deploy first."""
@@ -99,7 +100,7 @@ def noted(run: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _summary(content: Mapping[str, Any], settings: Mapping[str, Any], by: str) -> dict[str, Any]:
     metrics = {RENAMED.get(name, name): content.get(name) for name in METRICS}
-    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, float) or is_finite_number(value)}
     return {
         "metrics": numbers,
         "interval": content.get("interval"),

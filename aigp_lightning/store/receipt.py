@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.logfiles.run_config import read_json
+from aigp_lightning.ranges import is_finite_number
 from aigp_lightning.store.policy_evaluation import is_policy_run, policy_evaluation
 from aigp_lightning.store.public_text import public_values
 
@@ -206,7 +207,10 @@ def read_receipt(path: Path) -> dict[str, Any]:
 
 def _is_fact(value: object) -> bool:
     """True if a value is hash and size of a file."""
-    return isinstance(value, dict) and isinstance(value.get("sha256"), str) and type(value.get("bytes")) is int
+    if not isinstance(value, dict) or not isinstance(value.get("sha256"), str):
+        return False
+    size = value.get("bytes")
+    return type(size) is int and is_finite_number(size)
 
 
 def texts_of(value: Any) -> Iterator[str]:

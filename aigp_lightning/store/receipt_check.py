@@ -129,9 +129,7 @@ def _evaluation(receipt: Mapping[str, Any], folder: Path, run: Path | None) -> I
         yield Checked("metrics", "missing", f"no {RESULTS_FILE} of this model is there")
         return
     found, data = public_values(evaluation_of(folder, results))
-    metrics = differing(evaluation.get("metrics"), found.get("metrics"))
-    text = f"as in {RESULTS_FILE}" if not metrics else f"{', '.join(metrics)}: other values than in {RESULTS_FILE}"
-    yield Checked("metrics", "wrong" if metrics else "right", text)
+    yield _metrics(evaluation.get("metrics"), found.get("metrics"), results)
     others, theirs = ({key: each[key] for key in each if key != "metrics"} for each in (evaluation, found))
     yield compared("settings and classes", others, theirs, RESULTS_FILE)
     known = receipt.get("data")
@@ -139,6 +137,17 @@ def _evaluation(receipt: Mapping[str, Any], folder: Path, run: Path | None) -> I
     known = known or {}
     text = f"{known.get('images')} pictures of {known.get('split')}" if same else "another one than the results name"
     yield Checked("data set of the metrics", "right" if same else "wrong", text)
+
+
+def _metrics(said: object, found: object, results: ImageResults) -> Checked:
+    """Compare the metrics with those that the results name, and these with the arrays that they were computed from."""
+    from aigp_lightning.evaluation.recorded import contradiction
+
+    if metrics := differing(said, found):
+        return Checked("metrics", "wrong", f"{', '.join(metrics)}: other values than in {RESULTS_FILE}")
+    if fault := contradiction(results):
+        return Checked("metrics", "wrong", f"{RESULTS_FILE} contradicts itself: {fault}")
+    return Checked("metrics", "right", f"as in {RESULTS_FILE}")
 
 
 def _noted(receipt: Mapping[str, Any], evaluation: Mapping[str, Any], run: Path | None) -> Iterator[Checked]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from aigp_lightning.data.fingerprint import DataFingerprint
 
 FINGERPRINT = ("sha256", "images", "labels")
+GIVEN = "what was given, to whom"
+"""Name of a check: remote destinations were given it, and an offline one may keep it on this machine for now."""
 EXAMINED = "best.ckpt"
 """The file of a version that is evaluated; its exports have bytes of their own."""
 
@@ -174,10 +176,10 @@ def _totals(lines: Lines, anchor: Anchor, said: Mapping[str, Any]) -> Checked:
     if not differing_sums and differing(said.get("destinations"), public_values(destinations_of(then))):
         differing_sums = ["the sums by destination are others"]
     if differing_sums:
-        return Checked("what left, to whom", "wrong", "; ".join(differing_sums))
-    left = [row for row in destinations_of(then) if row["remote"] and row["sent"] + row["unknown"]]
-    text = ", ".join(f"{row['destination']} {row['sent'] + row['unknown']} pictures" for row in left)
-    return Checked("what left, to whom", "right", text or "nothing left the machine")
+        return Checked(GIVEN, "wrong", "; ".join(differing_sums))
+    counts = {row["destination"]: row["sent"] + row["unknown"] for row in destinations_of(then) if row["remote"]}
+    given = [f"{count} picture{'s' * (count != 1)} to {name}" for name, count in counts.items() if count]
+    return Checked(GIVEN, "right", ", ".join(given) or "nothing was given to a remote destination")
 
 
 def check_data(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:

@@ -150,7 +150,8 @@ def ledger_of(run: Path) -> dict[str, Any] | None:
 def destinations_of(lines: Lines) -> list[dict[str, Any]]:
     """Sum up by destination how many pictures had which outcome, and the bytes that it has or may have.
 
-    A picture of which a resumed run found that it had arrived counts as sent.
+    A picture of which a resumed run found that it had arrived counts as sent. Files of boxes are part of their picture:
+    they add their bytes alone.
 
     Args:
         lines: of a ledger.
@@ -160,7 +161,7 @@ def destinations_of(lines: Lines) -> list[dict[str, Any]]:
         empty = {"destination": line.destination, "remote": False, **dict.fromkeys(COUNTED, 0), "bytes": 0}
         row = rows.setdefault(line.destination, empty)
         row["remote"] = row["remote"] or line.is_remote
-        row[line.outcome] += 1
+        row[line.outcome] += line.is_picture
         row["bytes"] += line.bytes if line.outcome in (*LEFT, "written") else 0
     return [rows[name] for name in sorted(rows)]
 

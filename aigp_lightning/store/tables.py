@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.ranges import is_finite_number
 from aigp_lightning.store.gates import DEFAULT_GATE
 
 if TYPE_CHECKING:
@@ -66,5 +67,5 @@ def _table(title: str | None) -> Table:
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def _number(value: float | None, form: str = ".4f") -> str:
-    return "–" if value is None else f"{value:{form}}"
+def _number(value: object, form: str = ".4f") -> str:
+    return f"{value:{form}}" if is_finite_number(value) else "–"

@@ -104,15 +104,16 @@ def test_the_ledger_is_summed_up_by_destination(tmp_path: Path) -> None:
     build.picture("val_batch0_pred.jpg", noise(1), 0)
     build.note("val_batch0_pred.jpg", noise(1), 0, "wandb", [])
     build.note("val_batch1_pred.jpg", noise(2), 1, "wandb", [], "withheld")
+    build.note("val_table0.labels.boxes2D.json", b"boxes", 1, "wandb", [])
     ledger = content_of(build.run)["ledger"]
     size = len(noise(1))
     nothing = {"withheld": 0, "failed": 0, "unknown": 0}
     assert ledger["destinations"] == [
         {"destination": "file", "remote": False, "sent": 1, **nothing, "bytes": size},
-        {"destination": "wandb", "remote": True, "sent": 1, **nothing, "withheld": 1, "bytes": size},
+        {"destination": "wandb", "remote": True, "sent": 1, **nothing, "withheld": 1, "bytes": size + 5},
     ]
-    assert (ledger["lines"], ledger["problems"], ledger["head"]) == (3, [], build.ledger.anchor().head)
-    assert [row[1:5] for row in ledger["rows"]][-1] == [2, "val_batch1_pred", "wandb", "withheld"]
+    assert (ledger["lines"], ledger["problems"], ledger["head"]) == (4, [], build.ledger.anchor().head)
+    assert [row[1:5] for row in ledger["rows"]][-2] == [2, "val_batch1_pred", "wandb", "withheld"]
 
 
 # ---- results that are of something else ------------------------------------------------------------------------------

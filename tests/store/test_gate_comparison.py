@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from receipt_runs import MAP, about_of, make_policy_run, make_run
 
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.evaluation.weighted_metrics import metrics_of
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
 from aigp_lightning.store.gate_comparison import compare_with_latest, success_difference
@@ -104,6 +104,33 @@ def test_damaged_results_are_not_believed(tmp_path: Path, latest: Path) -> None:
     worse = as_kept(results_with(tmp_path / "runs" / "latest", 10))
     worse.save(latest / RESULTS_FILE)
     assert compare_with_latest(candidate(tmp_path, 20), latest, 20).difference == {}
+
+
+def forged(results: ImageResults, value: float) -> ImageResults:
+    return replace(results, about={**results.about, "metrics": {**results.about["metrics"], MAP: value}})
+
+
+def test_metrics_that_the_arrays_contradict_pass_no_gate(
+    tmp_path: Path, latest: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The candidate is to be evaluated anew, which its data set, that is not there, does not let it."""
+    run = candidate(tmp_path, 20)
+    forged(results_with(run, 20), 0.99).save(run / RESULTS_FILE)
+    with caplog.at_level("INFO", "lightning.pytorch.utilities.rank_zero"), pytest.raises(UserError):
+        compare_with_latest(run, None, progress=False)
+    line = f"it says that {MAP} is 0.99, and its arrays give {metrics_of(results_with(run, 20))[MAP]:.6g}."
+    assert line in caplog.text
+
+
+def test_a_latest_that_contradicts_itself_is_not_believed(tmp_path: Path, latest: Path) -> None:
+    receipt = json.loads((latest / "receipt.json").read_text(encoding="utf-8"))
+    forged(as_kept(results_with(tmp_path / "runs" / "latest", 50)), 0.01).save(latest / RESULTS_FILE)
+    receipt["files"][RESULTS_FILE] = asdict(file_fact(latest / RESULTS_FILE))
+    receipt["evaluation"]["metrics"] = {MAP: 10**400, "fitness": "high"}
+    write_receipt(latest / "receipt.json", receipt)
+    found = compare_with_latest(candidate(tmp_path, 20), latest, 20, progress=False)
+    assert found.difference == {} and found.latest == {MAP: None, "fitness": None}
+    assert not judge([parse_gate(f"{MAP} >= latest")], found.candidate, found.latest, found.difference).passed
 
 
 def test_other_settings_are_told(tmp_path: Path, latest: Path) -> None:

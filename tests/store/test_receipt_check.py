@@ -22,6 +22,7 @@ from receipt_runs import (
     decision_of,
     make_policy_run,
     make_run,
+    one_object,
     store_of,
     version_of,
 )
@@ -31,7 +32,7 @@ from aigp_lightning.data.fingerprint import fingerprint
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger.ledger import Ledger
-from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, empty_results
+from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
 from aigp_lightning.run.provenance import record_start
 from aigp_lightning.store.gates import judge
 from aigp_lightning.store.receipt import build_receipt, file_fact, read_receipt, write_receipt
@@ -64,10 +65,10 @@ def test_an_untouched_receipt_is_right(promoted: tuple[Path, Path]) -> None:
     assert missing == {"data set", "journal"}, "which lay in somebody's folder"
     assert {name for name, (outcome, _) in found.items() if outcome == "right"} == {
         "best.ckpt", "best.onnx", RESULTS_FILE, "evaluated model", "metrics", "data set of the metrics", "config.yaml",
-        "plan", "the run's weights/best.ckpt", "ledger", "what left, to whom", "settings and classes", "run",
+        "plan", "the run's weights/best.ckpt", "ledger", "what was given, to whom", "settings and classes", "run",
         "versions", "git", "seeds", "hardware", "started", "earlier_starts",
     }  # fmt: skip
-    assert found["what left, to whom"][1] == "wandb 2 pictures"
+    assert found["what was given, to whom"][1] == "2 pictures to wandb"
 
 
 def test_without_a_run_it_says_what_it_could_not_see(promoted: tuple[Path, Path]) -> None:
@@ -98,7 +99,7 @@ def test_a_ledger_may_grow(promoted: tuple[Path, Path]) -> None:
     ledger.close()
     found = outcomes(*promoted)
     assert found["ledger"] == ("right", "1 line was added since; the 4 before are as they were")
-    assert found["what left, to whom"] == ("right", "wandb 2 pictures")
+    assert found["what was given, to whom"] == ("right", "2 pictures to wandb")
 
 
 def test_a_changed_ledger_is_wrong(promoted: tuple[Path, Path]) -> None:
@@ -110,7 +111,7 @@ def test_a_changed_ledger_is_wrong(promoted: tuple[Path, Path]) -> None:
     assert outcomes(*promoted)["ledger"][1] == "line 4 of it, or one before, was changed"
     path.write_bytes(b"".join([lines[0].replace(b'"bytes": 100', b'"bytes": 1'), *lines[1:]]))
     assert "ledger" in wrong(*promoted), "the head is the same, and the chain is broken"
-    assert outcomes(*promoted)["what left, to whom"][0] == "wrong"
+    assert outcomes(*promoted)["what was given, to whom"][0] == "wrong"
     path.unlink()
     assert outcomes(*promoted)["ledger"] == ("missing", "media.jsonl is not there")
 
@@ -119,7 +120,56 @@ def test_a_receipt_with_other_sums_is_wrong(promoted: tuple[Path, Path]) -> None
     content = read_receipt(promoted[0])
     content["ledger"]["destinations"][1]["sent"] = 0
     write_receipt(promoted[0], content)
-    assert wrong(*promoted) == {"what left, to whom"}
+    assert wrong(*promoted) == {"what was given, to whom"}
+
+
+def test_boxes_that_go_with_a_picture_are_no_pictures(tmp_path: Path) -> None:
+    run, version = tmp_path / "runs" / "gates", tmp_path / "models" / "v"
+    results = make_run(run)
+    ledger = Ledger(run / "media.jsonl")
+    for key in ("a.labels", "a.predictions"):
+        ledger.add(replace(PICTURE, key=key, file=f"{key}.boxes2D.json", destination="wandb", outcome="sent"))
+    ledger.close()
+    files = version_of(run, version)
+    receipt = build_receipt(run, files, results, decision_of(files, METRICS))
+    (row,) = (row for row in receipt["ledger"]["destinations"] if row["destination"] == "wandb")
+    assert (row["sent"], row["unknown"], row["withheld"], row["bytes"]) == (1, 1, 1, 400)
+    write_receipt(version / "receipt.json", receipt)
+    assert outcomes(version / "receipt.json", run)["what was given, to whom"] == ("right", "2 pictures to wandb")
+
+
+def test_metrics_that_the_kept_arrays_contradict_are_wrong(tmp_path: Path) -> None:
+    """Receipt, results and decision all say 0.99; only the arrays know better."""
+    run, version = tmp_path / "runs" / "gates", tmp_path / "models" / "v"
+    results = make_run(run)
+    metrics = {**METRICS, MAP: 0.99}
+    results = replace(results, about={**results.about, "metrics": metrics})
+    files = version_of(run, version)
+    results.save(version / RESULTS_FILE)
+    files[RESULTS_FILE] = file_fact(version / RESULTS_FILE)
+    write_receipt(version / "receipt.json", build_receipt(run, files, results, decision_of(files, metrics)))
+    assert wrong(version / "receipt.json") == {"metrics"}
+    assert outcomes(version / "receipt.json")["metrics"][1] == (
+        f"{RESULTS_FILE} contradicts itself: it says that {MAP} is 0.99, and its arrays give 0.2985"
+    )
+
+
+@pytest.mark.parametrize("place", [
+    ("decision", "gates", 0, "candidate"), ("decision", "gates", 0, "latest"), ("decision", "gates", 0, "interval"),
+    ("evaluation", "metrics", MAP), ("run", "epochs"), ("data", "images"), ("ledger", "lines"),
+    ("ledger", "destinations", 0, "bytes"), ("files", "best.onnx", "bytes"),
+])  # fmt: skip
+def test_a_number_that_no_float_holds_is_no_traceback(promoted: tuple[Path, Path], place: tuple[Any, ...]) -> None:
+    content: Any = read_receipt(promoted[0])
+    holder = content
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = [10**400, 10**400] if place[-1] == "interval" else 10**400
+    write_receipt(promoted[0], content)
+    try:
+        assert wrong(*promoted)
+    except DataError as error:
+        assert place[0] == "files" and "names no files with their hashes" in str(error)
 
 
 def test_a_changed_configuration(promoted: tuple[Path, Path]) -> None:
@@ -257,7 +307,8 @@ def a_pose_model(folder: Path) -> Built:
     metadata = {"names": {0: "gate"}, "task": "pose", "family": "yolo", "network": {}}
     torch.save({"epoch": 1, "aigp": metadata, "state_dict": {}}, run / "weights" / "best.ckpt")
     posed = {**about_of(run), "task": "pose", "keypoints": ["left", "right"], "edges": [[0, 1]], "bands": [5.0, 10.0]}
-    results = empty_results([str(run / "a.jpg")], posed)
+    posed["metrics"] = {**METRICS, "fitness": 2 * METRICS["fitness"]}
+    results = one_object(str(run / "a.jpg"), posed, keypoints=2)
     results.save(run / RESULTS_FILE)
     return _promoted_from(run, version, results)
 

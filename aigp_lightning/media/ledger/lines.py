@@ -72,6 +72,11 @@ class Entry:
         return self.destination, self.key, self.epoch, self.sha256
 
     @property
+    def is_picture(self) -> bool:
+        """True if it is of a picture, and not of the boxes that go with one."""
+        return not self.file.endswith(BOXES_FILE)
+
+    @property
     def is_remote(self) -> bool:
         """True if what the destination takes leaves this machine, now or when it is synced."""
         said: bool | None = getattr(self, "remote", None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aigp_lightning.ranges import is_finite_number
 
 
 def about_problem(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -42,11 +43,6 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: object) -> bool:
-    """True if a value is a finite number, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-
-
 def _are_names(value: object) -> bool:
     """True if a value has names by class ids, which JSON has as texts."""
     return isinstance(value, Mapping) and all(
@@ -70,7 +66,9 @@ def _is_edge(value: object) -> bool:
 
 def _are_limits(value: object) -> bool:
     """True if a value is None or numbers that rise."""
-    return value is None or (isinstance(value, list) and all(map(_is_number, value)) and sorted(set(value)) == value)
+    return value is None or (
+        isinstance(value, list) and all(map(is_finite_number, value)) and sorted(set(value)) == value
+    )
 
 
 def _are_settings(value: object) -> bool:
@@ -78,7 +76,7 @@ def _are_settings(value: object) -> bool:
 
 
 def _are_metrics(value: object) -> bool:
-    return isinstance(value, Mapping) and all(each is None or _is_number(each) for each in value.values())
+    return isinstance(value, Mapping) and all(each is None or is_finite_number(each) for each in value.values())
 
 
 def _are_rows(value: object) -> bool:
@@ -86,8 +84,13 @@ def _are_rows(value: object) -> bool:
     return value is None or (
         isinstance(value, list)
         and all(isinstance(row, Mapping) for row in value)
-        and all(each is None or isinstance(each, str | int | float) for row in value for each in row.values())
+        and all(each is None or isinstance(each, str | float) or _fits(each) for row in value for each in row.values())
     )
+
+
+def _fits(value: object) -> bool:
+    """True if a value is an integer that a float holds, or a truth value."""
+    return isinstance(value, bool) or is_finite_number(value)
 
 
 def _is_group(texts: tuple[str, ...], counts: tuple[str, ...] = ()) -> Callable[[object], bool]:
