@@ -25,6 +25,7 @@ from aigp_lightning.errors import WeightsError
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model
+from aigp_lightning.modules.yolo.description import public_description
 from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 
 NAMES = {0: "gate", 1: "tree"}
@@ -243,6 +244,15 @@ def test_a_data_yaml_of_nested_aliases_is_refused_at_once(run_cli: Cli, capsys: 
     Path("data.yaml").write_text(f"{YAML_OF_LAUGHS}train: images\nval: images\nnames: *l8\n", encoding="utf-8")
     assert run_cli("lint", "data.yaml") == 2
     assert "data.yaml:4: not valid YAML: aliases (`*`) repeat more than 10,000 values" in capsys.readouterr().err
+
+
+def test_a_description_of_nested_lists_is_refused_at_once() -> None:
+    """A YAML's aliases, or a pickle's, make lists that hold one another many times."""
+    row: list[Any] = [1]
+    for _ in range(7):
+        row = [row] * 100
+    with pytest.raises(ValueError, match="more than 100,000"):
+        public_description({"head": row})
 
 
 @pytest.mark.parametrize("content", [f"{YAML_OF_LAUGHS}data: *l8\n", "data: &a [*a]\n", f"data: {'9' * 400}\n"])
