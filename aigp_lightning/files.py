@@ -17,8 +17,12 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 
+from aigp_lightning.paths import short_name
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of the operating system by which a file could not grow."""
+MOST_TEMPORARY = 100
+"""Bytes of the target's name in that of the file which is written first, and moved into its place."""
 CHUNK = 1 << 20
 """Bytes of a file that are read at a time."""
 DEBUG_RECORDS = ".debug_pkl"
@@ -61,7 +65,7 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True, own: b
         return
     if path.is_symlink() and not special:
         path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -75,6 +79,19 @@ def write_atomic(path: Path, data: bytes | memoryview, sync: bool = True, own: b
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_of(path: Path) -> Path:
+    """Return the file beside a target that is written first: `.NAME.PROCESS.part`, of a long name the beginning.
+
+    Args:
+        path: the target; where its name is as long as the file system allows, this one is shorter.
+
+    Example:
+        >>> len(temporary_of(Path("z" * 251 + ".jpg")).name) < 150
+        True
+    """
+    return path.with_name(f".{short_name(path.name, MOST_TEMPORARY)}.{os.getpid()}.part")
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Literal
 
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -15,6 +16,8 @@ BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.
 """Byte order marks with which a list may begin; the longer ones first."""
 HISTORY = "history"
 """Folder of a run's in which it keeps the pictures of every epoch, if it is asked to."""
+MOST_NAME = 200
+"""Bytes of UTF-8 in a name that is taken from elsewhere: file systems have 255, and a number and a suffix follow."""
 LINE_END = re.compile(r"\r\n|\r|\n")
 COMMENT = re.compile(r"(?:^|(?<=\s))#")
 SET = re.compile(r"\[([!^]?)(\]?[^]/]*\])")
@@ -188,3 +191,21 @@ def is_text(name: str) -> bool:
         (True, False)
     """
     return not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def short_name(name: str, most: int = MOST_NAME) -> str:
+    """Cut a long name of a file or folder between characters; a hash of all of it keeps it apart from others.
+
+    Args:
+        name: without a suffix that has to stay.
+        most: bytes of UTF-8 that it may have.
+
+    Example:
+        >>> short_name("gate"), short_name("ü" * 190, 30)
+        ('gate', 'üüüüüüüüüü~78b10f1e')
+    """
+    data = name.encode("utf-8", "surrogatepass")  # also of bytes that are no text
+    if len(data) <= most:
+        return name
+    mark = f"~{sha256(data).hexdigest()[:8]}"
+    return data[: most - len(mark)].decode("utf-8", "ignore") + mark

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 REPO = Path(__file__).parent.parent
+YAML_OF_LAUGHS = "l0: &l0 [a, a, a, a, a, a, a, a, a, a]\n" + "".join(
+    f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+"""A YAML of 500 bytes whose last list, `*l8`, stands for a thousand million texts."""
 
 
 def draw_squares(folder: Path, split: str, count: int, seed: int) -> None:

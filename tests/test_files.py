@@ -11,6 +11,7 @@ import pytest
 from helpers import REPO, largest_file
 
 from aigp_lightning.files import read_regular, write_atomic
+from aigp_lightning.paths import short_name
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and /dev are POSIX's")
 
@@ -102,3 +103,17 @@ def test_a_link_to_a_file_is_read_and_written(tmp_path: Path) -> None:
     assert read_regular(tmp_path / "link") == b"old"
     write_atomic(tmp_path / "link", b"new", own=True)
     assert (tmp_path / "there").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["z" * 251 + ".jpg", "ü" * 125 + ".txt"])
+def test_a_file_whose_name_is_as_long_as_may_be_is_written(name: str, tmp_path: Path) -> None:
+    """The name of the file that is written first is no longer than its own."""
+    write_atomic(tmp_path / name, b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_long_names_are_cut_between_characters_and_stay_apart() -> None:
+    names = ["ü" * 190, "ü" * 191, "a" + "ü" * 190, "門" * 100, "\udcff" * 120, "a" * 200]
+    cut = [short_name(name) for name in names]
+    assert len(set(cut)) == 6 and cut[-1] == names[-1]
+    assert all(190 < len(name.encode()) <= 200 for name in cut[:4]) and cut[2][:95] == "a" + "ü" * 94

@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 import torch
 from fuzz.generators import TINY, checkpoint_content
-from helpers import small
+from helpers import YAML_OF_LAUGHS, small
 from torch import nn
 from ultralytics.nn.modules.block import TorchVision
 from ultralytics.nn.tasks import DetectionModel
 
 from aigp_lightning.errors import WeightsError
+from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model
+from aigp_lightning.modules.yolo.description import public_description
 from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 
 NAMES = {0: "gate", 1: "tree"}
@@ -236,6 +238,43 @@ def test_a_data_yaml_runs_nothing(
     assert run_cli("lint", "data.yaml") == 2
     assert (f"data.yaml:{line}: not valid YAML" if line else "there is no") in capsys.readouterr().err
     assert not Path("ran").exists()
+
+
+def test_a_data_yaml_of_nested_aliases_is_refused_at_once(run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data.yaml").write_text(f"{YAML_OF_LAUGHS}train: images\nval: images\nnames: *l8\n", encoding="utf-8")
+    assert run_cli("lint", "data.yaml") == 2
+    assert "data.yaml:4: not valid YAML: aliases (`*`) repeat more than 10,000 values" in capsys.readouterr().err
+
+
+def test_a_description_of_nested_lists_is_refused_at_once() -> None:
+    """A YAML's aliases, or a pickle's, make lists that hold one another many times."""
+    row: list[Any] = [1]
+    for _ in range(7):
+        row = [row] * 100
+    with pytest.raises(ValueError, match="more than 100,000"):
+        public_description({"head": row})
+
+
+@pytest.mark.parametrize("content", [f"{YAML_OF_LAUGHS}data: *l8\n", "data: &a [*a]\n", f"data: {'9' * 400}\n"])
+def test_the_configuration_of_a_run_is_read_within_limits(content: str, tmp_path: Path) -> None:
+    """Audit, report, ship and the store read it, and W&B's and MLflow's YAML in the same way."""
+    (tmp_path / "config.yaml").write_text(content, encoding="utf-8")
+    assert read_config(tmp_path) == (None, "is not valid YAML")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        (f"model:\n  max_det: 0x{'f' * 4000}\n", 2, "a whole number beyond 64 bits"),
+        (f"data:\n  augment:\n    degrees: {'1:' * 300}1.5\n", 3, "a number beyond 64 bits"),
+    ],
+)
+def test_a_config_has_numbers_of_64_bits(
+    text: str, line: int, problem: str, run_cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    assert run_cli("fit", "--config", "a.yaml") == 2
+    assert f"--config a.yaml:{line}: it is no YAML: {problem}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system ['touch ran']", "!!python/name:os.system"])

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.errors import ConfigError, first_line, printable
+from aigp_lightning.logfiles import safe_yaml
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -79,7 +80,6 @@ def _check_file(file: str, groups: Sequence[str], complain: Complain | None, of_
         return  # nothing in it
     if root.id != "mapping":
         raise _fault(file, root, "options by their names are wanted, such as `data: {imgsz: 640}`.")
-    _refuse_loops(file, root, frozenset(), set())
     _check_options(file, root, groups, complain, of_class is not None)
     if of_class is not None:
         for kind, options in options_by_class(file, root).items():
@@ -146,18 +146,6 @@ def _refuse_choice_of_class(file: str, options: Any, name: str) -> None:
                 raise _fault(file, each, f"{name} is for models of that class, so it cannot choose one.")
 
 
-def _refuse_loops(file: str, node: Any, above: frozenset[int], done: set[int]) -> None:
-    """Refuse an alias within its own anchor, which a parser follows without end; every node is looked at once."""
-    if id(node) in above:
-        raise _fault(file, node, "this value stands within itself, by an alias.")
-    if id(node) in done:
-        return
-    inner = [part for pair in node.value for part in pair] if node.id == "mapping" else node.value
-    for each in inner if node.id != "scalar" else ():
-        _refuse_loops(file, each, above | {id(node)}, done)
-    done.add(id(node))
-
-
 def _refuse_values_for_groups(file: str, node: Any, before: str, groups: Sequence[str]) -> None:
     """Refuse a value in place of a group's options: an empty `media:` would undo what earlier files say of it."""
     for key, value in node.value if node.id == "mapping" else ():
@@ -203,7 +191,7 @@ def compose(file: str, text: str) -> Any:
     import yaml
 
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return safe_yaml.compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = f"it is no YAML: {error.problem or error.context}."
@@ -211,8 +199,8 @@ def compose(file: str, text: str) -> Any:
         raise ConfigError(
             f"{CONFIG} {printable(file)}:{text[: error.position].count(chr(10)) + 1}: it is no YAML: {error.reason}."
         ) from error
-    except RecursionError as error:
-        raise ConfigError(f"{CONFIG} {printable(file)}: it is nested too deeply.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{CONFIG} {printable(file)}: {first_line(error)}.") from error
     raise ConfigError(f"{CONFIG} {printable(file)}{f':{mark.line + 1}' if mark is not None else ''}: {why}")
 
 

@@ -15,6 +15,7 @@ from aigp_lightning.cli.start_weights import PUBLISHED, named_values
 from aigp_lightning.cli.ultralytics_values import TRAINING, YAML, translate
 from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.files import shell_quoted
+from aigp_lightning.logfiles.safe_yaml import load
 
 SOURCE, CHECKPOINT, WEIGHTS = "data.source", "ckpt_path", "model.weights"
 OF_DATA_SETS = {"names", "nc", "train", "val", "test", "path", "kpt_shape"}
@@ -130,7 +131,7 @@ def _keys(file: str) -> set[Any] | None:
     if not os.path.isfile(file):
         return None
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = load(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return set()
     return set(content) if isinstance(content, dict) else set()

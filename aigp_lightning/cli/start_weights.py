@@ -12,6 +12,7 @@ from typing import Any
 from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.errors import ConfigError, WeightsError, printable
+from aigp_lightning.logfiles.safe_yaml import load
 
 OPTION = "model.weights"
 NOTHING = ("", "null", "~")
@@ -109,7 +110,7 @@ def _configured(file: str, by_class: ByClass, wanted: Sequence[str]) -> dict[str
 
     with suppress(OSError, ValueError, ConfigError, yaml.YAMLError):
         text = Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file
-        content = yaml.safe_load(by_class.merged(text))
+        content = load(by_class.merged(text))
         said = {name: _at(content, name) for name in wanted}
         return {name: "null" if value is None else str(value) for name, value in said.items() if value is not ABSENT}
     return {}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
+
+from aigp_lightning.logfiles.safe_yaml import compose
 
 LOADER = "aigp"
 """The name by which jsonargparse knows the loader."""
 NULLS = ("null", "Null", "NULL", "~", "")
 """The words of YAML for nothing."""
+TO_CHECK = re.compile(r"&|\d{19}|0[xXbB]\w{16}|(:\d+){9}")
+"""Texts in which there may be more than they look like: see `compose`."""
 
 
 def load_value(text: str) -> Any:
@@ -43,6 +48,8 @@ def _load(text: str) -> Any:
     from jsonargparse import get_loader
 
     try:
+        if TO_CHECK.search(text):
+            compose(text)
         return get_loader("yaml")(text)
     except (UnicodeEncodeError, TypeError):  # bytes of a file's name that are no text; a lone `?`, a key of no name
         return text

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from aigp_lightning.data.limits import MAX_YAML_BYTES, quoted, regular_file_size
 from aigp_lightning.errors import DataError, first_line, printable
+from aigp_lightning.logfiles.safe_yaml import LARGEST, check_limits
 
 MAX_MESSAGE = 400
 """Most characters of a message; a value of the file may be in it."""
@@ -60,7 +61,8 @@ class Document:
         try:
             self._loader: Any = yaml.SafeLoader(text)
             node = self._loader.get_single_node()
-            self._read: dict[int, tuple[Any, Any]] = {}  # by node, so that one that is used often is read once
+            check_limits(node, numbers=False)
+            self._read: dict[int, tuple[Any, Value]] = {}  # by node, so that one that is used often is read once
             self._item_lines: dict[int, dict[str | int, int]] = {}
             values = None if node is None else self._value(node)
         except yaml.MarkedYAMLError as error:
@@ -92,12 +94,8 @@ class Document:
             return self._text(node)
         if id(node) not in self._read:
             self._refuse_tag(node, TAG + ("seq" if node.id == "sequence" else "map"))
-            self._read[id(node)] = node, self
             self._read[id(node)] = node, self._list(node) if node.id == "sequence" else self._mapping(node)
-        found: Value | Document = self._read[id(node)][1]
-        if isinstance(found, Document):  # which stands there while the value is read
-            raise self._fault(_line(node), "a value holds itself; write it without `&` and `*`")
-        return found
+        return self._read[id(node)][1]
 
     def _text(self, node: Any) -> str | None:
         """Read a text as it is written; without quotes, `null`, `~` and nothing at all are None."""
@@ -150,19 +148,20 @@ def _line(node: Any) -> int:
 
 
 def whole_number(value: Value) -> int | None:
-    """Read a text as a whole number; None where it is none, or can be read as two.
+    """Read a text as a whole number; None where it is none, can be read as two, or has more than 64 bits.
 
     Example:
-        >>> [whole_number(text) for text in ("4", "1e0", "0x1F", "02", "010", "1.5", "yes", None)]
-        [4, 1, 31, 2, None, None, None, None]
+        >>> [whole_number(text) for text in ("4", "1e0", "0x1F", "02", "010", "1.5", "yes", "1e30", None)]
+        [4, 1, 31, 2, None, None, None, None, None]
     """
     if not isinstance(value, str):
         return None
     try:
-        return int(value, 0)
+        whole = int(value, 0)
     except ValueError:
         found = number(value)
-        return int(found) if found is not None and found == math.trunc(found) else None
+        whole = int(found) if found is not None and found == math.trunc(found) else None
+    return whole if whole is not None and -LARGEST <= whole < LARGEST else None
 
 
 def number(value: Value) -> float | None:

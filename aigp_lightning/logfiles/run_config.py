@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aigp_lightning.logfiles.safe_yaml import load
+
 CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
 LARGEST = 1 << 20
@@ -39,8 +41,8 @@ def read_yaml(path: Path) -> tuple[Any, str]:
     if problem:
         return None, problem
     try:
-        return yaml.load(data.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), ""
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):  # also impossible dates and unhashable keys
+        return load(data.decode("utf-8"), quick=True), ""
+    except (yaml.YAMLError, ValueError):
         return None, "is not valid YAML"
 
 

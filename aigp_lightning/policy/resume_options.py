@@ -11,6 +11,7 @@ import yaml
 from stable_baselines3.common.vec_env import VecNormalize
 
 from aigp_lightning.errors import ConfigError, WeightsError, printable
+from aigp_lightning.logfiles.safe_yaml import load
 from aigp_lightning.policy.config import PolicyConfig
 from aigp_lightning.policy.models import CONFIG_FILE
 from aigp_lightning.policy.ppo_config import Linear
@@ -45,7 +46,7 @@ def changed_options(run: Path, config: PolicyConfig) -> dict[str, tuple[Any, Any
     """
     file = run / CONFIG_FILE
     try:
-        before = yaml.safe_load(file.read_text(encoding="utf-8"))
+        before = load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise WeightsError(f"{file} cannot be read: {error}") from error
     if not isinstance(before, dict):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.files import is_plain_name
+from aigp_lightning.paths import short_name
 
 GAIN, PAD = 1.02, 10
 """A crop is larger than its box: by this factor, and by so many pixels, both ways together."""
@@ -76,14 +77,14 @@ def write_crops(
 
 
 def folder_name(name: str) -> str:
-    """Return the name of a class as a folder can have it.
+    """Return the name of a class as a folder can have it; a long one is cut, see `short_name`.
 
     Example:
         >>> folder_name("gate"), folder_name("gate/left"), folder_name("..")
         ('gate', 'gate_left', '__')
     """
     plain = name.replace("/", "_").replace("\\", "_").replace("\x00", "_")
-    return plain if is_plain_name(plain) else plain.replace(".", "_") or "_"
+    return short_name(plain if is_plain_name(plain) else plain.replace(".", "_") or "_")
 
 
 def _write_new(place: Path, data: bytes) -> Path:

@@ -7,11 +7,12 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.errors import printable
+from aigp_lightning.paths import MOST_NAME, short_name
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 JSON_FILE = "predictions.json"
 UNREADABLE_FILE = "unreadable.txt"
-SHOWN = 5
+SHOWN, SHOWN_BYTES = 5, 60
 
 
 def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
     """Name the output of each file: its stem, or where stems clash, that and the folders in which the files differ.
 
     What still clashes, as `a.jpg` and `a.png` do, gets a number. Upper and lower case clash, as they do on Windows,
-    and so do `clip_1.jpg` and frame 1 of `clip.mp4`.
+    and so do `clip_1.jpg` and frame 1 of `clip.mp4`. Long names are cut, see `short_name`.
 
     Returns:
         Names without suffix, by path; `/` between folders.
@@ -45,6 +46,7 @@ def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
             names = [Path(os.path.relpath(path, common)).with_suffix("").as_posix() for path in paths]
         except ValueError:  # several drives have nothing in common
             pass
+    names = ["/".join(map(short_name, name.split("/"))) for name in names]
     pictures = (name.casefold() for name, file in zip(names, files, strict=True) if not file.frames)
     numbered = {re.sub(r"_\d+$", "", name) for name in pictures if re.search(r"_\d+$", name)}
     taken: set[str] = set()
@@ -57,6 +59,23 @@ def output_names(files: Sequence[SourceFile]) -> dict[str, str]:
         taken.add(candidate.casefold())
         names[place] = candidate
     return {file.path: name for file, name in zip(files, names, strict=True)}
+
+
+def cut_names(outputs: Mapping[str, str], classes: Iterable[str]) -> str:
+    """Say in a line which names are too long for files, and were cut; an empty text if none is.
+
+    Args:
+        outputs: of `output_names`.
+        classes: names of the classes that get folders.
+    """
+    files = [path for path in outputs if short_name(Path(path).stem) != Path(path).stem]
+    cut = [*map(os.path.basename, files), *(name for name in classes if short_name(name) != name)]
+    if not cut:
+        return ""
+    return (
+        f"{len(cut)} names of pictures or classes have over {MOST_NAME} bytes; files and folders named after them end "
+        f"in `~` and a hash: {', '.join(printable(short_name(name, SHOWN_BYTES)) for name in cut[:SHOWN])}"
+    )
 
 
 def part_file(folder: Path, rank: int) -> Path:

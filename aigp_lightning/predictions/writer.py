@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import queue
 import threading
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from aigp_lightning.data.images import read_image
 from aigp_lightning.data.video import VideoReader
-from aigp_lightning.errors import DataError, UserError, printable
+from aigp_lightning.errors import DataError, UserError, printable, warn_user
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.predictions.crops import write_crops
 from aigp_lightning.predictions.drawn_video import DrawnVideo, drawn
 from aigp_lightning.predictions.formats import json_entry, yolo_lines
-from aigp_lightning.predictions.merge import output_names, part_file
+from aigp_lightning.predictions.merge import cut_names, output_names, part_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,8 @@ class PredictionFiles:
         self.ids, self.conf, self.crops, self.frames = ids, conf, crops, frames
         self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
         self.outputs = output_names(dataset.files)
+        if cut := cut_names(self.outputs, names.values() if crops else ()):
+            warn_user(cut)
         self.failure: UserError | None = None
         self._part = part_file(folder, rank)
         self._video: DrawnVideo | None = None
@@ -129,8 +132,10 @@ class PredictionFiles:
                 self._crop(file, frame, found)
             if self.images or (self.frames and frame is not None):
                 self._draw(file, frame, found)
-        except OSError:
-            raise
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            line["problem"] = f"{printable(self.dataset.name(index))}: its name is too long here for files named so"
         except Exception as error:  # whatever OpenCV throws at a broken picture
             name = self.dataset.name(index)
             line["problem"] = str(error) if file.path in str(error) else f"{printable(name)}: {error}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError, first_line, printable
+from aigp_lightning.logfiles.safe_yaml import LARGEST, compose, value_of
 from aigp_lightning.recipes.read_program import read_call, read_program
 from aigp_lightning.recipes.recipe import Given, Recipe
 
@@ -49,6 +50,23 @@ def read_recipe(words: Sequence[str]) -> Recipe:
         >>> [(name, given.value) for name, given in recipe.values.items()]
         [('task', 'pose'), ('mode', 'train'), ('model', 'yolo11n-pose.pt'), ('epochs', 3), ('device', (0, 1))]
     """
+    recipe = _read(words)
+    for name, given in recipe.values.items():
+        if _is_beyond(given.value):
+            raise ConfigError(f"{recipe.place(name)}: {printable(name)} is a whole number beyond 64 bits.")
+    return recipe
+
+
+def _is_beyond(value: Any) -> bool:
+    """True if a value is a whole number of more than 64 bits, or holds one."""
+    if isinstance(value, dict):
+        return any(map(_is_beyond, (*value, *value.values())))
+    if isinstance(value, list | tuple | set):
+        return any(map(_is_beyond, value))
+    return isinstance(value, int) and not -LARGEST <= value < LARGEST
+
+
+def _read(words: Sequence[str]) -> Recipe:
     first = Path(words[0]) if words else Path()
     if words and _is_there(first / ARGS):
         first = first / ARGS
@@ -102,12 +120,12 @@ def _read_yaml(text: str, file: str) -> dict[str, Given]:
 
     root: Any = None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{file}{line}: it is no YAML: {error.problem or error.context}.") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{file}: it is no YAML: {first_line(error)}.") from error
     if root is None or root.id != "mapping":
         raise ConfigError(f"{file}: settings by their names are wanted, such as `epochs: 100`.")
@@ -135,9 +153,8 @@ def _plain(node: Any, place: str) -> Any:
     import yaml
 
     try:
-        loader = yaml.SafeLoader("")
-        value = loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        value = value_of(node)
+    except yaml.YAMLError as error:
         raise ConfigError(f"{place}: {first_line(error)}.") from error
     return _as_number(value) if isinstance(value, str) and node.style is None else value
 

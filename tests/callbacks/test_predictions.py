@@ -21,6 +21,7 @@ from aigp_lightning.data.sources import SourceFile, open_sources
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import ConfigError, DataError, UserError
 from aigp_lightning.media.plots.boxes import class_colour
+from aigp_lightning.paths import short_name
 from aigp_lightning.predictions.crops import crop_bounds, write_crops
 from aigp_lightning.predictions.merge import output_names
 from aigp_lightning.types import DetectionBatch, Prediction
@@ -419,3 +420,38 @@ def test_other_loaders_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="PredictionWriter"):
         predict(tmp_path, Other())  # type: ignore[arg-type]
+
+
+def test_long_names_of_pictures_and_classes_are_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They cost the whole job: a name and what is added to it have more bytes than a file system takes."""
+    long, video = "z" * 251, "v" * 251
+    paint(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "b.png").rename(tmp_path / "in" / f"{long}.png")
+    make_video(tmp_path / "v.avi", 2).rename(tmp_path / "in" / f"{video}.avi")
+    paint(tmp_path / "in" / "zz.png")
+    module = Finder()
+    module.names = {0: "gate", 3: "ü" * 190}
+    with caplog.at_level(logging.INFO):
+        out = predict(tmp_path, Data(str(tmp_path / "in")), module, save_crop=True, save_frames=True)
+    assert "3 names of pictures or classes have over 200 bytes" in caplog.text
+    cut, film, kind = map(short_name, (long, video, "ü" * 190))
+    frames = [f"{film}_{frame}" for frame in (0, 1)]
+    stems = [*frames, cut, "zz"]
+    wanted = [
+        *(f"crops/{kind}/{name}.jpg" for name in stems), *(f"images/{name}.jpg" for name in (cut, "zz")),
+        *(f"labels/{name}.txt" for name in stems), *(f"videos/{film}_frames/{name}.jpg" for name in frames),
+    ]  # fmt: skip
+    assert set(files_in(out)) - {f"videos/{film}.mp4", f"videos/{film}.avi"} == {*wanted, "predictions.json"}
+
+
+def test_a_picture_whose_files_cannot_be_named_is_listed_and_the_others_predicted(tmp_path: Path) -> None:
+    """Folders of many long names make a path that no system takes."""
+    folder = tmp_path / "in"
+    room = 4085 - len(f"{folder}/b.png")  # of 4095; where it is written, more stands in front
+    deep = folder.joinpath(*["d" * 190] * (room // 191), "e" * max(room % 191 - 1, 1), "b.png")
+    sources = [paint(folder / "a.png"), paint(deep), paint(folder / "b.png")]
+    out = predict(tmp_path, Data(sources))
+    assert len(json.loads((out / "predictions.json").read_text(encoding="utf-8"))) == 3
+    told = (out / "unreadable.txt").read_text(encoding="utf-8")
+    assert told == f"{deep}: its name is too long here for files named so\n"
+    assert (out / "labels" / "a.txt").is_file() and (out / "labels" / "b.txt").is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers import YAML_OF_LAUGHS
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.read_arguments import read_recipe
@@ -242,3 +243,40 @@ def test_bytes_that_are_no_text() -> None:
     Path("a.yaml").write_bytes(b"epochs: 3\nname: \xff\n")
     with pytest.raises(ConfigError, match=r"a\.yaml:2: it is not UTF-8"):
         read_recipe(["a.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        (YAML_OF_LAUGHS + "classes: *l8\n", 4, "repeat more than 10,000 values"),
+        ("epochs: 3\nclasses: &a [*a]\n", 2, "a value holds itself"),
+        ("epochs: 3\n<<: &a {b: *a}\n", 2, "a value holds itself"),
+        (f"task: pose\nepochs: {'9' * 400}\n", 2, "beyond 64 bits"),
+        ("epochs: -9223372036854775809\n", 1, "beyond 64 bits"),
+        *[(f"{name}: 0x{'f' * 4000}\n", 1, "beyond 64 bits") for name in ("model", "data", "task")],
+        (f"model: [1, {'1:' * 300}1]\n", 1, "beyond 64 bits"),
+        (f"epochs: 3\nlr0: {'1:' * 300}1.5\n", 2, "a number beyond 64 bits"),
+        ("epochs: !!int ''\n", 1, "no whole number"),
+        ("epochs: !!bool maybe\n", 1, "cannot be read"),
+    ],
+)
+def test_a_yaml_that_is_more_than_it_looks_is_refused_with_its_line(text: str, line: int, problem: str) -> None:
+    """Nested aliases that would fill the memory, a value that holds itself, numbers that no option takes."""
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"\Aa\.yaml:{line}: .*{problem}.*\Z"):
+        read_recipe(["a.yaml"])
+
+
+def test_aliases_that_repeat_little_are_read() -> None:
+    Path("a.yaml").write_text("scale: &a [0.5, 2]\nbgr: *a\nseed: 9223372036854775807\n", encoding="utf-8")
+    assert plain(read_recipe(["a.yaml"])) == {"scale": [0.5, 2], "bgr": [0.5, 2], "seed": 2**63 - 1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["train", f"epochs={'9' * 400}"], [f"model.train(data='a.yaml', device=[0, {'9' * 400}])"],
+     [f"yolo train model=0x{'f' * 4000}"]],
+)  # fmt: skip
+def test_a_number_of_a_call_or_a_command_has_64_bits(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"(epochs|device|model) is a whole number beyond 64 bits"):
+        read_recipe(words)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 CLASS_WIDTH = "class_width"
@@ -23,6 +24,8 @@ NO_SETTINGS = frozenset({"project", "name", "source", "save_dir"})
 """Ultralytics' settings that say where things lie, or whose they are."""
 DEEPEST = 8
 """Levels of nesting of any description."""
+MOST_VALUES = 100_000
+"""Values in one part of a description, those in lists that stand in several places counted there again."""
 
 
 def public_description(described: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,16 +90,23 @@ def keypoint_sigmas(value: Any) -> list[float] | None:
     return value if isinstance(value, list) and all(type(each) in (int, float) for each in value) else None
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value made of numbers and plain words alone; '' and None take the place of others, so none moves."""
+def _plain(value: Any, depth: int = 0, counted: Iterator[int] | None = None) -> Any:
+    """Return a value made of numbers and plain words alone; '' and None take the place of others, so none moves.
+
+    Raises:
+        ValueError: it holds more values than any description, as lists do that hold one another many times.
+    """
+    counted = count() if counted is None else counted
+    if next(counted) > MOST_VALUES:
+        raise ValueError(f"a value that stands for more than {MOST_VALUES:,}")
     if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, str):
         return _word(value) or ""
     if isinstance(value, (list, tuple)) and depth < DEEPEST:
-        return type(value)(_plain(each, depth + 1) for each in value) if type(value) in (list, tuple) else None
+        return type(value)(_plain(each, depth + 1, counted) for each in value) if type(value) in (list, tuple) else None
     if isinstance(value, Mapping) and depth < DEEPEST:
-        return {key: _plain(each, depth + 1) for key, each in value.items() if _is_key(key)}
+        return {key: _plain(each, depth + 1, counted) for key, each in value.items() if _is_key(key)}
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.logfiles.safe_yaml import load
 from aigp_lightning.policy.env.arrays import FLOAT
 from aigp_lightning.policy.env.track import OUTER, FixedTrack, Layout, TrackSource, bisectors
 from aigp_lightning.policy.env.track_random import RandomTracks
@@ -75,7 +76,7 @@ def read_track(file: Path) -> FixedTrack:
     import yaml
 
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        data = load(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"track {file}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     except OSError as error:
