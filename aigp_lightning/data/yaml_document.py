@@ -156,6 +156,7 @@ def whole_number(value: Value) -> int | None:
     """
     if not isinstance(value, str):
         return None
+    whole: int | None
     try:
         whole = int(value, 0)
     except ValueError:
