@@ -1,6 +1,7 @@
 """Errors that a user can act on, and the words for the user. The command line prints errors without a traceback."""
 
 import re
+from importlib import import_module
 
 UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters, of which ESC begins a terminal's commands
@@ -98,6 +99,25 @@ class RunError(UserError):
     def __init__(self, text: str, shared: bool = False) -> None:
         super().__init__(text)
         self.shared = shared
+
+
+def lacking(package: str) -> str:
+    """Return the name of a package that cannot be imported, with the reason where it is installed; or an empty text.
+
+    Args:
+        package: what is imported, if it can be.
+
+    Example:
+        >>> lacking("json"), lacking("no_such_package_here")
+        ('', 'no_such_package_here')
+    """
+    try:
+        import_module(package)
+    except Exception as error:  # a broken installation raises whatever it likes
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            return package
+        return f"{package} (installed, but importing it fails: {first_line(error)})"
+    return ""
 
 
 def first_line(error: object) -> str:

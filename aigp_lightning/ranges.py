@@ -9,6 +9,9 @@ from typing import Any, TypeGuard
 
 from aigp_lightning.errors import ConfigError
 
+REPLACE_ME = "REPLACE_ME"
+"""Stands in a configuration for what the user has to fill in; `fit` refuses it by its option."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -120,3 +123,27 @@ def check_ranges(group: str, values: Any, ranges: Mapping[str, Range]) -> None:
     for name, allowed in ranges.items():
         value = values[name] if isinstance(values, Mapping) else getattr(values, name)
         check_range(f"{group}.{name}", value, allowed)
+
+
+def check_filled_in(group: str, values: Mapping[str, object]) -> None:
+    """Refuse words of a configuration that the user has yet to replace.
+
+    Args:
+        group: how the options begin.
+        values: by their names.
+
+    Raises:
+        ConfigError: one is, or has, `REPLACE_ME`.
+
+    Example:
+        >>> check_filled_in("--model", {"variant": "yolo11n", "weights": None})
+        >>> check_filled_in("--model", {"variant": "REPLACE_ME"})
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: --model.variant is REPLACE_ME, which stands for what the configuration does \
+not know: replace it there.
+    """
+    for name, value in values.items():
+        if isinstance(value, str) and REPLACE_ME in value:
+            raise ConfigError(
+                f"{group}.{name} is {value}, which stands for what the configuration does not know: replace it there."
+            )

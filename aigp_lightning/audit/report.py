@@ -77,9 +77,10 @@ def _print_tallies(audit: Audit) -> None:
     from rich.table import Table
 
     unknown = any(tally.unknown for tally in audit.tallies.values())
-    headings = ("drawn, given", "withheld", "failed", *(["unknown"] if unknown else []), "MB", "there now")
+    headings = ("drawn,\ngiven", "withheld", "failed", *(["unknown"] if unknown else []), "MB", "there\nnow")
     table = Table("destination", *headings, "beside pictures")
-    table.columns[0].no_wrap = True
+    for column in table.columns[:-1]:
+        column.no_wrap = True  # the last one has what they leave: names of files fit into it in 80 columns
     for column in table.columns[1:-1]:
         column.justify = "right"
     for tally in audit.tallies.values():

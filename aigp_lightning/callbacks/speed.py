@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
-from aigp_lightning.errors import tell_user
 from aigp_lightning.modules.stopwatch import Stopwatch, Timed
 from aigp_lightning.terminal.output import print_line
 
@@ -22,8 +21,8 @@ class Speed(Callback):
     """Measure a validation, test or prediction by the stages that the module names; the first batch does not count.
 
     Decoding and resizing are done by other processes meanwhile, and loss and metrics are no part of finding objects:
-    none of them is measured. Of a prediction the times are printed, those of the first batch where it is the only one;
-    `report` has those of a validation for its table.
+    none of them is measured. Where there is one batch alone, the times are its own, and `first` says so. Of a
+    prediction they are printed; `report` has those of a validation for its table.
 
     Example:
         >>> Speed().report() is None  # nothing was validated
@@ -38,7 +37,8 @@ class Speed(Callback):
     def report(self) -> dict[str, Any] | None:
         """Return milliseconds an image by stage, `images`, `batch_size` and `device`; None where nothing was measured.
 
-        With several processes it is what the first one measured.
+        `first` is there, and true, where they are those of the first batch, which was the only one. With several
+        processes it is what the first one measured.
         """
         return self._found
 
@@ -51,15 +51,13 @@ class Speed(Callback):
             self._watch.end_batch(len(batch["img"]))
             self._largest = max(self._largest, len(batch["img"]))
 
-    def _end(self, module: pl.LightningModule, first_too: bool = False) -> None:
+    def _end(self, module: pl.LightningModule) -> None:
         if self._watch is None or not isinstance(module, Timed):
             return
         found, images = self._watch.milliseconds(), self._watch.images
-        if first := first_too and images == 0:
+        if first := images == 0:
             found, images = self._watch.milliseconds(first_too=True), self._largest
         module.stopwatch = self._watch = None
-        if not found and images == 0:
-            tell_user("milliseconds an image: not measured, as the first batch does not count and was the only one")
         if found:
             times = {stage: round(found[stage], 4) for stage in STAGES if stage in found}
             self._found = {**times, "images": images, "batch_size": self._largest, "device": _name(module.device)}
@@ -108,7 +106,7 @@ class Speed(Callback):
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Sum up, and say it on the first process."""
-        self._end(pl_module, first_too=True)
+        self._end(pl_module)
         if self._found is not None and trainer.is_global_zero:
             print_line(speed_line(self._found))
 
@@ -135,4 +133,5 @@ def _name(device: Any) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"cpu, {threads} thread{'s' * (threads != 1)}"

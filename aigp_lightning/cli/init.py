@@ -18,7 +18,11 @@ FOLDERS = ("configs", "docs")
 OUTSIDE = re.compile(r"\[([^\[\]]*)\]\(\.\./(?!README\.md|configs/)[^)]*\)")
 """A link of a page to what is in a checkout only."""
 SHOWN = 12
-FIRST = "fit --config configs/detector.yaml --config configs/quick.yaml --run.name first"
+FIRST = (
+    "python -m aigp_lightning fit --config configs/detector.yaml \\",
+    "  --config configs/quick.yaml --run.name first",
+)
+"""A command in lines of less than 80 columns."""
 
 
 def main(verb: str, arguments: list[str]) -> int:
@@ -57,8 +61,9 @@ def main(verb: str, arguments: list[str]) -> int:
     if ".gitignore" in kept:
         lines = " ".join(line for line in GITIGNORE.splitlines() if line and not line.startswith("#"))
         print_line(f"lines for your .gitignore: {lines}")
-    print_line("next:", *([] if folder.resolve() == Path.cwd() else [f"  cd {shell_quoted(folder)}"]))
-    print_line(f"  python -m aigp_lightning {FIRST}", "and README.md goes on from there")
+    if written:
+        print_line("next:", *([] if folder.resolve() == Path.cwd() else [f"  cd {shell_quoted(folder)}"]))
+        print_line(*(f"  {line}" for line in FIRST), "and README.md goes on from there")
     return 0
 
 

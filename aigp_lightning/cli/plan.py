@@ -21,6 +21,7 @@ from aigp_lightning.files import write_atomic
 from aigp_lightning.loggers.config import arguments_of, is_wandb
 from aigp_lightning.loggers.record import scalars_only
 from aigp_lightning.loggers.wandb import DISABLED, leave_out_wandb, name_of
+from aigp_lightning.loggers.wandb_config import channels_without_switch
 from aigp_lightning.loggers.wandb_options import WandbOptions, side_channels
 from aigp_lightning.media.routing import Routing
 from aigp_lightning.media.sinks import WandbSink, expected_sinks, sinks_of
@@ -94,7 +95,8 @@ class PlanCLI(AigpCLI):
         given = config.trainer.logger
         entries = [arguments_of(one) for one in (given if isinstance(given, list) else [given]) if is_wandb(one)]
         weights = any(one.get("log_model") for one in entries)
-        channels = side_channels(WandbOptions(**config.wandb.as_dict()), weights) if to_wandb else []
+        group = WandbOptions(**config.wandb.as_dict())
+        channels = [*side_channels(group, weights), *channels_without_switch(group, entries)] if to_wandb else []
         self._tell(config.json, forecast, channels, media.max_mb)
         self.status = int(over(forecast, media.max_mb))
 

@@ -13,7 +13,7 @@ from aigp_lightning.data.images import IMAGE_SUFFIXES, is_image
 from aigp_lightning.data.limits import MAX_PROBLEMS
 from aigp_lightning.data.problems import Problem
 from aigp_lightning.errors import DataError, printable
-from aigp_lightning.paths import Spellings, decode_list, is_glob, is_text, list_lines, matches, name_cuts
+from aigp_lightning.paths import DRIVE, Spellings, decode_list, is_glob, is_text, list_lines, matches, name_cuts
 
 if TYPE_CHECKING:
     from aigp_lightning.data.data_yaml import DataSpec
@@ -110,6 +110,12 @@ def _expand(source: str, spec: DataSpec, split: str, problems: list[Problem], fo
         return [source] if is_image(source) else _read_list(source, spec, problems)
     found = matches(source) if is_glob(source) else []
     if not found:
+        if os.sep == "/" and (foreign := DRIVE.search(source)):
+            key = "path" if DRIVE.search(str(spec.root)) else split
+            raise DataError(
+                f"{spec.file}: '{key}' leads to {printable(source[foreign.start() :])}, a path of another machine: "
+                f"replace '{key}' by a folder of this one"
+            )
         what = "nothing matches" if is_glob(source) else "there is no"
         raise DataError(
             f"{spec.file}: '{split}': {what} {printable(source)}; relative paths start at {spec.root}, mend "

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
-from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
+from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError, lacking
 from aigp_lightning.files import is_stored
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.ranges import COUNT, POSITIVE, Range, check_range
@@ -111,22 +110,22 @@ def _check(options: ExportOptions, partly: bool) -> Path:
 
 
 def packages_missing(form: str) -> list[str]:
-    """Return the packages that a format needs, to be written and read back, and that are not installed.
+    """Return the packages that a format needs, to be written and read back, and that cannot be imported, with reasons.
 
     Args:
         form: pt, pth, onnx or torchscript.
     """
-    return [name for name in PACKAGES.get(form, ()) if find_spec(name) is None]
+    return [words for name in PACKAGES.get(form, ()) if (words := lacking(name))]
 
 
 def _check_packages(forms: Sequence[str], partly: bool) -> None:
     """Refuse formats that cannot be written and read back; `partly`, if there is no other."""
-    lacking = {form: missing for form in forms if (missing := packages_missing(form))}
-    others = ",".join(form for form in forms if form not in lacking)
-    if lacking and not (partly and others):
+    needy = {form: missing for form in forms if (missing := packages_missing(form))}
+    others = ",".join(form for form in forms if form not in needy)
+    if needy and not (partly and others):
         instead = f", or leave it out with --format {others}" if others else ""
-        names = " and ".join(dict.fromkeys(name for missing in lacking.values() for name in missing))
-        raise ConfigError(f"{' and '.join(lacking).upper()} export needs {names}: {INSTALL}{instead}.")
+        names = " and ".join(dict.fromkeys(name for missing in needy.values() for name in missing))
+        raise ConfigError(f"{' and '.join(needy).upper()} export needs {names}: {INSTALL}{instead}.")
 
 
 def _load(options: ExportOptions) -> BaseModule:

@@ -7,14 +7,14 @@ import os
 import re
 import secrets
 import string
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.loggers.environment import YES_OR_NO, read_switch
 from aigp_lightning.loggers.wandb_gate import check_wandb
-from aigp_lightning.loggers.wandb_options import WORDS, WandbOptions, wandb_settings
+from aigp_lightning.loggers.wandb_options import WORDS, SideChannel, WandbOptions, wandb_settings
 from aigp_lightning.loggers.wandb_sources import git_state
 from aigp_lightning.run.folder import RUN_FILE, write_run_file
 from aigp_lightning.run.versions import check_version
@@ -123,6 +123,35 @@ def _words(options: WandbOptions, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the words about the run that the group `wandb` has and the logger's own options leave open."""
     words = {name: getattr(options, name) for name in WORDS}
     return {name: value for name, value in words.items() if value and not given.get(name)}
+
+
+def channels_without_switch(options: WandbOptions, loggers: Sequence[Mapping[str, Any]]) -> list[SideChannel]:
+    """List what goes along without a switch of its own: the words about the run, as they are, and W&B's telemetry.
+
+    Args:
+        options: the group `wandb`.
+        loggers: arguments of W&B's loggers, which win; a variable of wandb's is the last to be asked.
+
+    Example:
+        >>> rows = channels_without_switch(WandbOptions(tags=["night", "640px"]), [{"notes": "a try", "tags": None}])
+        >>> [(row.name, row.on) for row in rows], rows[0].sends
+        ([('notes', True), ('telemetry', True)], 'tags night, 640px; notes a try')
+    """
+    variables = {name: os.environ.get(variable) for variable, (name, _) in OUTDONE.items()}
+    said: dict[str, None] = {}
+    for given in loggers:
+        settings = given.get("settings")
+        inner = settings if isinstance(settings, Mapping) else {}
+        for name in WORDS:
+            value = given.get(name) or getattr(options, name) or inner.get(f"run_{name}", inner.get(name))
+            value = value or variables[name]
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            said |= {f"{name} {shown}": None} if value else {}
+    words = "; ".join(said)
+    return [
+        SideChannel("notes", bool(words), words or "entity, tags, group, job_type and notes, as they are given"),
+        SideChannel("telemetry", True, "versions, platform, features of W&B in use; W&B has no switch for it"),
+    ]
 
 
 def _tell_without_effect(arguments: Mapping[str, Any]) -> None:

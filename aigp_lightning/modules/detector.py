@@ -26,7 +26,7 @@ from aigp_lightning.modules.yolo.optim import OptimConfig
 from aigp_lightning.modules.yolo.optimization import REPLACED_OPTIONS, YoloOptimization
 from aigp_lightning.modules.yolo.quantization import check_qat, prepare_qat
 from aigp_lightning.modules.yolo.start import NetworkStart, described
-from aigp_lightning.ranges import COUNT, SHARE, check_ranges
+from aigp_lightning.ranges import COUNT, SHARE, check_filled_in, check_ranges
 from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import DetectionBatch, Prediction, StepOutput
 
@@ -108,16 +108,16 @@ class DetectorModule(BaseModule):
         nms_free: bool = False,
     ) -> None:
         check_ranges("--model", {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}, RANGES)
+        check_filled_in("--model", {"variant": variant, "weights": weights, "distill_model": distill_model})
         check_freeze(freeze)
         check_qat(qat, compile)
         super().__init__(conf, predict_conf, channels_last)
-        self.automatic_optimization = False
+        self.automatic_optimization, self.inference = False, Inference(iou, max_det, agnostic_nms, tta, nms_free)
         self.variant, self.weights, self.gains, self.frozen = variant, weights, gains, freeze
         self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
         self.smaller_by = f"--model.multi_scale {self.sizes.fraction:g}" if self.sizes.fraction else ""
         self.optimization = YoloOptimization(optim)
         self.plan_anew = self.optimization.plan_anew
-        self.inference = Inference(iou, max_det, agnostic_nms, tta, nms_free)
         self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
         self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
         self._frozen: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.errors import printable
 from aigp_lightning.media.routing import KINDS
 from aigp_lightning.terminal.output import print_line, print_tables
 from aigp_lightning.terminal.words import epochs_text, pictures_text
@@ -93,12 +94,14 @@ def _pictures(forecast: Forecast) -> Any:
 
 def _channels(channels: Sequence[SideChannel]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="W&B's side channels", title_justify="left")
     for column in ("channel", "", "sends"):
         table.add_column(column)
     for channel in channels:
-        table.add_row(channel.name, "on" if channel.on else "off", channel.sends, style=None if channel.on else "dim")
+        sends = Text(printable(channel.sends), overflow="fold")  # words of the user's, which are no markup
+        table.add_row(channel.name, "on" if channel.on else "off", sends, style=None if channel.on else "dim")
     return table
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.errors import ConfigError, WeightsError, first_line, lacking
 from aigp_lightning.files import DEBUG_RECORDS, is_stored, without_members
 from aigp_lightning.policy.deployed import DeployedPolicy
 from aigp_lightning.policy.models import Policy, find_model, load_policy, read_about
@@ -75,8 +74,7 @@ def _check(config: ExportConfig) -> None:
     if unknown or not config.format:
         raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
     config.check()
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if "onnx" in config.format and missing:
+    if "onnx" in config.format and (missing := list(filter(None, map(lacking, ("onnx", "onnxruntime"))))):
         raise ConfigError(
             f"ONNX export needs {' and '.join(missing)}: pip install 'aigp_lightning[export]', or leave it out with "
             "--format '[torchscript]'."

@@ -8,7 +8,7 @@ from typing import Any
 
 from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.recipes.conversions import CONVERSIONS
-from aigp_lightning.recipes.datasets import Dataset, find_dataset, flips
+from aigp_lightning.recipes.datasets import Dataset, find_dataset, fit_for, flips
 from aigp_lightning.recipes.key import Key
 from aigp_lightning.recipes.limits import is_taken, within_limits
 from aigp_lightning.recipes.models import Network, ReadWeights, find_network, other_weights
@@ -81,6 +81,7 @@ def convert(recipe: Recipe, read: ReadWeights, variant: str | None = None) -> Co
     """
     dataset = find_dataset(recipe)
     network = find_network(recipe, read, dataset.has_keypoints, variant)
+    dataset = fit_for(dataset, network.task)
     known: dict[str, Outcome] = {
         "task": carried(network.task_from, model=network.class_path), "data": dataset.outcome,
         **network.outcomes, **_heads(recipe, network), **_teacher(recipe),

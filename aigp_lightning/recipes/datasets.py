@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.errors import ConfigError, UserError
-from aigp_lightning.paths import is_glob, matches
-from aigp_lightning.recipes.outcome import REPLACE_ME, Outcome, carried, to_replace
-from aigp_lightning.recipes.places import DRIVE, is_elsewhere, is_windows, last_part, locate, why_not_here
+from aigp_lightning.paths import DRIVE, is_glob, matches
+from aigp_lightning.ranges import REPLACE_ME
+from aigp_lightning.recipes.outcome import Outcome, carried, to_replace
+from aigp_lightning.recipes.places import is_elsewhere, is_windows, last_part, locate, why_not_here
 from aigp_lightning.recipes.recipe import Recipe
 
 PUBLISHED = ("coco", "dota", "voc", "lvis", "objects365", "visdrone", "xview", "sku-110k", "tiger-pose", "hand-key",
@@ -69,6 +70,22 @@ def find_dataset(recipe: Recipe) -> Dataset:
     except UserError as error:
         return Dataset(outcome, None, (str(error),))
     return Dataset(outcome, spec, tuple(_faults(spec)), spec.doubts)
+
+
+def fit_for(dataset: Dataset, task: str) -> Dataset:
+    """Return the data set with what it lacks for a task: keypoints, without which `fit` trains no pose.
+
+    Args:
+        dataset: of the recipe.
+        task: of its training.
+    """
+    if task != "pose" or dataset.spec is None or dataset.has_keypoints:
+        return dataset
+    fault = (
+        f"{dataset.spec.file} has no kpt_shape, and a training for pose needs keypoints: add 'kpt_shape: [8, 3]' with "
+        "their number if its labels have them, or name another data set, or task=detect"
+    )
+    return replace(dataset, faults=(*dataset.faults, fault))
 
 
 def _not_here(named: str, recipe: Recipe) -> Outcome:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.errors import ConfigError, UserError
-from aigp_lightning.recipes.outcome import REPLACE_ME, Outcome
+from aigp_lightning.ranges import REPLACE_ME
+from aigp_lightning.recipes.outcome import Outcome
 from aigp_lightning.recipes.places import is_elsewhere, is_windows, last_part, locate, why_not_here
 from aigp_lightning.recipes.recipe import Recipe
 

@@ -32,8 +32,9 @@ OTHER_KEYS = (
     Key("show", PREDICTION, False, "", "no windows are opened: `--output.save_images true` writes pictures", verb=""),
     Key("save_frames", PREDICTION, False, "output.save_frames", "files count frames from 0, and from 1 there",
         verb=PREDICT),
-    Key("save_txt", PREDICTION, False, "output.save_txt", verb=PREDICT),
-    Key("save_conf", PREDICTION, False, "output.save_conf", verb=PREDICT),
+    Key("save_txt", PREDICTION, False, "output.save_txt", "true by default here", verb=PREDICT),
+    Key("save_conf", PREDICTION, False, "output.save_conf", "true by default here: `save_conf=False`, lines without "
+        "confidences, is `--output.save_conf false`", verb=PREDICT),
     Key("save_crop", PREDICTION, False, "output.save_crop", verb=PREDICT),
     *(Key(name, PREDICTION, True, "", LOOKS, verb="") for name in ("show_labels", "show_conf", "show_boxes")),
     Key("line_width", PREDICTION, None, "", LOOKS, verb="", older=(3,)),
@@ -56,7 +57,8 @@ OTHER_KEYS = (
     Key("fl_gamma", EARLIER, 0.0, "", GONE, verb=""),
     Key("image_weights", EARLIER, False, "", GONE, verb=""),
     Key("min_memory", EARLIER, False, "", GONE, verb=""),
-    Key("v5loader", EARLIER, False, "", "YOLOv5's loader, which Ultralytics gave up", verb=""),
+    Key("v5loader", EARLIER, False, "", "YOLOv5's loader, which made samples in its own way, and which Ultralytics "
+        "gave up", verb="", changes_training=True),
     *(Key(name, EARLIER, False, "", LOOKS, verb="") for name in ("hide_labels", "hide_conf")),
     Key("boxes", EARLIER, True, "", LOOKS, verb=""),
     Key("line_thickness", EARLIER, 3, "", LOOKS, verb=""),

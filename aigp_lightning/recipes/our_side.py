@@ -146,6 +146,8 @@ def _named(transform: Any, config: AugmentConfig) -> str:
     """Name a transform with its parameters."""
     name = type(transform).__name__
     own = {"MosaicAffine": ("mosaic", "degrees", "translate", "scale", "shear", "perspective"),
-           "RandomHSV": ("hsv_h", "hsv_s", "hsv_v")}.get(name, ())  # fmt: skip
+           "RandomHSV": ("hsv_h", "hsv_s", "hsv_v"), "SwapChannels": ("bgr",)}.get(name, ())  # fmt: skip
     shown = [f"{each}={getattr(config, each)}" for each in own if hasattr(config, each)]
-    return " ".join([name, *(shown or [f"p={transform.p:g}"])])
+    # who is mixed with whom is drawn before the transform, whose own probability is 1 then
+    chances = {"MixUp": config.mixup, "CutMix": config.cutmix, "CopyPaste": config.copy_paste}
+    return " ".join([name, *(shown or [f"p={chances.get(name, transform.p):g}"])])

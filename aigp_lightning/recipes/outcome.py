@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 State = Literal["carried", "left", "missing", "replace"]
-REPLACE_ME = "REPLACE_ME"
-"""Stands in a configuration for what the user has to fill in; `fit` refuses it by its name."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ A path of another machine is never guessed at: `C:\Users\…` is told by the nam
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path, PureWindowsPath
 
-DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""How an absolute path of Windows begins."""
+from aigp_lightning.paths import DRIVE
 
 
 def is_windows(path: str) -> bool:

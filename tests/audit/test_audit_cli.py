@@ -15,7 +15,9 @@ from audit_run import SOURCES
 
 from aigp_lightning.audit import check
 from aigp_lightning.audit.check import audit
+from aigp_lightning.audit.findings import Audit, Tally
 from aigp_lightning.audit.images import find_image
+from aigp_lightning.audit.report import _print_tallies
 from aigp_lightning.errors import DataError
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 from aigp_lightning.media.ledger.chain import Lines
@@ -74,6 +76,19 @@ def test_differences_are_printed_by_name(run: Path, run_cli: Cli, capsys: pytest
     assert f"{name}: the ledger does not know this picture." in printed
     assert "PR_curve.png: it was written in epoch 1 (line 19) and is not there any more." in printed
     assert "2 differences:" in printed
+
+
+def test_names_of_files_stay_whole_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    found = Audit(Path("run"), None)
+    for name, scalars in (("file", "1234 rows in results.csv"), ("tensorboard", "1234 values of 30 scalars")):
+        found.tallies[name] = Tally(name, handed=1234, withheld=12, bytes=12_345_678, found=1234, scalars=scalars)
+    _print_tallies(found)
+    told = capsys.readouterr().out
+    assert "results.csv" in told and "tensorboard" in told
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_json_says_the_same(run: Path, tmp_path: Path, run_cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ LINES = (
     r"[┏┡└].*[┓┩┘]",
     r"┃ class .* mAP50-95 ┃",
     r"│ (all|square|disc) .*│",
-    r"milliseconds an image: not measured, as the first batch does not count and was the only one",
+    r"for an image: \d.* ms post \(\d+ in the first batch, which takes longer than others, cpu, \d+ threads?\)",
     r"run folder: .*/detect/gates",
     r"best weights: .*/weights/best\.pt",
     r"ledger: \d+ lines, head [0-9a-f]{64}",

@@ -13,7 +13,7 @@ import cv2
 import pytest
 import torch
 
-from aigp_lightning.callbacks.speed import Speed
+from aigp_lightning.callbacks.speed import Speed, speed_line
 from aigp_lightning.modules.stopwatch import Stopwatch, Timed
 from aigp_lightning.modules.yolo.build import build_model
 from aigp_lightning.modules.yolo.weights import save_pt
@@ -148,6 +148,27 @@ def test_a_prediction_of_one_batch_says_its_times(capsys: pytest.CaptureFixture[
     form = r"for an image: (\d+\.\d) ms network \(3 in the first batch, which takes longer than others, cpu, .*\)\n"
     assert (said := re.fullmatch(form, told)) is not None, told
     assert 10 <= float(said[1]) < 200
+
+
+def test_a_validation_of_one_batch_has_its_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a prediction has; that they are the first batch's is said."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    module, speed = Slow(), Speed()
+    for begin, end_batch, end in (
+        (speed.on_validation_start, speed.on_validation_batch_end, speed.on_validation_end),
+        (speed.on_test_start, speed.on_test_batch_end, speed.on_test_end),
+    ):
+        begin(None, module)  # type: ignore[arg-type]
+        module.step(0.03)
+        end_batch(None, module, None, {"img": torch.zeros(3, 1)}, 0)  # type: ignore[arg-type]
+        end(None, module)  # type: ignore[arg-type]
+        report = speed.report()
+        assert report is not None and 10 <= report["network"] < 200
+        assert {**report, "network": 10} == {
+            "network": 10, "images": 3, "batch_size": 3, "device": "cpu, 1 thread", "first": True,
+        }  # fmt: skip
+        batch = "3 in the first batch, which takes longer than others"
+        assert speed_line(report) == f"for an image: {report['network']:.1f} ms network ({batch}, cpu, 1 thread)"
 
 
 def test_one_batch_alone_says_nothing() -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from helpers import REPO
 
+from aigp_lightning.errors import ConfigError
 from aigp_lightning.recipes.write_config import values_of
 
 CASES = REPO / "tests" / "recipes"
@@ -100,6 +101,16 @@ def test_fit_names_what_was_not_replaced(
     assert run_cli("fit", "--config", Path("a.yaml")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: --data.data_yaml REPLACE_ME/data.yaml: there is no such file")
+
+
+@pytest.mark.parametrize("name", ["variant", "weights", "distill_model"])
+def test_a_network_that_was_not_replaced_is_told_before_data_are_read(name: str) -> None:
+    """By the module itself, which is made before any picture is looked at."""
+    from aigp_lightning.modules.detector import DetectorModule
+
+    options: dict[str, Any] = {name: "REPLACE_ME/mine.pt"}
+    with pytest.raises(ConfigError, match=rf"^--model\.{name} is REPLACE_ME/mine\.pt, .* replace it there\.$"):
+        DetectorModule(**options)
 
 
 def test_the_configuration_alone_is_printed(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

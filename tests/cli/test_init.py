@@ -77,7 +77,9 @@ def test_nothing_that_is_there_is_overwritten(
     assert Path("README.md").read_text(encoding="utf-8") == "mine" and Path("configs/pose.yaml").is_file()
     assert run_cli("init", ".", "--force") == 0
     assert Path("README.md").read_text(encoding="utf-8").startswith("# my gates")
-    assert run_cli("init", ".") == 0 and "everything is there already" in capsys.readouterr().out
+    capsys.readouterr()
+    assert run_cli("init", ".") == 0
+    assert capsys.readouterr().out == ".: everything is there already\n"
 
 
 def test_what_comes_next_is_told(
@@ -86,9 +88,9 @@ def test_what_comes_next_is_told(
     monkeypatch.chdir(tmp_path)
     assert run_cli("init", "my gates") == 0
     told = capsys.readouterr().out
-    assert (
-        f"next:\n  cd {shell_quoted('my gates')}\n  python -m aigp_lightning fit --config configs/detector.yaml" in told
-    )
+    command = "  python -m aigp_lightning fit --config configs/detector.yaml \\\n    --config configs/quick.yaml"
+    assert f"next:\n  cd {shell_quoted('my gates')}\n{command} --run.name first\n" in told
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_a_file_is_no_folder(project: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

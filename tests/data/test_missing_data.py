@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +13,12 @@ import pytest
 from helpers import small
 
 from aigp_lightning.cli.parser import parse_options
+from aigp_lightning.data.data_yaml import read_data_yaml
+from aigp_lightning.data.listing import list_images
 from aigp_lightning.data.missing_data import SHIPPED_SETS, make_command, nearest_path, not_there
 from aigp_lightning.data.preparation import provide_data
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, DataError
 
 TINY = MakeDataOptions(train=1, val=1, test=0, imgsz=(64, 64), workers=1)
 COMMAND = "python -m aigp_lightning make-data"
@@ -160,3 +163,20 @@ def test_verbs_refuse_a_mistyped_path_and_make_nothing(
         assert lines[-1].startswith(f"error: {option}{path}: there is no such file")
         assert f"{COMMAND} --out " in lines[-1] and f"--train {train}" in lines[-1]
         assert not list(tmp_path.rglob("*.*")), verb
+
+
+@pytest.mark.skipif(os.sep != "/", reason="there it may be a path of this machine")
+@pytest.mark.parametrize(
+    ("text", "key", "place"),
+    [
+        ("path: 'C:\\Users\\me\\gates'\ntrain: images\n", "path", "C:\\Users\\me\\gates/images"),
+        ("train: 'D:/gates/images'\n", "train", "D:/gates/images"),
+    ],
+)
+def test_a_path_of_windows_is_another_machines(tmp_path: Path, text: str, key: str, place: str) -> None:
+    """It is no folder below the data set's."""
+    (tmp_path / "data.yaml").write_text(f"{text}val: images\nnames: [gate]\n", encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        list_images(read_data_yaml(tmp_path / "data.yaml"), "train")
+    told = f"'{key}' leads to {place}, a path of another machine: replace '{key}' by a folder of this one"
+    assert str(refused.value) == f"{tmp_path / 'data.yaml'}: {told}"

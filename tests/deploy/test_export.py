@@ -21,7 +21,6 @@ import torch
 from ultralytics import YOLO
 
 import aigp_lightning
-from aigp_lightning.deploy import export as export_file
 from aigp_lightning.deploy.difference import greatest_difference
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.options import OWN_FORMATS, ExportOptions
@@ -393,9 +392,14 @@ def test_out_is_a_file(checkpoint, tmp_path):
         export(ExportOptions(str(checkpoint), imgsz=SIZE, out=str(tmp_path / "taken")))
 
 
+def without_onnx(monkeypatch):
+    for name in ("onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)  # as Python marks what cannot be found
+
+
 def test_missing_onnx_is_told_before_any_work(checkpoint, tmp_path, monkeypatch):
     """As soon as it is known that it is wanted: where nobody asks, a family may have no ONNX."""
-    monkeypatch.setattr(export_file, "find_spec", lambda name: None)
+    without_onnx(monkeypatch)
     told = r"needs onnx and onnxruntime: pip install 'aigp_lightning\[export\]'"
     with pytest.raises(ConfigError, match=told + r"\.$"):
         export(ExportOptions("absent.ckpt", format="onnx"))
@@ -455,7 +459,7 @@ def of_another_family(tmp_path):
 
 def test_what_needs_no_missing_package_is_written(checkpoint, tmp_path, monkeypatch, capsys, run_cli):
     """And the exit status says whether a format that somebody asked for is not there."""
-    monkeypatch.setattr(export_file, "find_spec", lambda name: None if name.startswith("onnx") else object())
+    without_onnx(monkeypatch)
     for number, (words, status) in enumerate(((["--format", "torchscript,onnx"], 1), ([], 0))):
         out = tmp_path / str(number)
         assert run_cli("export", checkpoint, "--out", out, "--imgsz", SIZE, *words) == status
@@ -465,6 +469,22 @@ def test_what_needs_no_missing_package_is_written(checkpoint, tmp_path, monkeypa
     assert run_cli("export", checkpoint, "--out", tmp_path / "2", "--format", "onnx") == 2
     assert "ONNX export needs onnx and onnxruntime: pip install" in capsys.readouterr().err
     assert not (tmp_path / "2").exists()
+
+
+def test_a_package_that_cannot_be_imported_is_missing(checkpoint, tmp_path, monkeypatch, capsys, run_cli):
+    """Installed or not: the other formats are written, and the reason is told."""
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "__init__.py").write_text("import gone\n")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnx"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_cli("export", checkpoint, "--out", tmp_path / "out", "--imgsz", SIZE) == 0
+    assert {file.suffix for file in (tmp_path / "out").iterdir()} == {".pt", ".torchscript"}
+    told = capsys.readouterr().err
+    reason = "onnx (installed, but importing it fails: No module named 'gone')"
+    assert f"it needs {reason}. To have it too: pip install" in told
+    assert run_cli("export", checkpoint, "--out", tmp_path / "out", "--imgsz", SIZE, "--format", "onnx") == 2
+    assert f"ONNX export needs {reason}: pip" in capsys.readouterr().err
 
 
 def test_a_model_is_named_by_its_run(checkpoint, tmp_path, monkeypatch, capsys, run_cli):
@@ -494,7 +514,7 @@ def test_a_model_is_named_by_its_run(checkpoint, tmp_path, monkeypatch, capsys, 
 
 def test_the_formats_are_the_familys_own(of_another_family, monkeypatch, capsys):
     """All of them by default, and ONNX is not missed by a family without it; its own file is checked as the others."""
-    monkeypatch.setattr(export_file, "find_spec", lambda name: None)
+    without_onnx(monkeypatch)
     files = export(ExportOptions(str(of_another_family), imgsz=SIZE))
     assert [file.name for file in files] == ["best.bin", "best.torchscript"]
     assert capsys.readouterr().out.count("greatest difference from the module: boxes and keypoints 0 px") == 2

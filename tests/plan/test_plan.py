@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from helpers import REPO, small, tiny_network
 
+from aigp_lightning.loggers.wandb_config import channels_without_switch
+from aigp_lightning.loggers.wandb_options import WandbOptions
 from aigp_lightning.media.ledger.ledger import read_ledger
 from aigp_lightning.media.routing import ATTACHED
+from aigp_lightning.plan.report import _channels
+from aigp_lightning.terminal.output import print_tables
 
 OVERLAYS = ("--config", REPO / "configs" / "detector.yaml", "--config", REPO / "configs" / "logger" / "both.yaml")
 SHORT = ("--trainer.max_epochs", 3, "--media.max_images", 4, "--model.optim.nbs", 8, "--close_mosaic.epochs", 0)
@@ -171,6 +175,24 @@ def test_side_channels_are_listed(plan: Callable[..., dict[str, Any]], monkeypat
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_LOG_MODEL", "true")
     assert {channel["name"]: channel["on"] for channel in plan()["side_channels"]}["weights"] is True
+
+
+def test_words_about_the_run_are_announced_as_they_are(
+    plan: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The logger's own before the group's, and a variable of wandb's last; telemetry has no switch."""
+    monkeypatch.setenv("WANDB_NOTES", "of the hall")
+    words = ("--wandb.tags", '["[night]", "640px"]', "--wandb.group", "seeds", "--wandb.entity", "team")
+    rows = {row["name"]: row for row in plan(*words)["side_channels"]}
+    assert rows["notes"]["on"] is rows["telemetry"]["on"] is True
+    assert rows["notes"]["sends"] == "entity team; tags [night], 640px; group seeds; notes of the hall"
+    options = WandbOptions(notes="ours", tags=["ours"], job_type="finetune")
+    (row, _) = channels_without_switch(options, [{"notes": "theirs", "settings": {"run_group": "inner"}}])
+    assert row.sends == "tags ours; group inner; job_type finetune; notes theirs"
+    monkeypatch.delenv("WANDB_NOTES")
+    assert not channels_without_switch(WandbOptions(), [{}])[0].on
+    print_tables(_channels([row._replace(sends="tags [night]")]))
+    assert "tags [night]" in capfd.readouterr().out
 
 
 def test_the_table_for_people(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,8 +143,6 @@ def test_mistakes_end_in_a_line(
 def test_a_missing_package_is_named(
     raced: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aigp_lightning.policy import export as module
-
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "onnxruntime" else True)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert run_cli("ppo", "export", "--model", raced) == 2
     assert "ONNX export needs onnxruntime: pip install 'aigp_lightning[export]'" in capsys.readouterr().err

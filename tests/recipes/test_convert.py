@@ -16,6 +16,7 @@ from aigp_lightning.recipes.limits import FACTORS, OPTIONS, is_taken
 from aigp_lightning.recipes.models import published
 from aigp_lightning.recipes.read_arguments import read_recipe
 from aigp_lightning.recipes.recipe import Given, Recipe
+from aigp_lightning.recipes.words import report
 
 CASES = Path(__file__).parent
 
@@ -326,6 +327,28 @@ def test_flips_of_keypoints_without_an_order_are_off_as_there() -> None:
     assert state(conversion, "flipud") == "replace"
     data = pose_data(flip_idx=[1, 0, 2], flip_idx_vertical=[0, 1, 2])
     assert state(one("flipud", 0.5, data=data, model="yolo11n-pose.yaml"), "flipud") == "carried"
+
+
+def test_a_data_set_without_keypoints_is_told_to_a_training_for_pose(tmp_path: Path) -> None:
+    """`fit` would refuse it; where nothing is known of a data set, or the task is another, nothing is told."""
+    data = tmp_path / "data.yaml"
+    (tmp_path / "images").mkdir()
+    data.write_text("train: images\nval: images\nnames: [gate]\n", encoding="utf-8")
+    words = ("yolo", "pose", "train", "model=yolo11n-pose.yaml", "epochs=3")
+    told = converted(*words, f"data={data}")
+    assert [fault.startswith(f"{data} has no kpt_shape") for fault in told.dataset.faults] == [True]
+    assert not told.is_whole
+    said = " ".join(" ".join(report(told, {}, "configs/pose.yaml")).split())
+    assert "'kpt_shape: [8, 3]'" in said
+    assert converted("yolo", "detect", "train", "model=yolo11n.yaml", f"data={data}").is_whole
+    data.write_text(data.read_text(encoding="utf-8") + "kpt_shape: [8, 3]\n", encoding="utf-8")
+    assert converted(*words, f"data={data}").is_whole
+
+
+def test_the_loader_of_yolov5_is_missing() -> None:
+    """It made the samples of a training; false, every version's default, is nothing to tell of."""
+    assert state(one("v5loader", True), "v5loader") == "missing"
+    assert state(one("v5loader", False), "v5loader") == "carried"
 
 
 def test_a_data_set_with_keypoints_says_the_task() -> None:

@@ -100,6 +100,20 @@ def test_another_augmentation_is_found(pictures: StandIn, tmp_path: Path) -> Non
     assert "objects of a sample" in told
 
 
+def test_both_sides_name_what_mixes_by_its_own_chance(pictures: StandIn, tmp_path: Path) -> None:
+    """The configuration's, not that of a transform that is called when it was drawn; swapped channels too."""
+    from aigp_lightning.modules.yolo.reference import reference_samples
+    from aigp_lightning.recipes.our_side import samples_here
+
+    mixing = {"mixup": 0.4, "cutmix": 0.3, "copy_paste": 0.2, "bgr": 0.1}
+    theirs = reference_samples(pictures.about, mixing, 32, 0)[0]
+    ours = samples_here(pictures, tmp_path, {f"data.augment.{name}": value for name, value in mixing.items()}, 32, 0)[0]
+    for names, swapped in ((theirs, "Format bgr=0.1"), (ours, "SwapChannels bgr=0.1")):
+        mixed = {"MixUp p=0.4", "CutMix p=0.3", "CopyPaste p=0.2", swapped}
+        assert mixed <= set(names), names
+    assert not any("bgr" in name for name in reference_samples(pictures.about, {}, 32, 0)[0])
+
+
 def test_samples_of_a_picture_differ_from_one_another(pictures: StandIn, tmp_path: Path) -> None:
     from aigp_lightning.recipes.our_side import samples_here
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.media.plots.text import Colour, one_line
+from aigp_lightning.media.plots.ticks import tick_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def add_axes(
         >>> axes.get_title(loc="left"), axes.get_xlabel(), float(axes.bbox.width)
         ('recall', 'epoch', 250.0)
     """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     left, top, width, height = box
     page_width, page_height = figure.bbox.width, figure.bbox.height
@@ -80,7 +81,7 @@ def add_axes(
     axes.tick_params(labelsize=SMALL, color=EDGE, labelcolor=INK)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_major_formatter(tick_words())
     # A given y: else Matplotlib measures all ticks to find it, which takes a third of the drawing's time.
     axes.set_title(title, loc="left", y=1.0, fontsize=NORMAL, color=INK, parse_math=False)
     axes.set_xlabel(labels[0], fontsize=NORMAL, color=INK, parse_math=False)
@@ -139,16 +140,6 @@ def count_colours() -> Any:
     colours = ListedColormap(colormaps["Blues"](np.linspace(0.08, 1, 256)), "counts").with_extremes(bad="white")
     colours(0.0)  # fills its table, which it does on first use, when threads may share it
     return colours
-
-
-def number(value: float) -> str:
-    """Return a tick's value in few letters.
-
-    Example:
-        >>> number(12000), number(0.25), number(1e-5)
-        ('12,000', '0.25', '1e-05')
-    """
-    return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.4g}"  # noqa: PLR2004
 
 
 def shown(text: str, most: int = 28) -> str:

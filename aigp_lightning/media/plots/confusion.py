@@ -18,13 +18,13 @@ from aigp_lightning.media.plots.charts import (
     add_axes,
     count_colours,
     new_figure,
-    number,
     pixels,
     told_apart,
     unit,
     widest,
 )
 from aigp_lightning.media.plots.text import text_colour
+from aigp_lightning.media.plots.ticks import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

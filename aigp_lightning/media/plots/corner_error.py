@@ -18,12 +18,12 @@ from aigp_lightning.media.plots.charts import (
     add_axes,
     new_figure,
     notice,
-    number,
     pixels,
     text_width,
     unit,
 )
 from aigp_lightning.media.plots.palette import line_colour
+from aigp_lightning.media.plots.ticks import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,6 +18,7 @@ from aigp_lightning.media.plots.charts import (
     notice,
     pixels,
     shown,
+    text_width,
     told_apart,
     unit,
     widest,
@@ -32,6 +33,8 @@ NOT_PLOTTED = ("epoch", "time")
 RATES = "lr/"
 ERRORS = ("corners/", "gate/")
 """Of gate keypoints only: errors in pixels, metres and degrees."""
+SHARES = ("metrics/", "corners/visible_accuracy")
+"""From 0 to 1."""
 MOST_COLUMNS = 6
 WIDTH, HEIGHT = 200, 200
 GAP = (100, 85)
@@ -43,6 +46,8 @@ MARKED = 40
 """With more epochs than this, points have no dots."""
 BEST = "D"
 """Matplotlib's marker of the best epoch."""
+NAME_HEIGHT, NAME_GAP = 0.1, 10.0
+"""Room of a line's name: share of the plot's height, and pixels beside it."""
 WIDER = 1.5
 """What a line has more than the one that is drawn over it, points."""
 
@@ -146,15 +151,16 @@ def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) 
     from matplotlib.ticker import MaxNLocator
 
     every = np.concatenate([values[np.isfinite(values)] for values in series.values()])
-    axes.set(xlim=_range(epochs[np.isfinite(epochs)], 0.03), ylim=_range(every, 0.05))
+    low, high = _range(every, 0.05)
+    if all(key.startswith(SHARES) for key in series):
+        low = max(low, 0.0)
+    alone = len(series) == 1
+    taken = 0.0 if alone else _name_lines(axes, [shown(key.removeprefix(RATES), 12) for key in series][: len(STYLES)])
+    axes.set(xlim=_range(epochs[np.isfinite(epochs)], 0.03), ylim=(low, low + (high - low) / (1 - taken)))
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     axes.grid(color=FAINT)
-    alone = len(series) == 1
-    for row, (key, values) in enumerate(series.items()):
+    for row, values in enumerate(series.values()):
         colour = unit(line_colour(4 if alone else row))
-        if not alone and row < len(STYLES):
-            axes.text(0.98, 0.95 - 0.1 * row, shown(key.removeprefix(RATES), 12), transform=axes.transAxes,
-                      fontsize=SMALL, color=colour, ha="right", va="center", parse_math=False)  # fmt: skip
         known = np.isfinite(values) & np.isfinite(epochs)
         x, y = epochs[known], values[known]
         style = "-" if alone else STYLES[row % 4]
@@ -164,6 +170,19 @@ def _plot(axes: Axes, epochs: NDArray[Any], series: Mapping[str, NDArray[Any]]) 
         axes.plot(x, y, color=colour, linewidth=1.3 + wider, linestyle=style, clip_on=False, **dots)
         if alone and len(x) > 2:  # noqa: PLR2004
             axes.plot(x, gaussian(y), color=unit(line_colour(5)), linewidth=2, linestyle=STYLES[3])
+
+
+def _name_lines(axes: Axes, names: Sequence[str]) -> float:
+    """Write the lines' names in their colours at the top, side by side; return the share of the height they take."""
+    across, down = 0.0, 0
+    for row, name in enumerate(names):
+        width = text_width(name, SMALL) + NAME_GAP
+        if across and across + width > WIDTH:
+            across, down = 0.0, down + 1
+        axes.text((across + NAME_GAP / 2) / WIDTH, 1 - NAME_HEIGHT * (down + 0.5), name, transform=axes.transAxes,
+                  fontsize=SMALL, color=unit(line_colour(row)), ha="left", va="center", parse_math=False)  # fmt: skip
+        across += width
+    return NAME_HEIGHT * (down + 1)
 
 
 def _mark(axes: Axes, epochs: NDArray[Any], values: NDArray[Any], best: float) -> None:
@@ -181,6 +200,8 @@ def _range(values: NDArray[Any], margin: float) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
+    if low == high == 0:
+        return 0.0, 1.0
     room = (high - low) * margin or max(abs(low) * 0.1, 0.5 if low == round(low) else 1e-9)
     return low - room, high + room
 

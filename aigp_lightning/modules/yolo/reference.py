@@ -146,7 +146,9 @@ def _transforms(composed: Any) -> Iterator[str]:
         elif type(each).__name__ == "Albumentations":
             own = [one for one in getattr(each.transform, "transforms", ()) if one.p]
             yield from (f"{type(one).__name__} p={one.p:g}" for one in own)
-        elif getattr(each, "p", 1.0) and type(each).__name__ not in ("Format", "LetterBox"):
+        elif type(each).__name__ == "Format":
+            yield from [f"Format bgr={each.bgr:g}"] if getattr(each, "bgr", 0) else []
+        elif getattr(each, "p", 1.0) and type(each).__name__ != "LetterBox":
             yield " ".join([type(each).__name__, *_parameters(each)])
 
 

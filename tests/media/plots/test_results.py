@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -136,6 +137,26 @@ def test_line_goes_through_the_values() -> None:
     assert labels(axes, "x") == ["1", "2", "3"]
 
 
+def test_shares_do_not_go_below_0() -> None:
+    """In the first epochs of a hard data set they are 0, and no share is less; a loss of 0 has its margin."""
+    zeros = [0.0, 0.0, 0.0]
+    low, tiny = ({METRICS[0]: zeros}, {METRICS[0]: [0, 0, 0.01]})
+    assert plot(results_figure(rows(3, **low)), METRICS[0]).get_ylim() == (0, 1)
+    assert plot(results_figure(rows(3, **tiny)), METRICS[0]).get_ylim() == pytest.approx((0, 0.0105))
+
+
+def test_ticks_can_be_told_apart() -> None:
+    """Of a loss that hardly moves, too."""
+    for values in ([6.8765, 6.8762, 6.8759], [0.02, 0.020004, 0.02001], [1200.25, 1200.5, 1200.75]):
+        figure = results_figure(rows(3, **{"train/box_loss": values}))
+        figure.canvas.draw()
+        axes = plot(figure, "train/box_loss")
+        words, (low, high) = labels(axes, "y"), axes.get_ylim()
+        assert len(set(words)) == len(words) >= 2
+        ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+        assert [float(word.replace(",", "")) for word in words] == pytest.approx(ticks, rel=1e-9)
+
+
 def test_the_line_is_drawn_where_its_values_are() -> None:
     """On the pixels: the highest point at the middle epoch, the lowest at the first."""
     table = rows(3, **{"train/box_loss": [0, 10, 5]})
@@ -153,7 +174,8 @@ def test_one_epoch_is_a_dot() -> None:
     for axes in figure.axes:
         assert all(line.get_marker() == "o" and len(line.get_xdata()) == 1 for line in axes.lines)
         assert np.mean(axes.get_xlim()) == pytest.approx(1)
-        assert np.mean(axes.get_ylim()) == pytest.approx(np.mean([line.get_ydata() for line in axes.lines]))
+        if len(axes.lines) == 1:  # else the names are above the lines
+            assert np.mean(axes.get_ylim()) == pytest.approx(axes.lines[0].get_ydata()[0])
     drawn = draw_results(rows(1)).astype(int)
     dot = np.argwhere(
         np.abs(drawn[45:, module.GAP[0] - 20 :][: module.HEIGHT, : module.WIDTH] - line_colour(4)).max(-1) < 10
@@ -210,6 +232,18 @@ def test_learning_rates_share_a_plot_and_have_names_in_their_colours() -> None:
     for row, (line, text) in enumerate(zip(axes.lines, axes.texts, strict=True)):
         assert to_rgb(line.get_color()) == to_rgb(text.get_color()) == unit(line_colour(row))
     assert len({str(line._dash_pattern) for line in axes.lines}) == 2
+
+
+def test_names_of_learning_rates_lie_on_no_line() -> None:
+    """However the rates go, and however many there are."""
+    for groups in (2, 3, 8):
+        table = [{"epoch": epoch, **{f"lr/pg{group}": 0.1 * epoch for group in range(groups)}} for epoch in (1, 2, 3)]
+        (axes,) = results_figure(table).axes
+        boxes = [text.get_window_extent() for text in axes.texts]
+        top = max(axes.transData.transform(line.get_xydata())[:, 1].max() for line in axes.lines)
+        assert min(box.y0 for box in boxes) > top
+        assert max(box.x1 for box in boxes) <= axes.bbox.x1 and max(box.y1 for box in boxes) <= axes.bbox.y1
+        assert all(one.x1 < other.x0 or one.y0 > other.y1 for one, other in pairwise(boxes))
 
 
 def test_equal_learning_rates_are_all_seen() -> None:
