@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from aigp_lightning.cli.by_class import ByClass
-from aigp_lightning.cli.class_help import help_of_class
+from aigp_lightning.cli.class_help import VALUES, help_of_class
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
+from aigp_lightning.cli.early_values import check_values_of_class
 from aigp_lightning.cli.option_names import MODELS
 from aigp_lightning.cli.unknown_options import HELP, check_words
 from aigp_lightning.cli.values import LOADER, add_loader
@@ -23,6 +24,12 @@ Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
 NOTHING = "Expected a <class 'NoneType'>"
+EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*)", re.DOTALL)
+"""A type that a value is not of, and the value."""
+NO_VALUE = re.compile(r"argument (--[\w.]+)(?:/\S+)?: expected one argument")
+TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
+         "dict": "a group of options"}  # fmt: skip
+"""Types of Python's, and what is typed for them."""
 MISSING, EXAMPLE = "the following arguments are required: ", "example: "
 """Beginnings of argparse's message on an argument that is missing, and of the call below a verb's help."""
 NAMES = ("--data.source", "--media.private", "--media.val_files")
@@ -88,13 +95,13 @@ class StrictParser:
         return parser.parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print what is wrong, without the types that were tried, and end the program."""
+        """Print what is wrong in one line, without the types that were tried, and end the program."""
         # The parser of a class within another's raises, and the outer one says it.
         parser: Any = super()
-        if getattr(self, "exit_on_error", True):
-            message = printable(shorten_error(message), lines=True)
-        parser.error(message, ex)
-        raise AssertionError("jsonargparse has left by now")
+        if not getattr(self, "exit_on_error", True) or os.environ.get("JSONARGPARSE_DEBUG"):
+            parser.error(message, ex)
+        print_text(f"error: {printable(shorten_error(message))}", err=True)
+        raise SystemExit(2)
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -170,20 +177,57 @@ def _read_config(path: str) -> str:
 
 
 def shorten_error(message: str) -> str:
-    """Reduce jsonargparse's report of all the types that a nested option might have had to the option and the reason.
+    """Reduce jsonargparse's report of all the types that an option might have had to the option and the reason.
 
     Args:
         message: what jsonargparse says.
+
+    Example:
+        >>> shorten_error("argument --run.name/--run.name+: expected one argument")
+        '--run.name needs a value.'
     """
+    if (empty := NO_VALUE.fullmatch(message)) is not None:
+        return f"{empty[1]} needs a value."
     key = re.match(r'Parser key "([\w.]+)":', message)
-    if key is None or "Does not validate" not in message:
-        return message
+    if key is None:
+        return _one_line(message)
+    if (plain := EXPECTED.fullmatch(message[key.end() :].strip())) is not None:
+        return f"--{key[1]} {_one_line(plain[2])}: {_in_words(plain[1])}."
+    if "Does not validate" not in message:
+        return f"--{key[1]}: {_one_line(message[key.end() :])}"
     given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
     option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
     lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
     reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
     where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
-    return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"
+    return f"{option}: {_of_types(reasons) or 'not understood'}{where}"
+
+
+def _of_types(reasons: Sequence[str]) -> str:
+    """Return why each of several types was refused: in words what an option takes, and the value once."""
+    plain = [EXPECTED.fullmatch(reason) for reason in reasons]
+    words = [_in_words(each[1]) for each in plain if each is not None]
+    values = [each[2] for each in plain if each is not None]
+    others = [reason for reason, each in zip(reasons, plain, strict=True) if each is None]
+    wanted = [f"{' or '.join(dict.fromkeys(words))}, not {values[0]}"] if words else []
+    return "; ".join(dict.fromkeys([*wanted, *others]))
+
+
+def _in_words(kind: str) -> str:
+    """Return a type of Python's in words.
+
+    Example:
+        >>> _in_words("<class 'float'>"), _in_words("typing.Literal['send', 'skip']")
+        ('a number', 'send or skip')
+    """
+    if (words := re.fullmatch(r"(?:typing\.)?Literal\[(.*)\]", kind)) is not None:
+        return " or ".join(word.strip().strip("'\"") for word in words[1].split(","))
+    name = kind.removeprefix("<class '").removesuffix("'>")
+    return TYPES.get(name, name.removeprefix("typing."))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(line.strip() for line in text.strip().splitlines())
 
 
 def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], description: str, example: str) -> Options:
@@ -209,4 +253,5 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
     )
     parser.add_class_arguments(kind, as_group=False)
     parser.check_words(arguments)
+    check_values_of_class(f"{kind.__module__}.{kind.__qualname__}", arguments, VALUES.get(verb, {}))
     return kind(**parser.parse_args(list(arguments)).as_dict())

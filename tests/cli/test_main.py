@@ -173,7 +173,7 @@ def test_make_data_names_the_config_that_trains_on_it(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model.optim.lr0", "much"], "error: --model.optim.lr0 'much': Expected a <class 'float'>. Got value: much"),
+        (["--data.augment.scale", "much"], "error: --data.augment.scale 'much': "),
         (
             ["--trainer.callbacks", "ModelSummary", "--trainer.callbacks.max_dept", 3],
             "error: --trainer.callbacks.max_dept '3': Option 'max_dept' is not accepted",
