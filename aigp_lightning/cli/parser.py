@@ -24,11 +24,15 @@ Options = TypeVar("Options")
 
 WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
 NOTHING = "Expected a <class 'NoneType'>"
-EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*)", re.DOTALL)
+EXPECTED = re.compile(r"Expected an? ((?:<class|typing\.|Literal).*?)(?:\. Got value: (.*))?", re.DOTALL)
 """A type that a value is not of, and the value."""
+CLASS_NAME = "Expected a dot import path"
+"""Begins what is said of a value that names no class, where a class would do as well."""
 NO_VALUE = re.compile(r"argument (--[\w.]+)(?:/\S+)?: expected one argument")
+LONGEST = 80
+"""Characters of a value that an error repeats."""
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
-         "dict": "a group of options"}  # fmt: skip
+         "tuple": "a list", "dict": "a group of options"}  # fmt: skip
 """Types of Python's, and what is typed for them."""
 MISSING, EXAMPLE = "the following arguments are required: ", "example: "
 """Beginnings of argparse's message on an argument that is missing, and of the call below a verb's help."""
@@ -192,25 +196,30 @@ def shorten_error(message: str) -> str:
     if key is None:
         return _one_line(message)
     if (plain := EXPECTED.fullmatch(message[key.end() :].strip())) is not None:
-        return f"--{key[1]} {_one_line(plain[2])}: {_in_words(plain[1])}."
+        return f"{_with_value(f'--{key[1]}', plain[2])}: {_in_words(plain[1])}."
     if "Does not validate" not in message:
         return f"--{key[1]}: {_one_line(message[key.end() :])}"
     given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
-    option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
+    value = re.search(r"^\s*Given value: (.*)", message, re.MULTILINE)
+    option = f"--{key[1]}.{given[-1][0]} {given[-1][1]}" if given else _with_value(f"--{key[1]}", value and value[1])
     lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
     reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
     where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
     return f"{option}: {_of_types(reasons) or 'not understood'}{where}"
 
 
+def _with_value(option: str, value: str | None) -> str:
+    """Return an option with its value behind it, where that is short."""
+    return option if value is None or len(value) > LONGEST else f"{option} {_one_line(value)}"
+
+
 def _of_types(reasons: Sequence[str]) -> str:
-    """Return why each of several types was refused: in words what an option takes, and the value once."""
+    """Return why each of several types was refused: in words what an option takes, then all other reasons."""
     plain = [EXPECTED.fullmatch(reason) for reason in reasons]
-    words = [_in_words(each[1]) for each in plain if each is not None]
-    values = [each[2] for each in plain if each is not None]
+    words = list(dict.fromkeys(_in_words(each[1]) for each in plain if each is not None))
     others = [reason for reason, each in zip(reasons, plain, strict=True) if each is None]
-    wanted = [f"{' or '.join(dict.fromkeys(words))}, not {values[0]}"] if words else []
-    return "; ".join(dict.fromkeys([*wanted, *others]))
+    others = [reason for reason in others if not words or not reason.startswith(CLASS_NAME)]
+    return "; ".join(dict.fromkeys([*([" or ".join(words)] if words else []), *others]))
 
 
 def _in_words(kind: str) -> str:

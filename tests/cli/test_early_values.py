@@ -74,8 +74,8 @@ def test_a_wrong_value_is_refused_before_torch_is_imported() -> None:
 def test_types_that_only_the_parser_knows_are_told_in_words() -> None:
     tried = "Does not validate against any of the Union subtypes\nSubtypes: [int, float]\nErrors:\n"
     tried = f"{tried}  - Expected a <class 'int'>. Got value: x\n  - Expected a <class 'float'>. Got value: x\n"
-    assert shorten_error(f"Parser key \"data.fraction\":\n{tried}Given value type: <class 'str'>") == (
-        "--data.fraction: a whole number or a number, not x"
+    assert shorten_error(f"Parser key \"data.fraction\":\n{tried}Given value type: <class 'str'>\nGiven value: x") == (
+        "--data.fraction x: a whole number or a number"
     )
     literal = "Parser key \"media.unchanged\":\n  Expected a typing.Literal['send', 'skip']. Got value: skp"
     assert shorten_error(literal) == "--media.unchanged skp: send or skip."
