@@ -18,7 +18,7 @@ from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
-from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
+from aigp_lightning.deploy.options import FORMATS, GRAPHS, OF_ULTRALYTICS, OWN_FORMATS, THEIR_CALL, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.files import is_stored
 from aigp_lightning.modules.deployment import Deployment
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 PACKAGES = {"onnx": ("onnx", "onnxruntime")}
 """Packages that a format needs beside those of a training."""
 CALL = "python -m aigp_lightning export runs/detect/gates --format onnx"
-THEIR_CALL = "yolo export model=best.pt format="
-OF_ULTRALYTICS = (
-    "engine", "openvino", "coreml", "saved_model", "pb", "tflite", "edgetpu", "tfjs", "paddle", "mnn", "ncnn", "imx",
-    "rknn", "executorch", "axelera",
-)  # fmt: skip
-"""Formats that Ultralytics writes besides, of its own weights files."""
 INSTALL = "pip install 'aigp_lightning[export]'"
 
 

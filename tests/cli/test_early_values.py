@@ -11,7 +11,7 @@ from helpers import REPO
 
 from aigp_lightning.cli.early_values import check_values
 from aigp_lightning.cli.option_names import OWN
-from aigp_lightning.cli.parser import shorten_error
+from aigp_lightning.cli.parser_errors import shorten_error
 from aigp_lightning.cli.verb_help import verb_help
 from aigp_lightning.cli.verb_texts import CLASSES
 from aigp_lightning.errors import ConfigError
