@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import torch
 
 from aigp_lightning.api.inputs import Channels, Input, OneSize, check_channels, read_inputs
-from aigp_lightning.api.options import check_count, find_device
+from aigp_lightning.api.options import check_count, check_known, find_device
 from aigp_lightning.api.result import Result
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from aigp_lightning.api.inputs import Picture
     from aigp_lightning.modules.base import BaseModule
     from aigp_lightning.modules.trained_with import TrainedWith
+
+OPTIONS = ("conf", "iou", "max_det", "imgsz", "batch", "channels", "stream")
+"""Keywords of `Model.predict`."""
+SHOWN = 10
+"""Names of classes that a model is printed with."""
 
 
 def _opened(path: Path, told: TrainedWith) -> BaseModule:
@@ -112,6 +117,7 @@ class Model:
         batch: int = 16,
         channels: Channels | None = None,
         stream: bool = False,
+        **unknown: object,
     ) -> list[Result] | Iterator[Result]:
         """Find the objects in pictures, as the verb `predict` does.
 
@@ -124,15 +130,17 @@ class Model:
             batch: most pictures at once.
             channels: order of an array's channels: `bgr` for what OpenCV reads, or `rgb`.
             stream: return an iterator, which reads and predicts as it is asked for results: for videos.
+            **unknown: none; they are refused with the nearest name.
 
         Returns:
             A result a picture or frame, in the order of the source. Of several files, those that cannot be read are
             left out, with a warning.
 
         Raises:
-            ConfigError: an option is wrong, or the model has no such option.
+            ConfigError: an option is wrong or unknown, or the model has no such option.
             DataError: nothing can be read there.
         """
+        check_known(unknown, OPTIONS)
         limits = self._checked({"predict_conf": conf, "iou": iou, "max_det": max_det})
         if batch is None:
             raise ConfigError("batch: a whole number of pictures, such as 16.")
@@ -176,7 +184,10 @@ class Model:
         if imgsz is not None:
             check_count("imgsz", imgsz)
         size = self.imgsz if imgsz is None else int(imgsz)
-        check_size(self._limits, size, self._resizing.name)
+        try:
+            check_size(self._limits, size, self._resizing.name)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("--data.", "")) from error  # in a script it is an argument
         return size, self._resizing
 
     def _results(
@@ -222,4 +233,6 @@ class Model:
         return torch.autocast("cuda", torch.bfloat16 if kind.startswith("bf16") else torch.float16)
 
     def __repr__(self) -> str:
-        return f"Model({str(self.file)!r}, {self.task}: {', '.join(self.names.values())})"
+        named = list(self.names.values())
+        more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        return f"Model({str(self.file)!r}, {self.task}: {', '.join(named[:SHOWN])}{more})"

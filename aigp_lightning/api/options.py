@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
 import torch
 
 from aigp_lightning.errors import ConfigError, first_line
@@ -25,6 +28,27 @@ def find_device(given: str | torch.device) -> torch.device:
     if device.type == "meta":
         raise ConfigError("device meta: nothing is computed there; cpu can.")
     return device
+
+
+def check_known(unknown: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse keywords that a call does not take.
+
+    Args:
+        unknown: those that were given.
+        known: those that it takes.
+
+    Raises:
+        ConfigError: there is one; the message has the nearest name, or all.
+
+    Example:
+        >>> check_known(["img_size"], ["conf", "imgsz"])
+        Traceback (most recent call last):
+        aigp_lightning.errors.ConfigError: predict has no option img_size. Did you mean imgsz?
+    """
+    for name in unknown:
+        near = get_close_matches(name, known, n=1)
+        advice = f"Did you mean {near[0]}?" if near else f"It takes {', '.join(known)}."
+        raise ConfigError(f"predict has no option {name}. {advice}")
 
 
 def check_count(option: str, value: float) -> None:

@@ -38,6 +38,19 @@ def run_folder_of(checkpoint: Path) -> Path | None:
     return checkpoint.parent.parent if checkpoint.parent.name == LAST.parent.name else None
 
 
+def best_in(folder: Path) -> Path | None:
+    """Return the best checkpoint in a run folder, in its `weights/` or in a folder of the store; None where none is.
+
+    Args:
+        folder: perhaps one of these.
+
+    Example:
+        >>> best_in(Path("runs/detect/no_such_run")) is None
+        True
+    """
+    return next((path for path in (folder / BEST, folder / BEST.name) if path.is_file()), None)
+
+
 def resume_hint(folder: Path | None) -> str:
     """Return a sentence that says how to resume a run, starting with a blank; empty where nothing can be resumed.
 

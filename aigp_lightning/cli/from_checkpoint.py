@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.checkpoints.paths import best_in
 from aigp_lightning.checkpoints.weight_places import located
 from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.preflight import task_of
@@ -163,6 +164,7 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or located(weights or "") or "")
+        path = best_in(path) or path if checkpoint else path
         if path.is_file():
             return _carried(path, trained_with(path), asked)
     return None

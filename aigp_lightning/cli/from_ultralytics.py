@@ -8,13 +8,15 @@ from pathlib import Path
 
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.cli.target import check_target, write_target
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.cli.ultralytics_words import MODES, command_for
+from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.recipes.base_config import FILES
 from aigp_lightning.recipes.configuration import changed_options, configuration
 from aigp_lightning.recipes.convert import Conversion, convert
 from aigp_lightning.recipes.places import locate
 from aigp_lightning.recipes.read_arguments import read_recipe
 from aigp_lightning.recipes.recipe import Recipe
+from aigp_lightning.recipes.ultralytics_keys import KEYS
 from aigp_lightning.recipes.words import report, wrapped
 from aigp_lightning.terminal.output import print_text
 
@@ -38,6 +40,7 @@ def main(verb: str, arguments: list[str]) -> int:
     options = _parser(verb).parse_args(arguments)
     _check_out(options)
     recipe = read_recipe(options.recipe)
+    _check_mode(recipe)
     _check_not_read(options.out, recipe)
     conversion = convert(recipe, _read_weights, options.variant)
     text = configuration(conversion, options.out if options.out not in (None, PRINTED) else "my.yaml")
@@ -57,6 +60,21 @@ def _check_out(options: Namespace) -> None:
     check_target("--out", options.out)
     if options.out not in (None, PRINTED) and Path(options.out).exists() and not options.force:
         raise ConfigError(f"--out {options.out} is there already; name another file, or add --force to replace it.")
+
+
+def _check_mode(recipe: Recipe) -> None:
+    """Refuse what is no training, with the command that does it here."""
+    mode = recipe.value("mode")
+    if mode in (None, "train") or mode not in MODES:
+        return
+    of_file = recipe.folder is not None  # which says the defaults too
+    usual = {name for name, each in recipe.values.items() if name in KEYS and KEYS[name].is_usual(each.value)}
+    kept = {name: each.value for name, each in recipe.values.items() if not (of_file and name in usual)}
+    words = [f"{name}={value}" for name, value in kept.items()]
+    raise ConfigError(
+        f"{printable(recipe.place('mode'))}: mode {mode}: only trainings are turned into a configuration. "
+        f"{printable(command_for(words))}"
+    )
 
 
 def _check_not_read(out: str | None, recipe: Recipe) -> None:

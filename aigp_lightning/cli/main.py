@@ -8,6 +8,7 @@ from importlib import import_module
 
 from aigp_lightning.cli.config_files import POLICY_GROUPS, check_config_files
 from aigp_lightning.cli.early_checks import check_groups, check_needed
+from aigp_lightning.cli.early_values import check_values
 from aigp_lightning.cli.option_names import OWN, check_option_names
 from aigp_lightning.cli.start_weights import check_start_weights
 from aigp_lightning.cli.ultralytics_words import command_for, is_ultralytics
@@ -142,6 +143,7 @@ def _run(verb: str, rest: list[str]) -> int:
         if verb in OWN:
             check_groups(verb, rest)
             check_option_names(verb, rest)
+            check_values(verb, rest)
             check_needed(verb, rest)
             if verb == "fit":
                 check_start_weights(rest)

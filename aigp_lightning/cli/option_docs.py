@@ -25,6 +25,7 @@ class OptionDoc:
         default: a plain value, or `UNKNOWN`.
         choices: the words that it takes; empty where it takes others.
         boolean: whether it takes true and false.
+        kinds: the types that it takes, as they are written, besides nothing; `Literal` for words.
         options: those below it, where it is a group.
     """
 
@@ -32,6 +33,7 @@ class OptionDoc:
     default: Any = UNKNOWN
     choices: tuple[str, ...] = ()
     boolean: bool = False
+    kinds: tuple[str, ...] = ()
     options: Mapping[str, OptionDoc] = field(default_factory=dict)
 
 
@@ -93,10 +95,12 @@ def own_options(class_path: str) -> list[str]:
 
 def _doc(module: str, text: str, annotation: ast.expr | None, default: ast.expr | None) -> OptionDoc:
     choices: list[str] = []
+    kinds: list[str] = []
     boolean, options = False, {}
     parts = [each for each in _parts(annotation) if each != "None"]
     for each in parts:
         place = _resolve(module, each) if each.isidentifier() else None
+        before = len(choices)
         if each == "bool":
             boolean = True
         elif each.startswith("Literal["):
@@ -105,7 +109,8 @@ def _doc(module: str, text: str, annotation: ast.expr | None, default: ast.expr 
             options = option_docs(f"{place[0]}.{place[1].name}")
         elif place is not None and (alias := ast.unparse(place[1])).startswith("Literal["):
             choices += _literal(alias)
-    return OptionDoc(text, _value(module, default), tuple(choices), boolean, options)
+        kinds.append("Literal" if len(choices) > before else each)
+    return OptionDoc(text, _value(module, default), tuple(choices), boolean, tuple(kinds), options)
 
 
 def _literal(text: str) -> list[str]:

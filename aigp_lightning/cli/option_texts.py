@@ -122,6 +122,13 @@ EXAMPLES = {
     "wandb.tags": "'[night]'", "wandb.group": "seeds", "wandb.job_type": "finetune", "wandb.notes": "'eight corners'",
 }  # fmt: skip
 """Values that say more than a default does."""
+WHOLE_NUMBERS = (
+    "trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.num_nodes",
+    "trainer.check_val_every_n_epoch", "trainer.num_sanity_val_steps", "trainer.log_every_n_steps",
+    "trainer.accumulate_grad_batches", "trainer.reload_dataloaders_every_n_epochs", "early_stopping.patience",
+    "checkpoint.save_top_k", "checkpoint.every_n_epochs", "checkpoint.every_n_train_steps",
+)  # fmt: skip
+"""Options of Lightning's that take whole numbers alone."""
 OF_ROUTES = "'[file]'"
 """An example of a route."""
 

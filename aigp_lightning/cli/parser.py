@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from aigp_lightning.cli.by_class import ByClass
-from aigp_lightning.cli.class_help import help_of_class
+from aigp_lightning.cli.class_help import VALUES, help_of_class
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
+from aigp_lightning.cli.early_values import check_values_of_class
 from aigp_lightning.cli.option_names import MODELS
+from aigp_lightning.cli.parser_errors import shorten_error
 from aigp_lightning.cli.unknown_options import HELP, check_words
 from aigp_lightning.cli.values import LOADER, add_loader
 from aigp_lightning.errors import ConfigError, printable
@@ -21,8 +22,6 @@ from aigp_lightning.terminal.output import print_text
 
 Options = TypeVar("Options")
 
-WRAPPING = ("Does not validate against", "Subtypes:", "Errors:", "Given value", "Problem with given class_path")
-NOTHING = "Expected a <class 'NoneType'>"
 MISSING, EXAMPLE = "the following arguments are required: ", "example: "
 """Beginnings of argparse's message on an argument that is missing, and of the call below a verb's help."""
 NAMES = ("--data.source", "--media.private", "--media.val_files")
@@ -88,13 +87,13 @@ class StrictParser:
         return parser.parse_string(content, path, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print what is wrong, without the types that were tried, and end the program."""
+        """Print what is wrong in one line, without the types that were tried, and end the program."""
         # The parser of a class within another's raises, and the outer one says it.
         parser: Any = super()
-        if getattr(self, "exit_on_error", True):
-            message = printable(shorten_error(message), lines=True)
-        parser.error(message, ex)
-        raise AssertionError("jsonargparse has left by now")
+        if not getattr(self, "exit_on_error", True) or os.environ.get("JSONARGPARSE_DEBUG"):
+            parser.error(message, ex)
+        print_text(f"error: {printable(shorten_error(message))}", err=True)
+        raise SystemExit(2)
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -169,23 +168,6 @@ def _read_config(path: str) -> str:
     return text if any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()) else "{}"
 
 
-def shorten_error(message: str) -> str:
-    """Reduce jsonargparse's report of all the types that a nested option might have had to the option and the reason.
-
-    Args:
-        message: what jsonargparse says.
-    """
-    key = re.match(r'Parser key "([\w.]+)":', message)
-    if key is None or "Does not validate" not in message:
-        return message
-    given = re.findall(r"NestedArg\(key='([^']*)', val=(.*)\)\s*$", message, re.MULTILINE)
-    option = f"--{key[1]}" + (f".{given[-1][0]} {given[-1][1]}" if given else "")
-    lines = (line.strip().removeprefix("- ") for line in message.splitlines()[1:])
-    reasons = [line for line in lines if line and not line.startswith((*WRAPPING, "Parser key", NOTHING))]
-    where = ". The options of a class: --model.help CLASS" if key[1] == "model" else ""
-    return f"{option}: {'; '.join(dict.fromkeys(reasons)) or 'not understood'}{where}"
-
-
 def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], description: str, example: str) -> Options:
     """Parse a verb's words into its dataclass; `--help` and mistakes end the program, as argparse does.
 
@@ -209,4 +191,5 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
     )
     parser.add_class_arguments(kind, as_group=False)
     parser.check_words(arguments)
+    check_values_of_class(f"{kind.__module__}.{kind.__qualname__}", arguments, VALUES.get(verb, {}))
     return kind(**parser.parse_args(list(arguments)).as_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from aigp_lightning.checkpoints.paths import BEST, best_in
 from aigp_lightning.checkpoints.weight_places import find_weights, located
 from aigp_lightning.cli.start_weights import INSTEAD, check_published_for
 from aigp_lightning.cli.target import check_target
@@ -61,6 +62,8 @@ def _own_kind(model: type[BaseModule]) -> str:
 def check_checkpoint(config: Any, verb: str = "fit") -> dict[str, Any] | None:
     """Read the checkpoint that `--ckpt_path` names, before Lightning does; None where it names no file.
 
+    Of a run folder, verbs that do not train take the best checkpoint, which the configuration then names.
+
     Args:
         config: the verb's.
         verb: fit, validate, test or predict.
@@ -71,12 +74,15 @@ def check_checkpoint(config: Any, verb: str = "fit") -> dict[str, Any] | None:
     """
     check_weights(config, verb)
     path = config.get("ckpt_path")
+    if path is not None and verb != "fit" and (best := best_in(Path(path))) is not None:
+        path = config.ckpt_path = str(best)
     if path is None or path in ("best", "hpc"):
         return None
     if (kind := kind_of_file(path)) is not None:
         raise ConfigError(f"--ckpt_path {path} is {kind}; it goes to --model.weights.")
     if Path(path).is_dir():
-        raise ConfigError(f"--ckpt_path {path} is a folder; name the file, such as weights/best.ckpt in it.")
+        lacks = "name the file" if verb == "fit" else f"it has no {BEST}; name the file"
+        raise ConfigError(f"--ckpt_path {path} is a folder; {lacks}, such as weights/last.ckpt in it.")
     if not Path(path).is_file():
         raise ConfigError(f"--ckpt_path {path}: there is no such file.")
     from aigp_lightning.checkpoints.load import read_checkpoint

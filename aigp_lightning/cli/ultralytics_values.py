@@ -24,6 +24,13 @@ WORDS = {"true": "true", "false": "false", "none": "null", "": "null"}
 """Python's words for values, in lower case, and YAML's."""
 OF_EXPORT = {"model": "weights", "format": "format", "imgsz": "imgsz", "opset": "opset", "dynamic": "dynamic"}
 """Words of Ultralytics' export, and the options here."""
+THEIRS = "Ultralytics makes of the .pt: `yolo export model=best.pt format=engine"
+FEWER_BITS = {
+    "int8": f"files in 8 bits {THEIRS} int8=True`",
+    "half": f"files in 16 bits {THEIRS} half=True`",
+    "quantize": f"files in fewer bits {THEIRS} int8=True`",
+}
+"""Words of Ultralytics' export for files of fewer bits, and where such files come from."""
 PRECISIONS = {"16": "16-mixed", "fp16": "16-mixed", "32": "32-true", "fp32": "32-true"}
 """Values of `quantize`, and of `--trainer.precision`."""
 NEVER = 1000
@@ -121,6 +128,8 @@ def _of_export(name: str, text: str, value: Any) -> Translated:
     if name in ("nms", "end2end"):
         head = value is False if name == "nms" else bool(value)
         return Translated({"nms_free": "true"}) if head else Translated(left=KEYS["nms"].note)
+    if name in FEWER_BITS and value:
+        return Translated(left=FEWER_BITS[name])
     option = OF_EXPORT.get(name)
     if option == "weights" and text.endswith(".ckpt"):
         option = "ckpt_path"

@@ -24,6 +24,20 @@ NOTES = {
     "benchmark": "validate says milliseconds for an image beside the metrics; compare A B sets two files side by side",
 }
 """Modes of which the verb here does not do all, and what is different."""
+NOT_HERE = {
+    "tune": "options are not searched here: train several runs with other values, and set them side by side by "
+    "`python -m aigp_lightning compare A B`",
+    "checks": "there is nothing of the kind here: a verb that needs a package that is missing names it",
+    "settings": "there are none beside the options of a verb, in YAML files or typed: `python -m aigp_lightning fit "
+    "--help`",
+    "version": "`python -m aigp_lightning --version` says it",
+    "copy-cfg": "`python -m aigp_lightning init FOLDER` writes configurations to change",
+    "solutions": "there is nothing of the kind here: `python -m aigp_lightning predict` writes what it finds as JSON",
+}
+"""Ultralytics' commands of which no verb here does the like, and what to use instead."""
+HELP = ("help", "-h", "--help")
+RUN = "runs/{task}/gates"
+"""Stands for a run where a command names no model."""
 ENDINGS = {"-pose": "pose", "-seg": "segment"}
 """Ends of the names of Ultralytics' models, and the task that they say."""
 FLAGS = ("--extend", "--print_config")
@@ -40,7 +54,7 @@ OUT = ("my.yaml", "mine.yaml", "converted.yaml")
 
 def is_ultralytics(words: Sequence[str]) -> bool:
     """True if a command begins as one of Ultralytics' does, and as none of ours."""
-    return bool(words) and (words[0] in ("yolo", "ultralytics", *CONFIGS, *OTHER_TASKS) or words[0] in MODES)
+    return bool(words) and words[0] in ("yolo", "ultralytics", *CONFIGS, *OTHER_TASKS, *MODES, *NOT_HERE)
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:
@@ -83,6 +97,11 @@ my.yaml --trainer.max_epochs 3"
     mode = next((word for word in named if word in MODES), given.get("mode", "train"))
     if task in OTHER_TASKS:
         return f"Ultralytics' {task} is not trained here: {', '.join(CONFIGS)} are."
+    if (other := next((word for word in named if word in NOT_HERE), None)) is not None:
+        return f"Ultralytics' {other}: {NOT_HERE[other]}."
+    if set(HELP) & set(words):
+        verb = MODES[mode] if mode in named else ""
+        return f"Options are listed by: {' '.join(filter(None, (PROGRAM, verb, '--help')))}"
     verb = "test" if mode == "val" and given.pop("split", "") == "test" else MODES.get(mode, "fit")
     if verb == "fit" and "cfg" in given:
         recipe, out = _recipe(joined)
@@ -91,6 +110,9 @@ my.yaml --trainer.max_epochs 3"
     rest = {name: value for name, value in given.items() if name not in ("task", "mode")}
     start = ["--config", CONFIGS[_task(task, rest.get("model", ""))]] if verb == "fit" else []
     options, left = translated(verb, rest, start)
+    if verb != "fit" and "model" not in rest:
+        run = RUN.format(task=_task(task, ""))
+        start = [run] if verb == "export" else ["--ckpt_path", f"{run}/weights/best.ckpt"]
     note = f" ({NOTES[mode]})" if mode in NOTES else ""
     left += [word for word in named if word not in known]
     whole = f"{SAME}{_recipe(joined)[0]}" if verb == "fit" and rest else ""

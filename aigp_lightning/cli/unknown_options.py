@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from aigp_lightning.cli.meant import our_option
-from aigp_lightning.cli.ultralytics_values import is_flag
+from aigp_lightning.cli.ultralytics_values import FEWER_BITS, is_flag
 from aigp_lightning.cli.ultralytics_words import DOTTED, FLAGS, PAIR, corrected
 from aigp_lightning.errors import ConfigError, printable
+from aigp_lightning.recipes.ultralytics_keys import KEYS
 
 HELP = ("-h", "--help")
 SOURCE = "--data.source"
@@ -89,12 +90,15 @@ def check_words(parser: Any, words: Sequence[str]) -> None:
 def _check_option(verb: str, name: str, known: Collection[str]) -> None:
     if name in known or _is_open(name, known):
         return
-    raise ConfigError(f"{verb} has no option {printable(name)}.{nearest(name, known, verb)} {_lists(verb)}")
+    near = nearest(name, known, verb)
+    if verb == "export" and not near and name[2:] in FEWER_BITS:
+        near = f" F{FEWER_BITS[name[2:]][1:]}."
+    raise ConfigError(f"{verb} has no option {printable(name)}.{near} {_lists(verb)}")
 
 
 def _check_pair(verb: str, name: str, word: str, known: Collection[str], words: Sequence[str]) -> None:
     """Refuse `word=value` where the word is an option of this verb's, or of another program's."""
-    if verb == "export" and (f"--{name}" in known or our_option(name, verb) is not None):
+    if verb == "export" and (f"--{name}" in known or name in KEYS or our_option(name, verb) is not None):
         raise ConfigError(
             f"export has no option {printable(word)}; options begin with two dashes. Type: "
             f"{printable(corrected(verb, words))}"

@@ -18,8 +18,14 @@ from aigp_lightning.cli.option_texts import EXAMPLES, OF_ROUTES, TABLES, table_d
 from aigp_lightning.cli.verb_texts import (
     CLASSES,
     EXAMPLE_CALLS,
+    FIRST_TITLE,
     GROUP_CLASSES,
+    IDLE,
+    NAME_OF_OTHERS,
+    OF_OTHER_VERBS,
     OF_PLOTS,
+    OPTIONS_OF_TRAINING,
+    ORDER,
     PURPOSE,
     TITLES,
     TRAINING_ONLY,
@@ -90,9 +96,13 @@ def verb_help(verb: str, model: str = USUAL_MODEL) -> str:
         "examples:\n" + "\n".join(f"  {PROGRAM} {continued(call)}" for call in EXAMPLE_CALLS[verb]),
     ]
     lines = [_wrapped(part) if "\n" not in part else part for part in parts]
-    for group in TITLES:
+    if not trains:
+        lines.append(
+            "\n".join([f"{FIRST_TITLE}:", *(line for name in OF_OTHER_VERBS[verb] for line in _first(name, model))])
+        )
+    for group in TITLES if trains else ORDER:
         if (trains or group not in _unused(verb)) and (names := _names(verb, group, model)):
-            lines.append(_group(group, names, _docs(group, model)))
+            lines.append(_group(group, names, _docs(group, model), trains))
         if group == (_last_of_model(model, trains)):
             lines.append(_other_models(verb, model))
     lines.append(_closing(verb, trains))
@@ -131,9 +141,11 @@ def _names(verb: str, group: str, model: str) -> list[str]:
     if group == "output":
         return [name.removeprefix("output.") for name in OWN[verb] if name.startswith("output.")]
     names = (MODELS[model] if group.partition(".")[0] == "model" else GROUPS).get(group, "").split()
+    unused = () if verb in ("fit", "plan") else (*OPTIONS_OF_TRAINING, *IDLE[verb], *OF_OTHER_VERBS[verb])
     if group == "":
         own = [name for name in OWN[verb] if name != "output" and "." not in name]
         names = [name for name in [*names, *own] if name not in CLASS_OPTIONS]
+    names = [name for name in names if f"{group}.{name}".lstrip(".") not in unused]
     order = list(_docs(group, model)) if names else []
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -148,19 +160,28 @@ def _docs(group: str, model: str) -> Mapping[str, OptionDoc]:
     return docs
 
 
-def _group(group: str, names: Sequence[str], docs: Mapping[str, OptionDoc]) -> str:
+def _first(name: str, model: str) -> list[str]:
+    """Return the lines of one option, by its dotted name."""
+    group, _, last = name.rpartition(".")
+    return _option(group, last, _docs(group, model).get(last, OptionDoc()))
+
+
+def _group(group: str, names: Sequence[str], docs: Mapping[str, OptionDoc], trains: bool = True) -> str:
     lines = [_wrapped(f"{TITLES[group]}:")]
     if group == "model":
         lines += [f"  --model {OTHER_CLASS}", f"      {TEXT_OF_MODEL}"]
     for name in names:
-        full = f"{group}.{name}".lstrip(".")
         doc = docs.get(name, OptionDoc())
-        if doc.options:
-            continue  # a group of its own
-        lines.append(f"  --{full} {example(group, name, doc)}".rstrip())
-        if text := option_text(doc):
-            lines.append(textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6))
+        if (group, name) == ("run", "name") and not trains:
+            doc = OptionDoc(NAME_OF_OTHERS)
+        if not doc.options:  # which is a group of its own
+            lines += _option(group, name, doc)
     return "\n".join(lines)
+
+
+def _option(group: str, name: str, doc: OptionDoc) -> list[str]:
+    lines = [f"  --{f'{group}.{name}'.lstrip('.')} {example(group, name, doc)}".rstrip()]
+    return lines + textwrap.wrap(option_text(doc), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def example(group: str, name: str, doc: OptionDoc) -> str:

@@ -58,6 +58,15 @@ PURPOSE = {
     "predict": "Find objects in pictures, folders or videos with a trained model.",
 }
 """Purpose of each verb."""
+OF_OTHER_VERBS = {
+    "validate": ("ckpt_path", "data.data_yaml", "run.json", "run.plots", "model.conf"),
+    "test": ("ckpt_path", "data.data_yaml", "run.json", "run.plots", "model.conf"),
+    "predict": ("ckpt_path", "data.source", "model.predict_conf"),
+}
+"""Options that one comes for to a verb which trains nothing; they stand first in its help."""
+FIRST_TITLE = "What most commands name"
+ORDER = ("output", "data", "model", "model.gains", "model.optim", "model.camera", "media", "run", "", "ddp", "trainer")
+"""Groups of the verbs that train nothing, in the order of their help."""
 EXAMPLE_CALLS = {
     "fit": (
         "fit --config configs/detector.yaml --config configs/quick.yaml",
@@ -75,6 +84,30 @@ EXAMPLE_CALLS = {
 """Calls of each verb."""
 OF_PLOTS = ("val_batches", "val_errors", "max_images", "val_select", "val_files", "conf")
 """Options of pictures that `validate` and `test` go by, with --run.plots."""
+OPTIONS_OF_TRAINING = frozenset({
+    "extend", "run.resume", "run.hours", "data.cache", "data.rect_training", "data.seed",
+    "model.freeze", "model.class_weights", "model.multi_scale", "model.distill_model", "model.qat", "model.drop_path",
+    "model.freeze_encoder",
+    "trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.max_time",
+    "trainer.limit_train_batches", "trainer.overfit_batches", "trainer.val_check_interval",
+    "trainer.check_val_every_n_epoch", "trainer.num_sanity_val_steps", "trainer.log_every_n_steps",
+    "trainer.enable_checkpointing", "trainer.accumulate_grad_batches", "trainer.gradient_clip_val",
+    "trainer.gradient_clip_algorithm", "trainer.sync_batchnorm", "trainer.reload_dataloaders_every_n_epochs",
+    "trainer.default_root_dir",
+})  # fmt: skip
+"""Options that do nothing where nothing is trained; they are taken, and left out of the help of those verbs."""
+IDLE = {
+    "validate": frozenset({"data.source", "data.vid_stride", "model.predict_conf", "trainer.limit_test_batches",
+                           "trainer.limit_predict_batches"}),
+    "test": frozenset({"data.source", "data.vid_stride", "model.predict_conf", "trainer.limit_val_batches",
+                       "trainer.limit_predict_batches"}),
+    "predict": frozenset({"run.json", "run.plots", "model.conf", "return_predictions", "trainer.limit_val_batches",
+                          "trainer.limit_test_batches", "data.fraction", "data.strict", "data.match_classes",
+                          "data.single_cls"}),
+}  # fmt: skip
+"""Options that do nothing in one of those verbs besides."""
+NAME_OF_OTHERS = "folder, below the root and the task, of what this command writes; of --ckpt_path last the run's name"
+"""Text of `--run.name` for verbs that train nothing."""
 TRAINING_ONLY = (
     "data.augment", "data.synthetic", "model.gains", "model.optim", "ema", "close_mosaic", "nonfinite",
     "early_stopping", "checkpoint", "checkpoint_every", "media", "media.routes", "results", "wandb", "mlflow",

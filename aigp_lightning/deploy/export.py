@@ -17,7 +17,7 @@ from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
-from aigp_lightning.deploy.options import FORMATS, GRAPHS, OWN_FORMATS, ExportOptions
+from aigp_lightning.deploy.options import FORMATS, GRAPHS, OF_ULTRALYTICS, OWN_FORMATS, THEIR_CALL, ExportOptions
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError, lacking
 from aigp_lightning.files import is_stored
 from aigp_lightning.modules.deployment import Deployment
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGES = {"onnx": ("onnx", "onnxruntime")}
 """Packages that a format needs beside those of a training."""
+CALL = "python -m aigp_lightning export runs/detect/gates --format onnx"
 INSTALL = "pip install 'aigp_lightning[export]'"
 
 
@@ -92,11 +93,15 @@ def _check(options: ExportOptions, partly: bool) -> Path:
     """Refuse what cannot work before any work is done; return the source's path."""
     if bool(options.ckpt_path) == bool(options.weights):
         theirs = ", ".join(f"FILE.{form} ({whose})" for form, whose in OWN_FORMATS.items())
-        raise ConfigError(f"export needs one source: --ckpt_path FILE.ckpt (ours) or --weights {theirs}.")
+        raise ConfigError(
+            f"export needs one model: a run folder, as in `{CALL}`, --ckpt_path FILE.ckpt (ours) or --weights {theirs}."
+        )
     if options.formats is not None:
         unknown = sorted(set(options.formats) - set(FORMATS))
         if unknown or not options.formats:
-            raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.")
+            theirs = next((form for form in unknown if form in OF_ULTRALYTICS), None)
+            advice = f" Of a YOLO's best.pt Ultralytics makes it: `{THEIR_CALL}{theirs}`." if theirs else ""
+            raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.{advice}")
         _check_packages(options.formats, partly)
     check_range("--tolerance", options.tolerance, POSITIVE)
     check_range("--imgsz", options.imgsz, Range(1, 16384))

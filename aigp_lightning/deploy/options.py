@@ -9,6 +9,12 @@ OWN_FORMATS = {"pt": "Ultralytics'", "pth": "RF-DETR's"}
 GRAPHS = ("onnx", "torchscript")
 """Formats that a model of any family may be traced to."""
 FORMATS = (*OWN_FORMATS, *GRAPHS)
+THEIR_CALL = "yolo export model=best.pt format="
+OF_ULTRALYTICS = (
+    "engine", "openvino", "coreml", "saved_model", "pb", "tflite", "edgetpu", "tfjs", "paddle", "mnn", "ncnn", "imx",
+    "rknn", "executorch", "axelera",
+)  # fmt: skip
+"""Formats that Ultralytics writes besides, of its own weights files."""
 
 
 @dataclass

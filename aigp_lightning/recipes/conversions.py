@@ -32,7 +32,7 @@ def _mode(value: Any, recipe: Recipe) -> Outcome:
         verb = {"val": "validate", "track": "predict", "benchmark": "validate"}.get(str(value), str(value))
         raise ConfigError(
             f"{recipe.place('mode')}: mode {value}: only trainings are turned into a configuration. {value} is "
-            f"`python -m aigp_lightning {verb} --model.weights best.pt` here; --help lists its options."
+            f"`python -m aigp_lightning {verb}` here."
         )
     return carried()
 

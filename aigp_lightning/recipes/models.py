@@ -155,6 +155,10 @@ def _nothing_named(recipe: Recipe) -> _Found:
     if "model" not in recipe.values and recipe.source == "the command":
         return _Found(USUAL["detect"], f"{USUAL['detect']}.pt")
     why = "a program computes it" if "model" in recipe.values else "it is not among the settings"
+    if recipe.source == "the call":
+        return _Found(
+            REPLACE_ME, asks=f"{why}: write YOLO('yolo11n.pt').train(…), or add model='yolo11n.pt' to the call"
+        )
     return _Found(REPLACE_ME, asks=f"{why}: add model=yolo11n.pt to the command")
 
 

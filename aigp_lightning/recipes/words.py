@@ -91,7 +91,8 @@ INDENT = 30
 
 
 def _explained(row: Row) -> Iterator[str]:
-    options = "".join(f" (--{name})" for name in row.outcome.options if name.rpartition(".")[2] not in row.name)
+    own = [name for name in row.outcome.options if name.rpartition(".")[2] not in row.name]
+    options = f" (here {' and '.join(f'--{name}' for name in own)})" if own else ""
     yield from wrapped(f"{row.name} {shown(row.value)}: {row.outcome.why}{options}", first="  ", rest="      ")
 
 

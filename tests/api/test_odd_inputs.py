@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from aigp_lightning import load
-from aigp_lightning.api.model import Model
+from aigp_lightning.api.model import OPTIONS, Model
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.modules.detector import DetectorModule
 
@@ -117,3 +118,26 @@ def test_pictures_of_pillows_are_read_like_files(model: Model, tmp_path: Path) -
     with Image.open(path) as cut:
         assert "cannot be decoded" in told(lambda: model.predict(cut), DataError)
     assert "cannot be decoded" in told(lambda: model.predict(cut), DataError)  # closed
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"imgsz": 70}, "imgsz is 70; it must be a multiple of 32, such as 64."),
+        ({"vid_stride": 5}, "predict has no option vid_stride. It takes conf, iou, max_det, imgsz, batch, channels, "),
+        ({"max_dets": 5}, "predict has no option max_dets. Did you mean max_det?"),
+    ],
+)
+def test_options_are_named_as_the_call_has_them(options: dict[str, Any], said: str, model: Model) -> None:
+    assert told(lambda: model.predict(ARRAY, channels="rgb", **options), ConfigError).startswith(said)
+
+
+def test_the_keywords_that_are_named_are_those_of_the_call() -> None:
+    parameters = inspect.signature(Model.predict).parameters.values()
+    assert tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY) == OPTIONS
+
+
+def test_of_many_classes_some_are_printed(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert repr(model).endswith("a.pt', detect: gate)")
+    monkeypatch.setattr(model, "names", {number: f"c{number}" for number in range(80)})
+    assert repr(model).endswith(": c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 70 more)")

@@ -88,7 +88,7 @@ def test_wrong_values_end_in_one_clear_line(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--data.imgsz", "big"], "imgsz"),
+        (["--data.fraction", "big"], "--data.fraction"),
         (["--trainer.callbacks", "no.Such"], "--trainer.callbacks"),
     ],
 )
@@ -173,7 +173,7 @@ def test_make_data_names_the_config_that_trains_on_it(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model.optim.lr0", "much"], "error: --model.optim.lr0 'much': Expected a <class 'float'>. Got value: much"),
+        (["--data.augment.scale", "much"], "error: --data.augment.scale much: a number or a list"),
         (
             ["--trainer.callbacks", "ModelSummary", "--trainer.callbacks.max_dept", 3],
             "error: --trainer.callbacks.max_dept '3': Option 'max_dept' is not accepted",

@@ -74,7 +74,10 @@ def test_nothing_heavy_is_imported_to_refuse_a_word() -> None:
         ),
         ("pose val model=best.pt data=d.yaml", "validate --model.weights best.pt --data.data_yaml d.yaml"),
         ("val model=best.ckpt", "validate --ckpt_path best.ckpt"),
-        ("yolo predict source=a.jpg conf=0.5", "predict --data.source a.jpg --model.predict_conf 0.5"),
+        (
+            "yolo predict source=a.jpg conf=0.5",
+            "predict --ckpt_path runs/detect/gates/weights/best.ckpt --data.source a.jpg --model.predict_conf 0.5",
+        ),
         ("yolo export model=best.pt format=onnx", "export --weights best.pt --format onnx"),
         ("yolo mode=val task=detect model=best.pt", "validate --model.weights best.pt"),
     ],
@@ -163,3 +166,39 @@ def test_values_are_no_words() -> None:
         "--run.name=a --extend",
     ):
         check_bare_words("fit", line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("val --help", "Options are listed by: python -m aigp_lightning validate --help"),
+        ("track -h", "Options are listed by: python -m aigp_lightning predict --help"),
+        ("yolo help", "Options are listed by: python -m aigp_lightning --help"),
+        ("yolo version", "`python -m aigp_lightning --version` says it."),
+        ("tune data=my.yaml", "python -m aigp_lightning compare A B`."),
+        ("checks", "there is nothing of the kind here"),
+        ("settings", "there are none beside the options"),
+        ("copy-cfg", "`python -m aigp_lightning init FOLDER`"),
+        ("val", "validate --ckpt_path runs/detect/gates/weights/best.ckpt\n"),
+        ("pose val", "validate --ckpt_path runs/pose/gates/weights/best.ckpt\n"),
+        ("yolo export format=onnx", "export runs/detect/gates --format onnx\n"),
+        (
+            "from-ultralytics yolo export model=x.pt format=onnx",
+            "the command: mode export: only trainings are turned into a configuration. Ultralytics' export is here: "
+            "python -m aigp_lightning export --weights x.pt --format onnx\n",
+        ),
+        (
+            "from-ultralytics yolo predict model=x.pt source=a.jpg conf=0.5",
+            "predict --model.weights x.pt --data.source a.jpg --model.predict_conf 0.5\n",
+        ),
+        ("export", "needs one model: a run folder, as in `python -m aigp_lightning export runs/detect/gates --f"),
+        ("export runs/x int8=True", "No option here: int8 (files in 8 bits Ultralytics makes of the .pt: `yolo "),
+        ("export runs/x --int8 True", "Files in 8 bits Ultralytics makes of the .pt: `yolo export model=best.pt "),
+    ],
+)  # fmt: skip
+def test_what_ultralytics_has_besides_is_answered(
+    line: str, told: str, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(*line.split()) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1 and "quantize" not in said

@@ -18,7 +18,7 @@ from aigp_lightning.cli.main import VERBS
 from aigp_lightning.cli.option_docs import UNKNOWN, OptionDoc
 from aigp_lightning.cli.option_names import GROUPS, MODELS, OWN, option_names
 from aigp_lightning.cli.verb_help import _docs, example, verb_help
-from aigp_lightning.cli.verb_texts import CLASSES, GROUP_CLASSES, TITLES
+from aigp_lightning.cli.verb_texts import CLASSES, GROUP_CLASSES, IDLE, OF_OTHER_VERBS, OPTIONS_OF_TRAINING, TITLES
 
 OPTION = re.compile(r"^  --([a-z_][\w.]*) ?(.*)$", re.MULTILINE)
 NO_VALUE = {"help", "print_config"}
@@ -138,3 +138,18 @@ def test_examples() -> None:
     assert example("media.routes", "curves", OptionDoc(default=None)) == "'[file]'"
     assert example("x", "y", OptionDoc()) == ""
     assert named_class(["--model", "PoseModule"]) == "PoseModule" and GROUP_CLASSES["run"].endswith("RunConfig")
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_verbs_that_do_not_train_list_what_they_use(verb: str) -> None:
+    for model in CLASSES:
+        listed = list(shown(verb, model))
+        assert listed[: len(OF_OTHER_VERBS[verb])] == list(OF_OTHER_VERBS[verb])
+        assert not set(listed) & OPTIONS_OF_TRAINING and len(listed) == len(set(listed))
+        assert len(OPTION.findall(verb_help(verb, model))) == len(listed), "none is listed twice"
+    idle = (
+        {"--run.plots", "--run.json", "--model.conf"} if verb == "predict" else {"--data.source", "--data.vid_stride"}
+    )
+    assert not idle & {f"--{name}" for name in listed}
+    every = set().union(*(option_names(verb, model) for model in CLASSES))
+    assert OPTIONS_OF_TRAINING | IDLE[verb] <= every, "they are taken all the same"

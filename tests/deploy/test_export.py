@@ -360,8 +360,8 @@ def test_class_branch_of_pretrained_weights_survives(tmp_path):
     ("options", "message"),
     [
         ({}, r"--ckpt_path FILE\.ckpt \(ours\) or --weights FILE\.pt \(Ultralytics'\), FILE\.pth \(RF-DETR's\)\.$"),
-        ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one source"),
-        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "--format engine: known are pt, pth, onnx, torchscript"),
+        ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one model"),
+        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "yolo export model=best.pt format=engine"),
         ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
         ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance nan: a number above 0"),
         ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),

@@ -138,7 +138,7 @@ def test_later_configurations_and_options_go_on_top(tmp_path: Path) -> None:
     ("words", "told"),
     [
         (["--ppo.n_steps", "many"], "n_steps"),
-        (["--ppo.learning_rate", "fast"], "--ppo.learning_rate: Expected a <class 'float'>"),
+        (["--ppo.learning_rate", "fast"], "--ppo.learning_rate fast: a number"),
         (["--ppo.activation", "sigmoid"], "sigmoid"),
         (["--env.backend", "threads"], "threads"),
         (["--config", "wrong.yaml"], "Group 'env' does not accept option 'ids'"),
