@@ -99,8 +99,8 @@ def _check(options: ExportOptions, partly: bool) -> Path:
     if options.formats is not None:
         unknown = sorted(set(options.formats) - set(FORMATS))
         if unknown or not options.formats:
-            theirs = next((form for form in unknown if form in OF_ULTRALYTICS), None)
-            advice = f" Of a YOLO's best.pt Ultralytics makes it: `{THEIR_CALL}{theirs}`." if theirs else ""
+            other = next((form for form in unknown if form in OF_ULTRALYTICS), None)
+            advice = f" Of a YOLO's best.pt Ultralytics makes it: `{THEIR_CALL}{other}`." if other else ""
             raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.{advice}")
         _check_packages(options.formats, partly)
     check_range("--tolerance", options.tolerance, POSITIVE)
