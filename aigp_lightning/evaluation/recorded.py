@@ -24,10 +24,10 @@ LARGEST_SIDE = 1 << 16
 
 
 def results_of(model: Path) -> ImageResults | None:
-    """Return the results that a run kept of its best checkpoint.
+    """Return the results that a run, or a version in the store, has of its best checkpoint.
 
     Args:
-        model: `best.ckpt` of a run, or another file of the same weights beside it, such as `best.pt`. Other files of a
+        model: `best.ckpt` of either, or another file of the same weights beside it, such as `best.pt`. Other files of a
             run, such as `last.ckpt`, have no results.
 
     Returns:
@@ -39,21 +39,23 @@ def results_of(model: Path) -> ImageResults | None:
         >>> results_of(Path("runs/detect/gates/weights/best.ckpt")) is None  # there is no such run
         True
     """
-    folder = run_folder_of(model)
-    if folder is None or model.stem != BEST.stem or not (path := folder / RESULTS_FILE).is_file():
+    run = run_folder_of(model)
+    path = (model.parent if run is None else run) / RESULTS_FILE
+    best = model.with_name(BEST.name)
+    if model.stem != BEST.stem or not path.is_file():
         return None
     try:
         results = read_results(path)
         known = results.about.get("model")
         digest = known.get("sha256") if isinstance(known, dict) else None
-        if digest is None or digest != sha256_of(folder / BEST):
+        if digest is None or digest != sha256_of(best):
             return None
     except OSError:
         return None
     except DataError as error:
         _warn(f"{first_line(error)} It is not used: what is needed of it is measured anew.")
         return None
-    if fault := fault_of(results) or _other_model(results, folder / BEST):
+    if fault := fault_of(results) or _other_model(results, best):
         _warn(f"{path} is not used, and what is needed of it is measured anew: {fault}.")
         return None
     return results

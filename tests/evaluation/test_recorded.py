@@ -23,6 +23,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_version_in_the_store_has_the_results_that_it_was_promoted_with(run: Path, tmp_path: Path) -> None:
+    """They lie beside its files; of another checkpoint they are not used."""
+    kept = results_of(run / "weights" / "best.ckpt")
+    shutil.copy(run / RESULTS_FILE, tmp_path)
+    shutil.copy(run / "weights" / "best.ckpt", tmp_path)
+    found = results_of(tmp_path / "best.ckpt")
+    assert kept is not None and found is not None and found.about == kept.about
+    (tmp_path / "best.ckpt").write_bytes(b"another")
+    assert results_of(tmp_path / "best.ckpt") is None
+
+
 CHANGES: dict[str, tuple[Mapping[str, Any], str]] = {
     "no task": ({"task": None}, "it does not say its 'task'"),
     "no family": ({"family": None}, "it does not say its 'family'"),
