@@ -79,7 +79,7 @@ def test_lines_of_a_list_are_counted_beyond_the_first(tmp_path: Path) -> None:
             "data.yaml: 1 MB, at most 1 are read; long lists of images go into",
         ),
         ("nc: 100001\n", "data.yaml:3: 'nc' is 100001; at most 100000 classes are trained"),
-        ("nc: 0x" + "f" * 5000, "data.yaml:3: 'nc' is a very long number; at most 100000"),
+        ("nc: 0x" + "f" * 5000, "data.yaml:3: 'nc' must be a whole number over 0, not '0xff"),
         ("names: {0.5: gate}\n", "data.yaml:3: a class id under 'names' is not a whole number"),
         ("names: {.inf: gate}\n", "data.yaml:3: a class id under 'names' is not a whole number"),
         ('names: ["\\e[31m"]\n', "data.yaml:3: '\\x1b[31m' is no class name; up to 200 printable characters are one"),
