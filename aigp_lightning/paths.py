@@ -204,7 +204,7 @@ def short_name(name: str, most: int = MOST_NAME) -> str:
 
     Example:
         >>> short_name("gate"), short_name("ü" * 190, 30)
-        ('gate', 'üüüüüüüüüü~78b10f1e')
+        ('gate', 'üüüüüüüüüü~b706433e')
     """
     data = name.encode("utf-8", "surrogatepass")  # also of bytes that are no text
     if len(data) <= most:
