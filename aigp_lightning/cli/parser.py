@@ -13,6 +13,7 @@ from aigp_lightning.cli.by_class import ByClass
 from aigp_lightning.cli.class_help import VALUES, help_of_class
 from aigp_lightning.cli.config_files import CONFIG, read_config_text
 from aigp_lightning.cli.early_values import check_values_of_class
+from aigp_lightning.cli.option_docs import PACKAGE
 from aigp_lightning.cli.option_names import MODELS
 from aigp_lightning.cli.parser_errors import shorten_error
 from aigp_lightning.cli.unknown_options import HELP, check_words
@@ -191,5 +192,6 @@ def parse_options(kind: type[Options], verb: str, arguments: Sequence[str], desc
     )
     parser.add_class_arguments(kind, as_group=False)
     parser.check_words(arguments)
-    check_values_of_class(f"{kind.__module__}.{kind.__qualname__}", arguments, VALUES.get(verb, {}))
+    if kind.__module__.startswith(f"{PACKAGE}."):  # whose sources say which types there are
+        check_values_of_class(f"{kind.__module__}.{kind.__qualname__}", arguments, VALUES.get(verb, {}))
     return kind(**parser.parse_args(list(arguments)).as_dict())
