@@ -149,5 +149,5 @@ def test_a_path_of_another_machine_is_named(tmp_path: Path) -> None:
 
     yaml = tmp_path / "data.yaml"
     yaml.write_text(EIGHT, encoding="utf-8")
-    with pytest.raises(DataError, match=r"'train': there is no .*TrainingImages; .*mend 'train' or 'path'"):
+    with pytest.raises(DataError, match=r"'path' leads to C:\\.*TrainingImages, a path of another machine"):
         scan_split(read_data_yaml(yaml), "train", pose=True, progress=False)
