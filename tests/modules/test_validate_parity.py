@@ -33,7 +33,8 @@ def test_metrics_equal_ultralytics(rect: bool, tmp_path: Path, run_cli: Callable
 
     renumber(data, [2, 0, 1])  # the same figures to the last digit when the data set has its classes in another order
     assert run_cli("validate", *options, "--model.weights", weights) == 0
-    assert json.loads((tmp_path / "m.json").read_text()) == ours
+    again = json.loads((tmp_path / "m.json").read_text())
+    assert {**again, "speed": None} == {**ours, "speed": None}  # times differ
 
 
 @pytest.mark.usefixtures("offline_reference")
