@@ -15,7 +15,7 @@ BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.
         (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
 """Byte order marks with which a list may begin; the longer ones first."""
 DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""How an absolute path of Windows begins."""
+"""Beginning of an absolute path of Windows."""
 HISTORY = "history"
 """Folder of a run's in which it keeps the pictures of every epoch, if it is asked to."""
 MOST_NAME = 200

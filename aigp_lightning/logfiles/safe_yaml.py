@@ -39,12 +39,7 @@ def compose(text: str) -> Any:
     """
     import yaml
 
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except RecursionError as error:
-        raise yaml.YAMLError("it is nested too deeply") from error
-    check_limits(root)
-    return root
+    return _composed(text, yaml.SafeLoader)
 
 
 def load(text: str, quick: bool = False) -> Any:
@@ -67,12 +62,20 @@ def load(text: str, quick: bool = False) -> Any:
     import yaml
 
     kind: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if quick else yaml.SafeLoader
+    root = _composed(text, kind)
+    return None if root is None else value_of(root)
+
+
+def _composed(text: str, loader: Any) -> Any:
+    """Parse a YAML to nodes that keep the limits; None for an empty file."""
+    import yaml
+
     try:
-        root = yaml.compose(text, Loader=kind)
+        root = yaml.compose(text, Loader=loader)
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
     check_limits(root)
-    return None if root is None else value_of(root)
+    return root
 
 
 def value_of(node: Any) -> Any:

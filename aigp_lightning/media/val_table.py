@@ -26,7 +26,7 @@ LABELS, PREDICTIONS = "labels", "predictions"
 SCORE = "confidence"
 """Name of the one score that a box has; W&B's reader filters by it."""
 PLACE = re.compile(r"^[/~]|\\|\.\.|^[A-Za-z]:|[\x00-\x1f\x7f]")
-"""What a path has, and the name of a class need not have. The audit takes less for a place than this."""
+"""Parts of paths, which keep a class name here. The audit's own pattern of places finds less than this one."""
 LONGEST_NAME = 100
 PLACES, SCORE_PLACES = 5, 4
 """Decimals of a box's sides and of a confidence: finer than a pixel of any picture here."""

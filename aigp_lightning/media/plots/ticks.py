@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 FEWEST_DIGITS, MOST_DIGITS = 4, 10
-"""Of a tick's value."""
+"""Fewest and most significant digits of a tick's label."""
 
 
 def tick_words() -> Any:
