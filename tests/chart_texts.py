@@ -6,8 +6,16 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+NO_WARNINGS = pytest.mark.filterwarnings(
+    "error",
+    *("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+)
+"""Makes a warning an error. The garbage of other tests, which may be collected meanwhile, does not count."""
 
 
 def labels(axes: Axes, axis: str) -> list[str]:

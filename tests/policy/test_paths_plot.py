@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chart_texts import NO_WARNINGS
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -102,7 +103,7 @@ def test_in_three_dimensions_height_is_up() -> None:
     assert tuple(gates.get_edgecolor()[0][:3]) == to_rgb(FRAME)
 
 
-@pytest.mark.filterwarnings("error")
+@NO_WARNINGS
 def test_any_title_is_drawn_without_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     title = "output/大门/$x_1$"
     assert above_figure([path()], title).get_suptitle() == "output/□□/$x_1$"

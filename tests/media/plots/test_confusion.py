@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from chart_texts import assert_white_border, labels, overlapping
+from chart_texts import NO_WARNINGS, assert_white_border, labels, overlapping
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -163,7 +163,7 @@ LONG = {
 }
 
 
-@pytest.mark.filterwarnings("error")
+@NO_WARNINGS
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("which", list(LONG))
 def test_names_are_whole_and_touch_neither_each_other_nor_the_matrix(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chart_texts import assert_white_border, legend, notice_of
+from chart_texts import NO_WARNINGS, assert_white_border, legend, notice_of
 from matplotlib.colors import to_rgb
 
 from aigp_lightning.media.plots.charts import GREY, INK, unit
@@ -147,7 +147,7 @@ def test_no_classes_is_a_picture_that_says_so() -> None:
 ODD = ("a very long name of a gate that nobody could write in full", "大门" * 30, "$x_1$", "_hidden", "надувная арка")
 
 
-@pytest.mark.filterwarnings("error")
+@NO_WARNINGS
 @pytest.mark.parametrize(
     "names",
     [

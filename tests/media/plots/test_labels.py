@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from chart_texts import assert_white_border, labels, notice_of, overlapping
+from chart_texts import NO_WARNINGS, assert_white_border, labels, notice_of, overlapping
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -251,7 +251,7 @@ def test_half_a_million_labels_take_no_longer_than_a_glance() -> None:
 ODD = {0: "大门", 1: "x" * 300 + "$end$_1", 2: "$x_1$", 3: "_hidden"}
 
 
-@pytest.mark.filterwarnings("error")
+@NO_WARNINGS
 @pytest.mark.parametrize(
     "names",
     [
