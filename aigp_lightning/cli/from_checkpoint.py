@@ -24,7 +24,7 @@ from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.registry import module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, plain
-from aigp_lightning.modules.trained_with import TrainedWith
+from aigp_lightning.modules.trained_with import VALIDATED_BY, TrainedWith
 from aigp_lightning.paths import expand_home
 from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
 CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
-WORDS = ("data_yaml", "outside", "resize")
-BOOLS, NUMBERS = ("rect", "single_cls", "overlap_mask"), ("imgsz", "batch_size", "mask_ratio")
-DATA: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(NUMBERS, (int,)),
-    **dict.fromkeys(BOOLS, (bool,)),
-    **dict.fromkeys(WORDS, (str,)),
-    **{"fraction": (int, float, list, dict), "classes": (list,)},
-}
-"""Options of the data by which a validation comes out the same, and their types."""
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale",
     "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
@@ -122,7 +113,7 @@ class Carried:
 
     def _differences(self, config: Any, verb: str) -> Iterator[tuple[str, Any, Any]]:
         """Yield options that the verb's figures depend on: name, value, and the value of the run."""
-        counted = PREDICTING if verb == "predict" else (*DATA, *self.model)
+        counted = PREDICTING if verb == "predict" else (*VALIDATED_BY, *self.model)
         for name, theirs in self.data.items():
             ours = getattr(config.data, name)
             if name in counted and not (_same_file(config.data, theirs) if name == "data_yaml" else ours == theirs):
@@ -178,14 +169,13 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
         told: by it.
         asked: name of the class, with or without its module's.
     """
-    data = {name: value for name, value in told.data.items() if type(value) in DATA.get(name, ())}
     class_path, model = None, told.model
     with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)
         model = accepted_options(kind, told.model)
         if asked is None or asked.rpartition(".")[2] == kind.__name__:
             class_path = f"{kind.__module__}.{kind.__name__}"
-    return Carried(path, told.task, class_path, data, model)
+    return Carried(path, told.task, class_path, told.validated_by, model)
 
 
 def _last(named: Mapping[str, str]) -> Path:

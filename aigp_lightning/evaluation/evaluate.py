@@ -25,20 +25,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT = ".ckpt"
 SPLITS = ("val", "test")
-CARRIED: dict[str, tuple[type, ...]] = {
-    "imgsz": (int,),
-    "batch_size": (int,),
-    "rect": (bool,),
-    "single_cls": (bool,),
-    "data_yaml": (str,),
-    "outside": (str,),
-    "resize": (str,),
-    "mask_ratio": (int,),
-    "overlap_mask": (bool,),
-    "classes": (list,),
-    "fraction": (int, float, list, dict),
-}
-"""Options of the data by which a validation comes out the same, and their types."""
 OF_ITS_DATA = ("fraction",)
 """Options that say nothing of another data set."""
 EXACT = "32-true"
@@ -130,7 +116,7 @@ def known_suffixes() -> tuple[str, ...]:
 
 def _options(model: Path, told: TrainedWith, data: EvaluationData) -> dict[str, Any]:
     """Return the arguments of the datamodule."""
-    options: dict[str, Any] = {name: value for name, value in told.data.items() if type(value) in CARRIED.get(name, ())}
+    options = told.validated_by
     if data.data_yaml is not None:
         options = {name: value for name, value in options.items() if name not in OF_ITS_DATA}
     asked: dict[str, Any] = {"data_yaml": data.data_yaml, "batch_size": data.batch_size, "workers": data.workers}

@@ -24,6 +24,8 @@ EVENT_FILES = "events.out.tfevents.*"
 WRITER = re.compile(r"events\.out\.tfevents\.\d+\.(?P<host>.+)\.(?P<pid>[1-9]\d*)\.\d+")
 """Names that TensorBoard's writer gives: with the moment, the machine, the process and a number."""
 HEADER, FOOTER = 12, 4
+EPOCH = "epoch"
+"""Scalar of Lightning's that says which epoch it is."""
 LARGEST = 1 << 28
 """Bytes of a record that is read; a picture has a few millions."""
 
@@ -54,6 +56,7 @@ class EventFile:
         images: every picture, in order.
         scalars: number of values by tag.
         points: number of values by tag and step.
+        epochs: values of the scalar `epoch`, each with its step.
         other: number of anything else, by kind and tag: texts, hyper-parameters, graphs, histograms, audio, meshes.
         damage: what cannot be read, a sentence each.
     """
@@ -62,6 +65,7 @@ class EventFile:
     images: list[EventImage] = field(default_factory=list)
     scalars: Counter[str] = field(default_factory=Counter)
     points: Counter[tuple[str, int]] = field(default_factory=Counter)
+    epochs: set[tuple[int, float]] = field(default_factory=set)
     other: Counter[str] = field(default_factory=Counter)
     damage: list[str] = field(default_factory=list)
     _plugins: dict[str, str] = field(default_factory=dict)
@@ -204,6 +208,8 @@ def _add(found: EventFile, value: Any, step: int) -> None:
     elif what == "simple_value" or plugin == "scalars":
         found.scalars[tag] += 1
         found.points[tag, step] += 1
+        if tag == EPOCH and what == "simple_value":
+            found.epochs.add((step, value.simple_value))
         return
     else:
         found.other[f"{plugin or what or 'empty'} {tag}".strip()] += 1

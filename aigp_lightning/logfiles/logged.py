@@ -22,6 +22,15 @@ def logged_scalars(folder: Path) -> Counter[tuple[str, int]]:
     return sum((read_event_file(path).points for path in event_files(folder)), Counter[tuple[str, int]]())
 
 
+def logged_epochs(folder: Path) -> set[tuple[int, float]]:
+    """Collect where event files below a folder say which epoch it is: steps, and the epochs said there.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return set[tuple[int, float]]().union(*(read_event_file(path).epochs for path in event_files(folder)))
+
+
 def logged_rows(folder: Path, run_id: str | None = None) -> Counter[tuple[frozenset[str], int]]:
     """Count the rows of metrics that W&B's folders hold, by names and step.
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
 
 from aigp_lightning.errors import tell_user
-
-EPOCH = "epoch"
+from aigp_lightning.logfiles.event_file import EPOCH
 
 
 class EpochAxis:
@@ -18,7 +15,7 @@ class EpochAxis:
     on the other half.
 
     Args:
-        logged: scalars that the folder holds, by name and step.
+        logged: where the folder says which epoch it is: steps, and the epochs said there.
 
     Attributes:
         by_step: whether all metrics lie at Lightning's steps, as an earlier version began.
@@ -27,14 +24,14 @@ class EpochAxis:
         >>> axis = EpochAxis()
         >>> [axis.place({"val/loss": 0.5, "epoch": epoch}, step) for epoch, step in ((0, 3), (1, 7))]
         [0, 1]
-        >>> EpochAxis(Counter({("epoch", 3): 1, ("epoch", 7): 1})).place({"val/loss": 0.4, "epoch": 2}, 11)
+        >>> EpochAxis([(3, 0.0), (7, 1.0)]).place({"val/loss": 0.4, "epoch": 2}, 11)
         11
     """
 
-    def __init__(self, logged: Counter[tuple[str, int]] | None = None) -> None:
-        steps = sorted({step for name, step in logged or () if name == EPOCH})
-        gaps = [later - earlier for earlier, later in pairwise(steps)] or steps
-        self.by_step = min(gaps, default=0) > 1
+    def __init__(self, logged: Iterable[tuple[int, float]] = ()) -> None:
+        known = set(logged)
+        later = {(step, epoch) for step, epoch in known if epoch > 0} or known  # both begin at 0
+        self.by_step = bool(later) and all(step != epoch for step, epoch in later)
         self._last: dict[str, tuple[float, int | None]] = {}
         self._often: set[str] = set()
 

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
-from aigp_lightning.logfiles.logged import SkipsLogged, logged_scalars
+from aigp_lightning.logfiles.logged import SkipsLogged, logged_epochs, logged_scalars
 from aigp_lightning.loggers.epoch_axis import EpochAxis
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
         super().__init__(*args, **kwargs)
         self._as_written = _exists_as_written(self.save_dir)
         self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
-        self._axis = EpochAxis(self._logged)
+        self._axis = EpochAxis(logged_epochs(Path(self.log_dir)) if skip_logged else ())
 
     @property
     @rank_zero_experiment

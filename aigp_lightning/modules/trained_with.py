@@ -8,6 +8,14 @@ from typing import Any
 
 from aigp_lightning.checkpoints.schema import family_of, options_of
 
+VALIDATED_BY: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("imgsz", "batch_size", "mask_ratio"), (int,)),
+    **dict.fromkeys(("rect", "single_cls", "overlap_mask"), (bool,)),
+    **dict.fromkeys(("data_yaml", "outside", "resize"), (str,)),
+    **{"fraction": (int, float, list, dict), "classes": (list,)},
+}
+"""Options of the data by which a validation comes out the same, and their types."""
+
 
 @dataclass(frozen=True)
 class TrainedWith:
@@ -28,6 +36,16 @@ class TrainedWith:
     task: str
     data: dict[str, Any]
     model: dict[str, Any]
+
+    @property
+    def validated_by(self) -> dict[str, Any]:
+        """Options of the data by which a validation comes out the same, those of a wrong type left out.
+
+        Example:
+            >>> TrainedWith("yolo", "pose", {"imgsz": 160, "rect": "yes", "mosaic": 1.0}, {}).validated_by
+            {'imgsz': 160}
+        """
+        return {name: value for name, value in self.data.items() if type(value) in VALIDATED_BY.get(name, ())}
 
 
 def told_by_checkpoint(metadata: Mapping[str, Any]) -> TrainedWith:

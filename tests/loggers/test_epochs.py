@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aigp_lightning.logfiles.logged import logged_scalars
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 from aigp_lightning.loggers.config import arguments_of, resolve_loggers
 from aigp_lightning.loggers.epoch_axis import EpochAxis
@@ -124,9 +125,20 @@ def test_scalars_of_tensorboard_are_at_their_epoch(tmp_path: Path) -> None:
 
 def test_a_folder_that_counts_steps_goes_on_so_and_one_of_epochs_as_well() -> None:
     metrics = {"val/loss": 0.5, "epoch": 2}
-    assert EpochAxis(Counter({("epoch", 29): 2, ("epoch", 59): 2})).place(metrics, 89) == 89
-    assert EpochAxis(Counter({("epoch", 0): 2, ("epoch", 1): 2})).place(metrics, 89) == 2
-    assert EpochAxis(Counter({("epoch", 10): 1, ("epoch", 11): 1})).place(metrics, 89) == 2  # resumed in a new folder
+    assert EpochAxis([(29, 0), (59, 1)]).place(metrics, 89) == 89
+    assert EpochAxis([(29, 0)]).place(metrics, 89) == 89
+    assert EpochAxis([(0, 0), (1, 1)]).place(metrics, 89) == 2
+    assert EpochAxis([(0, 0), (1, 1), (30, 1), (45, 1)]).place(metrics, 89) == 2  # two of metrics that count steps
+    assert EpochAxis([(10, 10), (11, 11)]).place(metrics, 89) == 2  # resumed in a new folder
+    assert EpochAxis([(10, 10)]).place(metrics, 89) == 2  # and killed after one epoch
+
+
+def test_a_logger_that_joined_late_and_was_resumed_after_one_epoch_counts_epochs(tmp_path: Path) -> None:
+    for epoch, step in ((10, 329), (11, 359)):
+        logger = ResilientTensorBoardLogger(save_dir=str(tmp_path), name="tensorboard", version="", skip_logged=True)
+        logger.log_metrics({"val/loss": 1.0, "epoch": epoch}, step)
+        logger.finalize("success")
+    assert logged_scalars(tmp_path) == {(name, step): 1 for name in ("val/loss", "epoch") for step in (10, 11)}
 
 
 def test_what_comes_several_times_an_epoch_counts_steps_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
