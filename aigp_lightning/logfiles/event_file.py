@@ -25,7 +25,7 @@ WRITER = re.compile(r"events\.out\.tfevents\.\d+\.(?P<host>.+)\.(?P<pid>[1-9]\d*
 """Names that TensorBoard's writer gives: with the moment, the machine, the process and a number."""
 HEADER, FOOTER = 12, 4
 EPOCH = "epoch"
-"""Scalar of Lightning's that says which epoch it is."""
+"""Metric of Lightning's that says which epoch the others are of."""
 LARGEST = 1 << 28
 """Bytes of a record that is read; a picture has a few millions."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
 from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
@@ -13,22 +13,29 @@ from aigp_lightning.logfiles.wandb_run import read_wandb_run, wandb_folders
 STEP = "trainer/global_step"
 
 
-def logged_scalars(folder: Path) -> Counter[tuple[str, int]]:
-    """Count the scalars that event files below a folder hold, by name and step.
+class LoggedScalars(NamedTuple):
+    """Scalars that event files hold.
+
+    Attributes:
+        points: how often there is a scalar, by name and step.
+        epochs: where the files say which epoch it is: steps, and the epochs said there.
+    """
+
+    points: Counter[tuple[str, int]]
+    epochs: set[tuple[int, float]]
+
+
+def logged_scalars(folder: Path) -> LoggedScalars:
+    """Collect the scalars that event files below a folder hold; each file is read once.
 
     Raises:
         OSError: a file cannot be read.
     """
-    return sum((read_event_file(path).points for path in event_files(folder)), Counter[tuple[str, int]]())
-
-
-def logged_epochs(folder: Path) -> set[tuple[int, float]]:
-    """Collect where event files below a folder say which epoch it is: steps, and the epochs said there.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    return set[tuple[int, float]]().union(*(read_event_file(path).epochs for path in event_files(folder)))
+    found = LoggedScalars(Counter(), set())
+    for file in map(read_event_file, event_files(folder)):
+        found.points.update(file.points)
+        found.epochs.update(file.epochs)
+    return found
 
 
 def logged_rows(folder: Path, run_id: str | None = None) -> Counter[tuple[frozenset[str], int]]:

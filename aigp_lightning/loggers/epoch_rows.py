@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
+from aigp_lightning.logfiles.event_file import EPOCH
 from aigp_lightning.logfiles.logged import row_names
-
-EPOCH = "epoch"
 
 
 @dataclass

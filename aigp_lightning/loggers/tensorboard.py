@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from aigp_lightning.errors import warn_user
 from aigp_lightning.logfiles.event_file import event_files, read_event_file
-from aigp_lightning.logfiles.logged import SkipsLogged, logged_epochs, logged_scalars
+from aigp_lightning.logfiles.logged import LoggedScalars, SkipsLogged, logged_scalars
 from aigp_lightning.loggers.epoch_axis import EpochAxis
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class ResilientTensorBoardLogger(SkipsLogged, TensorBoardLogger):
     def __init__(self, *args: Any, skip_logged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._as_written = _exists_as_written(self.save_dir)
-        self._logged = logged_scalars(Path(self.log_dir)) if skip_logged else Counter[tuple[str, int]]()
-        self._axis = EpochAxis(logged_epochs(Path(self.log_dir)) if skip_logged else ())
+        logged = logged_scalars(Path(self.log_dir)) if skip_logged else LoggedScalars(Counter(), set())
+        self._logged, self._axis = logged.points, EpochAxis(logged.epochs)
 
     @property
     @rank_zero_experiment

@@ -138,7 +138,7 @@ def test_a_logger_that_joined_late_and_was_resumed_after_one_epoch_counts_epochs
         logger = ResilientTensorBoardLogger(save_dir=str(tmp_path), name="tensorboard", version="", skip_logged=True)
         logger.log_metrics({"val/loss": 1.0, "epoch": epoch}, step)
         logger.finalize("success")
-    assert logged_scalars(tmp_path) == {(name, step): 1 for name in ("val/loss", "epoch") for step in (10, 11)}
+    assert logged_scalars(tmp_path).points == {(name, step): 1 for name in ("val/loss", "epoch") for step in (10, 11)}
 
 
 def test_what_comes_several_times_an_epoch_counts_steps_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -291,7 +291,7 @@ def test_a_wandb_folder_in_which_nothing_is_goes(run: Path) -> None:
 
 
 def test_what_the_loggers_have(run: Path) -> None:
-    scalars = logged_scalars(run / "tensorboard")
+    scalars = logged_scalars(run / "tensorboard").points
     assert scalars == {("metrics/mAP50(B)", epoch): 1 for epoch in range(EPOCHS)}
     assert logged_rows(run)[frozenset({"train/box_loss", "epoch"}), 5] == 1
     (place,) = wandb_folders(run)
@@ -312,7 +312,7 @@ def test_a_scalar_is_written_once(tmp_path: Path) -> None:
     for epoch, step in ((0.0, 3), (1.0, 7)):
         again.log_metrics({"epoch": epoch, "loss": 1.0}, step)
     again.finalize("success")
-    assert logged_scalars(tmp_path) == {("epoch", 0): 3, ("epoch", 1): 1, ("loss", 0): 1, ("loss", 1): 1}
+    assert logged_scalars(tmp_path).points == {("epoch", 0): 3, ("epoch", 1): 1, ("loss", 0): 1, ("loss", 1): 1}
 
 
 def test_a_row_is_sent_once(tmp_path: Path) -> None:
