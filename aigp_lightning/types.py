@@ -67,6 +67,7 @@ class Keypoints:
         flip_idx_vertical: (K,) the same upside down.
         sigmas: (K,) how far off, by object size, each may be (COCO's OKS); None: Ultralytics' own.
         edges: pairs of keypoints that are joined by a line in pictures.
+        points: (K, 3) where each is on the object, metres; None where nobody said.
     """
 
     count: int
@@ -76,6 +77,7 @@ class Keypoints:
     flip_idx_vertical: tuple[int, ...] | None = None
     sigmas: tuple[float, ...] | None = None
     edges: tuple[tuple[int, int], ...] = ()
+    points: tuple[tuple[float, float, float], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,6 @@ class CornerErrors:
     distance: NDArray[np.float32]
     error: NDArray[np.float32]
     bands: tuple[float, ...]
-
-
-# ---- what callbacks ask of a module, a datamodule, metrics and loggers -----------------------------------------------
 
 
 @runtime_checkable

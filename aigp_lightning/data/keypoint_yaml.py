@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aigp_lightning.data.limits import MAX_KEYPOINTS, is_name, quoted
+from aigp_lightning.data.targets import TARGETS, Points
 from aigp_lightning.data.yaml_document import Value, number, whole_number
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
@@ -23,6 +24,9 @@ PERSON_JOINTS = 17
 SIGMAS = "kpt_oks_sigmas"
 """The key of the tolerances."""
 MOST_SIGMA = 1e30  # float32 holds it
+OBJECT_POINTS = "object_points"
+"""The key of the keypoints' places on the object."""
+MOST_METRES = 1e4
 
 
 def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | None:
@@ -56,6 +60,7 @@ def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | Non
         flip_idx_vertical=vertical or _other_mirror(flip, edges),
         sigmas=_sigmas(values, count, fault),
         edges=edges,
+        points=_points(values, count, fault),
     )
 
 
@@ -171,6 +176,37 @@ def _sigmas(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[floa
     if not isinstance(value, list) or not len(sigmas) == len(value) == count:
         raise fault(key, f"'{key}' must be {count} numbers over 0, one for each keypoint, not {quoted(value)}")
     return sigmas
+
+
+def _points(values: Mapping[str, Value], count: int, fault: Fault) -> Points | None:
+    """Read where each keypoint is on the object, from a built-in target's name or a list of x, y and z."""
+    key = OBJECT_POINTS
+    value = values.get(key)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if value not in TARGETS:
+            raise fault(key, f"'{key}' {quoted(value)} is no built-in target; known are {', '.join(TARGETS)}")
+        points = TARGETS[value]
+    else:
+        found = [_place(row) for row in value] if isinstance(value, list) else [None]
+        points = tuple(place for place in found if place is not None)
+        if len(points) != len(found):
+            raise fault(
+                key, f"'{key}' must be a list of [x, y, z] in metres, one for each keypoint, not {quoted(value)}"
+            )
+    if len(points) != count:
+        raise fault(key, f"'{key}' has {len(points)} points, but 'kpt_shape' says {count} keypoints")
+    if len(set(points)) < len(points):
+        raise fault(key, f"'{key}' has two keypoints in the same place; each must have its own")
+    return points
+
+
+def _place(value: Value) -> tuple[float, float, float] | None:
+    """Read x, y and z in metres; None where it is none of these."""
+    read = [number(v) for v in value] if isinstance(value, list) else []
+    lengths = [v for v in read if v is not None and abs(v) <= MOST_METRES]
+    return (lengths[0], lengths[1], lengths[2]) if len(lengths) == len(read) == len("xyz") else None
 
 
 def _edges(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:

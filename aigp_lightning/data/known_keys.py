@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
-OF_KEYPOINTS = ("flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton")
+OF_KEYPOINTS = ("flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton", "object_points")
 """The keys that are read where there is a `kpt_shape`."""
 READ = ("path", "train", "val", "validation", "test", "nc", "names", "kpt_shape", *OF_KEYPOINTS)
 """The keys that are read."""
@@ -21,6 +21,7 @@ OTHER_WORDS = {
     **dict.fromkeys(("flip", "fliplr", "flip_pairs", "flip_indices", "flip_index"), "flip_idx"),
     **dict.fromkeys(("flipud", "flip_vertical", "flip_idx_ud"), "flip_idx_vertical"),
     **dict.fromkeys(("edges", "bones", "limbs"), "skeleton"),
+    **dict.fromkeys(("points_3d", "keypoints_3d", "model_points", "corners_3d"), "object_points"),
 }
 """Keys that other programs use for the same things."""
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}

@@ -20,8 +20,8 @@ from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
-ONNX, TORCHSCRIPT = ".onnx", ".torchscript"
-SUFFIXES = (ONNX, TORCHSCRIPT)
+ONNX, TORCHSCRIPT, OPENVINO = ".onnx", ".torchscript", ".xml"
+SUFFIXES = (ONNX, TORCHSCRIPT, OPENVINO)
 """Endings of exported files, by which their format is told."""
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
 NO_NUMBERS = "returns NaN, which is no number: its weights are damaged, or its training diverged"
@@ -72,17 +72,33 @@ class ExportedGraph:
         return Keypoints(count, numbers, own, edges=default_edges(count))
 
 
-def run_of_graph(path: Path, gpu: bool = False) -> tuple[Answers, dict[str, Any]]:
+@dataclass(frozen=True)
+class OpenedGraph:
+    """A graph that is open, whoever wrote it.
+
+    Attributes:
+        run: from images (B, 3, H, W) float, 0…1, on any device, to what it returns.
+        told: what the file says of itself.
+        provider: what runs it: `CPUExecutionProvider` of ONNX Runtime, `OpenVINO CPU`, `torch cpu`, ….
+        threads: that it computes with; None where its runtime chooses and does not say.
+    """
+
+    run: Answers
+    told: dict[str, Any]
+    provider: str
+    threads: int | None
+
+
+def run_of_graph(path: Path, gpu: bool = False, threads: int | None = None) -> OpenedGraph:
     """Open a graph, whoever wrote it; anything may be raised where it is damaged.
 
     Args:
         path: of the file.
         gpu: run it on a GPU where one can.
-
-    Returns:
-        From images to what it returns, and what it says of itself.
+        threads: to compute with; None: as many as its runtime chooses. TorchScript's are those of the process.
     """
-    return _onnx(path, gpu) if path.suffix == ONNX else _torchscript(path, gpu)
+    open_it = {ONNX: _onnx, OPENVINO: _openvino}.get(path.suffix, _torchscript)
+    return open_it(path, gpu, threads)
 
 
 def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
@@ -97,16 +113,17 @@ def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
         WeightsError: it cannot be read, or was not written by `export`.
     """
     try:
-        run, told = run_of_graph(path, gpu)
+        opened = run_of_graph(path, gpu)
     except ImportError as error:
         raise ConfigError(f"{path} needs {error.name}: pip install 'aigp_lightning[export]'.") from error
     except Exception as error:  # a damaged file fails in many ways
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
+    told = opened.told
     if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
     if isinstance(told.get("args"), Mapping) and told["args"].get("nms"):
         raise WeightsError(f"{path} suppresses boxes by itself, and cannot be held against others: export it without.")
-    return ExportedGraph(path, told, partial(_run_checked, run, path))
+    return ExportedGraph(path, told, partial(_run_checked, opened.run, path))
 
 
 def _tells_enough(told: Mapping[str, Any]) -> bool:
@@ -137,13 +154,15 @@ def _run_checked(run: Answers, path: Path, images: Tensor) -> Tensor | tuple[Ten
     return found
 
 
-def _onnx(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
+def _onnx(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
     wanted = (*(("CUDAExecutionProvider",) if gpu else ()), "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0  # 0: a thread for each core
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
     told = {key: _plain(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     name = session.get_inputs()[0].name
 
@@ -151,10 +170,30 @@ def _onnx(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
         found = tuple(map(torch.from_numpy, session.run(None, {name: images.float().cpu().numpy()})))
         return found if len(found) > 1 else found[0]
 
-    return run, told
+    return OpenedGraph(run, told, session.get_providers()[0], threads)
 
 
-def _torchscript(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
+def _openvino(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(path)
+    device = "GPU" if gpu and "GPU" in core.available_devices else "CPU"
+    settings = {"PERFORMANCE_HINT": "LATENCY", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+    compiled = core.compile_model(model, device, settings)
+    written = model.get_rt_info(["aigp"]).astype(dict) if model.has_rt_info(["aigp"]) else {}
+    told = {key: _plain(value) for key, value in written.items()}
+
+    def run(images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        answers = compiled([images.float().cpu().numpy()])
+        found = tuple(torch.from_numpy(answers[place].copy()) for place in range(len(compiled.outputs)))
+        return found if len(found) > 1 else found[0]
+
+    used = int(compiled.get_property("INFERENCE_NUM_THREADS")) if device == "CPU" else None
+    return OpenedGraph(run, told, f"OpenVINO {device}", used)
+
+
+def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     content, files = path.read_bytes(), {"config.txt": ""}
 
     def opened(device: str) -> Answers:
@@ -167,13 +206,16 @@ def _torchscript(path: Path, gpu: bool) -> tuple[Answers, dict[str, Any]]:
 
         return run
 
-    run = opened("cpu")
+    if threads:
+        torch.set_num_threads(threads)
+    run, device = opened("cpu"), "cpu"
     told = json.loads(files["config.txt"]) if files["config.txt"] else {}
     if gpu and torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
         with suppress(RuntimeError, TypeError, ValueError):  # one that was traced with tensors of the CPU stays there
             (faster := opened("cuda"))(torch.zeros(1, 3, *told["imgsz"]))
-            run = faster
-    return run, told if isinstance(told, dict) else {}
+            run, device = faster, "cuda"
+    told = told if isinstance(told, dict) else {}
+    return OpenedGraph(run, told, f"torch {device}", torch.get_num_threads() if device == "cpu" else None)
 
 
 def _plain(text: str) -> Any:
