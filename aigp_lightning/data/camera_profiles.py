@@ -33,7 +33,9 @@ class CameraProfile:
     @property
     def focal(self) -> float:
         """Focal length, pixels."""
-        return self.width / 2 / math.tan(math.radians(self.angle / 2))
+        # by the tangent of half an angle, sin a / (1 + cos a), which is exact at 90 degrees
+        angle = math.radians(self.angle)
+        return self.width / 2 * (1 + math.cos(angle)) / math.sin(angle)
 
 
 PROFILES: dict[str, CameraProfile] = {

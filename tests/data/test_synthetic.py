@@ -15,10 +15,15 @@ import yaml
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 from aigp_lightning.data.synthetic import draw as draw_module
 from aigp_lightning.data.synthetic.annotate import body_box, keypoints, label_lines, share_in_picture, share_unhidden
+from aigp_lightning.data.synthetic.clipping import clip_polygon
 from aigp_lightning.data.synthetic.draw import compose, is_background
-from aigp_lightning.data.synthetic.geometry import GATE_OUTER, Camera, Gate, clip_polygon, clipped_contours
-from aigp_lightning.data.synthetic.objects import Body, Surface, make_gate, quad
-from aigp_lightning.data.synthetic.render import paint, texture_homography
+from aigp_lightning.data.synthetic.gate import Gate
+from aigp_lightning.data.synthetic.gate_body import make_gate
+from aigp_lightning.data.synthetic.geometry import Camera, clipped_contours
+from aigp_lightning.data.synthetic.objects import Body, Surface, quad
+from aigp_lightning.data.synthetic.render import paint
+from aigp_lightning.data.synthetic.warp import texture_homography
+from aigp_lightning.data.targets import GATE_OUTER
 from aigp_lightning.errors import ConfigError, DataError
 
 LEVEL = Camera(640, 360, tilt=0.0)
@@ -26,9 +31,9 @@ LIGHT = np.array([-0.6, 0.0, -0.8])
 SMALL = MakeDataOptions(train=9, val=2, test=1, imgsz=(160, 90), workers=1)
 
 
-def gate_body(gate: Gate, camera: Camera = LEVEL, seed: int = 0) -> Body:
+def gate_body(gate: Gate, seed: int = 0) -> Body:
     """Paint a gate, in a paint drawn from the seed."""
-    return make_gate(np.random.default_rng(seed), gate, camera, LIGHT)
+    return make_gate(np.random.default_rng(seed), gate, LIGHT)
 
 
 def pixels(camera: Camera, points: np.ndarray) -> np.ndarray:
@@ -54,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_inner_corners_straight_ahead_are_where_the_pinhole_puts_them() -> None:
     """The near face is 5 m away, so the corners are 320 · 0.75 / 5 = 48 pixels from the middle."""
-    corners = Gate.facing(np.array([5.13, 0, 0]), yaw=0.0).inner_corners(LEVEL)
+    corners = Gate.facing(np.array([5.13, 0, 0]), yaw=0.0).corners(LEVEL)
     expected = np.array([[272, 132], [368, 132], [368, 228], [272, 228]])
     np.testing.assert_allclose(pixels(LEVEL, corners), expected, atol=1e-9)
 
@@ -112,7 +117,7 @@ def test_corners_run_clockwise_from_the_top_left_of_the_picture(behind: float) -
     rng = np.random.default_rng(3)
     for roll in np.deg2rad([0, 30, -40, 60, 100, 180, 250]):
         gate = Gate.facing(np.array([7.0, *rng.uniform(-1, 1, 2)]), behind + rng.uniform(-0.9, 0.9), 0.1, float(roll))
-        flat = pixels(LEVEL, gate.inner_corners(LEVEL))
+        flat = pixels(LEVEL, gate.corners(LEVEL))
         x, y = flat.T
         assert x @ np.roll(y, -1) - y @ np.roll(x, -1) > 0
         right, down = flat[1] - flat[0] + flat[2] - flat[3], flat[3] - flat[0] + flat[2] - flat[1]
@@ -121,7 +126,7 @@ def test_corners_run_clockwise_from_the_top_left_of_the_picture(behind: float) -
 
 def test_corners_lie_on_the_near_face_from_behind() -> None:
     """Seen from behind, left and right are the viewer's, and the face is the back."""
-    corners = Gate.facing(np.array([5.13, 0, 0]), yaw=np.pi).inner_corners(LEVEL)
+    corners = Gate.facing(np.array([5.13, 0, 0]), yaw=np.pi).corners(LEVEL)
     np.testing.assert_allclose(corners[0], [5.0, -0.75, -0.75], atol=1e-9)
     np.testing.assert_allclose(corners[2], [5.0, 0.75, 0.75], atol=1e-9)
 
@@ -134,7 +139,7 @@ def test_box_matches_the_painted_gate(seed: int) -> None:
     centre = rng.uniform(4, 25) * camera.ray(rng.uniform(0, 640), rng.uniform(0, 360))
     gate = Gate.facing(centre, *rng.uniform(-0.7, 0.7, 3))
     green = np.full((360, 640, 3), (0, 255, 1), dtype=np.uint8)
-    picture = paint(green.copy(), camera, [gate_body(gate, camera, seed)])
+    picture = paint(green.copy(), camera, [gate_body(gate, seed)])
     rows, columns = np.nonzero(picture.outlines[0])
     extent = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     box = body_box(camera, picture.bodies[0])
@@ -333,7 +338,8 @@ def test_drawing_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys\nfrom pathlib import Path\n"
         "from aigp_lightning.data.synthetic import MakeDataOptions\n"
         "assert 'cv2' not in sys.modules\n"
-        "from aigp_lightning.data.synthetic.writer import draw_chunk, start_worker\n"
+        "from aigp_lightning.data.synthetic.workers import start_worker\n"
+        "from aigp_lightning.data.synthetic.writer import draw_chunk\n"
         "start_worker()\n"
         "root = Path(sys.argv[1])\n"
         "[(root / k / 'train').mkdir(parents=True) for k in ('images', 'labels')]\n"

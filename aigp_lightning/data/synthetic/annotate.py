@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from aigp_lightning.boxes import to_fractions, xyxy_to_xywh
-from aigp_lightning.data.synthetic.geometry import Array, Camera, clipped_contours
+from aigp_lightning.data.synthetic.geometry import Camera, clipped_contours
+from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import Body
 from aigp_lightning.data.synthetic.options import CLASSES
 from aigp_lightning.data.synthetic.outline import seen_outline
@@ -33,14 +34,14 @@ def body_box(camera: Camera, body: Body) -> Array | None:
         (4,) xyxy pixels, or None where it is not in the picture.
 
     Example:
-        >>> from aigp_lightning.data.synthetic.geometry import Gate
-        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
         >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
-        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
         >>> body_box(camera, body).round(1).tolist()
         [23.1, 9.1, 40.9, 26.9]
     """
-    flat = [points for surface in body.surfaces for points in clipped_contours(camera, surface.contours)]
+    flat = clipped_contours(camera, [contour for surface in body.surfaces for contour in surface.contours])
     if not flat:
         return None
     points = np.concatenate(flat)
@@ -52,10 +53,10 @@ def share_in_picture(camera: Camera, body: Body) -> float:
     """Compute the share of a body's surface points (from a surface's middle to its edge) that is in the picture.
 
     Example:
-        >>> from aigp_lightning.data.synthetic.geometry import Gate
-        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
         >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
-        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
         >>> share_in_picture(camera, body)
         1.0
     """
@@ -73,11 +74,11 @@ def share_unhidden(picture: Picture, index: int) -> float:
     """Compute the share of a body's outline that no nearer body hides.
 
     Example:
-        >>> from aigp_lightning.data.synthetic.geometry import Gate
-        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
         >>> from aigp_lightning.data.synthetic.render import paint
         >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
-        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
         >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
         >>> share_unhidden(picture, 0)
         1.0
@@ -87,30 +88,32 @@ def share_unhidden(picture: Picture, index: int) -> float:
     return float((picture.owner[outline] <= index).sum() / total) if total else 0.0
 
 
-def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
+def keypoints(picture: Picture, camera: Camera, index: int, target: str = "gate-4") -> Array:
     """Project a gate's corners, with the visibility of each.
 
     Args:
         picture: the painted scene.
         camera: who looked.
         index: the gate's place in the picture's bodies.
+        target: name of the built-in target that says where the keypoints are on the gate.
 
     Returns:
-        (4, 3) x, y in pixels and visibility: 2 seen, 1 hidden by something nearer, 0 outside the picture (x = y = 0).
+        (K, 3) x, y in pixels and visibility: 2 seen, 1 hidden by something nearer, 0 outside the picture (x = y = 0).
 
     Example:
-        >>> from aigp_lightning.data.synthetic.geometry import Gate
-        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
         >>> from aigp_lightning.data.synthetic.render import paint
         >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
-        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
         >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
         >>> keypoints(picture, camera, 0).round(1).tolist()
         [[27.1, 13.1, 2.0], [36.9, 13.1, 2.0], [36.9, 22.9, 2.0], [27.1, 22.9, 2.0]]
     """
-    corners = picture.bodies[index].corners
-    assert corners is not None
-    result = np.zeros((4, 3))
+    gate = picture.bodies[index].gate
+    assert gate is not None
+    corners = gate.corners(camera, target)
+    result = np.zeros((len(corners), 3))
     inside = camera.inside(corners)
     result[inside, :2] = camera.project(camera.to_camera(corners[inside]))
     for i in np.flatnonzero(inside):
@@ -120,8 +123,8 @@ def keypoints(picture: Picture, camera: Camera, index: int) -> Array:
     return result
 
 
-def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
-    """Write YOLO label lines of the objects that the task labels, from far to near.
+def labelled(picture: Picture, camera: Camera, task: str) -> list[tuple[int, Array]]:
+    """Choose the objects that the task labels, from far to near.
 
     Args:
         picture: the painted scene.
@@ -129,38 +132,75 @@ def label_lines(picture: Picture, camera: Camera, task: str) -> list[str]:
         task: `detect`, `pose`, `segment` or `obstacle`.
 
     Returns:
-        `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of four corners; for
-        `segment` `class x1 y1 x2 y2 …`, the outline of what is seen of the object, round its opening too.
+        Of each its place in the picture's bodies, and its box (4,) xyxy, pixels.
 
     Example:
-        >>> from aigp_lightning.data.synthetic.geometry import Gate
-        >>> from aigp_lightning.data.synthetic.objects import make_gate
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
         >>> from aigp_lightning.data.synthetic.render import paint
         >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
-        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), camera, light)
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
         >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
-        >>> label_lines(picture, camera, "detect")
-        ['0 0.500000 0.500000 0.277207 0.492813']
+        >>> [(index, box.round(1).tolist()) for index, box in labelled(picture, camera, "detect")]
+        [(0, [23.1, 9.1, 40.9, 26.9])]
     """
-    names, size = CLASSES[task], np.array([camera.width, camera.height], dtype=np.float64)
-    lines = []
+    found = []
     for index, body in enumerate(picture.bodies):
-        if body.kind not in names:
+        if body.kind not in CLASSES[task]:
             continue
         box = body_box(camera, body)
         if box is None or min(box[2:] - box[:2]) < MIN_BOX:
             continue
-        if share_in_picture(camera, body) * share_unhidden(picture, index) < MIN_VISIBLE:
-            continue
-        if task == "segment":
-            if (outline := seen_outline(picture.owner == index)) is not None:
-                numbers = (f"{value:.6f}" for value in (outline / size).ravel())
-                lines.append(" ".join([str(names.index(body.kind)), *numbers]))
-            continue
-        values = to_fractions(xyxy_to_xywh(box[None]), (camera.height, camera.width))[0]
-        line = " ".join([str(names.index(body.kind)), *(f"{value:.6f}" for value in values)])
-        if task == "pose":
-            points = keypoints(picture, camera, index)
-            line += "".join(f" {x / size[0]:.6f} {y / size[1]:.6f} {int(v)}" for x, y, v in points)
-        lines.append(line)
-    return lines
+        if share_in_picture(camera, body) * share_unhidden(picture, index) >= MIN_VISIBLE:
+            found.append((index, box))
+    return found
+
+
+def label_lines(picture: Picture, camera: Camera, task: str, target: str = "gate-4") -> list[str]:
+    """Write YOLO label lines of the objects that the task labels, from far to near.
+
+    Args:
+        picture: the painted scene.
+        camera: who looked.
+        task: `detect`, `pose`, `segment` or `obstacle`.
+        target: name of the built-in target that says where the keypoints are on a gate.
+
+    Returns:
+        `class cx cy w h`, as fractions of the picture; for `pose` followed by `x y v` of every keypoint; for
+        `segment` `class x1 y1 x2 y2 …`, the outline of what is seen of the object, round its opening too.
+
+    Example:
+        >>> from aigp_lightning.data.synthetic.gate import Gate
+        >>> from aigp_lightning.data.synthetic.gate_body import make_gate
+        >>> from aigp_lightning.data.synthetic.render import paint
+        >>> camera, light = Camera(64, 36, tilt=0.0), np.array([0.0, 0.0, -1.0])
+        >>> body = make_gate(np.random.default_rng(0), Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0), light)
+        >>> picture = paint(np.zeros((36, 64, 3), np.uint8), camera, [body])
+        >>> label_lines(picture, camera, "detect")
+        ['0 0.500000 0.500000 0.277207 0.492813']
+    """
+    lines = [label_line(picture, camera, task, target, index, box) for index, box in labelled(picture, camera, task)]
+    return [line for line in lines if line]
+
+
+def label_line(picture: Picture, camera: Camera, task: str, target: str, index: int, box: Array) -> str:
+    """Write the label line of one object, see `label_lines`; empty where hardly anything of its outline is seen.
+
+    Args:
+        picture: the painted scene.
+        camera: who looked.
+        task: `detect`, `pose`, `segment` or `obstacle`.
+        target: of its keypoints.
+        index: its place in the picture's bodies.
+        box: (4,) xyxy, pixels.
+    """
+    number, size = CLASSES[task].index(picture.bodies[index].kind), np.array([camera.width, camera.height])
+    if task == "segment":
+        outline = seen_outline(picture.owner == index)
+        return "" if outline is None else " ".join([str(number), *(f"{v:.6f}" for v in (outline / size).ravel())])
+    values = to_fractions(xyxy_to_xywh(box[None]), (camera.height, camera.width))[0]
+    line = " ".join([str(number), *(f"{value:.6f}" for value in values)])
+    if task == "pose":
+        points = keypoints(picture, camera, index, target)
+        line += "".join(f" {x / size[0]:.6f} {y / size[1]:.6f} {int(v)}" for x, y, v in points)
+    return line

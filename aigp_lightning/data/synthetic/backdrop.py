@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from aigp_lightning.data.synthetic.geometry import Array, Camera
+from aigp_lightning.data.synthetic.geometry import Camera
+from aigp_lightning.data.synthetic.motion import Array, Floats
 from aigp_lightning.data.synthetic.objects import Body, Surface, quad
 from aigp_lightning.data.synthetic.render import paint_body
 from aigp_lightning.data.synthetic.textures import Pixels, chance, contrasting, dull, hsv, mix, noise
@@ -15,7 +16,9 @@ REACH = 45.0
 """Half the side of the ground, metres; beyond the farthest gate."""
 
 
-def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float, light: Array) -> Pixels:
+def backdrop(
+    rng: np.random.Generator, camera: Camera, place: str, ground: float, light: Array, nearness: Floats | None = None
+) -> Pixels:
     """Paint the background of a scene.
 
     Args:
@@ -24,6 +27,7 @@ def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float
         place: one of `PLACES`.
         ground: how far the ground is below the camera, metres.
         light: (3,) unit vector towards the light.
+        nearness: (height, width), see `paint_body`; the hall's walls are entered, all else is far away.
 
     Returns:
         (height, width, 3) uint8 BGR.
@@ -37,20 +41,35 @@ def backdrop(rng: np.random.Generator, camera: Camera, place: str, ground: float
     if place == "field":
         return _field(rng, camera, ground, light)
     if place == "hall":
-        return _hall(rng, camera, ground)
+        return _hall(rng, camera, ground, nearness)
     return _abstract(rng, camera)
 
 
-def _down(camera: Camera) -> Array:
-    """Compute how far each pixel's ray, of unit depth, points down, (height, width); it varies as a plane does."""
+def ray_down(camera: Camera) -> Array:
+    """Compute how far each pixel's ray, of unit depth, points down, (height, width); it varies as a plane does.
+
+    Example:
+        >>> ray_down(Camera(64, 36, tilt=0.0))[18, 0].round(3).tolist()  # just below the horizon
+        0.016
+    """
     u = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
     v = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
-    ax, ay, az = camera.axes[:, 2]
-    return np.asarray(u[None] * ax + v[:, None] * ay + az)
+    down = np.asarray(camera.axes[:, 2][None])
+    if camera.motion is not None:
+        rows = np.arange(camera.height, dtype=np.float64) + 0.5
+        down = np.asarray(
+            np.einsum("i,nij->nj", down[0], camera.motion.turns(camera.motion.times(rows, camera.height)))
+        )
+    return np.asarray(u[None] * down[:, :1] + v[:, None] * down[:, 1:2] + down[:, 2:])
 
 
-def _floor_texture(rng: np.random.Generator, color: tuple[float, float, float]) -> Pixels:
-    """Draw 90 m of ground, (640, 640, 3): patchy, and maybe with a grid, mown bands or lanes."""
+def floor_texture(rng: np.random.Generator, color: tuple[float, float, float]) -> Pixels:
+    """Draw ground, (640, 640, 3): patchy, and maybe with a grid, mown bands or lanes.
+
+    Example:
+        >>> floor_texture(np.random.default_rng(0), (90.0, 120.0, 100.0)).shape
+        (640, 640, 3)
+    """
     dark = (color[0] * 0.55, color[1] * 0.55, color[2] * 0.55)
     texture = mix(noise(rng, 640, 640, 12, 6), dark, color)
     kind = rng.choice(["grid", "bands", "lanes", "bare"], p=[0.25, 0.2, 0.2, 0.35])
@@ -69,9 +88,23 @@ def _floor_texture(rng: np.random.Generator, color: tuple[float, float, float]) 
     return texture
 
 
-def _plane(corner: Array, across: Array, down: Array, texture: Pixels, light: float = 1.0) -> Surface:
-    """Make a textured parallelogram."""
-    return Surface([quad(corner, across, down)], texture=texture, plane=np.stack([corner, across, down]), light=light)
+def textured_plane(
+    corner: Array, across: Array, down: Array, texture: Pixels, light: float = 1.0, mounted: bool = False
+) -> Surface:
+    """Make a textured parallelogram of a corner and two edges (3,).
+
+    Example:
+        >>> across, down = np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0])
+        >>> len(textured_plane(np.array([4.0, -1.0, -1.0]), across, down, np.zeros((8, 8, 3), np.uint8)).contours)
+        1
+    """
+    return Surface(
+        [quad(corner, across, down)],
+        texture=texture,
+        plane=np.stack([corner, across, down]),
+        light=light,
+        mounted=mounted,
+    )
 
 
 def _floor(rng: np.random.Generator, level: float, color: tuple[float, float, float], light: float) -> Surface:
@@ -80,12 +113,12 @@ def _floor(rng: np.random.Generator, level: float, color: tuple[float, float, fl
     x = 2 * REACH * np.array([np.cos(turn), np.sin(turn), 0.0])
     y = 2 * REACH * np.array([-np.sin(turn), np.cos(turn), 0.0])
     corner = np.array([0.0, 0.0, level]) - x / 2 - y / 2
-    return _plane(corner, x, y, _floor_texture(rng, color), light)
+    return textured_plane(corner, x, y, floor_texture(rng, color), light)
 
 
 def _field(rng: np.random.Generator, camera: Camera, ground: float, light: Array) -> Pixels:
     """Paint sky, clouds, hills, a skyline and ground that fades into the haze."""
-    down = _down(camera).astype(np.float32)
+    down = ray_down(camera).astype(np.float32)
     hue, dusk = rng.uniform(0.5, 0.68), chance(rng, 0.25)
     zenith = hsv(hue, rng.uniform(0.2, 0.8), rng.uniform(0.3, 0.95))
     haze = hsv(rng.uniform(0.02, 0.12), 0.5, 0.85) if dusk else hsv(hue, rng.uniform(0.0, 0.25), rng.uniform(0.6, 1.0))
@@ -120,8 +153,13 @@ def _horizon(rng: np.random.Generator, camera: Camera, image: Pixels, haze: tupl
         paint_body(image, camera, Body("clutter", np.zeros(3), strip))
 
 
-def _wall_texture(rng: np.random.Generator, color: tuple[float, float, float]) -> Pixels:
-    """Draw a hall's wall, (192, 640, 3), with panels, windows, doors and posters."""
+def wall_texture(rng: np.random.Generator, color: tuple[float, float, float]) -> Pixels:
+    """Draw a hall's wall, (192, 640, 3), with panels, windows, doors and posters.
+
+    Example:
+        >>> wall_texture(np.random.default_rng(0), (90.0, 120.0, 100.0)).shape
+        (192, 640, 3)
+    """
     texture = mix(noise(rng, 640, 192, 4, 4), (color[0] * 0.75, color[1] * 0.75, color[2] * 0.75), color)
     if chance(rng, 0.6):
         step, tone = int(rng.integers(24, 96)), (color[0] * 0.5, color[1] * 0.5, color[2] * 0.5)
@@ -138,7 +176,7 @@ def _wall_texture(rng: np.random.Generator, color: tuple[float, float, float]) -
     return texture
 
 
-def _hall(rng: np.random.Generator, camera: Camera, ground: float) -> Pixels:
+def _hall(rng: np.random.Generator, camera: Camera, ground: float, nearness: Floats | None) -> Pixels:
     """Paint a hall from the inside: floor, ceiling with lamps, four walls."""
     image = np.full((camera.height, camera.width, 3), 40, dtype=np.uint8)
     left, right, front = rng.uniform(8, 25), rng.uniform(8, 25), rng.uniform(32, 42)
@@ -154,13 +192,15 @@ def _hall(rng: np.random.Generator, camera: Camera, ground: float) -> Pixels:
     ]
     for i in range(3):
         across = corners[i + 1] - corners[i]
-        surfaces.append(_plane(corners[i], across, tall, _wall_texture(rng, wall), level * rng.uniform(0.7, 1.0)))
+        surfaces.append(
+            textured_plane(corners[i], across, tall, wall_texture(rng, wall), level * rng.uniform(0.7, 1.0))
+        )
     lamp = hsv(rng.uniform(0.1, 0.6), 0.1, 1.0)
     for x in np.arange(3.0, front, rng.uniform(4, 9)):
         for y in np.arange(-left + 3, right - 2, rng.uniform(5, 9)):
             spot = quad(np.array([x, y, ceiling + 0.05]), np.array([1.8, 0, 0]), np.array([0, 0.4, 0]))
-            surfaces.append(Surface([spot], lamp))
-    paint_body(image, camera, Body("clutter", np.zeros(3), surfaces))
+            surfaces.append(Surface([spot], lamp, mounted=True))
+    paint_body(image, camera, Body("clutter", np.zeros(3), surfaces), nearness)
     return image
 
 

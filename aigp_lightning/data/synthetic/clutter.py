@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from aigp_lightning.data.synthetic.geometry import GATE_DEPTH, GATE_OUTER, SQUARE, Array, Camera, Gate
+from aigp_lightning.data.synthetic.gate import Gate
+from aigp_lightning.data.synthetic.geometry import SQUARE, Camera
+from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import Body, Surface, quad
 from aigp_lightning.data.synthetic.textures import chance, contrasting, dull, hsv, vivid
+from aigp_lightning.data.targets import GATE_OUTER
 
 
 def make_legs(rng: np.random.Generator, gate: Gate, ground: float) -> Body:
@@ -18,7 +21,7 @@ def make_legs(rng: np.random.Generator, gate: Gate, ground: float) -> Body:
         >>> legs.kind, len(legs.surfaces)
         ('clutter', 2)
     """
-    lower = gate.square(GATE_OUTER - 0.2, GATE_DEPTH / 2)
+    lower = gate.square(GATE_OUTER - 0.2, gate.depth / 2)
     feet = lower[np.argsort(lower[:, 2])[2:]]
     color = hsv(0.6, 0.1, rng.uniform(0.15, 0.7))
     surfaces = []

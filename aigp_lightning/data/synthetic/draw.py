@@ -7,7 +7,10 @@ import numpy as np
 from aigp_lightning.data.synthetic.annotate import label_lines
 from aigp_lightning.data.synthetic.backdrop import backdrop
 from aigp_lightning.data.synthetic.effects import encode, expose, ground_shadows
-from aigp_lightning.data.synthetic.options import SPLITS, MakeDataOptions
+from aigp_lightning.data.synthetic.geometry import USUAL_PROFILE
+from aigp_lightning.data.synthetic.hall_scene import HALL_PROFILE, sample_hall_scene
+from aigp_lightning.data.synthetic.motion import blurred
+from aigp_lightning.data.synthetic.options import KEYPOINTS, SPLITS, MakeDataOptions
 from aigp_lightning.data.synthetic.render import Picture, paint
 from aigp_lightning.data.synthetic.scene import Scene, sample_scene
 from aigp_lightning.data.synthetic.textures import chance
@@ -27,7 +30,9 @@ def is_background(index: int, share: float) -> bool:
     return int((index + 1) * share + 1e-9) > int(index * share + 1e-9)
 
 
-def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[int, int]) -> tuple[Scene, Picture]:
+def compose(
+    rng: np.random.Generator, task: str, background: bool, size: tuple[int, int], profile: str = USUAL_PROFILE
+) -> tuple[Scene, Picture]:
     """Draw a scene and paint it.
 
     Args:
@@ -35,6 +40,7 @@ def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[i
         task: `detect`, `pose`, `segment` or `obstacle`.
         background: leave out what the task labels.
         size: width and height, pixels.
+        profile: of the camera and its course.
 
     Returns:
         The scene and its picture, without the camera's effects.
@@ -44,11 +50,13 @@ def compose(rng: np.random.Generator, task: str, background: bool, size: tuple[i
         >>> picture.image.shape, len(picture.bodies) == len(scene.bodies)
         ((36, 64, 3), True)
     """
-    scene = sample_scene(rng, task, background, size)
-    image = backdrop(rng, scene.camera, scene.place, scene.ground, scene.light)
+    hall = profile == HALL_PROFILE
+    scene = sample_hall_scene(rng, task, background, size) if hall else sample_scene(rng, task, background, size)
+    nearness = np.zeros((size[1], size[0]), np.float32) if scene.camera.motion is not None else None
+    image = backdrop(rng, scene.camera, scene.place, scene.ground, scene.light, nearness)
     if scene.place == "field" and chance(rng, 0.7):
         ground_shadows(image, scene.camera, scene.bodies, scene.ground, scene.light)
-    return scene, paint(image, scene.camera, scene.bodies)
+    return scene, paint(image, scene.camera, scene.bodies, nearness)
 
 
 def draw(options: MakeDataOptions, split: str, index: int) -> tuple[bytes, list[str]]:
@@ -71,8 +79,11 @@ def draw(options: MakeDataOptions, split: str, index: int) -> tuple[bytes, list[
     background = is_background(index, options.backgrounds)
     size = (int(options.imgsz[0]), int(options.imgsz[1]))
     for _ in range(TRIES):
-        scene, picture = compose(rng, options.task, background, size)
-        lines = label_lines(picture, scene.camera, options.task)
+        scene, picture = compose(rng, options.task, background, size, options.profile)
+        lines = label_lines(picture, scene.camera, options.task, KEYPOINTS[options.keypoints])
         if lines or background:
             break
-    return encode(rng, expose(rng, picture.image)), lines
+    image, camera = picture.image, scene.camera
+    if camera.motion is not None and picture.nearness is not None:
+        image = blurred(image, picture.nearness, camera.motion, camera.focal)
+    return encode(rng, expose(rng, image, options.profile == HALL_PROFILE)), lines

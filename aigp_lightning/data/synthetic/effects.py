@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from aigp_lightning.data.synthetic.geometry import Array, Camera, clipped_contours
+from aigp_lightning.data.synthetic.geometry import Camera, clipped_contours
+from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import Body
 from aigp_lightning.data.synthetic.textures import Pixels, chance
 
@@ -61,6 +62,20 @@ def _gain(rng: np.random.Generator, height: int, width: int) -> np.ndarray[tuple
     return np.asarray(cv2.resize(coarse, (width, height)), dtype=np.float32)
 
 
+def _hall_gain(rng: np.random.Generator, height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Draw the map (height, width, 3) of a hall's light: warm or cold lamps, brighter under some of them."""
+    rows, columns = height // GAIN_STEP + 1, width // GAIN_STEP + 1
+    yy, xx = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j].astype(np.float32)
+    gain = np.full((rows, columns), np.exp(rng.normal(-0.1, 0.25)), dtype=np.float32)
+    gain *= 1 - rng.uniform(0.0, 0.4) * (xx**2 + yy**2) / 2
+    for _ in range(int(rng.integers(0, 4))):
+        x, y, reach = rng.uniform(-1, 1), rng.uniform(-0.6, 1), rng.uniform(0.2, 0.7)
+        gain *= 1 + rng.uniform(0.05, 0.3) * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / (2 * reach**2))
+    warm, green = rng.normal(0.0, 0.09), rng.normal(0.0, 0.03)
+    coarse = (gain[..., None] * np.exp(np.array([-warm, green, warm]))).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (width, height)), dtype=np.float32)
+
+
 def _glare(rng: np.random.Generator, height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Draw light to add (height, width, 1): a bright spot with a streak, as of a lamp or the sun."""
     rows, columns = height // 4, width // 4
@@ -83,12 +98,13 @@ def _motion(rng: np.random.Generator, image: Pixels, longest: float) -> Pixels:
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.uint8)
 
 
-def expose(rng: np.random.Generator, image: Pixels) -> Pixels:
+def expose(rng: np.random.Generator, image: Pixels, hall: bool = False) -> Pixels:
     """Light the painted scene and take its picture.
 
     Args:
         rng: source of randomness.
         image: (H, W, 3) uint8 BGR.
+        hall: in the light of a hall, and without smear by chance: that of the camera's own motion is there already.
 
     Returns:
         (H, W, 3) uint8 BGR with light, blur and sensor noise.
@@ -98,26 +114,75 @@ def expose(rng: np.random.Generator, image: Pixels) -> Pixels:
         >>> picture.shape, picture.dtype.name
         ((36, 64, 3), 'uint8')
     """
+    scale = image.shape[1] / 640
+    image = light_up(rng, image, hall)
+    if not hall and chance(rng, 0.4):
+        image = _motion(rng, image, 9 * scale)
+    return grain(rng, soften(rng, image))
+
+
+def light_up(rng: np.random.Generator, image: Pixels, soft: bool, glare: float = 0.2) -> Pixels:
+    """Give the painted scene its light, and expose it automatically.
+
+    Args:
+        rng: source of randomness.
+        image: (H, W, 3) uint8 BGR.
+        soft: light as in a hall, without the edges of shadows.
+        glare: share of the pictures that have one.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Example:
+        >>> light_up(np.random.default_rng(0), np.full((36, 64, 3), 80, np.uint8), soft=True).shape
+        (36, 64, 3)
+    """
     height, width = image.shape[:2]
-    scale = width / 640
-    gain = _gain(rng, height, width)
+    gain = (_hall_gain if soft else _gain)(rng, height, width)
     # automatic exposure, as in every camera: too dark or too bright a mean is pulled back
     mean = float(image.mean() * gain.mean())
     gain *= np.float32(np.clip(mean, DARKEST, BRIGHTEST) / max(mean, 1.0))
     lit = np.asarray(cv2.multiply(image, gain, dtype=cv2.CV_32F), dtype=np.float32)
-    if chance(rng, 0.2):
+    if chance(rng, glare):
         lit = lit + _glare(rng, height, width)
-    image = np.asarray(cv2.convertScaleAbs(np.maximum(lit, 0, out=lit)), dtype=np.uint8)
-    if chance(rng, 0.4):
-        image = _motion(rng, image, 9 * scale)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(lit, 0, out=lit)), dtype=np.uint8)
+
+
+def soften(rng: np.random.Generator, image: Pixels) -> Pixels:
+    """Put the picture out of focus, now and then.
+
+    Example:
+        >>> soften(np.random.default_rng(0), np.zeros((36, 64, 3), np.uint8)).shape
+        (36, 64, 3)
+    """
     if chance(rng, 0.3):
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4) * scale).astype(np.uint8)
-    strength = rng.uniform(0.5, 7.0)
-    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(strength)
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4) * (image.shape[1] / 640)).astype(np.uint8)
+    return image
+
+
+def grain(rng: np.random.Generator, image: Pixels, strength: float | None = None) -> Pixels:
+    """Add the sensor's noise.
+
+    Args:
+        rng: source of randomness.
+        image: (H, W, 3) uint8 BGR.
+        strength: standard deviation, grey levels; None: by chance.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Example:
+        >>> grey = np.full((36, 64, 3), 128, np.uint8)
+        >>> bool(3 < grain(np.random.default_rng(0), grey, strength=4.0).std() < 5)
+        True
+    """
+    height, width = image.shape[:2]
+    strength = rng.uniform(0.5, 7.0) if strength is None else strength
+    grains = rng.standard_normal((height, width), dtype=np.float32) * np.float32(strength)
     if chance(rng, 0.5):  # the same grain, moved, is as good as another one for each colour
-        tinted = cv2.merge([grain, np.roll(grain, 37, 0), np.roll(grain, 53, 1)])
+        tinted = cv2.merge([grains, np.roll(grains, 37, 0), np.roll(grains, 53, 1)])
     else:
-        tinted = cv2.merge([grain, grain, grain])
+        tinted = cv2.merge([grains, grains, grains])
     return np.asarray(cv2.add(image, tinted, dtype=cv2.CV_8U), dtype=np.uint8)
 
 

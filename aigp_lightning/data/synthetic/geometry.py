@@ -1,4 +1,4 @@
-"""The camera, the gate's measures, clipping and projection. Lengths in metres, angles in radians unless said.
+"""The camera, clipping and projection. Lengths in metres, angles in radians unless said.
 
 Frames: world is NED (x north, y east, z down); body is x forward, y right, z down; camera is x right, y down,
 z forward; a gate's own frame, seen from its front, is x right, y down, z away from the viewer. Pixel coordinates are
@@ -14,17 +14,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from aigp_lightning.data.camera_profiles import PROFILES
+from aigp_lightning.data.synthetic.clipping import clip_polygon, onward
+from aigp_lightning.data.synthetic.motion import Array, Motion
 
-GATE_OUTER = 2.70
-GATE_INNER = 1.50
-GATE_DEPTH = 0.26
-SPEC_WIDTH = 640
-SPEC_FOCAL = 320.0
+USUAL_PROFILE = "ts-002"
 CAMERA_TILT = float(np.deg2rad(20.0))
 NEAR = 0.10
 TRIANGLE = 3
-CORNER_NAMES = ("top_left", "top_right", "bottom_right", "bottom_left")
+ROLLING_STEPS = 6
+"""Steps to the row that sees a point. Each leaves a share of the error that is the picture's way during the readout by
+its height, rarely over a tenth."""
+PIECE = 1 / 16
+"""Share of a picture's width; straight edges that a rolling shutter bends are drawn in pieces of this length."""
+WIDE = 1000.0
+"""Pixels beyond the picture; no point that is further out at a readout's middle gets into it."""
 
 BODY_TO_CAMERA: Array = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 SQUARE: Array = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
@@ -47,7 +51,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> Array:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera at the world's origin, without distortion.
+    """A pinhole camera at the world's origin, without distortion; where it moves, at the readout's middle.
 
     Args:
         width: picture width, pixels.
@@ -56,6 +60,10 @@ class Camera:
         pitch: the body's pitch, nose up positive.
         roll: the body's roll, right side down positive.
         tilt: how far the camera looks up from the body's forward axis.
+        profile: name of the camera, which decides the focal length.
+        motion: of the camera while the picture is read out; None: a global shutter, or no motion.
+        exact: paint edges where they are; else they are 0.7 pixels further out, as single pictures of the profile
+            ts-002 have always been.
 
     Example:
         >>> camera = Camera(640, 360, tilt=0.0)
@@ -69,11 +77,14 @@ class Camera:
     pitch: float = 0.0
     roll: float = 0.0
     tilt: float = CAMERA_TILT
+    profile: str = USUAL_PROFILE
+    motion: Motion | None = None
+    exact: bool = False
 
     @cached_property
     def focal(self) -> float:
-        """Focal length in pixels; square pixels and 90° across whatever the width."""
-        return SPEC_FOCAL * self.width / SPEC_WIDTH
+        """Focal length in pixels; square pixels and the profile's angle across whatever the width."""
+        return PROFILES[self.profile].focal * self.width / PROFILES[self.profile].width
 
     @cached_property
     def axes(self) -> Array:
@@ -86,6 +97,11 @@ class Camera:
         """(3, 3) intrinsic matrix."""
         return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1.0]])
 
+    @cached_property
+    def near(self) -> float:
+        """Distance of the plane behind which nothing is seen, metres; whatever is before it stays so as it moves."""
+        return NEAR + (self.motion.reach if self.motion is not None else 0.0)
+
     def planes(self, margin: float = 0.0) -> Array:
         """Return the planes that bound the camera's view.
 
@@ -96,7 +112,7 @@ class Camera:
             (5, 4) half-spaces `n · p + d >= 0` in camera coordinates: near, left, right, top, bottom.
         """
         half_w, half_h, f = self.width / 2 + margin, self.height / 2 + margin, self.focal
-        rows = [[0, 0, 1, -NEAR], [f, 0, half_w, 0], [-f, 0, half_w, 0], [0, f, half_h, 0], [0, -f, half_h, 0]]
+        rows = [[0, 0, 1, -self.near], [f, 0, half_w, 0], [-f, 0, half_w, 0], [0, f, half_h, 0], [0, -f, half_h, 0]]
         return np.array(rows, dtype=np.float64)
 
     def to_camera(self, points: Array) -> Array:
@@ -104,51 +120,29 @@ class Camera:
         return np.asarray(points @ self.axes.T)
 
     def project(self, points: Array) -> Array:
-        """Project camera-frame points (n, 3), all in front of the near plane, to pixels (n, 2)."""
-        return np.asarray(points[:, :2] * (self.focal / points[:, 2:]) + (self.width / 2, self.height / 2))
+        """Project camera-frame points (n, 3), all in front of the near plane, to the pixels (n, 2) that see them."""
+        middle = (self.width / 2, self.height / 2)
+        flat = points[:, :2] * (self.focal / points[:, 2:]) + middle
+        if self.motion is not None:
+            for _ in range(ROLLING_STEPS):
+                moved = self.motion.moved(points, self.motion.times(flat[:, 1], self.height))
+                flat = moved[:, :2] * (self.focal / moved[:, 2:]) + middle
+        return np.asarray(flat)
 
     def inside(self, points: Array) -> NDArray[np.bool_]:
         """Tell which world points (n, 3) fall into the picture; (n,) bool."""
-        planes = self.planes()
-        return np.asarray((self.to_camera(points) @ planes[:, :3].T + planes[:, 3] >= 0).all(axis=1))
+        seen = self.to_camera(points)
+        planes = self.planes(WIDE if self.motion is not None else 0.0)
+        inside = np.asarray((seen @ planes[:, :3].T + planes[:, 3] >= 0).all(axis=1))
+        if self.motion is not None:
+            flat = self.project(seen[inside])
+            inside[inside] = ((flat >= 0) & (flat <= (self.width, self.height))).all(axis=1)
+        return inside
 
     def ray(self, u: float, v: float) -> Array:
         """Return the unit vector (3,) in the world through the pixel position (u, v)."""
         direction = np.array([(u - self.width / 2) / self.focal, (v - self.height / 2) / self.focal, 1.0])
         return np.asarray(self.axes.T @ (direction / np.linalg.norm(direction)))
-
-
-def clip_polygon(points: Array, planes: Array) -> Array:
-    """Cut a convex polygon to the inside of half-spaces (Sutherland and Hodgman, CACM 17(1), 1974).
-
-    Args:
-        points: (n, 3) corners in order, camera coordinates.
-        planes: (m, 4) half-spaces `n · p + d >= 0`.
-
-    Returns:
-        (k, 3) corners of what remains, k = 0 where nothing does.
-
-    Example:
-        >>> triangle = np.array([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
-        >>> clip_polygon(triangle, np.array([[-1.0, 0.0, 0.0, 1.0]])).tolist()  # x up to 1
-        [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 2.0, 1.0]]
-    """
-    if (points @ planes[:, :3].T + planes[:, 3] >= 0).all():
-        return points
-    for plane in planes:
-        side = points @ plane[:3] + plane[3]
-        inside = side >= 0
-        if inside.all():
-            continue
-        if not inside.any():
-            return points[:0]
-        after, side_after = np.roll(points, -1, axis=0), np.roll(side, -1)
-        crosses = inside != np.roll(inside, -1)
-        share = side / np.where(crosses, side - side_after, 1.0)
-        cuts = points + share[:, None] * (after - points)
-        both = np.stack([points, cuts], axis=1).reshape(-1, 3)
-        points = both[np.stack([inside, crosses], axis=1).reshape(-1)]
-    return points
 
 
 def clipped_contours(camera: Camera, contours: Sequence[Array], margin: float = 0.0) -> list[Array]:
@@ -164,68 +158,52 @@ def clipped_contours(camera: Camera, contours: Sequence[Array], margin: float = 
 
     Example:
         >>> camera = Camera(64, 36, tilt=0.0)
-        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
-        >>> clipped_contours(camera, [gate.square(2.5, 0.0)])[0].round(3).tolist()
+        >>> square = np.column_stack([np.full(4, 5.0), SQUARE * 1.25])
+        >>> clipped_contours(camera, [square])[0].round(3).tolist()
         [[24.0, 10.0], [40.0, 10.0], [40.0, 26.0], [24.0, 26.0]]
     """
-    planes = camera.planes(margin)
-    cut = [clip_polygon(camera.to_camera(contour), planes) for contour in contours]
-    return [camera.project(points) for points in cut if len(points) >= TRIANGLE]
+    return clipped_groups(camera, [contours], margin)[0]
 
 
-@dataclass(frozen=True)
-class Gate:
-    """Place and attitude of a gate.
+def clipped_groups(camera: Camera, groups: Sequence[Sequence[Array]], margin: float = 0.0) -> list[list[Array]]:
+    """Project the contours of several things, see `clipped_contours`.
 
     Args:
-        centre: (3,) middle of the frame's volume, world.
-        axes: (3, 3) columns are the gate's right, down and into axes in the world.
+        camera: who looks.
+        groups: of contours, (n, 3) each, world.
+        margin: how far beyond the picture's edge to keep, pixels.
 
-    Example:
-        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
-        >>> gate.seen_from_front(), gate.square(2.0, 0.0)[0].tolist()
-        (True, [5.0, -1.0, -1.0])
-        >>> gate.inner_corners(Camera(640, 360, tilt=0.0))[0].tolist()  # top left
-        [4.87, -0.75, -0.75]
+    Returns:
+        Of each group, the contours with something left, (k, 2) pixels each.
     """
+    planes = camera.planes(margin if camera.motion is None else WIDE)
+    kept = [
+        (number, points)
+        for number, contours in enumerate(groups)
+        for contour in contours
+        if len(points := clip_polygon(camera.to_camera(contour), planes)) >= TRIANGLE
+    ]
+    result: list[list[Array]] = [[] for _ in groups]
+    if camera.motion is None:
+        for number, points in kept:
+            result[number].append(camera.project(points))
+    elif kept:
+        pieces = [_in_pieces(points, camera.focal / (PIECE * camera.width)) for _, points in kept]
+        flat = np.insert(camera.project(np.concatenate(pieces)), 2, 1.0, axis=1)
+        low, width, height = margin, camera.width + margin, camera.height + margin
+        edges = np.array([[1.0, 0, 0, low], [-1, 0, 0, width], [0, 1, 0, low], [0, -1, 0, height]])
+        ends = np.cumsum([len(points) for points in pieces])[:-1]
+        for (number, _), bent in zip(kept, np.split(flat, ends), strict=True):
+            if len(cut := clip_polygon(bent, edges)) >= TRIANGLE:
+                result[number].append(cut[:, :2])
+    return result
 
-    centre: Array
-    axes: Array
 
-    @classmethod
-    def facing(cls, centre: Array, yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Gate:
-        """Make a gate whose front is seen by a body that flies with this attitude towards it."""
-        return cls(np.asarray(centre, dtype=np.float64), rotation(yaw, pitch, roll) @ BODY_TO_CAMERA.T)
-
-    def seen_from_front(self) -> bool:
-        """True if the camera, at the origin, is on the front's side."""
-        return bool(-self.centre @ self.axes[:, 2] < 0)
-
-    def square(self, side: float, z: float) -> Array:
-        """Return the corners (4, 3) in the world of a square of this side at depth z of the gate's own frame."""
-        flat = np.column_stack([SQUARE * (side / 2), np.full(4, z)])
-        return np.asarray(self.centre + flat @ self.axes.T)
-
-    def inner_corners(self, camera: Camera) -> Array:
-        """Return the keypoints of the gate: the inner corners of the face that looks towards the camera.
-
-        The rule: the order is top-left, top-right, bottom-right, bottom-left as seen from the camera's side, so it
-        always runs clockwise in the picture. A gate seen from its front and less than 45° askew keeps the order of
-        its own frame. Seen from behind, left and right are the viewer's. Turned further than 45° in the picture, the
-        order starts at the corner that is top-left in the picture: the frame is the same after a quarter turn, so
-        nothing in the picture could tell the difference. The near face is taken because its corners are edges that
-        can be seen at any angle; a pose solved from them is that of this face, 0.13 m from the gate's middle.
-
-        Args:
-            camera: who looks.
-
-        Returns:
-            (4, 3) corners in the world.
-        """
-        sign = 1.0 if self.seen_from_front() else -1.0
-        right, down, into = sign * self.axes[:, 0], self.axes[:, 1], sign * self.axes[:, 2]
-        turns = [(right, down), (down, -right), (-right, -down), (-down, right)]
-        upright = [r @ camera.axes[0] + d @ camera.axes[1] for r, d in turns]
-        r, d = turns[int(np.argmax(upright))]
-        face = self.centre - into * (GATE_DEPTH / 2)
-        return np.asarray(face + (GATE_INNER / 2) * (SQUARE @ np.stack([r, d])))
+def _in_pieces(points: Array, pieces: float) -> Array:
+    """Cut the edges of a polygon (n, 3), all in front of the camera, so that 1 at unit depth becomes so many pieces."""
+    ends = onward(points)
+    flat, flat_ends = points[:, :2] / points[:, 2:], ends[:, :2] / ends[:, 2:]
+    longest = float(np.linalg.norm(flat_ends - flat, axis=1).max()) * pieces
+    share = np.linspace(0.0, 1.0, int(np.clip(np.ceil(longest), 1, 100)), endpoint=False)[:, None]
+    near, far = (1 - share) / points[:, None, 2:], share / ends[:, None, 2:]
+    return np.asarray((near * points[:, None] + far * ends[:, None]) / (near + far)).reshape(-1, 3)

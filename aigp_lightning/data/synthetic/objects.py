@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigp_lightning.data.synthetic.geometry import GATE_DEPTH, GATE_INNER, GATE_OUTER, Array, Camera, Gate
+from aigp_lightning.data.synthetic.gate import Gate
+from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.textures import (
     Color,
     Pixels,
@@ -15,7 +16,6 @@ from aigp_lightning.data.synthetic.textures import (
     contrasting,
     crate_texture,
     dull,
-    gate_paint,
     hsv,
     net_texture,
     vivid,
@@ -35,6 +35,7 @@ class Surface:
         plane: (3, 3) rows in the world: the texture's top-left corner, its whole width, its whole height.
         light: factor on the texture.
         glow: whether it gives light.
+        mounted: on another surface that was painted before, whose depth it has.
 
     Example:
         >>> wall = Surface([quad(np.array([4.0, -1.0, -1.0]), np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, 2.0]))])
@@ -48,6 +49,7 @@ class Surface:
     plane: Array | None = None
     light: float = 1.0
     glow: bool = False
+    mounted: bool = False
 
 
 @dataclass
@@ -58,17 +60,19 @@ class Body:
         kind: `gate`, `pillar`, `net`, `box`, `tree` or `clutter`.
         centre: (3,) in the world; the distance decides who hides whom.
         surfaces: in painting order, those that look away from the camera left out.
-        corners: (4, 3) keypoints in the world, of a gate.
+        gate: place and attitude, of a gate.
+        id: of a gate on a course, the same in all pictures of a flight.
 
     Example:
-        >>> Body("clutter", np.array([4.0, 0.0, 0.0]), surfaces=[]).corners is None
+        >>> Body("clutter", np.array([4.0, 0.0, 0.0]), surfaces=[]).gate is None
         True
     """
 
     kind: str
     centre: Array
     surfaces: list[Surface]
-    corners: Array | None = None
+    gate: Gate | None = None
+    id: int = 0
 
 
 def quad(origin: Array, across: Array, down: Array) -> Array:
@@ -81,55 +85,47 @@ def quad(origin: Array, across: Array, down: Array) -> Array:
     return np.stack([origin, origin + across, origin + across + down, origin + down])
 
 
-def _lit(normal: Array, light: Array) -> float:
+def lit(normal: Array, light: Array) -> float:
     """Compute brightness by Lambert's cosine law over an ambient share.
 
     Args:
         normal: (3,) unit vector.
         light: (3,) unit vector towards the source.
+
+    Example:
+        >>> lit(np.array([0.0, 0.0, -1.0]), light=np.array([0.0, 0.0, -1.0]))
+        1.0
     """
     return AMBIENT + (1 - AMBIENT) * max(0.0, float(normal @ light))
 
 
-def _shade(color: Color, factor: float) -> Color:
-    """Scale a colour."""
+def shade(color: Color, factor: float) -> Color:
+    """Scale a colour.
+
+    Example:
+        >>> shade((200.0, 100.0, 0.0), 0.5)
+        (100.0, 50.0, 0.0)
+    """
     return (color[0] * factor, color[1] * factor, color[2] * factor)
 
 
-def make_gate(rng: np.random.Generator, gate: Gate, camera: Camera, light: Array) -> Body:
-    """Build the box frame: the walls of the opening, the outer walls, then the face that looks at the camera.
-
-    Example:
-        >>> gate = Gate.facing(np.array([5.0, 0.0, 0.0]), yaw=0.0)
-        >>> body = make_gate(np.random.default_rng(0), gate, Camera(64, 36), light=np.array([0.0, 0.0, -1.0]))
-        >>> body.kind, body.corners.shape
-        ('gate', (4, 3))
-    """
-    paint = gate_paint(rng)
-    half = GATE_DEPTH / 2
-    surfaces: list[Surface] = []
-    for side, outward in ((GATE_INNER, -1.0), (GATE_OUTER, 1.0)):
-        near, far = gate.square(side, -half), gate.square(side, half)
-        for i in range(4):
-            wall = np.stack([near[i], near[(i + 1) % 4], far[(i + 1) % 4], far[i]])
-            offset = wall.mean(axis=0) - gate.centre
-            normal = outward * offset / float(np.linalg.norm(offset))
-            if -wall[0] @ normal > 0:
-                surfaces.append(Surface([wall], _shade(paint.wall, 0.85 * _lit(normal, light))))
-    sign = 1.0 if gate.seen_from_front() else -1.0
-    outer = gate.square(GATE_OUTER, -half * sign)
-    if -outer[0] @ (-sign * gate.axes[:, 2]) > 0:
-        plane = np.stack([outer[0], outer[1] - outer[0], outer[3] - outer[0]])
-        strength = 1.0 if paint.glow else _lit(-sign * gate.axes[:, 2], light)
-        holes = gate.square(GATE_INNER, -half * sign)
-        surfaces.append(Surface([outer, holes], texture=paint.face, plane=plane, light=strength, glow=paint.glow))
-    return Body("gate", gate.centre, surfaces, gate.inner_corners(camera))
-
-
-def _upright(
+def upright(
     foot: Array, size: tuple[float, float, float], yaw: float, coat: tuple[Color, Pixels | None], light: Array
 ) -> list[Surface]:
-    """Build a cuboid (width, depth, height) that stands on a point (3,), seen sides only."""
+    """Build a cuboid that stands on the ground, seen sides only.
+
+    Args:
+        foot: (3,) the point it stands on, with the camera as the origin.
+        size: width, depth and height, metres.
+        yaw: of its sides.
+        coat: colour, and the texture of its sides or None.
+        light: (3,) unit vector towards the light.
+
+    Example:
+        >>> coat, light = ((0.0, 0.0, 255.0), None), np.array([0.0, 0.0, -1.0])
+        >>> len(upright(np.array([5.0, 0.0, 1.0]), (1.0, 1.0, 2.0), 0.0, coat, light))  # higher than the camera
+        1
+    """
     (width, depth, height), (color, texture) = size, coat
     x, y = np.array([np.cos(yaw), np.sin(yaw), 0.0]), np.array([-np.sin(yaw), np.cos(yaw), 0.0])
     up = np.array([0.0, 0.0, -height])
@@ -140,12 +136,12 @@ def _upright(
         if -origin @ normal > 0:
             contour = quad(origin, along * reach, -up)
             plane = np.stack([origin, along * reach, -up])
-            factor = _lit(normal, light)
-            surfaces.append(Surface([contour], _shade(color, factor), texture, plane, factor))
+            factor = lit(normal, light)
+            surfaces.append(Surface([contour], shade(color, factor), texture, plane, factor))
     top = foot + up
     if -top @ np.array([0.0, 0.0, -1.0]) > 0:
         contour = quad(top - x * width / 2 - y * depth / 2, x * width, y * depth)
-        surfaces.append(Surface([contour], _shade(color, _lit(np.array([0.0, 0.0, -1.0]), light))))
+        surfaces.append(Surface([contour], shade(color, lit(np.array([0.0, 0.0, -1.0]), light))))
     return surfaces
 
 
@@ -159,7 +155,7 @@ def _make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: bo
         pair = np.array([color, contrasting(rng, color)])
         texture = np.repeat(pair[rings][:, None], 32, axis=1).astype(np.uint8)
     if chance(rng, 0.35):
-        surfaces = _upright(foot, (2 * radius, 2 * radius, height), rng.uniform(0, np.pi), (color, texture), light)
+        surfaces = upright(foot, (2 * radius, 2 * radius, height), rng.uniform(0, np.pi), (color, texture), light)
         return Body("pillar", foot - np.array([0, 0, height / 2]), surfaces)
     turns = np.linspace(0, 2 * np.pi, 17)
     rim = foot + radius * np.column_stack([np.cos(turns), np.sin(turns), np.zeros(17)])
@@ -168,11 +164,11 @@ def _make_pillar(rng: np.random.Generator, foot: Array, light: Array, marked: bo
     for a, b, turn in zip(rim[:-1], rim[1:], turns + np.pi / 16, strict=False):
         normal = np.array([np.cos(turn), np.sin(turn), 0.0])
         if -a @ normal > 0:
-            factor = _lit(normal, light)
+            factor = lit(normal, light)
             plane = np.stack([a + up, b - a, -up])
-            surfaces.append(Surface([quad(a + up, b - a, -up)], _shade(color, factor), texture, plane, factor))
+            surfaces.append(Surface([quad(a + up, b - a, -up)], shade(color, factor), texture, plane, factor))
     if -(foot + up)[2] < 0:
-        surfaces.append(Surface([rim[:-1] + up], _shade(color, 1.0)))
+        surfaces.append(Surface([rim[:-1] + up], shade(color, 1.0)))
     return Body("pillar", foot - np.array([0, 0, height / 2]), surfaces)
 
 
@@ -195,7 +191,7 @@ def _make_box(rng: np.random.Generator, foot: Array, light: Array, marked: bool 
         dull(rng) if chance(rng, 0.2 if marked else 0.5) else hsv(rng.uniform(0.05, 0.12), 0.5, rng.uniform(0.4, 0.8))
     )
     texture = crate_texture(rng, color)
-    surfaces = _upright(foot, (width, depth, height), rng.uniform(0, np.pi), (color, texture), light)
+    surfaces = upright(foot, (width, depth, height), rng.uniform(0, np.pi), (color, texture), light)
     return Body("box", foot - np.array([0, 0, height / 2]), surfaces)
 
 
@@ -211,7 +207,7 @@ def _make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool
         for low, wide in ((0.2, 0.26), (0.42, 0.2), (0.64, 0.14)):
             base, reach = foot + up * height * low, right * height * wide
             tip = foot + up * height * min(1.0, low + 0.38)
-            surfaces.append(Surface([np.stack([base - reach, tip, base + reach])], _shade(leaf, 0.8 + 0.5 * low)))
+            surfaces.append(Surface([np.stack([base - reach, tip, base + reach])], shade(leaf, 0.8 + 0.5 * low)))
     else:
         middle, turns = foot + up * height * 0.68, np.linspace(0, 2 * np.pi, 14, endpoint=False)
         ring = np.cos(turns)[:, None] * right + np.sin(turns)[:, None] * up
@@ -220,7 +216,7 @@ def _make_tree(rng: np.random.Generator, foot: Array, light: Array, marked: bool
             off = 0.0 if i == 0 else height * rng.uniform(0.08, 0.24)
             turn = rng.uniform(0, 2 * np.pi)
             at = middle + off * (np.cos(turn) * right + np.sin(turn) * up)
-            surfaces.append(Surface([at + size * ring], _shade(leaf, 0.8 if i == 0 else rng.uniform(0.7, 1.25))))
+            surfaces.append(Surface([at + size * ring], shade(leaf, 0.8 if i == 0 else rng.uniform(0.7, 1.25))))
     return Body("tree", foot + up * (height / 2), surfaces)
 
 

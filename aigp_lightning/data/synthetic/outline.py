@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.synthetic.geometry import Array
+from aigp_lightning.data.synthetic.motion import Array
 
 COARSE = 0.6
 """Pixels by which an outline may be off for the sake of fewer corners."""

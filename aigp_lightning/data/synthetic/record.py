@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aigp_lightning.data.synthetic.options import MakeDataOptions
+from aigp_lightning.data.synthetic.options import OF_PICTURES, MakeDataOptions
 
 HEADER = "# made by aigp_lightning make-data"
-RECORDED = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed")
+SINCE = ("profile", "keypoints", "sequences", "frames", "fps")
+"""Options that earlier versions had not; written only where they are not as usual."""
+RECORDED = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed", *SINCE)
 MAX_HEADER = 1000
 """Most bytes that are read of the first line."""
 
@@ -29,7 +31,12 @@ def header(options: MakeDataOptions) -> str:
         >>> header(MakeDataOptions())[:65]
         '# made by aigp_lightning make-data: task=detect, train=512, val=1'
     """
-    return f"{HEADER}: " + ", ".join(f"{name}={value}" for name, value in recorded_values(options).items())
+    values = recorded_values(options)
+    usual = recorded_values(MakeDataOptions())
+    names = [name for name in RECORDED if name not in SINCE or values[name] != usual[name]]
+    if options.sequences:
+        names = [name for name in (*names, "frames", "fps") if name not in OF_PICTURES]
+    return f"{HEADER}: " + ", ".join(f"{name}={values[name]}" for name in dict.fromkeys(names))
 
 
 def read_header(file: Path) -> dict[str, str]:
@@ -50,7 +57,9 @@ def read_header(file: Path) -> dict[str, str]:
     if not line.startswith(f"{HEADER}: "):
         return {}
     pairs = (pair.partition("=") for pair in line.removeprefix(f"{HEADER}: ").split(", "))
-    return {name: value for name, found, value in pairs if found and name in RECORDED}
+    given = {name: value for name, found, value in pairs if found and name in RECORDED}
+    usual = recorded_values(MakeDataOptions())
+    return {name: usual[name] for name in SINCE} | given
 
 
 def _plain(value: object) -> str:

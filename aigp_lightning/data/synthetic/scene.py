@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aigp_lightning.data.synthetic.clutter import make_clutter, make_legs
-from aigp_lightning.data.synthetic.geometry import GATE_OUTER, Array, Camera, Gate
-from aigp_lightning.data.synthetic.objects import MAKERS, Body, make_gate
+from aigp_lightning.data.synthetic.gate import Gate
+from aigp_lightning.data.synthetic.gate_body import make_gate
+from aigp_lightning.data.synthetic.geometry import Camera
+from aigp_lightning.data.synthetic.motion import Array
+from aigp_lightning.data.synthetic.objects import MAKERS, Body
 from aigp_lightning.data.synthetic.options import CLASSES
 from aigp_lightning.data.synthetic.textures import chance
+from aigp_lightning.data.targets import GATE_OUTER
 
 NEAREST, FARTHEST = 2.0, 30.0
 NEAREST_FOOT = 2.5
@@ -44,8 +48,17 @@ class Scene:
     bodies: list[Body] = field(default_factory=list)
 
 
-def _attitude(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
-    """Draw a racing drone's attitude: mostly nose down, so that the tilted camera looks about level."""
+def attitude(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """Draw a racing drone's attitude: mostly nose down, so that the tilted camera looks about level.
+
+    Args:
+        rng: source of randomness.
+        size: width and height of the picture, pixels.
+
+    Example:
+        >>> attitude(np.random.default_rng(0), (64, 36)).yaw
+        0.0
+    """
     pitch = np.deg2rad(rng.uniform(-40.0, 8.0))
     roll = np.deg2rad(np.clip(rng.normal(0.0, 10.0), -30.0, 30.0))
     return Camera(size[0], size[1], yaw=0.0, pitch=float(pitch), roll=float(roll))
@@ -69,8 +82,22 @@ def _gate_pose(rng: np.random.Generator, camera: Camera, taken: list[Array]) -> 
     return None
 
 
-def _foot(rng: np.random.Generator, ground: float, hide: Body | None, taken: list[Array], task: str) -> Array | None:
-    """Draw a place to stand: before a thing to hide part of it, or anywhere in view; None after a few tries."""
+def find_foot(
+    rng: np.random.Generator, ground: float, hide: Body | None, taken: list[Array], task: str
+) -> Array | None:
+    """Draw a place to stand: before a thing to hide part of it, or anywhere in view; None after a few tries.
+
+    Args:
+        rng: source of randomness.
+        ground: how far the ground is below the camera, metres.
+        hide: the thing to hide.
+        taken: (3,) places of other things.
+        task: decides how far away.
+
+    Example:
+        >>> float(find_foot(np.random.default_rng(0), 1.5, None, [], "detect")[2])
+        1.5
+    """
     for _ in range(8):
         if hide is not None:
             distance = float(np.hypot(hide.centre[0], hide.centre[1])) * rng.uniform(0.4, 0.8)
@@ -102,7 +129,7 @@ def sample_scene(rng: np.random.Generator, task: str, background: bool, size: tu
         >>> any(body.kind == "gate" for body in scene.bodies)
         False
     """
-    camera = _attitude(rng, size)
+    camera = attitude(rng, size)
     light = np.array([rng.uniform(-1, 0.4), rng.uniform(-1, 1), -rng.uniform(0.4, 1.2)])
     light /= np.linalg.norm(light)
     for_obstacles = task == "obstacle"
@@ -118,7 +145,7 @@ def sample_scene(rng: np.random.Generator, task: str, background: bool, size: tu
     lowest = max([0.4, *(float(p.centre[2]) + GATE_OUTER / 2 for p in poses)])
     ground = lowest + rng.choice([0.03, 1.0], p=[0.5, 0.5]) * rng.uniform(0.5, 1.5)
     place = str(rng.choice(["field", "hall", "abstract"], p=[0.47, 0.38, 0.15]))
-    bodies = [make_gate(rng, pose, camera, light) for pose in poses]
+    bodies = [make_gate(rng, pose, light) for pose in poses]
     for gate in list(bodies):
         if for_obstacles and np.linalg.norm(gate.centre) > FARTHEST / 2:
             continue  # what hides it would stand far away too
@@ -137,7 +164,7 @@ def sample_scene(rng: np.random.Generator, task: str, background: bool, size: tu
 def _stand(rng: np.random.Generator, scene: Scene, hide: Body | None, taken: list[Array], task: str) -> None:
     """Add one obstacle to the scene, of a kind drawn at random."""
     kind = str(rng.choice(OBSTACLES))
-    foot = _foot(rng, scene.ground, hide, taken, task)
+    foot = find_foot(rng, scene.ground, hide, taken, task)
     if foot is None:
         return
     if kind in ("box", "net") and chance(rng, 0.4):  # on a stack or hung up

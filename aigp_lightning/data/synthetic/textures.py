@@ -156,7 +156,7 @@ def gate_paint(rng: np.random.Generator) -> Paint:
         share = (np.floor((xx + slope * yy + 1) * n) % 2).astype(np.float32)
     face = mix(share, base, accent)
     if kind == "blobs":
-        _logos(rng, face, accent)
+        add_logos(rng, face, accent)
     if kind == "led":
         base = hsv(rng.random(), 0.2, rng.uniform(0.06, 0.3))
         face[:] = base
@@ -170,8 +170,15 @@ def gate_paint(rng: np.random.Generator) -> Paint:
     return Paint(face, base if kind == "led" or chance(rng, 0.7) else accent, glow=kind == "led")
 
 
-def _logos(rng: np.random.Generator, face: Pixels, color: Color) -> None:
-    """Scatter sponsor-like marks along the four bars of a gate's face."""
+def add_logos(rng: np.random.Generator, face: Pixels, color: Color) -> None:
+    """Scatter sponsor-like marks along the four bars of a gate's face.
+
+    Example:
+        >>> face = np.zeros((FACE, FACE, 3), np.uint8)
+        >>> add_logos(np.random.default_rng(0), face, (255.0, 255.0, 255.0))
+        >>> int(face.max())
+        255
+    """
     for _ in range(int(rng.integers(5, 14))):
         along, across = int(rng.integers(20, FACE - 20)), int(rng.choice([28, FACE - 28]))
         centre = (along, across) if chance(rng, 0.5) else (across, along)

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import re
 import shutil
-import signal
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from aigp_lightning.data.synthetic.geometry import CORNER_NAMES
-from aigp_lightning.data.synthetic.options import CLASSES, MakeDataOptions
-from aigp_lightning.data.synthetic.record import HEADER, header
+from aigp_lightning.data.synthetic.description import data_yaml
+from aigp_lightning.data.synthetic.options import MakeDataOptions
+from aigp_lightning.data.synthetic.record import HEADER
+from aigp_lightning.data.synthetic.workers import run_jobs
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.paths import expand_home
 from aigp_lightning.terminal.output import console
 
 OWN = re.compile(
-    r"data\.yaml|images/(train|val|test)/\d{6,}\.jpg|labels/(train|val|test)/\d{6,}\.txt"
+    r"data\.yaml|images/(train|val|test|flight_\d{3,})/\d{6,}\.jpg|labels/(train|val|test|flight_\d{3,})/\d{6,}\.txt"
+    r"|truth/flight_\d{3,}\.jsonl"
     r"|(.*/)?[^/]*(\.aigp-cache\.npz|\.cache)"
 )
 """Files of a data set that may be replaced: those written here, and the caches of ours and of Ultralytics' scans."""
-CHUNK = 8
-FEW_JOBS = 4
-"""Up to here, starting processes takes longer than drawing."""
-MOST_WORKERS = 60
-"""Windows waits for at most 63 handles at a time."""
+CHUNK, FRAMES_CHUNK = 8, 25
+"""Pictures, and frames of one flight, that a process draws before it is asked for more."""
 
 
 def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
@@ -60,14 +56,16 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
     _refuse_taken(target, options.force)
     partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        for split in options.counts():
-            (partial / "images" / split).mkdir(parents=True)
-            (partial / "labels" / split).mkdir(parents=True)
+        for name in {name for names in options.flights().values() for name in names} or options.counts():
+            (partial / "images" / name).mkdir(parents=True)
+            (partial / "labels" / name).mkdir(parents=True)
+        if options.sequences:
+            (partial / "truth").mkdir()
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise ConfigError(f"make-data: cannot write in {target.parent}: {error}; choose another folder") from error
     try:
-        with _bar(sum(options.counts().values()), progress) as advance:
+        with _bar(options.total(), progress) as advance:
             _draw_all(options, partial, advance)
         (partial / "data.yaml").write_bytes(data_yaml(options).encode())
         _put(partial, target, options.force)
@@ -81,21 +79,6 @@ def make_data(options: MakeDataOptions, progress: bool = True) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target / "data.yaml"
-
-
-def data_yaml(options: MakeDataOptions) -> str:
-    """Write data.yaml's text; it has no `path`, so that its own folder is the root and the set can be moved.
-
-    Example:
-        >>> data_yaml(MakeDataOptions(test=0)).splitlines()[1:]
-        ['train: images/train', 'val: images/val', 'names:', '  0: gate']
-    """
-    lines = [header(options), *(f"{split}: images/{split}" for split in options.counts()), "names:"]
-    lines += [f"  {i}: {name}" for i, name in enumerate(CLASSES[options.task])]
-    if options.task == "pose":
-        lines += ["kpt_shape: [4, 3]", "flip_idx: [1, 0, 3, 2]", "flip_idx_vertical: [3, 2, 1, 0]"]
-        lines += ["kpt_names:", f"  0: [{', '.join(CORNER_NAMES)}]"]
-    return "\n".join(lines) + "\n"
 
 
 def _refuse_taken(target: Path, force: bool) -> None:
@@ -158,37 +141,28 @@ def _put(partial: Path, target: Path, force: bool) -> None:
 
 def _draw_all(options: MakeDataOptions, folder: Path, advance: Callable[[int], None]) -> None:
     """Draw every picture into the folder, in this process or in several."""
+    if options.sequences:
+        _draw_flights(options, folder, advance)
+        return
     counts = options.counts()
     jobs = [(split, start, min(start + CHUNK, n)) for split, n in counts.items() for start in range(0, n, CHUNK)]
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    workers = min(options.workers or (cores if len(jobs) > FEW_JOBS else 1), len(jobs), MOST_WORKERS)
-    if workers == 1:
-        import cv2
-
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            for job in jobs:
-                advance(draw_chunk(options, folder, *job))
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    # spawned, not forked: the caller may hold threads and locks of torch or OpenCV
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=start_worker)
-    try:
-        for done in as_completed([pool.submit(draw_chunk, options, folder, *job) for job in jobs]):
-            advance(done.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _, count in run_jobs(draw_chunk, [(options, folder, *job) for job in jobs], options.workers):
+        advance(count)
 
 
-def start_worker() -> None:
-    """Prepare a drawing process: one thread, and an interrupt is the parent's to handle."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _draw_flights(options: MakeDataOptions, folder: Path, advance: Callable[[int], None]) -> None:
+    """Draw the frames of every flight, and write its truth in their order."""
+    names = sorted({name for flights in options.flights().values() for name in flights})
+    starts = range(0, options.frames, FRAMES_CHUNK)
+    jobs = [(name, start, min(start + FRAMES_CHUNK, options.frames)) for name in names for start in starts]
+    lines: dict[int, list[str]] = {}
+    for number, truth in run_jobs(draw_frames, [(options, folder, *job) for job in jobs], options.workers):
+        lines[number] = truth
+        advance(len(truth))
+    for name in names:
+        chunks = (lines[number] for number, job in enumerate(jobs) if job[0] == name)
+        text = "".join(f"{line}\n" for chunk in chunks for line in chunk)
+        (folder / "truth" / f"{name}.jsonl").write_bytes(text.encode())
 
 
 def draw_chunk(options: MakeDataOptions, folder: Path, split: str, start: int, stop: int) -> int:
@@ -209,11 +183,27 @@ def draw_chunk(options: MakeDataOptions, folder: Path, split: str, start: int, s
     from aigp_lightning.data.synthetic.draw import draw
 
     for index in range(start, stop):
-        data, lines = draw(options, split, index)
-        (folder / "images" / split / f"{index:06d}.jpg").write_bytes(data)
-        text = "".join(f"{line}\n" for line in lines)
-        (folder / "labels" / split / f"{index:06d}.txt").write_bytes(text.encode())
+        _write(folder, split, index, *draw(options, split, index))
     return stop - start
+
+
+def draw_frames(options: MakeDataOptions, folder: Path, flight: str, start: int, stop: int) -> list[str]:
+    """Draw and write frames `start` up to, not including, `stop` of a flight; return their lines of truth."""
+    from aigp_lightning.data.synthetic.flight_frames import draw_frame
+
+    truth = []
+    for index in range(start, stop):
+        data, labels, line = draw_frame(options, flight, index)
+        _write(folder, flight, index, data, labels)
+        truth.append(line)
+    return truth
+
+
+def _write(folder: Path, name: str, index: int, data: bytes, lines: list[str]) -> None:
+    """Write a picture and its labels."""
+    (folder / "images" / name / f"{index:06d}.jpg").write_bytes(data)
+    text = "".join(f"{line}\n" for line in lines)
+    (folder / "labels" / name / f"{index:06d}.txt").write_bytes(text.encode())
 
 
 @contextlib.contextmanager
