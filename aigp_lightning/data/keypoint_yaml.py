@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from aigp_lightning.data.limits import MAX_KEYPOINTS, is_name, quoted
-from aigp_lightning.data.targets import TARGETS, Points
+from aigp_lightning.data.object_points import Fault, mirror_of, read_points, rings_of
+from aigp_lightning.data.targets import Points
 from aigp_lightning.data.yaml_document import Value, number, whole_number
-from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints
-
-Fault = Callable[[str, str], DataError]
-"""Makes an error about a key, with its line."""
 
 RING = 4
 """This many keypoints are the corners of something with four sides, in order, unless `skeleton` says otherwise."""
@@ -24,9 +21,6 @@ PERSON_JOINTS = 17
 SIGMAS = "kpt_oks_sigmas"
 """The key of the tolerances."""
 MOST_SIGMA = 1e30  # float32 holds it
-OBJECT_POINTS = "object_points"
-"""The key of the keypoints' places on the object."""
-MOST_METRES = 1e4
 
 
 def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | None:
@@ -51,16 +45,17 @@ def read_keypoints(values: Mapping[str, Value], fault: Fault) -> Keypoints | Non
     count, numbers = shape
     flip = _permutation(values, "flip_idx", count, fault)
     vertical = _permutation(values, "flip_idx_vertical", count, fault)
-    edges = _edges(values, count, fault)
+    points = read_points(values, count, fault)
+    edges = _edges(values, count, points, fault)
     return Keypoints(
         count=count,
         numbers=numbers,
         names=_names(values, count, fault) or tuple(map(str, range(count))),
-        flip_idx=flip,
-        flip_idx_vertical=vertical or _other_mirror(flip, edges),
+        flip_idx=flip or mirror_of(points, 0),
+        flip_idx_vertical=vertical or mirror_of(points, 1) or _other_mirror(flip, edges),
         sigmas=_sigmas(values, count, fault),
         edges=edges,
-        points=_points(values, count, fault),
+        points=points,
     )
 
 
@@ -178,42 +173,11 @@ def _sigmas(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[floa
     return sigmas
 
 
-def _points(values: Mapping[str, Value], count: int, fault: Fault) -> Points | None:
-    """Read where each keypoint is on the object, from a built-in target's name or a list of x, y and z."""
-    key = OBJECT_POINTS
-    value = values.get(key)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        if value not in TARGETS:
-            raise fault(key, f"'{key}' {quoted(value)} is no built-in target; known are {', '.join(TARGETS)}")
-        points = TARGETS[value]
-    else:
-        found = [_place(row) for row in value] if isinstance(value, list) else [None]
-        points = tuple(place for place in found if place is not None)
-        if len(points) != len(found):
-            raise fault(
-                key, f"'{key}' must be a list of [x, y, z] in metres, one for each keypoint, not {quoted(value)}"
-            )
-    if len(points) != count:
-        raise fault(key, f"'{key}' has {len(points)} points, but 'kpt_shape' says {count} keypoints")
-    if len(set(points)) < len(points):
-        raise fault(key, f"'{key}' has two keypoints in the same place; each must have its own")
-    return points
-
-
-def _place(value: Value) -> tuple[float, float, float] | None:
-    """Read x, y and z in metres; None where it is none of these."""
-    read = [number(v) for v in value] if isinstance(value, list) else []
-    lengths = [v for v in read if v is not None and abs(v) <= MOST_METRES]
-    return (lengths[0], lengths[1], lengths[2]) if len(lengths) == len(read) == len("xyz") else None
-
-
-def _edges(values: Mapping[str, Value], count: int, fault: Fault) -> tuple[tuple[int, int], ...]:
-    """Read the lines between keypoints: as `skeleton` says, else round four corners, or COCO's person."""
+def _edges(values: Mapping[str, Value], count: int, points: Points | None, fault: Fault) -> tuple[tuple[int, int], ...]:
+    """Read the lines between keypoints: as `skeleton` says, else round a flat object, four corners, COCO's person."""
     value = values.get("skeleton")
     if value is None:
-        return default_edges(count)
+        return default_edges(count) if points is None else rings_of(points) or default_edges(count)
     edges = []
     for pair in value if isinstance(value, list) else [value]:
         ends = [whole_number(v) for v in pair] if isinstance(pair, list) else []

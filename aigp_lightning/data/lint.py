@@ -18,6 +18,8 @@ from aigp_lightning.data.keypoint_table import KeypointTable, keypoint_table
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import MAX_VISIBILITY
 from aigp_lightning.data.labels import object_lines
+from aigp_lightning.data.lint_targets import mirror_findings, order_findings
+from aigp_lightning.data.object_points import OBJECT_POINTS
 from aigp_lightning.data.problems import Problem, problem_lines
 from aigp_lightning.errors import printable
 from aigp_lightning.types import Keypoints
@@ -93,11 +95,16 @@ def lint(
     """
     assert spec.keypoints is not None
     objects = keypoint_table(records, spec.keypoints)
-    findings = [*_rings(objects), *_outside(objects)]
+    whole, single = order_findings(objects, spec)
+    findings = [*_rings(objects), *single, *_outside(objects)]
     if thorough:
         none = np.flatnonzero((objects.labels[..., 2] == 0).all(1))
         findings += [(i, "no keypoint", "not one keypoint of this object is labelled") for i in none.tolist()]
-    general = [*_no_ring(objects, spec), *_mirrors(objects, spec)]
+    contradicted = list(mirror_findings(spec))
+    general = [*whole, *_no_ring(objects, spec), *contradicted]
+    if not whole:  # what the points say goes before what the labels look like on average
+        said = {each.kind for each in contradicted}
+        general += [found for found in _mirrors(objects, spec) if found.kind not in said]
     return LintResult(split, len(objects.image), [*general, *_located(findings, objects, outside)])
 
 
@@ -203,7 +210,8 @@ def _mirrors(objects: KeypointTable, spec: DataSpec) -> Iterator[Problem]:
             continue
         key, way = MIRRORS[axis]
         line = _yaml_line(spec, key)
-        origin = "" if line is not None else " (taken from flip_idx, since it is not written)"
+        source = "flip_idx" if keypoints.points is None else OBJECT_POINTS
+        origin = "" if line is not None else f" (taken from {source}, since it is not written)"
         text = f"{list(given)}{origin} does not fit the labels mirrored {way}; write {key}: {list(better)}"
         yield Problem(str(spec.file), line or _yaml_line(spec, "flip_idx"), f"wrong {key}", text, False)
 

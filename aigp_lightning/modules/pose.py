@@ -9,14 +9,19 @@ from typing import Any, cast
 import numpy as np
 
 from aigp_lightning.checkpoints.schema import METADATA
-from aigp_lightning.errors import DataError, WeightsError, warn_user
+from aigp_lightning.errors import DataError, WeightsError, tell_user, warn_user
 from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
+from aigp_lightning.modules.metrics.rigid_pose import target_of
+from aigp_lightning.ranges import SHARE, check_range
 from aigp_lightning.run.lightning_internals import trainer_of
 from aigp_lightning.types import Keypoints, Prediction
 
-CORNERS = 4
+NO_METRES = (
+    "no errors in metres: nothing says where the {count} keypoints are on the object. Write object_points to {file}, "
+    "or give --model.camera.object_points: gate-8, gate-8-rows, or [x, y, z] in metres for each."
+)
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,14 @@ class PoseGains(LossGains):
 
 
 class PoseModule(DetectorModule):
-    """A YOLO that finds objects and their keypoints, judged in pixels, and, where they are gates, in metres.
+    """A YOLO that finds objects and their keypoints, judged in pixels, and, where it is known how they lie, in metres.
 
     Args:
         variant: name of an Ultralytics pose model YAML (`yolo11n-pose`, `yolo11s-pose`, …) or a path to one.
         gains: weights of the loss components.
-        camera: the camera and the gate, for errors in metres and degrees; null for keypoints that are no gate's.
+        camera: the camera and the object, for errors in metres and degrees; null for keypoints of nothing rigid.
+        keypoint_conf: lowest confidence of a keypoint that `predict` counts as seen, 0…1: it draws no others, and says
+            in predictions.json which they are. Where not given, it draws those above 0.25, and says nothing.
         **options: as the detector's.
 
     Example:
@@ -67,10 +74,12 @@ class PoseModule(DetectorModule):
         variant: str = "yolo11n-pose",
         gains: PoseGains = PoseGains(),
         camera: GateCamera | None = GateCamera(),
+        keypoint_conf: float | None = None,
         **options: Any,
     ) -> None:
+        check_range("--model.keypoint_conf", keypoint_conf, SHARE)
         super().__init__(variant=variant, gains=gains, **options)
-        self.camera = camera
+        self.camera, self.keypoint_conf = camera, keypoint_conf
 
     @property
     def wants_keypoints(self) -> bool:
@@ -89,7 +98,10 @@ class PoseModule(DetectorModule):
             raise DataError(
                 f"{data.spec.file}: a pose model needs keypoints, but 'kpt_shape' is missing; add it, as [4, 3]"
             )
-        if self._gates and self.camera is not None and trainer_of(self) is not None:
+        if self.camera is not None and trainer_of(self) is not None:
+            if self._target is None:
+                tell_user(NO_METRES.format(count=self.keypoints.count, file=data.spec.file))
+                return
             split = "test" if self.trainer.state.fn == "test" else "val"
             _warn_of_other_cameras(self.camera, [record.shape for record in data.scan(split).records])
 
@@ -122,16 +134,17 @@ class PoseModule(DetectorModule):
         from aigp_lightning.modules.metrics.pose import PoseMetrics
 
         assert self.keypoints is not None
-        return PoseMetrics(self.names, self.keypoints, self.camera if self._gates else None)
+        return PoseMetrics(self.names, self.keypoints, self.camera if self._target is not None else None)
 
     @property
-    def _gates(self) -> bool:
-        return self.keypoints is not None and self.keypoints.count == CORNERS
+    def _target(self) -> Any:
+        """Where each keypoint is on the object; None without a camera, and where nobody says."""
+        return target_of(self.keypoints, self.camera)
 
     @property
     def closing_kinds(self) -> tuple[str, ...]:
-        """A plot of corner errors, where the keypoints are a gate's."""
-        return ("corner_error",) if self._gates and self.camera is not None else ()
+        """A plot of corner errors, where objects have a distance."""
+        return ("corner_error",) if self._target is not None else ()
 
     def _predictions(self, rows: list[Any]) -> list[Prediction]:
         """Convert what NMS left, with keypoints; without visibility every keypoint counts as seen."""
@@ -149,7 +162,8 @@ class PoseModule(DetectorModule):
 
     def checkpoint_options(self) -> dict[str, Any]:
         """Return the arguments that a checkpoint keeps, see `BaseModule`."""
-        return {**super().checkpoint_options(), "camera": None if self.camera is None else asdict(self.camera)}
+        camera = None if self.camera is None else asdict(self.camera)
+        return {**super().checkpoint_options(), "camera": camera, "keypoint_conf": self.keypoint_conf}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the data set says about keypoints."""
@@ -175,11 +189,12 @@ class PoseModule(DetectorModule):
 
 def _warn_of_other_cameras(camera: GateCamera, shapes: Sequence[tuple[int, int]]) -> None:
     """Warn of pictures that cannot be the camera's, by their heights and widths in pixels."""
+    own = camera.runtime
     others = int((~of_camera(np.array(shapes, np.float64).reshape(-1, 2), camera)).sum())
     if others:
         warn_user(
-            f"{others} of {len(shapes)} pictures have another aspect than --model.camera ({camera.width} × "
-            f"{camera.height}): no errors in metres for their gates. Give your camera's width, height, fx, fy, cx and "
+            f"{others} of {len(shapes)} pictures have another aspect than --model.camera ({own.width} × "
+            f"{own.height}): no errors in metres for their gates. Give your camera's width, height, fx, fy, cx and "
             "cy, or --model.camera null."
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from helpers import CORNERS_YAML, REPO, UNDRAWN, draw_corners, small, tiny_network
 from ultralytics import YOLO
 
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS
 from aigp_lightning.modules.pose import PoseModule
 from aigp_lightning.modules.registry import load_module
 from aigp_lightning.modules.yolo.build import build_model, keypoint_shape
@@ -56,7 +58,8 @@ def test_results_have_ultralytics_columns(finished_pose: Path) -> None:
         rows = list(csv.DictReader(file))
     rates = ["lr/pg0", "lr/pg1", "lr/pg2"]
     expected = ["epoch", "time", *(f"train/{name}" for name in LOSSES), *FIGURES, *(f"val/{name}" for name in LOSSES)]
-    assert [key for key in rows[0] if not key.startswith(("corners/", "gate/"))] == [*expected, *rates]
+    ours = ("corners/", "gate/", FALSE_ALARMS)  # what Ultralytics has not
+    assert [key for key in rows[0] if not key.startswith(ours)] == [*expected, *rates]
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert all(float(row[f"{part}/{name}"]) > 0 for row in rows for part in ("train", "val") for name in LOSSES)
 
@@ -276,8 +279,6 @@ def test_a_checkpoint_of_other_keypoints_is_refused(corners: Path, finished_pose
 
 def two_numbers(corners: Path, folder: Path) -> Path:
     """The same pictures, their labels without visibility."""
-    import shutil
-
     copy = folder / "two"
     shutil.copytree(corners.parent, copy, ignore=shutil.ignore_patterns("*.cache", "runs"))
     for file in (copy / "labels").rglob("*.txt"):
@@ -334,7 +335,9 @@ def printed(run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str], *wor
 def test_options_reach_the_module(run_cli: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
     plain = printed(run_cli, capfd)["model"]["init_args"]
     assert plain["gains"] == {"box": 7.5, "cls": 0.5, "dfl": 1.5, "dis": 6.0, "pose": 12.0, "kobj": 1.0, "rle": 1.0}
-    assert (plain["camera"]["size"], plain["camera"]["fx"], plain["camera"]["bands"]) == (1.5, 320.0, [5, 10, 20])
+    camera = plain["camera"]
+    assert (camera["size"], camera["profile"], camera["bands"]) == (1.5, "ts-002", [5, 10, 20])
+    assert {camera[name] for name in ("width", "height", "fx", "fy", "cx", "cy", "object_points")} == {None}
     words = ["--model.camera.fx", 400, "--model.gains.pose", 10, "--model.freeze", 2, "--model.iou", 0.6]
     changed = printed(run_cli, capfd, *words)["model"]["init_args"]
     assert changed["camera"] == {**plain["camera"], "fx": 400.0}
@@ -350,6 +353,15 @@ def test_options_reach_the_module(run_cli: Callable[..., int], capfd: pytest.Cap
         (["--model.gains.poze", "1"], "poze"),
         (["--model.nonsense", "1"], "nonsense"),
         (["--model.camera.fx", "-1"], "--model.camera.fx -1: a number above 0"),
+        (
+            ["--model.camera.profile", "ts-004"],
+            "--model.camera.profile 'ts-004' is no camera; known are ts-002, ts-005",
+        ),
+        (["--model.camera.object_points", "gate-5"], "--model.camera.object_points 'gate-5' is no built-in target"),
+        (
+            ["--model.camera.object_points", "gate-8"],
+            "--model.camera.object_points has 8 points, but the data set's kpt_shape is [4, 3]",
+        ),
     ],
 )
 def test_wrong_options(words: list[str], message: str, corners: Path, tmp_path: Path, run_cli, capfd) -> None:
@@ -463,3 +475,36 @@ def test_export_compares_visibility_as_a_confidence(numbers: int, expected: list
 
     network = build_model("yolo11n-pose", NAMES, {}, "pose", Keypoints(4, numbers, KEYPOINTS.names))
     assert confidence_channels(network) == expected
+
+
+# ---- objects of other keypoints -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_keypoints_of_no_known_object_have_no_metres(
+    corners: Path, tmp_path: Path, run_cli: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run says so, once, and how to get them; with points there is a distance, and without a camera no word."""
+    copy = tmp_path / "five"
+    shutil.copytree(corners.parent, copy, ignore=shutil.ignore_patterns("*.cache", "runs"))
+    for file in (copy / "labels").rglob("*.txt"):
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join(f"{line} 0 0 0" for line in lines))
+    text = CORNERS_YAML.replace("[4, 3]", "[5, 3]").replace("[1, 0, 3, 2]", "[1, 0, 3, 2, 4]")
+    (copy / "data.yaml").write_text(re.sub("(?m)^kpt_names:.*(\n .*)*\n", "", text))
+    options = [*pose_options(copy / "data.yaml", tmp_path), "--trainer.max_epochs", 1, *UNDRAWN]
+    assert run_cli("fit", *options, "--run.name", "five") == 0
+    line = "no errors in metres: nothing says where the 5 keypoints are on the object. Write object_points to "
+    assert sum(line in text for text in caplog.messages) == 1
+    best, wanted = tmp_path / "pose" / "five" / "weights" / "best.ckpt", tmp_path / "m.json"
+    points = "[[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0], [0, 0, 0]]"
+    told = ["validate", "--ckpt_path", best, "--run.json", wanted, "--model.camera.object_points", points]
+    caplog.clear()
+    assert run_cli(*told, "--model.camera.profile", "ts-005") == 0
+    assert not any(line in text for text in caplog.messages)
+    assert any("pictures have another aspect than --model.camera (640 × 360)" in text for text in caplog.messages)
+    bands = json.loads(wanted.read_text(encoding="utf-8"))["keypoints"]["bands"]
+    assert [row["band"] for row in bands][:4] == ["0–5 m", "5–10 m", "10–20 m", "over 20 m"]
+    caplog.clear()
+    assert run_cli("validate", "--ckpt_path", best, "--model.camera", "null") == 0
+    assert not any("metres" in text for text in caplog.messages)

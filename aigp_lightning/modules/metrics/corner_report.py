@@ -13,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.modules.metrics.gate_camera import GateCamera
+from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.types import CornerErrors, Keypoints
 
 FOUND, WHOLE, DISTANCE, POSITION, ROTATION, HEAD = range(6)
 """Columns of a row about an object: whether it was found; whether all its keypoints are labelled; how far it is,
 metres; how far off its position is, metres, and its rotation, degrees. Then K errors in pixels, then K times whether
 the visibility is right. What is unknown is NaN."""
+REPROJECTION, AMBIGUITY, REFUSED, QUALITIES = range(4)
+"""Columns of a row about the pose of what was found: RMS reprojection error, pixels of the camera's picture; how well
+the other pose that a plane has fits, see `TargetPoses`; whether the limit refuses it. What is unknown is NaN; the last
+is the number of columns."""
 GATE_CORNERS = 4
 FEW = 8
 """Up to so many keypoints have a figure each among the scalars."""
@@ -50,6 +55,7 @@ class CornerReport:
         rows: (M, `row_width(K)`) of all batches.
         keypoints: what the data set says about them.
         camera: it knows the bands of distance; None where objects have no distance.
+        poses: (M, `QUALITIES`) of the same objects; None where nobody measured them.
 
     Example:
         >>> rows = np.full((2, row_width(2)), np.nan, np.float32)
@@ -63,14 +69,22 @@ class CornerReport:
     rows: Rows
     keypoints: Keypoints
     camera: GateCamera | None
+    poses: Rows | None = None
 
     @cached_property
     def _solvable(self) -> bool:
-        return self.camera is not None and self.keypoints.count == GATE_CORNERS
+        return target_of(self.keypoints, self.camera) is not None or bool((~np.isnan(self.rows[:, DISTANCE])).any())
 
     @cached_property
     def _pixels(self) -> Rows:
         return self.rows[:, HEAD : HEAD + self.keypoints.count]
+
+    @cached_property
+    def _seen(self) -> NDArray[np.int64]:
+        """How many keypoints of each object were taken as visible: rightly those that are labelled, wrongly others."""
+        labelled = ~np.isnan(self._pixels)
+        right = self.rows[:, HEAD + self.keypoints.count :]
+        return np.asarray((np.isnan(right) | ((right == 1) == labelled)).sum(1))
 
     @cached_property
     def _right(self) -> Rows:
@@ -91,13 +105,29 @@ class CornerReport:
         for key, column in (("position_m", POSITION), ("rotation_deg", ROTATION)):
             figures[f"gate/{key}_median"] = _median(self.rows[:, column])
             figures[f"gate/{key}_mean"] = _mean(self.rows[:, column])
+        figures |= self._qualities()
         return {key: value for key, value in figures.items() if value is not None}
+
+    def _qualities(self) -> dict[str, Figure]:
+        """Return how poses look that have nothing to be held against: as in flight."""
+        if self.poses is None:
+            return {}
+        from aigp_lightning.deploy.runtime import AMBIGUOUS
+
+        ambiguity = self.poses[:, AMBIGUITY]
+        ambiguous = np.where(np.isnan(ambiguity), np.nan, ambiguity > AMBIGUOUS)
+        return {
+            "gate/reprojection_px_median": _median(self.poses[:, REPROJECTION]),
+            "gate/ambiguous": _mean(ambiguous),
+            "gate/refused": _mean(self.poses[:, REFUSED]),
+        }
 
     def bands(self) -> list[dict[str, Any]]:
         """Return rows by distance, then objects without one, then `all`; None for what nothing is known about.
 
-        Keys: `band`, `gates`, `found` (share of them), `solved` (share of those found with all corners that have a
-        pose, since corners in an impossible place have none), then `error_px`, `position_m` and `rotation_deg`, each
+        Keys: `band`, `gates`, `found` (share of them), `solved` (share of those found, with labels that have a pose,
+        whose found keypoints have one: at least four are seen, in places that a view of the object can have, and their
+        reprojection error is within the limit), then `error_px`, `position_m` and `rotation_deg`, each
         `_mean` and `_median`.
         """
         return [{"band": name, **self._sum_up(chosen)} for name, chosen in self._parts()]
@@ -110,18 +140,19 @@ class CornerReport:
             between = [f"{one:g}–{other:g} m" for one, other in zip((0, *limits[:-1]), limits, strict=True)]
             for number, name in enumerate([*between, f"over {limits[-1]:g} m"]):
                 yield name, band == number
-            for name, chosen in ((PARTLY, ~whole), (UNKNOWN, whole & ~known)):
+            for name, chosen in ((PARTLY, ~whole & ~known), (UNKNOWN, whole & ~known)):
                 if chosen.any():
                     yield name, chosen
         yield "all", np.ones(len(self.rows), np.bool_)
 
     def _sum_up(self, chosen: NDArray[np.bool_]) -> dict[str, Any]:
         rows, pixels = self.rows[chosen], self._pixels[chosen]
-        posed = rows[(rows[:, FOUND] == 1) & ~np.isnan(rows[:, DISTANCE])]
+        posed = (rows[:, FOUND] == 1) & ~np.isnan(rows[:, DISTANCE])
+        solved = ~np.isnan(rows[:, POSITION]) & (self._seen[chosen] >= GATE_CORNERS)
         figures: dict[str, Any] = {
             "gates": len(rows),
             "found": _mean(rows[:, FOUND]),
-            "solved": _mean((~np.isnan(posed[:, POSITION])).astype(np.float32)),
+            "solved": _mean(solved[posed].astype(np.float32)),
         }
         for key, values in (
             ("error_px", pixels),

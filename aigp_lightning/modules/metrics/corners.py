@@ -1,9 +1,9 @@
-"""How far off the keypoints of objects are, in pixels of the picture and, for gates, in metres."""
+"""How far off the keypoints of objects are, in pixels of the picture and, where it is known how they lie, in metres."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,42 +11,50 @@ from numpy.typing import NDArray
 
 from aigp_lightning.modules.metrics.confusion import pair
 from aigp_lightning.modules.metrics.corner_report import (
+    AMBIGUITY,
     DISTANCE,
     FOUND,
     GATE_CORNERS,
     HEAD,
     POSITION,
+    QUALITIES,
+    REFUSED,
+    REPROJECTION,
     ROTATION,
     WHOLE,
     CornerReport,
     Rows,
     row_width,
 )
-from aigp_lightning.modules.metrics.gate_camera import GateCamera, degrees_between, solve_gates
-from aigp_lightning.types import PoseBatch, Prediction
+from aigp_lightning.modules.metrics.gate_camera import Array, GateCamera, degrees_between
+from aigp_lightning.modules.metrics.rigid_pose import solve_in_pictures, target_of
+from aigp_lightning.types import Keypoints, PoseBatch, Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["CornerReport", "corner_rows", "row_width"]
+__all__ = ["CornerReport", "corner_and_pose_rows", "corner_rows", "row_width"]
 
 VISIBLE = 0.5
-"""A keypoint found with more confidence than this is taken as visible."""
+"""A keypoint found with more confidence than this is taken as visible; of more than four, poses are solved from those
+alone, as in flight with the usual thresholds."""
 
 
 def corner_rows(
-    predictions: Sequence[Prediction], batch: PoseBatch, camera: GateCamera | None, count: int = GATE_CORNERS
+    predictions: Sequence[Prediction],
+    batch: PoseBatch,
+    camera: GateCamera | None,
+    count: int = GATE_CORNERS,
+    target: Array | None = None,
 ) -> Rows:
-    """Measure what was found in a batch against its labels.
-
-    An object is found by the detection that the confusion matrix counts for it: surer than 0.25, overlapping by more
-    than 0.45, the surest first, of any class. Position and rotation are held against the pose of the labelled corners.
+    """Measure what was found in a batch against its labels, see `corner_and_pose_rows`.
 
     Args:
         predictions: one an image, in network-input pixels.
         batch: the labels; a keypoint with visibility 0 is not labelled.
-        camera: what solves gates; None for keypoints that are not the corners of a square.
+        camera: that took the pictures; None: no metres.
         count: keypoints an object, K; an empty batch does not say.
+        target: (K, 3) where they are on it, metres; None: four are the corners of the camera's square.
 
     Returns:
         (m, `row_width(K)`) one row a labelled object, in the batch's order; see `FOUND` and so on.
@@ -62,8 +70,41 @@ def corner_rows(
         >>> corner_rows([found], batch, camera=None)[0, HEAD : HEAD + 4].tolist()
         [5.0, 5.0, 5.0, 5.0]
     """
+    return corner_and_pose_rows(predictions, batch, camera, count, target)[0]
+
+
+def corner_and_pose_rows(
+    predictions: Sequence[Prediction],
+    batch: PoseBatch,
+    camera: GateCamera | None,
+    count: int,
+    target: Array | None = None,
+) -> tuple[Rows, Rows]:
+    """Measure what was found in a batch against its labels, and how good the poses look that it gives.
+
+    An object is found by the detection that the confusion matrix counts for it: surer than 0.25, overlapping by more
+    than 0.45, the surest first, of any class. Its pose is that of the found keypoints that are taken as visible, four
+    at least; of an object of four keypoints that of all, so that errors compare with those of earlier versions.
+    Position and rotation are held against the pose of the labelled ones.
+
+    Args:
+        predictions: as of `corner_rows`; also what follows.
+        batch: the labels.
+        camera: that took the pictures.
+        count: keypoints an object, K.
+        target: where they are on it.
+
+    Returns:
+        (m, `row_width(K)`), see `FOUND` and so on, and (m, `QUALITIES`), see `REPROJECTION` and so on.
+
+    Example:
+        >>> [rows.shape for rows in corner_and_pose_rows([], {"keypoints": []}, None, 8)]
+        [(0, 21), (0, 3)]
+    """
+    if camera is not None and target is None:
+        target = target_of(Keypoints(count, 3, ()), camera)
     if not predictions or not len(batch["keypoints"]):
-        return np.zeros((0, row_width(count)), np.float32)
+        return np.zeros((0, row_width(count)), np.float32), np.zeros((0, QUALITIES), np.float32)
     true, image = _labels(batch)
     found, start = _found(predictions, count)
     mine = _detections(true.boxes, image, found, start)
@@ -78,9 +119,12 @@ def corner_rows(
     away = np.linalg.norm(matched[..., :2] - true.points[..., :2], axis=2)
     right = np.where(np.isnan(matched[..., 2]), np.nan, (matched[..., 2] > VISIBLE) == labelled)
     rows[:, HEAD:] = np.concatenate((np.where(labelled, away, np.nan), right), 1)
-    if camera is not None and count == GATE_CORNERS:
-        rows[:, [DISTANCE, POSITION, ROTATION]] = _off(true.points, matched, labelled, image, batch, camera)
-    return rows.astype(np.float32)
+    qualities = np.full((len(image), QUALITIES), np.nan)
+    if camera is not None and target is not None:
+        shapes = np.array(batch["ori_shape"], np.float64)[image]
+        off, qualities = _off(true.points, matched, labelled, shapes, target, camera)
+        rows[:, [DISTANCE, POSITION, ROTATION]] = off
+    return rows.astype(np.float32), qualities.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -147,19 +191,25 @@ def _off(
     true: NDArray[np.float64],
     matched: NDArray[np.float64],
     labelled: NDArray[np.bool_],
-    image: NDArray[np.int64],
-    batch: PoseBatch,
+    shapes: NDArray[np.float64],
+    target: Array,
     camera: GateCamera,
-) -> NDArray[np.float64]:
-    """Return the distance of each gate, and the errors of its position and rotation, (m, 3)."""
-    shapes = np.array(batch["ori_shape"], np.float64)[image]
-    whole = np.asarray(labelled.all(1))
-    corners = np.where(whole[:, None, None], true[..., :2], np.nan)
-    truth = solve_gates(corners, shapes, camera)
-    seen = solve_gates(np.where(truth.solved[:, None, None], matched[..., :2], np.nan), shapes, camera)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distance of each object, and the errors of its position and rotation, (m, 3); and `QUALITIES`.
+
+    The limit of the reprojection error is for what is found: labels are the truth, whatever they look like.
+    """
+    truth = solve_in_pictures(true[..., :2], labelled, shapes, target, replace(camera, reprojection_px=None))
+    seen = ~(matched[..., 2] <= VISIBLE) | (len(target) == GATE_CORNERS)  # of a model that does not say, all
+    found = solve_in_pictures(matched[..., :2], seen & truth.solved[:, None], shapes, target, camera)
     distance = np.linalg.norm(truth.position, axis=1)
-    position = np.linalg.norm(seen.position - truth.position, axis=1)
-    return np.stack((distance, position, degrees_between(seen.rotation, truth.rotation)), 1)
+    position = np.linalg.norm(found.position - truth.position, axis=1)
+    qualities = np.full((len(true), QUALITIES), np.nan)
+    tried = np.isfinite(found.reprojection_px)
+    qualities[:, REPROJECTION] = found.reprojection_px
+    qualities[found.solved, AMBIGUITY] = found.ambiguity[found.solved]
+    qualities[tried, REFUSED] = ~found.solved[tried] if camera.reprojection_px is not None else np.nan
+    return np.stack((distance, position, degrees_between(found.rotation, truth.rotation)), 1), qualities
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aigp_lightning.modules.metrics.corners import CornerReport, corner_rows, row_width
+from aigp_lightning.modules.metrics.corner_report import QUALITIES
+from aigp_lightning.modules.metrics.corners import CornerReport, corner_and_pose_rows, row_width
 from aigp_lightning.modules.metrics.detection import LEAST, DetectionMetrics
 from aigp_lightning.modules.metrics.pairing import Floats, Indices, match_pairs, pairs_of_images
+from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, joined
 from aigp_lightning.types import CornerErrors, DetectionBatch, Keypoints, PoseBatch, Prediction
 
@@ -25,7 +27,7 @@ class PoseMetrics(DetectionMetrics):
     Args:
         names: class names by id.
         keypoints: the data set's.
-        camera: solves gates for their place; None: no metres.
+        camera: solves objects for their place, where it is known how their keypoints lie; None: no metres.
 
     Attributes:
         report: errors of corners and gates; None before the first `compute`.
@@ -46,6 +48,7 @@ class PoseMetrics(DetectionMetrics):
     columns = (*DetectionMetrics.columns, *(f"pose {name}" for name in DetectionMetrics.columns))
     correct_pose: list[Tensor]
     rows: list[Tensor]
+    poses: list[Tensor]
 
     def __init__(self, names: Mapping[int, str], keypoints: Keypoints, camera: GateCamera | None) -> None:
         from aigp_lightning.modules.yolo.metrics import oks_sigmas
@@ -53,7 +56,9 @@ class PoseMetrics(DetectionMetrics):
         super().__init__(names)
         self.keypoints, self.camera, self.sigmas = keypoints, camera, oks_sigmas(keypoints)
         self.add_state("correct_pose", default=[], dist_reduce_fx="cat")
+        self.target = target_of(keypoints, camera)
         self.add_state("rows", default=[], dist_reduce_fx="cat")
+        self.add_state("poses", default=[], dist_reduce_fx="cat")
         self._labels_waiting: list[PoseBatch] = []
         self.report: CornerReport | None = None
         self.figures: dict[str, float] = {}
@@ -72,9 +77,13 @@ class PoseMetrics(DetectionMetrics):
         near = alike_keypoints(labels, found, true, self.sigmas)
         right = match_pairs(*near, len(found.scores), IOU_THRESHOLDS.numpy())
         predictions = [batch.predictions for batch in waiting if batch.predictions]
-        rows = [corner_rows(*one, self.camera, self.keypoints.count) for one in zip(predictions, labels, strict=True)]
-        nothing = np.zeros((0, row_width(self.keypoints.count)), np.float32)
-        self._append(correct_pose=right, rows=np.concatenate((nothing, *rows)))
+        count = self.keypoints.count
+        measured = [
+            corner_and_pose_rows(*one, self.camera, count, self.target) for one in zip(predictions, labels, strict=True)
+        ]
+        nothing = np.zeros((0, row_width(count)), np.float32), np.zeros((0, QUALITIES), np.float32)
+        rows, poses = (np.concatenate(parts) for parts in zip(nothing, *measured, strict=True))
+        self._append(correct_pose=right, rows=rows, poses=poses)
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -84,8 +93,8 @@ class PoseMetrics(DetectionMetrics):
     def compute(self) -> dict[str, float]:
         """Return the metrics by Ultralytics' names, errors by ours, and `fitness`."""
         results = super().compute()
-        rows = torch.cat(self.rows) if isinstance(self.rows, list) else self.rows
-        self.report = CornerReport(rows.cpu().numpy(), self.keypoints, self.camera)
+        rows, poses = (torch.cat(all_) if isinstance(all_, list) else all_ for all_ in (self.rows, self.poses))
+        self.report = CornerReport(rows.cpu().numpy(), self.keypoints, self.camera, poses.cpu().numpy())
         # A figure that was known once stays in the log, as NaN: Lightning would go on showing an earlier epoch's.
         self.figures = {**dict.fromkeys(self.figures, float("nan")), **self.report.scalars()}
         return {**results, **self.figures}

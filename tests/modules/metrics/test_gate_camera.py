@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aigp_lightning.data.synthetic.geometry import GATE_DEPTH, Camera, Gate
+from aigp_lightning.data.synthetic.gate import GATE_DEPTH, Gate
+from aigp_lightning.data.synthetic.geometry import Camera
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, degrees_between, solve_gates
 
@@ -50,7 +51,8 @@ def project(position: np.ndarray, rotation: np.ndarray, camera: GateCamera, scal
     bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
     across = x * bend + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     down = y * bend + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return np.stack([camera.fx * across + camera.cx, camera.fy * down + camera.cy], -1) * scale
+    own = camera.runtime
+    return np.stack([own.fx * across + own.cx, own.fy * down + own.cy], -1) * scale
 
 
 def shapes(count: int, scale: float = 1.0) -> np.ndarray:
@@ -130,7 +132,7 @@ def test_gates_of_the_synthetic_world() -> None:
         centre = camera.ray(random.uniform(200, 440), random.uniform(130, 230)) * random.uniform(5, 30)
         heading = np.arctan2(centre[1], centre[0]) + random.uniform(-1, 1) + random.choice([0, np.pi])
         gate = Gate.facing(centre, heading, random.uniform(-0.3, 0.3), random.uniform(-1.5, 1.5))
-        corners = camera.to_camera(gate.inner_corners(camera))
+        corners = camera.to_camera(gate.corners(camera))
         found = solve_gates(camera.project(corners)[None], shapes(1), GateCamera())
         into = gate.axes[:, 2] if gate.seen_from_front() else -gate.axes[:, 2]
         face = camera.to_camera((gate.centre - into * GATE_DEPTH / 2)[None])
