@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from aigp_lightning.cli.parser import VerbParser
 from aigp_lightning.data.data_yaml import SPLITS, read_data_yaml
 from aigp_lightning.data.label_bounds import Outside
+from aigp_lightning.data.limits import LEAK_LIMIT
+from aigp_lightning.ranges import SHARE, check_range
 from aigp_lightning.terminal.output import has_live_terminal, print_line, print_text
 
 if TYPE_CHECKING:
@@ -27,16 +29,18 @@ def main(verb: str, arguments: list[str]) -> int:
         1 if anything is wrong with it, else 0.
 
     Raises:
+        ConfigError: an option is out of its range.
         DataError: `data.yaml` is wrong, or a split has no usable image.
     """
     options = _parser(verb).parse_args(arguments)
+    check_range("--leak-limit", options.leak_limit, SHARE)
     spec = read_data_yaml(options.data_yaml)
     for doubt in spec.doubts:
         print_text(f"warning: {doubt}")
     splits = options.split or [split for split in SPLITS if split in spec.splits]
     images: dict[str, list[str]] = {}
     found = [_check(spec, split, options.strict, options.outside, images) for split in splits]
-    found += [len(spec.doubts), _tell_common(images)]
+    found += [len(spec.doubts), _tell_common(images), _tell_leaks(spec, images, options.leak_limit)]
     if not sum(found):
         print_line(f"{spec.file}: no problems")
     return int(any(found))
@@ -51,6 +55,18 @@ def _tell_common(images: Mapping[str, Sequence[str]]) -> int:
     for line in problem_lines(common, lambda problem: problem.became):
         print_text(line.removeprefix("  "))
     return len(common)
+
+
+def _tell_leaks(spec: DataSpec, images: Mapping[str, Sequence[str]], limit: float) -> int:
+    """Print what each split has in common with another, and return the number of those that leak."""
+    from aigp_lightning.data.leak_report import leak_lines
+    from aigp_lightning.data.split_leaks import find_leaks
+    from aigp_lightning.files import shell_quoted
+
+    leaks = find_leaks(images, str(spec.root), workers=THREADS, progress=has_live_terminal())
+    for leak in leaks:
+        print_line(*leak_lines(leak, limit, shell_quoted(spec.file)))
+    return sum(leak.leaks(limit) for leak in leaks)
 
 
 def _check(spec: DataSpec, split: str, strict: bool, outside: Outside, images: dict[str, list[str]]) -> int:
@@ -76,8 +92,9 @@ def _parser(verb: str) -> VerbParser:
         description="Check a data set without training: every image and label file, labels and images that are passed "
         "over, and, where there are keypoints, "
         "that corners go round the same way from the same corner, that flip_idx and flip_idx_vertical fit them, and "
-        "that visible ones lie in their boxes. Each problem is told with file and line. Exit status 0: no problems; "
-        "1: there are some; 2: the data set cannot be used.",
+        "that visible ones lie in their boxes; and how many pictures of a split show what another split shows: the "
+        "same picture, a copy, a neighbouring frame. Each problem is told with file and line. Exit status 0: no "
+        "problems; 1: there are some; 2: the data set cannot be used.",
         epilog="example: lint datasets/gates/data.yaml --split train val",
     )
     parser.add_argument("data_yaml", metavar="DATA_YAML", help="the data set's data.yaml, or its folder")
@@ -86,6 +103,11 @@ def _parser(verb: str) -> VerbParser:
     parser.add_argument(
         "--outside", choices=get_args(Outside), default="clip",
         help="what becomes of objects that reach out of the picture, as --data.outside of fit; clip without it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--leak-limit", "--leak_limit", dest="leak_limit", type=float, default=LEAK_LIMIT, metavar="SHARE",
+        help="share of a split's pictures that may have a near neighbour in another split, as frames of one video do; "
+        f"more is a problem; {LEAK_LIMIT:g} without it",
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="also name objects of which not one keypoint is labelled")
     return parser

@@ -50,7 +50,7 @@ def test_a_clean_set(pose_set: Path, run_cli: Callable[..., int], capsys: pytest
     assert lines[0] == "train: 12 images, 3 backgrounds, 0 set aside, " + lines[0].rsplit(", ", 1)[1]
     assert lines[1].startswith("train keypoints: ") and lines[1].endswith(" objects, no problems")
     assert lines[2].startswith("val: 4 images")
-    assert lines[4:] == [f"{pose_set}: no problems"]
+    assert lines[4:] == ["0 of 4 val pictures (0.0 %) have a near neighbour in train", f"{pose_set}: no problems"]
 
 
 def test_a_key_that_nearly_is_a_known_one(
