@@ -1,36 +1,42 @@
 """The `export` verb's work: a checkpoint in the forms that other programs open.
 
-Every file is read back and held against the module on one picture before it takes its place.
+Every file is read back and held against the module before it takes its place: those in full precision on one picture,
+those in fewer bits, and all where it is asked for, on the validation split.
 """
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigp_lightning.checkpoints.weight_places import find_weights
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.data.resizing import LETTERBOX
-from aigp_lightning.deploy.difference import Difference, greatest_difference
-from aigp_lightning.deploy.options import FORMATS, GRAPHS, OF_ULTRALYTICS, OWN_FORMATS, THEIR_CALL, ExportOptions
-from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError, lacking
+from aigp_lightning.deploy.accuracy import Comparison
+from aigp_lightning.deploy.calibration import CalibrationPictures, data_yaml_of
+from aigp_lightning.deploy.checks import (
+    check_options,
+    check_packages,
+    deployment_of,
+    missing_notes,
+    packages_missing,
+    wanted_forms,
+)
+from aigp_lightning.deploy.contract import Contracted, write_contract
+from aigp_lightning.deploy.converted import NOT_MEASURED, Converter
+from aigp_lightning.deploy.exporter import Exporter
+from aigp_lightning.deploy.options import FULL, INT8, ExportOptions, Form
+from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.files import is_stored
-from aigp_lightning.modules.deployment import Deployment
-from aigp_lightning.ranges import COUNT, POSITIVE, Range, check_range
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
+    from aigp_lightning.modules.trained_with import TrainedWith
 
-PACKAGES = {"onnx": ("onnx", "onnxruntime")}
-"""Packages that a format needs beside those of a training."""
-CALL = "python -m aigp_lightning export runs/detect/gates --format onnx"
-INSTALL = "pip install 'aigp_lightning[export]'"
+__all__ = ["export", "packages_missing"]
 
 
 def export(options: ExportOptions, names_alone: bool = False, partly: bool = False) -> list[Path]:
@@ -42,95 +48,50 @@ def export(options: ExportOptions, names_alone: bool = False, partly: bool = Fal
         partly: where a package is missing, write the formats that do without it, and tell what it would add.
 
     Returns:
-        The files written, in the order of `options.format`, or of the family's own.
+        The files written, in the order of `options.format`, or of the family's own; behind an OpenVINO `.xml` its
+        `.bin`.
 
     Raises:
         ConfigError: an option is wrong, the model's family does not have the format, or a package is missing.
-        WeightsError: the checkpoint is unreadable, or a written file does not answer as the module does.
+        WeightsError: the checkpoint is unreadable, or a file does not answer as the module does, or is less accurate
+            than it may be; the files after that one are written.
+        DataError: pictures are needed, for ranges of 8 bits or for a comparison that is asked for, and not there.
     """
-    source = _check(options, partly)
+    source = check_options(options, partly)
     folder = Path(options.out) if options.out else source.parent
     if is_stored(folder):
         raise ConfigError(
             f"{folder} is a version in a store of models, which stays as it is: --out FOLDER says where to."
         )
     module = _load(options)
-    deployment, asked = _deployment(module, source, options)
+    deployment, asked = deployment_of(module, source, options)
     if options.nms_free is not None:
         deployment.answer_nms_free(options.nms_free)
-    _check_packages(asked, partly)
-    forms = [form for form in dict.fromkeys(asked) if not packages_missing(form)]
+    check_packages(asked, partly)
+    print_line(*(f"warning: {note}" for note in missing_notes(asked, options.precisions, source.stem)), err=True)
+    forms = wanted_forms([form for form in asked if not packages_missing(form)], options.precisions)
     if options.dynamic and not deployment.any_size:
         raise ConfigError(
             f"--dynamic: files of family {module.family} are of one size and batch; leave it out, and export once for "
             "each --imgsz."
         )
-    options, resize = _sized(options, source, module.names)
-    stride = deployment.stride
-    assert options.imgsz is not None
-    if options.imgsz <= 0 or options.imgsz % stride:
-        nearest = max(round(options.imgsz / stride), 1) * stride
-        raise ConfigError(f"--imgsz {options.imgsz} is no multiple of this network's stride {stride}; try {nearest}.")
+    run = _told(source)
+    options, resize = _sized(options, source, module.names, run.data)
+    _check_size(options, deployment.stride)
+    comparison = _comparison(options, source, run, forms)
+    pictures = _pictures(options, source, run, module, forms)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"--out {folder} cannot be a folder: {error.strerror}.") from error
-    written = []
-    for form in forms:
-        target = folder / f"{source.stem}.{form}"
-        if target.resolve() == source.resolve():
-            print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
-        else:
-            written.append(_write(form, target, deployment, options, resize, target.name if names_alone else target))
-    for form in sorted(set(asked) - set(forms)):
-        needs = " and ".join(packages_missing(form))
-        told = f"{source.stem}.{form} is not written, since it needs {needs}. To have it too: {INSTALL}"
-        print_line(f"warning: {told}", err=True)
-    return written
-
-
-def _check(options: ExportOptions, partly: bool) -> Path:
-    """Refuse what cannot work before any work is done; return the source's path."""
-    if bool(options.ckpt_path) == bool(options.weights):
-        theirs = ", ".join(f"FILE.{form} ({whose})" for form, whose in OWN_FORMATS.items())
-        raise ConfigError(
-            f"export needs one model: a run folder, as in `{CALL}`, --ckpt_path FILE.ckpt (ours) or --weights {theirs}."
-        )
-    if options.formats is not None:
-        unknown = sorted(set(options.formats) - set(FORMATS))
-        if unknown or not options.formats:
-            other = next((form for form in unknown if form in OF_ULTRALYTICS), None)
-            advice = f" Of a YOLO's best.pt Ultralytics makes it: `{THEIR_CALL}{other}`." if other else ""
-            raise ConfigError(f"--format {', '.join(unknown) or '[]'}: known are {', '.join(FORMATS)}.{advice}")
-        _check_packages(options.formats, partly)
-    check_range("--tolerance", options.tolerance, POSITIVE)
-    check_range("--imgsz", options.imgsz, Range(1, 16384))
-    check_range("--opset", options.opset, COUNT)
-    option, source = ("--ckpt_path", options.ckpt_path) if options.ckpt_path else ("--weights", options.weights)
-    if options.weights:
-        return find_weights(str(source), option)
-    if not Path(str(source)).is_file():
-        raise WeightsError(f"{option} {source}: there is no such file.")
-    return Path(str(source))
-
-
-def packages_missing(form: str) -> list[str]:
-    """Return the packages that a format needs, to be written and read back, and that cannot be imported, with reasons.
-
-    Args:
-        form: pt, pth, onnx or torchscript.
-    """
-    return [words for name in PACKAGES.get(form, ()) if (words := lacking(name))]
-
-
-def _check_packages(forms: Sequence[str], partly: bool) -> None:
-    """Refuse formats that cannot be written and read back; `partly`, if there is no other."""
-    needy = {form: missing for form in forms if (missing := packages_missing(form))}
-    others = ",".join(form for form in forms if form not in needy)
-    if needy and not (partly and others):
-        instead = f", or leave it out with --format {others}" if others else ""
-        names = " and ".join(dict.fromkeys(name for missing in needy.values() for name in missing))
-        raise ConfigError(f"{' and '.join(needy).upper()} export needs {names}: {INSTALL}{instead}.")
+    contracted = Contracted(deployment, module, source, resize)
+    converter = Converter(contracted, options, resize, comparison is not None, pictures)
+    exporter = Exporter(converter, comparison, source, folder, names_alone)
+    try:
+        return exporter.write_all(forms)
+    finally:
+        if exporter.entries:
+            write_contract(folder, {} if names_alone else contracted.fields, options.with_runtime)
 
 
 def _load(options: ExportOptions) -> BaseModule:
@@ -141,15 +102,20 @@ def _load(options: ExportOptions) -> BaseModule:
     return load_module(options.ckpt_path) if options.ckpt_path else open_weights(str(options.weights))
 
 
-def _sized(options: ExportOptions, source: Path, names: Mapping[int, str]) -> tuple[ExportOptions, str]:
+def _told(source: Path) -> TrainedWith:
+    from aigp_lightning.modules.registry import trained_with
+
+    return trained_with(source)
+
+
+def _sized(
+    options: ExportOptions, source: Path, names: Mapping[int, str], data: Mapping[str, Any]
+) -> tuple[ExportOptions, str]:
     """Fill in the image size that the checkpoint was trained at, and tell what is to know of it and its data set.
 
     Returns:
         The options, and how pictures were brought to that size: `letterbox` or `stretch`.
     """
-    from aigp_lightning.modules.registry import trained_with
-
-    data = trained_with(source).data
     trained = data.get("imgsz")
     if options.imgsz is None:
         size = trained if type(trained) is int and trained > 0 else USUAL_SIZE
@@ -177,71 +143,34 @@ def _tell_order(source: Path, names: Mapping[int, str], data: Mapping[str, Any])
             print_line(f"the files have the classes of {source}: {theirs}; those of {data['data_yaml']} are: {here}")
 
 
-def _deployment(module: BaseModule, source: Path, options: ExportOptions) -> tuple[Deployment, Sequence[str]]:
-    """Return how the module is deployed, and the formats to write, if its family has all that is asked for."""
-    deployment = module.deployment
-    formats = () if deployment is None else deployment.formats
-    missing = [form for form in options.formats or () if form not in formats]
-    if deployment is None or missing:
-        told = f"{source} is of family {module.family}, which exports {', '.join(formats) or 'nothing'}"
-        if missing:
-            told += f"; --format asks for {', '.join(missing)}"
-        owners = [
-            f" A .{form} is {OWN_FORMATS[form]} own format, and no other family has it."
-            for form in missing
-            if form in OWN_FORMATS
-        ]
-        raise ConfigError(f"{told}.{''.join(owners)}")
-    if options.formats is not None:
-        return deployment, options.formats
-    return deployment, formats
-
-
-def _write(
-    form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str, shown: str | Path
-) -> Path:
-    """Write one file under a temporary name, check it, and only then move it into place."""
+def _check_size(options: ExportOptions, stride: int) -> None:
     assert options.imgsz is not None
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    if options.imgsz <= 0 or options.imgsz % stride:
+        nearest = max(round(options.imgsz / stride), 1) * stride
+        raise ConfigError(f"--imgsz {options.imgsz} is no multiple of this network's stride {stride}; try {nearest}.")
+
+
+def _comparison(options: ExportOptions, source: Path, run: TrainedWith, forms: Sequence[Form]) -> Comparison | None:
+    """Return what files are compared by; None where they are not to be, or, unless it is asked for, cannot be."""
+    fewer_bits = any(form.precision != FULL for form in forms)
+    if options.compare == "none" or (options.compare is None and not fewer_bits):
+        return None
     try:
-        with warnings.catch_warnings():  # on tracing and its future; what was traced is checked by its answers
-            warnings.simplefilter("ignore")
-            difference = _write_and_compare(form, temporary, deployment, options, resize)
-        if not difference.within(options.tolerance, options.imgsz):
-            raise WeightsError(
-                f"{path.name} does not answer as the module does: {difference}; the tolerance {options.tolerance:g} "
-                f"allows {options.tolerance * options.imgsz:.2g} px and {options.tolerance:g}. It was removed."
-            )
-        os.replace(temporary, path)
-    except UserError:
-        raise
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-    reference = "the module" if form in GRAPHS else deployment.portable_reference
-    print_line(f"{shown}  ({path.stat().st_size / 1e6:.1f} MB; greatest difference from {reference}: {difference})")
-    return path
+        data_yaml = data_yaml_of(run, options.data_yaml, source, "--compare val")
+    except DataError as error:
+        if options.compare is not None or options.data_yaml is not None:
+            raise
+        print_line(f"warning: accuracy is {NOT_MEASURED}: {error}", err=True)
+        return None
+    return Comparison(source, run, data_yaml, options)
 
 
-def _write_and_compare(
-    form: str, path: Path, deployment: Deployment, options: ExportOptions, resize: str
-) -> Difference:
-    """Write one file, read it back, and compare its answers with the module's."""
-    from aigp_lightning.deploy.graphs import write_onnx, write_torchscript
-
-    imgsz, dynamic = options.imgsz, options.dynamic
-    assert imgsz is not None
-    if form not in GRAPHS:
-        deployment.write_portable(path, settings={"imgsz": imgsz, "resize": resize})
-        answers, graph = deployment.portable_graph(path, imgsz)
-        return greatest_difference(answers, graph, imgsz, deployment.stride if dynamic else None)
-    graph = deployment.graph(imgsz, dynamic)
-    if resize != LETTERBOX.name:
-        graph = replace(graph, metadata={**graph.metadata, "resize": resize})
-    if form == "onnx":
-        answers = write_onnx(path, graph, imgsz, dynamic, options.opset)
-    else:
-        answers = write_torchscript(path, graph, imgsz)
-    return greatest_difference(answers, graph, imgsz, deployment.stride if dynamic else None)
+def _pictures(
+    options: ExportOptions, source: Path, run: TrainedWith, module: BaseModule, forms: Sequence[Form]
+) -> CalibrationPictures | None:
+    """Return the pictures for ranges of 8 bits; None where nothing is quantised by them."""
+    if not any(form.precision == INT8 for form in forms) or getattr(module, "qat", False):
+        return None
+    assert options.imgsz is not None
+    data_yaml = data_yaml_of(run, options.data_yaml, source, "--precision int8")
+    return CalibrationPictures(run, data_yaml, options.imgsz, options.calibration)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.data.outlines import WantsMasks
+from aigp_lightning.deploy.options import beside
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.evaluation.exported_graph import ExportedGraph, open_graph
 from aigp_lightning.modules.base import BaseModule
@@ -76,6 +77,11 @@ class ExportedModule(BaseModule):
         return self._model[0]
 
     @property
+    def graph(self) -> ExportedGraph:
+        """The file, opened."""
+        return self._graph
+
+    @property
     def fixed_size(self) -> tuple[int, int] | None:
         """Height and width that the file takes; None where it takes any."""
         return self._graph.fixed_size
@@ -106,14 +112,21 @@ class ExportedModule(BaseModule):
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Run the file, and decode what it returns, one label a box; see `BaseModule`."""
         model = self._model[0]
-        if isinstance(model, ChoosesLabels):
-            return model.decode(cast("nn.Module", self.network)(batch["img"]), conf, multi_label=False)
-        return self._decoded(batch, conf)
+        if not isinstance(model, ChoosesLabels):
+            return self._decoded(batch, conf)
+        raw = self._answers(batch["img"])
+        with self.timed("post"):
+            return model.decode(raw, conf, multi_label=False)
 
     def _decoded(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Run the file, and decode what it returns as a validation has it."""
-        images = batch["img"]
-        return self._decode(self._model[0], cast("nn.Module", self.network)(images), images, conf)
+        raw = self._answers(batch["img"])
+        with self.timed("post"):
+            return self._decode(self._model[0], raw, batch["img"], conf)
+
+    def _answers(self, images: Tensor) -> Any:
+        with self.timed("network"):
+            return cast("nn.Module", self.network)(images)
 
 
 class _Runs(nn.Module):
@@ -133,11 +146,12 @@ class _Runs(nn.Module):
         return joined if len(joined) > 1 else joined[0]
 
 
-def told_by_exported(path: Path) -> TrainedWith:
+def told_by_exported(path: Path, run: TrainedWith | None = None) -> TrainedWith:
     """Return what an exported file, and the checkpoint beside it that it was written from, say of their run.
 
     Args:
         path: of the file.
+        run: what is known of the run already; the checkpoint is not looked for.
 
     Raises:
         ConfigError: a package is missing.
@@ -148,27 +162,38 @@ def told_by_exported(path: Path) -> TrainedWith:
     data: dict[str, Any] = {"imgsz": int(max(height, width))}
     data |= {"resize": told["resize"]} if isinstance(told.get("resize"), str) else {}
     found = TrainedWith(family, str(told["task"]), data, {})
-    with suppress(WeightsError):
-        metadata = read_metadata(path.with_suffix(".ckpt"))
-        beside = told_by_checkpoint(metadata)
-        names = {int(key): str(name) for key, name in told["names"].items()}
-        if (beside.family, beside.task, dict(metadata["names"])) == (family, found.task, names):
-            found = TrainedWith(family, found.task, {**beside.data, **data}, beside.model)
+    known = _told_beside(path, found, told) if run is None else run
+    if known is not None:
+        found = TrainedWith(family, found.task, {**known.data, **data}, dict(known.model))
     if not (isinstance(told.get("args"), Mapping) and told["args"].get("dynamic")):
         found.data["rect"] = False
     found.model["nms_free"] = bool(told.get("end2end"))
     return found
 
 
-def open_exported(path: Path, told: TrainedWith) -> ExportedModule:
+def _told_beside(path: Path, found: TrainedWith, told: Mapping[str, Any]) -> TrainedWith | None:
+    """Return what the checkpoint beside a file says, if it is of a model of the same family, task and classes."""
+    with suppress(WeightsError):
+        metadata = read_metadata(beside(path, ".ckpt"))
+        known = told_by_checkpoint(metadata)
+        names = {int(key): str(name) for key, name in told["names"].items()}
+        if (known.family, known.task, dict(metadata["names"])) == (found.family, found.task, names):
+            return known
+    return None
+
+
+def open_exported(path: Path, told: TrainedWith, gpu: bool = True, threads: int | None = None) -> ExportedModule:
     """Open an exported file as a module.
 
     Args:
         path: of the file.
         told: see `told_by_exported`.
+        gpu: run it on a GPU where one can.
+        threads: to compute with, see `run_of_graph`.
 
     Raises:
         WeightsError: its family or task is not known.
     """
     kind = module_class(told.family, told.task, path)
-    return ExportedModule(open_graph(path), build_module(kind, accepted_options(kind, told.model), path))
+    model = build_module(kind, accepted_options(kind, told.model), path)
+    return ExportedModule(open_graph(path, gpu, threads), model)

@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 
 from aigp_lightning.data.keypoint_yaml import default_edges
+from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
-ONNX, TORCHSCRIPT, OPENVINO = ".onnx", ".torchscript", ".xml"
-SUFFIXES = (ONNX, TORCHSCRIPT, OPENVINO)
+ONNX, TORCHSCRIPT, OPENVINO, TENSORRT = ".onnx", ".torchscript", ".xml", ".engine"
+SUFFIXES = (ONNX, TORCHSCRIPT, OPENVINO, TENSORRT)
 """Endings of exported files, by which their format is told."""
+EXTRAS = {OPENVINO: "'aigp_lightning[openvino]'", TENSORRT: "tensorrt"}
+"""Names by which pip installs what a file needs; for all others the package's extra `export`."""
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
 NO_NUMBERS = "returns NaN, which is no number: its weights are damaged, or its training diverged"
 
@@ -35,11 +38,15 @@ class ExportedGraph:
         path: of the file.
         told: what it says of itself.
         run: from images (B, 3, H, W) float, 0…1, on any device, to what it returns.
+        provider: what runs it, see `OpenedGraph`.
+        threads: that it computes with; None where its runtime chooses and does not say.
     """
 
     path: Path
     told: dict[str, Any]
     run: Answers
+    provider: str = ""
+    threads: int | None = None
 
     @property
     def names(self) -> dict[int, str]:
@@ -79,7 +86,7 @@ class OpenedGraph:
     Attributes:
         run: from images (B, 3, H, W) float, 0…1, on any device, to what it returns.
         told: what the file says of itself.
-        provider: what runs it: `CPUExecutionProvider` of ONNX Runtime, `OpenVINO CPU`, `torch cpu`, ….
+        provider: what runs it: `CPUExecutionProvider` of ONNX Runtime, `OpenVINO CPU`, `TensorRT`, `torch cpu`, ….
         threads: that it computes with; None where its runtime chooses and does not say.
     """
 
@@ -97,33 +104,40 @@ def run_of_graph(path: Path, gpu: bool = False, threads: int | None = None) -> O
         gpu: run it on a GPU where one can.
         threads: to compute with; None: as many as its runtime chooses. TorchScript's are those of the process.
     """
-    open_it = {ONNX: _onnx, OPENVINO: _openvino}.get(path.suffix, _torchscript)
+    open_it = {ONNX: _onnx, OPENVINO: _openvino, TENSORRT: _tensorrt}.get(path.suffix, _torchscript)
     return open_it(path, gpu, threads)
 
 
-def open_graph(path: Path, gpu: bool = True) -> ExportedGraph:
+def open_graph(path: Path, gpu: bool = True, threads: int | None = None) -> ExportedGraph:
     """Open an exported file.
 
     Args:
         path: of the file.
         gpu: run it on a GPU where one can.
+        threads: to compute with, see `run_of_graph`.
 
     Raises:
         ConfigError: a package is missing.
-        WeightsError: it cannot be read, or was not written by `export`.
+        WeightsError: it cannot be read, was not written by `export`, or its contract was altered since.
     """
     try:
-        opened = run_of_graph(path, gpu)
+        opened = run_of_graph(path, gpu, threads)
     except ImportError as error:
-        raise ConfigError(f"{path} needs {error.name}: pip install 'aigp_lightning[export]'.") from error
+        extra = EXTRAS.get(path.suffix, "'aigp_lightning[export]'")
+        raise ConfigError(f"{path} needs {error.name}: pip install {extra}.") from error
     except Exception as error:  # a damaged file fails in many ways
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
     told = opened.told
+    if runtime.CONTRACT in told:  # those of earlier versions have none
+        try:
+            runtime.check_contract(told)
+        except runtime.ContractError as error:
+            raise WeightsError(f"{path}: {error}.") from error
     if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
     if isinstance(told.get("args"), Mapping) and told["args"].get("nms"):
         raise WeightsError(f"{path} suppresses boxes by itself, and cannot be held against others: export it without.")
-    return ExportedGraph(path, told, partial(_run_checked, opened.run, path))
+    return ExportedGraph(path, told, partial(_run_checked, opened.run, path), opened.provider, opened.threads)
 
 
 def _tells_enough(told: Mapping[str, Any]) -> bool:
@@ -163,7 +177,7 @@ def _onnx(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: a thread for each core
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
-    told = {key: _plain(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
+    told = _told(session.get_modelmeta().custom_metadata_map)
     name = session.get_inputs()[0].name
 
     def run(images: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -174,23 +188,20 @@ def _onnx(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
 
 
 def _openvino(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
-    import openvino
+    from aigp_lightning.evaluation.openvino_graph import open_openvino
 
-    core = openvino.Core()
-    model = core.read_model(path)
-    device = "GPU" if gpu and "GPU" in core.available_devices else "CPU"
-    settings = {"PERFORMANCE_HINT": "LATENCY", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
-    compiled = core.compile_model(model, device, settings)
-    written = model.get_rt_info(["aigp"]).astype(dict) if model.has_rt_info(["aigp"]) else {}
-    told = {key: _plain(value) for key, value in written.items()}
+    found = open_openvino(path, gpu, threads)
+    told = _told(found.told)
+    return OpenedGraph(found.run, told, f"OpenVINO {found.device}", found.threads)
 
-    def run(images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        answers = compiled([images.float().cpu().numpy()])
-        found = tuple(torch.from_numpy(answers[place].copy()) for place in range(len(compiled.outputs)))
-        return found if len(found) > 1 else found[0]
 
-    used = int(compiled.get_property("INFERENCE_NUM_THREADS")) if device == "CPU" else None
-    return OpenedGraph(run, told, f"OpenVINO {device}", used)
+def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
+    """See `_onnx`; an engine runs on a GPU alone, whatever is asked for."""
+    from aigp_lightning.evaluation.tensorrt_graph import open_engine
+
+    run, written = open_engine(path)
+    told = _told(written)
+    return OpenedGraph(run, told, "TensorRT", None)
 
 
 def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
@@ -216,6 +227,13 @@ def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
             run, device = faster, "cuda"
     told = told if isinstance(told, dict) else {}
     return OpenedGraph(run, told, f"torch {device}", torch.get_num_threads() if device == "cpu" else None)
+
+
+def _told(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata as values; the contract and its hash stay texts."""
+    texts = runtime.CONTRACT, runtime.CONTRACT_HASH
+    as_is = {key: key in texts or not isinstance(value, str) for key, value in written.items()}
+    return {key: value if as_is[key] else _plain(value) for key, value in written.items()}
 
 
 def _plain(text: str) -> Any:

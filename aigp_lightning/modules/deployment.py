@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from aigp_lightning.errors import ConfigError
 
@@ -36,6 +36,7 @@ class ExportGraph:
         further: of each further tensor, names of its axes that depend on the image's size, by their number.
         order: from a file's answer and the module's to both in one order, (B, C, N), where the file picks the surest
             and equals may change places; None where the answers are compared as they are.
+        layout: of the first tensor, as `deploy/runtime.py` describes them.
 
     Example:
         >>> import torch
@@ -52,6 +53,7 @@ class ExportGraph:
     metadata: dict[str, Any]
     further: tuple[dict[int, str], ...] = ()
     order: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    layout: Literal["candidates", "one_to_one", "queries"] = "candidates"
 
 
 class Deployment(Protocol):

@@ -74,7 +74,7 @@ def checkpoint(tmp_path_factory) -> Path:
 def exported(checkpoint, tmp_path_factory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("exported") / "a b" / "ü"
     files = export(ExportOptions(ckpt_path=str(checkpoint), out=str(out), imgsz=SIZE))
-    assert sorted(out.iterdir()) == sorted(files)  # nothing else is left behind
+    assert sorted(out.iterdir()) == sorted([*files, out / "contract.json"])  # nothing else is left behind
     return {file.suffix[1:]: file for file in files}
 
 
@@ -361,7 +361,7 @@ def test_class_branch_of_pretrained_weights_survives(tmp_path):
     [
         ({}, r"--ckpt_path FILE\.ckpt \(ours\) or --weights FILE\.pt \(Ultralytics'\), FILE\.pth \(RF-DETR's\)\.$"),
         ({"ckpt_path": "a.ckpt", "weights": "a.pt"}, "needs one model"),
-        ({"ckpt_path": "a.ckpt", "format": ["engine"]}, "yolo export model=best.pt format=engine"),
+        ({"ckpt_path": "a.ckpt", "format": ["coreml"]}, "yolo export model=best.pt format=coreml"),
         ({"ckpt_path": "a.ckpt", "format": []}, "known are"),
         ({"ckpt_path": "a.ckpt", "tolerance": math.nan}, "--tolerance nan: a number above 0"),
         ({"ckpt_path": "absent.ckpt"}, "absent.ckpt"),
@@ -465,7 +465,8 @@ def test_what_needs_no_missing_package_is_written(checkpoint, tmp_path, monkeypa
         assert run_cli("export", checkpoint, "--out", out, "--imgsz", SIZE, *words) == status
         told = "best.onnx is not written, since it needs onnx and onnxruntime. To have it too: pip install "
         assert told in capsys.readouterr().err
-        assert {file.suffix for file in out.iterdir()} == ({".torchscript"} if words else {".pt", ".torchscript"})
+        expected = {".torchscript", ".json"} if words else {".pt", ".torchscript", ".json"}
+        assert {file.suffix for file in out.iterdir()} == expected
     assert run_cli("export", checkpoint, "--out", tmp_path / "2", "--format", "onnx") == 2
     assert "ONNX export needs onnx and onnxruntime: pip install" in capsys.readouterr().err
     assert not (tmp_path / "2").exists()
@@ -479,7 +480,7 @@ def test_a_package_that_cannot_be_imported_is_missing(checkpoint, tmp_path, monk
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     assert run_cli("export", checkpoint, "--out", tmp_path / "out", "--imgsz", SIZE) == 0
-    assert {file.suffix for file in (tmp_path / "out").iterdir()} == {".pt", ".torchscript"}
+    assert {file.suffix for file in (tmp_path / "out").iterdir()} == {".pt", ".torchscript", ".json"}
     told = capsys.readouterr().err
     reason = "onnx (installed, but importing it fails: No module named 'gone')"
     assert f"it needs {reason}. To have it too: pip install" in told
@@ -528,7 +529,8 @@ def test_a_format_of_another_family_is_refused(of_another_family, checkpoint):
         "Ultralytics' own format, and no other family has it."
     )
     with pytest.raises(
-        ConfigError, match=r"exports pt, onnx, torchscript; --format asks for pth\. A \.pth is RF-DETR's"
+        ConfigError,
+        match=r"exports pt, onnx, torchscript, openvino, tensorrt; --format asks for pth\. A \.pth is RF-DETR's",
     ):
         export(ExportOptions(str(checkpoint), format="pth"))
 

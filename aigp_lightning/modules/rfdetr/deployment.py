@@ -64,7 +64,8 @@ class RFDETRDeployment(Deployment):
             "names": self._names,
             "nms": False,
         }
-        return ExportGraph(_Traced(network, imgsz), _answers(network), range(4, 4 + classes), {}, metadata)
+        scores = range(4, 4 + classes)
+        return ExportGraph(_Traced(network, imgsz), _answers(network), scores, {}, metadata, layout="queries")
 
     def _built(self) -> RFDETRNetwork:
         """Return the network as it is deployed: float32, on the CPU, in eval mode."""

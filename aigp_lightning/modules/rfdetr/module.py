@@ -66,12 +66,12 @@ class RFDETRModule(BaseModule):
         groups: groups of queries that are trained at once, of which one is used afterwards.
         queries: objects that can be found in an image.
         decoder_layers: layers of the decoder; the variant's own if not given. Fewer are faster, and worse.
-        drop_path: stochastic depth: chance that the encoder's last layer is skipped for an image in training; earlier
-            ones less often, in proportion.
+        drop_path: chance that the encoder's last layer is skipped for an image in training; earlier ones less often.
         freeze_encoder: train all but the encoder.
         conf: lowest confidence that validation keeps, 0…1.
-        predict_conf: lowest confidence that `predict` keeps, 0…1.
+        predict_conf: lowest confidence that `predict` keeps, 0…1, and at which a validation counts false alarms.
         max_det: most objects kept an image.
+        thresholds: file of `calibrate` whose limits `predict` takes; auto: that of the model's run, if any; null: none.
 
     Example:
         >>> module = RFDETRModule("nano")  # the network waits for the data set's classes
@@ -105,16 +105,16 @@ class RFDETRModule(BaseModule):
         conf: float = 0.001,
         predict_conf: float = 0.5,
         max_det: int = 300,
+        thresholds: str | None = "auto",
     ) -> None:
         numbers = {"conf": conf, "predict_conf": predict_conf, "max_det": max_det, "queries": queries, "groups": groups}
         check_ranges("--model", {**numbers, "drop_path": drop_path, "decoder_layers": decoder_layers or 1}, RANGES)
         check_multi_scale(multi_scale)
         super().__init__(conf, predict_conf)
-        self.imgsz, self.variant = variant_of(variant).imgsz, variant
-        self.weights, self.multi_scale = weights, multi_scale
-        self.groups, self.queries, self.decoder_layers = groups, queries, decoder_layers
+        self.imgsz, self.variant, self.weights = variant_of(variant).imgsz, variant, weights
+        self.multi_scale, self.groups, self.queries, self.decoder_layers = multi_scale, groups, queries, decoder_layers
         self.drop_path, self.freeze_encoder, self.max_det = drop_path, freeze_encoder, max_det
-        self.optim, self.gains = optim, gains
+        self.optim, self.gains, self.thresholds = optim, gains, thresholds
         self.length: RunLength | None = None
         self._resumed: tuple[RunLength, int] | None = None
         self._factor = 1.0

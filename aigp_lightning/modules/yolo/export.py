@@ -114,6 +114,7 @@ def export_graph(model: nn.Module, imgsz: int, dynamic: bool) -> ExportGraph:
         metadata=deployment_metadata(model, imgsz, dynamic),
         further=({2: "mask_height", 3: "mask_width"},) if cast("Any", model).task == "segment" else (),
         order=order_of(len(cast("Any", model).names), imgsz) if free else None,
+        layout="one_to_one" if free else "candidates",
     )
 
 

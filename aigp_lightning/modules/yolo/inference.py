@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,3 +82,26 @@ class Inference:
         from aigp_lightning.modules.yolo.nms import nms
 
         return nms(raw, conf, self.iou, self.max_det, classes, multi_label, self.agnostic_nms, self.nms_free)
+
+    def rows_by_iou(
+        self, raw: Any, conf: float, classes: int, ious: Sequence[float | None], wanted: Sequence[int] | None
+    ) -> list[list[Tensor]]:
+        """Suppress overlapping boxes at each of several overlaps, one label a box, as `predict` does.
+
+        Args:
+            raw: see `outputs`.
+            conf: lowest confidence kept, 0…1.
+            classes: number of them.
+            ious: overlaps; None is the own one.
+            wanted: ids of the classes that count; None: all.
+
+        Returns:
+            For each overlap what `rows` returns.
+        """
+        from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
+        from aigp_lightning.modules.yolo.nms import nms
+
+        raw = best_of_classes(raw, classes, wanted, self.nms_free)
+        limits = [self.iou if iou is None else iou for iou in ious]
+        fixed = self.max_det, classes, False, self.agnostic_nms, self.nms_free
+        return [nms(raw, conf, iou, *fixed) for iou in limits]
