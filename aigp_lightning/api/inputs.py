@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aigp_lightning.data.items import Item
 from aigp_lightning.data.predict_batches import PredictBatchSampler
-from aigp_lightning.data.resizing import Letterbox, Resizing, Shape
+from aigp_lightning.data.resizing import Resizing
 from aigp_lightning.data.sources import SourceDataset, open_sources
 from aigp_lightning.errors import ConfigError, DataError, warn_user
 
@@ -44,26 +44,6 @@ class Input:
     file: str
     frame: int | None = None
     picture: NDArray[np.uint8] | None = None
-
-
-class OneSize(Letterbox):
-    """Every picture in an input of one size, for exported files that take no other.
-
-    Args:
-        size: height and width, pixels.
-        resizing: as the model was trained.
-    """
-
-    def __init__(self, size: Shape, resizing: Resizing) -> None:
-        self._size, self._resizing = size, resizing
-
-    def prediction_size(self, shape: Shape, imgsz: int) -> Shape:
-        """Return the one size."""
-        return self._size
-
-    def predicted(self, image: NDArray[np.uint8], im_file: str, imgsz: int, expected: Shape) -> Item:
-        """Bring a picture to the one size."""
-        return self._resizing.evaluated(image, im_file, imgsz, self._size)
 
 
 def check_channels(channels: object) -> None:

@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
-from aigp_lightning.api.inputs import Channels, Input, OneSize, check_channels, read_inputs
+from aigp_lightning.api.inputs import Channels, Input, check_channels, read_inputs
 from aigp_lightning.api.options import check_count, check_known, find_device
 from aigp_lightning.api.result import Result
 from aigp_lightning.data.collate import collate
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
+from aigp_lightning.data.one_size import OneSize
 from aigp_lightning.data.resizing import LETTERBOX, Resizing, find_resizing
 from aigp_lightning.errors import ConfigError, warn_user
-from aigp_lightning.evaluation.exported import ExportedModule, open_exported, told_by_exported
+from aigp_lightning.evaluation.exported import ExportedModule
 from aigp_lightning.evaluation.named_model import find_model
-from aigp_lightning.evaluation.open_model import check_numbers, is_exported
+from aigp_lightning.evaluation.open_with_options import (
+    decoder_of,
+    open_with_options,
+    prediction_precision,
+    told_by,
+    usual_device,
+)
 from aigp_lightning.media.detections import in_original
-from aigp_lightning.media.module_facts import keypoints_of
-from aigp_lightning.modules.registry import kind_of_file, load_module, module_class, trained_with
-from aigp_lightning.modules.run_options import accepted_options, build_module
+from aigp_lightning.media.module_facts import keypoint_conf_of, keypoints_of
+from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds, choose_thresholds
 from aigp_lightning.ranges import SHARE, check_range
-from aigp_lightning.run.precision import default_precision
 
 if TYPE_CHECKING:
     from aigp_lightning.api.inputs import Picture
     from aigp_lightning.modules.base import BaseModule
-    from aigp_lightning.modules.trained_with import TrainedWith
 
 OPTIONS = ("conf", "iou", "max_det", "imgsz", "batch", "channels", "stream")
 """Keywords of `Model.predict`."""
 SHOWN = 10
 """Names of classes that a model is printed with."""
-
-
-def _opened(path: Path, told: TrainedWith) -> BaseModule:
-    """Open a file in eval mode on the CPU, with the options of its run: a weights file has them from beside it.
-
-    Raises:
-        WeightsError: it cannot be opened, or has weights that are no numbers.
-    """
-    if is_exported(path):
-        module: BaseModule = open_exported(path, told)
-    elif kind_of_file(path) is None:
-        module = load_module(path)
-    else:
-        kind = module_class(told.family, told.task, path)
-        module = build_module(kind, accepted_options(kind, told.model), path)
-        module.weights = str(path)
-    if module.network is None:
-        module.set_network(module.build_network(None))
-    check_numbers(module, path)
-    return module.eval()
 
 
 class Model:
@@ -66,26 +50,33 @@ class Model:
         names: class names by id.
         task: such as `detect` or `pose`.
         imgsz: length of the input's long side at which it was trained, pixels.
+        thresholds: that `calibrate` chose for it, and that count; None: those of its run do.
 
     Args:
         file: a checkpoint (`.ckpt`), a family's own weights (`.pt`, `.pth`), an exported file (`.onnx`,
             `.torchscript`); a run folder, whose best checkpoint it is; or a folder of the model store.
         device: such as `cuda:0` or `cpu`; None takes a GPU where there is one. Exported files run on the CPU.
+        thresholds: file of `calibrate` whose limits take the place of the run's; `auto`: the `thresholds.json` of the
+            model's run, if there is one and it is of these weights; None: none.
 
     Raises:
         WeightsError: there is no such file, or it cannot be opened.
-        ConfigError: the folder holds no model or several, a package is missing, or there is no such device.
+        ConfigError: the folder holds no model or several, a package is missing, there is no such device, or the file of
+            the thresholds cannot be read.
     """
 
-    def __init__(self, file: str | Path, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        file: str | Path,
+        device: str | torch.device | None = None,
+        thresholds: str | Path | None = OF_THE_RUN,
+    ) -> None:
         chosen = None if device is None else find_device(device)
         self.file = find_model(str(file))
-        told = told_by_exported(self.file) if is_exported(self.file) else trained_with(self.file)
-        self.module = _opened(self.file, told)
-        exported = isinstance(self.module, ExportedModule)
-        self._limits: BaseModule = self.module.decoder if isinstance(self.module, ExportedModule) else self.module
-        usual = "cuda" if torch.cuda.is_available() and not exported else "cpu"
-        self.device = chosen if chosen is not None else torch.device(usual)
+        told = told_by(self.file)
+        self.module = open_with_options(self.file, told)
+        self._limits: BaseModule = decoder_of(self.module)
+        self.device = chosen if chosen is not None else usual_device(self.module)
         self.module.to(self.device)
         self.names, self.task = dict(self.module.names), told.task
         self.imgsz = int(told.data.get("imgsz") or USUAL_SIZE)
@@ -93,6 +84,19 @@ class Model:
             warn_user(f"{self.file} does not say at which image size it was trained: {USUAL_SIZE} is taken")
         self._resizing = find_resizing(told.data.get("resize", LETTERBOX.name))
         self._keypoints = keypoints_of(self.module)
+        self.thresholds = self._take(choose_thresholds(self.file, None if thresholds is None else str(thresholds)))
+
+    def _take(self, chosen: ChosenThresholds) -> Thresholds | None:
+        """Let calibrated thresholds count, as far as the model has such limits."""
+        if chosen.warning:
+            warn_user(chosen.warning)
+        if (found := chosen.thresholds) is not None:
+            limits = {"predict_conf": found.conf, "iou": found.iou, "max_det": found.max_det}
+            limits |= {"keypoint_conf": found.keypoint_conf}
+            for name, value in limits.items():
+                if (holder := self._holder(name)) is not None:
+                    setattr(holder, name, value)
+        return found
 
     @overload
     def predict(
@@ -123,7 +127,7 @@ class Model:
 
         Args:
             source: a path of a picture, a folder, a glob or a video; an array or a picture of Pillow's; or a list.
-            conf: lowest confidence, 0…1; None: that of the model's run.
+            conf: lowest confidence, 0…1; None: that of the model's thresholds, or of its run.
             iou: overlap from which on the less sure of two boxes is left out; None: that of the run.
             max_det: most objects of a picture; None: that of the run.
             imgsz: length of the input's long side, pixels; None: as it was trained.
@@ -195,7 +199,7 @@ class Model:
         channels: Channels | None, limits: Mapping[str, Any],
     ) -> Iterator[Result]:  # fmt: skip
         for inputs in read_inputs(source, imgsz, resizing, batch, channels):
-            with self._set(limits), torch.inference_mode(), self._precision():
+            with self._set(limits), torch.inference_mode(), prediction_precision(self.device):
                 batched: Any = collate([each.item for each in inputs])
                 batched["img"] = batched["img"].to(self.device)
                 ready = self.module.preprocess_batch(batched)
@@ -205,7 +209,9 @@ class Model:
 
     def _result(self, each: Input, prediction: Any) -> Result:
         found = in_original(prediction, each.item["ori_shape"], each.item["ratio_pad"])
-        return Result(found, each.file, self.names, each.frame, each.picture, self._keypoints)
+        return Result(
+            found, each.file, self.names, each.frame, each.picture, self._keypoints, keypoint_conf_of(self._limits)
+        )
 
     @contextmanager
     def _set(self, limits: Mapping[str, Any]) -> Iterator[None]:
@@ -223,14 +229,6 @@ class Model:
         """Return the object that has a limit: the module, or its part that chooses among detections; None without."""
         parts = (self._limits, getattr(self._limits, "inference", None))
         return next((part for part in parts if hasattr(part, name)), None)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        """Return a context of the precision in which the verb `predict` computes on this device."""
-        mixed = self.device.type == "cuda"
-        kind = default_precision(gpu=mixed, training=False) if mixed else ""
-        if not kind.endswith("mixed"):
-            return nullcontext()
-        return torch.autocast("cuda", torch.bfloat16 if kind.startswith("bf16") else torch.float16)
 
     def __repr__(self) -> str:
         named = list(self.names.values())

@@ -39,6 +39,7 @@ class Result:
         frame: see the attribute.
         picture: (H, W, 3) uint8 RGB, of what has no file.
         keypoints: what the model says about its keypoints.
+        keypoint_conf: lowest confidence of a keypoint that counts as seen; None: none is marked.
 
     Example:
         >>> from aigp_lightning.media.detections import ImageDetections
@@ -56,10 +57,11 @@ class Result:
         frame: int | None = None,
         picture: NDArray[np.uint8] | None = None,
         keypoints: Keypoints | None = None,
+        keypoint_conf: float | None = None,
     ) -> None:
         assert found.shape is not None, "of a picture whose size is known"
         self.file, self.frame, self.names, self.shape = file, frame, dict(names), found.shape
-        self._found, self._picture, self._keypoints = found, picture, keypoints
+        self._found, self._picture, self._keypoints, self._seen_from = found, picture, keypoints, keypoint_conf
 
     @property
     def boxes(self) -> NDArray[np.float32]:
@@ -80,6 +82,12 @@ class Result:
     def keypoints(self) -> NDArray[np.float32] | None:
         """Return (n, K, 3) float32 x and y in pixels of the original and confidence; None of a model without any."""
         return self._found.keypoints
+
+    @property
+    def seen(self) -> NDArray[np.bool_] | None:
+        """Return which keypoints count as seen, (n, K), where the model's thresholds say from which confidence."""
+        points = self._found.keypoints
+        return None if points is None or self._seen_from is None else points[..., 2] >= np.float32(self._seen_from)
 
     @property
     def masks(self) -> NDArray[Any] | None:
@@ -147,7 +155,7 @@ class Result:
         """Return the entry that `predict` writes of this picture to `predictions.json`: plain values, rounded."""
         from aigp_lightning.predictions.formats import json_entry
 
-        return json_entry(self._found, self.file, self.frame, self.names, self._keypoints)
+        return json_entry(self._found, self.file, self.frame, self.names, self._keypoints, self._seen_from)
 
     def to_json(self) -> str:
         """Return `to_dict` as a line of JSON."""
@@ -170,9 +178,13 @@ class Result:
         )  # fmt: skip
 
     def _drawn(self) -> NDArray[np.uint8]:
+        from aigp_lightning.media.detections import only_seen
         from aigp_lightning.media.plots.boxes import draw_boxes
 
-        found, edges = self._found, self._keypoints.edges if self._keypoints is not None else ()
+        found, edges = (
+            only_seen(self._found, self._seen_from),
+            self._keypoints.edges if self._keypoints is not None else (),
+        )
         what = found.boxes, found.labels, found.scores, self.names, found.keypoints, edges, found.masks
         return draw_boxes(self.image, *what)
 

@@ -9,11 +9,16 @@ from typing import Any
 
 from aigp_lightning.checkpoints.paths import run_folder_of
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.files import write_atomic
+from aigp_lightning.files import sha256_of, write_atomic
 from aigp_lightning.ranges import COUNT, POSITIVE, SHARE, check_ranges
 
 NAME = "thresholds.json"
 FORMAT = "aigp-thresholds-1"
+OF_THE_RUN = "auto"
+"""In the place of a file: the `thresholds.json` of the model's run, where there is one."""
+CHECKPOINT = ".ckpt"
+OLDER = 2.0
+"""Seconds by which an export may be older than its checkpoint: copying a run gives its files times of their own."""
 RANGES = {"conf": SHARE, "keypoint_conf": SHARE, "iou": SHARE, "reprojection_px": POSITIVE, "max_det": COUNT}
 
 
@@ -46,6 +51,13 @@ class Thresholds:
     def values(self) -> dict[str, Any]:
         """Return the thresholds alone, by name."""
         return {name: value for name, value in asdict(self).items() if name != "about"}
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the weights that they were chosen for; None where the file does not say it."""
+        model = self.about.get("model")
+        said = model.get("sha256") if isinstance(model, dict) else None
+        return said if isinstance(said, str) else None
 
 
 def write_thresholds(path: Path, thresholds: Thresholds) -> None:
@@ -86,6 +98,8 @@ def read_thresholds(path: Path) -> Thresholds:
     check_ranges(str(path), values, {key: allowed for key, allowed in RANGES.items() if values.get(key) is not None})
     if any(values.get(key, 0.5) is None for key in RANGES if key != "reprojection_px"):
         raise ConfigError(f"{path}: only reprojection_px may be null.")
+    if not isinstance(values.get("about", {}), dict):
+        raise ConfigError(f"{path}: about is a mapping that says how the thresholds were chosen.")
     return Thresholds(**values)
 
 
@@ -101,3 +115,92 @@ def thresholds_of(model: Path) -> Path | None:
     """
     places = (run_folder_of(model), model.parent)
     return next((place / NAME for place in places if place is not None and (place / NAME).is_file()), None)
+
+
+def thresholds_for(model: Path, sha256: str | None = None) -> Thresholds | None:
+    """Return the thresholds that were chosen for a model's weights; None without any, or with those of other weights.
+
+    Args:
+        model: a checkpoint, a weights file or an exported file.
+        sha256: of its bytes, where that is known already.
+
+    Raises:
+        ConfigError: the file of the thresholds cannot be read.
+
+    Example:
+        >>> thresholds_for(Path("no/such/weights/best.ckpt")) is None
+        True
+    """
+    file = thresholds_of(model)
+    if file is None:
+        return None
+    found = read_thresholds(file)
+    return found if are_of(found, model, sha256) else None
+
+
+def are_of(thresholds: Thresholds, model: Path, sha256: str | None = None) -> bool:
+    """True if thresholds were chosen for a file's weights, or do not say for which.
+
+    Those of `best.ckpt` are those of a `best.pt` or `best.onnx` beside it, too, which was written after it.
+
+    Args:
+        thresholds: as they were read.
+        model: the file.
+        sha256: of its bytes, where that is known already.
+
+    Example:
+        >>> are_of(Thresholds(), Path("best.ckpt"))
+        True
+    """
+    said = thresholds.weights_sha256
+    if said is None or said == (sha256 or sha256_of(model)):
+        return True
+    source = model.with_suffix(CHECKPOINT)
+    if model.suffix == CHECKPOINT or not source.is_file():
+        return False
+    return model.stat().st_mtime >= source.stat().st_mtime - OLDER and said == sha256_of(source)
+
+
+@dataclass(frozen=True)
+class ChosenThresholds:
+    """The thresholds that a command takes, and what it tells the user about them.
+
+    Attributes:
+        thresholds: to be used; None: those of the model's run stay.
+        file: that they are from; None without one.
+        warning: in a line, where a file is there that is not used, or is of other weights; else empty.
+    """
+
+    thresholds: Thresholds | None = None
+    file: Path | None = None
+    warning: str = ""
+
+
+def choose_thresholds(model: Path, asked: str | None = OF_THE_RUN) -> ChosenThresholds:
+    """Return the thresholds that count for a model.
+
+    Args:
+        model: a checkpoint, a weights file or an exported file.
+        asked: a file, which counts whatever weights it is of; `auto`: that of the model's run, if it is of these
+            weights; None: none.
+
+    Raises:
+        ConfigError: the file cannot be read.
+
+    Example:
+        >>> choose_thresholds(Path("best.ckpt"), None).thresholds is None
+        True
+    """
+    if asked is None:
+        return ChosenThresholds()
+    named = asked != OF_THE_RUN
+    file = Path(asked) if named else thresholds_of(model)
+    if file is None:
+        return ChosenThresholds()
+    found = read_thresholds(file)
+    if are_of(found, model):
+        return ChosenThresholds(found, file)
+    text = f"{file} was calibrated for other weights than those of {model}"
+    if named:
+        return ChosenThresholds(found, file, f"{text}; it counts, since it is named")
+    return ChosenThresholds(None, file, f"{text}: its thresholds are not used. Run `calibrate` again")
