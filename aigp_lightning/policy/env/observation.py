@@ -9,8 +9,10 @@
 | 21–32 | those of the gate behind it |
 | 33–36 | last action |
 
-With a camera, the corners of a gate are seen when all four are in the image. Those of a gate out of view are estimated
-from their last measurement, as `lost` says; those of a gate never seen are zeros.
+With a camera, a gate is measured when all four corners are in the image; with `needs_corners: 3` three are enough for
+a gate that was measured before. With a dropout model, corners that are lost do not count. A gate that is measured gives
+all its four corners: a pose from those that are seen says where the others are. The corners of a gate that is not are
+estimated from their last measurement, as `lost` says; those of a gate never measured are zeros.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import numpy as np
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.policy.env.arrays import ALL, FLOAT, Bools, Floats, Ints, Rows, norm
 from aigp_lightning.policy.env.camera import in_view
+from aigp_lightning.policy.env.dropout import PLACES, CornerDropout
+from aigp_lightning.policy.env.dropout_file import read_dropout
 from aigp_lightning.policy.env.streams import Streams
 
 SIZE = 37
@@ -30,6 +34,8 @@ CORNERS = slice(9, 33)
 ACTION = slice(33, 37)
 LIMIT = np.concatenate([np.full(3, 100.0), np.full(3, 2.0), np.full(3, 50.0), np.full(24, 200.0), np.full(4, 1.0)])
 LOST = ("predict", "hold", "zero")
+LEAST_CORNERS = len(PLACES) - 1
+"""So many corners give a pose to who knows about where the gate is."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class Noise:
         max_distance: m, beyond which no gate is recognised.
         dropout: share of images in which a near gate isn't recognised. It grows linearly from half `max_distance`
             on, to all of them at `max_distance`.
+        dropout_model: a `dropout.json` of `validate --sequence`, with each corner's rate of losses, how long they last,
+            and how both depend on distance; it takes the place of `dropout`. Beyond `max_distance` nothing is seen.
+        needs_corners: corners in view and not lost that a gate is measured by: 4; or 3, which are enough for a gate
+            that was measured before. Of a model with eight corners a gate, of those.
         lost: corners of a gate out of view: `predict` moves the last measurement by the measured velocity and rates,
             `hold` keeps it, `zero` gives zeros.
         delay: steps by which all but the last action is delayed.
@@ -61,6 +71,8 @@ class Noise:
     frame_every: int = 2
     max_distance: float = 40.0
     dropout: float = 0.0
+    dropout_model: str | None = None
+    needs_corners: int = 4
     lost: Literal["predict", "hold", "zero"] = "predict"
     delay: int = 0
 
@@ -73,6 +85,8 @@ class Noise:
             raise ConfigError(f"noise.lost is {self.lost!r}; give {', '.join(LOST)}")
         if self.frame_every < 1 or self.max_distance <= 0 or self.dropout > 1:
             raise ConfigError("noise: frame_every is at least 1, max_distance above 0, dropout at most 1")
+        if self.needs_corners not in (LEAST_CORNERS, len(PLACES)):
+            raise ConfigError(f"noise.needs_corners is {self.needs_corners}; give 4, or 3 for gates measured before")
 
 
 @dataclass(frozen=True)
@@ -110,10 +124,16 @@ class Observer:
         self._known, self._ever = np.zeros((3, 8, n), FLOAT), np.zeros((2, n), np.bool_)
         self._queue = np.zeros((noise.delay + 1, ACTION.start, n), FLOAT)
         self._exact = noise == Noise(delay=noise.delay)
+        self._dropout: CornerDropout | None = None
+        if noise.dropout_model is not None:
+            model, interval = read_dropout(noise.dropout_model), dt * (noise.frame_every if noise.camera else 1)
+            self._dropout = CornerDropout(n, model, interval, noise.dropout_model)
 
     def reset(self, rows: Rows) -> None:
         """Forget what was seen in the environments `rows`, for new episodes."""
         self._known[..., rows], self._ever[:, rows] = 0, False
+        if self._dropout is not None:
+            self._dropout.reset(rows)
 
     def observe(self, truth: Truth, streams: Streams, rows: Rows = ALL) -> Floats:
         """Return observations, and update what is known of the gates: call it once a step.
@@ -150,24 +170,35 @@ class Observer:
             draws = streams.normal(26, rows)
             measured = pairs * (1 + FLOAT(noise.range) * draws[24:, None])
             measured = measured + FLOAT(noise.corner) * draws[:24].reshape(3, 2, 4, m) * distance[:, None]
-        if not noise.camera and not noise.dropout:
+        if not noise.camera and not noise.dropout and self._dropout is None:
             return measured.reshape(3, 8, m)
-        recognised = self._recognised(pairs, distance, truth, streams, rows)
         known, ever = self._remembered(truth, own, rows)
+        recognised = self._recognised(pairs, distance, ever, truth, streams, rows)
         known = np.where(recognised[:, None], measured, known.reshape(3, 2, 4, m)).reshape(3, 8, m)
         self._known[..., rows], self._ever[:, rows] = known, ever | recognised
         return known
 
-    def _recognised(self, pairs: Floats, distance: Floats, truth: Truth, streams: Streams, rows: Rows) -> Bools:
-        """Return a mask of the gates, next and after it, that are recognised in this step, (2, m)."""
+    def _recognised(
+        self, pairs: Floats, distance: Floats, ever: Bools, truth: Truth, streams: Streams, rows: Rows
+    ) -> Bools:
+        """Return a mask of the gates, next and after it, that are measured in this step, (2, m)."""
         noise = self.noise
-        far = np.clip(2 * distance / FLOAT(noise.max_distance) - 1, 0, 1) if noise.camera else FLOAT(0)
-        recognised = streams.uniform(2, rows) >= 1 - (1 - FLOAT(noise.dropout)) * (1 - far)
-        if noise.camera:
-            new_image = truth.step % noise.frame_every == 0
-            recognised &= new_image & in_view(pairs).all(axis=1)
-        seen: Bools = recognised
-        return seen
+        new_image = truth.step % noise.frame_every == 0 if noise.camera else np.ones_like(truth.switched)
+        if self._dropout is None:
+            far = np.clip(2 * distance / FLOAT(noise.max_distance) - 1, 0, 1) if noise.camera else FLOAT(0)
+            near: Bools = streams.uniform(2, rows) >= 1 - (1 - FLOAT(noise.dropout)) * (1 - far)
+            if not noise.camera:
+                return near
+            seen = in_view(pairs)
+        else:
+            near = distance <= noise.max_distance if noise.camera else np.ones_like(ever)
+            seen = ~self._dropout.update(distance, truth.switched, new_image, streams, rows)
+            if noise.camera:
+                centre = pairs.mean(axis=2, keepdims=True)
+                seen &= in_view(centre + self._dropout.far[:, None] * (pairs[:, :, self._dropout.place] - centre))
+        count = seen.sum(axis=1)
+        enough: Bools = (count >= len(PLACES)) | (ever & (count >= noise.needs_corners))
+        return near & new_image & enough
 
     def _remembered(self, truth: Truth, own: Floats, rows: Rows) -> tuple[Floats, Bools]:
         """Return the last known corners moved to now, (3, 8, m), and a mask of gates ever seen, (2, m)."""
