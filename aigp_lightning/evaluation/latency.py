@@ -1,4 +1,4 @@
-"""Time that two models take for one picture, measured in turns, so that a busy machine slows both."""
+"""Time that models take for a picture, measured in turns, so that a busy machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -12,14 +12,35 @@ import numpy as np
 WARM_UP = 3
 """Calls of each model before any is timed: they choose algorithms and fill caches."""
 IN_TURN = 5
-"""Calls of one model before the other's turn."""
+"""Calls of one model before the next one's turn."""
 MOST, LEAST = 200, 10
 """Calls of each model, as the time allows."""
 SECONDS = 4.0
 """Time for all calls together; after it each model still gets `LEAST`."""
 
-Call = Callable[[], tuple[float, float]]
-"""Looks at one picture; returns the seconds for resizing it, and from there to the detections."""
+Call = Callable[[], tuple[float, ...]]
+"""Looks at a picture; returns the seconds of each part of that, the same parts in every call."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How often models are called, and for how long.
+
+    Attributes:
+        warm_up: calls of each before any is timed.
+        least: timed calls of each, however long they take.
+        most: timed calls of each, at most.
+        seconds: after which no round begins, once each has been called often enough; None: no limit.
+
+    Example:
+        >>> Turns(warm_up=10, least=100, most=100).seconds
+        4.0
+    """
+
+    warm_up: int = WARM_UP
+    least: int = LEAST
+    most: int = MOST
+    seconds: float | None = SECONDS
 
 
 @dataclass(frozen=True)
@@ -49,28 +70,37 @@ class Latency:
         return asdict(self)
 
 
-def time_in_turns(calls: Sequence[Call], seconds: float = SECONDS) -> list[np.ndarray]:
+def time_in_turns(
+    calls: Sequence[Call], turns: Turns = Turns(), advance: Callable[[int], object] | None = None
+) -> list[np.ndarray]:
     """Time calls in turns.
 
     Args:
         calls: of each model one.
-        seconds: after which they end, once each has been called often enough.
+        turns: how often, and for how long.
+        advance: is told how many timed calls were made, after each turn.
 
     Returns:
-        (n, 2) seconds of each model, as its calls returned them.
+        (n, parts) seconds of each model, as its calls returned them.
 
     Example:
-        >>> [times.shape for times in time_in_turns([lambda: (0.0, 0.1), lambda: (0.0, 0.2)], seconds=0.0)]
-        [(10, 2), (10, 2)]
+        >>> turns = Turns(least=4, most=4)
+        >>> [times.shape for times in time_in_turns([lambda: (0.0, 0.1), lambda: (0.0, 0.2)], turns)]
+        [(4, 2), (4, 2)]
     """
     for call in calls:
-        for _ in range(WARM_UP):
+        for _ in range(turns.warm_up):
             call()
-    times: list[list[tuple[float, float]]] = [[] for _ in calls]
-    end = time.perf_counter() + seconds
-    while len(times[0]) < LEAST or (len(times[0]) < MOST and time.perf_counter() < end):
+    times: list[list[tuple[float, ...]]] = [[] for _ in calls]
+    end = None if turns.seconds is None else time.perf_counter() + turns.seconds
+    done = 0
+    while done < turns.least or (done < turns.most and (end is None or time.perf_counter() < end)):
+        turn = min(IN_TURN, turns.most - done)
         for call, taken in zip(calls, times, strict=True):
-            taken.extend(call() for _ in range(IN_TURN))
+            taken.extend(call() for _ in range(turn))
+            if advance is not None:
+                advance(turn)
+        done += turn
     return [np.array(each) for each in times]
 
 
@@ -78,7 +108,7 @@ def sum_up(times: np.ndarray, imgsz: int, device: str) -> Latency:
     """Sum up the times of a model.
 
     Args:
-        times: (n, 2) seconds, see `time_in_turns`.
+        times: (n, parts) seconds, see `time_in_turns`; the first part is the resizing.
         imgsz: side of the network's input, pixels.
         device: it ran on.
 
@@ -87,7 +117,6 @@ def sum_up(times: np.ndarray, imgsz: int, device: str) -> Latency:
         4.0
     """
     whole = times.sum(1)
-    resizing, model = np.median(times, axis=0)
-    figures = (np.median(whole), np.percentile(whole, 95), resizing, model)
+    figures = (np.median(whole), np.percentile(whole, 95), np.median(times[:, 0]), np.median(whole - times[:, 0]))
     first, last, before, after = (round(float(value) * 1e3, 4) for value in figures)
     return Latency(first, last, before, after, calls=len(times), imgsz=imgsz, device=device)

@@ -68,7 +68,12 @@ def _points(found: ImageDetections, keypoints: Keypoints | None) -> NDArray[Any]
 
 
 def json_entry(
-    found: ImageDetections, file: str, frame: int | None, names: Mapping[int, str], keypoints: Keypoints | None = None
+    found: ImageDetections,
+    file: str,
+    frame: int | None,
+    names: Mapping[int, str],
+    keypoints: Keypoints | None = None,
+    keypoint_conf: float | None = None,
 ) -> dict[str, Any]:
     """Build one image's entry in `predictions.json`: pixels to 0.001, confidence to 0.00001.
 
@@ -78,9 +83,10 @@ def json_entry(
         frame: of the video, from 0; None for a picture.
         names: class names by id.
         keypoints: what the module says about them: their names, and whether it tells how visible they are.
+        keypoint_conf: lowest confidence of a keypoint that counts as seen; None: none is marked.
 
     Returns:
-        Plain values only; a detection's keypoints are in the order of `keypoint_names`.
+        Plain values only; a detection's keypoints, and `seen` of them, are in the order of `keypoint_names`.
     """
     rows = zip(found.labels.tolist(), _rounded(found.scores, 5), _rounded(found.boxes, 3), strict=True)
     detections: list[dict[str, Any]] = [
@@ -90,6 +96,10 @@ def json_entry(
     if (where := _points(found, keypoints)) is not None:
         for detection, points in zip(detections, _rounded(where, 3), strict=True):
             detection["keypoints"] = points
+    if found.keypoints is not None and keypoint_conf is not None:
+        seen = found.keypoints[..., 2] >= np.float32(keypoint_conf)
+        for detection, each in zip(detections, seen.tolist(), strict=True):
+            detection["seen"] = each
     if found.masks is not None:
         for detection, ring in zip(detections, outlines(found.masks), strict=True):
             detection["polygon"] = ring.tolist()

@@ -83,7 +83,7 @@ def part_file(folder: Path, rank: int) -> Path:
     return folder / f"predictions.rank{rank}.jsonl"
 
 
-def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_json: bool) -> None:
+def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_json: bool) -> list[dict[str, Any]]:
     """Merge the processes' parts into `predictions.json`, list what could not be read, and print a summary.
 
     Args:
@@ -91,11 +91,16 @@ def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_js
         world_size: number of processes.
         unreadable: what is wrong with files that were set aside at the start, by path.
         save_json: keep the JSON.
+
+    Returns:
+        What was collected, picture by picture; see `judge`.
     """
+    collected: list[dict[str, Any]] = []
     parts = [path for path in (part_file(folder, rank) for rank in range(world_size)) if path.exists()]
     problems = [f"{printable(path)}: {what}" for path, what in unreadable.items()]
     counts = {"pictures": 0, "frames": 0, "detections": 0}
-    entries = _counted(heapq.merge(*map(_lines, parts), key=lambda line: int(line["index"])), counts, problems)
+    lines = heapq.merge(*map(_lines, parts), key=lambda line: int(line["index"]))
+    entries = _counted(lines, counts, problems, collected)
     if save_json:
         _write_json(folder / JSON_FILE, entries)
     else:
@@ -111,6 +116,7 @@ def finish(folder: Path, world_size: int, unreadable: Mapping[str, str], save_js
         listed.write_text("\n".join(problems) + "\n", encoding="utf-8", errors="backslashreplace")
         shown = "".join(f"\n  {printable(problem)}" for problem in problems[:SHOWN])
         log.warning("%d could not be read or drawn, listed in %s:%s", len(problems), printable(str(listed)), shown)
+    return collected
 
 
 def _lines(part: Path) -> Iterator[dict[str, Any]]:
@@ -118,9 +124,13 @@ def _lines(part: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def _counted(lines: Iterator[dict[str, Any]], counts: dict[str, int], problems: list[str]) -> Iterator[dict[str, Any]]:
-    """Pass on the entries, and keep count of them."""
+def _counted(
+    lines: Iterator[dict[str, Any]], counts: dict[str, int], problems: list[str], collected: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Pass on the entries, keep count of them, and keep what was collected."""
     for line in lines:
+        if line.get("collected") is not None:
+            collected.append(line["collected"])
         if "problem" in line:
             problems.append(line["problem"])
         if "entry" in line:

@@ -14,7 +14,10 @@ from aigp_lightning.data.images import read_image
 from aigp_lightning.data.video import VideoReader
 from aigp_lightning.errors import DataError, UserError, printable, warn_user
 from aigp_lightning.files import write_atomic
+from aigp_lightning.media.detections import only_seen
 from aigp_lightning.media.encode import encode
+from aigp_lightning.predictions.collect import LISTED, CollectOptions, judge
+from aigp_lightning.predictions.collected_files import save_frame
 from aigp_lightning.predictions.crops import write_crops
 from aigp_lightning.predictions.drawn_video import DrawnVideo, drawn
 from aigp_lightning.predictions.formats import json_entry, yolo_lines
@@ -48,6 +51,8 @@ class PredictionFiles:
         conf: write confidences into the text files.
         crops: cut out every object.
         frames: draw each frame of a video as a picture too.
+        collecting: where pictures with something that is not labelled are collected; None: nowhere.
+        keypoint_conf: lowest confidence of a keypoint that counts as seen; None: none is marked.
     """
 
     def __init__(
@@ -63,10 +68,13 @@ class PredictionFiles:
         conf: bool = True,
         crops: bool = False,
         frames: bool = False,
+        collecting: CollectOptions | None = None,
+        keypoint_conf: float | None = None,
     ) -> None:
         self.folder, self.dataset, self.names, self.images, self.txt = folder, dataset, names, images, txt
-        self.ids, self.conf, self.crops, self.frames = ids, conf, crops, frames
+        self.ids, self.conf, self.crops, self.frames, self.collecting = ids, conf, crops, frames, collecting
         self.keypoints, self.edges = keypoints, keypoints.edges if keypoints is not None else ()
+        self.keypoint_conf = keypoint_conf
         self.outputs = output_names(dataset.files)
         if cut := cut_names(self.outputs, names.values() if crops else ()):
             warn_user(cut)
@@ -125,13 +133,15 @@ class PredictionFiles:
         try:
             if found is None:
                 raise DataError(self._why(file, frame))
-            line["entry"] = json_entry(found, file.path, frame, self.names, self.keypoints)
+            line["entry"] = json_entry(found, file.path, frame, self.names, self.keypoints, self.keypoint_conf)
             if self.txt:
                 self._write_txt(file, frame, found)
             if self.crops and len(found.boxes):
                 self._crop(file, frame, found)
+            if self.collecting is not None:
+                line["collected"] = self._collect(file, frame, found, self.collecting)
             if self.images or (self.frames and frame is not None):
-                self._draw(file, frame, found)
+                self._draw(file, frame, only_seen(found, self.keypoint_conf))
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -165,19 +175,35 @@ class PredictionFiles:
         return self.outputs[file.path] + ("" if frame is None else f"_{frame}")
 
     def _crop(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
-        """Cut out what was found; frames are read once more, by a reader of their own."""
-        if frame is None:
-            image = read_image(file.path)
-        else:
-            if self._reader is None or self._reader.path != file.path:
-                if self._reader is not None:
-                    self._reader.close()
-                self._reader = VideoReader(file.path)
-            if (decoded := self._reader.frame(frame)) is None:
-                raise DataError("this frame cannot be decoded")
-            image = decoded
-        name = self._name(file, frame)
+        """Cut out what was found."""
+        name, image = self._name(file, frame), self._image(file, frame)
         write_crops(self.folder / "crops", name, image, found.boxes, found.labels, self.names)
+
+    def _collect(
+        self, file: SourceFile, frame: int | None, found: ImageDetections, options: CollectOptions
+    ) -> dict[str, Any] | None:
+        """Return what is found and not labelled; a frame that goes into the list is saved as a picture."""
+        judged = judge(file.path, frame, found, options)
+        if judged is not None and frame is not None and judged["kind"] in LISTED:
+            judged["path"] = save_frame(options, self.outputs[file.path], frame, self._image(file, frame))
+            judged["frame"] = None
+        return judged
+
+    def _image(self, file: SourceFile, frame: int | None) -> NDArray[np.uint8]:
+        """Read a picture, or a frame of a video by a reader of its own.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        if frame is None:
+            return read_image(file.path)
+        if self._reader is None or self._reader.path != file.path:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = VideoReader(file.path)
+        if (decoded := self._reader.frame(frame)) is None:
+            raise DataError("this frame cannot be decoded")
+        return decoded
 
     def _draw(self, file: SourceFile, frame: int | None, found: ImageDetections) -> None:
         if frame is not None:

@@ -35,6 +35,9 @@ def about_problem(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
     edges = about.get("edges") or ()
     if points and any(end >= len(points) for edge in edges for end in edge):
         return "its 'edges' go beyond its keypoints"
+    places = about.get("object_points") or points
+    if len(places) != len(points):
+        return "its 'object_points' are of other keypoints"
     counts = {arrays[name].shape[1] for name in ("found_points", "true_points") if len(arrays.get(name, ()))}
     return "its 'keypoints' are others than those of its objects" if points and counts - {len(points)} else ""
 
@@ -68,6 +71,15 @@ def _are_limits(value: object) -> bool:
     """True if a value is None or numbers that rise."""
     return value is None or (
         isinstance(value, list) and all(map(is_finite_number, value)) and sorted(set(value)) == value
+    )
+
+
+def _are_places(value: object) -> bool:
+    """True if a value is None or places of three numbers."""
+    return value is None or (
+        isinstance(value, list)
+        and all(isinstance(place, list) and len(place) == len("xyz") for place in value)
+        and all(is_finite_number(part) for place in value for part in place)
     )
 
 
@@ -114,6 +126,7 @@ FORMS: dict[str, Callable[[object], bool]] = {
     "keypoints": _are_texts,
     "edges": _are_edges,
     "bands": _are_limits,
+    "object_points": _are_places,
     "settings": _are_settings,
     "data": _is_group(("data_yaml", "split", "sha256"), ("images", "labels")),
     "model": _is_group(("file", "sha256")),

@@ -13,6 +13,7 @@ from aigp_lightning.modules.metrics.detection import LEAST, true_boxes
 from aigp_lightning.modules.metrics.image_results import SHAPES, THRESHOLDS, ImageResults
 from aigp_lightning.modules.metrics.pairing import choose, match_pairs, of_one_class, overlapping
 from aigp_lightning.modules.metrics.pose import alike_keypoints, true_keypoints
+from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.modules.metrics.segment import overlaps_of_batch, pairs_of_masks
 from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, image_places, join_found, join_true, joined
 from aigp_lightning.types import DetectionBatch, Keypoints, PoseBatch, Prediction
@@ -35,7 +36,7 @@ class ResultsCollector:
 
     Args:
         keypoints: the data set's; None for a detector.
-        camera: solves gates for their place; None: no metres.
+        camera: solves objects for their place, where it is known how their keypoints lie; None: no metres.
         masks: predictions and batches have masks, by which detections are judged too.
 
     Example:
@@ -55,6 +56,7 @@ class ResultsCollector:
         self, keypoints: Keypoints | None = None, camera: GateCamera | None = None, masks: bool = False
     ) -> None:
         self.count, self.camera, self.masks = (0 if keypoints is None else keypoints.count), camera, masks
+        self._target = target_of(keypoints, camera)
         self._sigmas: Tensor | None = None
         if keypoints is not None:
             from aigp_lightning.modules.yolo.metrics import oks_sigmas
@@ -130,7 +132,7 @@ class ResultsCollector:
         if self._sigmas is not None:
             posed = cast("PoseBatch", batch)
             right = match_pairs(*alike_keypoints([posed], found, true, self._sigmas), count, thresholds)
-            rows = corner_rows(predictions, posed, self.camera, self.count)
+            rows = corner_rows(predictions, posed, self.camera, self.count, self._target)
         if self.masks:
             overlaps = overlaps_of_batch(list(predictions), cast("SegmentBatch", batch))
             covered = match_pairs(*pairs_of_masks(overlaps, found, true), count, thresholds)

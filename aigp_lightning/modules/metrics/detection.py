@@ -1,4 +1,7 @@
-"""Detection metrics by Ultralytics' definitions, exact on any number of processes."""
+"""Detection metrics by Ultralytics' definitions, exact on any number of processes.
+
+Longer than 250 lines: what is gathered, exchanged and computed of a validation is read as one.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torchmetrics import Metric
 
 from aigp_lightning.boxes import xywh_to_xyxy
 from aigp_lightning.modules.metrics.confusion import count_pairs, pair
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS, FalseAlarms, false_alarms_by_image, is_measured
 from aigp_lightning.modules.metrics.pairing import match_pairs, of_one_class, overlapping
 from aigp_lightning.modules.metrics.split import Found, Labelled, Waiting, image_places, join_found, join_true
 from aigp_lightning.types import Curves, DetectionBatch, Prediction
@@ -37,14 +41,16 @@ class DetectionMetrics(Metric):
     every one of them computes the same figures from all. Rows are put in the order that one process would have them
     in: of equally confident predictions the first counts first.
 
-    What `compute` found stays until the next one, whatever is reset in between: `curves()`, `table()`, `confusion` and
-    `fitness`.
+    What `compute` found stays until the next one, whatever is reset in between: `curves()`, `table()`, `confusion`,
+    `false_alarms` and `fitness`.
 
     Args:
         names: class names by id.
 
     Attributes:
         confusion: int64 (nc + 1, nc + 1) [predicted, true] counts, background last; None before the first `compute`.
+        alarm_conf: see `with_alarms_at`; None where they are not counted.
+        false_alarms: in pictures without labels; None before the first `compute`, and where there are no such pictures.
         fitness: what the best weights are chosen by, as Ultralytics'.
 
     Example:
@@ -69,6 +75,8 @@ class DetectionMetrics(Metric):
     target_img: list[Tensor]
     place: list[Tensor]
     images: Tensor
+    empty: Tensor
+    alarms: Tensor
     matrix: Tensor
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -76,7 +84,8 @@ class DetectionMetrics(Metric):
         self.names = dict(names)
         for state in ("correct", "conf", "pred_cls", "target_cls", "target_img", "place"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
-        self.add_state("images", default=torch.tensor(0), dist_reduce_fx="sum")
+        for count in ("images", "empty", "alarms"):
+            self.add_state(count, default=torch.tensor(0), dist_reduce_fx="sum")
         shape = (len(self.names) + 1,) * 2
         self.add_state("matrix", default=torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
         self._waiting: list[Waiting] = []
@@ -84,7 +93,19 @@ class DetectionMetrics(Metric):
         self.details: DetMetrics | None = None
         self.counted = 0
         self.confusion: NDArray[np.int64] | None = None
+        self.alarm_conf: float | None = None
+        self.false_alarms: FalseAlarms | None = None
         self.fitness = 0.0
+
+    def with_alarms_at(self, conf: float, lowest: float) -> DetectionMetrics:
+        """Count false alarms in pictures without labels; returns the metrics themselves.
+
+        Args:
+            conf: lowest confidence that counts, 0…1: that of `predict`.
+            lowest: that the validation keeps; where that is more, they are not counted.
+        """
+        self.alarm_conf = conf if is_measured(conf, lowest) else None
+        return self
 
     def update(self, predictions: list[Prediction], batch: DetectionBatch) -> None:
         """Add a batch; nothing is computed yet, and nothing waits for the device.
@@ -126,6 +147,10 @@ class DetectionMetrics(Metric):
             place=places[found.image],
         )  # fmt: skip
         self.images += len(places)
+        if self.alarm_conf is not None:
+            alarms, empty = false_alarms_by_image(found.image, found.scores, true.image, len(places), self.alarm_conf)
+            self.alarms += int(alarms.sum())
+            self.empty += int(empty.sum())
         seen = pair(found.boxes, found.scores, found.image, true.boxes, true.image)
         counts = count_pairs(seen, found.labels, found.scores, true.labels, len(self.names))
         self.matrix += torch.from_numpy(counts).to(self.device)
@@ -145,19 +170,28 @@ class DetectionMetrics(Metric):
         self._waiting, self._rows_waiting = [], 0
 
     def compute(self) -> dict[str, float]:
-        """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`."""
+        """Return the metrics by Ultralytics' names, and `fitness`; per-class figures stay in `details`.
+
+        Where the split has pictures without labels, `metrics/false_alarms_per_empty` is among them.
+        """
         from aigp_lightning.modules.yolo.metrics import detection_metrics
 
         order = np.argsort(_array(self.place), kind="stable")
-        correct, conf, pred_cls, target_cls, target_img, more = (*map(_array, self._states()), None)[:6]
+        correct, conf, pred_cls, target_cls, target_img, other = (*map(_array, self._states()), None)[:6]
         self.details = detection_metrics(
             self.names, correct[order], conf[order], pred_cls[order], target_cls, target_img,
-            None if more is None else (self.second, more[order]),
+            None if other is None else (self.second, other[order]),
         )  # fmt: skip
         self.counted = int(self.images)  # of all processes: outside `compute` the state is this one's alone again
         self.confusion = self.matrix.cpu().numpy().copy()
         self.fitness = float(self.details.fitness)
-        return {key: float(value) for key, value in self.details.results_dict.items()}
+        self.false_alarms = self._count_false_alarms()
+        more = {} if self.false_alarms is None else {FALSE_ALARMS: self.false_alarms.per_picture}
+        return {key: float(value) for key, value in self.details.results_dict.items()} | more
+
+    def _count_false_alarms(self) -> FalseAlarms | None:
+        empty = int(self.empty)
+        return FalseAlarms(int(self.alarms), empty, self.alarm_conf) if empty and self.alarm_conf is not None else None
 
     def _states(self) -> tuple[list[Tensor], ...]:
         """Return the states that the metrics are computed from, in the order of `detection_metrics`."""

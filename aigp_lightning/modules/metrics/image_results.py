@@ -53,9 +53,10 @@ class ImageResults:
         true_points: float32 (t, K, 3) x, y, visibility.
         corner_rows: float32 (t, width) see `modules/metrics/corners.py`; (t, 0) for detectors.
         about: plain values: `task`, `family`, `names` (id as text to name), `keypoints` (names, or None), `bands`
-            (limits between bands of distance, metres, or None), `settings` (of the evaluation: `imgsz`, `conf`, `iou`,
-            `max_det`, `resize`, …), `data` (`data_yaml`, `split`, `sha256`, `images`, `labels`), `model` (`file`,
-            `sha256`), `metrics` (by Ultralytics' names) and `table` (a row for all classes, and one for each).
+            (limits between bands of distance, metres, or None), `object_points` (K × 3, metres, or None), `settings`
+            (of the evaluation: `imgsz`, `conf`, `iou`, `max_det`, `resize`, …), `data` (`data_yaml`, `split`,
+            `sha256`, `images`, `labels`), `model` (`file`, `sha256`), `metrics` (by Ultralytics' names) and `table` (a
+            row for all classes, and one for each).
 
     Example:
         >>> results = empty_results(["a.jpg"], {"task": "detect"})

@@ -11,6 +11,8 @@ MASKS = ("mask_ratio", "overlap_mask")
 """Options of the data by which labelled masks are drawn; kept where masks are judged."""
 INFERENCE = ("conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free")
 """Arguments of modules: from the network's outputs to detections."""
+ALARMS = ("predict_conf",)
+"""Arguments of modules by which false alarms in empty pictures are counted; results of earlier versions name none."""
 OFF = {"agnostic_nms": False, "tta": False, "nms_free": False}
 """Values of options that results of earlier versions do not name, and modules without the option."""
 
