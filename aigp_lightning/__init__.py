@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from aigp_lightning.run.caches import redirect_caches
@@ -22,6 +23,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+# OpenVINO reports its import to Google Analytics, and writes an id for that into the home folder; no switch of its own
+# keeps it from that, but it does without the package that does this where there is none.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 # PyTorch's idle CPU threads spin while they wait for one another. Where anything else runs on the same cores they take
 # each other's time, and a step takes ten times as long; sleeping threads share. Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -32,12 +37,13 @@ redirect_caches()
 __version__ = "0.1.0"
 
 
-def load(file: str | Path, device: str | None = None) -> Model:
+def load(file: str | Path, device: str | None = None, thresholds: str | Path | None = "auto") -> Model:
     """Open a trained model; `load("best.ckpt").predict("a.jpg")` finds what is in a picture.
 
     Args:
         file: a checkpoint, `.pt`, `.pth`, `.onnx` or `.torchscript`; a run folder; or a folder of the model store.
         device: such as `cuda:0` or `cpu`; None takes a GPU where there is one.
+        thresholds: file of `calibrate` whose limits count; `auto`: that of the model's run, if any; None: none.
 
     Raises:
         WeightsError: there is no such file, or it cannot be opened.
@@ -50,4 +56,4 @@ def load(file: str | Path, device: str | None = None) -> Model:
     """
     from aigp_lightning.api.model import Model  # torch, for those who need it
 
-    return Model(file, device)
+    return Model(file, device, thresholds)

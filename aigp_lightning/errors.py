@@ -45,6 +45,9 @@ def tell_user(text: str, everywhere: bool = False) -> None:
     """
     from lightning_utilities.core import rank_zero
 
+    if not hasattr(rank_zero.rank_zero_only, "rank"):
+        import lightning.pytorch.utilities.rank_zero  # noqa: F401  # which finds out the rank of this process
+
     (rank_zero.log.info if everywhere else rank_zero.rank_zero_info)(printable(text, lines=True))
 
 

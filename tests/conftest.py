@@ -52,7 +52,9 @@ SLOW = (
     *("policy/test_local_only.py", "policy/test_evaluate.py", "terminal/test_runs.py", "run/test_caches.py"),
     *("cli/test_cpu_options.py", "cli/test_from_ultralytics.py", "recipes/test_side_by_side.py"),
     "cli/test_rfdetr_runs.py",
+    "evaluation/sequence/test_measure.py",
     "evaluation/test_evaluate.py",
+    "deploy/test_bench.py",
     "report/test_page_in_browser.py",
 )
 """Folders and files of tests that train several whole runs, in several processes, against servers or references."""
@@ -256,3 +258,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def flights(made_once: Callable[..., Path]) -> Path:
+    """Two rendered flights through two halls, `images/flight_000` and `flight_001`, with labels; never written to."""
+    from rendered_flight import write_flight
+
+    def make(folder: Path) -> None:
+        write_flight(folder, "flight_000", seed=1, frames=130)
+        write_flight(folder, "flight_001", seed=2, frames=80, speed=9.0)
+
+    return made_once("flights", make)

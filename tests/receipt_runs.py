@@ -34,6 +34,10 @@ CONFIG: dict[str, Any] = {
     "media": {"max_mb": None, "routes": {"everything": ["file", "wandb"]}, "private": ["/home/somebody/secret"]},
     "wandb": {"config": True},
 }
+LEAK = {
+    "limit": 0.05, "split": "val", "other": "train", "pictures": 4, "near": 3, "share": 0.75, "cut_recordings": 1
+}  # fmt: skip
+"""A validation split of which three of four pictures have a near neighbour in training."""
 PICTURE = Entry(
     "val_pred", "val_batch0_pred", "val_batch0_pred.jpg", "ab" * 32, 100, 9, 0, ["a.jpg"], "file", "written"
 )
@@ -47,7 +51,7 @@ def make_run(run: Path, data: dict[str, Any] | None = None, data_yaml: Path | No
     config = CONFIG if data_yaml is None else {**CONFIG, "data": {"data_yaml": str(data_yaml), "seed": 4}}
     (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (run / "results.csv").write_text(f"epoch,time,{MAP}\n1,1,0.1\n2,2,0.25\n3,3,0.2\n", encoding="utf-8")
-    write_run_file(run)
+    write_run_file(run, split_leak=LEAK)
     record_start(run, {"seed_everything": 3, "data.seed": 4}, ["NVIDIA H100"], 2)
     add_to_ledger(run)
     results = one_object(str(run / "a.jpg"), about_of(run, data))

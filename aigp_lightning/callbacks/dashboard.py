@@ -12,6 +12,7 @@ from rich import get_console
 
 from aigp_lightning.callbacks.progress_tracker import ProgressTracker
 from aigp_lightning.callbacks.results import Results, short_loss_name
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS
 from aigp_lightning.terminal.memory import MemoryUse
 from aigp_lightning.terminal.output import has_live_terminal, print_line
 from aigp_lightning.terminal.screen import Screen
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 READ_EVERY = 1.0
+SHORT = {FALSE_ALARMS: "false alarms"}
 """Seconds between two reads of losses from a GPU, each of which waits for the device."""
 
 
@@ -217,10 +219,11 @@ def _metric_rows(results: Results | None) -> dict[str, tuple[float, float, int]]
         return {}
     last, best = results.last, results.best  # the training thread may replace the first meanwhile
     names = [key for key in last if key.startswith("metrics/") and key in best]
-    shown = _without_box_suffix([key.removeprefix("metrics/") for key in names])
+    shown = _without_box_suffix([SHORT.get(key, key.removeprefix("metrics/")) for key in names])
     return {short: (last[key], *best[key]) for short, key in zip(shown, names, strict=True)}
 
 
 def _without_box_suffix(names: Sequence[str]) -> list[str]:
     """Return the names without the `(B)` of boxes, if all are of boxes."""
-    return [name.removesuffix("(B)") for name in names] if all(name.endswith("(B)") for name in names) else [*names]
+    marked = {name[name.find("(") :] for name in names if name.endswith(")")}
+    return [name.removesuffix("(B)") for name in names] if marked <= {"(B)"} else [*names]

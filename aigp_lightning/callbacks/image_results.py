@@ -18,7 +18,8 @@ from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.metrics.collect_results import ResultsCollector, join_shares
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
 from aigp_lightning.modules.metrics.pose import PoseMetrics
-from aigp_lightning.modules.metrics.result_settings import DATA, INFERENCE, MASKS
+from aigp_lightning.modules.metrics.result_settings import ALARMS, DATA, INFERENCE, MASKS
+from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.modules.metrics.segment import SegmentMetrics
 from aigp_lightning.run.gather import gather_on_first
 from aigp_lightning.run.lightning_internals import datamodule_of
@@ -159,7 +160,7 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
     figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith(FIGURES)}
     keypoints, camera = _keypoints_and_camera(module)
     settings = {name: getattr(data, name) for name in (*DATA, *(MASKS if masks else ()))}
-    settings |= {name: options[name] for name in INFERENCE if name in options}
+    settings |= {name: options[name] for name in (*INFERENCE, *ALARMS) if name in options}
     settings |= {"precision": str(trainer.precision)}
     settings |= {name: value for name in PARTS if (value := getattr(data, name, None)) not in (None, ALL)}
     return {
@@ -169,6 +170,7 @@ def about_of(trainer: pl.Trainer, module: Any, progress: bool = False) -> dict[s
         "keypoints": None if keypoints is None else list(keypoints.names),
         "edges": [] if keypoints is None else [list(edge) for edge in keypoints.edges],
         "bands": None if camera is None else list(camera.bands),
+        "object_points": None if (target := target_of(keypoints, camera)) is None else target.tolist(),
         "settings": settings,
         "data": {"data_yaml": str(data.data_yaml), "split": split, **vars(found)},
         "metrics": {key: None if math.isnan(value) else value for key, value in figures.items()},

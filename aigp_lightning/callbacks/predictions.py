@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from aigp_lightning.data.class_names import FollowsClasses
+from aigp_lightning.data.data_yaml import read_data_yaml
+from aigp_lightning.data.listing import list_images
 from aigp_lightning.data.sources import SourceDataset
-from aigp_lightning.errors import ConfigError
+from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.media.detections import in_original
-from aigp_lightning.media.module_facts import class_names, keypoints_of
+from aigp_lightning.media.module_facts import class_names, keypoint_conf_of, keypoints_of
+from aigp_lightning.paths import expand_home
+from aigp_lightning.predictions.collect import CollectOptions, hold_out
+from aigp_lightning.predictions.collected_files import write_collected
 from aigp_lightning.predictions.merge import finish
 from aigp_lightning.predictions.writer import PredictionFiles
 from aigp_lightning.run.lightning_internals import datamodule_of
@@ -20,7 +27,7 @@ from aigp_lightning.run.lightning_internals import datamodule_of
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    from aigp_lightning.types import DetectionBatch, Prediction
+    from aigp_lightning.types import DetectionBatch, Keypoints, Prediction
 
 FOLDER = "predictions"
 
@@ -45,6 +52,11 @@ class PredictionWriter(BasePredictionWriter):
         save_conf: end the lines of the text files with the confidence.
         save_crop: cut out every object, into a folder a class.
         save_frames: of videos draw each frame as a picture too; with save_images false the pictures alone.
+        collect: write a list of pictures, for `train` of a data.yaml, in which something is found that is not labelled,
+            with a contact sheet beside it. Pictures without label file, and those of the validation and test splits,
+            are listed apart.
+        collect_backgrounds: pictures, folders and videos that you know to be without objects; what is found there is
+            collected too, frames of videos as pictures.
         folder: of all that, in the run folder.
 
     Example:
@@ -61,11 +73,14 @@ class PredictionWriter(BasePredictionWriter):
         save_conf: bool = True,
         save_crop: bool = False,
         save_frames: bool = False,
+        collect: str | None = None,
+        collect_backgrounds: str | list[str] | None = None,
         folder: str = FOLDER,
     ) -> None:
         super().__init__("batch")
         self.save_images, self.save_txt, self.save_json = save_images, save_txt, save_json
         self.save_conf, self.save_crop, self.save_frames, self.folder = save_conf, save_crop, save_frames, folder
+        self.collecting = _collecting(collect, collect_backgrounds)
         self._files: PredictionFiles | None = None
         self._dataset: SourceDataset | None = None
 
@@ -95,6 +110,8 @@ class PredictionWriter(BasePredictionWriter):
             self.save_conf,
             self.save_crop,
             self.save_frames,
+            self._with_labels(keypoints, data),
+            keypoint_conf_of(pl_module),
         )
 
     def write_on_batch_end(
@@ -124,7 +141,11 @@ class PredictionWriter(BasePredictionWriter):
         failure = self._files.close()
         trainer.strategy.barrier("predictions written")  # also with a failure: the others wait here
         if trainer.is_global_zero and failure is None:
-            finish(self._folder(trainer), trainer.world_size, self._dataset.unreadable, self.save_json)
+            found = finish(self._folder(trainer), trainer.world_size, self._dataset.unreadable, self.save_json)
+            if self.collecting is not None:
+                names = {int(key): str(name) for key, name in class_names(pl_module).items()}
+                held_out = _held_out(getattr(datamodule_of(trainer), "data_yaml", None))
+                failure = _written(self.collecting, hold_out(found, held_out), names)
         trainer.strategy.barrier("predictions put together")
         if failure is not None:
             raise failure
@@ -136,3 +157,47 @@ class PredictionWriter(BasePredictionWriter):
 
     def _folder(self, trainer: pl.Trainer) -> Path:
         return Path(trainer.default_root_dir) / self.folder
+
+    def _with_labels(self, keypoints: Keypoints | None, data: object) -> CollectOptions | None:
+        """Return where to collect, and how labels are written: as the model's data set, else as the model has them."""
+        if self.collecting is None:
+            return None
+        known = keypoints or _keypoints_of_data_set(getattr(data, "data_yaml", None))
+        return replace(self.collecting, kpt_shape=None if known is None else (known.count, known.numbers))
+
+
+def _collecting(collect: str | None, backgrounds: str | list[str] | None) -> CollectOptions | None:
+    """Return where pictures are collected, if anywhere."""
+    listed = [backgrounds] if isinstance(backgrounds, str) else list(backgrounds or ())
+    if collect is None:
+        if listed:
+            raise ConfigError("--output.collect_backgrounds needs --output.collect FILE.txt, the list to be written.")
+        return None
+    options = CollectOptions(Path(expand_home(collect)), tuple(listed))
+    options.check()
+    return options
+
+
+def _keypoints_of_data_set(data_yaml: str | None) -> Keypoints | None:
+    """Return the keypoints of the data set that a model without any was trained on, if it is there."""
+    with suppress(UserError, OSError):
+        return read_data_yaml(data_yaml).keypoints if data_yaml else None
+    return None
+
+
+def _held_out(data_yaml: str | None) -> dict[str, str]:
+    """Return the split of each picture by which the model's data set measures, as far as it is there."""
+    found: dict[str, str] = {}
+    for split in ("val", "test"):
+        with suppress(UserError, OSError):
+            found |= dict.fromkeys(list_images(read_data_yaml(data_yaml), split), split) if data_yaml else {}
+    return found
+
+
+def _written(options: CollectOptions, found: list[dict[str, Any]], names: dict[int, str]) -> UserError | None:
+    """Write what was collected; returns why it could not be, if so."""
+    try:
+        write_collected(options, found, names)
+    except OSError as error:
+        return UserError(f"--output.collect {options.target} cannot be written: {error.strerror}.")
+    return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from aigp_lightning.callbacks.monitoring import EpochFigures
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.files import is_plain_name, open_regular, write_atomic
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS
 from aigp_lightning.terminal.output import print_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LAST_EPOCH = 10_000_000
 BEST = ("metrics/", "corners/", "gate/")
 """Figures of the best epoch that a run's summary has, so that runs can be ranked by them."""
 RISING = ("metrics/", "corners/visible_")
-"""Columns in which more is better; in all others, less is."""
+"""Columns in which more is better, but for false alarms; in all others, less is."""
 SECOND = {"pose": "(P)", "mask": "(M)"}
 """Marks of what is judged beside boxes, in the names of metrics."""
 
@@ -132,7 +133,7 @@ class Results(EpochFigures):
     def _keep(self, values: dict[str, float], epoch: int) -> None:
         self.last = {**self.last, **values}  # another one: the dashboard's thread reads it
         for key, value in values.items():
-            sign = 1 if key in HIDDEN or key.startswith(RISING) else -1
+            sign = 1 if key in HIDDEN or (key.startswith(RISING) and key != FALSE_ALARMS) else -1
             if value == value and (key not in self.best or sign * value > sign * self.best[key][0]):  # noqa: PLR0124  NaN
                 self.best[key] = value, epoch
 
@@ -156,9 +157,13 @@ class Results(EpochFigures):
         losses = "  ".join(
             f"{short_loss_name(key[6:])} {value:.3f}" for key, value in values.items() if key.startswith("train/")
         )
-        metrics = "  ".join(_words({key[8:]: value for key, value in values.items() if key.startswith("metrics/")}))
+        metrics = "  ".join(
+            _words({key[8:]: values[key] for key in values if key.startswith("metrics/") and key != FALSE_ALARMS})
+        )
         if (error := values.get("corners/error_px_median")) is not None:
             metrics += f"  corners {error:.2f} px"
+        if (alarms := values.get(FALSE_ALARMS)) is not None:
+            metrics += f"  false alarms {alarms:.3f}"
         metrics = metrics or "not validated"
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         print_line(f"{epoch}  loss: {losses}  {metrics}{mark}  {seconds:.0f} s")

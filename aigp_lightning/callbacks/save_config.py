@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
+from aigp_lightning.data.leak_report import LEAK, MeasuresLeak
 from aigp_lightning.files import write_atomic
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.run.auto_batch import ChoosesBatch
 from aigp_lightning.run.folder import CONFIG_FILE, EARLIER_CONFIG, mark_run_folder
 from aigp_lightning.run.lightning_internals import datamodule_of
+from aigp_lightning.run.marker import write_run_file
 from aigp_lightning.run.provenance import gpu_names, record_start
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class SaveConfig(Callback):
             mark_run_folder(Path(trainer.default_root_dir))
             gpus = gpu_names(trainer.device_ids) if trainer.strategy.root_device.type == "cuda" else []
             record_start(Path(trainer.default_root_dir), _seeds(self.text), gpus, trainer.world_size)
+            _record_leak(Path(trainer.default_root_dir), datamodule_of(trainer))
             self._waiting = True
             if trainer.ckpt_path is None:
                 self._write(Path(trainer.default_root_dir), 0)
@@ -96,6 +99,12 @@ def with_batch(text: str, data: object) -> str:
         'data:\n  imgsz: 640\n  batch_size: 24\n'
     """
     return OPEN_BATCH.sub(rf"\g<1>{data.batch_size}", text) if isinstance(data, ChoosesBatch) else text
+
+
+def _record_leak(folder: Path, data: object) -> None:
+    """Note in `run.json` what the validation split had in common with the training split when the run was started."""
+    if isinstance(data, MeasuresLeak):
+        write_run_file(folder, **{LEAK: None if data.leak is None else dict(data.leak)})
 
 
 def _differ(folder: Path, text: str) -> bool:

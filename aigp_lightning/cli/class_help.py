@@ -19,9 +19,22 @@ PPO = {
 VALUES: Mapping[str, Mapping[str, str]] = {
     "export": {
         "ckpt_path": "best.ckpt", "weights": "best.pt", "format": "onnx", "out": "exported/", "imgsz": "640",
-        "opset": "18", "nms_free": "true",
+        "opset": "18", "nms_free": "true", "precision": "fp16,int8", "data_yaml": "data.yaml", "compare": "val",
     },
-    "make-data": {"task": "pose", "workers": "4"},
+    "validate --sequence": {
+        "sequence": "flights/", "ckpt_path": "best.ckpt", "weights": "best.onnx", "thresholds": "thresholds.json",
+        "fps": "30", "out": "results/", "camera": "'{profile: ts-005}'", "imgsz": "640",
+    },
+    "make-data": {"task": "pose", "workers": "4", "profile": "ts-005", "keypoints": "rings", "sequences": "5"},
+    "split": {
+        "by": "group", "val": "0.2", "test": "0.1", "gap": "15", "group": r"'flight_(\d+)'", "seed": "1",
+        "out": "my/data.yaml", "leak_limit": "0.02",
+    },
+    "calibrate": {
+        "ckpt_path": "best.ckpt", "weights": "best.onnx", "data.source": "frames/", "data.block": "30",
+        "conf": "0.1:0.9:0.1", "keypoint_conf": "0.2,0.5", "iou": "0.5,0.7", "reprojection": "2,4,8,null",
+        "target": "'false_alarms <= 0.05'", "maximize": "usable", "minimize": "position_m", "out": "thresholds/",
+    },
     "ppo fit": PPO,
     "ppo evaluate": {**PPO, "model": "output/apex_policy/best", "episodes": "1000", "out": "results/"},
     "ppo export": {"format": "'[onnx]'", "out": "deploy/"},
@@ -34,12 +47,17 @@ FIRST: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("RUN", "the model: a run folder, a checkpoint or a weights file"),
         ("--config my.yaml", "or of this configuration the newest run that its run.name names; may be repeated"),
     ),
+    "split": (("FOLDER", "a folder of pictures and their labels, or an existing data.yaml, which stays as it is"),),
+    "calibrate": (
+        ("RUN", "the model: a run folder, a checkpoint, a weights file or an exported file"),
+        ("--config my.yaml", "or of this configuration the newest run that its run.name names; may be repeated"),
+    ),
     "ppo fit": (CONFIG, PRINT),
     "ppo evaluate": (CONFIG, PRINT),
     "ppo export": (("--config my.yaml", CONFIG[1]), PRINT),
 }
 """Arguments that a verb takes besides the fields of its class."""
-MODEL_WORD = {"export": " [RUN]"}
+MODEL_WORD = {"export": " [RUN]", "calibrate": " [RUN]", "split": " FOLDER"}
 """Arguments in a verb's usage that are no options."""
 OF_BASES = "Options of the training, by default as in the config.yaml of the model's run"
 """Heading of the options that a class has from another."""

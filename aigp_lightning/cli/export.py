@@ -6,19 +6,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from aigp_lightning.cli.config_files import check_config_files
 from aigp_lightning.cli.parser import parse_options
 from aigp_lightning.deploy.options import ExportOptions
 from aigp_lightning.errors import ConfigError, UserError, printable
+from aigp_lightning.evaluation.calibration.options import CalibrateOptions
 
 DESCRIPTION = (
-    "Write a checkpoint as ONNX, TorchScript and its family's own weights file, such as an Ultralytics .pt, each "
-    "checked against the model. The model is a run folder, a checkpoint or a weights file; of --config, which may be "
-    "repeated, the newest run that its run.name names is taken."
+    "Write a checkpoint as ONNX, TorchScript, OpenVINO, TensorRT and its family's own weights file, such as an "
+    "Ultralytics .pt, in 32, 16 and 8 bits, each checked against the model. The model is a run folder, a checkpoint or "
+    "a weights file; of --config, which may be repeated, the newest run that its run.name names is taken."
 )
 EXAMPLE = "export runs/detect/gates --format onnx"
 OURS = ".ckpt"
+Options = TypeVar("Options", "ExportOptions", "CalibrateOptions")
+"""Options of a verb that is about one model."""
 CONFIG = ("--config", "-c")
 
 
@@ -35,26 +39,48 @@ def main(verb: str, arguments: list[str]) -> int:
     Raises:
         ConfigError: several models are named.
     """
-    models, configs, rest = split_words(arguments)
-    if any("=" in word and not os.path.lexists(word) for word in models):
-        rest = [*models, *rest]  # `format=onnx` is refused, with what is meant
-    options = parse_options(ExportOptions, verb, rest, DESCRIPTION, EXAMPLE)
-    check_config_files([word for file in configs for word in ("--config", file)])
-    if len(models) + bool(options.ckpt_path) + bool(options.weights) > 1:
-        raise ConfigError("export takes one model: a run folder, --ckpt_path FILE.ckpt or --weights FILE.")
-    if not (models or options.ckpt_path or options.weights) and configs:
-        models = [str(run_of_config(configs))]
-    if models:
-        options = of_model(options, models[0])
-    elif options.ckpt_path and Path(options.ckpt_path).is_dir():
-        try:
-            options = of_model(replace(options, ckpt_path=None), options.ckpt_path)
-        except UserError as error:
-            raise ConfigError(f"--ckpt_path {error}") from error
+    options = with_model(ExportOptions, verb, arguments, DESCRIPTION, EXAMPLE)
+    from aigp_lightning.cli.console import quiet_lightning
     from aigp_lightning.deploy.export import export, packages_missing
+
+    quiet_lightning()  # which measures files of fewer bits
 
     export(options, partly=True)
     return int(any(packages_missing(form) for form in options.formats or ()))
+
+
+def with_model(kind: type[Options], verb: str, arguments: list[str], description: str, example: str) -> Options:
+    """Return a verb's options with the file of its model: a run folder, a checkpoint, or what a configuration names.
+
+    Args:
+        kind: the dataclass of the options.
+        verb: the word after the program's name.
+        arguments: the words after it.
+        description: see `parse_options`.
+        example: see `parse_options`.
+
+    Raises:
+        ConfigError: several models are named.
+    """
+    models: list[str]
+    rest: list[str]
+    models, configs, rest = split_words(arguments)
+    if any("=" in word and not os.path.lexists(word) for word in models):
+        rest = [*models, *rest]  # `format=onnx` is refused, with what is meant
+    options = parse_options(kind, verb, rest, description, example)
+    check_config_files([word for file in configs for word in ("--config", file)])
+    if len(models) + bool(options.ckpt_path) + bool(options.weights) > 1:
+        raise ConfigError(f"{verb} takes one model: a run folder, --ckpt_path FILE.ckpt or --weights FILE.")
+    if not (models or options.ckpt_path or options.weights) and configs:
+        models = [str(run_of_config(configs))]
+    if models:
+        return of_model(options, models[0])
+    if options.ckpt_path and Path(options.ckpt_path).is_dir():
+        try:
+            return of_model(replace(options, ckpt_path=None), options.ckpt_path)
+        except UserError as error:
+            raise ConfigError(f"--ckpt_path {error}") from error
+    return options
 
 
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
@@ -90,7 +116,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     return models, configs, rest
 
 
-def of_model(options: ExportOptions, named: str) -> ExportOptions:
+def of_model(options: Options, named: str) -> Options:
     """Return the options with the file of a model: of a run folder its best checkpoint.
 
     Args:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.checkpoints.paths import best_in
 from aigp_lightning.checkpoints.weight_places import located
 from aigp_lightning.cli.by_class import named_class
+from aigp_lightning.cli.carried_thresholds import CarriedThresholds, carried_thresholds
 from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.start_weights import named_values
 from aigp_lightning.data.batch_choice import settled_batch
@@ -36,11 +37,11 @@ CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 LOOKED_FOR = (CHECKPOINT, WEIGHTS, "run.name", "run.root")
 TRAINING_ONLY = (
     "variant", "weights", "freeze", "optim", "class_weights", "channels_last", "compile", "multi_scale",
-    "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder",
+    "distill_model", "qat", "groups", "queries", "decoder_layers", "drop_path", "freeze_encoder", "thresholds",
 )  # fmt: skip
 """Arguments of modules that no figure of a trained model depends on."""
 PREDICTING = (
-    "imgsz", "resize", "classes", "predict_conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free",
+    "imgsz", "resize", "classes", "predict_conf", "iou", "max_det", "agnostic_nms", "tta", "nms_free", "keypoint_conf",
 )  # fmt: skip
 """Options that predictions depend on."""
 TASKS = ("detect", "pose", "segment")
@@ -58,6 +59,8 @@ class Carried:
         class_path: of the module that opens it; None where its family is not known, or another class is asked for.
         data: options of the data.
         model: arguments of the module.
+        family: of its module.
+        thresholds: that were calibrated for it; of `predict` alone.
     """
 
     path: Path
@@ -65,6 +68,8 @@ class Carried:
     class_path: str | None
     data: dict[str, Any]
     model: dict[str, Any]
+    family: str = ""
+    thresholds: CarriedThresholds = field(default_factory=CarriedThresholds)
 
     def set_defaults(self, parser: LightningArgumentParser) -> None:
         """Make the options of the run the defaults of a parser.
@@ -74,7 +79,8 @@ class Carried:
         """
         parser.set_defaults({f"data.{name}": value for name, value in {**NOT_SAID, **self.data}.items()})
         if self.class_path is not None:
-            parser.set_defaults({"model": {"class_path": self.class_path, "init_args": self.model}})
+            arguments = {**self.model, **self.thresholds.limits}
+            parser.set_defaults({"model": {"class_path": self.class_path, "init_args": arguments}})
 
     def settle(self, config: Any, verb: str, words: Sequence[str]) -> None:
         """Tell where the configuration differs from the run, and fill in what neither says.
@@ -102,6 +108,8 @@ class Carried:
         if verb != "predict":
             self._check_data(data)
         self._tell(list(self._differences(config, verb)), words)
+        given = config.model.get("init_args")
+        self.thresholds.tell({} if given is None else plain(given.as_dict()))
 
     def _check_data(self, data: Any) -> None:
         if data.data_yaml == NOT_SAID["data_yaml"]:
@@ -121,7 +129,8 @@ class Carried:
         given = config.model.get("init_args")
         given = {} if given is None else plain(given.as_dict())
         for name, theirs in self.model.items():
-            if name in counted and name not in TRAINING_ONLY and name in given:
+            known = name in TRAINING_ONLY or name in self.thresholds.limits  # of these it is told apart
+            if name in counted and not known and name in given:
                 yield from _unequal(f"model.{name}", given[name], theirs)
 
     def _tell(self, differences: list[tuple[str, Any, Any]], words: Sequence[str]) -> None:
@@ -153,12 +162,16 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
         return None
     named = named_values(words, asked := named_class(words), LOOKED_FOR)
     checkpoint, weights = named.get(CHECKPOINT), named.get(WEIGHTS)
+    carried = None
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or located(weights or "") or "")
         path = best_in(path) or path if checkpoint else path
         if path.is_file():
-            return _carried(path, trained_with(path), asked)
-    return None
+            carried = _carried(path, trained_with(path), asked)
+    if carried is None or carried.class_path is None or verb != "predict":
+        return carried
+    kind = module_class(carried.family, carried.task, carried.path)
+    return replace(carried, thresholds=carried_thresholds(carried.path, kind, words, asked))
 
 
 def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
@@ -173,9 +186,13 @@ def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:
     with suppress(UserError):  # an unknown family is told when the checkpoint is opened
         kind = module_class(told.family, told.task, path)
         model = accepted_options(kind, told.model)
+        if isinstance(camera := model.get("camera"), dict):
+            from aigp_lightning.modules.metrics.camera_values import as_given
+
+            model["camera"] = as_given(camera)  # so that another profile counts
         if asked is None or asked.rpartition(".")[2] == kind.__name__:
             class_path = f"{kind.__module__}.{kind.__name__}"
-    return Carried(path, told.task, class_path, told.validated_by, model)
+    return Carried(path, told.task, class_path, told.validated_by, model, told.family)
 
 
 def _last(named: Mapping[str, str]) -> Path:

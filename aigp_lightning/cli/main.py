@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[str, str]] = {
         "aigp_lightning.cli.export",
         "a model as other programs open it:  export RUN --format onnx",
     ),
+    "bench": ("aigp_lightning.cli.bench", "latency of models and files:  bench RUN --budget-ms 33"),
+    "calibrate": ("aigp_lightning.cli.calibrate", "choose a model's thresholds from frames:  calibrate RUN"),
     "audit": ("aigp_lightning.cli.audit", "what a run drew and handed over, checked byte by byte"),
     "report": ("aigp_lightning.cli.report", "runs as a page that opens without a server:  report RUN"),
     "compare": ("aigp_lightning.cli.compare", "two models on the same pictures:  compare A B"),
@@ -43,6 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ship": ("aigp_lightning.cli.ship", "hand over later what a run kept:  ship RUN --to wandb"),
     "keys": ("aigp_lightning.cli.keys", "make a pair of keys to sign ledgers with (--media.sign)"),
     "lint": ("aigp_lightning.cli.lint", "check a data set without training:  lint DATA_YAML"),
+    "split": ("aigp_lightning.cli.split", "parts of a data set without near neighbours:  split FOLDER"),
     "make-data": ("aigp_lightning.cli.make_data", "write a synthetic data set of gates or obstacles"),
     "ppo": (
         "aigp_lightning.cli.ppo",
@@ -51,7 +54,22 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """Verb to the module that has its `main(verb, arguments)`, and a line of help."""
 FILES_ARE_RESULTS = (
-    *("fit", "predict", "export", "keys", "make-data", "ppo", "report", "promote", "rollback", "ship", "init", "fetch"),
+    *(
+        "fit",
+        "predict",
+        "export",
+        "calibrate",
+        "keys",
+        "split",
+        "make-data",
+        "ppo",
+        "report",
+        "promote",
+        "rollback",
+        "ship",
+        "init",
+        "fetch",
+    ),
 )
 """Verbs that write files: they do not wait for who reads what they print, nor fail if it cannot be printed."""
 
@@ -137,6 +155,10 @@ def _run(verb: str, rest: list[str]) -> int:
     from aigp_lightning.run.failures import explained
 
     try:
+        if verb == "validate" and any(word.partition("=")[0] == "--sequence" for word in rest):
+            from aigp_lightning.cli.sequence import main as validate_sequence
+
+            return validate_sequence(verb, follow_text_links(rest))
         if verb in OWN and (text := help_of(verb, rest)) is not None:
             print_text(text)
             return 0

@@ -29,12 +29,13 @@ GROUPS = {
     "max_epochs max_steps max_time min_epochs min_steps model_registry num_nodes num_sanity_val_steps overfit_batches "
     "plugins precision profiler reload_dataloaders_every_n_epochs strategy sync_batchnorm use_distributed_sampler "
     "val_check_interval",
-    "data": "augment augment_on batch_size cache classes data_yaml decode_on fraction imgsz lost_limit mask_ratio "
-    "match_classes outside overlap_mask rect rect_training resize seed single_cls source strict synthetic vid_stride "
-    "workers",
+    "data": "augment augment_on batch_size cache classes data_yaml decode_on fraction imgsz leak_limit lost_limit "
+    "mask_ratio match_classes outside overlap_mask rect rect_training resize seed single_cls source strict synthetic "
+    "vid_stride workers",
     "data.augment": "mosaic degrees translate scale shear perspective mixup cutmix copy_paste copy_paste_mode crop "
     "hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray clahe bgr extra",
-    "data.synthetic": "out task train val test imgsz backgrounds seed workers force",
+    "data.synthetic": "out task train val test imgsz backgrounds seed workers force profile keypoints sequences "
+    "frames fps",
     "run": "name root exist_ok resume json hours plots",
     "ddp": "timeout",
     "wandb": "project entity tags group job_type notes config weights code git command console system_metrics "
@@ -59,7 +60,7 @@ GROUPS = {
 """Options that all of these verbs have, by group; those of the model depend on its class."""
 YOLO = {
     "model": "variant weights gains optim freeze conf predict_conf iou max_det channels_last class_weights compile "
-    "multi_scale agnostic_nms tta nms_free distill_model qat",
+    "multi_scale agnostic_nms tta nms_free distill_model qat thresholds",
     "model.gains": "box cls dfl dis",
     "model.optim": "name lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs "
     "clip_norm",
@@ -68,14 +69,14 @@ MODELS: dict[str, dict[str, str]] = {
     "DetectorModule": YOLO,
     "PoseModule": {
         **YOLO,
-        "model": f"{YOLO['model']} camera",
+        "model": f"{YOLO['model']} camera keypoint_conf",
         "model.gains": f"{YOLO['model.gains']} pose kobj rle",
-        "model.camera": "size width height fx fy cx cy distortion bands",
+        "model.camera": "size width height fx fy cx cy distortion bands profile object_points reprojection_px",
     },
     "SegmentModule": YOLO,
     "RFDETRModule": {
         "model": "variant weights optim gains multi_scale groups queries decoder_layers drop_path freeze_encoder conf "
-        "predict_conf max_det",
+        "predict_conf max_det thresholds",
         "model.gains": "cls bbox giou aux encoder",
         "model.optim": "lr lr_encoder lr_vit_layer_decay lr_component_decay weight_decay warmup_epochs schedule "
         "lr_drop min_factor clip_norm",
@@ -93,6 +94,7 @@ OWN = {
         "return_predictions",
         "output",
         *(f"output.save_{what}" for what in ("images", "json", "txt", "conf", "crop", "frames")),
+        *("output.collect", "output.collect_backgrounds"),
     ),
 }
 """Options that some of them have."""

@@ -25,8 +25,8 @@ Options = TypeVar("Options")
 
 MISSING, EXAMPLE = "the following arguments are required: ", "example: "
 """Beginnings of argparse's message on an argument that is missing, and of the call below a verb's help."""
-NAMES = ("--data.source", "--media.private", "--media.val_files")
-"""Options of one name or a list of names."""
+NAMES = ("--data.source", "--media.private", "--media.val_files", "--output.collect_backgrounds", "--target")
+"""Options of one name, or limit, or a list of them."""
 
 
 class StrictParser:

@@ -78,6 +78,7 @@ class PlanCLI(AigpCLI):
         for line in open_numbers(self.config[self.verb], data.batch_size):
             tell_user(line)
         left_out = [*self.context.left_out, *leave_out_wandb(trainer)]
+        data.leak_limit = None  # comparing pictures says nothing about what would be drawn
         self.read_data()
         if self.earlier.names and self.earlier.checkpoint:
             data.follow_classes(self.earlier.names, self.earlier.checkpoint)

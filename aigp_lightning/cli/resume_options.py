@@ -54,8 +54,8 @@ RESUME: dict[str, dict[str, str]] = {
         "trainer": "logger limit_test_batches limit_predict_batches num_sanity_val_steps log_every_n_steps "
         "enable_checkpointing enable_progress_bar enable_model_summary profiler detect_anomaly barebones "
         "default_root_dir enable_autolog_hparams model_registry",
-        "model": "predict_conf tta",
-        "data": "strict lost_limit synthetic source vid_stride cache",
+        "model": "predict_conf tta thresholds keypoint_conf",
+        "data": "strict lost_limit leak_limit synthetic source vid_stride cache",
         "early_stopping": "verbose log_rank_zero_only",
         "checkpoint": "dirpath verbose enable_version_counter",
         "results": "print_lines",

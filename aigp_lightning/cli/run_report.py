@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from aigp_lightning.callbacks.best_weights import best_weights_of
 from aigp_lightning.callbacks.speed import Speed, speed_line
+from aigp_lightning.data.leak_report import LEAK, MeasuresLeak, leak_warning
 from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger
+from aigp_lightning.run.lightning_internals import datamodule_of
 from aigp_lightning.terminal.output import console, print_line, print_tables
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from aigp_lightning.data.datamodule import YoloDataModule
     from aigp_lightning.modules.base import BaseModule
     from aigp_lightning.modules.metrics.corner_report import CornerReport
+    from aigp_lightning.modules.metrics.false_alarms import FalseAlarms
 
 MANY = 8
 """A table with more columns than this has short headings."""
@@ -58,14 +62,27 @@ class HasCornerReport(Protocol):
     report: CornerReport | None
 
 
+@runtime_checkable
+class CountsFalseAlarms(Protocol):
+    """Metrics that count false alarms in pictures without labels.
+
+    Attributes:
+        false_alarms: of the last validation or test; None before it, and where there were no such pictures.
+    """
+
+    false_alarms: FalseAlarms | None
+
+
 def print_report(model: BaseModule, trainer: Trainer | None = None) -> None:
-    """Print the last validation or test: a row a class, for keypoints their errors, and the time for an image.
+    """Print the last validation or test: a row a class, false alarms, errors of keypoints, and the time for an image.
 
     Args:
         model: it holds the table, and its metrics a `CornerReport` where it finds keypoints.
         trainer: its callback has measured the time.
     """
     print_table(model.table or [])
+    if isinstance(model.metrics, CountsFalseAlarms) and model.metrics.false_alarms is not None:
+        print_line(model.metrics.false_alarms)
     if (report := _corner_report(model)) is not None:
         print_corners(report)
     if trainer is not None and (speed := speed_of(trainer)) is not None:
@@ -144,6 +161,9 @@ def _cell(value: Any) -> str:
 def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataModule) -> None:
     """Write the metrics of the last validation or test, with `keypoints` (their errors) and `speed` (ms an image).
 
+    Where pictures without labels were among them, `false_alarms` has their counts.
+    After a training also `split_leak`: what its validation split has in common with the training split.
+
     Args:
         path: the file.
         trainer: it holds the logged metrics.
@@ -158,10 +178,14 @@ def write_json(path: Path, trainer: Trainer, model: BaseModule, data: YoloDataMo
         "images": model.table[0]["images"] if model.table else 0,
         "classes": list(model.table or []),
     }
+    if isinstance(model.metrics, CountsFalseAlarms) and model.metrics.false_alarms is not None:
+        content["false_alarms"] = asdict(model.metrics.false_alarms)
     if (report := _corner_report(model)) is not None:
         content["keypoints"] = {"bands": report.bands(), "corners": report.corners(), "scalars": report.scalars()}
     if (speed := speed_of(trainer)) is not None:
         content["speed"] = speed
+    if isinstance(data, MeasuresLeak) and data.leak is not None:
+        content[LEAK] = dict(data.leak)
     write_atomic(path, json.dumps(content, indent=2).encode())
 
 
@@ -188,6 +212,9 @@ def print_places(trainer: Trainer, model: BaseModule, measured: bool, left_out: 
         weights = best_weights_of(trainer, model)
         folder, note = Path(trainer.default_root_dir), "" if measured else " (the last epoch's: none was validated)"
         print_line(f"run folder: {folder}", *([f"best weights: {weights}{note}"] if weights.is_file() else []))
+        data = datamodule_of(trainer)
+        if isinstance(data, MeasuresLeak) and (text := leak_warning(data.leak)):
+            print_line(f"warning: {text}")
         print_ledger(folder, left_out)
 
 

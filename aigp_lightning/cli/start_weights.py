@@ -92,6 +92,21 @@ def named_values(words: Sequence[str], asked: str | None, wanted: Sequence[str])
         >>> named_values(["--config", "{model: {weights: a.pt}}", "--model.init_args.weights=b.pt"], None, [OPTION])
         {'model.weights': 'b.pt'}
     """
+    return {name: value for name, value in said_values(words, asked, wanted).items() if value not in NOTHING}
+
+
+def said_values(words: Sequence[str], asked: str | None, wanted: Sequence[str]) -> dict[str, str]:
+    """Return options as `named_values` does, those too that are said to have no value.
+
+    Args:
+        words: after the verb.
+        asked: name of the model's class.
+        wanted: dotted names of options.
+
+    Example:
+        >>> said_values(["--model.weights", "null"], None, [OPTION])
+        {'model.weights': 'null'}
+    """
     found: dict[str, str] = {}
     for before, word in zip(["", *words], [*words, ""], strict=True):
         option, with_value, value = before.partition("=")
@@ -101,7 +116,7 @@ def named_values(words: Sequence[str], asked: str | None, wanted: Sequence[str])
             found |= _configured(value, ByClass(asked or ""), wanted)
         elif option.startswith("--") and name in wanted:
             found[name] = value
-    return {name: value for name, value in found.items() if value not in NOTHING}
+    return found
 
 
 def _configured(file: str, by_class: ByClass, wanted: Sequence[str]) -> dict[str, str]:

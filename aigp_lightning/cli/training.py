@@ -21,6 +21,7 @@ from aigp_lightning.cli.by_class import ByClass, named_class
 from aigp_lightning.cli.callbacks_setup import GROUPS, RunCallbacks, add_callback_options, build_callbacks
 from aigp_lightning.cli.console import quiet_lightning
 from aigp_lightning.cli.cpu_options import share_cpu
+from aigp_lightning.cli.exported_weights import with_exported_weights
 from aigp_lightning.cli.from_checkpoint import carried_options
 from aigp_lightning.cli.model_class import full_class_path, with_help_of_class
 from aigp_lightning.cli.option_names import of_others
@@ -145,6 +146,7 @@ class AigpCLI(LightningCLI):
         """Build the classes; what their constructors refuse is told by the option."""
         with errors_as_options(self.config[self.verb].as_dict(), GROUP_OF_CLASS):
             super().instantiate_classes()
+        self.model = with_exported_weights(self.verb, self.model, self.datamodule)
 
     def _parse_ckpt_path(self) -> None:
         """Take no options from a checkpoint; Lightning would, before anybody could check the file."""
@@ -235,8 +237,6 @@ class AigpCLI(LightningCLI):
             if not step_out_of_memory(error):
                 raise
             raise RunError(oom_advice(error, self.trainer, self.model, self.datamodule)) from error
-
-    # ---- after ------------------------------------------------------------------------------------------------------
 
     def after_fit(self) -> None:
         """Validate the best epoch, as it was saved, and print where everything is."""

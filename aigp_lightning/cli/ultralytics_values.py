@@ -22,15 +22,15 @@ TRAINING, MEASURING = ("fit", "plan"), ("validate", "test")
 YAML = (".yaml", ".yml")
 WORDS = {"true": "true", "false": "false", "none": "null", "": "null"}
 """Python's words for values, in lower case, and YAML's."""
-OF_EXPORT = {"model": "weights", "format": "format", "imgsz": "imgsz", "opset": "opset", "dynamic": "dynamic"}
+OF_EXPORT = {
+    "model": "weights", "format": "format", "imgsz": "imgsz", "opset": "opset", "dynamic": "dynamic",
+    "data": "data_yaml",
+}  # fmt: skip
 """Words of Ultralytics' export, and the options here."""
-THEIRS = "Ultralytics makes of the .pt: `yolo export model=best.pt format=engine"
-FEWER_BITS = {
-    "int8": f"files in 8 bits {THEIRS} int8=True`",
-    "half": f"files in 16 bits {THEIRS} half=True`",
-    "quantize": f"files in fewer bits {THEIRS} int8=True`",
-}
-"""Words of Ultralytics' export for files of fewer bits, and where such files come from."""
+FEWER_BITS = {"int8": "int8", "half": "fp16", "quantize": "int8"}
+"""Words of Ultralytics' export for files of fewer bits, and the value of `--precision` that each stands for."""
+QUANTIZE = {"8": "int8", "int8": "int8", "16": "fp16", "fp16": "fp16", "32": "fp32", "fp32": "fp32"}
+"""Values of `quantize`, and of `--precision`."""
 PRECISIONS = {"16": "16-mixed", "fp16": "16-mixed", "32": "32-true", "fp32": "32-true"}
 """Values of `quantize`, and of `--trainer.precision`."""
 NEVER = 1000
@@ -129,7 +129,8 @@ def _of_export(name: str, text: str, value: Any) -> Translated:
         head = value is False if name == "nms" else bool(value)
         return Translated({"nms_free": "true"}) if head else Translated(left=KEYS["nms"].note)
     if name in FEWER_BITS and value:
-        return Translated(left=FEWER_BITS[name])
+        chosen = QUANTIZE.get(str(value).lower()) if name == "quantize" else FEWER_BITS[name]
+        return Translated(left=f"{text} is no value of it") if chosen is None else Translated({"precision": chosen})
     option = OF_EXPORT.get(name)
     if option == "weights" and text.endswith(".ckpt"):
         option = "ckpt_path"

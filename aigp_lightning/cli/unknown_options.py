@@ -92,7 +92,7 @@ def _check_option(verb: str, name: str, known: Collection[str]) -> None:
         return
     near = nearest(name, known, verb)
     if verb == "export" and not near and name[2:] in FEWER_BITS:
-        near = f" F{FEWER_BITS[name[2:]][1:]}."
+        near = f" Did you mean --precision {FEWER_BITS[name[2:]]}?"
     raise ConfigError(f"{verb} has no option {printable(name)}.{near} {_lists(verb)}")
 
 

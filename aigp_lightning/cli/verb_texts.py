@@ -53,7 +53,8 @@ TITLES = {
 PURPOSE = {
     "fit": "Train a model.",
     "plan": "Say what fit with the same options would draw, and to whom it would go; nothing is trained.",
-    "validate": "Measure a trained model on the validation split.",
+    "validate": "Measure a trained model on the validation split; with --sequence FLIGHTS on frames in order, which "
+    "has a help of its own (validate --sequence FLIGHTS --help).",
     "test": "Measure a trained model on the test split.",
     "predict": "Find objects in pictures, folders or videos with a trained model.",
 }
@@ -61,7 +62,7 @@ PURPOSE = {
 OF_OTHER_VERBS = {
     "validate": ("ckpt_path", "data.data_yaml", "run.json", "run.plots", "model.conf"),
     "test": ("ckpt_path", "data.data_yaml", "run.json", "run.plots", "model.conf"),
-    "predict": ("ckpt_path", "data.source", "model.predict_conf"),
+    "predict": ("ckpt_path", "data.source", "model.predict_conf", "model.thresholds"),
 }
 """Options that one comes for to a verb which trains nothing; they stand first in its help."""
 FIRST_TITLE = "What most commands name"
@@ -77,6 +78,7 @@ EXAMPLE_CALLS = {
     "validate": (
         "validate --ckpt_path runs/detect/gates/weights/best.ckpt",
         "validate --ckpt_path best.ckpt --run.plots true",
+        "validate --sequence flights/ --ckpt_path best.ckpt",
     ),
     "test": ("test --ckpt_path runs/detect/gates/weights/best.ckpt --run.json m.json",),
     "predict": ("predict --ckpt_path best.ckpt --data.source pictures/",),
@@ -85,7 +87,7 @@ EXAMPLE_CALLS = {
 OF_PLOTS = ("val_batches", "val_errors", "max_images", "val_select", "val_files", "conf")
 """Options of pictures that `validate` and `test` go by, with --run.plots."""
 OPTIONS_OF_TRAINING = frozenset({
-    "extend", "run.resume", "run.hours", "data.cache", "data.rect_training", "data.seed",
+    "extend", "run.resume", "run.hours", "data.cache", "data.rect_training", "data.seed", "data.leak_limit",
     "model.freeze", "model.class_weights", "model.multi_scale", "model.distill_model", "model.qat", "model.drop_path",
     "model.freeze_encoder",
     "trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps", "trainer.max_time",
@@ -97,9 +99,9 @@ OPTIONS_OF_TRAINING = frozenset({
 })  # fmt: skip
 """Options that do nothing where nothing is trained; they are taken, and left out of the help of those verbs."""
 IDLE = {
-    "validate": frozenset({"data.source", "data.vid_stride", "model.predict_conf", "trainer.limit_test_batches",
+    "validate": frozenset({"data.source", "data.vid_stride", "trainer.limit_test_batches",
                            "trainer.limit_predict_batches"}),
-    "test": frozenset({"data.source", "data.vid_stride", "model.predict_conf", "trainer.limit_val_batches",
+    "test": frozenset({"data.source", "data.vid_stride", "trainer.limit_val_batches",
                        "trainer.limit_predict_batches"}),
     "predict": frozenset({"run.json", "run.plots", "model.conf", "return_predictions", "trainer.limit_val_batches",
                           "trainer.limit_test_batches", "data.fraction", "data.strict", "data.match_classes",

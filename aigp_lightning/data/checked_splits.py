@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aigp_lightning.data.device_side import settle_places
 from aigp_lightning.data.input_size import ShrinksInput, check_size, training_size
+from aigp_lightning.data.leak_report import LeakFigures, measure_leak
 from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.preparation import provide_data, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits
@@ -13,6 +14,7 @@ from aigp_lightning.data.synthetic.options import MakeDataOptions
 from aigp_lightning.data.trainer_limits import batches_of, check_batch, check_limits
 from aigp_lightning.errors import DataError, UserError, warn_user
 from aigp_lightning.run.auto_batch import BatchNeeds
+from aigp_lightning.run.cores import cores
 from aigp_lightning.run.distributed import check_shares
 from aigp_lightning.types import NeedsImages
 
@@ -42,10 +44,12 @@ class CheckedSplits(RunSplits):
     augment_on: str
     decode_on: str
     batch_share: float | None
+    leak_limit: float | None
 
     def __init__(self) -> None:
         super().__init__()
         self.failure: UserError | None = None
+        self.leak: LeakFigures | None = None
 
     def prepare_data(self) -> None:
         """Make a shipped configuration's data set if it is missing, and scan the labels, once on every machine.
@@ -76,7 +80,18 @@ class CheckedSplits(RunSplits):
                 tell_problems(scan, self.spec, run.folder, pose=self.pose, strict=self.strict)
         if run.rank == 0 and len(splits) > 1:
             tell_common({split: self._scan(split) for split in splits})
+            self._measure_leak()
         self._check_limits(splits)
+
+    def _measure_leak(self) -> None:
+        """Measure how many validation pictures have a near neighbour in training, and tell if these are too many."""
+        if self.leak_limit is None:
+            return
+        scans = {split: self._scan(split) for split in STAGE_SPLITS["fit"]}
+        self.leak = measure_leak(
+            scans, self.spec, self.leak_limit, self._run.folder, strict=self.strict,
+            workers=min(self.workers or 1, cores()), progress=self._run.local_rank == 0,
+        )  # fmt: skip
 
     def _check(self, stage: str) -> dict[str, dict[str, int]]:
         """Scan the splits that a stage needs, and return their totals."""

@@ -19,6 +19,7 @@ from aigp_lightning.data.device_side import PROCESSOR, check_places, finish_on_d
 from aigp_lightning.data.fraction import ALL, Fraction, check_fraction
 from aigp_lightning.data.input_size import check_size
 from aigp_lightning.data.label_bounds import Outside, check_outside
+from aigp_lightning.data.limits import LEAK_LIMIT
 from aigp_lightning.data.loaders import make_loader
 from aigp_lightning.data.lost_files import LostFiles
 from aigp_lightning.data.masks import MaskDrawing
@@ -54,6 +55,8 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         strict: make any problem in the data an error, instead of setting the image aside.
         lost_limit: share of a split's images that may vanish or break while training; one more ends the run. At 0, and
             with `strict`, the first does.
+        leak_limit: share of validation pictures that may have a near neighbour in training, as frames of a video do;
+            more is a warning that stays with the results, and with `strict` an error. null: `fit` compares none.
         single_cls: treat all classes as one.
         outside: what becomes of objects that reach out of the picture, as labels of close gates do. `clip`: boxes are
             clipped to the picture, keypoints outside are read as not visible; `drop`: these objects are left out;
@@ -101,6 +104,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         rect: bool = True,
         strict: bool = False,
         lost_limit: float = 0.05,
+        leak_limit: float | None = LEAK_LIMIT,
         single_cls: bool = False,
         outside: Outside = "clip",
         augment: AugmentConfig = AugmentConfig(),
@@ -119,10 +123,9 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         vid_stride: int = 1,
     ) -> None:
         super().__init__()
-        check_options(imgsz, workers, seed, lost_limit)
+        check_options(imgsz, workers, seed, lost_limit, leak_limit)
         check_fraction(fraction)
         check_range("--data.vid_stride", vid_stride, COUNT)
-        self.vid_stride = vid_stride
         if synthetic is not None:
             synthetic.check("--data.synthetic.")
         check_rule(match_classes)
@@ -130,7 +133,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         self.resize = find_resizing(resize).name
         if rect_training:
             check_rect_training(self.resizing, augment, augment_on)
-        self.lost_limit = 0.0 if strict else lost_limit
+        self.lost_limit, self.leak_limit = 0.0 if strict else lost_limit, leak_limit
         self.data_yaml = resolve_path(data_yaml, synthetic)
         self.imgsz, self.workers, self.seed = imgsz, workers, seed
         self.batch_share, self.batch_size = memory_share(batch_size), settled_batch(batch_size)
@@ -138,7 +141,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         self.rect, self.strict, self.single_cls, self.augment = rect, strict, single_cls, augment
         self.synthetic, self.source, self.outside = synthetic, source, check_outside(outside)
         self.match_classes, self.augment_on, self.decode_on = match_classes, augment_on, decode_on
-        self.cache = check_cache(cache)
+        self.cache, self.vid_stride = check_cache(cache), vid_stride
         self.mask_ratio, self.overlap_mask = MaskDrawing(mask_ratio).ratio, overlap_mask
         self._pictures: PictureCache | None = None
         self._transfer = BatchTransfer()

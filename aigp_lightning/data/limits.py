@@ -13,6 +13,10 @@ MAX_YAML_BYTES = 1_000_000
 MAX_LABEL_BYTES = 16_000_000
 MAX_ROWS = 100_000
 """Most lines of a label file; no picture shows as many objects."""
+LEAK_LIMIT = 0.05
+"""Share of a split's pictures that may have a near neighbour in another split. A team's model scored 0.283 mAP on
+contiguous blocks and 0.517 on a random split, where nearly all pictures had a neighbour: a share of 5 % moves such a
+figure by about 0.012, as another seed does."""
 MAX_PROBLEMS = 100
 """Most problems that are kept of one file."""
 MAX_CLASSES = 100_000

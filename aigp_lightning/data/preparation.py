@@ -30,7 +30,9 @@ SMALLEST = 32
 PROBLEMS_FILE = "data_problems_{}.txt"
 
 
-def check_options(imgsz: int, workers: int, seed: int, lost_limit: float) -> None:
+def check_options(
+    imgsz: int, workers: int, seed: int, lost_limit: float, leak_limit: float | None = None
+) -> None:  # fmt: skip
     """Refuse sizes and shares that no run can have; which multiples a network takes, `input_size` knows.
 
     Args:
@@ -38,6 +40,7 @@ def check_options(imgsz: int, workers: int, seed: int, lost_limit: float) -> Non
         workers: processes that load images.
         seed: of shuffling and augmentation.
         lost_limit: share of the images that may be lost.
+        leak_limit: share of validation pictures that may have a near neighbour in training; None: not measured.
 
     Raises:
         ConfigError: naming the option and what it may be.
@@ -56,6 +59,7 @@ def check_options(imgsz: int, workers: int, seed: int, lost_limit: float) -> Non
     check_range("--data.workers", workers, COUNT_OR_NONE)
     check_range("--data.seed", seed, SEED)
     check_range("--data.lost_limit", lost_limit, SHARE)
+    check_range("--data.leak_limit", leak_limit, SHARE)
 
 
 def resolve_path(data_yaml: str, synthetic: MakeDataOptions | None) -> str:

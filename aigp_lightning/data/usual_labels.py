@@ -6,6 +6,7 @@ Here one call checks the numbers of many files. What is unusual in any way is le
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Sequence
@@ -130,7 +131,7 @@ def _with_duplicates(
     """Return the numbers of the files in which two rows say the same."""
     same = table[:, :BOX_COLUMNS]
     if keypoints is not None:
-        same = np.concatenate((same, keypoints.reshape(len(table), -1)), 1)
+        same = np.concatenate((same, keypoints.reshape(len(table), math.prod(keypoints.shape[1:]))), 1)
     keys = (same + np.float32(0)).tobytes()  # + 0 makes -0 and 0 the same
     width = 4 * same.shape[1]
     seen: set[tuple[int, bytes]] = set()

@@ -214,3 +214,8 @@ class Comparison:
         false = [each.detections_by_image(each.false_alarm) for each in sides]
         span = self._draws.ratio((false[0], ones), (false[1], ones))
         yield Row("", f"false alarms at {conf}", span, len(ones), objects, higher_is_better=False, unit="a picture")
+        empty = (np.bincount(self.b.true_image, minlength=len(ones)) == 0).astype(np.float64)
+        if empty.any():
+            span = self._draws.ratio((false[0] * empty, empty), (false[1] * empty, empty))
+            name, unit = f"false alarms at {conf} in empty pictures", "a picture"
+            yield Row("", name, span, int(empty.sum()), 0, higher_is_better=False, unit=unit)

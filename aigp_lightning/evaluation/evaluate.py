@@ -58,13 +58,15 @@ class EvaluationData:
     imgsz: int | None = None
 
 
-def evaluate(model: Path, data: EvaluationData) -> ImageResults:
+def evaluate(model: Path, data: EvaluationData, run: TrainedWith | None = None) -> ImageResults:
     """Measure a model, on a GPU where there is one.
 
     Args:
         model: a checkpoint of ours, a family's own weights file (`.pt`, `.pth`), or an export (`.onnx`,
-            `.torchscript`). The options of its run are taken from it, or from the checkpoint beside it.
+            `.torchscript`, `.xml`, `.engine`). The options of its run are taken from it, or from the checkpoint beside
+            it.
         data: what it is measured on.
+        run: the options of its run, instead of those.
 
     Returns:
         The results. In `about`, `model` is the file's name and SHA-256, `settings` tells how it was measured.
@@ -83,18 +85,18 @@ def evaluate(model: Path, data: EvaluationData) -> ImageResults:
     if data.split not in SPLITS:
         raise ConfigError(f"split {data.split!r} cannot be measured; take one of {', '.join(SPLITS)}.")
     model = find_weights(model, kind="a model")
-    told, module = _opened(model)
+    told, module = _opened(model, run)
     return _measured(module, _options(model, told, data), model, data)
 
 
-def _opened(model: Path) -> tuple[TrainedWith, BaseModule]:
-    """Return what a file tells of its run, and the module that measures it."""
+def _opened(model: Path, run: TrainedWith | None) -> tuple[TrainedWith, BaseModule]:
+    """Return what a file tells of its run, or what is known of it, and the module that measures it."""
     if model.suffix in SUFFIXES:
-        told = told_by_exported(model)
+        told = told_by_exported(model, run)
         return told, open_exported(model, told)
     if model.suffix != CHECKPOINT and kind_of_file(model) is None:
         raise WeightsError(f"{model} is no model that is known here; those end in {', '.join(known_suffixes())}.")
-    told = trained_with(model)
+    told = trained_with(model) if run is None else run
     kind = module_class(told.family, told.task, model)
     module = build_module(kind, accepted_options(kind, told.model), model)
     if model.suffix != CHECKPOINT:
@@ -107,7 +109,7 @@ def known_suffixes() -> tuple[str, ...]:
 
     Example:
         >>> known_suffixes()
-        ('.ckpt', '.pt', '.pth', '.onnx', '.torchscript')
+        ('.ckpt', '.pt', '.pth', '.onnx', '.torchscript', '.xml', '.engine')
     """
     from aigp_lightning.modules.families import FILES
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from aigp_lightning.evaluation.weighted_curves import Floats, Ints, WeightedCurves
 from aigp_lightning.modules.metrics.corner_report import HEAD, POSITION, ROTATION
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS, false_alarms_by_image, is_measured
 from aigp_lightning.modules.metrics.image_results import ImageResults
+from aigp_lightning.ranges import is_finite_number
 
 FITNESS = "fitness"
 BOX = "B"
-LOWER = ("corners/error", "gate/")
+LOWER = ("corners/error", "gate/", FALSE_ALARMS)
 """Beginnings of the names of figures of which less is better."""
 
 
@@ -38,7 +40,8 @@ def metrics_of(
         `metrics/precision(B)`, `metrics/recall(B)`, `metrics/mAP50(B)`, `metrics/mAP50-95(B)`, with keypoints the same
         with `(P)`, with masks the same with `(M)`, and `fitness`, which is left out where keypoints or masks were not
         kept; with keypoints `corners/error_px_mean` and `_median`, and of gates `gate/position_m_median` and `_mean`
-        and the same of `gate/rotation_deg`. Errors that nothing is known about are left out.
+        and the same of `gate/rotation_deg`. Errors that nothing is known about are left out. Where all classes count
+        and images without labels are among them, `metrics/false_alarms_per_empty`.
 
     Example:
         >>> from aigp_lightning.modules.metrics.image_results import empty_results
@@ -93,6 +96,7 @@ class WeightedMetrics:
         self._sets = {kind: WeightedCurves.prepare(results, right, kept) for kind, right in results.judged.items()}
         self._whole = not results.not_kept
         self._errors = _prepare_errors(results, kept)
+        self._alarms = _prepare_alarms(results) if kept is None else None
 
     @property
     def classes(self) -> list[int]:
@@ -137,6 +141,8 @@ class WeightedMetrics:
             found[FITNESS] = sum(found[f"metrics/mAP50-95({letter})"] for letter in self._sets)
         for name, errors in self._errors.items():
             found |= errors.compute(name, weighed)
+        if self._alarms is not None and (total := weighed @ self._alarms[1]) > 0:
+            found[FALSE_ALARMS] = float(weighed @ self._alarms[0] / total)
         return found, by_class
 
 
@@ -178,3 +184,14 @@ def _prepare_errors(results: ImageResults, kept: Ints | None) -> dict[str, _Erro
     columns = {"gate/position_m": POSITION, "gate/rotation_deg": ROTATION}
     found = {"corners/error_px": _Errors.prepare(rows[:, HEAD : HEAD + count], image)}
     return found | {name: _Errors.prepare(rows[:, column], image) for name, column in columns.items()}
+
+
+def _prepare_alarms(results: ImageResults) -> tuple[Floats, Floats] | None:
+    """Return the false alarms of each image without labels, and 1 for each of these; None where they were not kept."""
+    settings = results.about.get("settings") or {}
+    conf, lowest = (settings.get(name) for name in ("predict_conf", "conf"))
+    if not (is_finite_number(conf) and is_finite_number(lowest) and is_measured(conf, lowest)):
+        return None
+    image, true, score = results.found_image, results.true_image, results.found_score
+    counts, empty = false_alarms_by_image(image, score, true, len(results.files), conf)
+    return counts.astype(np.float64), empty.astype(np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,6 +96,26 @@ def in_original(prediction: Prediction, shape: tuple[int, int], ratio_pad: Ratio
     if prediction.masks is not None:
         masks = masks_in_original(prediction.masks.cpu().numpy(), shape, ratio_pad)
     return ImageDetections(boxes, _host(prediction.scores), labels, keypoints, shape, masks)
+
+
+def only_seen(found: ImageDetections, keypoint_conf: float | None) -> ImageDetections:
+    """Return detections whose keypoints have confidence 1 where they count as seen, and 0 elsewhere: to be drawn.
+
+    Args:
+        found: of one image.
+        keypoint_conf: lowest confidence of a keypoint that counts as seen; None: as they are.
+
+    Example:
+        >>> points = np.array([[[1.0, 1.0, 0.2], [2.0, 1.0, 0.1]]])
+        >>> found = ImageDetections(np.zeros((1, 4)), np.ones(1), np.zeros(1, np.int64), points)
+        >>> only_seen(found, 0.15).keypoints[..., 2].tolist()
+        [[1.0, 0.0]]
+    """
+    if found.keypoints is None or keypoint_conf is None:
+        return found
+    points = found.keypoints.copy()
+    points[..., 2] = points[..., 2] >= np.float32(keypoint_conf)
+    return replace(found, keypoints=points)
 
 
 def masks_in_original(masks: NDArray[np.uint8], shape: tuple[int, int], ratio_pad: RatioPad) -> NDArray[np.uint8]:

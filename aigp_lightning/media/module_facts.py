@@ -29,6 +29,17 @@ def keypoints_of(module: object) -> Keypoints | None:
     return found if isinstance(found, Keypoints) else None
 
 
+def keypoint_conf_of(module: object) -> float | None:
+    """Return the confidence from which a module's keypoints count as seen; None where it has none such.
+
+    Example:
+        >>> keypoint_conf_of(object()) is None
+        True
+    """
+    found = getattr(module, "keypoint_conf", None)
+    return None if found is None else float(found)
+
+
 def metrics_of(module: object) -> object:
     """Return a module's metrics; None for a module without any.
 

@@ -38,7 +38,7 @@ class BaseModule(Timed, pl.LightningModule):
 
     Args:
         conf: lowest confidence that validation keeps, 0…1.
-        predict_conf: lowest confidence that `predict` keeps, 0…1.
+        predict_conf: lowest confidence that `predict` keeps, 0…1, and at which a validation counts false alarms.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
 
     Example:
@@ -192,7 +192,7 @@ class BaseModule(Timed, pl.LightningModule):
         """
         self.network = network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.names = dict(names or {})
-        self.metrics = self.build_metrics()
+        self.metrics = self.build_metrics().with_alarms_at(self.predict_conf, self.conf)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Preprocess a batch that has arrived on the device."""

@@ -15,6 +15,7 @@ from aigp_lightning.modules.building import matches_by_name
 from aigp_lightning.modules.chosen_classes import chosen_classes
 from aigp_lightning.modules.deployment import Deployment
 from aigp_lightning.modules.gains import LossGains
+from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
 from aigp_lightning.modules.yolo.class_weights import ClassWeighing
 from aigp_lightning.modules.yolo.compiled import Compile, CompiledForward
 from aigp_lightning.modules.yolo.deployment import YoloDeployment
@@ -50,13 +51,12 @@ class DetectorModule(BaseModule):
         freeze: freeze this many layers, counted from the input; or a list of layers' numbers and of names of their
             parts, such as `[0, 1, 23.cv2]`.
         conf: lowest confidence that validation keeps, 0…1.
-        predict_conf: lowest confidence that `predict` keeps, 0…1.
+        predict_conf: lowest confidence that `predict` keeps, 0…1, and at which a validation counts false alarms.
         iou: overlap above which suppression drops the weaker of two boxes, 0…1.
         max_det: most boxes kept an image.
         channels_last: memory layout of the network; faster on CPU and on GPUs with tensor cores.
-        class_weights: how much each class counts in the classification loss. A number between 0 and 1 for data with
-            rare classes: at 0 all count the same, at 1 a class with a tenth of the objects counts ten times as much,
-            0.5 is in between and a start. Or one number for each class, in the order of the data set's own file.
+        class_weights: how much classes count in the classification loss. A number: at 0 all the same, at 1 a class with
+            a tenth of the objects ten times as much, 0.5 is a start. Or one for each class, in the data set's order.
         compile: compile the network for training, for some minutes at the start; for long runs on a GPU. A word is the
             mode of `torch.compile`, and true is `default`.
         multi_scale: train each batch at a size drawn around `--data.imgsz`, up to this fraction of it smaller or
@@ -68,6 +68,7 @@ class DetectorModule(BaseModule):
         qat: quantization-aware training: learn with weights and activations rounded to 8 bits, for INT8 on the robot.
         nms_free: validate, predict and export by the one-to-one head of YOLOv10 and YOLO26, whose boxes need no NMS;
             false: by their one-to-many head and NMS, as Ultralytics does unless it is told `nms=False`.
+        thresholds: file of `calibrate` whose limits `predict` takes; auto: that of the model's run, if any; null: none.
 
     Example:
         >>> module = DetectorModule("yolo11n").eval()
@@ -106,6 +107,7 @@ class DetectorModule(BaseModule):
         distill_model: str | None = None,
         qat: bool = False,
         nms_free: bool = False,
+        thresholds: str | None = "auto",
     ) -> None:
         check_ranges("--model", {"conf": conf, "predict_conf": predict_conf, "iou": iou, "max_det": max_det}, RANGES)
         check_filled_in("--model", {"variant": variant, "weights": weights, "distill_model": distill_model})
@@ -117,7 +119,7 @@ class DetectorModule(BaseModule):
         self.weighing, self.sizes, self.qat = ClassWeighing(class_weights), TrainingSizes(multi_scale), qat
         self.smaller_by = f"--model.multi_scale {self.sizes.fraction:g}" if self.sizes.fraction else ""
         self.optimization = YoloOptimization(optim)
-        self.plan_anew = self.optimization.plan_anew
+        self.plan_anew, self.thresholds = self.optimization.plan_anew, thresholds
         self.distillation, self.projector = Distillation(distill_model, gains.dis), cast("nn.Module | None", None)
         self._compiled = CompiledForward.asked(compile, several_sizes=self.sizes.fraction > 0)
         self._frozen: list[str] = []
@@ -239,7 +241,7 @@ class DetectorModule(BaseModule):
         """Return loss components and predictions of one forward pass, several labels a box allowed."""
         from aigp_lightning.modules.yolo.loss import noted_divisors
 
-        network, raw = cast("Any", self.network), self._outputs(batch)
+        network, raw = cast("Any", self.network), self.outputs(batch)
         with noted_divisors(network) as divisors:
             _, items = network.loss(batch, raw)
         if self.projector is not None:
@@ -248,12 +250,10 @@ class DetectorModule(BaseModule):
 
     def predict_batch(self, batch: DetectionBatch, conf: float) -> list[Prediction]:
         """Find the objects in each image above a confidence, one label a box; see `BaseModule`."""
-        from aigp_lightning.modules.yolo.best_of_classes import best_of_classes
-
-        raw = best_of_classes(self._outputs(batch), len(self.names), chosen_classes(self), self.inference.nms_free)
+        raw = best_of_classes(self.outputs(batch), len(self.names), chosen_classes(self), self.inference.nms_free)
         return self.decode(raw, conf, multi_label=False)
 
-    def _outputs(self, batch: DetectionBatch) -> Any:
+    def outputs(self, batch: DetectionBatch) -> Any:
         """Run the network, its batch norms folded where its weights are final: in `validate`, `test`, `predict`."""
         network, final = cast("nn.Module", self.network), trainer_of(self) is not None and not self.fitting
         trained_here = self.optimization.plan is not None  # then the best epoch is validated once more at the end

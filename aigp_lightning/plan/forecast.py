@@ -118,7 +118,9 @@ class Forecaster:
             yield from confusion_jobs(example_matrix(self.names, cls), self.names)
             if corners:
                 yield corner_error_job(example_corner_errors(len(cls)))
-        rows = example_rows(self.module.loss_names, self.module.curve_prefixes, self.trainer.max_epochs or 1, corners)
+        alarms = any(not len(record.cls) for record in self.data.scan("val").records)
+        kinds, epochs = (self.module.loss_names, self.module.curve_prefixes), self.trainer.max_epochs or 1
+        rows = example_rows(*kinds, epochs, corners, alarms)
         yield results_job(lambda: rows)
 
     # ---- weighing ---------------------------------------------------------------------------------------------------

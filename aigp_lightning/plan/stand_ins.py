@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS
 from aigp_lightning.types import CornerErrors, Curves
 
 POINTS = 1000
@@ -59,11 +60,20 @@ def example_corner_errors(gates: int) -> CornerErrors:
 
 
 def example_rows(
-    losses: Sequence[str], prefixes: Sequence[str], epochs: int, corners: bool = False
+    losses: Sequence[str], prefixes: Sequence[str], epochs: int, corners: bool = False, alarms: bool = False
 ) -> list[dict[str, Any]]:
-    """Make rows of `results.csv` for a run of so many epochs; with `corners` their errors too."""
+    """Make rows of `results.csv` for a run.
+
+    Args:
+        losses: names of the loss components.
+        prefixes: of the curves.
+        epochs: of the run.
+        corners: with errors of gate keypoints.
+        alarms: with false alarms in pictures without labels.
+    """
     kinds = [{"Pose": "P", "Mask": "M", "Box": "B", "": "B"}[prefix] for prefix in prefixes]
     metrics = [f"metrics/{name}({kind})" for kind in kinds for name in ("precision", "recall", "mAP50", "mAP50-95")]
+    metrics += [FALSE_ALARMS] * alarms
     random = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []
     for epoch in range(epochs):

@@ -40,16 +40,17 @@ OTHER_KEYS = (
     Key("line_width", PREDICTION, None, "", LOOKS, verb="", older=(3,)),
     Key("tracker", PREDICTION, "tracktrack.yaml", "", "objects are not tracked over frames here", verb="",
         older=("botsort.yaml", "bytetrack.yaml")),
-    Key("format", EXPORT, "torchscript", "format", "`onnx`, `torchscript` and `pt`; others from the `.pt`, by "
-        "Ultralytics", verb=EXPORT_VERB),
+    Key("format", EXPORT, "torchscript", "format", "`onnx`, `torchscript`, `openvino`, `engine` and `pt`; "
+        "others from the `.pt`, by Ultralytics", verb=EXPORT_VERB),
     Key("optimize", EXPORT, False, "", "of chips and phones, by Ultralytics from the `.pt`", verb=""),
     Key("dynamic", EXPORT, False, "dynamic", verb=EXPORT_VERB),
     Key("simplify", EXPORT, True, "", "the ONNX file is as PyTorch writes it", verb="", older=(False,)),
     Key("opset", EXPORT, None, "opset", verb=EXPORT_VERB, older=(17,)),
     Key("workspace", EXPORT, None, "", "of TensorRT, by Ultralytics from the `.pt`", verb="", older=(4,)),
     Key("end2end", EARLIER, None, "model.nms_free", "true is `--model.nms_free true`, the head without suppression"),
-    Key("half", EARLIER, False, "", "now `quantize`; computing in 16 bits: `--trainer.precision 16-mixed`", verb=""),
-    Key("int8", EARLIER, False, "", "now `quantize`; of `export`, by Ultralytics from the `.pt`", verb=""),
+    Key("half", EARLIER, False, "", "now `quantize`; computing in 16 bits: `--trainer.precision 16-mixed`; of "
+        "`export`: `--precision fp16`", verb=""),
+    Key("int8", EARLIER, False, "", "now `quantize`; of `export`: `--precision int8`", verb=""),
     Key("keras", EARLIER, False, "", "of TensorFlow's files, by Ultralytics from the `.pt`", verb=""),
     Key("save_hybrid", EARLIER, False, "", "it put labels among predictions, which makes metrics too good", verb=""),
     Key("crop_fraction", EARLIER, 1.0, "", "of classifiers, which are not trained here", verb=""),

@@ -96,7 +96,7 @@ def corners_of(results: ImageResults) -> dict[str, Any] | None:
         camera = GateCamera(bands=[float(limit) for limit in limits]) if limits else None
     except UserError:
         camera = None
-    report = CornerReport(results.corner_rows, Keypoints(len(names), 3, names), camera)
+    report = CornerReport(results.corner_rows, Keypoints(len(names), 3, names, points=_places(results)), camera)
     errors = report.errors()
     known = np.isfinite(errors.error) if errors is not None else np.zeros(0, np.bool_)
     return {
@@ -105,6 +105,12 @@ def corners_of(results: ImageResults) -> dict[str, Any] | None:
         "error": rounded(errors.error[known], 3) if errors is not None else [],
         "limits": [float(limit) for limit in limits],
     }
+
+
+def _places(results: ImageResults) -> tuple[tuple[float, float, float], ...] | None:
+    """Return where the keypoints are on the object, metres; None where nothing says, as in results of old."""
+    places = results.about.get("object_points")
+    return tuple((float(x), float(y), float(z)) for x, y, z in places) if places else None
 
 
 def rounded(values: NDArray[Any], digits: int) -> list[Any]:

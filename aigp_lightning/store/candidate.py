@@ -12,15 +12,31 @@ from typing import Any
 
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.paths import BEST, LAST
-from aigp_lightning.deploy.options import GRAPHS, OWN_FORMATS, ExportOptions
+from aigp_lightning.deploy.options import (
+    CONVERTED,
+    FULL,
+    GRAPHS,
+    OWN_FORMATS,
+    PRECISIONS,
+    WEIGHTS_BESIDE,
+    WITH_PRECISION,
+    ExportOptions,
+    Form,
+)
 from aigp_lightning.errors import ConfigError, DataError, WeightsError
 from aigp_lightning.logfiles.run_config import read_config
+from aigp_lightning.modules.thresholds import thresholds_of
 from aigp_lightning.run.lock import writer_of
 from aigp_lightning.store.policy_evaluation import MODEL_FILE, is_policy_run, policy_model
 from aigp_lightning.store.receipt import FileFact
 
 STATISTICS_FILE, ABOUT_FILE = "vecnormalize.pkl", "about.json"
 POLICY_STEM = "policy"
+FORMS = (
+    *(Form(form) for form in (*OWN_FORMATS, *GRAPHS, *CONVERTED)),
+    *(Form(form, precision) for form in WITH_PRECISION for precision in PRECISIONS if precision != FULL),
+)
+"""Format and precision of all files that `export` writes of a checkpoint."""
 OLDER = 2.0
 """Seconds by which an export may be older than the checkpoint: copying a run gives its files times of their own."""
 
@@ -112,18 +128,54 @@ def _of_checkpoint(run: Path) -> Candidate:
     read_metadata(best)
     if (damaged := _damaged_member(best)) is not None:
         raise WeightsError(f"{best} is damaged: {damaged}. Promote another run, or train this one again.")
-    files, notes = {best.name: best}, []
-    for form in (*OWN_FORMATS, *GRAPHS):
-        path = best.with_suffix(f".{form}")
-        if path.is_symlink():
-            notes.append(f"{path.name} is a link, which is not followed, and left out")
-        elif not path.is_file():
-            continue
-        elif form in GRAPHS and _is_older(path, best):
-            notes.append(f"{path.name} is older than {best.name}, and left out; --format {form} makes it anew")
-        else:
+    files: dict[str, Path] = {best.name: best}
+    notes: list[str] = []
+    for form in FORMS:
+        path = best.with_name(form.file_name(best.stem))
+        note = _left_out(path, best if form.format not in OWN_FORMATS else None, form)
+        weights = path.with_suffix(WEIGHTS_BESIDE)
+        if note is None and path.is_file() and form.format == "openvino":
+            alone = None if weights.is_file() else f"{path.name} is without its .bin, and left out"
+            note = _left_out(weights, None, form) or alone
+        if note is not None:
+            notes.append(note)
+        elif path.is_file():
             files[path.name] = path
+            files |= {weights.name: weights} if form.format == "openvino" else {}
+    if (chosen := thresholds_of(best)) is not None and chosen.is_symlink():
+        notes.append(f"{chosen.name} is a link, which is not followed, and left out")
+    elif chosen is not None:
+        files[chosen.name] = chosen
     return Candidate(run, _name_of(run), False, best, files, notes)
+
+
+def _left_out(path: Path, best: Path | None, form: Form) -> str | None:
+    """Return why an export is left out; None where it is not there, or may be taken.
+
+    Args:
+        path: of the export.
+        best: the checkpoint, that it must not be older than; None where its time says nothing.
+        form: format and precision.
+    """
+    if path.is_symlink():
+        return f"{path.name} is a link, which is not followed, and left out"
+    if best is not None and path.is_file() and _is_older(path, best):
+        return f"{path.name} is older than {best.name}, and left out; {made_anew(form)} makes it anew"
+    return None
+
+
+def made_anew(form: Form) -> str:
+    """Return the words that make an export anew: an option of `promote`, or of `export` for fewer bits.
+
+    Args:
+        form: format and precision.
+
+    Example:
+        >>> made_anew(Form("onnx")), made_anew(Form("onnx", "int8"))
+        ('--format onnx', '`export RUN --format onnx --precision int8`')
+    """
+    option = f"--format {form.format}"
+    return option if form.precision == FULL else f"`export RUN {option} --precision {form.precision}`"
 
 
 def _of_policy(run: Path) -> Candidate:

@@ -14,8 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.data.input_size import USUAL_SIZE
-from aigp_lightning.deploy.options import GRAPHS, ExportOptions
-from aigp_lightning.errors import WeightsError, first_line
+from aigp_lightning.deploy.exports_file import is_as_told, read_exports
+from aigp_lightning.deploy.options import (
+    CONVERTED,
+    FULL,
+    GRAPHS,
+    WEIGHTS_BESIDE,
+    WITH_PRECISION,
+    ExportOptions,
+    Form,
+    form_of,
+)
+from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.files import sha256_of
+from aigp_lightning.modules.thresholds import NAME as THRESHOLDS_FILE
+from aigp_lightning.modules.thresholds import are_of, read_thresholds
 from aigp_lightning.store.candidate import Candidate
 from aigp_lightning.store.policy_evaluation import MODEL_FILE
 from aigp_lightning.store.receipt import FileFact, file_fact
@@ -44,7 +57,7 @@ def with_checked_files(candidate: Candidate, folder: Path, anew: Collection[str]
     with warnings.catch_warnings():  # on tracing and its future
         warnings.simplefilter("ignore")
         check = _policy_files if candidate.is_policy else _model_files
-        files, notes = check(candidate, folder, [f".{form}" for form in anew])
+        files, notes = check(candidate, folder, [Form(form).file_name("") for form in anew])
     known: dict[str, FileFact] = {
         name: facts[name] for name, path in files.items() if path == candidate.files.get(name)
     }
@@ -59,13 +72,17 @@ def _model_files(candidate: Candidate, folder: Path, anew: Collection[str]) -> t
     content = read_checkpoint(best)
     module = rebuild(content, best)
     _check_numbers(module.state_dict(), best)
-    files, notes = {}, []
+    files: dict[str, Path] = {}
+    notes: list[str] = []
     for name, path in candidate.files.items():
-        if path != best and path.suffix in anew:
+        if path.suffix == WEIGHTS_BESIDE or (path.suffix in anew and form_of(path).precision == FULL):
             continue
-        why = None if path == best else _why_not(path, module, best)
+        is_thresholds = name == THRESHOLDS_FILE
+        why = None if path == best else _why_not_taken(path, best) if is_thresholds else _why_not(path, module, best)
         if why is None:
             files[name] = path
+            weights = path.with_suffix(WEIGHTS_BESIDE).name
+            files |= {weights: candidate.files[weights]} if path.suffix == CONVERTED["openvino"] else {}
         else:
             notes.append(f"{name} {why}, and is left out")
     suffix, deployment = module.portable_suffix, module.deployment
@@ -100,12 +117,13 @@ def _why_not(path: Path, module: BaseModule, best: Path) -> str | None:
     """Return why a file is none of a module's, as the end of a sentence; None if it answers as the module does."""
     from aigp_lightning.deploy.difference import greatest_difference
 
-    deployment, form = module.deployment, path.suffix[1:]
-    if deployment is None or form not in deployment.formats:
+    deployment, form = module.deployment, form_of(path)
+    made_of = "onnx" if form.format in CONVERTED else form.format
+    if deployment is None or made_of not in deployment.formats:
         return f"is no file of family {module.family}'s"
     imgsz = _picture_size(best, deployment.stride)
     try:
-        if form in GRAPHS:
+        if form.format in (*GRAPHS, *WITH_PRECISION):
             from aigp_lightning.evaluation.exported_graph import open_graph
 
             opened = open_graph(path, gpu=False)
@@ -119,12 +137,35 @@ def _why_not(path: Path, module: BaseModule, best: Path) -> str | None:
             answers, graph = deployment.portable_graph(path, imgsz)
         if names != module.names:
             return f"has other classes than {best.name}"
+        if form.precision != FULL:
+            return _why_not_measured(path, best)
         difference = greatest_difference(answers, graph, int(imgsz))
     except Exception as error:  # anything may lie there, and it fails in many ways
         return f"cannot be opened ({first_line(error)})"
     if difference.within(ExportOptions.tolerance, int(imgsz)):
         return None
     return f"does not answer as {best.name} does ({difference})"
+
+
+def _why_not_measured(path: Path, best: Path) -> str | None:
+    """Return why nothing shows that a file of fewer bits is of a checkpoint; None where `exports.json` does.
+
+    One picture cannot: such a file is as good as the whole validation split says.
+    """
+    told = read_exports(path.parent)
+    entry = next((each for each in told.get("files", ()) if each["file"] == path.name), None)
+    if entry is None or told["model"].get("sha256") != sha256_of(best) or not is_as_told(path.parent, entry):
+        return f"is not noted in exports.json as made of this {best.name}"
+    return None if isinstance(entry.get("figures"), dict) else "was not measured on the validation split"
+
+
+def _why_not_taken(path: Path, best: Path) -> str | None:
+    """Return why thresholds are not those of a model, as the end of a sentence; None if they are."""
+    try:
+        found = read_thresholds(path)
+    except ConfigError as error:
+        return f"cannot be read ({first_line(error)})"
+    return None if are_of(found, best) else f"was calibrated for other weights than those of {best.name}"
 
 
 def _picture_size(best: Path, stride: int) -> int:

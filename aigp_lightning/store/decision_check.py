@@ -17,7 +17,7 @@ from aigp_lightning.store.journal import Line, read_journal
 from aigp_lightning.store.model_files import version_id
 from aigp_lightning.store.places import JOURNAL, VERSION, VERSIONS
 from aigp_lightning.store.public_text import public_values
-from aigp_lightning.store.receipt import PARTS, FileFact, file_fact, not_recorded
+from aigp_lightning.store.receipt import LATER, PARTS, FileFact, file_fact, not_recorded
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 DECISION = {"name", "version", "latest", "passed", "gates", "notes", "forced"}
@@ -33,7 +33,7 @@ def check_form(receipt: Mapping[str, Any]) -> Iterator[Checked]:
     Args:
         receipt: that was read.
     """
-    if lacking := [part for part in PARTS if part not in receipt]:
+    if lacking := [part for part in PARTS if part not in receipt and part not in LATER]:
         yield Checked("parts", "wrong", f"the receipt lacks {', '.join(lacking)}")
     if strange := sorted(str(part) for part in receipt if part not in PARTS):
         yield Checked("parts", "wrong", f"{', '.join(strange)}: a receipt has no such part")

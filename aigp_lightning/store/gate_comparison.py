@@ -23,7 +23,7 @@ from aigp_lightning.store.receipt import file_fact, read_receipt
 
 SHARED = (*INFERENCE, *MASKS, "single_cls", "outside", "precision")
 """Settings of an evaluation that are not a model's own choice, as its input size is."""
-EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "*.onnx", "*.torchscript")
+EVALUATED_FILES = ("best.ckpt", "best.pt", "*.pt", "*.pth", "best.onnx", "*.onnx", "*.torchscript")
 """Files of a version by which it can be evaluated, the first that is there."""
 Metrics = Mapping[str, float | None]
 

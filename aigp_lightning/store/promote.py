@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aigp_lightning.deploy.options import FORMATS
+from aigp_lightning.deploy.options import FORMATS, form_of
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.files import RECEIPT_FILE
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE
 from aigp_lightning.ranges import COUNT, check_range
-from aigp_lightning.store.candidate import Candidate, candidate_of, with_exports
+from aigp_lightning.store.candidate import Candidate, candidate_of, made_anew, with_exports
 from aigp_lightning.store.checked_files import with_checked_files
 from aigp_lightning.store.decision import DRAWS, Decider, Decision
 from aigp_lightning.store.gates import Gate, parse_gate
@@ -125,11 +125,9 @@ def _lost_formats(places: StorePlaces, before: str | None, files: Mapping[str, P
     """Say which exports the version before had, and this one has not: whoever loads them from `latest` finds none."""
     with suppress(DataError, OSError):
         had = read_receipt(places.version(before) / RECEIPT_FILE)["files"] if before is not None else {}
-        lost = sorted(name for name in had if Path(name).suffix[1:] in FORMATS and name not in files)
-        formats = " ".join(Path(name).suffix[1:] for name in lost)
-        return [f"{', '.join(lost)}: {before} had that, and this version has not; --format {formats} adds it"] * bool(
-            lost
-        )
+        lost = sorted(name for name in had if form_of(Path(name)).format in FORMATS and name not in files)
+        adding = ", ".join(made_anew(form_of(Path(name))) for name in lost)
+        return [f"{', '.join(lost)}: {before} had that, and this version has not; {adding} adds it"] * bool(lost)
     return []
 
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.errors import DataError
 from aigp_lightning.files import open_regular, write_atomic
 from aigp_lightning.logfiles.run_config import read_json
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 VERSION = 1
 """Of the receipt's form."""
 CHUNK = 1 << 20
-MAY_LACK = ("configuration", "plan", "ledger", "evaluation", "data", "versions", "git", "seeds", "hardware")
+MAY_LACK = (
+    *("configuration", "plan", "ledger", "evaluation", "data", "split_leak", "versions", "git", "seeds", "hardware"),
+)
 """Parts that runs of earlier versions have not recorded."""
+LATER = ("split_leak",)
+"""Parts that receipts of earlier versions do not have at all."""
 PARTS = (
-    *("receipt", "made", "files", "run", "evaluation", "data", "configuration", "plan", "ledger", "versions", "git"),
-    *("seeds", "hardware", "started", "earlier_starts", "thresholds", "decision", "not_recorded"),
+    *("receipt", "made", "files", "run", "evaluation", "data", "split_leak", "configuration", "plan", "ledger"),
+    *("versions", "git", "seeds", "hardware", "started", "earlier_starts", "thresholds", "decision", "not_recorded"),
 )
 """All that stand in a receipt."""
 
@@ -84,19 +89,20 @@ def build_receipt(
         made: when; None: now.
 
     Returns:
-        `receipt` (its form), `made`, `files`, `run`, `evaluation`, `data`, `configuration`, `plan`, `ledger`,
-        `versions`, `git`, `seeds`, `hardware`, `earlier_starts`, `thresholds`, `decision`, and `not_recorded`: which of
-        these are None because the run has not recorded them.
+        `receipt` (its form), `made`, `files`, `run`, `evaluation`, `data`, `split_leak`, `configuration`, `plan`,
+        `ledger`, `versions`, `git`, `seeds`, `hardware`, `earlier_starts`, `thresholds`, `decision`, and
+        `not_recorded`: which of these are None because the run has not recorded them.
     """
     # imports torch, which a receipt that is only read does not need
     from aigp_lightning.store.run_facts import (
+        calibrated_of,
         configuration_of,
         evaluation_of,
+        leak_of,
         ledger_of,
         plan_of,
         run_of,
         starts_of,
-        thresholds_of,
     )
 
     policy = is_policy_run(run)
@@ -114,13 +120,14 @@ def build_receipt(
         "run": run_of(run, results, policy),
         "evaluation": evaluation,
         "data": data,
+        "split_leak": None if policy else leak_of(run),
         "configuration": configuration_of(run),
         "plan": None if policy else plan_of(run),
         "ledger": None if policy else ledger_of(run),
         **{part: last.get(part) for part in ("versions", "git", "seeds", "hardware")},
         "started": last.get("time"),
         "earlier_starts": starts[:-1],
-        "thresholds": thresholds_of(run),
+        "thresholds": calibrated_of(run, files[BEST.name].sha256 if BEST.name in files else None),
         "decision": dict(decision),
     }
     content["not_recorded"] = not_recorded(content, policy)
@@ -134,8 +141,10 @@ def not_recorded(content: Mapping[str, Any], policy: bool) -> list[str]:
         content: of the receipt, of which anybody may have written the values.
         policy: whether it is a policy's: its training has no data set and hands over nothing.
     """
-    needless = ("plan", "ledger", "data") if policy else ()
-    return [part for part in MAY_LACK if part not in needless and _is_unknown(part, content.get(part))]
+    needless = ("plan", "ledger", "data", "split_leak") if policy else ()
+    absent = [part for part in LATER if part not in content]
+    asked = [part for part in MAY_LACK if part not in needless and part not in absent]
+    return [part for part in asked if _is_unknown(part, content.get(part))]
 
 
 def _is_unknown(part: str, value: object) -> bool:

@@ -21,6 +21,8 @@ from aigp_lightning.store.run_check import EXAMINED, check_checkpoint, check_dat
 from aigp_lightning.store.run_facts import PLAN_OPTIONS, RESULTS_CSV, evaluation_of, metrics_of_epoch, plan_sha256
 from aigp_lightning.store.start_check import (
     check_earlier,
+    check_leak,
+    check_own_thresholds,
     check_run,
     check_starts,
     check_thresholds,
@@ -53,6 +55,7 @@ def check_receipt(path: Path, run: Path | None = None, data: bool = True) -> lis
     if run is not None and not is_run(run):
         raise DataError(f"--run {run} is no folder of a run: it has no {CONFIG_FILE}, no model and no ledger.")
     checks = [*check_form(receipt), *check_journal(path, receipt), *_files(receipt, path.parent)]
+    checks += check_own_thresholds(receipt)
     is_policy = group_of(receipt.get("run")).get("task") == POLICY
     if not is_policy:
         checks += _evaluation(receipt, path.parent, run)
@@ -83,6 +86,8 @@ def _run_checks(receipt: Mapping[str, Any], run: Path, folder: Path, data: bool)
     yield from check_starts(receipt, run, bool(places) and places[-1] != folder)
     yield from _configuration(receipt, run)
     yield from check_thresholds(receipt, run)
+    if not policy:
+        yield from check_leak(receipt, run)
     if policy:
         yield from check_policy(receipt, run, folder)
         return

@@ -1,4 +1,7 @@
-"""The parts of a receipt that a run folder tells."""
+"""The parts of a receipt that a run folder tells.
+
+Longer than 250 lines: a part of the receipt is looked up in one place.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,23 @@ from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.checkpoints.plain_values import read_plain_value
 from aigp_lightning.checkpoints.schema import family_of
+from aigp_lightning.data.leak_report import LEAK
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.files import read_regular
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config, read_json
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, LEFT, Lines, read_ledger, settled
 from aigp_lightning.modules.metrics.image_results import ImageResults
+from aigp_lightning.modules.thresholds import NAME as THRESHOLDS_FILE
+from aigp_lightning.modules.thresholds import thresholds_of
 from aigp_lightning.run.folder import EARLIER_CONFIG
+from aigp_lightning.run.marker import read_run_file
 from aigp_lightning.run.provenance import recorded_starts
 
 PLAN_OPTIONS = ("media", "wandb", "trainer.logger")
 """Options by which `plan` tells what will be drawn and who gets it: pictures, routes, private images and limits; what
 W&B may see beside them; the loggers."""
 RESULTS_CSV = "results.csv"
-THRESHOLDS_FILE = "thresholds.json"
-"""Beside the weights, where confidence thresholds were calibrated."""
 VERSIONS_FILE = "versions.json"
 """In a policy's run folder: versions by package, and the other parts of its start."""
 PARTS_OF_START = ("time", "git", "seeds", "hardware")
@@ -182,17 +187,43 @@ def starts_of(run: Path, policy: bool) -> list[dict[str, Any]]:
     return [{"versions": noted, **start}]
 
 
-def thresholds_of(run: Path) -> dict[str, Any] | None:
-    """Return hash and content of the calibrated confidence thresholds; None where none were calibrated.
+def leak_of(run: Path) -> dict[str, Any] | None:
+    """Return what the validation split had in common with the training split, and the limit; None: not measured.
 
     Args:
         run: the run folder.
     """
-    path = run / BEST.parent / THRESHOLDS_FILE
-    content, problem = read_json(path)
-    if problem:
+    found = read_run_file(run).get(LEAK)
+    return found if isinstance(found, dict) else None
+
+
+def calibrated_of(run: Path, model: str | None) -> dict[str, Any] | None:
+    """Return hash and content of the calibrated thresholds; None without any, and of those of other weights.
+
+    Args:
+        run: the run folder.
+        model: SHA-256 of the checkpoint; None where it is not known.
+    """
+    path = thresholds_of(run / BEST)
+    content, problem = (None, "is not there") if path is None else read_json(path)
+    if path is None or problem:
+        return None
+    said = weights_of_thresholds(content)
+    if None not in (said, model) and said != model:
         return None
     return {"file": THRESHOLDS_FILE, "sha256": sha256(read_regular(path)).hexdigest(), "content": content}
+
+
+def weights_of_thresholds(content: object) -> str | None:
+    """Return the SHA-256 of the weights that thresholds were calibrated for; None where they do not say it.
+
+    Args:
+        content: of the file, which anybody may have written.
+    """
+    value = content
+    for key in ("about", "model", "sha256"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def csv_rows(run: Path) -> list[dict[str, str]]:

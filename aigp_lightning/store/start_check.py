@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.checkpoints.paths import BEST
+from aigp_lightning.data.leak_report import LEAK
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, RUN_FILE, read_config
+from aigp_lightning.modules.thresholds import NAME as THRESHOLDS_FILE
+from aigp_lightning.modules.thresholds import thresholds_of
 from aigp_lightning.run.folder import EARLIER_CONFIG
 from aigp_lightning.run.marker import is_run_folder
 from aigp_lightning.run.provenance import MOST_STARTS
 from aigp_lightning.store.checks import Checked, check_hash, compared, differing, group_of
 from aigp_lightning.store.policy_evaluation import is_policy_run
 from aigp_lightning.store.public_text import public_values
-from aigp_lightning.store.run_facts import RESULTS_CSV, THRESHOLDS_FILE, VERSIONS_FILE, run_of, starts_of, thresholds_of
+from aigp_lightning.store.run_facts import (
+    RESULTS_CSV,
+    VERSIONS_FILE,
+    calibrated_of,
+    leak_of,
+    run_of,
+    starts_of,
+    weights_of_thresholds,
+)
 
 STARTED = {"versions": "versions", "git": "git", "seeds": "seeds", "hardware": "hardware", "started": "time"}
 """Parts of a receipt, and their names in what a run records of a start."""
@@ -128,24 +139,62 @@ def check_starts(receipt: Mapping[str, Any], run: Path, is_same: bool) -> Iterat
 
 
 def check_thresholds(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
-    """Check the calibrated confidence thresholds.
+    """Check the calibrated thresholds with those that the run has of the same weights.
 
     Args:
         receipt: see `build_receipt`.
         run: the run folder.
     """
-    said, found = receipt.get("thresholds"), thresholds_of(run)
+    model = group_of(group_of(receipt.get("files")).get(BEST.name)).get("sha256")
+    said, found = receipt.get("thresholds"), calibrated_of(run, model)
     if said is None:
         if found is not None:
             text = f"the run has {THRESHOLDS_FILE} now, and the receipt none: they were calibrated since, or left out"
             yield Checked("thresholds", "missing", text)
         return
     if found is None:
-        yield Checked("thresholds", "wrong", f"the run has no {THRESHOLDS_FILE} that can be read")
+        yield Checked("thresholds", "wrong", f"the run has no {THRESHOLDS_FILE} of these weights that can be read")
         return
-    content = check_hash(THRESHOLDS_FILE, run / BEST.parent / THRESHOLDS_FILE, group_of(said).get("sha256"))
+    place = thresholds_of(run / BEST) or run / THRESHOLDS_FILE
+    content = check_hash(THRESHOLDS_FILE, place, group_of(said).get("sha256"))
     yield content if content.outcome != "right" else compared(
         THRESHOLDS_FILE, said, public_values(found), THRESHOLDS_FILE)  # fmt: skip
+
+
+def check_leak(receipt: Mapping[str, Any], run: Path) -> Iterator[Checked]:
+    """Check what the splits of the run had in common; a run that went on has measured it again.
+
+    Args:
+        receipt: see `build_receipt`.
+        run: the run folder.
+    """
+    said, found = receipt.get(LEAK), public_values(leak_of(run))
+    if said is None and found is None:
+        return
+    if found is None:
+        yield Checked(LEAK, "wrong", f"{RUN_FILE} of the run knows of no such measurement")
+        return
+    same = compared(LEAK, said, found, RUN_FILE)
+    if same.outcome == "wrong" and has_gone_on(receipt, run):
+        same = Checked(LEAK, "missing", "the run went on, and has measured its splits again")
+    if same.outcome == "wrong" and said is None:
+        same = Checked(LEAK, "wrong", f"the receipt has none, and {RUN_FILE} of the run has one")
+    yield same
+
+
+def check_own_thresholds(receipt: Mapping[str, Any]) -> Iterator[Checked]:
+    """Check the calibrated thresholds with the files that the receipt names: only what is wrong is told.
+
+    Args:
+        receipt: see `build_receipt`.
+    """
+    said, files = group_of(receipt.get("thresholds")), group_of(receipt.get("files"))
+    model, file = (group_of(files.get(name)).get("sha256") for name in (BEST.name, THRESHOLDS_FILE))
+    weights = weights_of_thresholds(said.get("content"))
+    if None not in (weights, model) and weights != model:
+        yield Checked("thresholds", "wrong", f"they were calibrated for other weights than those of {BEST.name}")
+    if file is not None and said.get("sha256") != file:
+        yield Checked("thresholds", "wrong", f"another {THRESHOLDS_FILE} is among the files than the one that is told")
 
 
 def check_earlier(said: Mapping[str, Any], run: Path, gone_on: bool) -> Iterator[Checked]:

@@ -135,9 +135,12 @@ def test_fail_if_worse(models: Path, finished: Path, run_cli: Cli, capsys: pytes
         (("{run}", "nowhere"), "nowhere: there is no such file or folder."),
         (
             ("{run}", "{run}/results.csv"),
-            "is no model that can be evaluated: .ckpt, .pt, .pth, .onnx, .torchscript can",
+            "is no model that can be evaluated: .ckpt, .pt, .pth, .onnx, .torchscript, .xml, .engine can",
         ),
-        (("{run}", "."), ". has no weights/best.ckpt and no model file: .ckpt, .pt, .pth, .onnx, .torchscript."),
+        (
+            ("{run}", "."),
+            ". has no weights/best.ckpt and no model file: .ckpt, .pt, .pth, .onnx, .torchscript, .xml, .engine.",
+        ),
         (("{run}", "{run}", "--conf", "0"), "--conf 0: a number above 0 to 1."),
         (("{run}", "{run}", "--draws", "5"), "--draws 5: a number from 100 to "),
         (("{run}", "{run}", "--fail-if-worse", "-1"), "--fail-if-worse -1: a number 0 or more."),

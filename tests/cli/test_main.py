@@ -170,6 +170,17 @@ def test_make_data_names_the_config_that_trains_on_it(
     assert (REPO / f"configs/{name}.yaml").is_file()
 
 
+def test_make_data_names_camera_and_sequence_where_they_matter(
+    tmp_path: Path, run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x"
+    words = ["--out", out, "--task", "pose", "--profile", "ts-005", "--sequences", 1, "--frames", 1]
+    assert run_cli("make-data", *words, "--imgsz", "[96, 64]", "--workers", 1) == 0
+    said = capsys.readouterr().out
+    assert f"configs/pose.yaml --data.data_yaml {out / 'data.yaml'} --model.camera.profile ts-005" in said
+    assert f"validate --sequence {out} --ckpt_path RUN" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

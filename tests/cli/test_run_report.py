@@ -23,7 +23,7 @@ POSE = {f"pose {key}": value + 0.05 for key, value in BOX.items()}
 
 
 def report() -> CornerReport:
-    """Two gates: one found at 7 m, 2 px off, 0.25 m and 1.5°; one not found at 30 m."""
+    """Two gates: one found at 7 m, 2 px off, 0.25 m and 1.5°, three corners seen; one not found at 30 m."""
     nan = float("nan")
     found = [1, 1, 7, 0.25, 1.5, 2, 2, 2, 2, 1, 1, 1, 0]
     missed = [0, 1, 30, *[nan] * 10]
@@ -67,9 +67,9 @@ def test_corners_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setenv("COLUMNS", "80")
     print_corners(report())
     table = cells(capsys.readouterr().out)
-    assert ["5–10 m", "1", "1.000", "1.000", "2.000", "2.000", "0.250", "0.250", "1.500", "1.500"] in table
+    assert ["5–10 m", "1", "1.000", "0.000", "2.000", "2.000", "0.250", "0.250", "1.500", "1.500"] in table
     assert ["over 20 m", "1", "0.000", *["–"] * 7] in table
-    assert ["all", "2", "0.500", "1.000", "2.000", "2.000", "0.250", "0.250", "1.500", "1.500"] in table
+    assert ["all", "2", "0.500", "0.000", "2.000", "2.000", "0.250", "0.250", "1.500", "1.500"] in table
     assert ["bottom_left", "2.000", "2.000", "0.000"] in table
 
 

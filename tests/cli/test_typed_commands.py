@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typed_commands import Block, blocks
 from aigp_lightning.cli.init import project_files
 from aigp_lightning.cli.main import VERBS, main
 from aigp_lightning.cli.option_names import OWN, check_option_names
+from aigp_lightning.evaluation.sequence.options import SequenceOptions
 
 WIDTH = 80
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
@@ -80,7 +82,10 @@ def test_commands_of_a_page_are_ones(page: Path, monkeypatch: pytest.MonkeyPatch
             if words[0] == "VERB":
                 continue
             assert words[0] in VERBS, words
-            if words[0] in OWN:
+            if words[0] == "validate" and "--sequence" in words:
+                given = {word[2:].removeprefix("model.").partition(".")[0] for word in words if word[:2] == "--"}
+                assert given <= {each.name for each in fields(SequenceOptions)}, words
+            elif words[0] in OWN:
                 check_option_names(words[0], without_config(words[1:]))
 
 

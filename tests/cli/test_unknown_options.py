@@ -192,8 +192,10 @@ def test_values_are_no_words() -> None:
             "predict --model.weights x.pt --data.source a.jpg --model.predict_conf 0.5\n",
         ),
         ("export", "needs one model: a run folder, as in `python -m aigp_lightning export runs/detect/gates --f"),
-        ("export runs/x int8=True", "No option here: int8 (files in 8 bits Ultralytics makes of the .pt: `yolo "),
-        ("export runs/x --int8 True", "Files in 8 bits Ultralytics makes of the .pt: `yolo export model=best.pt "),
+        ("export runs/x int8=True", "export runs/x --precision int8\n"),
+        ("export runs/x half=True format=engine", "export runs/x --precision fp16 --format engine\n"),
+        ("export runs/x --int8 True", "Did you mean --precision int8?"),
+        ("export runs/x --half True", "Did you mean --precision fp16?"),
     ],
 )  # fmt: skip
 def test_what_ultralytics_has_besides_is_answered(

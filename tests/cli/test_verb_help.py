@@ -101,7 +101,7 @@ def test_help_comes_without_torch_and_for_every_verb() -> None:
     assert done.stderr.splitlines()[-1] == "[] True", done.stderr
     assert "classes here are DetectorModule, PoseModule, SegmentModule, RFDETRModule" in done.stderr
     assert done.stdout.count("usage: python -m aigp_lightning") == len(OWN) + 1
-    assert done.stdout.count("  --model.camera.fx 320\n") == 2  # of pose.yaml, and of the class
+    assert done.stdout.count("  --model.camera.fx 610\n") == 2  # of pose.yaml, and of the class
 
 
 def test_what_readme_promises_is_there(run_cli: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,12 @@ def check_same(one: Any, file: str, nc: int, pose: tuple[int, int] | None, singl
             assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
 
 
+def test_many_files_without_an_object(tmp_path: Path) -> None:
+    """Backgrounds alone, as a stretch of a flight may be: there was no column to count."""
+    found = usual_labels(write(tmp_path, ("",) * 70), 1, (4, 3), False)
+    assert len(found) == 70 and all(one is not None and len(one[0]) == 0 for one in found)
+
+
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize(("texts", "pose"), [(USUAL, None), (POSE_USUAL, (2, 3))], ids=["boxes", "pose"])
 def test_usual_files(texts: tuple[str, ...], pose: tuple[int, int] | None, single: bool, tmp_path: Path) -> None:

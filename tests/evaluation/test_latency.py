@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from aigp_lightning.evaluation.latency import IN_TURN, LEAST, MOST, WARM_UP, sum_up, time_in_turns
+from aigp_lightning.evaluation.latency import IN_TURN, LEAST, MOST, WARM_UP, Turns, sum_up, time_in_turns
 
 
 def test_calls_take_turns() -> None:
@@ -16,7 +16,7 @@ def test_calls_take_turns() -> None:
         order.append(name)
         return 0.001, 0.002
 
-    one, other = time_in_turns([lambda: call("A"), lambda: call("B")], seconds=0.0)
+    one, other = time_in_turns([lambda: call("A"), lambda: call("B")], Turns(seconds=0.0))
     assert one.shape == other.shape == (LEAST, 2)
     warm, timed = order[: 2 * WARM_UP], order[2 * WARM_UP :]
     assert warm == ["A"] * WARM_UP + ["B"] * WARM_UP
@@ -24,14 +24,14 @@ def test_calls_take_turns() -> None:
 
 
 def test_they_end() -> None:
-    assert len(time_in_turns([lambda: (0.0, 0.0)], seconds=60.0)[0]) == MOST
+    assert len(time_in_turns([lambda: (0.0, 0.0)], Turns(seconds=60.0))[0]) == MOST
     start = time.perf_counter()
 
     def slow() -> tuple[float, float]:
         time.sleep(0.002)
         return 0.0, 0.002
 
-    assert LEAST <= len(time_in_turns([slow], seconds=0.05)[0]) < MOST
+    assert LEAST <= len(time_in_turns([slow], Turns(seconds=0.05))[0]) < MOST
     assert time.perf_counter() - start < 2
 
 

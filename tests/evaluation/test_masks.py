@@ -20,6 +20,7 @@ from aigp_lightning.evaluation.comparison_row import NOTHING, WORSE
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
 from aigp_lightning.evaluation.evaluate_both import evaluate_both
 from aigp_lightning.evaluation.weighted_metrics import metrics_of
+from aigp_lightning.modules.metrics.false_alarms import FALSE_ALARMS
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults, read_results
 from aigp_lightning.modules.metrics.result_metrics import curves_of
 from aigp_lightning.modules.metrics.result_settings import INFERENCE
@@ -29,6 +30,7 @@ from aigp_lightning.store.kept_results import as_kept
 from aigp_lightning.store.receipt import build_receipt, file_fact, write_receipt
 from aigp_lightning.store.run_check import _fingerprint
 
+FIGURES = ("precision", "recall", "mAP50", "mAP50-95")
 BOXES, MASKS = "metrics/mAP50-95(B)", "metrics/mAP50-95(M)"
 OPTIONS = Options(draws=40)
 
@@ -94,7 +96,8 @@ def test_kept_results_give_the_validations_own_figures(
         kept = read_results(tmp_path / f"{number}.npz")
         found = metrics_of(kept)
         assert {name for name in found if name.startswith("metrics/")} == {
-            f"metrics/{name}({kind})" for kind in "BM" for name in ("precision", "recall", "mAP50", "mAP50-95")
+            FALSE_ALARMS,
+            *(f"metrics/{name}({kind})" for kind in "BM" for name in FIGURES),
         }
         for name, value in found.items():
             assert value == pytest.approx(each.about["metrics"][name], rel=1e-6), name  # which has float32 numbers

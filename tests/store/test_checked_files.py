@@ -12,14 +12,18 @@ import torch
 from receipt_runs import MAP, make_policy_run
 from scored_runs import make_scored, write_dot
 
+from aigp_lightning.deploy.export import export
+from aigp_lightning.deploy.options import ExportOptions
 from aigp_lightning.errors import ConfigError, WeightsError
-from aigp_lightning.files import RECEIPT_FILE
+from aigp_lightning.files import RECEIPT_FILE, sha256_of
 from aigp_lightning.modules.registry import load_module, open_weights
+from aigp_lightning.modules.thresholds import Thresholds, thresholds_for, write_thresholds
 from aigp_lightning.store.candidate import candidate_of
 from aigp_lightning.store.checked_files import with_checked_files
 from aigp_lightning.store.places import StorePlaces
 from aigp_lightning.store.promote import PromoteOptions, promote
-from aigp_lightning.store.receipt import read_receipt
+from aigp_lightning.store.receipt import build_receipt, file_fact, read_receipt
+from aigp_lightning.store.receipt_check import check_receipt
 from aigp_lightning.store.verify import check
 
 
@@ -77,6 +81,27 @@ def test_a_real_run_with_its_exports(
     assert check(places).problems == []
 
 
+@pytest.mark.slow
+def test_files_of_fewer_bits_belong_by_what_was_measured(finished: Path, tmp_path: Path) -> None:
+    """One picture does not tell them apart; `exports.json` does, with the hashes of the model and the file."""
+    run = copied(finished, tmp_path / "a")
+    best, made = run / "weights" / "best.ckpt", {"best.int8.onnx", "best.int8.xml", "best.int8.bin"}
+    export(ExportOptions(str(best), format="onnx,openvino", precision="int8", calibration=2, max_drop=1.0))
+    found = with_checked_files(candidate_of(run), tmp_path)
+    assert made < set(found.files)
+    (run / "weights" / "best.int8.bin").write_bytes(b"cut")
+    found = with_checked_files(candidate_of(run), tmp_path)
+    assert made & set(found.files) == {"best.int8.onnx"}
+    assert [note for note in found.notes if note.startswith("best.int8.xml cannot be opened (")]
+    (run / "weights" / "exports.json").unlink()
+    (run / "weights" / "best.int8.bin").unlink()
+    found = with_checked_files(candidate_of(run), tmp_path)
+    assert made & set(found.files) == set()
+    assert "best.int8.xml is without its .bin, and left out" in found.notes
+    told = "best.int8.onnx is not noted in exports.json as made of this best.ckpt, and is left out"
+    assert told in found.notes
+
+
 def test_files_of_another_training_and_links_are_left_out(finished: Path, tmp_path: Path) -> None:
     run, stranger = copied(finished, tmp_path / "a"), tmp_path / "best.pt"
     other = load_module(run / "weights" / "best.ckpt")
@@ -101,6 +126,46 @@ def test_files_of_another_training_and_links_are_left_out(finished: Path, tmp_pa
     (run / "weights" / "best.ckpt").symlink_to(tmp_path / "best.ckpt")
     with pytest.raises(WeightsError, match=r"best.ckpt is a link to .*, which is not followed"):
         candidate_of(run)
+
+
+def test_thresholds_of_these_weights_are_promoted(finished: Path, places: StorePlaces, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "a")
+    model = run / "weights" / "best.ckpt"
+    about = {"model": {"file": "best.ckpt", "sha256": sha256_of(model)}, "rule": "the most f1"}
+    write_thresholds(run / "thresholds.json", Thresholds(conf=0.4, about=about))
+    made = promote(PromoteOptions(run=run, store=places.root, name="g")).promoted
+    assert made is not None and "thresholds.json" in files_in(places, "g")
+    folder = places.version(made.version)
+    receipt = read_receipt(folder / RECEIPT_FILE)
+    assert receipt["thresholds"]["content"]["conf"] == 0.4
+    assert receipt["thresholds"]["sha256"] == receipt["files"]["thresholds.json"]["sha256"]
+    assert thresholds_for(folder / "best.ckpt") == Thresholds(conf=0.4)  # whoever loads the version has them
+    told = {each.name: each.outcome for each in check_receipt(folder / RECEIPT_FILE, run, data=False)}
+    assert "wrong" not in told.values() and told["thresholds.json"] == "right"
+    # Others for the same weights are another version: the drone flies otherwise.
+    write_thresholds(run / "thresholds.json", Thresholds(conf=0.3, about=about))
+    again = promote(PromoteOptions(run=run, store=places.root, name="g")).promoted
+    assert again is not None and again.version != made.version
+    told = {each.name: each.outcome for each in check_receipt(folder / RECEIPT_FILE, run, data=False)}
+    assert told["thresholds.json"] == "wrong"  # the run's are not those of the first version any more
+    assert check(places).problems == []
+
+
+def test_thresholds_of_other_weights_are_left_out(finished: Path, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "a")
+    about = {"model": {"file": "best.ckpt", "sha256": "0" * 64}}
+    write_thresholds(run / "thresholds.json", Thresholds(conf=0.4, about=about))
+    found = with_checked_files(candidate_of(run), tmp_path)
+    note = "thresholds.json was calibrated for other weights than those of best.ckpt, and is left out"
+    assert note in found.notes and "thresholds.json" not in found.files
+    facts = {"best.ckpt": file_fact(run / "weights" / "best.ckpt")}
+    assert build_receipt(run, facts, None, {})["thresholds"] is None
+    (run / "thresholds.json").write_text("{")
+    found = with_checked_files(candidate_of(run), tmp_path)
+    assert any(note.startswith("thresholds.json cannot be read (") for note in found.notes)
+    (run / "thresholds.json").unlink()
+    (run / "thresholds.json").symlink_to("/etc/passwd")
+    assert "thresholds.json is a link, which is not followed, and left out" in candidate_of(run).notes
 
 
 def test_weights_that_are_no_numbers_are_refused(places: StorePlaces, tmp_path: Path) -> None:

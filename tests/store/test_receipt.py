@@ -176,7 +176,7 @@ def test_what_an_earlier_run_has_not_recorded_is_named(tmp_path: Path) -> None:
     (run / "run.json").unlink()
     (run / "media.jsonl").unlink()
     receipt = build_receipt(run, {}, None, {})
-    assert receipt["not_recorded"] == ["ledger", "data", "versions", "git", "seeds", "hardware"]
+    assert receipt["not_recorded"] == ["ledger", "data", "split_leak", "versions", "git", "seeds", "hardware"]
     assert receipt["evaluation"] == {"metrics": {MAP: 0.25}, "settings": None, "by": "results.csv"}
 
 

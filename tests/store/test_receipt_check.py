@@ -33,6 +33,7 @@ from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 from aigp_lightning.media.ledger.ledger import Ledger
 from aigp_lightning.modules.metrics.image_results import RESULTS_FILE, ImageResults
+from aigp_lightning.run.marker import write_run_file
 from aigp_lightning.run.provenance import record_start
 from aigp_lightning.store.gates import judge
 from aigp_lightning.store.receipt import build_receipt, file_fact, read_receipt, write_receipt
@@ -66,7 +67,7 @@ def test_an_untouched_receipt_is_right(promoted: tuple[Path, Path]) -> None:
     assert {name for name, (outcome, _) in found.items() if outcome == "right"} == {
         "best.ckpt", "best.onnx", RESULTS_FILE, "evaluated model", "metrics", "data set of the metrics", "config.yaml",
         "plan", "the run's weights/best.ckpt", "ledger", "what was given, to whom", "settings and classes", "run",
-        "versions", "git", "seeds", "hardware", "started", "earlier_starts",
+        "versions", "git", "seeds", "hardware", "started", "earlier_starts", "split_leak",
     }  # fmt: skip
     assert found["what was given, to whom"][1] == "2 pictures to wandb"
 
@@ -254,9 +255,9 @@ def test_the_verb(
     receipt, run = promoted
     assert run_cli("receipt", "verify", receipt.parent, "--run", run, "--no-data", "--json", "checks.json") == 0
     said = capsys.readouterr().out
-    assert "19 checks, and nothing is wrong; not checked: journal, data set." in said and "best.onnx" in said
+    assert "20 checks, and nothing is wrong; not checked: journal, data set." in said and "best.onnx" in said
     checks = json.loads(Path("checks.json").read_text(encoding="utf-8"))
-    assert checks["right"] is True and len(checks["checks"]) == 21
+    assert checks["right"] is True and len(checks["checks"]) == 22
     (receipt.parent / "best.onnx").write_bytes(b"A network")
     assert run_cli("receipt", "verify", receipt, "--json") == 1
     found = json.loads(capsys.readouterr().out)
@@ -462,6 +463,21 @@ def test_thresholds_that_the_run_has_not_got_are_wrong(promoted: tuple[Path, Pat
     assert outcomes(receipt, run)["thresholds"][0] == "missing" and wrong(receipt, run) == set()
 
 
+def test_thresholds_of_other_weights_or_of_another_file_are_wrong(promoted: tuple[Path, Path]) -> None:
+    receipt, _ = promoted
+    sound = read_receipt(receipt)
+    content = {"conf": 0.4, "about": {"model": {"sha256": "ab" * 32}}}
+    told = {"file": "thresholds.json", "sha256": "cd" * 32, "content": content}
+    write_receipt(receipt, {**sound, "thresholds": told})
+    assert "thresholds" in wrong(receipt)
+    content["about"] = {"model": {"sha256": sound["files"]["best.ckpt"]["sha256"]}}
+    write_receipt(receipt, {**sound, "thresholds": told})
+    assert wrong(receipt) == set()
+    files = {**sound["files"], "thresholds.json": {"sha256": "ef" * 32, "bytes": 9}}
+    write_receipt(receipt, {**sound, "thresholds": told, "files": files})
+    assert "thresholds" in wrong(receipt)
+
+
 def test_a_run_that_was_started_again_is_no_fault(promoted: tuple[Path, Path]) -> None:
     receipt, run = promoted
     record_start(run, {"seed_everything": 9})
@@ -470,3 +486,32 @@ def test_a_run_that_was_started_again_is_no_fault(promoted: tuple[Path, Path]) -
     assert wrong(receipt, run) == set()
     write_receipt(receipt, {**(sound := read_receipt(receipt)), "run": {**sound["run"], "epochs": 5}})
     assert wrong(receipt, run) == {"run"}, "more epochs than the run has even now"
+
+
+def test_what_the_splits_had_in_common_is_that_of_the_run(promoted: tuple[Path, Path]) -> None:
+    """Share and limit stand in the receipt; another share, or none, is found, unless the run has measured it again."""
+    path, run = promoted
+    receipt = read_receipt(path)
+    assert (receipt["split_leak"]["share"], receipt["split_leak"]["limit"]) == (0.75, 0.05)
+    assert outcomes(path, run)["split_leak"] == ("right", "as in run.json")
+    for other in ({**receipt["split_leak"], "share": 0.0}, None):
+        write_receipt(path, {**receipt, "split_leak": other})
+        assert "split_leak" in wrong(path, run)
+    write_receipt(path, receipt)
+    write_run_file(run, split_leak={**receipt["split_leak"], "near": 0, "share": 0.0})
+    assert "split_leak" in wrong(path, run)
+    record_start(run, {"seed_everything": 3})
+    assert outcomes(path, run)["split_leak"][0] == "missing"
+
+
+def test_a_receipt_from_before_splits_were_compared(promoted: tuple[Path, Path]) -> None:
+    """It has no such part, and neither has its run: nothing is wrong with it."""
+    path, run = promoted
+    receipt = {part: value for part, value in read_receipt(path).items() if part != "split_leak"}
+    write_receipt(path, receipt)
+    assert wrong(path, run) == {"split_leak"}, "the run has one"
+    known = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    del known["split_leak"]
+    (run / "run.json").write_text(json.dumps(known), encoding="utf-8")
+    assert wrong(path, run) == set()
+    assert "split_leak" not in outcomes(path, run)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NOT_PLOTTED = ("epoch", "time")
 RATES = "lr/"
+ALARMS = "metrics/false_alarms_per_empty"
 ERRORS = ("corners/", "gate/")
 """Of gate keypoints only: errors in pixels, metres and degrees."""
 SHARES = ("metrics/", "corners/visible_accuracy")
@@ -120,16 +121,17 @@ def arrange(keys: Sequence[str]) -> list[list[tuple[str, ...]]]:
     rates = tuple(key for key in keys if key.startswith(RATES))
     train_rates = [rates] if rates else []
     errors: list[tuple[str, ...]] = [(key,) for key in keys if key.startswith(ERRORS)]
-    rest = [key for key in keys if not key.startswith(("train/", "val/", RATES, *ERRORS))]
+    rest = [key for key in keys if not key.startswith(("train/", "val/", RATES, *ERRORS, ALARMS))]
+    alarms: list[tuple[str, ...]] = [(key,) for key in keys if key == ALARMS]
     sets: dict[str, list[tuple[str, ...]]] = {}
     for key in rest:
         sets.setdefault(key[key.rfind("(") :] if key.endswith(")") else "", []).append((key,))
     if len(sets) > 1 or errors:
-        parts = [[*train, *train_rates], val, *sets.values(), errors]
+        parts = [[*train, *train_rates], [*val, *alarms], *sets.values(), errors]
     else:
         half = (len(rest) + 1) // 2
         singles: list[tuple[str, ...]] = [(key,) for key in rest]
-        parts = [[*train, *singles[:half], *train_rates], [*val, *singles[half:]]]
+        parts = [[*train, *singles[:half], *train_rates], [*val, *singles[half:], *alarms]]
     return [part for part in parts if part]
 
 

@@ -170,7 +170,9 @@ def test_exported_files_say_how_pictures_are_resized(
     assert "pictures were brought to that size by stretch" in capsys.readouterr().out
     said = {each.key: each.value for each in onnx.load(tmp_path / "out" / "a.onnx").metadata_props}
     assert (said["resize"], said["names"], said["imgsz"]) == ("stretch", "{0: 'gate', 1: 'tree'}", "[64, 64]")
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.onnx", "a.pth", "a.torchscript"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        *("a.onnx", "a.pth", "a.torchscript", "contract.json"),
+    ]
     traced = torch.jit.load(tmp_path / "out" / "a.torchscript")
     assert not any(parameter.requires_grad for parameter in traced.parameters())
     assert traced(torch.rand(1, 3, SIZE, SIZE)).shape == (1, 6, 30)

@@ -1,0 +1,83 @@
+"""Thresholds that `calibrate` chose for a model, as the limits of `predict` where nobody gives others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aigp_lightning.cli.start_weights import NOTHING, said_values
+from aigp_lightning.errors import tell_user, warn_user
+from aigp_lightning.modules.run_options import accepted_options
+from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds, choose_thresholds
+from aigp_lightning.paths import expand_home
+
+OPTION = "model.thresholds"
+LIMITS = {"predict_conf": "conf", "iou": "iou", "max_det": "max_det", "keypoint_conf": "keypoint_conf"}
+"""Arguments of modules, and the thresholds that they are."""
+
+
+@dataclass(frozen=True)
+class CarriedThresholds:
+    """The thresholds of a model, as arguments of its module.
+
+    Attributes:
+        chosen: which count.
+        limits: arguments of the module, by name; none where no thresholds count.
+    """
+
+    chosen: ChosenThresholds = field(default_factory=ChosenThresholds)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def tell(self, arguments: Mapping[str, Any]) -> None:
+        """Say which limits come from the thresholds, and which were given otherwise.
+
+        Args:
+            arguments: of the module, as they count.
+        """
+        if self.chosen.warning:
+            warn_user(self.chosen.warning)
+        if not self.limits:
+            return
+        taken = [f"{name} {value:g}" for name, value in self.limits.items() if arguments.get(name) == value]
+        other = [
+            f"{name} {arguments[name]} (there: {value:g})"
+            for name, value in self.limits.items()
+            if arguments.get(name) != value
+        ]
+        text = f"from {self.chosen.file}: {', '.join(taken) or 'nothing'}"
+        tell_user(f"{text}; given otherwise: {', '.join(other)}" if other else text)
+
+
+def carried_thresholds(path: Path, kind: type, words: Sequence[str], asked: str | None) -> CarriedThresholds:
+    """Find the thresholds that count for `predict`.
+
+    Args:
+        path: of the model.
+        kind: class of its module.
+        words: of the command line.
+        asked: name of the class that is asked for, if one is.
+
+    Raises:
+        ConfigError: the file of the thresholds cannot be read.
+    """
+    said = said_values(words, asked, (OPTION,)).get(OPTION, OF_THE_RUN)
+    named = None if said in NOTHING else said if said == OF_THE_RUN else expand_home(said)
+    chosen = choose_thresholds(path, named)
+    if chosen.thresholds is None:
+        return CarriedThresholds(chosen)
+    return CarriedThresholds(chosen, accepted_options(kind, module_limits(chosen.thresholds)))
+
+
+def module_limits(thresholds: Thresholds) -> dict[str, Any]:
+    """Return thresholds by the names of the modules' arguments.
+
+    Args:
+        thresholds: of a model.
+
+    Example:
+        >>> module_limits(Thresholds(conf=0.3))["predict_conf"]
+        0.3
+    """
+    return {name: getattr(thresholds, threshold) for name, threshold in LIMITS.items()}
