@@ -17,7 +17,15 @@ from typing import Any
 
 REPO = Path(__file__).resolve().parent.parent
 TAIL = 30
-KEYPOINT_KEYS = ("kpt_shape", "flip_idx", "flip_idx_vertical", "kpt_names", "kpt_oks_sigmas", "skeleton")
+KEYPOINT_KEYS = (
+    "kpt_shape",
+    "flip_idx",
+    "flip_idx_vertical",
+    "kpt_names",
+    "kpt_oks_sigmas",
+    "skeleton",
+    "object_points",
+)
 if str(REPO) not in sys.path:
     sys.path.append(str(REPO))  # from a checkout that is not installed; an installed package wins
 
