@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.data.resizing import LETTERBOX
 from aigp_lightning.deploy.difference import Difference, greatest_difference
 from aigp_lightning.deploy.options import FULL, HALF, INT8, ExportOptions, Form
-from aigp_lightning.errors import ConfigError, WeightsError
+from aigp_lightning.errors import ConfigError, UserError, WeightsError, first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -56,7 +56,7 @@ class Converter:
 
         Raises:
             ConfigError: the format cannot be written so.
-            WeightsError: the ONNX graph does not answer as the module does.
+            WeightsError: the ONNX graph does not answer as the module does, or cannot be converted.
         """
         if form.format == "torchscript":
             from aigp_lightning.deploy.graphs import write_torchscript
@@ -68,7 +68,13 @@ class Converter:
         if form.format not in ("onnx", "openvino", "tensorrt"):
             self.deployment.write_portable(path, settings={"imgsz": self.imgsz, "resize": self.resize})
             return self._difference(*self.deployment.portable_graph(path, self.imgsz))
-        return self._difference(self._converted(form, path), self.graph)
+        try:
+            answers = self._converted(form, path)
+        except (UserError, OSError, MemoryError):
+            raise
+        except Exception as error:  # quantisation and other runtimes fail in many ways
+            raise WeightsError(f"{form.format} in {form.precision} cannot be made: {first_line(error)}") from error
+        return self._difference(answers, self.graph)
 
     @property
     def imgsz(self) -> int:

@@ -62,8 +62,11 @@ class Exporter:
                 target = self.folder / form.file_name(self.source.stem)
                 if target.resolve() == self.source.resolve():
                     print_line(f"{target}  (the source itself; --out FOLDER writes a copy elsewhere)")
-                else:
+                    continue
+                try:
                     written += self._write(form, target)
+                except WeightsError as error:  # the others may well be written
+                    self.refused.append(f"{target.name} is not written: {error}")
         finally:  # what is written is noted, whatever comes of the next file
             self._report()
         if self.refused:

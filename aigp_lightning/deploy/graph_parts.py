@@ -71,6 +71,17 @@ def _is_learned(node: NodeProto, weights: Mapping[str, Any]) -> bool:
     return not np.array_equal(values, np.arange(len(values)))
 
 
+def products_of_activations(model: ModelProto) -> frozenset[str]:
+    """Return the names of the matrix products without a weight, such as those of queries and keys in attention.
+
+    Args:
+        model: its nodes are named, and weights are initializers; see `with_plain_weights`.
+    """
+    weights = {each.name for each in model.graph.initializer}
+    products = (node for node in model.graph.node if node.op_type in ("MatMul", "Gemm"))
+    return frozenset(node.name for node in products if not weights.intersection(node.input[:2]))
+
+
 def with_plain_weights(model: ModelProto) -> ModelProto:
     """Return a graph without `Identity` nodes of weights, which tracing puts where layers share equal ones.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.deploy.graph_parts import parts_of, with_plain_weights
+from aigp_lightning.deploy.graph_parts import parts_of, products_of_activations, with_plain_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -59,12 +59,14 @@ def quantized(model: ModelProto, pictures: Iterable[NDArray[np.float32]], symmet
     plain = with_plain_weights(model)
     plain.metadata_props.add(key=PREPARED[0], value=PREPARED[1])
     parts = parts_of(plain)
-    options = {"MatMulConstBOnly": True, "ActivationSymmetric": symmetric, "QuantizeBias": not symmetric}
+    # Attention rounds badly, and OpenVINO's CPU plugin cannot compile it when its products are in 8 bits.
+    in_float32 = parts.decoding | parts.last | products_of_activations(plain)
+    options = {"ActivationSymmetric": symmetric, "QuantizeBias": not symmetric}
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
         quantize_static(
             plain, str(target), Pictures(), quant_format=QuantFormat.QDQ, per_channel=True,
-            op_types_to_quantize=[*LEARNED, *PASSING], nodes_to_exclude=sorted(parts.decoding | parts.last),
+            op_types_to_quantize=[*LEARNED, *PASSING], nodes_to_exclude=sorted(in_float32),
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8, weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax, extra_options=options,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aigp_lightning.deploy.graphs import told_by
 from aigp_lightning.deploy.options import WEIGHTS_BESIDE
-from aigp_lightning.evaluation.openvino_graph import OURS, WEIGHTS_HASH
+from aigp_lightning.evaluation.openvino_graph import OURS, WEIGHTS_HASH, errors_as_lines
 from aigp_lightning.files import sha256_of
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ def write_openvino(path: Path, model: ModelProto, half: bool) -> None:
         path: of the `.xml`; the `.bin` has its name.
         model: the ONNX graph; one that is quantised is computed in 8 bits.
         half: weights are stored as float16.
+
+    Raises:
+        WeightsError: OpenVINO does not know an operator of the graph.
     """
     import openvino
 
-    read = openvino.Core().read_model(model.SerializeToString())
+    with errors_as_lines("convert the ONNX graph"):
+        read = openvino.Core().read_model(model.SerializeToString())
     for key, value in told_by(model).items():
         read.set_rt_info(value, [OURS, key])
     openvino.save_model(read, str(path), compress_to_fp16=half)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +18,8 @@ from aigp_lightning.modules.deployment import Answers
 OURS, WEIGHTS_HASH = "aigp", "bin_sha256"
 """Name of our part of a file's `rt_info`, and in it of the SHA-256 of the `.bin`."""
 WEIGHTS = ".bin"
+PLACE = re.compile(r"\.[ch]pp:\d+:$")
+"""End of the lines that say where in OpenVINO's source an error was raised."""
 
 
 class Opened(NamedTuple):
@@ -37,7 +42,7 @@ def open_openvino(path: Path, gpu: bool, threads: int | None) -> Opened:
         threads: to compute with; None: as many as the runtime chooses.
 
     Raises:
-        WeightsError: there is no `.bin`, or another one than was written with the `.xml`.
+        WeightsError: there is no `.bin`, another one than was written with the `.xml`, or OpenVINO cannot use them.
     """
     import openvino
 
@@ -45,7 +50,8 @@ def open_openvino(path: Path, gpu: bool, threads: int | None) -> Opened:
     if not weights.is_file():
         raise WeightsError(f"{weights.name} is not beside it; an OpenVINO file needs both")
     core = openvino.Core()
-    model = core.read_model(path)
+    with errors_as_lines("read it"):
+        model = core.read_model(path)
     told = _texts(model)
     if (said := told.get(WEIGHTS_HASH)) is not None and said != sha256_of(weights):
         raise WeightsError(f"{weights.name} is damaged, or of another model: export it again")
@@ -53,7 +59,8 @@ def open_openvino(path: Path, gpu: bool, threads: int | None) -> Opened:
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
         settings |= {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
-    compiled = core.compile_model(model, device, settings)
+    with errors_as_lines(f"run the network on {device}"):
+        compiled = core.compile_model(model, device, settings)
 
     def run(images: Tensor) -> Tensor | tuple[Tensor, ...]:
         answers = compiled([images.float().cpu().numpy()])
@@ -62,6 +69,30 @@ def open_openvino(path: Path, gpu: bool, threads: int | None) -> Opened:
 
     used = int(compiled.get_property("INFERENCE_NUM_THREADS")) if device == "CPU" else None
     return Opened(run, told, device, used)
+
+
+@contextmanager
+def errors_as_lines(action: str) -> Iterator[None]:
+    r"""Report an error of OpenVINO's as one line, without the places in OpenVINO's own source.
+
+    Args:
+        action: that fails: "run the network on CPU".
+
+    Raises:
+        WeightsError: there is one.
+
+    Example:
+        >>> with errors_as_lines("read it"):
+        ...     raise RuntimeError("Exception from core.cpp:94:\nUnable to read the model\n")
+        Traceback (most recent call last):
+        aigp_lightning.errors.WeightsError: OpenVINO cannot read it: Unable to read the model
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lines = (line.strip() for line in str(error).splitlines())
+        said = " ".join(line for line in lines if line and not PLACE.search(line))
+        raise WeightsError(f"OpenVINO cannot {action}: {said or 'without a reason'}") from error
 
 
 def _texts(model: Any) -> dict[str, str]:

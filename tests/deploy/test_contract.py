@@ -13,7 +13,7 @@ from exported_models import FIELDS, NAMES, awake_module, exported, write_graph
 from helpers import REPO
 
 from aigp_lightning import load
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.deploy.contract import NAME
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.options import ExportOptions

@@ -22,6 +22,7 @@ from aigp_lightning.deploy.checks import packages_missing
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.exports_file import is_as_told, read_exports, write_exports
 from aigp_lightning.deploy.graph_parts import parts_of, with_plain_weights
+from aigp_lightning.deploy.openvino_file import write_openvino
 from aigp_lightning.deploy.options import ExportOptions, Form, form_of
 from aigp_lightning.errors import ConfigError, DataError, UserError, WeightsError
 from aigp_lightning.evaluation.evaluate import EvaluationData, evaluate
@@ -47,7 +48,7 @@ def written(checkpoint, tmp_path_factory) -> Path:
     options.out = str(out)
     files = export(options)
     assert [file.name for file in files if file.suffix != ".bin"] == NAMES
-    assert {file.name for file in out.iterdir()} == {*(file.name for file in files), "exports.json"}
+    assert {file.name for file in out.iterdir()} == {*(file.name for file in files), "exports.json", "contract.json"}
     return out
 
 
@@ -200,7 +201,8 @@ def test_what_loses_too_much_is_not_written(checkpoint, tmp_path, capsys):
         WeightsError, match=r"model\.int8\.onnx is not written, since it loses more than --max_drop 0 on"
     ):
         export(options)
-    assert {path.name for path in tmp_path.iterdir()} == {"model.int8.onnx", "model.onnx", "exports.json"}
+    names = {"model.int8.onnx", "model.onnx", "exports.json", "contract.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
     assert (tmp_path / "model.int8.onnx").read_bytes() == b"earlier"
     assert list(entries(tmp_path)) == ["model.onnx"]
     printed = capsys.readouterr().out
@@ -264,10 +266,32 @@ def test_what_the_machine_lacks_is_told_first_and_the_rest_is_written(checkpoint
     assert run_cli("export", checkpoint, *words) == 1
     told = capsys.readouterr()
     assert told.err.startswith("warning: model.engine is not written, since it needs tensorrt and an NVIDIA GPU that ")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.torchscript"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model.torchscript", "contract.json"}
     (tmp_path / "model.engine").write_bytes(b"engine")
     with pytest.raises(ConfigError, match=r"model\.engine needs tensorrt: pip install tensorrt\.$"):
         open_graph(tmp_path / "model.engine")
+
+
+def test_openvino_cannot_convert_every_graph(tmp_path):
+    node = onnx.helper.make_node("Gate", ["x"], ["y"], domain="a.team")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1,)) for name in "xy"]
+    graph = onnx.helper.make_graph([node], "g", ends[:1], ends[1:])
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("a.team", 1)]
+    with pytest.raises(WeightsError, match=r"^OpenVINO cannot convert the ONNX graph: .*Gate") as error:
+        write_openvino(tmp_path / "a.xml", onnx.helper.make_model(graph, opset_imports=opsets), half=False)
+    assert "\n" not in str(error.value)
+
+
+def test_what_cannot_be_converted_is_a_line_and_the_rest_is_written(checkpoint, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no such operator\nsomewhere.cpp:12")
+
+    monkeypatch.setattr("aigp_lightning.deploy.int8.quantized", fail)
+    options = ExportOptions(str(checkpoint), format="onnx", precision="int8,fp32", out=str(tmp_path), compare="none")
+    message = r"^model\.int8\.onnx is not written: onnx in int8 cannot be made: no such operator$"
+    with pytest.raises(WeightsError, match=message):
+        export(options)
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "contract.json"}
 
 
 @pytest.mark.parametrize("fault", ["missing", "cut", "other", "xml"])

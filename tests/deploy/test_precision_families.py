@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import cv2
 import onnx
 import pytest
 import torch
 from yolo_scored import build_case, build_mask_case
 
+from aigp_lightning.data.images import read_image
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.graph_parts import parts_of, with_plain_weights
 from aigp_lightning.deploy.options import ExportOptions
@@ -20,7 +21,8 @@ pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 
 def pose(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
-    return {"ckpt_path": str(request.getfixturevalue("finished_pose") / "weights" / "best.ckpt")}
+    checkpoint = request.getfixturevalue("finished_pose") / "weights" / "best.ckpt"
+    return {"ckpt_path": str(checkpoint), "data_yaml": str(request.getfixturevalue("corners"))}
 
 
 def segment(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -39,10 +41,15 @@ def rfdetr(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     return {"weights": str(scored / "best.pth"), "data_yaml": str(scored / "data.yaml"), "tolerance": 0.05}
 
 
-def tensors(file: Path, size: int) -> list[torch.Tensor]:
-    random = np.random.default_rng(0)
-    blocks = np.kron(random.uniform(0, 1, (1, 3, 4, 4)), np.ones((1, 1, size // 4, size // 4))).astype(np.float32)
-    found = open_graph(file, gpu=False).run(torch.from_numpy(blocks))
+def training_picture(data_yaml: str, size: int) -> torch.Tensor:
+    """A picture as those on which ranges of 8 bits were found: values far outside them are cut off."""
+    file = next(path for path in sorted(Path(data_yaml).parent.rglob("*")) if path.suffix in (".png", ".jpg"))
+    pixels = cv2.resize(read_image(str(file)), (size, size))
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].float() / 255
+
+
+def tensors(file: Path, picture: torch.Tensor) -> list[torch.Tensor]:
+    found = open_graph(file, gpu=False).run(picture)
     return list(found) if isinstance(found, tuple) else [found]
 
 
@@ -59,14 +66,21 @@ def test_files_of_every_family(case, last, request, tmp_path):
     size = open_graph(full, gpu=False).told["imgsz"][0]
     parts = parts_of(with_plain_weights(onnx.load(full)))
     assert len(parts.last) == last
-    expected = tensors(full, size)
+    picture = training_picture(options["data_yaml"], size)
+    expected = tensors(full, picture)
     for ending, share in ((".fp16.onnx", 0.56), (".int8.onnx", 0.36), (".int8.bin", 0.36)):
         assert full.with_suffix(ending).stat().st_size < share * full.stat().st_size
     graph = onnx.load(full.with_suffix(".int8.onnx")).graph
     assert not [node.name for node in graph.node if node.name in parts.decoding and node.op_type.endswith("izeLinear")]
+    rounded = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    constant = {node.output[0] for node in graph.node if node.input and node.input[0].endswith("_quantized")}
+    products = [
+        node for node in graph.node if node.op_type in ("MatMul", "Gemm") and rounded.issuperset(node.input[:2])
+    ]
+    assert not [node.name for node in products if node.input[1] not in constant], "attention is computed in float32"
     assert sum(each.data_type == onnx.TensorProto.INT8 and len(each.dims) > 1 for each in graph.initializer) > 20
     for ending, alike in ((".fp16.onnx", 0.99), (".int8.onnx", 0.9), (".int8.xml", 0.9)):
-        found = tensors(full.with_suffix(ending), size)
+        found = tensors(full.with_suffix(ending), picture)
         assert [part.shape for part in found] == [part.shape for part in expected]
         assert all(part.isfinite().all() for part in found)
         if case in (pose, segment):  # the others choose among their finds, of which many are equal here

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.deploy.runtime import AMBIGUOUS, Camera, TargetPoses, no_poses, solve_targets
 
 MILLIMETRE, TENTH = 0.001, 0.1
