@@ -50,7 +50,7 @@ class Interrupts(Callback):
     def _interrupt(self) -> None:
         if not self.mark.exists():
             self.mark.touch()
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ class Signals(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.num_timesteps == self.at:
-            os.kill(os.getpid(), self.number)
+            signal.raise_signal(self.number)
         return True
 
 
@@ -194,10 +194,10 @@ def test_sigterm_after_ctrl_c_asks_for_nothing_more() -> None:
     """The launcher passes its own end on: the step is finished and saved all the same. A second one counts."""
     with StopHandler() as stop:
         for number in (signal.SIGINT, signal.SIGTERM):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         assert stop.requested() and stop.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

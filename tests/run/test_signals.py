@@ -33,7 +33,7 @@ def test_the_first_raises_where_the_program_is(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with SignalHandler() as signals:
         with pytest.raises(StoppedBySignal, match=number.name) as raised:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             time.sleep(10)
         assert signals.number == raised.value.number == number
     assert signal.getsignal(number) is before
@@ -43,9 +43,9 @@ def test_the_second_ends_the_process_at_once() -> None:
     def twice() -> None:
         with SignalHandler():
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
             except StoppedBySignal:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
                 os._exit(7)
 
     assert in_a_child(twice) == 128 + signal.SIGINT
@@ -58,10 +58,10 @@ def test_sigterm_follows_another_signal_by_itself(first: signal.Signals) -> None
     def terminate(times: int) -> None:
         with SignalHandler() as signals:
             try:
-                os.kill(os.getpid(), first)
+                signal.raise_signal(first)
             except StoppedBySignal:
                 for _ in range(times):
-                    os.kill(os.getpid(), signal.SIGTERM)
+                    signal.raise_signal(signal.SIGTERM)
                 os._exit(7 if signals.number == first else 8)
 
     assert in_a_child(lambda: terminate(1)) == 7
@@ -75,9 +75,9 @@ def test_sighup_comes_more_than_once_by_itself(first: signal.Signals) -> None:
     def hang_up() -> None:
         with SignalHandler() as signals:
             try:
-                os.kill(os.getpid(), first)
+                signal.raise_signal(first)
             except StoppedBySignal:
-                os.kill(os.getpid(), signal.SIGHUP)
+                signal.raise_signal(signal.SIGHUP)
                 time.sleep(0.01)
                 os._exit(7 if signals.number == first else 8)
 
@@ -91,10 +91,10 @@ def test_what_was_ignored_at_the_start_stays_ignored(number: signal.Signals) -> 
     def ignoring() -> None:
         signal.signal(number, signal.SIG_IGN)
         with SignalHandler() as signals:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             signal.signal(number, lambda *_: os._exit(9))
             signals.install()
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             time.sleep(0.01)
         os._exit(7 if signal.getsignal(number) is signal.SIG_IGN and not signals.number else 8)
 
@@ -106,13 +106,13 @@ def test_a_loaders_process_is_ended_as_ever() -> None:
 
     def ctrl_c() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             os._exit(9)
 
     with SignalHandler() as signals:
         assert in_a_child(ctrl_c) == 9
-        assert in_a_child(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 128 + signal.SIGTERM
+        assert in_a_child(lambda: signal.raise_signal(signal.SIGTERM)) == 128 + signal.SIGTERM
         assert signals.number == 0
 
 
@@ -122,7 +122,7 @@ def test_handlers_of_others_are_replaced_and_come_back() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Lightning registers its own when training begins
         signals.install()
         with pytest.raises(StoppedBySignal):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             time.sleep(10)
     assert signal.getsignal(signal.SIGTERM) is before
 
