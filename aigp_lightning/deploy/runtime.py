@@ -50,9 +50,9 @@ AMBIGUOUS = 0.4
 """From this `ambiguity` on the two poses are hard to tell apart, and a prior decides."""
 SAME_ANGLE, SAME_PLACE = 0.01, 0.003
 """Poses nearer to each other than this, in radians and by the distance, are one."""
-STEPS, SMALL_STEP, WORTH_IT, FIRST_DAMPING = (3, 21), 1e-6, 4.0, 1e-4
+STEPS, SMALL_STEP, WORTH_IT, FIRST_DAMPING = (3, 21), 1e-5, 25.0, 1e-4
 """Most steps of the refinement, in two parts; the size of a step, in radians and by the distance, after which it ends;
-what goes into the second part, by the sum of squares of the best; and the damping of the first step."""
+what is worth a part, by the sum of squares of the best of its view; and the damping of the first step."""
 UNBEND_STEPS, UNBEND_TO, UNBEND_FAULT = 20, 1e-9, 0.01
 """Steps in undoing distortion, error at which it ends, and largest error left, pixels."""
 ALONG = np.array([0.25, 0.5, 0.75, 1.0])
@@ -501,22 +501,24 @@ class _Refined:
 def _refined(views: _Views, which: NDArray[np.int64], rotation: Array, place: Array) -> _Refined:
     """Refine poses by Levenberg-Marquardt, all of them at once.
 
-    After a few steps those go on alone that are not done and are not much worse than the best of their view.
+    Those alone go on that are not done and are not much worse than the best of their view so far: the others are not
+    the pose, however little is left to gain.
     """
-    rotation, place = rotation.copy(), place.copy()
-    squares, moving = np.empty((len(which), 7, 7)), np.arange(len(which))
+    rotation, place, moving = rotation.copy(), place.copy(), np.arange(len(which))
+    weights = views.weights if views.weights.ndim == 1 else views.weights[which].transpose(0, 2, 3, 1)
+    shape, rays = views.shape[which].transpose(0, 2, 1), views.rays[which].transpose(0, 2, 1)
+    shape, rays, seen = np.ascontiguousarray(shape), np.ascontiguousarray(rays), views.use[which].astype(np.float64)
+    squares = _linearized(shape, rays, seen, weights, rotation, place)
     for steps in STEPS:
-        own = which[moving]
-        weights = views.weights if views.weights.ndim == 1 else views.weights[own].transpose(0, 2, 3, 1)
-        shape, rays = views.shape[own].transpose(0, 2, 1), views.rays[own].transpose(0, 2, 1)
-        fixed = np.ascontiguousarray(shape), np.ascontiguousarray(rays), views.use[own].astype(np.float64), weights
-        found = _descent(fixed, rotation[moving], place[moving], steps)
-        rotation[moving], place[moving], squares[moving], size = found
         least = np.full(len(views.rows), np.inf)
         np.minimum.at(least, which, squares[:, 6, 6])
-        moving = moving[(size > SMALL_STEP) & (found[2][:, 6, 6] <= WORTH_IT * least[own])]
+        moving = moving[squares[moving, 6, 6] <= WORTH_IT * least[which[moving]]]
         if not len(moving):
             break
+        fixed = shape[moving], rays[moving], seen[moving], weights if weights.ndim == 1 else weights[moving]
+        found = _descent(fixed, rotation[moving], place[moving], squares[moving], steps)
+        rotation[moving], place[moving], squares[moving], size = found
+        moving = moving[size > SMALL_STEP]
     use = views.use[which]
     depth = (views.shape[which] @ rotation[:, 2, :, None])[..., 0] + place[:, 2:]
     real = ((depth > 0) | ~use).all(1) & np.isfinite(squares[:, 6, 6])
@@ -525,7 +527,7 @@ def _refined(views: _Views, which: NDArray[np.int64], rotation: Array, place: Ar
 
 
 def _descent(
-    fixed: tuple[Array, Array, Array, Array], rotation: Array, place: Array, steps: int
+    fixed: tuple[Array, Array, Array, Array], rotation: Array, place: Array, squares: Array, steps: int
 ) -> tuple[Array, Array, Array, Array]:
     """Go so many steps downhill, turning about the camera's axes.
 
@@ -533,18 +535,22 @@ def _descent(
         fixed: shape, rays, use and weights of each, as `_linearized` takes them.
         rotation: (s, 3, 3) to start from.
         place: (s, 3) to start from.
+        squares: (s, 7, 7) of that start, as of `_linearized`.
         steps: at most.
 
     Returns:
-        Rotation, place, squares (s, 7, 7) as of `_linearized`, and the size of the last step (s,).
+        Rotation, place, their squares, and the size of the last step (s,).
     """
-    squares = _linearized(*fixed, rotation, place)
     damping, unit = np.full((len(place), 1), FIRST_DAMPING), np.ones((len(place), 6))
     for _ in range(steps):
         damped = np.ascontiguousarray(squares[:, :6, :6])
         damped.reshape(-1, 36)[:, ::7] *= 1 + damping
         step = _solved(damped, squares[:, :6, 6:])[..., 0]
         new_place, new_rotation = place + step[:, :3], _turns(step[:, 3:]) @ rotation
+        unit[:, :3] = place[:, 2:]
+        size = np.abs(step / unit).max(1)
+        if not (size > SMALL_STEP).any():  # taken, and not looked at any more: what it changes is its square
+            return new_rotation, new_place, squares, size
         new_squares = _linearized(*fixed, new_rotation, new_place)
         better = new_squares[:, 6, 6] <= squares[:, 6, 6]
         if better.all():
@@ -554,10 +560,6 @@ def _descent(
             place, damping = np.where(pick, new_place, place), damping * np.where(pick, 0.01, 10.0)
             pick = pick[..., None]
             rotation, squares = np.where(pick, new_rotation, rotation), np.where(pick, new_squares, squares)
-        unit[:, :3] = place[:, 2:]
-        size = np.abs(step / unit).max(1)
-        if not (size > SMALL_STEP).any():
-            break
     return rotation, place, squares, size
 
 
