@@ -34,7 +34,7 @@ def gates() -> Any:
     import numpy as np
 
     from aigp_lightning.data.camera_profiles import PROFILES
-    from aigp_lightning.data.targets import TARGETS
+    from aigp_lightning.data.targets.built_in import TARGETS
 
     camera, target, random = PROFILES[PROFILE], np.array(TARGETS["gate-8"]), np.random.default_rng(0)
     answer = random.uniform(0, SIZE, (4 + 1 + 8 * 3, CANDIDATES)).astype(np.float32)
@@ -59,7 +59,7 @@ def write_model(path: Path) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     from aigp_lightning.data.camera_profiles import PROFILES
-    from aigp_lightning.data.targets import TARGETS
+    from aigp_lightning.data.targets.built_in import TARGETS
     from aigp_lightning.deploy.runtime import seal
 
     camera = PROFILES[PROFILE]

@@ -13,7 +13,7 @@ from rfdetr_networks import tiny_module
 from rfdetr_scored import spread_boxes
 from yolo_scored import wake_up
 
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.options import ExportOptions
 from aigp_lightning.deploy.runtime import seal

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aigp_lightning.data.targets import square
+from aigp_lightning.data.targets.built_in import square
 from aigp_lightning.evaluation.sequence.assemble import Setup, assemble
 from aigp_lightning.evaluation.sequence.flights import Flight, find_flights
 from aigp_lightning.evaluation.sequence.recording import Found, Frames, Objects, Recording

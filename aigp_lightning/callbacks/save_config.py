@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
-from aigp_lightning.data.leak_report import LEAK, MeasuresLeak
+from aigp_lightning.data.leaks.leak_report import LEAK, MeasuresLeak
 from aigp_lightning.files import write_atomic
 from aigp_lightning.logfiles.run_config import read_config
 from aigp_lightning.run.auto_batch import ChoosesBatch

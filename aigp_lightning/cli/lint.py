@@ -59,8 +59,8 @@ def _tell_common(images: Mapping[str, Sequence[str]]) -> int:
 
 def _tell_leaks(spec: DataSpec, images: Mapping[str, Sequence[str]], limit: float) -> int:
     """Print what each split has in common with another, and return the number of those that leak."""
-    from aigp_lightning.data.leak_report import leak_lines
-    from aigp_lightning.data.split_leaks import find_leaks
+    from aigp_lightning.data.leaks.leak_report import leak_lines
+    from aigp_lightning.data.leaks.split_leaks import find_leaks
     from aigp_lightning.files import shell_quoted
 
     leaks = find_leaks(images, str(spec.root), workers=THREADS, progress=has_live_terminal())

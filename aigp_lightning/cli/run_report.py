@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from aigp_lightning.callbacks.best_weights import best_weights_of
 from aigp_lightning.callbacks.speed import Speed, speed_line
-from aigp_lightning.data.leak_report import LEAK, MeasuresLeak, leak_warning
+from aigp_lightning.data.leaks.leak_report import LEAK, MeasuresLeak, leak_warning
 from aigp_lightning.files import shell_quoted, write_atomic
 from aigp_lightning.media.ledger.anchor import anchor_of
 from aigp_lightning.media.ledger.ledger import LEDGER_FILE, read_ledger

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aigp_lightning.data.device_side import settle_places
 from aigp_lightning.data.input_size import ShrinksInput, check_size, training_size
-from aigp_lightning.data.leak_report import LeakFigures, measure_leak
+from aigp_lightning.data.leaks.leak_report import LeakFigures, measure_leak
 from aigp_lightning.data.outlines import tell_unpasted
 from aigp_lightning.data.preparation import provide_data, tell_common, tell_problems
 from aigp_lightning.data.run_splits import RunSplits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aigp_lightning.data.limits import MAX_KEYPOINTS, is_name, quoted
-from aigp_lightning.data.object_points import Fault, mirror_of, read_points, rings_of
-from aigp_lightning.data.targets import Points
+from aigp_lightning.data.targets.built_in import Points
+from aigp_lightning.data.targets.object_points import Fault, mirror_of, read_points, rings_of
 from aigp_lightning.data.yaml_document import Value, number, whole_number
 from aigp_lightning.types import Keypoints
 

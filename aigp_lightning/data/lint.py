@@ -18,9 +18,9 @@ from aigp_lightning.data.keypoint_table import KeypointTable, keypoint_table
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import MAX_VISIBILITY
 from aigp_lightning.data.labels import object_lines
-from aigp_lightning.data.lint_targets import mirror_findings, order_findings
-from aigp_lightning.data.object_points import OBJECT_POINTS
 from aigp_lightning.data.problems import Problem, problem_lines
+from aigp_lightning.data.targets.keypoint_order import mirror_findings, order_findings
+from aigp_lightning.data.targets.object_points import OBJECT_POINTS
 from aigp_lightning.errors import printable
 from aigp_lightning.types import Keypoints
 

@@ -19,7 +19,7 @@ from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.checkpoints.paths import BEST
 from aigp_lightning.checkpoints.plain_values import read_plain_value
 from aigp_lightning.checkpoints.schema import family_of
-from aigp_lightning.data.leak_report import LEAK
+from aigp_lightning.data.leaks.leak_report import LEAK
 from aigp_lightning.errors import WeightsError
 from aigp_lightning.files import read_regular
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, read_config, read_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aigp_lightning.checkpoints.paths import BEST
-from aigp_lightning.data.leak_report import LEAK
+from aigp_lightning.data.leaks.leak_report import LEAK
 from aigp_lightning.logfiles.run_config import CONFIG_FILE, RUN_FILE, read_config
 from aigp_lightning.modules.thresholds import NAME as THRESHOLDS_FILE
 from aigp_lightning.modules.thresholds import thresholds_of

@@ -23,7 +23,7 @@ from aigp_lightning.data.synthetic.geometry import Camera, clipped_contours
 from aigp_lightning.data.synthetic.objects import Body, Surface, quad
 from aigp_lightning.data.synthetic.render import paint
 from aigp_lightning.data.synthetic.warp import texture_homography
-from aigp_lightning.data.targets import GATE_OUTER
+from aigp_lightning.data.targets.built_in import GATE_OUTER
 from aigp_lightning.errors import ConfigError, DataError
 
 LEVEL = Camera(640, 360, tilt=0.0)

@@ -19,7 +19,7 @@ from aigp_lightning.data.synthetic import MakeDataOptions, make_data
 from aigp_lightning.data.synthetic.courses import COURSES
 from aigp_lightning.data.synthetic.flight_frames import draw_frame
 from aigp_lightning.data.synthetic.trajectory import fly
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.deploy.runtime import Camera, solve_targets
 from aigp_lightning.errors import DataError
 

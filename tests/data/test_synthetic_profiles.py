@@ -21,7 +21,7 @@ from aigp_lightning.data.synthetic.hall_scene import sample_hall_scene
 from aigp_lightning.data.synthetic.orange import FORMS, make_banner, orange, orange_paint
 from aigp_lightning.data.synthetic.record import header, read_header, recorded_values
 from aigp_lightning.data.synthetic.render import paint
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.errors import ConfigError
 
 LIGHT = np.array([0.0, 0.0, -1.0])

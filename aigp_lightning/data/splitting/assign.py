@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aigp_lightning.data.frame_names import recordings
-from aigp_lightning.data.frame_runs import FrameRun, chance_bar, frame_runs
-from aigp_lightning.data.near_duplicates import Comparable, near_pairs, prepare
+from aigp_lightning.data.leaks.frame_names import recordings
+from aigp_lightning.data.leaks.frame_runs import FrameRun, chance_bar, frame_runs
+from aigp_lightning.data.leaks.near_duplicates import Comparable, near_pairs, prepare
+from aigp_lightning.data.leaks.thumbnails import read_thumbnails, thumbnail_folders
 from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.splitting.balance import Floats, choose, deal, histograms
 from aigp_lightning.data.splitting.blocks import (
@@ -26,7 +27,6 @@ from aigp_lightning.data.splitting.blocks import (
 )
 from aigp_lightning.data.splitting.groups import alike_groups, groups_of
 from aigp_lightning.data.splitting.options import SplitOptions
-from aigp_lightning.data.thumbnails import read_thumbnails, thumbnail_folders
 from aigp_lightning.errors import ConfigError
 
 CLOSE = 0.35

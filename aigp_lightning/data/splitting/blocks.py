@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.frame_runs import FrameRun
+from aigp_lightning.data.leaks.frame_runs import FrameRun
 from aigp_lightning.data.splitting.balance import Floats
 from aigp_lightning.errors import ConfigError
 
@@ -75,7 +75,7 @@ def layouts(run: FrameRun, cutting: Cutting, number: int, per_gap: float = PER_G
         ConfigError: see `Cutting.gap_of`.
 
     Example:
-        >>> from aigp_lightning.data.frame_names import Recording
+        >>> from aigp_lightning.data.leaks.frame_names import Recording
         >>> run = FrameRun(Recording("a_*", np.arange(100), np.arange(100.0), 1.0, False), near=2.0, memory=4.0)
         >>> ways = layouts(run, Cutting(np.array([0.75, 0.25]), gap=None, seconds=False, seed=0), 0)
         >>> bool(20 <= (ways[0] == 1).sum() <= 26), bool(4 <= (ways[0] == -1).sum() <= 16)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.frame_names import FOLDERS, recordings
-from aigp_lightning.data.near_duplicates import Comparable, near_pairs
+from aigp_lightning.data.leaks.frame_names import FOLDERS, recordings
+from aigp_lightning.data.leaks.near_duplicates import Comparable, near_pairs
 from aigp_lightning.data.splitting.options import FOLDER, SplitOptions
 from aigp_lightning.errors import ConfigError, printable
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aigp_lightning.data.leak_report import leak_lines, percent
+from aigp_lightning.data.leaks.leak_report import leak_lines, percent
+from aigp_lightning.data.leaks.split_leaks import SplitLeak, find_leaks
 from aigp_lightning.data.records import ImageRecord
-from aigp_lightning.data.split_leaks import SplitLeak, find_leaks
 from aigp_lightning.data.splitting.assign import assign, default_out
 from aigp_lightning.data.splitting.blocks import UNUSED
 from aigp_lightning.data.splitting.files import check_free, list_path, write_split

@@ -9,7 +9,7 @@ from aigp_lightning.data.synthetic.geometry import SQUARE, Camera
 from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import Body, Surface, quad
 from aigp_lightning.data.synthetic.textures import chance, contrasting, dull, hsv, vivid
-from aigp_lightning.data.targets import GATE_OUTER
+from aigp_lightning.data.targets.built_in import GATE_OUTER
 
 
 def make_legs(rng: np.random.Generator, gate: Gate, ground: float) -> Body:

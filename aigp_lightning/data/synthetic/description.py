@@ -6,7 +6,7 @@ from itertools import combinations
 
 from aigp_lightning.data.synthetic.options import CLASSES, KEYPOINTS, MakeDataOptions
 from aigp_lightning.data.synthetic.record import header
-from aigp_lightning.data.targets import TARGET_NAMES, TARGETS, Points
+from aigp_lightning.data.targets.built_in import TARGET_NAMES, TARGETS, Points
 
 USUAL_TARGET = "gate-4"
 ONE_FLIGHT = "# one flight alone: it is in both splits, so what is measured on it says nothing about new pictures"

@@ -9,7 +9,7 @@ import numpy as np
 from aigp_lightning.data.camera_profiles import PROFILES
 from aigp_lightning.data.synthetic.geometry import BODY_TO_CAMERA, SQUARE, USUAL_PROFILE, Camera, rotation
 from aigp_lightning.data.synthetic.motion import Array
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 
 GATE_DEPTH = PROFILES[USUAL_PROFILE].gate_depth
 

@@ -8,7 +8,7 @@ from aigp_lightning.data.synthetic.gate import Gate
 from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import Body, Surface, lit, shade
 from aigp_lightning.data.synthetic.textures import Paint, gate_paint
-from aigp_lightning.data.targets import GATE_INNER, GATE_OUTER
+from aigp_lightning.data.targets.built_in import GATE_INNER, GATE_OUTER
 
 
 def make_gate(rng: np.random.Generator, gate: Gate, light: Array) -> Body:

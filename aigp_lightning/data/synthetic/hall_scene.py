@@ -16,7 +16,7 @@ from aigp_lightning.data.synthetic.objects import MAKERS
 from aigp_lightning.data.synthetic.orange import make_banner, orange, orange_paint
 from aigp_lightning.data.synthetic.scene import CLEARANCE, FARTHEST, NEAREST, OBSTACLES, Scene, attitude, find_foot
 from aigp_lightning.data.synthetic.textures import chance
-from aigp_lightning.data.targets import GATE_OUTER
+from aigp_lightning.data.targets.built_in import GATE_OUTER
 
 HALL_PROFILE = "ts-005"
 EXPOSURE = (0.0005, 0.008)

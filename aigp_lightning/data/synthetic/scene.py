@@ -14,7 +14,7 @@ from aigp_lightning.data.synthetic.motion import Array
 from aigp_lightning.data.synthetic.objects import MAKERS, Body
 from aigp_lightning.data.synthetic.options import CLASSES
 from aigp_lightning.data.synthetic.textures import chance
-from aigp_lightning.data.targets import GATE_OUTER
+from aigp_lightning.data.targets.built_in import GATE_OUTER
 
 NEAREST, FARTHEST = 2.0, 30.0
 NEAREST_FOOT = 2.5

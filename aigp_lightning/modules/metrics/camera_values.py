@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.camera_profiles import PROFILES
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.errors import ConfigError
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data.camera_profiles import PROFILES
-from aigp_lightning.data.targets import square
+from aigp_lightning.data.targets.built_in import square
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.metrics.camera_values import (
     INTRINSICS,

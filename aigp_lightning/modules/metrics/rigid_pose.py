@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.targets import square
+from aigp_lightning.data.targets.built_in import square
 from aigp_lightning.errors import ConfigError, DataError
 from aigp_lightning.modules.metrics.camera_values import OPTION, in_line, points_of
 from aigp_lightning.modules.metrics.gate_camera import Array, GateCamera, in_camera

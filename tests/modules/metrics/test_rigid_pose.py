@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from aigp_lightning.data.datamodule import YoloDataModule
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
 from aigp_lightning.deploy.runtime import Camera
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.modules.metrics.camera_values import as_given

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from aigp_lightning.data.leak_report import figures, leak_lines
-from aigp_lightning.data.split_leaks import FRAME, IDENTICAL, SplitLeak, find_leaks
+from aigp_lightning.data.leaks.leak_report import figures, leak_lines
+from aigp_lightning.data.leaks.split_leaks import FRAME, IDENTICAL, SplitLeak, find_leaks
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from aigp_lightning.data import file_stamps, frame_runs, near_duplicates, thumbnails
+from aigp_lightning.data import file_stamps
+from aigp_lightning.data.leaks import frame_runs, near_duplicates, thumbnails
 from aigp_lightning.files import write_atomic
 
 VERSION = 1  # raise it whenever another way of comparing pictures finds others

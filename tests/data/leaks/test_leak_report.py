@@ -9,9 +9,10 @@ from pathlib import Path
 import lightning.pytorch  # noqa: F401  sets the rank, by which one process alone prints
 import pytest
 
-from aigp_lightning.data import file_stamps, leak_report
+from aigp_lightning.data import file_stamps
 from aigp_lightning.data.data_yaml import read_data_yaml
-from aigp_lightning.data.leak_report import leak_warning, measure_leak
+from aigp_lightning.data.leaks import leak_report
+from aigp_lightning.data.leaks.leak_report import leak_warning, measure_leak
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from aigp_lightning.data.frame_names import frame_name, recordings
+from aigp_lightning.data.leaks.frame_names import frame_name, recordings
 
 
 @pytest.mark.parametrize(

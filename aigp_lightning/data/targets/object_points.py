@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aigp_lightning.data.limits import quoted
-from aigp_lightning.data.targets import TARGETS, Points
+from aigp_lightning.data.targets.built_in import TARGETS, Points
 from aigp_lightning.data.yaml_document import Value, number
 from aigp_lightning.errors import DataError
 
@@ -73,13 +73,13 @@ def mirror_of(points: Points | None, axis: int) -> tuple[int, ...] | None:
     """
     import numpy as np
 
-    from aigp_lightning.data.target_geometry import mirror_order
+    from aigp_lightning.data.targets.geometry import mirror_order
 
     return None if points is None else mirror_order(np.array(points, np.float64), axis)
 
 
 def rings_of(points: Points) -> tuple[tuple[int, int], ...]:
-    """Return the lines round a flat object, see `target_geometry.ring_edges`.
+    """Return the lines round a flat object, see `geometry.ring_edges`.
 
     Args:
         points: metres.
@@ -90,7 +90,7 @@ def rings_of(points: Points) -> tuple[tuple[int, int], ...]:
     """
     import numpy as np
 
-    from aigp_lightning.data.target_geometry import ring_edges
+    from aigp_lightning.data.targets.geometry import ring_edges
 
     return ring_edges(np.array(points, np.float64))
 

@@ -31,7 +31,7 @@ def mirror_order(points: Array, axis: int) -> tuple[int, ...] | None:
         axis: 0 for left-right, 1 for upside-down.
 
     Example:
-        >>> from aigp_lightning.data.targets import TARGETS
+        >>> from aigp_lightning.data.targets.built_in import TARGETS
         >>> mirror_order(np.array(TARGETS["gate-8-rows"]), 0), mirror_order(np.array(TARGETS["gate-8-rows"]), 1)
         ((1, 0, 3, 2, 5, 4, 7, 6), (2, 3, 0, 1, 6, 7, 4, 5))
     """
@@ -76,7 +76,7 @@ def ring_edges(points: Array) -> tuple[tuple[int, int], ...]:
         Pairs of keypoints; none where they lie in no plane.
 
     Example:
-        >>> from aigp_lightning.data.targets import TARGETS
+        >>> from aigp_lightning.data.targets.built_in import TARGETS
         >>> ring_edges(np.array(TARGETS["gate-8"]))
         ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4))
     """

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.frame_names import recordings
-from aigp_lightning.data.frame_runs import SAMPLES, FrameRun, chance_bar, frame_runs
-from aigp_lightning.data.near_duplicates import SAME, Comparable, correlations, near_pairs, prepare
-from aigp_lightning.data.thumbnails import Thumbnails, read_thumbnails, thumbnail_folders
+from aigp_lightning.data.leaks.frame_names import recordings
+from aigp_lightning.data.leaks.frame_runs import SAMPLES, FrameRun, chance_bar, frame_runs
+from aigp_lightning.data.leaks.near_duplicates import SAME, Comparable, correlations, near_pairs, prepare
+from aigp_lightning.data.leaks.thumbnails import Thumbnails, read_thumbnails, thumbnail_folders
 
 SPLIT_PAIRS = (("val", "train"), ("test", "train"), ("test", "val"))
 """Splits that are measured, each with the one that must not have the same."""

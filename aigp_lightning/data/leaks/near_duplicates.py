@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.thumbnails import SIDE, Thumbnails
+from aigp_lightning.data.leaks.thumbnails import SIDE, Thumbnails
 
 LOW = 12
 """Frequencies along each side that make the hash."""

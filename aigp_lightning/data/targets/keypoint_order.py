@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data import target_geometry as geometry
 from aigp_lightning.data.keypoint_table import KeypointTable
-from aigp_lightning.data.object_points import OBJECT_POINTS
 from aigp_lightning.data.problems import Problem
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets import geometry
+from aigp_lightning.data.targets.built_in import TARGETS
+from aigp_lightning.data.targets.object_points import OBJECT_POINTS
 from aigp_lightning.data.yaml_document import Document
 
 if TYPE_CHECKING:

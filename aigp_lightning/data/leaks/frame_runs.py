@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aigp_lightning.data.frame_names import Recording
-from aigp_lightning.data.near_duplicates import Comparable, correlations
+from aigp_lightning.data.leaks.frame_names import Recording
+from aigp_lightning.data.leaks.near_duplicates import Comparable, correlations
 
 LEAST = 8
 """Frames that a run has at least; fewer are judged by their pictures alone."""

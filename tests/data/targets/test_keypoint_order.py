@@ -13,11 +13,11 @@ from PIL import Image
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.keypoint_table import KeypointTable
 from aigp_lightning.data.lint import LintResult, lint
-from aigp_lightning.data.lint_targets import order_findings
 from aigp_lightning.data.records import ImageRecord
 from aigp_lightning.data.scan import scan_split
-from aigp_lightning.data.target_geometry import in_plane, mirror_order, ring_edges, view_errors
-from aigp_lightning.data.targets import TARGETS
+from aigp_lightning.data.targets.built_in import TARGETS
+from aigp_lightning.data.targets.geometry import in_plane, mirror_order, ring_edges, view_errors
+from aigp_lightning.data.targets.keypoint_order import order_findings
 from aigp_lightning.deploy.runtime import Camera
 from aigp_lightning.errors import DataError
 from aigp_lightning.types import Keypoints

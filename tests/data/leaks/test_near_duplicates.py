@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from aigp_lightning.data import near_duplicates, thumbnails
-from aigp_lightning.data.near_duplicates import NEAR, SAME, Comparable, correlations, near_pairs, prepare
+from aigp_lightning.data.leaks import near_duplicates, thumbnails
+from aigp_lightning.data.leaks.near_duplicates import NEAR, SAME, Comparable, correlations, near_pairs, prepare
+from aigp_lightning.data.leaks.thumbnails import read_thumbnails, thumbnail
 from aigp_lightning.data.synthetic import MakeDataOptions, make_data
-from aigp_lightning.data.thumbnails import read_thumbnails, thumbnail
 
 SCENES = 60
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast, runtime_checkable
 
-from aigp_lightning.data.leak_cache import keep, leak_key, recall
-from aigp_lightning.data.split_leaks import FRAME, IDENTICAL, SplitLeak, find_leaks
-from aigp_lightning.data.thumbnails import thumbnail_folders
+from aigp_lightning.data.leaks.leak_cache import keep, leak_key, recall
+from aigp_lightning.data.leaks.split_leaks import FRAME, IDENTICAL, SplitLeak, find_leaks
+from aigp_lightning.data.leaks.thumbnails import thumbnail_folders
 from aigp_lightning.errors import DataError, printable, warn_user
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def leak_lines(leak: SplitLeak, limit: float, source: str = "DATA_YAML") -> list
         Lines; the first alone where no picture has one.
 
     Example:
-        >>> from aigp_lightning.data.split_leaks import NearPair
+        >>> from aigp_lightning.data.leaks.split_leaks import NearPair
         >>> pairs = [NearPair("val/7.jpg", "train/8.jpg", "neighbouring frame", 0.93)]
         >>> print(*leak_lines(SplitLeak("val", "train", 2, pairs, ["flight_*"]), 0.05), sep="\n")
         1 of 2 val pictures (50.0 %) has a near neighbour in train, over the limit of 5 %

@@ -1,0 +1,1 @@
+"""Rigid targets: where keypoints are on the object, and what follows from it for labels."""
