@@ -88,7 +88,7 @@ def calibrate(options: CalibrateOptions, progress: bool = True) -> Calibration:
     target = frame_target(_keypoints(subject, frames), getattr(subject.decoder, "camera", None))
     grid, notes = tried(asked, subject, target)
     lacking = missing_figures(frames, subject, target)
-    rule = choose_rule(asked.targets, asked.maximize, asked.minimize, lacking)
+    rule = choose_rule(asked.targets, asked.maximize, asked.minimize, lacking, int(frames.empty.sum()))
     check_size(grid)
     now = subject.now
     ious = _with(grid.iou, now.iou)

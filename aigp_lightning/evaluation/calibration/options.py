@@ -56,7 +56,8 @@ class CalibrateOptions:
         reprojection: largest reprojection errors of a pose, pixels of the camera's picture; null is no limit.
         target: limits that have to be kept, such as 'false_alarms <= 0.05'; several with commas, or the option
             repeated. Figures are usable, position_m, rotation_deg, corner_px, precision, recall, f1, false_alarms and
-            duplicates. Where no rule is given, and there are frames without objects, that one.
+            duplicates. Where no rule is given, and there are frames without objects, that one; of fewer than 20 such
+            frames one false alarm in all.
         maximize: figure of which the most is taken among what keeps the limits; by default usable, and where poses
             cannot be had f1.
         minimize: or the one of which the least is.

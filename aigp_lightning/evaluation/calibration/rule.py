@@ -29,6 +29,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 TARGET = re.compile(r"([A-Za-z_0-9]+)\s*(<=|>=|<|>)\s*([-+.0-9eE]+)")
+USUAL_ALARMS = 0.05
+"""False alarms in a frame without objects up to which thresholds are chosen where nothing else is asked for."""
 SMALL = 1e-3
 """Least scale by which it is told how near to a limit a figure comes."""
 Values = NDArray[np.float64]
@@ -151,17 +153,19 @@ def check_figure(option: str, name: str) -> str:
 
 
 def choose_rule(
-    targets: tuple[Target, ...], maximize: str | None, minimize: str | None, known: Mapping[str, str]
+    targets: tuple[Target, ...], maximize: str | None, minimize: str | None, known: Mapping[str, str], empty: int = 0
 ) -> Rule:
     """Return the rule that is asked for, completed: by default the most usable frames, or of detectors the best F1.
 
-    Where nothing is asked for, and there are frames without objects, at most 0.05 false alarms a frame are the target.
+    Where nothing is asked for, and there are frames without objects, at most 0.05 false alarms a frame are the target; of
+    fewer than 20 such frames one alarm in all, since so few cannot tell a lower rate from none.
 
     Args:
         targets: that are asked for.
         maximize: the figure that is asked for, or None.
         minimize: another one, or None.
         known: by figure why it cannot be had here; empty texts for those that can.
+        empty: number of frames without objects.
 
     Raises:
         ConfigError: both are asked for, or a figure that cannot be had here.
@@ -186,5 +190,9 @@ def choose_rule(
             "nothing can be measured by which thresholds could be chosen: there are no labels, and no poses "
             f"({known.get('usable', 'no keypoints')})."
         )
-    usual = (Target("false_alarms", "<=", 0.05),) if not known.get("false_alarms", "-") else ()
+    usual = (
+        (Target("false_alarms", "<=", max(USUAL_ALARMS, 1 / max(empty, 1))),)
+        if not known.get("false_alarms", "-")
+        else ()
+    )
     return Rule(targets or usual, figure)

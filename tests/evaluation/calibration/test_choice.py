@@ -106,6 +106,9 @@ def test_the_rule_where_none_is_given() -> None:
     all_known = dict.fromkeys(FIGURES, "")
     assert str(choose_rule((), None, None, all_known)) == "false_alarms <= 0.05, then the most usable"
     assert str(choose_rule((), None, None, {**all_known, "false_alarms": "no empty frames"})) == "the most usable"
+    assert [choose_rule((), None, None, all_known, empty).targets[0].limit for empty in (1, 15, 20, 1000)] == [
+        *(1, 1 / 15, 0.05, 0.05)
+    ]
     detector = {**all_known, "usable": "no keypoints"}
     assert str(choose_rule((), None, None, detector)) == "false_alarms <= 0.05, then the most f1"
     targets = parse_targets("recall >= 0.9")
