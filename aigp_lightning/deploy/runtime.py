@@ -46,13 +46,15 @@ FIT, NOISE = 0.35, 2.0
 """Largest reprojection error by how far the keypoints lie around their middle: over it they are no view of the target,
 but keypoints in another order, or of something else; and the error, by the keypoints' standard deviation, up to which
 noise may have brought four of them into another order."""
-AMBIGUOUS = 0.4
-"""From this `ambiguity` on the two poses are hard to tell apart, and a prior decides."""
+AMBIGUOUS, NO_ERROR = 0.4, 1e-5
+"""From this `ambiguity` on the two poses are hard to tell apart, and a prior decides; and what is added to reprojection
+errors, pixels, so that those of two exact poses compare."""
 SAME_ANGLE, SAME_PLACE = 0.01, 0.003
 """Poses nearer to each other than this, in radians and by the distance, are one."""
-STEPS, SMALL_STEP, WORTH_IT, FIRST_DAMPING = (3, 21), 1e-5, 25.0, 1e-4
-"""Most steps of the refinement, in two parts; the size of a step, in radians and by the distance, after which it ends;
-what is worth a part, by the sum of squares of the best of its view; and the damping of the first step."""
+STEPS, SMALL_STEP, WORTH_IT, FIRST_DAMPING = (3, 21), 1e-4, 25.0, 1e-4
+"""Most steps of the refinement, in two parts; the size of a step, in radians and by the distance, after which it ends,
+for the next would be smaller than its square, or a small share of it where keypoints are noisy; what is worth a part,
+by the sum of squares of the best of its view; and the damping of the first step."""
 UNBEND_STEPS, UNBEND_TO, UNBEND_FAULT = 20, 1e-9, 0.01
 """Steps in undoing distortion, error at which it ends, and largest error left, pixels."""
 ALONG = np.array([0.25, 0.5, 0.75, 1.0])
@@ -549,7 +551,9 @@ def _descent(
         new_place, new_rotation = place + step[:, :3], _turns(step[:, 3:]) @ rotation
         unit[:, :3] = place[:, 2:]
         size = np.abs(step / unit).max(1)
-        if not (size > SMALL_STEP).any():  # taken, and not looked at any more: what it changes is its square
+        if not (size > SMALL_STEP).any():  # taken, and not measured any more: by how much it is better follows from it
+            squares = squares.copy()
+            squares[:, 6, 6] = np.maximum(squares[:, 6, 6] - (step * squares[:, :6, 6]).sum(1), 0)
             return new_rotation, new_place, squares, size
         new_squares = _linearized(*fixed, new_rotation, new_place)
         better = new_squares[:, 6, 6] <= squares[:, 6, 6]
@@ -610,7 +614,7 @@ def _choose(poses: TargetPoses, views: _Views, found: _Refined, limit_px: float 
         first = np.full(len(views.rows), np.inf)
         np.minimum.at(first, own, error)
         to_prior = _apart(found.rotation, position, views.turned[own], views.place[own])
-        away = np.isfinite(to_prior) & ~(error * AMBIGUOUS <= first[own] + SMALL_STEP)
+        away = np.isfinite(to_prior) & ~(error * AMBIGUOUS <= first[own] + NO_ERROR)
         rank = np.where(np.isfinite(to_prior) & ~away, to_prior, error)
     best = _firsts(np.lexsort((rank, away, own)), own, np.isfinite(error))
     if not len(best):
@@ -627,7 +631,7 @@ def _choose(poses: TargetPoses, views: _Views, found: _Refined, limit_px: float 
     rows, target = views.rows[own[best]], views.rows[own[second]]
     poses.solved[rows], poses.position[rows], poses.rotation[rows] = True, position[best], found.rotation[best]
     poses.covariance[rows] = _covariances(found, best, middle[best], views.use[own[best]].sum(1), sigma_px)
-    poses.ambiguity[target] = np.minimum((error[mine[second]] + SMALL_STEP) / (error[second] + SMALL_STEP), 1)
+    poses.ambiguity[target] = np.minimum((error[mine[second]] + NO_ERROR) / (error[second] + NO_ERROR), 1)
     poses.other_position[target], poses.other_rotation[target] = position[second], found.rotation[second]
 
 

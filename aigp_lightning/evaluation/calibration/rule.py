@@ -153,12 +153,12 @@ def check_figure(option: str, name: str) -> str:
 
 
 def choose_rule(
-    targets: tuple[Target, ...], maximize: str | None, minimize: str | None, known: Mapping[str, str], empty: int = 0
+    targets: tuple[Target, ...], maximize: str | None, minimize: str | None, known: Mapping[str, str], empty: int
 ) -> Rule:
     """Return the rule that is asked for, completed: by default the most usable frames, or of detectors the best F1.
 
-    Where nothing is asked for, and there are frames without objects, at most 0.05 false alarms a frame are the target; of
-    fewer than 20 such frames one alarm in all, since so few cannot tell a lower rate from none.
+    Where nothing is asked for, and there are frames without objects, at most 0.05 false alarms a frame are the target;
+    of fewer than 20 such frames one alarm in all, since so few cannot tell a lower rate from none.
 
     Args:
         targets: that are asked for.
@@ -171,7 +171,7 @@ def choose_rule(
         ConfigError: both are asked for, or a figure that cannot be had here.
 
     Example:
-        >>> print(choose_rule((), None, None, {"usable": "", "false_alarms": "no frame is without objects"}))
+        >>> print(choose_rule((), None, None, {"usable": "", "false_alarms": "no frame is without objects"}, 0))
         the most usable
     """
     if maximize is not None and minimize is not None:

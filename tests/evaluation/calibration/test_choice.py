@@ -104,21 +104,23 @@ def test_what_is_no_target(text: str) -> None:
 
 def test_the_rule_where_none_is_given() -> None:
     all_known = dict.fromkeys(FIGURES, "")
-    assert str(choose_rule((), None, None, all_known)) == "false_alarms <= 0.05, then the most usable"
-    assert str(choose_rule((), None, None, {**all_known, "false_alarms": "no empty frames"})) == "the most usable"
+    assert str(choose_rule((), None, None, all_known, 100)) == "false_alarms <= 0.05, then the most usable"
+    assert str(choose_rule((), None, None, {**all_known, "false_alarms": "no empty frames"}, 0)) == "the most usable"
     assert [choose_rule((), None, None, all_known, empty).targets[0].limit for empty in (1, 15, 20, 1000)] == [
         *(1, 1 / 15, 0.05, 0.05)
     ]
     detector = {**all_known, "usable": "no keypoints"}
-    assert str(choose_rule((), None, None, detector)) == "false_alarms <= 0.05, then the most f1"
+    assert str(choose_rule((), None, None, detector, 100)) == "false_alarms <= 0.05, then the most f1"
     targets = parse_targets("recall >= 0.9")
-    assert str(choose_rule(targets, None, "false_alarms", all_known)) == "recall >= 0.9, then the least false_alarms"
+    assert (
+        str(choose_rule(targets, None, "false_alarms", all_known, 100)) == "recall >= 0.9, then the least false_alarms"
+    )
     with pytest.raises(ConfigError, match="one figure decides"):
-        choose_rule((), "usable", "position_m", all_known)
+        choose_rule((), "usable", "position_m", all_known, 100)
     with pytest.raises(ConfigError, match="--target false_alarms: no empty frames"):
-        choose_rule(parse_targets("false_alarms <= 1"), None, None, {**all_known, "false_alarms": "no empty frames"})
+        choose_rule(parse_targets("false_alarms <= 1"), None, None, {**all_known, "false_alarms": "no empty frames"}, 0)
     with pytest.raises(ConfigError, match="nothing can be measured"):
-        choose_rule((), None, None, dict.fromkeys(FIGURES, "no labels"))
+        choose_rule((), None, None, dict.fromkeys(FIGURES, "no labels"), 0)
 
 
 def test_a_place_in_the_grid_is_a_combination() -> None:
