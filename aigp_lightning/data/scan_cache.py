@@ -6,9 +6,7 @@ archive read without pickle, since a data set may come from anywhere and unpickl
 
 from __future__ import annotations
 
-import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.data import file_stamps
+from aigp_lightning.data.array_cache import save_arrays
 from aigp_lightning.data.label_bounds import TOLERANCE
 from aigp_lightning.data.polygons import Polygons
 from aigp_lightning.data.problems import Problem
-from aigp_lightning.files import write_atomic
 
 VERSION = 4  # raise it whenever the rules for images or labels change
 
@@ -169,8 +167,6 @@ def save(file: Path, digest: str, columns: Columns, contents: Mapping[int, str] 
         ...     save(file, "0f", columns), load(file, "0f", n=1, nc=1, kpt=None)[0].bboxes.tolist()
         (True, [[0.5, 0.5, 0.5, 0.5]])
     """
-    if not file.parent.is_dir():
-        return False
     rows = [[p.file, p.line, p.kind, p.text, p.fatal, p.outcome] for p in columns.problems]
     arrays = {
         "digest": np.frombuffer(digest.encode("ascii"), np.uint8),
@@ -180,12 +176,4 @@ def save(file: Path, digest: str, columns: Columns, contents: Mapping[int, str] 
         **({} if columns.keypoints is None else {"keypoints": columns.keypoints}),
         **({} if (p := columns.polygons) is None else {"corners": p.points, "corner_counts": p.counts}),
     }
-    archive = io.BytesIO()
-    np.savez(archive, allow_pickle=False, **arrays)
-    try:
-        write_atomic(file, archive.getbuffer(), sync=False)
-        if os.name == "posix":  # data sets are shared: who may write into the folder may write the cache
-            file.chmod(file.parent.stat().st_mode & 0o666)
-    except OSError:
-        return False
-    return True
+    return save_arrays([file], arrays)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from aigp_lightning.data import file_stamps
+from aigp_lightning.data.array_cache import save_arrays
 from aigp_lightning.data.leaks import frame_runs, near_duplicates, thumbnails
-from aigp_lightning.files import write_atomic
 
 VERSION = 1  # raise it whenever another way of comparing pictures finds others
 FILE = "split-leak.aigp-cache.npz"
@@ -72,16 +70,8 @@ def keep(folders: Sequence[Path], key: str | None, figures: Mapping[str, Any]) -
         key: see `leak_key`; None: nothing is kept.
         figures: plain values.
     """
-    archive = io.BytesIO()
-    texts = {"key": (key or "").encode("ascii"), "figures": json.dumps(dict(figures)).encode("ascii")}
+    if key is None:
+        return
+    texts = {"key": key.encode("ascii"), "figures": json.dumps(dict(figures)).encode("ascii")}
     arrays = {name: np.frombuffer(text, np.uint8) for name, text in texts.items()}
-    np.savez(archive, allow_pickle=False, **arrays)
-    for folder in folders if key is not None else ():
-        try:
-            if folder.is_dir():
-                write_atomic(folder / FILE, archive.getbuffer(), sync=False)
-                if os.name == "posix":  # data sets are shared: who may write into the folder may write the cache
-                    (folder / FILE).chmod(folder.stat().st_mode & 0o666)
-                return
-        except OSError:
-            continue
+    save_arrays([folder / FILE for folder in folders], arrays)

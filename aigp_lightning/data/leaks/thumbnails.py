@@ -8,7 +8,6 @@ another split costs its own milliseconds and no other's.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -18,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.array_cache import save_arrays
 from aigp_lightning.data.file_stamps import FRESH_NS
 from aigp_lightning.data.images import decode_image, label_path
 from aigp_lightning.data.opencv_images import JPEG_START, read_bytes
 from aigp_lightning.errors import DataError
-from aigp_lightning.files import write_atomic
 from aigp_lightning.run.exhausted import raise_if_exhausted
 from aigp_lightning.terminal.progress import progress_bar
 
@@ -181,15 +180,5 @@ def _load(file: Path) -> dict[bytes, Thumbnails]:
 
 def _save(folders: Sequence[Path], stamps: Sequence[bytes], rows: Thumbnails) -> None:
     """Write rows to the first folder that takes them; rows of pictures that are gone are left out."""
-    archive = io.BytesIO()
     table = np.frombuffer(b"".join(stamps), np.uint8).reshape(-1, STAMP)
-    np.savez(archive, allow_pickle=False, stamps=table, thumbnails=rows)
-    for folder in folders:
-        try:
-            if folder.is_dir():
-                write_atomic(folder / FILE, archive.getbuffer(), sync=False)
-                if os.name == "posix":  # data sets are shared: who may write into the folder may write the cache
-                    (folder / FILE).chmod(folder.stat().st_mode & 0o666)
-                return
-        except OSError:
-            continue
+    save_arrays([folder / FILE for folder in folders], {"stamps": table, "thumbnails": rows})
