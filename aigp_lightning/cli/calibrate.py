@@ -55,13 +55,18 @@ def main(verb: str, arguments: list[str]) -> int:
 
 
 def unmet(found: Calibration) -> str:
-    """Return a line on how near a combination comes to targets that none meets.
+    """Return a line on why nothing is chosen, and how near a combination comes to targets that none meets.
 
     Args:
         found: a calibration that has chosen nothing.
     """
     targets, place = found.rule.targets, found.choice.nearest
     wanted = " and ".join(map(str, targets)) if targets else f"any {found.rule.figure}"
+    if found.choice.meeting:
+        return (
+            f"{found.rule.figure} is 0 at all of {found.figures[found.rule.figure].size:,} combinations; nothing is "
+            "written. The model finds nothing of use in these frames: train it further, or look with `predict`."
+        )
     start = f"none of {found.figures[found.rule.figure].size:,} combinations meets {wanted}"
     if place is None:
         return f"{start}; nothing is written. Nothing was found in these frames at any of them."

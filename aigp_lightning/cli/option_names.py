@@ -35,7 +35,7 @@ GROUPS = {
     "data.augment": "mosaic degrees translate scale shear perspective mixup cutmix copy_paste copy_paste_mode crop "
     "hsv_h hsv_s hsv_v fliplr flipud blur median_blur to_gray clahe bgr extra",
     "data.synthetic": "out task train val test imgsz backgrounds seed workers force profile keypoints sequences "
-    "frames fps",
+    "empty_flights frames fps",
     "run": "name root exist_ok resume json hours plots",
     "ddp": "timeout",
     "wandb": "project entity tags group job_type notes config weights code git command console system_metrics "

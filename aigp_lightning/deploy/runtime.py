@@ -1619,10 +1619,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if file is options.frames[0]:
                 model.warm_up(frame.shape[:2])
             found = model(frame)
-            print(*([json.dumps(as_plain(found, file))] if options.json else _lines(found, file)), sep="\n")
+            print(*([json.dumps(as_plain(found, file))] if options.json else _lines(found, file)), sep="\n", flush=True)
     except (ContractError, FrameError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -280,7 +280,7 @@ def test_a_data_set_is_not_overwritten_unasked(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"{name} was not written by make-data"):
             make_data(replace(options, force=True), progress=False)
         (out / name).unlink()
-    for name in ("labels/train.cache", "images/train.aigp-cache.npz"):
+    for name in ("labels/train.cache", "images/train.aigp-cache.npz", "images/train-64.aigp-pictures"):
         (out / name).touch()
     make_data(replace(options, force=True), progress=False)
     assert contents(out) == before

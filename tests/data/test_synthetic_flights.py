@@ -97,11 +97,29 @@ def test_flights_are_replaced_if_forced_and_nothing_else(tmp_path: Path) -> None
     make_data(MakeDataOptions(str(tmp_path / "other"), train=1, val=1, test=0, imgsz=(64, 64), workers=1), False)
 
 
+def test_flights_without_gates_are_empty_pictures_of_the_same_kind_of_place(tmp_path: Path) -> None:
+    options = replace(SMALL, out=str(tmp_path / "set"), empty_flights=1)
+    folder = make_data(options, progress=False).parent
+    assert options.total() == 3 * 8 == len(list(folder.rglob("*.jpg")))
+    assert "val: [images/flight_001, images/empty_000]" in (folder / "data.yaml").read_text("utf-8")
+    labels = sorted((folder / "labels" / "empty_000").iterdir())
+    assert len(labels) == 8 and not any(label.stat().st_size for label in labels)
+    lines = [json.loads(line) for line in (folder / "truth" / "empty_000.jsonl").read_text("utf-8").splitlines()]
+    assert [line["objects"] for line in lines] == [[]] * 8
+    assert [line["image"] for line in lines] == [f"images/empty_000/{i:06d}.jpg" for i in range(8)]
+    seen = [cv2.imread(str(folder / "images" / "empty_000" / f"{i:06d}.jpg")).std() for i in range(8)]
+    assert min(seen) > 10  # the hall and what stands in it
+    make_data(replace(options, force=True, empty_flights=0), progress=False)
+    assert not (folder / "images" / "empty_000").exists()
+
+
 def test_a_fifth_of_the_flights_validates() -> None:
     for count, held in ((1, 1), (2, 1), (4, 1), (5, 1), (10, 2), (11, 2)):
         flights = MakeDataOptions(sequences=count).flights()
         assert len(flights["val"]) == held and len(flights["train"]) == max(count - held, 1)
         assert count == 1 or not set(flights["train"]) & set(flights["val"])
+    both = MakeDataOptions(sequences=4, empty_flights=6).flights()
+    assert sum(name.startswith("empty_") for name in both["val"]) == 1 and len(both["train"]) == 3 + 5
 
 
 def test_poses_of_the_truth_project_to_its_keypoints(global_shutter: tuple[list[list[str]], Truth]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,12 +17,12 @@ from aigp_lightning.data.synthetic.flight_world import World, make_world
 from aigp_lightning.data.synthetic.geometry import Camera
 from aigp_lightning.data.synthetic.hall_scene import EXPOSURE
 from aigp_lightning.data.synthetic.motion import Array, Motion, blurred
-from aigp_lightning.data.synthetic.options import CLASSES, KEYPOINTS, SPLITS, MakeDataOptions
+from aigp_lightning.data.synthetic.options import CLASSES, EMPTY, KEYPOINTS, SPLITS, MakeDataOptions
 from aigp_lightning.data.synthetic.render import Picture, paint
 from aigp_lightning.data.synthetic.trajectory import Flight, fly
 
 OF_FLIGHTS = len(SPLITS)
-"""Stands in a flight's seed where pictures have their split's number."""
+"""Stands in a flight's seed where pictures have their split's number; in that of one without gates the next does."""
 GRAIN = (1.0, 6.0)
 """A flight's noise is between these, grey levels."""
 MICRO, PICO = 6, 12
@@ -49,26 +49,33 @@ class Prepared:
 
 
 @lru_cache(maxsize=2)
-def prepare(profile: str, seed: int, number: int, frames: int, fps: float) -> Prepared:
+def prepare(profile: str, seed: int, flight: str, frames: int, fps: float) -> Prepared:
     """Plan a flight and set up its place.
 
     Args:
         profile: of camera and course.
         seed: of the data set.
-        number: of the flight.
+        flight: its name; one that begins with `empty_` has no gates.
         frames: how many.
         fps: a second.
 
     Example:
-        >>> prepared = prepare("ts-005", seed=0, number=0, frames=10, fps=30.0)
+        >>> prepared = prepare("ts-005", seed=0, flight="flight_000", frames=10, fps=30.0)
         >>> prepared.flight.position.shape, len(prepared.world.gates)
         ((10, 3), 11)
     """
-    rng = np.random.default_rng([seed, OF_FLIGHTS, number])
-    flight = fly(COURSES[profile], rng, frames, fps)
-    world = make_world(rng, profile, flight.position)
+    rng = np.random.default_rng([seed, *_place(flight)])
+    path = fly(COURSES[profile], rng, frames, fps)
+    world = make_world(rng, profile, path.position)
+    if flight.startswith(EMPTY):
+        world = replace(world, gates=[])
     exposure = float(np.exp(rng.uniform(*np.log(EXPOSURE)))) if PROFILES[profile].rolling_ms else 0.0
-    return Prepared(flight, world, int(rng.integers(2**31)), exposure, float(rng.uniform(*GRAIN)))
+    return Prepared(path, world, int(rng.integers(2**31)), exposure, float(rng.uniform(*GRAIN)))
+
+
+def _place(flight: str) -> tuple[int, int]:
+    """Return what stands for a flight in a seed."""
+    return OF_FLIGHTS + flight.startswith(EMPTY), int(flight.rsplit("_", 1)[1])
 
 
 def camera_at(options: MakeDataOptions, prepared: Prepared, index: int) -> Camera:
@@ -81,7 +88,7 @@ def camera_at(options: MakeDataOptions, prepared: Prepared, index: int) -> Camer
 
     Example:
         >>> options = MakeDataOptions(profile="ts-005", sequences=1, frames=10)
-        >>> camera = camera_at(options, prepare("ts-005", 0, 0, 10, 30.0), 3)
+        >>> camera = camera_at(options, prepare("ts-005", 0, "flight_000", 10, 30.0), 3)
         >>> camera.width, round(camera.focal, 1), camera.motion.rolling
         (640, 424.7, 0.016)
     """
@@ -112,8 +119,7 @@ def draw_frame(options: MakeDataOptions, flight: str, index: int) -> tuple[bytes
         >>> data[:2], len(lines) == len(json.loads(truth)["objects"]), json.loads(truth)["image"]
         (b'\xff\xd8', True, 'images/flight_000/000002.jpg')
     """
-    number = int(flight.rsplit("_", 1)[1])
-    prepared = prepare(options.profile, options.seed, number, options.frames, float(options.fps))
+    prepared = prepare(options.profile, options.seed, flight, options.frames, float(options.fps))
     camera, world, eye = camera_at(options, prepared, index), prepared.world, prepared.flight.position[index]
     nearness = np.zeros((camera.height, camera.width), np.float32) if camera.motion is not None else None
     image, bodies = world.behind(camera, eye, nearness), world.seen_from(camera, eye)
@@ -124,7 +130,7 @@ def draw_frame(options: MakeDataOptions, flight: str, index: int) -> tuple[bytes
     if camera.motion is not None and nearness is not None:
         image = blurred(image, nearness, camera.motion, camera.focal)
     image = light_up(np.random.default_rng(prepared.seed), image, soft=True, glare=0.0)
-    rng = np.random.default_rng([options.seed, OF_FLIGHTS, number, index])
+    rng = np.random.default_rng([options.seed, *_place(flight), index])
     found = labelled(picture, camera, options.task)
     target = KEYPOINTS[options.keypoints]
     lines = [(each, label_line(picture, camera, options.task, target, *each)) for each in found]

@@ -20,6 +20,8 @@ KEYPOINTS = {"inner": "gate-4", "rings": "gate-8", "rings-rows": "gate-8-rows"}
 VAL_SHARE = 5
 """Of so many flights one is for validation."""
 MOST_FLIGHTS = 1000
+EMPTY = "empty_"
+"""Begins the names of flights without gates."""
 SIDES = Range(64, 16384)
 MOST = 10_000_000
 """Pictures of a split: their names count them."""
@@ -31,10 +33,11 @@ RANGES = {
     "seed": SEED,
     "workers": COUNT_OR_NONE,
     "sequences": Range(0, MOST_FLIGHTS),
+    "empty_flights": Range(0, MOST_FLIGHTS),
     "frames": Range(1, 999_999),
     "fps": Range(1, 1000),
 }
-OF_PICTURES, OF_FLIGHTS = ("train", "val", "test", "backgrounds"), ("frames", "fps")
+OF_PICTURES, OF_FLIGHTS = ("train", "val", "test", "backgrounds"), ("empty_flights", "frames", "fps")
 """Options that count single pictures, and those of flights: where the others hold, they must be left as they are."""
 
 
@@ -59,6 +62,8 @@ class MakeDataOptions:
         keypoints: of task pose: inner (four corners of the opening), rings (four of the frame, then four of the
             opening, each clockwise) or rings-rows (opening, then frame, each top left and right, bottom left and right)
         sequences: number of flights along the profile's course, as frames with truth; 0 = single pictures
+        empty_flights: number of further flights through the same place without its gates: frames on which false alarms
+            can be counted
         frames: of each flight
         fps: frames a second of flights
 
@@ -82,6 +87,7 @@ class MakeDataOptions:
     profile: str = "ts-002"
     keypoints: str = "inner"
     sequences: int = 0
+    empty_flights: int = 0
     frames: int = 300
     fps: float = 30.0
 
@@ -93,18 +99,23 @@ class MakeDataOptions:
         """Return the names of the flights by split, whole flights each: the last fifth, at least one, validates.
 
         A single flight is in both splits, since a data set has both: nothing can be learnt from its validation then.
+        Flights without gates are divided likewise; a single one validates.
 
         Example:
-            >>> MakeDataOptions(sequences=3).flights()
-            {'train': ['flight_000', 'flight_001'], 'val': ['flight_002']}
+            >>> MakeDataOptions(sequences=3, empty_flights=1).flights()
+            {'train': ['flight_000', 'flight_001'], 'val': ['flight_002', 'empty_000']}
         """
+        if not self.sequences:
+            return {}
         names = [f"flight_{number:03d}" for number in range(self.sequences)]
-        held = max(1, len(names) // VAL_SHARE)
-        return {"train": names[:-held] or names, "val": names[-held:]} if names else {}
+        empty = [f"{EMPTY}{number:03d}" for number in range(self.empty_flights)]
+        held, held_empty = (max(1, len(each) // VAL_SHARE) for each in (names, empty))
+        train = (names[:-held] or names) + empty[:-held_empty]
+        return {"train": train, "val": names[-held:] + empty[-held_empty:]}
 
     def total(self) -> int:
         """Return the number of pictures."""
-        return self.sequences * self.frames or sum(self.counts().values())
+        return (self.sequences + self.empty_flights) * self.frames or sum(self.counts().values())
 
     def check(self, prefix: str = "--") -> None:
         """Refuse values that make no data set.

@@ -7,7 +7,7 @@ from pathlib import Path
 from aigp_lightning.data.synthetic.options import OF_PICTURES, MakeDataOptions
 
 HEADER = "# made by aigp_lightning make-data"
-SINCE = ("profile", "keypoints", "sequences", "frames", "fps")
+SINCE = ("profile", "keypoints", "sequences", "empty_flights", "frames", "fps")
 """Options that earlier versions had not; written only where they are not as usual."""
 RECORDED = ("task", "train", "val", "test", "imgsz", "backgrounds", "seed", *SINCE)
 MAX_HEADER = 1000

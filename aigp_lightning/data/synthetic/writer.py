@@ -20,11 +20,13 @@ from aigp_lightning.paths import expand_home
 from aigp_lightning.terminal.output import console
 
 OWN = re.compile(
-    r"data\.yaml|images/(train|val|test|flight_\d{3,})/\d{6,}\.jpg|labels/(train|val|test|flight_\d{3,})/\d{6,}\.txt"
-    r"|truth/flight_\d{3,}\.jsonl"
-    r"|(.*/)?[^/]*(\.aigp-cache\.npz|\.cache)"
+    r"data\.yaml|images/(train|val|test|(flight|empty)_\d{3,})/\d{6,}\.jpg"
+    r"|labels/(train|val|test|(flight|empty)_\d{3,})/\d{6,}\.txt"
+    r"|truth/(flight|empty)_\d{3,}\.jsonl"
+    r"|(.*/)?[^/]*(\.aigp-cache\.npz|\.aigp-pictures|\.cache)"
 )
-"""Files of a data set that may be replaced: those written here, and the caches of ours and of Ultralytics' scans."""
+"""Files of a data set that may be replaced: those written here, caches of scans, ours and Ultralytics', and of
+pictures."""
 CHUNK, FRAMES_CHUNK = 8, 25
 """Pictures, and frames of one flight, that a process draws before it is asked for more."""
 

@@ -22,6 +22,7 @@ from aigp_lightning.evaluation.calibration.subject import Subject, open_subject
 from aigp_lightning.evaluation.calibration.sweep import sweep
 from aigp_lightning.evaluation.frame_poses import frame_target
 from aigp_lightning.evaluation.named_model import find_model
+from aigp_lightning.evaluation.trained_on import warn_if_trained_on
 
 if TYPE_CHECKING:
     from aigp_lightning.types import Keypoints
@@ -47,6 +48,7 @@ class Calibration:
         notes: sentences on what was not tried.
         read: frames that could be read.
         draws: of the bootstrap.
+        trained_on: frames that the model was trained on; None where that is not known.
     """
 
     subject: Subject
@@ -61,6 +63,7 @@ class Calibration:
     notes: tuple[str, ...]
     read: int
     draws: int
+    trained_on: int | None = None
 
     @property
     def best(self) -> Combination | None:
@@ -85,6 +88,7 @@ def calibrate(options: CalibrateOptions, progress: bool = True) -> Calibration:
     asked = parse(options)
     subject = open_subject(find_model(str(options.ckpt_path or options.weights)))
     frames = find_frames(_query(subject, options, progress))
+    trained_on = warn_if_trained_on([each.path for each in frames.dataset.files], subject.data)
     target = frame_target(_keypoints(subject, frames), getattr(subject.decoder, "camera", None))
     grid, notes = tried(asked, subject, target)
     lacking = missing_figures(frames, subject, target)
@@ -102,7 +106,7 @@ def calibrate(options: CalibrateOptions, progress: bool = True) -> Calibration:
         warn_user(f"{read} frames say little: figures of fewer than {FEW} are as good as their intervals")
     evidence = gather_evidence(frames, found, _with(grid.keypoint_conf, now.keypoint_conf), target)
     outcome = judge(evidence, grid, rule, ious, options, now)
-    return Calibration(subject, frames, grid, *outcome, lacking, notes, read, options.draws)
+    return Calibration(subject, frames, grid, *outcome, lacking, notes, read, options.draws, trained_on)
 
 
 def judge(

@@ -20,7 +20,7 @@ class Choice:
     """The outcome of a rule.
 
     Attributes:
-        place: of the combination in the grid; None where none meets the targets.
+        place: of the combination in the grid; None where none meets the targets, or none is any good.
         meeting: combinations that meet them.
         plateau: combinations that are as good as the chosen one.
         nearest: place of the one that comes nearest to the targets, where none meets them.
@@ -38,6 +38,8 @@ def choose(figures: Mapping[str, Values], rule: Rule) -> Choice:
     Of those that meet all targets the best by the rule's figure is taken. Where several are equally good, each
     threshold in turn (confidence, keypoint confidence, IoU, reprojection error) takes the middle of the longest run of
     values that are left; of two middles, and of two runs, the more careful one.
+
+    None is chosen where the best of them has nothing of the figure.
 
     Args:
         figures: by name, each an array with an axis for each threshold, its values from the least careful on; NaN
@@ -57,6 +59,8 @@ def choose(figures: Mapping[str, Values], rule: Rule) -> Choice:
     if not met.any():
         return Choice(None, 0, 0, _nearest(figures, rule, value))
     best = value[met].max()
+    if rule.maximize and best <= 0:  # a model that finds nothing meets every limit on what is wrong
+        return Choice(None, int(met.sum()), 0)
     equal = met & (value >= best - EQUAL)
     return Choice(_middle(equal), int(met.sum()), int(equal.sum()))
 

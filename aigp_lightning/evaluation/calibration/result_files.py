@@ -121,6 +121,7 @@ def _about(calibration: Calibration) -> dict[str, Any]:
             "count": calibration.read,
             "labelled": int(frames.labelled.sum()),
             "empty": int(frames.empty.sum()),
+            "trained_on": calibration.trained_on,
             "objects": len(frames.image),
             "sha256": frames.sha256,
         },

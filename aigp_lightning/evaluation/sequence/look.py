@@ -43,6 +43,7 @@ class Looker:
         imgsz: side of the network's input, pixels.
         resizing: way to bring pictures there.
         device: name of the device.
+        data: options of its run's data, as far as its file says them.
     """
 
     module: BaseModule
@@ -51,6 +52,7 @@ class Looker:
     imgsz: int
     resizing: Resizing
     device: str
+    data: dict[str, Any]
 
     @property
     def decoder(self) -> BaseModule:
@@ -176,7 +178,7 @@ def open_looker(file: Path, thresholds: Thresholds | None, imgsz: int | None = N
     if not exported:
         check_size(module, size, resize)
     device = torch.cuda.get_device_name() if on_gpu else "cpu"
-    looker = Looker(module, file, Thresholds(), size, find_resizing(resize), device)
+    looker = Looker(module, file, Thresholds(), size, find_resizing(resize), device, told.validated_by)
     looker.thresholds = thresholds or usual_thresholds(looker.decoder)
     if (suppression := _suppression(looker.decoder)) is not None:
         suppression.iou, suppression.max_det = looker.thresholds.iou, looker.thresholds.max_det

@@ -20,6 +20,7 @@ from aigp_lightning.evaluation.sequence.poses import changed_camera
 from aigp_lightning.evaluation.sequence.recording import Recording, joined
 from aigp_lightning.evaluation.sequence.summary import dropout_model, not_measured, summarize
 from aigp_lightning.evaluation.sequence.video import write_video
+from aigp_lightning.evaluation.trained_on import warn_if_trained_on
 from aigp_lightning.files import sha256_of, write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.media.plots.timeline import draw_timeline
@@ -74,6 +75,7 @@ def measure_sequence(options: SequenceOptions) -> SequenceResult:
     setup = Setup(dict(looker.module.names), looker.keypoints, camera, looker.thresholds, str(file))
     flights = find_flights(options.sequence, options.split, options.fps, setup.names, setup.keypoints)
     _tell(flights, thresholds is None, looker)
+    trained_on = warn_if_trained_on([each.path for flight in flights for each in flight.files], looker.data)
     recordings = _look(looker, flights, setup, options.batch)
     whole = joined(recordings)
     bands = tuple(camera.bands if camera is not None else GateCamera().bands)
@@ -84,6 +86,7 @@ def measure_sequence(options: SequenceOptions) -> SequenceResult:
         "imgsz": looker.imgsz,
         "thresholds": {**looker.thresholds.values(), "file": None if chosen is None else str(chosen)},
         "camera": asdict(camera) | asdict(camera.runtime) if camera is not None and whole.metric else None,
+        "trained_on": trained_on,
         "time": {flight.name: flight.timed for flight in flights},
         "pooled": (pooled := summarize(whole, bands)),
         "flights": [summarize(recording, bands) for recording in recordings] if len(recordings) > 1 else [pooled],

@@ -168,7 +168,7 @@ def _title(figure: Figure, left: int, timeline: Timeline) -> None:
     """Write the flight's name, and the legend of the states."""
     width, height = figure.bbox.width, figure.bbox.height
     known = timeline.rows[timeline.rows != AWAY]
-    share = f", {(known == LOST).mean():.1%} of corners in view lost" if len(known) else ""
+    share = f"; of the corners drawn here {(known == LOST).mean():.1%} lost" if len(known) else ""
     figure.text(left / width, 1 - 22 / height, f"{shown(timeline.name)}: {len(timeline.time):,} frames{share}",
                 fontsize=NORMAL, color=INK, va="center", parse_math=False)  # fmt: skip
     for place, (words, colour) in enumerate(zip(("out of view", "seen", "lost"), COLOURS, strict=True)):

@@ -183,6 +183,33 @@ def test_no_combination_meets_the_targets(tmp_path: Path, capsys: pytest.Capture
     assert not list(run.glob("thresholds*"))
 
 
+def test_a_model_that_finds_nothing_gets_no_thresholds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = [Picture([], each.boxes, each.corners) for each in pictures()]
+    data = write_pictures(tmp_path / "data", nothing, pose=True)
+    run = tmp_path / "runs" / "gates"
+    write_model(run / "weights" / "best.ckpt", nothing, True, data)
+    assert main(["calibrate", str(run), "--draws", "9", "--data.workers", "0", "--conf", "0.1,0.2"]) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("error: usable is 0 at all of ") and "combinations; nothing is written. The model fi" in line
+    assert not list(run.glob("thresholds*"))
+
+
+def test_frames_that_the_model_was_trained_on_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run, data = a_run(tmp_path), tmp_path / "data" / "data.yaml"
+    assert calibrate(asked(run), progress=False).trained_on == 80  # its training split is its validation split
+    first = sorted((tmp_path / "data" / "images" / "val").iterdir())[0]
+    (tmp_path / "data" / "train.txt").write_text(f"{first}\n", encoding="utf-8")
+    lines = data.read_text(encoding="utf-8").splitlines()
+    changed = ["train: train.txt" if line.startswith("train:") else line for line in lines]
+    data.write_text("\n".join(changed), encoding="utf-8")
+    caplog.clear()
+    found = calibrate(asked(run), progress=False)
+    assert found.trained_on == 1
+    assert f"1 of 80 frames are training pictures of this model ({data})" in caplog.text
+    write_results(found, run)
+    assert read_thresholds(run / "thresholds.json").about["frames"]["trained_on"] == 1
+
+
 def test_the_verb_prints_both_and_writes_beside_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = a_run(tmp_path)
     words = ["calibrate", "--ckpt_path", str(run), "--draws", "9", "--data.workers", "0", "--conf", GRID["conf"]]

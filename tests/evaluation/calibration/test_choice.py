@@ -48,6 +48,14 @@ def test_the_middle_of_a_plateau(row: list[float], chosen: int) -> None:
         assert place is not None and place[axis] == chosen
 
 
+def test_nothing_is_chosen_where_the_best_has_nothing() -> None:
+    """A model that finds nothing gives no false alarm, at whatever thresholds."""
+    nothing = np.zeros((3, 1, 1, 1))
+    found = choose({"usable": nothing, "false_alarms": nothing}, Rule(parse_targets("false_alarms <= 0.1"), "usable"))
+    assert (found.place, found.meeting, found.nearest) == (None, 3, None)
+    assert choose({"false_alarms": nothing}, Rule((), "false_alarms", maximize=False)).place is not None
+
+
 def test_how_near_one_comes_where_none_meets_the_targets() -> None:
     figures = {"usable": np.array([0.9, 0.5, 0.4]), "false_alarms": np.array([0.9, 0.2, 0.2])}
     figures = {name: values.reshape(3, 1, 1, 1) for name, values in figures.items()}
