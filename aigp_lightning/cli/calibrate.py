@@ -63,9 +63,10 @@ def unmet(found: Calibration) -> str:
     targets, place = found.rule.targets, found.choice.nearest
     wanted = " and ".join(map(str, targets)) if targets else f"any {found.rule.figure}"
     if found.choice.meeting:
+        those = f" that keep {' and '.join(map(str, found.rule.targets))}" if found.rule.targets else ""
         return (
-            f"{found.rule.figure} is 0 at all of {found.figures[found.rule.figure].size:,} combinations; nothing is "
-            "written. The model finds nothing of use in these frames: train it further, or look with `predict`."
+            f"{found.rule.figure} is 0 at all of the {found.choice.meeting:,} combinations{those}; nothing is written. "
+            "The model finds nothing of use in these frames so: train it further, or set another --target."
         )
     start = f"none of {found.figures[found.rule.figure].size:,} combinations meets {wanted}"
     if place is None:
@@ -128,4 +129,7 @@ def _limit(value: float | None) -> str:
 
 def _figure(found: Interval | None) -> str:
     """Return a figure with its interval; a dash where it could not be had at these thresholds."""
-    return "–" if found is None else f"{found.value:.3f} ({found.low:.3f} … {found.high:.3f})"
+    if found is None:
+        return "–"
+    known = found.low <= found.high  # not of a single block
+    return f"{found.value:.3f} ({found.low:.3f} … {found.high:.3f})" if known else f"{found.value:.3f} (–)"

@@ -104,6 +104,11 @@ def calibrate(options: CalibrateOptions, progress: bool = True) -> Calibration:
     )  # fmt: skip
     if (read := int(found.read.sum())) < FEW:
         warn_user(f"{read} frames say little: figures of fewer than {FEW} are as good as their intervals")
+    if len(frames) and not blocks_of(frames).any():
+        warn_user(
+            f"all frames are one block of {frames.block} in a row, so there are no intervals; --data.block 1 where "
+            "each frame is by itself"
+        )
     evidence = gather_evidence(frames, found, _with(grid.keypoint_conf, now.keypoint_conf), target)
     outcome = judge(evidence, grid, rule, ious, options, now)
     return Calibration(subject, frames, grid, *outcome, lacking, notes, read, options.draws, trained_on)

@@ -31,7 +31,7 @@ def blocks_of(frames: Frames) -> Indices:
 
 
 def intervals(counts: Counts, blocks: Indices, draws: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """Return figures with their 95 % intervals; those that cannot be had are left out.
+    """Return figures with their 95 % intervals; those that cannot be had are left out. Of one block all ends are NaN.
 
     Args:
         counts: at a combination of thresholds.
@@ -54,6 +54,6 @@ def intervals(counts: Counts, blocks: Indices, draws: int = 1000, seed: int = 0)
     for name, value in whole.items():
         values = np.array([each[name] for each in drawn])
         if np.isfinite(value):
-            low, high = np.nanpercentile(values, EDGES)
+            low, high = np.nanpercentile(values, EDGES) if count > 1 else (np.nan, np.nan)
             found[name] = Interval(value, float(low), float(high))
     return found

@@ -106,6 +106,9 @@ def thresholds_from(calibration: Calibration) -> Thresholds:
     )
 
 
+ENDS = ("value", "low", "high")
+
+
 def _about(calibration: Calibration) -> dict[str, Any]:
     frames, subject, choice = calibration.frames, calibration.subject, calibration.choice
     return {
@@ -151,10 +154,10 @@ def _tried(calibration: Calibration, combination: Combination) -> dict[str, floa
     return {name: getattr(combination, name) for name in _tried_axes(calibration)}
 
 
-def _plain(figures: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
-    """Return figures as plain values for JSON."""
+def _plain(figures: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
+    """Return figures as plain values for JSON; ends that are not known are null."""
     return {
-        name: {key: round(getattr(each, key), DIGITS) for key in ("value", "low", "high")}
+        name: {key: round(end, DIGITS) if np.isfinite(end := getattr(each, key)) else None for key in ENDS}
         for name, each in figures.items()
     }
 

@@ -25,6 +25,7 @@ FIGURES: dict[str, str] = {
     "duplicates": "further detections on an object",
 }
 """Figures of a combination of thresholds."""
+LESS_IS_BETTER = frozenset({"position_m", "rotation_deg", "corner_px", "false_alarms", "duplicates"})
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
@@ -168,7 +169,7 @@ def choose_rule(
         empty: number of frames without objects.
 
     Raises:
-        ConfigError: both are asked for, or a figure that cannot be had here.
+        ConfigError: both are asked for, a figure that cannot be had here, or the worst of one.
 
     Example:
         >>> print(choose_rule((), None, None, {"usable": "", "false_alarms": "no frame is without objects"}, 0))
@@ -182,6 +183,11 @@ def choose_rule(
     ]:
         if why := known.get(check_figure(option, name), "it is not measured"):
             raise ConfigError(f"{option} {name}: {why}.")
+    if asked is not None and (asked in LESS_IS_BETTER) == (maximize is not None):
+        other = "minimize" if maximize is not None else "maximize"
+        raise ConfigError(
+            f"--{'minimize' if maximize is None else 'maximize'} {asked} takes the worst: --{other} {asked}."
+        )
     if asked is not None:
         return Rule(targets, asked, minimize is None)
     figure = next((name for name in ("usable", "f1") if not known.get(name, "-")), None)

@@ -190,7 +190,10 @@ def test_a_model_that_finds_nothing_gets_no_thresholds(tmp_path: Path, capsys: p
     write_model(run / "weights" / "best.ckpt", nothing, True, data)
     assert main(["calibrate", str(run), "--draws", "9", "--data.workers", "0", "--conf", "0.1,0.2"]) == 1
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("error: usable is 0 at all of ") and "combinations; nothing is written. The model fi" in line
+    assert (
+        line.startswith("error: usable is 0 at all of the ")
+        and "combinations that keep false_alarms <= 0.05; nothing is wr" in line
+    )
     assert not list(run.glob("thresholds*"))
 
 
@@ -276,6 +279,21 @@ def test_blocks_of_a_sequence_widen_the_interval(tmp_path: Path) -> None:
     alone, together = (each.chosen["usable"] for each in frames)
     assert alone.value == together.value == 28 / 40
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+def test_one_block_has_no_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = a_run(tmp_path)
+    words = ["calibrate", str(run), "--draws", "9", "--data.workers", "0", "--conf", "0.3", "--iou", "0.5"]
+    assert (
+        main([*words, "--keypoint_conf", "0.5", "--reprojection", "4", "--target", "f1>0", "--data.block", "80"]) == 0
+    )
+    assert "all frames are one block of 80 in a row, so there are no intervals; --data.block 1" in caplog.text
+    printed = capsys.readouterr().out
+    assert "0.700 (–)" in printed and "0.700 (0" not in printed
+    usable = read_thresholds(run / "thresholds.json").about["figures"]["usable"]
+    assert usable == {"value": 0.7, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,9 @@ def test_the_rule_where_none_is_given() -> None:
     assert (
         str(choose_rule(targets, None, "false_alarms", all_known, 100)) == "recall >= 0.9, then the least false_alarms"
     )
+    for options in (("position_m", None), (None, "usable")):
+        with pytest.raises(ConfigError, match=r"imize (position_m|usable) takes the worst: --m"):
+            choose_rule((), *options, all_known, 100)
     with pytest.raises(ConfigError, match="one figure decides"):
         choose_rule((), "usable", "position_m", all_known, 100)
     with pytest.raises(ConfigError, match="--target false_alarms: no empty frames"):
