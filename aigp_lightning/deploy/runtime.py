@@ -361,20 +361,22 @@ def _far_triple(points: Array) -> NDArray[np.int64]:
 
 def _starts(views: _Views) -> tuple[NDArray[np.int64], Array, Array]:
     """Return first guesses of the poses: the view that each is of, (s,), rotation (s, 3, 3) and middle (s, 3)."""
-    key, forms = views.target.tobytes(), []
-    for use in views.use:
-        forms.append(_form(key, use.tobytes()))
-    kinds = np.array([form[0] for form in forms])
-    enough = views.use.sum(1) >= LEAST_POINTS
-    flat = np.flatnonzero((kinds == "plane") & enough)
-    parts = []
-    if len(flat):
-        parts.append(_plane_starts(views, flat, np.array([forms[row][1] for row in flat])))
-    for row in np.flatnonzero((kinds != "line") & ~((kinds == "plane") & enough)).tolist():
-        parts.extend(_point_starts(views, row, kinds[row] == "space", forms[row][2]))
+    key = views.target.tobytes()
+    forms = [_form(key, use.tobytes()) for use in views.use]
+    in_plane = [
+        form[0] == "plane" and count >= LEAST_POINTS
+        for form, count in zip(forms, views.use.sum(1).tolist(), strict=True)
+    ]
+    flat = [row for row, is_flat in enumerate(in_plane) if is_flat]
+    parts = [_plane_starts(views, np.array(flat), np.array([forms[row][1] for row in flat]))] if flat else []
+    for row, (kind, _, triple) in enumerate(forms):
+        if not in_plane[row] and kind != "line":
+            parts.extend(_point_starts(views, row, kind == "space", triple))
     if not parts:
         return np.zeros(0, np.int64), np.zeros((0, 3, 3)), np.zeros((0, 3))
-    which, rotation, place = (np.concatenate(part) for part in zip(*parts, strict=True))
+    which, rotation, place = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    if np.isfinite(rotation.sum() + place.sum()):
+        return which, rotation, place
     sound = np.isfinite(rotation).all((1, 2)) & np.isfinite(place).all(1)
     return which[sound], rotation[sound], place[sound]
 
@@ -685,7 +687,7 @@ def _areas(four: Array) -> Array:
 
 def _covariances(found: _Refined, chosen: NDArray[np.int64], middle: Array, count: Array, sigma_px: float) -> Array:
     """Return covariances (r, 6, 6) of position and turn: the inverse information, by the scatter of a coordinate."""
-    inverse = _solved(found.information[chosen], np.broadcast_to(np.eye(6), (len(chosen), 6, 6)))
+    inverse = _solved(found.information[chosen], np.tile(np.eye(6), (len(chosen), 1, 1)))
     move = np.zeros((len(chosen), 6, 6))
     move.reshape(-1, 36)[:, ::7] = 1
     arm = (found.rotation[chosen] @ middle[..., None])[..., 0]
@@ -698,9 +700,9 @@ def _covariances(found: _Refined, chosen: NDArray[np.int64], middle: Array, coun
 
 def _apart(rotation: Array, position: Array, other: Array, place: Array) -> Array:
     """Return how far poses are from others, (s,): the angle in radians, and the way by the distance as if it were."""
-    distance = np.linalg.norm(position, axis=1)
-    way = np.linalg.norm(position - place, axis=1) / np.maximum(distance, np.finfo(np.float64).tiny)
-    sine = np.sqrt(((rotation - other) ** 2).sum((1, 2)) / 8)
+    off, turned = position - place, (rotation - other).reshape(-1, 9)
+    way = np.sqrt((off * off).sum(1) / np.maximum((position * position).sum(1), np.finfo(np.float64).tiny))
+    sine = np.sqrt((turned * turned).sum(1) / 8)
     return np.asarray(2 * np.arcsin(np.minimum(sine, 1)) + way)
 
 
@@ -1203,8 +1205,8 @@ class Model:
     def _in_frame(self, boxes: Floats, more: Floats, fit: _Fit) -> tuple[Floats, Floats, Bools]:
         """Return boxes and keypoints in pixels of the frame, and which keypoints are seen."""
         height, width = fit.shape
-        boxes = np.divide(boxes - np.tile(fit.offset, 2), np.tile(fit.gain, 2), dtype=np.float32)
-        boxes = np.asarray(np.clip(boxes, 0, np.array([width, height, width, height], np.float32)), np.float32)
+        boxes = (boxes.reshape(-1, 2, 2) - fit.offset) / fit.gain
+        boxes = np.minimum(np.maximum(boxes, np.float32(0)), np.array([width, height], np.float32)).reshape(-1, 4)
         described = self.contract["keypoints"]
         if described is None:
             return boxes, np.zeros((len(boxes), 0, 3), np.float32), np.zeros((len(boxes), 0), np.bool_)
