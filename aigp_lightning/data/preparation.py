@@ -126,14 +126,16 @@ def provide_data(data_yaml: str, synthetic: MakeDataOptions | None, *, make: boo
 def tell_differences(data_yaml: str, synthetic: MakeDataOptions | None) -> None:
     """Say which options of `data.synthetic` are not those that the data set on the disk was made with.
 
+    Of flights nothing is said where single pictures are configured.
+
     Args:
         data_yaml: its `data.yaml`; one that `make-data` has not written says nothing about it.
         synthetic: the data set that is configured.
     """
     path = Path(expand_home(data_yaml))
     made = read_header(path / "data.yaml" if path.is_dir() else path)
-    if synthetic is None or not made:
-        return
+    if synthetic is None or not made or made["sequences"] != recorded_values(synthetic)["sequences"]:
+        return  # flights are what somebody chose on purpose, not a configuration's set that has become old
     asked = {name: value for name, value in recorded_values(synthetic).items() if made.get(name, value) != value}
     if asked:
         there = ", ".join(f"{name} {made[name]}" for name in asked)

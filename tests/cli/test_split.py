@@ -27,7 +27,7 @@ def test_lint_tells_the_share_and_split_mends_it(
     printed = capsys.readouterr().out
     assert "42 of 42 val pictures (100.0 %) have a near neighbour in train, over the limit of 5 %" in printed
     assert "42 neighbouring frames; the split cuts 2 recordings:" in printed
-    assert f"mend it with: split {leaking} --by block" in printed
+    assert f"mend it with: python -m aigp_lightning split {leaking} --by block" in printed
     assert run_cli("lint", leaking, "--leak-limit", "1") == 0
     assert run_cli("split", leaking, "--by", "block", "--force") == 0
     printed = capsys.readouterr().out

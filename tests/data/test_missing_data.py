@@ -119,10 +119,14 @@ def test_only_a_training_makes_a_set_and_only_at_its_configurations_path(
     assert list(tmp_path.iterdir()) == []
 
 
+def usual_flights() -> MakeDataOptions:
+    return MakeDataOptions(task="pose", imgsz=(64, 64), sequences=1, frames=1, workers=1)
+
+
 def test_options_that_differ_from_the_set_on_the_disk_are_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In one line with both values; nothing where they are the same, none are given, or the set is a user's own."""
+    """In one line with both values; nothing where they are the same, none are given, or the set is a user's own or of flights."""
     out = tmp_path / "my gates"
     made = make_data(replace(TINY, out=str(out)), progress=False)
     with caplog.at_level("INFO"):
@@ -133,6 +137,8 @@ def test_options_that_differ_from_the_set_on_the_disk_are_said(
         provide_data(str(out), replace(TINY, task="pose"), make=True, progress=False)
         (out / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [gate]\n", encoding="utf-8")
         provide_data(str(made), replace(TINY, train=9), make=True, progress=False)
+        flights = make_data(replace(usual_flights(), out=str(tmp_path / "flights")), progress=False)
+        provide_data(str(flights), replace(TINY, task="pose", seed=9), make=True, progress=False)
     anew = f"To make it anew: {COMMAND} --out '{out}'"
     assert caplog.messages == [
         f"{made} is used as it is, made with train 1, imgsz 64x64, backgrounds 0.25; data.synthetic says train 9, "

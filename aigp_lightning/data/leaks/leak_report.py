@@ -73,7 +73,7 @@ def leak_lines(leak: SplitLeak, limit: float, source: str = "DATA_YAML") -> list
         1 of 2 val pictures (50.0 %) has a near neighbour in train, over the limit of 5 %
           1 neighbouring frame; the split cuts 1 recording: flight_*
             val/7.jpg shows what train/8.jpg does (correlation 0.93)
-          mend it with: split DATA_YAML --by block
+          mend it with: python -m aigp_lightning split DATA_YAML --by block
     """
     over = leak.leaks(limit)
     lines = [leak.sentence() + (f", over the limit of {percent(limit)}" if over else "")]
@@ -87,7 +87,7 @@ def leak_lines(leak: SplitLeak, limit: float, source: str = "DATA_YAML") -> list
         lines.append(f"    {printable(pair.file)} {what} {printable(pair.other)}{end}")
     if len(leak.pairs) > SHOWN:
         lines.append(f"    … and {len(leak.pairs) - SHOWN} more")
-    return [*lines, f"  mend it with: split {source} --by block"] if over else lines
+    return [*lines, f"  mend it with: python -m aigp_lightning split {source} --by block"] if over else lines
 
 
 def _plural(kind: str, count: int) -> str:

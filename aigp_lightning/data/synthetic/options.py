@@ -47,8 +47,8 @@ class MakeDataOptions:
 
     Args:
         out: folder to write; it must not exist yet, or be empty, unless force is set
-        task: detect (boxes of gates), pose (gates with their four inner corners), segment (outlines of what is seen of
-            gates) or obstacle (boxes of pillars, nets, boxes and trees)
+        task: detect (boxes of gates), pose (gates with corners, see keypoints), segment (outlines of what is seen
+            of gates) or obstacle (boxes of pillars, nets, boxes and trees)
         train: number of training pictures
         val: number of validation pictures
         test: number of test pictures; with 0 there is no test split

@@ -74,7 +74,7 @@ def measure_sequence(options: SequenceOptions) -> SequenceResult:
     camera = changed_camera(looker.camera, options.camera) if looker.keypoints is not None else None
     setup = Setup(dict(looker.module.names), looker.keypoints, camera, looker.thresholds, str(file))
     flights = find_flights(options.sequence, options.split, options.fps, setup.names, setup.keypoints)
-    _tell(flights, thresholds is None, looker)
+    _tell(flights, thresholds is None and not choice.warning, looker)
     trained_on = warn_if_trained_on([each.path for flight in flights for each in flight.files], looker.data)
     recordings = _look(looker, flights, setup, options.batch)
     whole = joined(recordings)

@@ -81,6 +81,8 @@ class CornerDropout:
             if rate is None or (rate > 0 and stay is None):
                 what = "was never in view" if rate is None else "was lost too rarely to say for how long"
                 raise ConfigError(f"dropout_model {source}: corner {name} {what}; measure on more frames")
+        if all(rate == 1 for rate in model.rate):
+            raise ConfigError(f"dropout_model {source}: all corners are always lost, so that nothing is ever measured")
         self._rates = model.rates_by_band().astype(FLOAT)
         self._limits = np.array(model.bands_m if len(self._rates) > 1 else (), FLOAT)
         self._common = (model.stickiness() ** (interval * model.frame_hz)).astype(FLOAT)[:, None]

@@ -257,6 +257,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     ("kept", "named"),
     [
         (DropoutModel(("a", "b"), (0.1, 0.1), (0.5, 0.5), 30.0), "no gate's"),
+        (DropoutModel(NAMES, (1.0,) * 4, (1.0,) * 4, 30.0), "all corners are always lost"),
         (DropoutModel(NAMES, (None, 0.1, 0.1, 0.1), (0.5,) * 4, 30.0), "top_left was never in view"),
         (DropoutModel(NAMES, (0.1,) * 4, (None, 0.5, 0.5, 0.5), 30.0), "too rarely"),
     ],
