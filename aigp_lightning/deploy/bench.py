@@ -81,6 +81,22 @@ class Measured:
         value = self.latency(options.budget_at)
         return value is None or value > options.budget_ms
 
+    def is_within(self, options: BenchOptions) -> bool:
+        """True if there is no budget, or the percentile is within it and what follows a detection was timed too.
+
+        Args:
+            options: with the budget.
+        """
+        return options.budget_ms is None or not (self.is_over(options) or self.not_timed)
+
+    @property
+    def not_timed(self) -> str:
+        """Say what was not timed since no object was found; empty where one was."""
+        if self.model.objects:
+            return ""
+        parts = "post-processing and poses were" if self.model.solving is not None else "post-processing was"
+        return f"no object was found, so that {parts} not timed: --data.source PATH names pictures with some"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: milliseconds, None for what was not measured."""
         model, whole = self.model, self.times.sum(1) * 1e3
@@ -122,7 +138,8 @@ class Bench:
         """
         files = [each.as_dict() for each in self.measured]
         for each, file in zip(self.measured, files, strict=True):
-            file["over_budget"] = None if options.budget_ms is None else each.is_over(options)
+            decided = options.budget_ms is not None and (each.is_over(options) or not each.not_timed)
+            file["over_budget"] = each.is_over(options) if decided else None
         return {
             "pictures": self.pictures,
             "budget_ms": options.budget_ms,

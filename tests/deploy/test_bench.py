@@ -36,6 +36,8 @@ def files(made_once: Callable[..., Path]) -> Path:
         torch.manual_seed(0)
         network = PoseModel("yolo11n-pose.yaml", nc=1, data_kpt_shape=(4, 3), verbose=False)
         network.names = {0: "gate"}
+        for classes in network.model[-1].cv3:
+            classes[-1].bias.data.fill_(2.0)  # it finds gates everywhere
         network.args = {"imgsz": 64}
         torch.save({"model": network.half(), "train_args": {"imgsz": 64, "task": "pose"}}, weights / "best.pt")
         export(ExportOptions(weights=str(weights / "best.pt"), format="onnx,torchscript", imgsz=64))
@@ -80,6 +82,22 @@ def test_a_file_over_the_budget_is_the_exit_status(files: Path, capsys: pytest.C
     status, found = bench(onnx, *QUICK, "--budget_ms", 0.001, "--budget_at", "p50")
     assert status == 1 and found["files"][0]["over_budget"] is True and found["budget_at"] == "p50"
     assert "p50" in capsys.readouterr().out
+
+
+def test_nothing_found_is_no_pass(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What follows a detection takes time too, and was not timed; over the budget it is all the same."""
+    content = torch.load(files / "weights" / "best.pt", weights_only=False)
+    for classes in content["model"].model[-1].cv3:
+        classes[-1].bias.data.fill_(-20.0)
+    torch.save(content, "blind.pt")
+    status, found = bench("blind.pt", *QUICK, "--budget_ms", 60_000, "--budget_at", "p50")
+    assert status == 1 and found["files"][0]["over_budget"] is None and found["files"][0]["objects_per_picture"] == 0
+    out = capsys.readouterr().out
+    assert "no object was found, so that post-processing and poses were not timed: --data.source PATH" in out
+    assert "without what follows a detection: no verdict on the budget of 60000 ms" in out and "within" not in out
+    status, found = bench("blind.pt", *QUICK, "--budget_ms", 0.001, "--budget_at", "p50")
+    assert status == 1 and found["files"][0]["over_budget"] is True
+    assert bench("blind.pt", *QUICK)[0] == 0, "without a budget there is nothing to pass"
 
 
 def test_what_cannot_be_measured_leaves_the_others(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
