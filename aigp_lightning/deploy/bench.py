@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -172,9 +171,7 @@ def bench(files: Sequence[Path], options: BenchOptions, progress: bool = True) -
     failed: dict[str, str] = {}
     for path in files:
         try:
-            with warnings.catch_warnings():  # of torch, that TorchScript has a successor
-                warnings.simplefilter("ignore", FutureWarning)
-                opened.append(open_benched(path, options))
+            opened.append(open_benched(path, options))
         except Exception as error:  # whatever a runtime raises: the other files are still measured
             failed[shown_path(path)] = _reason(error)
     data_sets = [named for each in opened if (named := data_set_of(each.data)) is not None]

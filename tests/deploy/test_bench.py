@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from aigp_lightning.deploy.bench import Measured
 from aigp_lightning.deploy.bench_options import BenchOptions
 from aigp_lightning.deploy.bench_pictures import drawn_picture, pictures_for
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.evaluation.exported_graph import open_graph
 
 QUICK = ("--threads", "1", "--device", "cpu", "--warm_up", "1", "--runs", "6")
 
@@ -98,6 +100,15 @@ def test_nothing_found_is_no_pass(files: Path, capsys: pytest.CaptureFixture[str
     status, found = bench("blind.pt", *QUICK, "--budget_ms", 0.001, "--budget_at", "p50")
     assert status == 1 and found["files"][0]["over_budget"] is True
     assert bench("blind.pt", *QUICK)[0] == 0, "without a budget there is nothing to pass"
+
+
+def test_torchscript_is_opened_without_a_word(files: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Torch's warning that it has a successor is not for those who have such a file; others are not silenced."""
+    warnings.simplefilter("always")
+    open_graph(files / "weights" / "best.torchscript", gpu=False)
+    assert [str(each.message) for each in recwarn.list] == []
+    warnings.warn("`torch.jit.load` is deprecated", FutureWarning, stacklevel=1)
+    assert len(recwarn.list) == 1
 
 
 def test_what_cannot_be_measured_leaves_the_others(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
