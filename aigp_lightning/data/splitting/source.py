@@ -13,7 +13,7 @@ from aigp_lightning.data.labels import parse_label_file
 from aigp_lightning.data.likely_keypoints import WITHOUT_SHAPE, likely_keypoints
 from aigp_lightning.data.limits import MAX_CLASSES, MAX_LABEL_BYTES, regular_file_size
 from aigp_lightning.data.listing import list_images
-from aigp_lightning.data.records import ImageRecord
+from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.files import shell_quoted
@@ -67,14 +67,7 @@ def open_source(path: str, *, workers: int = 8, progress: bool = False) -> Sourc
     known: dict[str, ImageRecord] = {}
     aside, again, why = 0, 0, ""
     for split in spec.splits:
-        try:
-            scan = scan_split(spec, split, pose=spec.keypoints is not None, workers=workers, progress=progress)
-        except DataError as error:
-            _refuse_keypoints(spec, yaml, _unshaped(spec, split))
-            raise DataError(str(error).replace(f"{spec.file}: ", f"{folder}: ", 1)) from error
-        unshaped = [problem.file for problem in scan.problems if problem.fatal and problem.kind == WITHOUT_SHAPE]
-        if len(unshaped) > sum(len(record.cls) > 0 for record in scan.records):
-            _refuse_keypoints(spec, yaml, unshaped)
+        scan = _scanned(spec, split, yaml, workers, progress)
         aside += scan.set_aside
         why = why or next((f"{each.file}: {each.text}" for each in scan.problems if each.fatal), "")
         for record in scan.records:
@@ -100,6 +93,25 @@ def open_source(path: str, *, workers: int = 8, progress: bool = False) -> Sourc
     if not listable:
         raise DataError(f"{printable(folder)}: no picture can be named in a list; rename them")
     return Source(spec, yaml, listable, told)
+
+
+def _scanned(spec: DataSpec, split: str, yaml: Path | None, workers: int, progress: bool) -> ScanResult:
+    """Check the pictures of a split.
+
+    Raises:
+        DataError: none can be used, or most are labelled with keypoints that nothing declares.
+    """
+    try:
+        scan = scan_split(spec, split, pose=spec.keypoints is not None, workers=workers, progress=progress)
+    except DataError as error:
+        _refuse_keypoints(spec, yaml, _unshaped(spec, split))
+        if yaml is not None:
+            raise
+        raise DataError(str(error).replace(f"{spec.file}: ", f"{spec.root}: ", 1)) from error
+    unshaped = [problem.file for problem in scan.problems if problem.fatal and problem.kind == WITHOUT_SHAPE]
+    if len(unshaped) > sum(len(record.cls) > 0 for record in scan.records):
+        _refuse_keypoints(spec, yaml, unshaped)
+    return scan
 
 
 def _unshaped(spec: DataSpec, split: str) -> list[str]:
