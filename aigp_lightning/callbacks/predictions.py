@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from aigp_lightning.checkpoints.weight_places import located
 from aigp_lightning.data.class_names import FollowsClasses
 from aigp_lightning.data.data_yaml import read_data_yaml
-from aigp_lightning.data.listing import list_images
 from aigp_lightning.data.sources import SourceDataset
 from aigp_lightning.errors import ConfigError, UserError
 from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import class_names, keypoint_conf_of, keypoints_of
+from aigp_lightning.modules.registry import trained_with
 from aigp_lightning.paths import expand_home
-from aigp_lightning.predictions.collect import CollectOptions, hold_out
+from aigp_lightning.predictions.collect import CollectOptions
 from aigp_lightning.predictions.collected_files import write_collected
+from aigp_lightning.predictions.held_out import HeldOut, held_out_by
 from aigp_lightning.predictions.merge import finish
 from aigp_lightning.predictions.writer import PredictionFiles
 from aigp_lightning.run.lightning_internals import datamodule_of
@@ -53,10 +55,10 @@ class PredictionWriter(BasePredictionWriter):
         save_crop: cut out every object, into a folder a class.
         save_frames: of videos draw each frame as a picture too; with save_images false the pictures alone.
         collect: write a list of pictures, for `train` of a data.yaml, in which something is found that is not labelled,
-            with a contact sheet beside it. Pictures without label file, and those of the validation and test splits,
-            are listed apart.
+            with a contact sheet beside it. Pictures without label file, and those of the validation and test splits
+            (of the model's run, and of the data set that is named) and copies of them, are listed apart.
         collect_backgrounds: pictures, folders and videos that you know to be without objects; what is found there is
-            collected too, frames of videos as pictures.
+            collected too, frames of videos as pictures. They are looked at whether or not the source names them.
         folder: of all that, in the run folder.
 
     Example:
@@ -83,6 +85,18 @@ class PredictionWriter(BasePredictionWriter):
         self.collecting = _collecting(collect, collect_backgrounds)
         self._files: PredictionFiles | None = None
         self._dataset: SourceDataset | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Add the backgrounds to what is predicted; files that are named twice are looked at once.
+
+        Raises:
+            ConfigError: a folder of them has neither pictures nor videos.
+        """
+        data: Any = datamodule_of(trainer)
+        if stage != "predict" or self.collecting is None or not self.collecting.backgrounds or data is None:
+            return
+        if source := getattr(data, "source", None):
+            data.source = [*([source] if isinstance(source, str) else source), *self.collecting.sources()]
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the thread that draws and writes.
@@ -144,8 +158,7 @@ class PredictionWriter(BasePredictionWriter):
             found = finish(self._folder(trainer), trainer.world_size, self._dataset.unreadable, self.save_json)
             if self.collecting is not None:
                 names = {int(key): str(name) for key, name in class_names(pl_module).items()}
-                held_out = _held_out(getattr(datamodule_of(trainer), "data_yaml", None))
-                failure = _written(self.collecting, hold_out(found, held_out), names)
+                failure = _written(self.collecting, found, names, _held_out(trainer, pl_module))
         trainer.strategy.barrier("predictions put together")
         if failure is not None:
             raise failure
@@ -185,19 +198,22 @@ def _keypoints_of_data_set(data_yaml: str | None) -> Keypoints | None:
     return None
 
 
-def _held_out(data_yaml: str | None) -> dict[str, str]:
-    """Return the split of each picture by which the model's data set measures, as far as it is there."""
-    found: dict[str, str] = {}
-    for split in ("val", "test"):
+def _held_out(trainer: pl.Trainer, module: pl.LightningModule) -> HeldOut:
+    """Find the pictures by which the command's data set measures, and that of the run of the model."""
+    trained = None
+    weights = getattr(module, "weights", None)
+    if path := trainer.ckpt_path or (located(str(weights)) if weights else None):
         with suppress(UserError, OSError):
-            found |= dict.fromkeys(list_images(read_data_yaml(data_yaml), split), split) if data_yaml else {}
-    return found
+            trained = trained_with(path).validated_by.get("data_yaml")
+    return held_out_by(getattr(datamodule_of(trainer), "data_yaml", None), trained)
 
 
-def _written(options: CollectOptions, found: list[dict[str, Any]], names: dict[int, str]) -> UserError | None:
+def _written(
+    options: CollectOptions, found: list[dict[str, Any]], names: dict[int, str], held_out: HeldOut
+) -> UserError | None:
     """Write what was collected; returns why it could not be, if so."""
     try:
-        write_collected(options, found, names)
+        write_collected(options, found, names, held_out)
     except OSError as error:
         return UserError(f"--output.collect {options.target} cannot be written: {error.strerror}.")
     return None

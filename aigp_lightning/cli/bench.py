@@ -30,7 +30,7 @@ def main(verb: str, arguments: list[str]) -> int:
         arguments: the words after it.
 
     Returns:
-        1 if a file could not be measured, or is over the budget, else 0.
+        1 if a file could not be measured, or is not known to keep to the budget, else 0.
 
     Raises:
         ConfigError: an option is wrong.
@@ -58,7 +58,7 @@ def main(verb: str, arguments: list[str]) -> int:
             write_target("--json", asked.json, content)
     for file, why in found.failed.items():
         print_line(f"not measured: {file}: {why}" if file not in why else f"not measured: {why}", err=True)
-    return int(bool(found.failed) or any(each.is_over(options) for each in found.measured))
+    return int(bool(found.failed) or not all(each.is_within(options) for each in found.measured))
 
 
 def _has_gpu() -> bool:
@@ -89,7 +89,7 @@ def _print(found: Bench, options: BenchOptions) -> None:
     _print_latency(found.measured, names, options.batch)
     _print_parts(found.measured, names)
     for name, each in zip(names, found.measured, strict=True):
-        print_line(f"{name}: {_how(each)}")
+        print_line(f"{name}: {_how(each)}", *([f"{name}: {each.not_timed}"] if each.not_timed else []))
     for name, each in zip(names, found.measured, strict=True) if options.budget_ms is not None else ():
         print_line(f"{name}: {_budget_line(each, options)}")
 
@@ -138,6 +138,10 @@ def _budget_line(each: Measured, options: BenchOptions) -> str:
     value, budget = each.latency(options.budget_at), f"{options.budget_ms:g} ms"
     if value is None:
         return f"{options.budget_at} is not known after {len(each.times)} calls; budget {budget}"
+    if each.not_timed and not each.is_over(options):
+        return (
+            f"{options.budget_at} {value:.2f} ms without what follows a detection: no verdict on the budget of {budget}"
+        )
     return f"{options.budget_at} {value:.2f} ms, {'over' if each.is_over(options) else 'within'} the budget of {budget}"
 
 
@@ -150,7 +154,8 @@ def _parser(verb: str) -> VerbParser:
         prog=f"python -m aigp_lightning {verb}",
         description="Latency of models and exported files, all of them in turns so that a busy machine slows them "
         "alike: from the picture in memory to detections in its pixels, and for keypoints to poses. Exit status 0: "
-        "measured; 1: a file could not be, or is over --budget-ms; 2: an option is wrong.",
+        "measured; 1: a file could not be, or is over --budget-ms, or found no object to judge it by; 2: an option is "
+        "wrong.",
         epilog="example: bench runs/pose/gates --budget-ms 33",
     )
     parser.add_argument(

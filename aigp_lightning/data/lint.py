@@ -19,6 +19,7 @@ from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.label_values import MAX_VISIBILITY
 from aigp_lightning.data.labels import object_lines
 from aigp_lightning.data.problems import Problem, problem_lines
+from aigp_lightning.data.targets.facing import size_findings
 from aigp_lightning.data.targets.keypoint_order import mirror_findings, order_findings
 from aigp_lightning.data.targets.object_points import OBJECT_POINTS
 from aigp_lightning.errors import printable
@@ -100,9 +101,9 @@ def lint(
     if thorough:
         none = np.flatnonzero((objects.labels[..., 2] == 0).all(1))
         findings += [(i, "no keypoint", "not one keypoint of this object is labelled") for i in none.tolist()]
-    contradicted = list(mirror_findings(spec))
-    general = [*whole, *_no_ring(objects, spec), *contradicted]
-    if not whole:  # what the points say goes before what the labels look like on average
+    general = [*size_findings(spec), *whole, *_no_ring(objects, spec)]
+    if not whole:  # nothing follows from points that are wrong; from right ones more than from labels on average
+        general += (contradicted := list(mirror_findings(spec)))
         said = {each.kind for each in contradicted}
         general += [found for found in _mirrors(objects, spec) if found.kind not in said]
     return LintResult(split, len(objects.image), [*general, *_located(findings, objects, outside)])

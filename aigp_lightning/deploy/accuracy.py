@@ -69,6 +69,16 @@ class Comparison:
     options: ExportOptions
     about: dict[str, Any] = field(default_factory=dict)
     _module: Figures | None = None
+    _labels: int = 0
+
+    @property
+    def can_measure(self) -> bool:
+        """True if an object is labelled in the split: without one there is no mAP.
+
+        Raises:
+            UserError: the module cannot be measured.
+        """
+        return bool(self.module) and self._labels > 0
 
     @property
     def module(self) -> Figures:
@@ -81,10 +91,8 @@ class Comparison:
             free = self.options.nms_free
             run = self.run if free is None else replace(self.run, model={**self.run.model, "nms_free": free})
             self._module = self._measured(self.source, run)
-            if not any(self._module.get(name) for name in DECIDING):
-                warn_user(
-                    "the model finds nothing on its validation split (mAP50-95 is 0), so that no file can be worse"
-                )
+            if self._labels and not any(self._module.get(name) for name in DECIDING):
+                warn_user("mAP50-95 of the model on the validation split is 0, so that no file can be worse by it")
         return self._module
 
     def figures(self, path: Path) -> Figures:
@@ -122,6 +130,7 @@ class Comparison:
             data = replace(data, data_yaml=None)  # the part of it that the run was validated on counts
         about = evaluate(path, data, run).about
         known = about["data"]
+        self._labels = int(known["labels"])
         self.about = {"split": "val", "images": known["images"], "data": Path(self.data_yaml).name}
         self.about["data_sha256"] = known["sha256"]
         return figures_of(about["metrics"])

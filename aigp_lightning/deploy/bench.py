@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -81,6 +80,22 @@ class Measured:
         value = self.latency(options.budget_at)
         return value is None or value > options.budget_ms
 
+    def is_within(self, options: BenchOptions) -> bool:
+        """True if there is no budget, or the percentile is within it and what follows a detection was timed too.
+
+        Args:
+            options: with the budget.
+        """
+        return options.budget_ms is None or not (self.is_over(options) or self.not_timed)
+
+    @property
+    def not_timed(self) -> str:
+        """Say what was not timed since no object was found; empty where one was."""
+        if self.model.objects:
+            return ""
+        parts = "post-processing and poses were" if self.model.solving is not None else "post-processing was"
+        return f"no object was found, so that {parts} not timed: --data.source PATH names pictures with some"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: milliseconds, None for what was not measured."""
         model, whole = self.model, self.times.sum(1) * 1e3
@@ -122,7 +137,8 @@ class Bench:
         """
         files = [each.as_dict() for each in self.measured]
         for each, file in zip(self.measured, files, strict=True):
-            file["over_budget"] = None if options.budget_ms is None else each.is_over(options)
+            decided = options.budget_ms is not None and (each.is_over(options) or not each.not_timed)
+            file["over_budget"] = each.is_over(options) if decided else None
         return {
             "pictures": self.pictures,
             "budget_ms": options.budget_ms,
@@ -155,9 +171,7 @@ def bench(files: Sequence[Path], options: BenchOptions, progress: bool = True) -
     failed: dict[str, str] = {}
     for path in files:
         try:
-            with warnings.catch_warnings():  # of torch, that TorchScript has a successor
-                warnings.simplefilter("ignore", FutureWarning)
-                opened.append(open_benched(path, options))
+            opened.append(open_benched(path, options))
         except Exception as error:  # whatever a runtime raises: the other files are still measured
             failed[shown_path(path)] = _reason(error)
     data_sets = [named for each in opened if (named := data_set_of(each.data)) is not None]

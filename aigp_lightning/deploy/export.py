@@ -80,6 +80,7 @@ def export(options: ExportOptions, names_alone: bool = False, partly: bool = Fal
     _check_size(options, deployment.stride)
     comparison = _comparison(options, source, run, forms)
     pictures = _pictures(options, source, run, module, forms)
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -92,6 +93,15 @@ def export(options: ExportOptions, names_alone: bool = False, partly: bool = Fal
     finally:
         if exporter.entries:
             write_contract(folder, {} if names_alone else contracted.fields, options.with_runtime)
+        else:
+            _remove_empty(made)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove the folders that were made for files of which none was written, innermost first."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _load(options: ExportOptions) -> BaseModule:
@@ -162,7 +172,14 @@ def _comparison(options: ExportOptions, source: Path, run: TrainedWith, forms: S
             raise
         print_line(f"warning: accuracy is {NOT_MEASURED}: {error}", err=True)
         return None
-    return Comparison(source, run, data_yaml, options)
+    comparison = Comparison(source, run, data_yaml, options)
+    if comparison.can_measure:
+        return comparison
+    why = f"no object is labelled in the validation split of {data_yaml}"
+    if options.compare is not None:
+        raise DataError(f"--compare val cannot measure: {why}.")
+    print_line(f"warning: accuracy is {NOT_MEASURED}: {why}", err=True)
+    return None
 
 
 def _pictures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -208,7 +209,9 @@ def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     content, files = path.read_bytes(), {"config.txt": ""}
 
     def opened(device: str) -> Answers:
-        graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
+        with warnings.catch_warnings():  # that TorchScript has a successor helps nobody who has such a file
+            warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", FutureWarning)
+            graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
 
         def run(images: Tensor) -> Any:
             with torch.no_grad():

@@ -7,7 +7,7 @@ listed apart.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.boxes import to_pixels, xywh_to_xyxy
-from aigp_lightning.data.images import label_path
+from aigp_lightning.data.images import IMAGE_SUFFIXES, label_path
 from aigp_lightning.data.labels import parse_label_file
+from aigp_lightning.data.video import VIDEO_SUFFIXES
 from aigp_lightning.errors import ConfigError, printable
 from aigp_lightning.modules.metrics.pairing import overlapping
 from aigp_lightning.paths import expand_home
@@ -32,6 +33,7 @@ LABELLED, EMPTY, STATED = "labelled", "empty", "stated"
 UNLABELLED, UNREADABLE, HELD_OUT = "unlabelled", "unreadable", "held out"
 LISTED = (LABELLED, EMPTY, STATED)
 """Kinds of pictures that go into the list. Of others nothing says what is in them, or they measure what is trained."""
+LOOKED_AT = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 LEFT_OUT, SHEET, FRAMES = "-left-out", ".jpg", "-frames"
 """What the names of further files end in, after the list's own without its ending."""
 
@@ -58,11 +60,14 @@ class CollectOptions:
         """Refuse a list that cannot be written.
 
         Raises:
-            ConfigError: it has another ending or is there already, or a background is not there.
+            ConfigError: it has another ending or is there already, or a background is not there. A list of what was
+                left out alone, as of a run that collected nothing, is written anew.
         """
         if self.target.suffix != SUFFIX:
             raise ConfigError(f"--output.collect {self.target}: the name of a list ends in {SUFFIX}.")
-        if taken := [path for path in (self.target, self.beside(f"{LEFT_OUT}{SUFFIX}")) if path.exists()]:
+        left_out = self.beside(f"{LEFT_OUT}{SUFFIX}")
+        taken = [path for path in (self.target, left_out) if path.exists()]
+        if taken and (taken[0] == self.target or not _is_left_out(left_out)):
             raise ConfigError(f"--output.collect: {taken[0]} is there already, and is not written over. Name another.")
         if missing := [path for path in self.backgrounds if not os.path.exists(expand_home(path))]:
             raise ConfigError(f"--output.collect_backgrounds {printable(missing[0])}: there is no such file or folder.")
@@ -75,6 +80,21 @@ class CollectOptions:
         """
         return self.target.with_name(f"{self.target.stem}{ending}")
 
+    def sources(self) -> list[str]:
+        """Return the pictures and videos of the backgrounds, absolute: of folders, those in subfolders too.
+
+        Raises:
+            ConfigError: a folder has none.
+        """
+        found: list[str] = []
+        for given in self.backgrounds:
+            place = os.path.abspath(expand_home(given))
+            files = [place] if os.path.isfile(place) else _below(place)
+            if not files:
+                raise ConfigError(f"--output.collect_backgrounds {printable(given)}: it has no pictures and no videos.")
+            found += files
+        return found
+
     def is_background(self, path: str) -> bool:
         """True if the user says that there is no object in a picture or video.
 
@@ -86,20 +106,23 @@ class CollectOptions:
         return any(whole == place or whole.startswith(os.path.join(place, "")) for place in places)
 
 
-def hold_out(collected: Sequence[dict[str, Any]], files: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what was collected, pictures of a validation or test split marked as such: none is to be trained on.
+def _below(folder: str) -> list[str]:
+    """List the pictures and videos in a folder and below it, hidden ones left out."""
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "."]
+        known = (name for name in names if name[0] != "." and os.path.splitext(name)[1].lower() in LOOKED_AT)
+        found += [os.path.join(parent, name) for name in known]
+    return sorted(found)
 
-    Args:
-        collected: see `judge`.
-        files: the split of each of these pictures, by its path.
-    """
-    splits = {os.path.realpath(path): split for path, split in files.items()}
-    return [
-        each
-        if (split := splits.get(os.path.realpath(each["path"]))) is None
-        else {**each, "kind": HELD_OUT, "why": f"it is of the {split} split, which is not to be trained on"}
-        for each in collected
-    ]
+
+def _is_left_out(path: Path) -> bool:
+    """True if a file is a list of pictures that were left out, a path and a reason a line."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    return bool(lines) and all(b"\t" in line for line in lines)
 
 
 def judge(path: str, frame: int | None, found: ImageDetections, options: CollectOptions) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aigp_lightning.data.data_yaml import DataSpec
 from aigp_lightning.data.images import read_image
 from aigp_lightning.data.video import VideoReader
+from aigp_lightning.data.yaml_document import Document
 from aigp_lightning.errors import DataError, printable
 from aigp_lightning.files import write_atomic
 from aigp_lightning.media.encode import encode
@@ -28,6 +30,7 @@ from aigp_lightning.predictions.collect import (
     UNLABELLED,
     CollectOptions,
 )
+from aigp_lightning.predictions.held_out import HeldOut, hold_out
 from aigp_lightning.terminal.output import print_line
 
 Found = dict[str, Any]
@@ -60,17 +63,21 @@ def save_frame(options: CollectOptions, name: str, frame: int, image: NDArray[np
     return str(path)
 
 
-def write_collected(options: CollectOptions, collected: Sequence[Found], names: Mapping[int, str]) -> None:
+def write_collected(
+    options: CollectOptions, found: Sequence[Found], names: Mapping[int, str], held_out: HeldOut
+) -> None:
     """Write lists and contact sheets, and print what there is to do with them.
 
     Args:
         options: where to.
-        collected: of all pictures, in their order.
+        found: in all pictures, in their order.
         names: class names by id.
+        held_out: pictures that measure; none of them gets into the list.
 
     Raises:
         OSError: a file cannot be written.
     """
+    collected = hold_out(found, held_out.splits)
     listed = [each for each in collected if each["kind"] in LISTED]
     others = [each for each in collected if each["kind"] not in LISTED]
     if listed:
@@ -81,12 +88,16 @@ def write_collected(options: CollectOptions, collected: Sequence[Found], names: 
         print_line(
             f"collected {len(listed)} pictures in {options.target}: {', '.join(counts)}",
             f"look at {sheet} before you train on them: where a box is on a real object, its label is missing",
-            *_advice(options.target),
+            *([_not_held_out(held_out)] if held_out.unknown else []),
+            *_advice(options.target, held_out.data_set),
         )
     else:
         print_line(f"collected no picture: {options.target} is not written")
-    if others:
-        path = options.beside(f"{LEFT_OUT}{SUFFIX}")
+    path = options.beside(f"{LEFT_OUT}{SUFFIX}")
+    if not others:  # those of an earlier run, which collected nothing
+        path.unlink(missing_ok=True)
+        options.beside(f"{LEFT_OUT}{SHEET}").unlink(missing_ok=True)
+    else:
         _write(path, [f"{_shown(each)}\t{each['why']}" for each in others])
         sheet = _sheet(options.beside(f"{LEFT_OUT}{SHEET}"), others, names)
         print_line(
@@ -95,10 +106,30 @@ def write_collected(options: CollectOptions, collected: Sequence[Found], names: 
         )
 
 
-def _advice(target: Path) -> list[str]:
-    """Return the lines of a data.yaml that train on the list too."""
-    return ["to train on them too, in data.yaml:", "  train:", "    - images/train  # what stands there now",
-            f"    - {target.absolute()}"]  # fmt: skip
+def _advice(target: Path, data_set: DataSpec | None) -> list[str]:
+    """Return the lines of a data.yaml that train on the list too, with what stands there now where that is known."""
+    added = str(target.absolute())
+    if data_set is None:
+        return ["to train on them too, add this line to the list of `train` in data.yaml:", f"    - {_entry(added)}"]
+    written = Document(data_set.file).values.get("train")
+    there = [str(each) for each in written] if isinstance(written, list) else [str(written)]
+    entries = [f"    - {_entry(each)}" for each in dict.fromkeys((*there, added))]
+    return [f"to train on them too, in {data_set.file}:", "  train:", *entries]
+
+
+def _entry(path: str) -> str:
+    """Write a path as YAML does, in quotes where it needs them."""
+    import yaml
+
+    written: str = yaml.safe_dump(path, default_flow_style=True, width=10**6, allow_unicode=True)
+    return written.split("\n", maxsplit=1)[0]
+
+
+def _not_held_out(held_out: HeldOut) -> str:
+    """Say of which validation and test splits pictures may be in the list."""
+    known = held_out.data_set
+    rest = "--data.data_yaml names it" if known is None else f"those of {known.file} are left out"
+    return f"pictures of the model's own validation and test splits may be among them, since {held_out.unknown}; {rest}"
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

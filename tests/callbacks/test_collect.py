@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from predicted import BOX, Data, make_video, paint, predict, read
+import torch
+from predicted import BOX, Data, Finder, make_video, paint, predict, read
 
+from aigp_lightning.checkpoints.schema import METADATA
 from aigp_lightning.errors import ConfigError
 
 QUIET = {"save_images": False, "save_txt": False, "save_json": False}
@@ -66,7 +69,10 @@ def test_frames_of_a_background_are_saved_as_pictures(tmp_path: Path, capsys: py
 
 
 def test_pictures_that_measure_are_left_out(tmp_path: Path) -> None:
-    paths = {name: paint(tmp_path / "images" / name / "a.png") for name in ("train", "val")}
+    paths = {
+        name: paint(tmp_path / "images" / name / "a.png", height=height)
+        for name, height in (("train", 300), ("val", 301))
+    }
     data_yaml = tmp_path / "data.yaml"
     data_yaml.write_text("train: images/train\nval: images/val\nnames: {0: gate}\n", encoding="utf-8")
     for path in paths.values():
@@ -78,6 +84,97 @@ def test_pictures_that_measure_are_left_out(tmp_path: Path) -> None:
     predict(tmp_path, data, collect=str(tmp_path / "hard.txt"), **QUIET)
     assert (tmp_path / "hard.txt").read_text(encoding="utf-8").splitlines() == [paths["train"]]
     assert "of the val split" in (tmp_path / "hard-left-out.txt").read_text(encoding="utf-8")
+
+
+class Trained(Finder):
+    """A model that says which weights it is of."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.weights = str(weights)
+
+
+def trained(tmp_path: Path, data_yaml: str) -> Trained:
+    run = {"data": {"data_yaml": data_yaml}}
+    metadata = {"family": "yolo", "task": "detect", "names": {0: "gate"}, "network": {}, "run": run}
+    torch.save({"state_dict": {}, METADATA: metadata}, tmp_path / "best.ckpt")
+    return Trained(tmp_path / "best.ckpt")
+
+
+def measured_pictures(root: Path) -> dict[str, str]:
+    """Make a data set of which all pictures are labelled as empty; returns a picture of each split."""
+    paths = {}
+    for level, name in enumerate(("train", "val", "test")):
+        paths[name] = paint(root / "images" / name / "a.png", height=300 + level)  # no two alike
+        empty = root / "labels" / name / "a.txt"
+        empty.parent.mkdir(parents=True)
+        empty.touch()
+    text = "train: [images/train]\nval: images/val\ntest: images/test\nnames: {0: gate}\n"
+    (root / "data.yaml").write_text(text, encoding="utf-8")
+    return paths
+
+
+def test_pictures_that_measured_the_model_are_left_out_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The data set is that of the model's run; copies of its pictures, elsewhere, are the same pictures."""
+    paths = measured_pictures(tmp_path / "ds")
+    shutil.copytree(tmp_path / "ds", tmp_path / "moved")
+    copies = [path.replace("/ds/", "/moved/") for path in paths.values()]
+    data = Data([*paths.values(), *copies])
+    module = trained(tmp_path, str(tmp_path / "ds" / "data.yaml"))
+    predict(tmp_path, data, module, collect=str(tmp_path / "hard.txt"), **QUIET)
+    listed = (tmp_path / "hard.txt").read_text(encoding="utf-8").splitlines()
+    assert listed == [paths["train"], copies[0]]
+    text = (tmp_path / "hard-left-out.txt").read_text(encoding="utf-8")
+    left_out = dict(line.split("\t") for line in text.splitlines())
+    assert left_out.keys() == {paths["val"], paths["test"], *copies[1:]}
+    assert "of the val split" in left_out[paths["val"]] and "of the test split" in left_out[paths["test"]]
+    assert f"a copy of {paths['val']}, which is of the val split" in left_out[copies[1]]
+    out = capsys.readouterr().out
+    hint = f"in {tmp_path / 'ds' / 'data.yaml'}:\n  train:\n    - images/train\n    - {tmp_path / 'hard.txt'}\n"
+    assert hint in out and "may be among them" not in out
+
+
+def test_a_data_set_that_is_gone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = measured_pictures(tmp_path / "ds")
+    module = trained(tmp_path, "/gone/data.yaml")
+    predict(tmp_path, Data(paths["val"]), module, collect=str(tmp_path / "a.txt"), **QUIET)
+    out = capsys.readouterr().out
+    assert "may be among them" in out and "/gone/data.yaml" in out and "--data.data_yaml names it" in out
+    assert f"add this line to the list of `train` in data.yaml:\n    - {tmp_path / 'a.txt'}\n" in out
+    data = Data(list(paths.values()))
+    data.data_yaml = str(tmp_path / "ds")  # type: ignore[attr-defined]
+    predict(tmp_path, data, module, collect=str(tmp_path / "b.txt"), **QUIET)
+    assert (tmp_path / "b.txt").read_text(encoding="utf-8").splitlines() == [paths["train"]]
+    assert f"those of {tmp_path / 'ds' / 'data.yaml'} are left out" in capsys.readouterr().out
+
+
+def test_backgrounds_are_looked_at_without_being_a_source(tmp_path: Path) -> None:
+    paint(tmp_path / "in" / "a.png")
+    hall = [paint(tmp_path / "hall" / name) for name in ("b.png", "deep/c.png")]
+    options = {"collect": str(tmp_path / "hard.txt"), "collect_backgrounds": [str(tmp_path / "hall")], **QUIET}
+    predict(tmp_path, Data(str(tmp_path / "in")), **options)
+    assert (tmp_path / "hard.txt").read_text(encoding="utf-8").splitlines() == hall
+    (tmp_path / "nothing").mkdir()
+    options = {"collect": str(tmp_path / "b.txt"), "collect_backgrounds": str(tmp_path / "nothing"), **QUIET}
+    with pytest.raises(ConfigError, match=r"collect_backgrounds .*nothing: it has no pictures and no videos"):
+        predict(tmp_path, Data(str(tmp_path / "in")), **options)
+
+
+def test_a_run_that_collected_nothing_is_no_obstacle(tmp_path: Path) -> None:
+    """What it left out is written anew, and goes where nothing is left out any more; other files are not touched."""
+    picture = paint(tmp_path / "in" / "a.png")
+    target, left_out = tmp_path / "hard.txt", tmp_path / "hard-left-out.txt"
+    for _ in range(2):
+        predict(tmp_path, Data(picture), collect=str(target), **QUIET)
+        assert not target.exists() and "no label file" in left_out.read_text(encoding="utf-8")
+    predict(tmp_path, Data(picture), collect=str(target), collect_backgrounds=picture, **QUIET)
+    assert target.exists() and not left_out.exists() and not (tmp_path / "hard-left-out.jpg").exists()
+    target.unlink()
+    left_out.write_text("my notes\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"hard-left-out\.txt is there already"):
+        predict(tmp_path, Data(picture), collect=str(target), **QUIET)
 
 
 def test_a_list_that_is_trained_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from aigp_lightning.deploy.bench import Measured
 from aigp_lightning.deploy.bench_options import BenchOptions
 from aigp_lightning.deploy.bench_pictures import drawn_picture, pictures_for
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.evaluation.exported_graph import open_graph
 
 QUICK = ("--threads", "1", "--device", "cpu", "--warm_up", "1", "--runs", "6")
 
@@ -36,6 +38,8 @@ def files(made_once: Callable[..., Path]) -> Path:
         torch.manual_seed(0)
         network = PoseModel("yolo11n-pose.yaml", nc=1, data_kpt_shape=(4, 3), verbose=False)
         network.names = {0: "gate"}
+        for classes in network.model[-1].cv3:
+            classes[-1].bias.data.fill_(2.0)  # it finds gates everywhere
         network.args = {"imgsz": 64}
         torch.save({"model": network.half(), "train_args": {"imgsz": 64, "task": "pose"}}, weights / "best.pt")
         export(ExportOptions(weights=str(weights / "best.pt"), format="onnx,torchscript", imgsz=64))
@@ -80,6 +84,31 @@ def test_a_file_over_the_budget_is_the_exit_status(files: Path, capsys: pytest.C
     status, found = bench(onnx, *QUICK, "--budget_ms", 0.001, "--budget_at", "p50")
     assert status == 1 and found["files"][0]["over_budget"] is True and found["budget_at"] == "p50"
     assert "p50" in capsys.readouterr().out
+
+
+def test_nothing_found_is_no_pass(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What follows a detection takes time too, and was not timed; over the budget it is all the same."""
+    content = torch.load(files / "weights" / "best.pt", weights_only=False)
+    for classes in content["model"].model[-1].cv3:
+        classes[-1].bias.data.fill_(-20.0)
+    torch.save(content, "blind.pt")
+    status, found = bench("blind.pt", *QUICK, "--budget_ms", 60_000, "--budget_at", "p50")
+    assert status == 1 and found["files"][0]["over_budget"] is None and found["files"][0]["objects_per_picture"] == 0
+    out = capsys.readouterr().out
+    assert "no object was found, so that post-processing and poses were not timed: --data.source PATH" in out
+    assert "without what follows a detection: no verdict on the budget of 60000 ms" in out and "within" not in out
+    status, found = bench("blind.pt", *QUICK, "--budget_ms", 0.001, "--budget_at", "p50")
+    assert status == 1 and found["files"][0]["over_budget"] is True
+    assert bench("blind.pt", *QUICK)[0] == 0, "without a budget there is nothing to pass"
+
+
+def test_torchscript_is_opened_without_a_word(files: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Torch's warning that it has a successor is not for those who have such a file; others are not silenced."""
+    warnings.simplefilter("always")
+    open_graph(files / "weights" / "best.torchscript", gpu=False)
+    assert [str(each.message) for each in recwarn.list] == []
+    warnings.warn("`torch.jit.load` is deprecated", FutureWarning, stacklevel=1)
+    assert len(recwarn.list) == 1
 
 
 def test_what_cannot_be_measured_leaves_the_others(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import torch
 from onnx import numpy_helper
 from yolo_scored import build_case, write_checkpoint
 
+from aigp_lightning.data.data_yaml import read_data_yaml
 from aigp_lightning.data.images import read_image
+from aigp_lightning.data.listing import list_images
 from aigp_lightning.deploy.checks import packages_missing
 from aigp_lightning.deploy.export import export
 from aigp_lightning.deploy.exports_file import is_as_told, read_exports, write_exports
@@ -208,6 +211,42 @@ def test_what_loses_too_much_is_not_written(checkpoint, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "(not written)" in printed
     assert "the module" in printed
+
+
+def test_a_split_without_objects_measures_nothing(checkpoint, tmp_path, capsys):
+    """0 of nothing is no mAP: neither figures nor a passed --max_drop; and no folder of what was refused."""
+    spec = read_data_yaml(torch.load(checkpoint, weights_only=True)["aigp"]["run"]["data"]["data_yaml"])
+    for number, image in enumerate(list_images(spec, "val")):
+        target = tmp_path / "images" / "val" / f"{number}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, target)
+    (train,) = spec.splits["train"]
+    text = f"train: {train}\nval: images/val\nnames: {list(spec.names.values())}\n"
+    (tmp_path / "data.yaml").write_text(text, encoding="utf-8")
+    options = ExportOptions(str(checkpoint), format="onnx", precision="int8", data_yaml=str(tmp_path / "data.yaml"))
+    options.out, options.calibration = str(tmp_path / "out" / "deep"), 1
+    refused = replace(options, compare="val")
+    with pytest.raises(DataError, match=r"--compare val cannot measure: no object is labelled in the validation split"):
+        export(refused)
+    assert not (tmp_path / "out").exists()
+    (file,) = export(options)
+    told = capsys.readouterr()
+    assert "warning: accuracy is not measured: no object is labelled in the validation split of" in told.err
+    assert "accuracy not measured" in told.out and "0.0000" not in told.out and "finds nothing" not in told.err
+    assert open_graph(file, gpu=False).told["compared"] == "not measured"
+    (entry,) = entries(file.parent).values()
+    assert entry["figures"] == entry["difference"] == "not measured"
+
+
+def test_a_folder_of_which_no_file_was_written_is_removed(checkpoint, tmp_path):
+    options = ExportOptions(str(checkpoint), format="onnx", tolerance=1e-12, out=str(tmp_path / "out" / "deep"))
+    with pytest.raises(WeightsError):
+        export(options)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(WeightsError):
+        export(replace(options, out=str(tmp_path / "out")))
+    assert (tmp_path / "out").is_dir(), "it was there"
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from aigp_lightning.data.data_yaml import DataSpec, read_data_yaml
 from aigp_lightning.data.images import label_path
+from aigp_lightning.data.labels import parse_label_file
+from aigp_lightning.data.likely_keypoints import WITHOUT_SHAPE, likely_keypoints
 from aigp_lightning.data.limits import MAX_CLASSES, MAX_LABEL_BYTES, regular_file_size
 from aigp_lightning.data.listing import list_images
-from aigp_lightning.data.records import ImageRecord
+from aigp_lightning.data.records import ImageRecord, ScanResult
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.errors import DataError, printable
+from aigp_lightning.files import shell_quoted
 from aigp_lightning.paths import LINE_END, expand_home
 
 NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names", "labels.txt")
@@ -62,17 +65,22 @@ def open_source(path: str, *, workers: int = 8, progress: bool = False) -> Sourc
         spec, told = read_data_yaml(path), []
         yaml = spec.file
     known: dict[str, ImageRecord] = {}
-    aside, again = 0, 0
+    aside, again, why = 0, 0, ""
     for split in spec.splits:
-        scan = scan_split(spec, split, pose=spec.keypoints is not None, workers=workers, progress=progress)
+        scan = _scanned(spec, split, yaml, workers, progress)
         aside += scan.set_aside
+        why = why or next((f"{each.file}: {each.text}" for each in scan.problems if each.fatal), "")
         for record in scan.records:
             real = os.path.realpath(record.im_file)
             again += real in known and known[real].im_file != record.im_file
             known.setdefault(real, record)
     listable, lost = _listable(sorted(known.values(), key=lambda record: record.im_file))
     if aside:
-        told.append(f"{aside} picture{'s' * (aside != 1)} cannot be used and are in no split; `lint` names them")
+        them = f"; `lint {shell_quoted(yaml)}` names them" if yaml is not None and aside > 1 else ""
+        told.append(
+            f"{aside} picture{'s' * (aside != 1)} cannot be used and {'are' if aside != 1 else 'is'} in no split"
+            f"{f', such as by {printable(why)}' if why else ''}{them}"
+        )
     if again:
         told.append(
             f"{again} path{'s lead' if again != 1 else ' leads'} to a picture that is listed already: one path is kept"
@@ -85,6 +93,56 @@ def open_source(path: str, *, workers: int = 8, progress: bool = False) -> Sourc
     if not listable:
         raise DataError(f"{printable(folder)}: no picture can be named in a list; rename them")
     return Source(spec, yaml, listable, told)
+
+
+def _scanned(spec: DataSpec, split: str, yaml: Path | None, workers: int, progress: bool) -> ScanResult:
+    """Check the pictures of a split.
+
+    Raises:
+        DataError: none can be used, or most are labelled with keypoints that nothing declares.
+    """
+    try:
+        scan = scan_split(spec, split, pose=spec.keypoints is not None, workers=workers, progress=progress)
+    except DataError as error:
+        _refuse_keypoints(spec, yaml, _unshaped(spec, split))
+        if yaml is not None:
+            raise
+        raise DataError(str(error).replace(f"{spec.file}: ", f"{spec.root}: ", 1)) from error
+    unshaped = [problem.file for problem in scan.problems if problem.fatal and problem.kind == WITHOUT_SHAPE]
+    if len(unshaped) > sum(len(record.cls) > 0 for record in scan.records):
+        _refuse_keypoints(spec, yaml, unshaped)
+    return scan
+
+
+def _unshaped(spec: DataSpec, split: str) -> list[str]:
+    """Return the label files of a split whose rows look like boxes with keypoints, though nothing says so."""
+    if spec.keypoints is not None:
+        return []
+    labels = dict.fromkeys(map(label_path, list_images(spec, split)))
+    problems = (problem for label in labels for problem in parse_label_file(label, spec.nc, None)[3])
+    return [problem.file for problem in problems if problem.kind == WITHOUT_SHAPE]
+
+
+def _refuse_keypoints(spec: DataSpec, yaml: Path | None, labels: Sequence[str]) -> None:
+    """Refuse labels of boxes and keypoints where no `kpt_shape` tells them from outlines.
+
+    Raises:
+        DataError: there are any.
+    """
+    rows = [line.split() for line in Path(labels[0]).read_text(encoding="utf-8").splitlines()] if labels else []
+    shape = likely_keypoints([row for row in rows if row])
+    if shape is None:
+        return
+    (count, numbers), _ = shape
+    is_are = f"{len(labels)} label file{'s look' if len(labels) != 1 else ' looks'} like boxes with {count} keypoints"
+    key = f"'kpt_shape: [{count}, {numbers}]'"
+    if yaml is not None:
+        raise DataError(f"{yaml}: {is_are}; add {key} to it.")
+    pictures = os.path.relpath(spec.splits["train"][0], spec.root)
+    raise DataError(
+        f"{printable(spec.root)}: {is_are}, and no {DATA_YAML} says so; write {spec.file} with 'train: {pictures}', "
+        f"'val: {pictures}', the names of the classes and {key}."
+    )
 
 
 def _listable(records: Sequence[ImageRecord]) -> tuple[list[ImageRecord], list[str]]:

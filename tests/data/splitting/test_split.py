@@ -144,6 +144,35 @@ def test_names_of_classes_without_a_data_yaml(tmp_path: Path) -> None:
     assert read_data_yaml(named.out).names == {0: "gate", 1: "banner", 2: "no"}
 
 
+@pytest.mark.parametrize("few", [0, 2])
+def test_keypoints_that_nobody_told_are_refused(few: int, tmp_path: Path) -> None:
+    """Nearly all pictures would be in no split; what is written as advised is split whole."""
+    corners = ".4 .4 2 .6 .4 2 .6 .6 2 .4 .6 2"
+    noise(tmp_path, [f"{n}.jpg" for n in range(12)], label=f"0 .5 .5 .2 .2 {corners}")
+    noise(tmp_path, [f"box {n}.jpg" for n in range(few)])
+    with pytest.raises(DataError) as refused:
+        split(tmp_path, by="random")
+    text = str(refused.value)
+    assert "12 label files look like boxes with 4 keypoints, and no data.yaml says so; write" in text
+    assert (
+        "'train: images', 'val: images', the names of the classes and 'kpt_shape: [4, 3]'" in text and "\n" not in text
+    )
+    assert not list(tmp_path.glob("*.txt")), "nothing was written"
+    told = "train: images\nval: images\nnames: [gate]\n"
+    (tmp_path / "data.yaml").write_text(told, encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.yaml: 12 label files look like .*; add 'kpt_shape: \[4, 3\]' to it"):
+        split(tmp_path, by="random")
+    (tmp_path / "data.yaml").write_text(f"{told}kpt_shape: [4, 3]\n", encoding="utf-8")
+    assert sum(split(tmp_path, by="random").counts.values()) == 12, "boxes alone have no keypoints to train on"
+
+
+def test_a_folder_without_usable_pictures_is_named_itself(tmp_path: Path) -> None:
+    noise(tmp_path, ["a.jpg", "b.jpg"], label="0 0.5 what 0.2 0.2")
+    with pytest.raises(DataError) as refused:
+        split(tmp_path, by="random")
+    assert str(refused.value).startswith(f"{tmp_path}: no usable image") and "data.yaml" not in str(refused.value)
+
+
 def test_hostile_names_links_broken_pictures_and_missing_labels(tmp_path: Path) -> None:
     """What a list cannot name, what leads to the same file and what cannot be read is told; all else is listed."""
     usual = [f"{n}.jpg" for n in range(8)]
@@ -155,7 +184,8 @@ def test_hostile_names_links_broken_pictures_and_missing_labels(tmp_path: Path) 
     os.symlink(tmp_path / "images" / "0.jpg", tmp_path / "images" / "link.jpg")
     result = split(tmp_path, by="random", val=0.3)
     text = "\n".join(result.lines)
-    assert "1 picture cannot be used" in text
+    assert "1 picture cannot be used and is in no split, such as by" in text and "broken.jpg: " in text
+    assert "lint" not in text, "there is no data.yaml that it could read"
     assert "1 path leads to a picture that is listed already" in text
     assert "1 picture cannot be named in a list" in text and "line\\nend.jpg" in text
     found = {os.path.basename(os.path.realpath(file)) for files in listed(result).values() for file in files}

@@ -99,6 +99,80 @@ def test_a_set_in_another_known_order_is_said_once(told: str, labelled: str, hid
     assert f"write object_points: {labelled}, flip_idx: [1, 0, 3, 2, 5, 4, 7, 6]" in said
 
 
+def test_objects_that_fit_two_orders_tell_nothing_of_either(tmp_path: Path) -> None:
+    """A third of the gates show four corners that both orders explain; and a mirror order is wrong by the points.
+
+    One sentence; no mirror order is derived from points that were just called wrong.
+    """
+    hidden = ~np.isin(np.arange(8), (0, 3, 4, 7))
+    yaml = f"{EIGHT.replace('gate-8', 'gate-8-rows')}flip_idx_vertical: [3, 2, 1, 0, 7, 6, 5, 4]\n"
+    spec = write_set(tmp_path, yaml)
+    for file in sorted((tmp_path / "labels" / "train").glob("*.txt"))[::3]:
+        rows = [np.array(line.split(), float) for line in file.read_text(encoding="utf-8").splitlines()]
+        for row in rows:
+            row[5:].reshape(8, 3)[hidden] = 0
+        file.write_text("\n".join(" ".join(f"{v:.7g}" for v in row) for row in rows), encoding="utf-8")
+    result = check(spec)
+    assert found(result) == [("data.yaml", 5, "wrong object_points")]
+    assert "32 of 50 objects are labelled in the order of gate-8, and no view" in result.problems[0].text
+    assert "(18 fit both orders)" in result.problems[0].text
+
+
+def test_a_few_labels_in_another_order_do_not_make_it_that_of_the_set(tmp_path: Path) -> None:
+    """Nearly all gates fit both orders; of the two that do not, both are mislabelled."""
+    hidden = ~np.isin(np.arange(8), (0, 3, 4, 7))
+    spec = write_set(tmp_path, EIGHT, target=np.array(TARGETS["gate-8"]))
+    order = [4, 5, 7, 6, 0, 1, 3, 2]
+    for number, file in enumerate(sorted((tmp_path / "labels" / "train").glob("*.txt"))):
+        rows = [np.array(line.split(), float) for line in file.read_text(encoding="utf-8").splitlines()]
+        for gate, row in enumerate(rows):
+            planted = 2 * number + gate in PLANTED
+            row[5:] = row[5:].reshape(8, 3)[order].ravel() if planted else row[5:]
+            row[5:].reshape(8, 3)[hidden & (not planted)] = 0
+        file.write_text("\n".join(" ".join(f"{v:.7g}" for v in row) for row in rows), encoding="utf-8")
+    assert found(check(spec)) == [("06.txt", 2, "keypoint order"), ("20.txt", 1, "keypoint order")]
+
+
+@pytest.mark.parametrize("name", ["gate-4", "gate-8"])
+@pytest.mark.parametrize("signs", [(1, -1), (-1, 1), (-1, -1)])
+def test_points_with_another_axis_than_the_pictures(name: str, signs: tuple[int, int], tmp_path: Path) -> None:
+    """With y up, or x to the left, all gates are seen from behind, and turned with both: what to write is said."""
+    target = np.array(TARGETS[name])
+    yaml = f"kpt_shape: [{len(target)}, 3]\nobject_points: {(target * (*signs, 1)).tolist()}\n"
+    result = check(write_set(tmp_path, yaml, target=target))
+    assert found(result) == [("data.yaml", 5, "wrong object_points")]
+    what = "turned by 180°" if signs == (-1, -1) else "as if seen from behind; y grows downward"
+    assert what in result.problems[0].text
+    assert f"write object_points: {name}, or change the order of the labels" in result.problems[0].text
+
+
+def test_points_of_another_target_are_written_out(tmp_path: Path) -> None:
+    """What is advised is free of problems itself."""
+    target = np.array([[-0.6, -0.3, 0], [0.6, -0.3, 0], [0.7, 0.3, 0], [-0.6, 0.3, 0], [0.0, 0.1, 0.0]])
+    up = target * (1, -1, 1)
+    result = check(write_set(tmp_path, f"kpt_shape: [5, 3]\nobject_points: {up.tolist()}\n", target=target))
+    said = "write object_points: [[-0.6, -0.3, 0], [0.6, -0.3, 0], [0.7, 0.3, 0], [-0.6, 0.3, 0], [0, 0.1, 0]], or"
+    assert said in result.problems[0].text
+    turned = target[:, [1, 0, 2]] * (-1, 1, 1)  # a quarter, clockwise
+    result = check(write_set(tmp_path / "b", f"kpt_shape: [5, 3]\nobject_points: {turned.tolist()}\n", target=target))
+    assert "turned by 90°" in result.problems[0].text and said in result.problems[0].text
+
+
+@pytest.mark.parametrize("z", [1, -1])
+def test_a_target_in_no_plane_with_y_up(z: int, tmp_path: Path) -> None:
+    points = np.array(DOCK) * (1, -1, z)
+    yaml = f"kpt_shape: [6, 3]\nobject_points: {points.tolist()}\n"
+    said = [p.text for p in check(write_set(tmp_path, yaml, target=np.array(DOCK))).problems if "behind" in p.text]
+    assert len(said) == 1 and "change the sign of each y, and of z if it points to who looks" in said[0]
+
+
+def test_points_that_are_hardly_metres(tmp_path: Path) -> None:
+    for scale, said in ((1000, "2700 m across: divide them by 1000 where"), (0.001, "0.0027 m across: write 1 for")):
+        points = (np.array(TARGETS["gate-8"]) * scale).tolist()
+        result = check(write_set(tmp_path / str(scale), f"kpt_shape: [8, 3]\nobject_points: {points}\n"))
+        assert found(result) == [("data.yaml", 5, "doubtful object_points")] and said in result.problems[0].text
+
+
 @pytest.mark.parametrize(
     ("order", "kind", "text"),
     [
