@@ -65,11 +65,12 @@ def _check_value(path: Path, key: str, value: object) -> None:
     if value is None and key == "reprojection_px":
         return
     allowed = RANGES[key]
-    kind = "a whole number" if allowed is COUNT else "a number"
-    fits = type(value) is int if allowed is COUNT else is_finite_number(value)
-    if not fits or value not in allowed:
+    whole = allowed is COUNT
+    if not is_finite_number(value) or value not in allowed or (whole and not isinstance(value, int)):
         null = ", or null for no limit" if key == "reprojection_px" else ""
-        raise ConfigError(f"{path}: {key} {_shown(value)}: {kind} {allowed}{null}.")
+        raise ConfigError(
+            f"{path}: {key} {_shown(value)}: {'a whole number' if whole else 'a number'} {allowed}{null}."
+        )
 
 
 def _check_about(path: Path, about: object) -> None:
