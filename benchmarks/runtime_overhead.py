@@ -64,6 +64,7 @@ def write_model(path: Path) -> None:
 
     camera = PROFILES[PROFILE]
     focal, middle = {"fx": camera.focal, "fy": camera.focal}, {"cx": camera.width / 2, "cy": camera.height / 2}
+    layout, limits = {"family": "any", "layout": "candidates"}, {"conf": 0.25, "keypoint_conf": 0.5}
     fields: dict[str, Any] = {
         "task": "pose",
         "classes": ["gate"],
@@ -72,8 +73,8 @@ def write_model(path: Path) -> None:
         "resize": {"rule": "letterbox", "interpolation": "bilinear", "rounding": "up", "grey": 114, "centred": True},
         "colour": "RGB",
         "scaling": {"divide_by": 255},
-        "output": {"family": "any", "layout": "candidates", "nms": True, "agnostic": False},
-        "thresholds": {"conf": 0.25, "keypoint_conf": 0.5, "iou": 0.7, "reprojection_px": 8.0, "max_det": 300},
+        "output": {**layout, "boxes": "cxcywh", "unit": "pixels of the input", "nms": True, "agnostic": False},
+        "thresholds": {**limits, "iou": 0.7, "reprojection_px": 8.0, "max_det": 300, "chosen": False},
         "camera": {"width": camera.width, "height": camera.height, **focal, **middle, "distortion": []},
         "object_points": [list(point) for point in TARGETS["gate-8"]],
     }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from aigp_lightning.data.items import stretch
 from aigp_lightning.data.resizing import LETTERBOX, STRETCH
 from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import warn_user
-from aigp_lightning.files import write_atomic
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
 from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.modules.thresholds import Thresholds, choose_thresholds
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from aigp_lightning.modules.base import BaseModule
     from aigp_lightning.types import Keypoints
 
-NAME = "contract.json"
 GREY = 114
 """Of the letterbox."""
 PROBE = (24, 10), (16, 8)
@@ -132,40 +129,6 @@ def contract_of(
     }
 
 
-def write_contract(folder: Path, fields: Mapping[str, Any], with_runtime: bool = False) -> None:
-    """Write `contract.json` beside exported files, to be kept with the drone's own code; and a copy of `runtime.py`.
-
-    Args:
-        folder: of the files.
-        fields: of their contract; nothing is written without.
-        with_runtime: copy the runtime, too.
-
-    Raises:
-        OSError: it names the file.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_contract(Path(folder), {})  # of weights files alone there is none
-        ...     list(Path(folder).iterdir())
-        []
-    """
-    if fields:
-        sealed = runtime.seal(fields)
-        content = {
-            runtime.CONTRACT: json.loads(sealed[runtime.CONTRACT]),
-            **{runtime.CONTRACT_HASH: sealed[runtime.CONTRACT_HASH]},
-        }
-        write_atomic(folder / NAME, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-        print_line(
-            f"{folder / NAME}  (what must be the same on the drone; sha256 {sealed[runtime.CONTRACT_HASH][:12]}…)"
-        )
-    if with_runtime:
-        source = Path(runtime.__file__)
-        write_atomic(folder / source.name, source.read_bytes())
-        print_line(f"{folder / source.name}  (runs the .onnx by NumPy, OpenCV and ONNX Runtime alone)")
-
-
 def _keypoints(keypoints: Keypoints) -> dict[str, Any]:
     return {
         "count": keypoints.count,
@@ -236,7 +199,9 @@ def _object_points(
 
 
 def _tell(fields: Mapping[str, Any], source: Path) -> None:
-    """Tell which thresholds the files carry."""
+    """Tell which thresholds the files carry, and why they will not fly, if so."""
+    for fault in runtime.faults(fields):
+        warn_user(f"runtime.py refuses files with this contract: {fault}.")
     values = fields["thresholds"]
     shown = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "chosen" and value is not None)
     choice = choose_thresholds(source)

@@ -24,7 +24,8 @@ from aigp_lightning.deploy.checks import (
     packages_missing,
     wanted_forms,
 )
-from aigp_lightning.deploy.contract import Contracted, write_contract
+from aigp_lightning.deploy.contract import Contracted
+from aigp_lightning.deploy.contract_file import write_contract
 from aigp_lightning.deploy.converted import NOT_MEASURED, Converter
 from aigp_lightning.deploy.exporter import Exporter
 from aigp_lightning.deploy.options import FULL, INT8, ExportOptions, Form
@@ -92,7 +93,8 @@ def export(options: ExportOptions, names_alone: bool = False, partly: bool = Fal
         return exporter.write_all(forms)
     finally:
         if exporter.entries:
-            write_contract(folder, {} if names_alone else contracted.fields, options.with_runtime)
+            fields = {} if names_alone else contracted.fields
+            write_contract(folder, fields, exporter.entries, options.with_runtime)
         else:
             _remove_empty(made)
 

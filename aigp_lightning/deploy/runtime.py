@@ -16,15 +16,16 @@ import hashlib
 import json
 import math
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from functools import lru_cache
 from itertools import combinations
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -122,8 +123,9 @@ class TargetPoses:
             that is not solved because it is over the limit.
         covariance: (n, 6, 6) of position (metres) and of a small turn about the camera's axes (radians), by the
             scatter of the reprojection or `sigma_px`, whichever is larger; to first order.
-        ambiguity: (n,) reprojection error of the pose by that of the other one that fits the keypoints best, 0…1,
-            over 1 where the prior chose the worse: near 1, either may be right; 0 where there is no other.
+        ambiguity: (n,) reprojection error of the pose by that of the other one that fits the keypoints best, at most 1,
+            which it also is where a prior chose the one with the larger error: near 1, either may be right; 0 where
+            there is no other.
         other_position: (n, 3) position of that other pose; NaN without one.
         other_rotation: (n, 3, 3) its rotation; NaN without one.
     """
@@ -735,6 +737,8 @@ def _solved(matrices: Array, sides: Array) -> Array:
 
 CONTRACT, CONTRACT_HASH = "aigp_contract", "aigp_contract_sha256"
 """Keys of an exported file's metadata: the contract as JSON, and the SHA-256 of its canonical JSON."""
+CONTRACT_FILES = "aigp_files"
+"""Key of a `contract.json`: the SHA-256 of each exported file by its name, which covers its weights, too."""
 CONTRACT_FORMAT = "aigp-contract-1"
 FIELDS = (
     "task", "classes", "keypoints", "input", "resize", "colour", "scaling", "output", "thresholds", "camera",
@@ -746,17 +750,123 @@ CANDIDATES, ONE_TO_ONE, QUERIES = "candidates", "one_to_one", "queries"
 """Layouts of an output: (1, 4 + classes + more, candidates) cxcywh in pixels, which overlap and need suppression;
 (1, n, 6 + more) xyxy in pixels, confidence and class, best first; (1, 4 + classes, queries) cxcywh in pixels, of which
 the surest pairs of query and class count."""
-KNOWN: dict[str, tuple[Any, ...]] = {
-    "task": ("detect", "pose", "segment"),
-    "resize.rule": (LETTERBOX, STRETCH),
-    "resize.interpolation": ("bilinear", "bilinear, antialiased"),
-    "resize.rounding": (None, "up", "nearest"),
-    "resize.passes": (None, "width first", "by shrinkage"),
-    "colour": ("RGB",),
-    "scaling": ({"divide_by": 255},),
-    "output.layout": (CANDIDATES, ONE_TO_ONE, QUERIES),
-}
-"""Values that this file knows how to follow; another is refused."""
+SHA256 = re.compile("[0-9a-f]{64}")
+DEEPEST = 16
+"""A contract's values are nested less deeply than this."""
+MOST, MOST_PIXELS, MOST_THREADS = 2**31 - 1, 65_535, 1024
+"""Highest count, side of an input, and number of threads."""
+DISTORTIONS = (0, 4, 5, 8, 12, 14)
+"""Numbers of distortion coefficients that OpenCV has a model for."""
+SHOWN = 120
+"""So many characters of a wrong value are shown."""
+
+
+class _Rule(NamedTuple):
+    """Allowed values of a field.
+
+    Attributes:
+        fits: tells whether a value of JSON is one of them.
+        words: go on from "… is", about one that is not.
+    """
+
+    fits: Callable[[Any], bool]
+    words: str
+
+
+def _is_number(value: Any) -> bool:
+    """True if a value is a number and no truth value, is finite, and fits a float."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == len("xyz") and all(map(_is_number, value))
+
+
+def _is_shape(value: Any) -> bool:
+    """True if a value is points in places of their own, of which three or more are not in a line."""
+    if not (isinstance(value, list) and value and all(map(_is_place, value))):
+        return False
+    points = np.array(value, np.float64)
+    points /= np.abs(points).max() or 1
+    extent = np.linalg.svd(points - points.mean(0), compute_uv=False)
+    apart = len({tuple(point) for point in points.tolist()}) == len(points)
+    return apart and (len(points) < len("xyz") or bool(extent[1] > LINE * extent[0]))
+
+
+def _known(*values: Any) -> _Rule:
+    """Allow the values that this file knows how to follow."""
+    return _Rule(
+        lambda value: any(type(value) is type(each) and value == each for each in values),
+        "nothing that this runtime.py knows; take the exporter's own",
+    )
+
+
+def _whole(low: int, high: int = MOST) -> _Rule:
+    return _Rule(lambda value: type(value) is int and low <= value <= high, f"no whole number from {low} to {high}")
+
+
+def _list_of(fits: Callable[[Any], bool], words: str, least: int = 0) -> _Rule:
+    return _Rule(lambda value: isinstance(value, list) and len(value) >= least and all(map(fits, value)), words)
+
+
+def _or_null(rule: _Rule) -> _Rule:
+    return _Rule(lambda value: value is None or rule.fits(value), f"{rule.words}, nor null")
+
+
+ANY = _Rule(lambda value: True, "")
+TEXT = _Rule(lambda value: isinstance(value, str), "no text")
+BOOL = _Rule(lambda value: isinstance(value, bool), "neither true nor false")
+SHARE = _Rule(lambda value: _is_number(value) and 0 <= value <= 1, "no number from 0 to 1")
+POSITIVE = _Rule(lambda value: _is_number(value) and value > 0, "no number above 0")
+NUMBER = _Rule(_is_number, "no number")
+RESIZE_RULE = _known(LETTERBOX, STRETCH)
+RESIZE: dict[str, dict[str, _Rule]] = {
+    LETTERBOX: {
+        "rule": RESIZE_RULE, "interpolation": _known("bilinear"), "rounding": _known("up", "nearest"),
+        "grey": _whole(0, 255), "centred": _known(True),
+    },
+    STRETCH: {
+        "rule": RESIZE_RULE, "interpolation": _known("bilinear, antialiased"),
+        "passes": _known("width first", "by shrinkage"),
+    },
+}  # fmt: skip
+FORM: dict[str, Any] = {
+    "task": _known("detect", "pose", "segment"),
+    "classes": _list_of(TEXT.fits, "no list of names, one at least", 1),
+    "keypoints": {
+        "count": _whole(1), "numbers": _known(2, 3), "names": _list_of(TEXT.fits, "no list of names"),
+        "flip_idx": _or_null(_list_of(_whole(0).fits, "no list of whole numbers")),
+    },
+    "input": {
+        "width": _whole(1, MOST_PIXELS), "height": _whole(1, MOST_PIXELS), "dynamic": BOOL, "batch": _known(1),
+        "axes": _known("NCHW"),
+    },
+    "resize": {},  # see RESIZE
+    "colour": _known("RGB"),
+    "scaling": {"divide_by": _known(255)},
+    "output": {
+        "family": TEXT, "layout": _known(CANDIDATES, ONE_TO_ONE, QUERIES), "boxes": _known("cxcywh", "xyxy"),
+        "unit": _known("pixels of the input"), "nms": BOOL, "agnostic": BOOL,
+    },
+    "thresholds": {
+        "conf": SHARE, "keypoint_conf": SHARE, "iou": SHARE, "reprojection_px": _or_null(POSITIVE),
+        "max_det": _whole(1), "chosen": BOOL,
+    },
+    "camera": {
+        "width": _whole(1), "height": _whole(1), "fx": POSITIVE, "fy": POSITIVE, "cx": NUMBER, "cy": NUMBER,
+        "distortion": _Rule(
+            lambda value: isinstance(value, list) and len(value) in DISTORTIONS and all(map(_is_number, value)),
+            "no list of none, 4, 5, 8, 12 or 14 numbers",
+        ),
+    },
+    "object_points": _Rule(_is_shape, "no list of [x, y, z], each in a place of its own and not all in a line"),
+}  # fmt: skip
+"""Form of a contract's fields; nothing else may be in it."""
+NULLABLE = ("keypoints", "camera", "object_points")
+"""Fields that may be null: nobody said."""
 
 
 class ContractError(ValueError):
@@ -829,29 +939,96 @@ def check_contract(told: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ContractError: there is none, or it was altered; it names the field.
     """
-    written = told.get(CONTRACT)
-    if written is None:
-        raise ContractError(
-            "it carries no contract (aigp_contract): it was exported by an earlier version; export it again"
-        )
-    try:
-        document = json.loads(written) if isinstance(written, str) else written
-    except ValueError:
-        raise ContractError("its aigp_contract was altered: it is no JSON; export it again") from None
+    document = _document(told.get(CONTRACT))
     form = document.get("format") if isinstance(document, dict) else None
     if form != CONTRACT_FORMAT:
-        raise ContractError(f"its aigp_contract is not of the format {CONTRACT_FORMAT}, but {form}")
+        raise ContractError(f"its aigp_contract is not of the format {CONTRACT_FORMAT}, but {_cut(repr(form))}")
     fields, hashes = document.get("fields"), document.get("sha256")
     if not isinstance(fields, dict) or not isinstance(hashes, dict):
         raise ContractError("its aigp_contract was altered: it has no fields or no hashes; export it again")
+    if more := sorted(document.keys() - {"format", "fields", "sha256"}):
+        raise ContractError(f"its aigp_contract has what this runtime.py does not know: {', '.join(map(_key, more))}")
     names = sorted(fields.keys() | hashes.keys())
-    altered = [name for name in names if name not in fields or hashes.get(name) != sha256_of(fields[name])]
+    altered = [_key(name) for name in names if name not in fields or hashes.get(name) != sha256_of(fields[name])]
     if altered:
         are = "do not match their hashes" if len(altered) > 1 else "does not match its hash"
         raise ContractError(f"its contract was altered: {', '.join(altered)} {are}; export it again")
     if told.get(CONTRACT_HASH) != sha256_of(document):
         raise ContractError("its contract was altered: it does not match aigp_contract_sha256; export it again")
     return fields
+
+
+def _document(written: Any) -> Any:
+    """Return the contract that is written in metadata, as plain values.
+
+    Raises:
+        ContractError: there is none, or there is something in it that is no JSON.
+    """
+    if written is None:
+        raise ContractError(
+            "it carries no contract (aigp_contract): it was exported by an earlier version; export it again"
+        )
+    try:
+        return _plain_json(_parsed(written) if isinstance(written, str) else written)
+    except ContractError as error:
+        raise ContractError(f"its aigp_contract was altered: {error}; export it again") from None
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text says in JSON.
+
+    Raises:
+        ContractError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ContractError("it is no JSON: nested too deeply") from None
+    except ValueError as error:
+        raise ContractError(f"it is no JSON: {error}") from None
+
+
+def _plain_json(value: Any, name: str = "", depth: int = 0) -> Any:
+    """Return a value as JSON has it, its tuples as lists.
+
+    Raises:
+        ContractError: JSON has no such value; it names the field.
+    """
+    where = name or "it"
+    if depth >= DEEPEST:
+        raise ContractError(f"{_cut(where)} is nested too deeply")
+    if isinstance(value, Mapping):
+        keys = [_key(_plain_json(key, f"a name in {where}", depth)) for key in value]
+        named = zip(keys, value.items())  # noqa: B905  (Python 3.8 and 3.9 have no strict)
+        return {key: _plain_json(part, f"{name}.{shown}".lstrip("."), depth + 1) for shown, (key, part) in named}
+    if isinstance(value, (list, tuple)):
+        return [_plain_json(part, f"{name}[{place}]", depth + 1) for place, part in enumerate(value)]
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ContractError(f"{where} is no Unicode text") from None
+        return value
+    if value is None or isinstance(value, bool) or _is_number(value):
+        return value
+    if isinstance(value, (int, float)):
+        raise ContractError(f"{where} is no finite number")
+    raise ContractError(f"{where} is of {type(value).__name__}, which JSON does not know")
+
+
+def _key(name: Any) -> str:
+    """Return a field's name as a line of text shows it.
+
+    Raises:
+        ContractError: it is no text.
+    """
+    if not isinstance(name, str):
+        raise ContractError(f"{_cut(repr(name))} is no name of a field: that is a text")
+    return _cut(name if name.isprintable() else json.dumps(name)[1:-1])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def differences(found: Any, expected: Any, name: str = "") -> list[str]:
@@ -882,27 +1059,73 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _expected(expects: str | os.PathLike[str] | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields that are expected, of a file or a mapping: a whole contract, which is checked, or fields."""
-    if isinstance(expects, Mapping):
-        content: Any = expects
-    else:
-        try:
-            with open(expects, encoding="utf-8") as file:
-                content = json.load(file)
-        except OSError as error:
-            raise ContractError(f"{os.fspath(expects)} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise ContractError(f"{os.fspath(expects)} is no JSON: {error}") from error
-        if not isinstance(content, dict):
-            raise ContractError(f"{os.fspath(expects)} is no contract: it is no mapping of fields")
-    if CONTRACT in content:
-        try:
-            return check_contract(content)
-        except ContractError as error:
-            where = "expects" if isinstance(expects, Mapping) else os.fspath(expects)
-            raise ContractError(f"{where}: {error}") from None
-    return cast("Mapping[str, Any]", content)
+class _Expected(NamedTuple):
+    """What a model must agree with.
+
+    Attributes:
+        fields: of the contract, or the part of them that matters.
+        files: SHA-256 of each exported file by its name; None where nobody says.
+    """
+
+    fields: Mapping[str, Any]
+    files: Mapping[str, str] | None = None
+
+
+def _expected(expects: Any) -> _Expected:
+    """Return what is expected, of a file or a mapping: a whole contract, which is checked, or fields.
+
+    Raises:
+        ContractError: it says nothing that can be expected.
+    """
+    whose = "expects"
+    try:
+        if isinstance(expects, (str, os.PathLike)):
+            whose = str(os.fspath(expects))
+            expects = _parsed(_text_of(expects))
+        if not isinstance(expects, Mapping):
+            raise ContractError("it is no contract: it is no mapping of fields")
+        content = _plain_json(expects)
+        if not content:
+            raise ContractError("it expects nothing")
+        if CONTRACT not in content:
+            return _Expected(content)
+        if more := sorted(content.keys() - {CONTRACT, CONTRACT_HASH, CONTRACT_FILES}):
+            raise ContractError(f"beside a whole contract there is {', '.join(map(_key, more))}")
+        files = content.get(CONTRACT_FILES)
+        right = isinstance(files, dict) and all(
+            isinstance(each, str) and SHA256.fullmatch(each) for each in files.values()
+        )
+        if files is not None and not right:
+            raise ContractError(f"{CONTRACT_FILES} does not have the SHA-256 of each file by its name")
+        return _Expected(check_contract(content), files)
+    except OSError as error:
+        raise ContractError(f"{whose} cannot be read: {error.strerror}") from error
+    except ContractError as error:
+        raise ContractError(f"{whose}: {error}") from None
+
+
+def _text_of(path: str | os.PathLike[str]) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ContractError: it is none.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except ValueError as error:
+        raise ContractError(f"it is no text in UTF-8: {error}") from error
+
+
+def _other_bytes(path: str, digest: str, files: Mapping[str, str] | None) -> list[str]:
+    """Return in what a file is none of those that were exported; one that was renamed still is."""
+    if files is None:
+        return []
+    name = os.path.basename(path)
+    if digest == files.get(name, digest if digest in files.values() else None):
+        return []
+    expected = f"expected {files[name]}" if name in files else f"which {CONTRACT_FILES} has of none"
+    return [f"sha256: the file's is {digest}, {expected}: it is another export, or its weights were altered"]
 
 
 def _own_words(told: Mapping[str, str], fields: Mapping[str, Any]) -> list[str]:
@@ -919,27 +1142,62 @@ def _own_words(told: Mapping[str, str], fields: Mapping[str, Any]) -> list[str]:
     for key in expected.keys() & told.keys():
         try:
             found[key] = ast.literal_eval(told[key])
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             found[key] = told[key]
     wrong = [key for key in expected if key in found and found[key] != expected[key]]
-    return [f"{key}: its metadata say {found[key]}, its contract {expected[key]}" for key in wrong]
+    return [f"{key}: its metadata say {_cut(repr(found[key]))}, its contract {expected[key]}" for key in wrong]
 
 
-def _unknown(fields: Mapping[str, Any]) -> list[str]:
-    """Return what this file does not know how to follow."""
-    missing = [f"{name}: the contract does not say it" for name in FIELDS if name not in fields]
-    if missing:
-        return missing
-    found = []
-    for name, allowed in KNOWN.items():
-        first, _, second = name.partition(".")
-        value = fields[first].get(second) if second else fields[first]
-        if value not in allowed:
-            found.append(f"{name}: {_shown(value)} is nothing that this runtime.py knows; take the exporter's own")
-    points, target = fields["keypoints"], fields["object_points"]
-    if target is not None and (points is None or len(target) != points["count"]):
-        found.append("object_points: their number is not that of the keypoints")
-    return found
+def faults(fields: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong in a contract, each by name: what is missing, unknown, of the wrong kind or out of range.
+
+    Args:
+        fields: as `check_contract` returns them.
+
+    Example:
+        >>> faults({"colour": "RGB"})[0]
+        'task: the contract does not say it'
+    """
+    resize = fields.get("resize")
+    rules = resize if isinstance(resize, Mapping) else {}
+    unknown = {**dict.fromkeys(rules, ANY), "rule": RESIZE_RULE}
+    form = next((form for name, form in RESIZE.items() if name == rules.get("rule")), unknown)
+    return _against(fields, {**FORM, "resize": form}) or _contradictions(fields)
+
+
+def _against(value: Any, form: Any, name: str = "") -> list[str]:
+    """Return in what a value is not of a form: of a rule, or a mapping of names to forms."""
+    if value is None and name in NULLABLE:
+        return []
+    if isinstance(form, _Rule):
+        return [] if form.fits(value) else [f"{name}: {_cut(_shown(value))} is {form.words}"]
+    if not isinstance(value, Mapping):
+        return [f"{name}: {_cut(_shown(value))} is no mapping"]
+    start = f"{name}." if name else ""
+    missing = [f"{start}{key}: the contract does not say it" for key in form if key not in value]
+    unknown = "is nothing that this runtime.py knows; take the exporter's own"
+    more = [f"{start}{_key(key)} {unknown}" for key in value if key not in form]
+    parts = [_against(value[key], part, f"{start}{key}") for key, part in form.items() if key in value]
+    return missing + more + [each for part in parts for each in part]
+
+
+def _contradictions(fields: Mapping[str, Any]) -> list[str]:
+    """Return which fields, each of which is right by itself, do not go together."""
+    points, target, output, resize = (fields[name] for name in ("keypoints", "object_points", "output", "resize"))
+    count = 0 if points is None else points["count"]
+    flip = None if points is None else points["flip_idx"]
+    rounding = "nearest" if fields["input"]["dynamic"] else "up"
+    boxes = "xyxy" if output["layout"] == ONE_TO_ONE else "cxcywh"
+    told = {
+        "keypoints.names: their number is not that of the keypoints": points is None or len(points["names"]) == count,
+        "keypoints.flip_idx: it has not each keypoint once": flip is None
+        or (len(flip) == count and sorted(flip) == list(range(count))),
+        "object_points: their number is not that of the keypoints": target is None or len(target) == count,
+        f"output.boxes: those of {output['layout']} are {boxes}": output["boxes"] == boxes,
+        f"output.nms: {CANDIDATES} need it, and nothing else does": output["nms"] == (output["layout"] == CANDIDATES),
+        f"resize.rounding: with this input.dynamic it is {rounding}": resize.get("rounding", rounding) == rounding,
+    }
+    return [text for text, holds in told.items() if not holds]
 
 
 def _misfits(session: Any, fields: Mapping[str, Any]) -> list[str]:
@@ -964,6 +1222,8 @@ def _misfits(session: Any, fields: Mapping[str, Any]) -> list[str]:
         wrong.append(f"input: the graph takes {shape}, expected {expected}")
     if size["dynamic"] != any(not isinstance(have, int) for have in shape):
         wrong.append(f"input.dynamic: the graph takes {shape}, the contract says {_shown(size['dynamic'])}")
+    if outputs[0].type not in INPUT_TYPES:
+        return [*wrong, f"output: the graph gives {outputs[0].type}, expected float32 or float16"]
     shape = outputs[0].shape
     columns = shape[place] if len(shape) == len(("batch", "numbers", "boxes")) else None
     if columns is None or (isinstance(columns, int) and (columns != least if exact else columns < least)):
@@ -1050,6 +1310,7 @@ class Model:
         path: of the file.
         contract: its fields, see `FIELDS`.
         contract_sha256: of the whole contract; two files with the same one are used alike.
+        file_sha256: of the file's bytes, with its weights.
         names: class names by id.
         camera: that it was made for; None where the contract has none.
         target: (K, 3) where each keypoint is on the object, metres; None where the contract does not say.
@@ -1061,8 +1322,11 @@ class Model:
         >>> found.poses.position[found.usable]  # doctest: +SKIP
     """
 
-    def __init__(self, path: str, session: Any, fields: dict[str, Any], sha256: str, poses: bool = True) -> None:
-        self.path, self.contract, self.contract_sha256 = path, fields, sha256
+    def __init__(
+        self, path: str, session: Any, fields: dict[str, Any], hashes: tuple[str, str], poses: bool = True
+    ) -> None:
+        self.path, self.contract = path, fields
+        self.contract_sha256, self.file_sha256 = hashes
         self.names: list[str] = fields["classes"]
         self.camera = None if fields["camera"] is None else Camera(**fields["camera"])
         target = fields["object_points"]
@@ -1091,7 +1355,8 @@ class Model:
 
         Args:
             path: of the file.
-            expects: a `contract.json`, its content, or the fields of it that matter.
+            expects: a `contract.json`, its content, or the fields of it that matter. A `contract.json` has the SHA-256
+                of the files it was written with: one with other weights is refused. Fields say nothing of weights.
             threads: that the network is computed with; None: one for each core.
             providers: of ONNX Runtime, in order; the first is insisted on. None: CUDA where this ONNX Runtime has it,
                 else the processor; `provider` says which.
@@ -1102,24 +1367,24 @@ class Model:
                 differences by name.
         """
         name = os.fspath(path)
-        expected = {} if expects is None else _expected(expects)
-        session = _open(name, threads, providers)
-        told = session.get_modelmeta().custom_metadata_map
+        expected = _Expected({}) if expects is None else _expected(expects)
+        session, digest = _open(name, threads, providers)
         try:
+            told = session.get_modelmeta().custom_metadata_map
             fields = check_contract(told)
+        except UnicodeDecodeError:
+            raise ContractError(f"{name}: its metadata are no text; export it again") from None
         except ContractError as error:
             raise ContractError(f"{name}: {error}") from None
-        try:
-            wrong = _unknown(fields)
-            if not wrong:
-                strange = [f"{key}: a contract has no such field" for key in expected if key not in FIELDS]
-                known = {key: value for key, value in expected.items() if key in FIELDS}
-                wrong = strange + differences(fields, known) + _own_words(told, fields) + _misfits(session, fields)
-            if not wrong:
-                return cls(name, session, fields, told[CONTRACT_HASH], poses)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ContractError(f"{name}: its contract is not of the form that `export` writes: {error!r}") from error
-        raise ContractError(f"{name} is refused: " + "; ".join(wrong))
+        wrong = faults(fields)
+        if not wrong:
+            strange = [f"{_key(key)}: a contract has no such field" for key in expected.fields if key not in FIELDS]
+            known = {key: value for key, value in expected.fields.items() if key in FIELDS}
+            wrong = strange + differences(fields, known) + _other_bytes(name, digest, expected.files)
+            wrong += _own_words(told, fields) + _misfits(session, fields)
+        if wrong:
+            raise ContractError(f"{name} is refused: " + "; ".join(wrong))
+        return cls(name, session, fields, (told[CONTRACT_HASH], digest), poses)
 
     def __call__(self, frame: NDArray[np.uint8], bgr: bool = True, priors: Detections | None = None) -> Detections:
         """Find the objects in a frame.
@@ -1237,8 +1502,8 @@ class Model:
         return poses, usable
 
 
-def _open(path: str, threads: int | None, providers: Sequence[str] | None) -> Any:
-    """Open a file with ONNX Runtime.
+def _open(path: str, threads: int | None, providers: Sequence[str] | None) -> tuple[Any, str]:
+    """Open a file with ONNX Runtime; return its session and its SHA-256.
 
     Raises:
         ContractError: it cannot be opened, or not on what is insisted on.
@@ -1252,6 +1517,8 @@ def _open(path: str, threads: int | None, providers: Sequence[str] | None) -> An
     missing = [name for name in chosen if name not in available]
     if missing or not chosen:
         raise ContractError(f"providers: {', '.join(missing) or 'none'}; this ONNX Runtime has {', '.join(available)}")
+    if threads is not None and not _whole(0, MOST_THREADS).fits(threads):
+        raise ContractError(f"threads: {_cut(repr(threads))} is {_whole(0, MOST_THREADS).words}; 0: one for each core")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads or 0, 3
     try:
@@ -1268,7 +1535,7 @@ def _open(path: str, threads: int | None, providers: Sequence[str] | None) -> An
             f"{path} does not run on {chosen[0]}, though this ONNX Runtime has it: a library of it is missing, or not "
             "of the right version"
         )
-    return session
+    return session, hashlib.sha256(content).hexdigest()
 
 
 # ---- frames into the network's input ---------------------------------------------------------------------------------
@@ -1611,7 +1878,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         model = Model.load(options.model, options.expects, options.threads, providers, not options.no_poses)
         if not options.frames:
-            told = {CONTRACT_HASH: model.contract_sha256, "provider": model.provider, "contract": model.contract}
+            told = {
+                CONTRACT_HASH: model.contract_sha256, "file_sha256": model.file_sha256, "provider": model.provider,
+                "contract": model.contract,
+            }  # fmt: skip
             print(json.dumps(told, indent=None if options.json else 2))
             return 0
         for file in options.frames:

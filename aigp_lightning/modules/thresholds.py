@@ -10,7 +10,7 @@ from typing import Any
 from aigp_lightning.checkpoints.paths import run_folder_of
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.files import sha256_of, write_atomic
-from aigp_lightning.ranges import COUNT, POSITIVE, SHARE, check_ranges
+from aigp_lightning.modules.threshold_values import check_values, finite_number
 
 NAME = "thresholds.json"
 FORMAT = "aigp-thresholds-1"
@@ -19,7 +19,6 @@ OF_THE_RUN = "auto"
 CHECKPOINT = ".ckpt"
 OLDER = 2.0
 """Seconds by which an export may be older than its checkpoint: copying a run gives its files times of their own."""
-RANGES = {"conf": SHARE, "keypoint_conf": SHARE, "iou": SHARE, "reprojection_px": POSITIVE, "max_det": COUNT}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Thresholds:
 
     def values(self) -> dict[str, Any]:
         """Return the thresholds alone, by name."""
-        return {name: value for name, value in asdict(self).items() if name != "about"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "about"}
 
     @property
     def weights_sha256(self) -> str | None:
@@ -81,25 +80,25 @@ def read_thresholds(path: Path) -> Thresholds:
         path: of the file.
 
     Raises:
-        ConfigError: it is missing, no JSON, of another format, or a value is out of range.
+        ConfigError: it is missing, no JSON, of another format, or a value is of the wrong kind or out of range; the
+            message names file and key.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_constant=finite_number, parse_float=finite_number)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except RecursionError:
+        raise ConfigError(f"{path} is no JSON: nested too deeply.") from None
     except ValueError as error:
         raise ConfigError(f"{path} is no JSON: {error}.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(f"{path} holds no thresholds: its 'format' is not {FORMAT!r}.")
     known = {each.name for each in fields(Thresholds)}
     if unknown := sorted(content.keys() - known - {"format"}):
-        raise ConfigError(f"{path}: {', '.join(unknown)} is no threshold; known are {', '.join(sorted(known))}.")
+        names = ", ".join(map(json.dumps, unknown))
+        raise ConfigError(f"{path}: {names} is no threshold; known are {', '.join(sorted(known))}.")
     values = {key: value for key, value in content.items() if key != "format"}
-    check_ranges(str(path), values, {key: allowed for key, allowed in RANGES.items() if values.get(key) is not None})
-    if any(values.get(key, 0.5) is None for key in RANGES if key != "reprojection_px"):
-        raise ConfigError(f"{path}: only reprojection_px may be null.")
-    if not isinstance(values.get("about", {}), dict):
-        raise ConfigError(f"{path}: about is a mapping that says how the thresholds were chosen.")
+    check_values(path, values)
     return Thresholds(**values)
 
 

@@ -87,6 +87,59 @@ def test_a_file_that_is_none_is_refused(content: str, message: str, tmp_path: Pa
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+SHOWN = {"[]": "a list", "{}": "a mapping"}
+SHARES, WHOLE = "a number from 0 to 1.", "a whole number from 1 to"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        *(
+            (key, value, SHARES)
+            for key in ("conf", "keypoint_conf", "iou")
+            for value in ("true", '"0.5"', "null", "[]")
+        ),
+        *((key, value, SHARES) for key in ("conf", "keypoint_conf", "iou") for value in ("-0.1", "1.1", "1" * 400)),
+        *(("max_det", value, WHOLE) for value in ("2.5", "300.0", "true", "0", "-1", "null", '"3"', "1" * 20)),
+        *(
+            ("reprojection_px", value, "a number above 0, or null for no limit.")
+            for value in ("0", "-1", "false", "{}")
+        ),
+    ],
+)
+def test_values_are_held_to_kind_and_range(key: str, value: str, message: str, tmp_path: Path) -> None:
+    """The message names file and key, and shows the value as the file has it."""
+    file = tmp_path / "thresholds.json"
+    file.write_text(f'{{"format": "aigp-thresholds-1", "{key}": {value}}}')
+    with pytest.raises(ConfigError) as caught:
+        read_thresholds(file)
+    assert str(caught.value).startswith(f"{file}: {key} {SHOWN.get(value, value[:60])}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('"conf": NaN', "is no JSON: NaN is no finite number."),
+        ('"about": {"usable": -Infinity}', "is no JSON: -Infinity is no finite number."),
+        ('"conf": 1e999', "is no JSON: 1e999 is no finite number."),
+        ('"about": ' + "[" * 100_000, "is no JSON: nested too deeply."),
+        ('"a\\nb": 1', ': "a\\nb" is no threshold; known are about, conf, iou,'),
+        ('"about": null', ": about is a mapping"),
+        ('"about": {"model": "best.ckpt"}', ": about.model is a mapping"),
+        ('"about": {"model": {"sha256": 7}}', ": about.model.sha256 7: 64 hexadecimal digits."),
+        ('"about": {"model": {"sha256": null}}', ": about.model.sha256 null: 64 hexadecimal digits."),
+        ('"about": {"model": {"sha256": "ab"}}', ': about.model.sha256 "ab": 64 hexadecimal digits.'),
+    ],
+)
+def test_what_json_has_not_and_weights_that_are_not_said(content: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "thresholds.json"
+    file.write_text(f'{{"format": "aigp-thresholds-1", {content}}}')
+    with pytest.raises(ConfigError) as caught:
+        read_thresholds(file)
+    told = str(caught.value)
+    assert told.startswith(str(file)) and told.removeprefix(str(file)).lstrip().startswith(message) and "\n" not in told
+
+
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     thresholds = Thresholds(0.3, 0.4, 0.5, 6.0, 10, about={"rule": "the most usable"})
     write_thresholds(tmp_path / "thresholds.json", thresholds)
