@@ -126,7 +126,7 @@ def usual_flights() -> MakeDataOptions:
 def test_options_that_differ_from_the_set_on_the_disk_are_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In one line with both values; nothing where they are the same, none are given, or the set is a user's own or of flights."""
+    """In one line with both values; nothing where they are the same, or none are given, or the set is a user's own."""
     out = tmp_path / "my gates"
     made = make_data(replace(TINY, out=str(out)), progress=False)
     with caplog.at_level("INFO"):
