@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.data.outlines import WantsMasks
 from aigp_lightning.deploy.options import beside
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, warn_user
+from aigp_lightning.evaluation.exported_contract import model_options, other_cameras
 from aigp_lightning.evaluation.exported_graph import ExportedGraph, open_graph
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import DECODERS, family_of_export
@@ -157,18 +158,35 @@ def told_by_exported(path: Path, run: TrainedWith | None = None) -> TrainedWith:
         ConfigError: a package is missing.
         WeightsError: it cannot be read, or was not written by `export`.
     """
-    told = open_graph(path).told
+    graph = open_graph(path)
+    told, contract = graph.told, graph.contract
     family, (height, width) = family_of_export(told), told["imgsz"]
     data: dict[str, Any] = {"imgsz": int(max(height, width))}
-    data |= {"resize": told["resize"]} if isinstance(told.get("resize"), str) else {}
+    if (resize := resize_of(graph)) is not None:
+        data["resize"] = resize
     found = TrainedWith(family, str(told["task"]), data, {})
     known = _told_beside(path, found, told) if run is None else run
     if known is not None:
         found = TrainedWith(family, found.task, {**known.data, **data}, dict(known.model))
     if not (isinstance(told.get("args"), Mapping) and told["args"].get("dynamic")):
         found.data["rect"] = False
+    if contract is not None:
+        before = found.model.get("camera")
+        found = TrainedWith(family, found.task, found.data, model_options(path, contract, found.model))
+        if differ := other_cameras(found.model.get("camera"), before):
+            warn_user(f"the camera of {path}, by its contract, is not that of the checkpoint beside it: {differ}")
     found.model["nms_free"] = bool(told.get("end2end"))
     return found
+
+
+def resize_of(graph: ExportedGraph) -> str | None:
+    """Return how pictures are brought to a file's input, `letterbox` or `stretch`; None where it does not say.
+
+    Args:
+        graph: the file.
+    """
+    said = graph.told.get("resize") if graph.contract is None else graph.contract["resize"]["rule"]
+    return said if isinstance(said, str) else None
 
 
 def _told_beside(path: Path, found: TrainedWith, told: Mapping[str, Any]) -> TrainedWith | None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.evaluation.exported_contract import contract_keypoints, read_contract, source_of
 from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
@@ -61,13 +62,25 @@ class ExportedGraph:
         height, width = self.told["imgsz"]
         return None if dynamic else (int(height), int(width))
 
+    @cached_property
+    def contract(self) -> dict[str, Any] | None:
+        """Fields of its contract; None where it has none, as files of earlier versions."""
+        return read_contract(self.told, self.path)
+
+    @cached_property
+    def source(self) -> str | None:
+        """SHA-256 of the file that it was exported from; None where nothing says it."""
+        return source_of(self.told, self.path)
+
     @property
     def keypoints(self) -> Keypoints:
-        """Keypoints that it finds.
+        """Keypoints that it finds, by its contract with their places on the object.
 
         Raises:
             WeightsError: it does not say them.
         """
+        if self.contract is not None and (found := contract_keypoints(self.contract)) is not None:
+            return found
         try:
             count, numbers = (int(number) for number in self.told["kpt_shape"])
         except (KeyError, TypeError, ValueError) as error:
@@ -128,11 +141,7 @@ def open_graph(path: Path, gpu: bool = True, threads: int | None = None) -> Expo
     except Exception as error:  # a damaged file fails in many ways
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
     told = opened.told
-    if runtime.CONTRACT in told:  # those of earlier versions have none
-        try:
-            runtime.check_contract(told)
-        except runtime.ContractError as error:
-            raise WeightsError(f"{path}: {error}.") from error
+    read_contract(told, path)
     if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
     if isinstance(told.get("args"), Mapping) and told["args"].get("nms"):

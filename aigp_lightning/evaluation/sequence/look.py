@@ -14,11 +14,11 @@ import numpy as np
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
 from aigp_lightning.data.resizing import Resizing, find_resizing
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.evaluation.exported import ExportedModule, told_by_exported
+from aigp_lightning.evaluation.exported import ExportedModule
 from aigp_lightning.evaluation.open_model import is_exported, open_model
+from aigp_lightning.evaluation.open_with_options import open_with_options, told_by
 from aigp_lightning.evaluation.sequence.frames import FrameReader
 from aigp_lightning.media.detections import NOTHING, ImageDetections, in_original
-from aigp_lightning.modules.registry import trained_with
 from aigp_lightning.modules.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ def open_looker(file: Path, thresholds: Thresholds | None, imgsz: int | None = N
     from aigp_lightning.run.precision import default_precision
 
     exported = is_exported(file)
-    module, told = open_model(file), told_by_exported(file) if exported else trained_with(file)
+    told = told_by(file)
+    module = open_with_options(file, told) if exported else open_model(file)
     on_gpu = torch.cuda.is_available() and not exported
     # As in `predict`: with a trainer that does not fit, networks are folded.
     module.trainer = Trainer(
