@@ -69,6 +69,16 @@ class Looker:
         """Camera that it was trained for."""
         return cast("GateCamera | None", getattr(self.decoder, "camera", None))
 
+    def use(self, thresholds: Thresholds) -> None:
+        """Look with other thresholds from here on.
+
+        Args:
+            thresholds: of the model.
+        """
+        self.thresholds = thresholds
+        if (suppression := _suppression(self.decoder)) is not None:
+            suppression.iou, suppression.max_det = thresholds.iou, thresholds.max_det
+
     def look(
         self, files: Sequence[SourceFile], batch: int, advance: Callable[[int], None]
     ) -> Iterator[ImageDetections]:
@@ -180,9 +190,7 @@ def open_looker(file: Path, thresholds: Thresholds | None, imgsz: int | None = N
         check_size(module, size, resize)
     device = torch.cuda.get_device_name() if on_gpu else "cpu"
     looker = Looker(module, file, Thresholds(), size, find_resizing(resize), device, told.validated_by)
-    looker.thresholds = thresholds or usual_thresholds(looker.decoder)
-    if (suppression := _suppression(looker.decoder)) is not None:
-        suppression.iou, suppression.max_det = looker.thresholds.iou, looker.thresholds.max_det
+    looker.use(thresholds or usual_thresholds(looker.decoder))
     return looker
 
 
