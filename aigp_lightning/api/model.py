@@ -18,6 +18,7 @@ from aigp_lightning.data.one_size import OneSize
 from aigp_lightning.data.resizing import LETTERBOX, Resizing, find_resizing
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.evaluation.exported import ExportedModule
+from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.open_with_options import (
     decoder_of,
@@ -26,7 +27,6 @@ from aigp_lightning.evaluation.open_with_options import (
     told_by,
     usual_device,
 )
-from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import keypoint_conf_of, keypoints_of
 from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds

@@ -18,6 +18,7 @@ from aigp_lightning.evaluation.exported_contract import model_options, other_cam
 from aigp_lightning.evaluation.exported_graph import ExportedGraph, open_graph
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import DECODERS, family_of_export
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 from aigp_lightning.modules.registry import module_class
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
@@ -71,6 +72,8 @@ class ExportedModule(BaseModule):
         found = None if self.keypoints is None else [self.keypoints.count, self.keypoints.numbers]
         if self.wants_keypoints and found != list(shape or ()):
             raise WeightsError(f"{self.weights} finds keypoints of shape {shape}, the data set's kpt_shape is {found}.")
+        if self.wants_keypoints:
+            check_order(self._graph.keypoints, self.keypoints, str(self.weights), str(data.spec.file))
 
     @property
     def decoder(self) -> BaseModule:
@@ -81,6 +84,11 @@ class ExportedModule(BaseModule):
     def graph(self) -> ExportedGraph:
         """The file, opened."""
         return self._graph
+
+    @property
+    def keypoint_conf(self) -> float | None:
+        """Lowest confidence of a keypoint that counts as seen; None where nobody said."""
+        return getattr(self._model[0], "keypoint_conf", None)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -158,8 +166,20 @@ def told_by_exported(path: Path, run: TrainedWith | None = None) -> TrainedWith:
         ConfigError: a package is missing.
         WeightsError: it cannot be read, or was not written by `export`.
     """
-    graph = open_graph(path)
-    told, contract = graph.told, graph.contract
+    return told_by_graph(open_graph(path), run)
+
+
+def told_by_graph(graph: ExportedGraph, run: TrainedWith | None = None) -> TrainedWith:
+    """Return what `told_by_exported` does of a file that is open.
+
+    Args:
+        graph: the file.
+        run: see there.
+
+    Raises:
+        WeightsError: its contract cannot be followed.
+    """
+    path, told, contract = graph.path, graph.told, graph.contract
     family, (height, width) = family_of_export(told), told["imgsz"]
     data: dict[str, Any] = {"imgsz": int(max(height, width))}
     if (resize := resize_of(graph)) is not None:

@@ -19,12 +19,12 @@ from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
 from aigp_lightning.evaluation.exported_contract import contract_keypoints, read_contract, source_of
+from aigp_lightning.evaluation.named_model import EXPORTED
 from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
 ONNX, TORCHSCRIPT, OPENVINO, TENSORRT = ".onnx", ".torchscript", ".xml", ".engine"
-SUFFIXES = (ONNX, TORCHSCRIPT, OPENVINO, TENSORRT)
-"""Endings of exported files, by which their format is told."""
+SUFFIXES = EXPORTED
 EXTRAS = {OPENVINO: "'aigp_lightning[openvino]'", TENSORRT: "tensorrt"}
 """Names by which pip installs what a file needs; for all others the package's extra `export`."""
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
@@ -57,8 +57,7 @@ class ExportedGraph:
     @property
     def fixed_size(self) -> tuple[int, int] | None:
         """Height and width that it takes, one image at a time; None where it takes any."""
-        arguments = self.told.get("args")
-        dynamic = isinstance(arguments, Mapping) and arguments.get("dynamic")
+        dynamic = isinstance(arguments := self.told.get("args"), Mapping) and arguments.get("dynamic")
         height, width = self.told["imgsz"]
         return None if dynamic else (int(height), int(width))
 
@@ -200,8 +199,7 @@ def _openvino(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     from aigp_lightning.evaluation.openvino_graph import open_openvino
 
     found = open_openvino(path, gpu, threads)
-    told = _told(found.told)
-    return OpenedGraph(found.run, told, f"OpenVINO {found.device}", found.threads)
+    return OpenedGraph(found.run, _told(found.told), f"OpenVINO {found.device}", found.threads)
 
 
 def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
@@ -209,8 +207,7 @@ def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     from aigp_lightning.evaluation.tensorrt_graph import open_engine
 
     run, written = open_engine(path)
-    told = _told(written)
-    return OpenedGraph(run, told, "TensorRT", None)
+    return OpenedGraph(run, _told(written), "TensorRT", None)
 
 
 def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:

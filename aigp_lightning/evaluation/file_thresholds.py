@@ -1,4 +1,4 @@
-"""The thresholds of a model's file: those that were calibrated for its weights, else those that its contract carries."""
+"""The thresholds of a model's file: those calibrated for its weights, else those that its contract carries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def thresholds_of_file(
         warning = f"{choice.warning}. Those that the file carries count until then" if choice.warning else ""
         return ChosenThresholds(own, file, warning, chosen)
     if differ := _differing(choice.thresholds, own):
-        text = f"{choice.file} and {file} have other thresholds: {differ}; on the drone the file's count: export it again"
+        text = (
+            f"{choice.file} and {file} have other thresholds: {differ}; on the drone the file's count: export it again"
+        )
         return replace(choice, warning=text)
     return choice
 

@@ -180,9 +180,7 @@ class ChosenThresholds:
     by_frames: bool = True
 
 
-def choose_thresholds(
-    model: Path, asked: str | None = OF_THE_RUN, source: str | None = None
-) -> ChosenThresholds:
+def choose_thresholds(model: Path, asked: str | None = OF_THE_RUN, source: str | None = None) -> ChosenThresholds:
     """Return the thresholds that count for a model.
 
     Args:

@@ -85,8 +85,9 @@ def test_another_camera_of_the_checkpoint_beside_is_told(
     shutil.copy(beside("own").with_suffix(".ckpt"), tmp_path)
     camera = told_by_exported(file).model["camera"]
     assert GateCamera(**camera).runtime == CAMERAS["ts-005"].runtime
-    assert f"the camera of {file}, by its contract, is not that of the checkpoint beside it: width 640 (there: 1280)" in (
-        caplog.text
+    assert (
+        f"the camera of {file}, by its contract, is not that of the checkpoint beside it: width 640 (there: 1280)"
+        in (caplog.text)
     )
     caplog.clear()
     told_by_exported(beside("ts-005"))

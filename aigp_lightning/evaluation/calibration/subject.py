@@ -73,7 +73,7 @@ class Subject:
 
     @property
     def now(self) -> Combination:
-        """The thresholds that it has without any that are calibrated: those that an exported file carries, or its own."""
+        """The thresholds that it has before: those that an exported file carries, else its own."""
         keypoints, camera = self.keypoints, getattr(self.decoder, "camera", None)
         with_confidence = keypoints is not None and keypoints.numbers == WITH_CONFIDENCE
         if (own := self.carried) is not None:

@@ -123,6 +123,21 @@ def points_of(given: list[list[float]] | str) -> Array:
     return points
 
 
+def same_points(ours: list[list[float]] | str, theirs: list[list[float]] | str) -> bool:
+    """True if two options `object_points` are of the same places in the same order.
+
+    Args:
+        ours: places or the name of a built-in target.
+        theirs: the other's.
+
+    Example:
+        >>> same_points("gate-8", "gate-8-rows")
+        False
+    """
+    one, other = points_of(ours), points_of(theirs)
+    return one.shape == other.shape and bool(np.allclose(one, other))
+
+
 def in_line(points: Array) -> bool:
     """True if points (K, 3) lie in a line or a place, so that nobody sees how they are turned about it.
 
