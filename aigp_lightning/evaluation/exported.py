@@ -73,7 +73,8 @@ class ExportedModule(BaseModule):
         if self.wants_keypoints and found != list(shape or ()):
             raise WeightsError(f"{self.weights} finds keypoints of shape {shape}, the data set's kpt_shape is {found}.")
         if self.wants_keypoints:
-            check_order(self._graph.keypoints, self.keypoints, str(self.weights), str(data.spec.file))
+            file, camera = str(data.spec.file), getattr(model, "camera", None)
+            check_order(self._graph.keypoints, self.keypoints, str(self.weights), file, camera)
 
     @property
     def decoder(self) -> BaseModule:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, warn_user
 from aigp_lightning.modules.metrics.camera_values import Array, points_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def check_order(
     """Refuse a data set whose keypoints are those of a model in another order.
 
     By their names and by their places on the object, each where both sides know them: names that are numbers say
-    nothing. Other names and other objects are no other order.
+    nothing. Other names and other objects are no other order; where the camera's places count before the data set's,
+    other places are told.
 
     Args:
         model: that it finds.
@@ -48,11 +49,14 @@ the data set has right, left. Measure it on labels in its own order, or train on
     if ours and theirs and ours != theirs and sorted(ours) == sorted(theirs):
         raise WeightsError(_told(source, file, ", ".join(ours), ", ".join(theirs)))
     one, other = _points(model, camera), _points(data, None)
-    order = None if one is None or other is None else reordered(one, other)
-    if order is not None:
+    if one is None or other is None:
+        return
+    if (order := reordered(one, other)) is not None:
         names = ours or tuple(map(str, range(model.count)))
         theirs = tuple(names[place] for place in order)
         raise WeightsError(_told(source, file, ", ".join(names), f"{', '.join(theirs)} by its object_points"))
+    if camera is not None and camera.object_points is not None and not np.allclose(one, other):
+        warn_user(f"object_points of {file} are other places than those of {source}, whose are used")
 
 
 def reordered(ours: Array, theirs: Array) -> list[int] | None:

@@ -53,6 +53,15 @@ def test_what_is_not_known_and_what_is_another_object_is_not(model: Keypoints, d
     check_order(model, data, "best.ckpt", "data.yaml")
 
 
+def test_other_places_are_told_where_the_cameras_count(caplog: pytest.LogCaptureFixture) -> None:
+    model, data = replace(NAMED, points=square(1.5)), replace(NAMED, points=square(2.7))
+    check_order(model, data, "best.onnx", "data.yaml", GateCamera())
+    check_order(model, model, "best.onnx", "data.yaml", GateCamera(object_points="gate-4"))
+    assert caplog.text == ""
+    check_order(model, data, "best.onnx", "data.yaml", GateCamera(object_points="gate-4"))
+    assert "object_points of data.yaml are other places than those of best.onnx, whose are used" in caplog.text
+
+
 def test_the_cameras_places_count_before_those_of_training() -> None:
     check_order(RINGS, ROWS, "best.ckpt", "data.yaml", GateCamera(object_points="gate-8-rows"))
     with pytest.raises(WeightsError, match="another order"):
