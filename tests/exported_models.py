@@ -69,9 +69,11 @@ def spread_scores(network: Any) -> None:
         hook.remove()
 
 
-def exported(kind: str, folder: Path, form: str = "onnx", **options: Any) -> Path:
+def exported(
+    kind: str, folder: Path, form: str = "onnx", of_module: Mapping[str, Any] | None = None, **options: Any
+) -> Path:
     """Write the checkpoint of such a module and its exported file beside it; return the file."""
-    module = awake_module(kind)
+    module = awake_module(kind, **(of_module or {}))
     content = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(content)
     folder.mkdir(parents=True, exist_ok=True)

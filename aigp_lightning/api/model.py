@@ -18,6 +18,7 @@ from aigp_lightning.data.one_size import OneSize
 from aigp_lightning.data.resizing import LETTERBOX, Resizing, find_resizing
 from aigp_lightning.errors import ConfigError, warn_user
 from aigp_lightning.evaluation.exported import ExportedModule
+from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.open_with_options import (
     decoder_of,
@@ -28,7 +29,7 @@ from aigp_lightning.evaluation.open_with_options import (
 )
 from aigp_lightning.media.detections import in_original
 from aigp_lightning.media.module_facts import keypoint_conf_of, keypoints_of
-from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds, choose_thresholds
+from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds
 from aigp_lightning.ranges import SHARE, check_range
 
 if TYPE_CHECKING:
@@ -50,14 +51,16 @@ class Model:
         names: class names by id.
         task: such as `detect` or `pose`.
         imgsz: length of the input's long side at which it was trained, pixels.
-        thresholds: that `calibrate` chose for it, and that count; None: those of its run do.
+        thresholds: that `calibrate` chose for it, or that the exported file carries, and that count; None: those of
+            its run do.
 
     Args:
         file: a checkpoint (`.ckpt`), a family's own weights (`.pt`, `.pth`), an exported file (`.onnx`,
             `.torchscript`); a run folder, whose best checkpoint it is; or a folder of the model store.
         device: such as `cuda:0` or `cpu`; None takes a GPU where there is one. Exported files run on the CPU.
         thresholds: file of `calibrate` whose limits take the place of the run's; `auto`: the `thresholds.json` of the
-            model's run, if there is one and it is of these weights; None: none.
+            model's run, if there is one and it is of these weights, else those that an exported file carries; None:
+            none.
 
     Raises:
         WeightsError: there is no such file, or it cannot be opened.
@@ -84,7 +87,8 @@ class Model:
             warn_user(f"{self.file} does not say at which image size it was trained: {USUAL_SIZE} is taken")
         self._resizing = find_resizing(told.data.get("resize", LETTERBOX.name))
         self._keypoints = keypoints_of(self.module)
-        self.thresholds = self._take(choose_thresholds(self.file, None if thresholds is None else str(thresholds)))
+        asked = None if thresholds is None else str(thresholds)
+        self.thresholds = self._take(thresholds_of_file(self.file, graph_of(self.module), asked))
 
     def _take(self, chosen: ChosenThresholds) -> Thresholds | None:
         """Let calibrated thresholds count, as far as the model has such limits."""

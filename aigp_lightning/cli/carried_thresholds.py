@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aigp_lightning.cli.start_weights import NOTHING, said_values
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.modules.run_options import accepted_options
 from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds, choose_thresholds
 from aigp_lightning.paths import expand_home
+
+if TYPE_CHECKING:
+    from aigp_lightning.evaluation.exported_graph import ExportedGraph
 
 OPTION = "model.thresholds"
 LIMITS = {"predict_conf": "conf", "iou": "iou", "max_det": "max_det", "keypoint_conf": "keypoint_conf"}
@@ -50,7 +53,9 @@ class CarriedThresholds:
         tell_user(f"{text}; given otherwise: {', '.join(other)}" if other else text)
 
 
-def carried_thresholds(path: Path, kind: type, words: Sequence[str], asked: str | None) -> CarriedThresholds:
+def carried_thresholds(
+    path: Path, kind: type, words: Sequence[str], asked: str | None, graph: ExportedGraph | None = None
+) -> CarriedThresholds:
     """Find the thresholds that count for `predict`.
 
     Args:
@@ -58,13 +63,19 @@ def carried_thresholds(path: Path, kind: type, words: Sequence[str], asked: str 
         kind: class of its module.
         words: of the command line.
         asked: name of the class that is asked for, if one is.
+        graph: the exported file, opened; it may carry thresholds of its own.
 
     Raises:
         ConfigError: the file of the thresholds cannot be read.
     """
     said = said_values(words, asked, (OPTION,)).get(OPTION, OF_THE_RUN)
     named = None if said in NOTHING else said if said == OF_THE_RUN else expand_home(said)
-    chosen = choose_thresholds(path, named)
+    if graph is None:
+        chosen = choose_thresholds(path, named)
+    else:
+        from aigp_lightning.evaluation.file_thresholds import thresholds_of_file
+
+        chosen = thresholds_of_file(path, graph, named)
     if chosen.thresholds is None:
         return CarriedThresholds(chosen)
     return CarriedThresholds(chosen, accepted_options(kind, module_limits(chosen.thresholds)))

@@ -18,11 +18,13 @@ from aigp_lightning.checkpoints.paths import best_in
 from aigp_lightning.checkpoints.weight_places import located
 from aigp_lightning.cli.by_class import named_class
 from aigp_lightning.cli.carried_thresholds import CarriedThresholds, carried_thresholds
+from aigp_lightning.cli.exported_weights import keep_camera
 from aigp_lightning.cli.preflight import task_of
 from aigp_lightning.cli.start_weights import named_values
 from aigp_lightning.data.batch_choice import settled_batch
 from aigp_lightning.data.input_size import USUAL_SIZE
 from aigp_lightning.errors import ConfigError, UserError, WeightsError, tell_user, warn_user
+from aigp_lightning.evaluation.named_model import EXPORTED as SUFFIXES
 from aigp_lightning.modules.registry import module_class, trained_with
 from aigp_lightning.modules.run_options import accepted_options, plain
 from aigp_lightning.modules.trained_with import VALIDATED_BY, TrainedWith
@@ -31,6 +33,8 @@ from aigp_lightning.run.folder import RunConfig, find_last_checkpoint
 
 if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser
+
+    from aigp_lightning.evaluation.exported_graph import ExportedGraph
 
 CHECKPOINT, WEIGHTS = "ckpt_path", "model.weights"
 """Options that name a trained model."""
@@ -61,6 +65,7 @@ class Carried:
         model: arguments of the module.
         family: of its module.
         thresholds: that were calibrated for it; of `predict` alone.
+        graph: the exported file, opened; None of any other.
     """
 
     path: Path
@@ -70,6 +75,7 @@ class Carried:
     model: dict[str, Any]
     family: str = ""
     thresholds: CarriedThresholds = field(default_factory=CarriedThresholds)
+    graph: ExportedGraph | None = None
 
     def set_defaults(self, parser: LightningArgumentParser) -> None:
         """Make the options of the run the defaults of a parser.
@@ -107,6 +113,8 @@ class Carried:
             )
         if verb != "predict":
             self._check_data(data)
+        if self.graph is not None:
+            keep_camera(config, self.model.get("camera"), words, self.path)
         self._tell(list(self._differences(config, verb)), words)
         given = config.model.get("init_args")
         self.thresholds.tell({} if given is None else plain(given.as_dict()))
@@ -166,12 +174,35 @@ def carried_options(verb: str, words: Sequence[str]) -> Carried | None:
     with suppress(UserError, OSError):
         path = _last(named) if checkpoint == "last" else Path(checkpoint or located(weights or "") or "")
         path = best_in(path) or path if checkpoint else path
-        if path.is_file():
+        if path.suffix in SUFFIXES and path.is_file():
+            carried = carried_by_graph(path, asked)
+        elif path.is_file():
             carried = _carried(path, trained_with(path), asked)
     if carried is None or carried.class_path is None or verb != "predict":
         return carried
     kind = module_class(carried.family, carried.task, carried.path)
-    return replace(carried, thresholds=carried_thresholds(carried.path, kind, words, asked))
+    return replace(carried, thresholds=carried_thresholds(carried.path, kind, words, asked, carried.graph))
+
+
+def carried_by_graph(path: Path, asked: str | None) -> Carried:
+    """Return what an exported file says; what it decides by itself, such as how pictures are resized, is no option.
+
+    Args:
+        path: of the file.
+        asked: see `_carried`.
+
+    Raises:
+        ConfigError: a package is missing.
+        WeightsError: it cannot be opened.
+    """
+    from aigp_lightning.evaluation.exported import told_by_graph
+    from aigp_lightning.evaluation.exported_graph import open_graph
+
+    graph = open_graph(path)
+    told = told_by_graph(graph)
+    own = {"resize", "nms_free", *(() if graph.fixed_size is None else ("rect",))}
+    data, model = ({name: value for name, value in each.items() if name not in own} for each in (told.data, told.model))
+    return replace(_carried(path, replace(told, data=data, model=model), asked), graph=graph)
 
 
 def _carried(path: Path, told: TrainedWith, asked: str | None) -> Carried:

@@ -10,6 +10,7 @@ from aigp_lightning.checkpoints.weight_places import find_weights, located
 from aigp_lightning.cli.start_weights import INSTEAD, check_published_for
 from aigp_lightning.cli.target import check_target
 from aigp_lightning.errors import ConfigError
+from aigp_lightning.evaluation.named_model import EXPORTED as SUFFIXES
 from aigp_lightning.modules.registry import check_family, kind_of_file
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def check_checkpoint(config: Any, verb: str = "fit") -> dict[str, Any] | None:
         return None
     if (kind := kind_of_file(path)) is not None:
         raise ConfigError(f"--ckpt_path {path} is {kind}; it goes to --model.weights.")
+    if Path(path).suffix in SUFFIXES and Path(path).is_file():
+        raise ConfigError(f"--ckpt_path {path} is an exported file; it goes to --model.weights.")
     if Path(path).is_dir():
         lacks = "name the file" if verb == "fit" else f"it has no {BEST}; name the file"
         raise ConfigError(f"--ckpt_path {path} is a folder; {lacks}, such as weights/last.ckpt in it.")

@@ -219,7 +219,7 @@ class YoloDataModule(CheckedSplits, pl.LightningDataModule):
         if not self.source:
             raise ConfigError("predict needs --data.source: a picture, a folder, a glob or a video.")
         check_size(self._run.model, self.imgsz, self.resize)
-        dataset = open_sources(self.source, self.imgsz, self.resizing, self.vid_stride)
+        dataset = open_sources(self.source, self.imgsz, self.resizing_of_source, self.vid_stride)
         return self._loader(dataset, PredictBatchSampler(dataset, self.batch_size, *self._run.place))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

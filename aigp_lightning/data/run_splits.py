@@ -20,10 +20,11 @@ from aigp_lightning.data.fraction import Fraction, part_of
 from aigp_lightning.data.label_bounds import Outside
 from aigp_lightning.data.listing import all_images
 from aigp_lightning.data.masks import MaskDrawing
+from aigp_lightning.data.one_size import OneSize
 from aigp_lightning.data.outlines import Outlines, WantsMasks
 from aigp_lightning.data.pictures import EvalPictures
 from aigp_lightning.data.records import ScanResult
-from aigp_lightning.data.resizing import Resizing, find_resizing
+from aigp_lightning.data.resizing import Resizing, Shape, find_resizing
 from aigp_lightning.data.sample_sets import EvalSet, evaluation_set
 from aigp_lightning.data.scan import scan_split
 from aigp_lightning.data.trainer_view import TrainerView
@@ -70,6 +71,7 @@ class RunSplits:
     def __init__(self) -> None:
         super().__init__()
         self._scans: dict[str, ScanResult] = {}  # with the data set's class ids
+        self.fixed_size: Shape | None = None  # height and width, of an exported file that takes no other
         self._cache_dir: Path | None = None  # the run folder, where another process knows it
         self.private: Container[object] = ()
 
@@ -104,6 +106,11 @@ class RunSplits:
     def resizing(self) -> Resizing:
         """Way to resize pictures; see `resizing`."""
         return find_resizing(self.resize)
+
+    @property
+    def resizing_of_source(self) -> Resizing:
+        """Way to resize what `predict` looks at: an exported file may take one size alone."""
+        return self.resizing if self.fixed_size is None else OneSize(self.fixed_size, self.resizing)
 
     @property
     def pose(self) -> bool:

@@ -20,11 +20,12 @@ from aigp_lightning.deploy.bench_pose import PoseSolving
 from aigp_lightning.errors import ConfigError, lacking, printable
 from aigp_lightning.evaluation.exported import ExportedModule, open_exported, told_by_exported
 from aigp_lightning.evaluation.exported_graph import SUFFIXES
+from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.open_model import is_exported, open_model
 from aigp_lightning.evaluation.timed_models import EXACT, TimedModel
 from aigp_lightning.modules.registry import trained_with
-from aigp_lightning.modules.thresholds import Thresholds, choose_thresholds
+from aigp_lightning.modules.thresholds import Thresholds
 from aigp_lightning.paths import expand_home
 from aigp_lightning.run.precision import default_precision
 
@@ -183,20 +184,23 @@ def _exported(path: Path, options: BenchOptions, gpu: bool) -> BenchedModel:
 
 def _with_thresholds(model: BenchedModel) -> BenchedModel:
     """Let the confidence that was chosen for the model decide what is found, where there is one."""
-    choice, module = choose_thresholds(model.path), model.timed.module
+    module = model.timed.module
+    choice = thresholds_of_file(model.path, graph_of(module))
     if choice.warning:
         model.notes.append(choice.warning)
     if choice.thresholds is None:
         return model
     model.thresholds = choice.thresholds
     _limit(module, model.thresholds)
-    model.notes.append(f"thresholds of {choice.file}")
+    if choice.by_frames:
+        model.notes.append(f"thresholds of {choice.file}")
     return model
 
 
 def _limit(module: BaseModule, thresholds: Thresholds) -> None:
     limits = {"predict_conf": thresholds.conf, "iou": thresholds.iou, "max_det": thresholds.max_det}
-    for each in (module, *((module.decoder,) if isinstance(module, ExportedModule) else ())):
+    decoder = module.decoder if isinstance(module, ExportedModule) else module
+    for each in (module, decoder, getattr(decoder, "inference", None)):  # a YOLO's suppression has limits of its own
         for name, value in limits.items():
             if hasattr(each, name):
                 setattr(each, name, value)

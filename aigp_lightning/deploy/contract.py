@@ -16,6 +16,8 @@ from aigp_lightning.data.items import stretch
 from aigp_lightning.data.resizing import LETTERBOX, STRETCH
 from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import warn_user
+from aigp_lightning.evaluation.exported_contract import EXPORTED_FROM
+from aigp_lightning.files import sha256_of
 from aigp_lightning.modules.deployment import Answers, Deployment, ExportGraph
 from aigp_lightning.modules.metrics.rigid_pose import target_of
 from aigp_lightning.modules.thresholds import Thresholds, choose_thresholds
@@ -32,7 +34,7 @@ PROBE = (24, 10), (16, 8)
 
 
 class Contracted(Deployment):
-    """A family's deployment whose graphs carry the contract.
+    """A family's deployment whose graphs carry the contract, and the SHA-256 of the file that they were made of.
 
     Attributes:
         fields: of the graph last made; empty before.
@@ -49,6 +51,7 @@ class Contracted(Deployment):
         self.formats, self.any_size = deployment.formats, deployment.any_size
         self.portable_reference = deployment.portable_reference
         self.fields: dict[str, Any] = {}
+        self._origin = {EXPORTED_FROM: {"file": source.name, "sha256": sha256_of(source)}}
 
     @property
     def stride(self) -> int:
@@ -74,7 +77,7 @@ class Contracted(Deployment):
         self.fields = contract_of(self._module, self._source, graph, imgsz, dynamic, self._resize)
         if told:
             _tell(self.fields, self._source)
-        return replace(graph, metadata={**graph.metadata, **runtime.seal(self.fields)})
+        return replace(graph, metadata={**graph.metadata, **self._origin, **runtime.seal(self.fields)})
 
     def answer_nms_free(self, wanted: bool) -> None:
         """Have graphs answer by another head; see `Deployment`."""

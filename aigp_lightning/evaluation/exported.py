@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from aigp_lightning.checkpoints.load import read_metadata
 from aigp_lightning.data.outlines import WantsMasks
 from aigp_lightning.deploy.options import beside
-from aigp_lightning.errors import WeightsError
+from aigp_lightning.errors import WeightsError, warn_user
+from aigp_lightning.evaluation.exported_contract import model_options, other_cameras
 from aigp_lightning.evaluation.exported_graph import ExportedGraph, open_graph
 from aigp_lightning.modules.base import BaseModule
 from aigp_lightning.modules.families import DECODERS, family_of_export
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 from aigp_lightning.modules.registry import module_class
 from aigp_lightning.modules.run_options import accepted_options, build_module
 from aigp_lightning.modules.trained_with import TrainedWith, told_by_checkpoint
@@ -70,6 +72,9 @@ class ExportedModule(BaseModule):
         found = None if self.keypoints is None else [self.keypoints.count, self.keypoints.numbers]
         if self.wants_keypoints and found != list(shape or ()):
             raise WeightsError(f"{self.weights} finds keypoints of shape {shape}, the data set's kpt_shape is {found}.")
+        if self.wants_keypoints:
+            file, camera = str(data.spec.file), getattr(model, "camera", None)
+            check_order(self._graph.keypoints, self.keypoints, str(self.weights), file, camera)
 
     @property
     def decoder(self) -> BaseModule:
@@ -80,6 +85,11 @@ class ExportedModule(BaseModule):
     def graph(self) -> ExportedGraph:
         """The file, opened."""
         return self._graph
+
+    @property
+    def keypoint_conf(self) -> float | None:
+        """Lowest confidence of a keypoint that counts as seen; None where nobody said."""
+        return getattr(self._model[0], "keypoint_conf", None)
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -157,18 +167,47 @@ def told_by_exported(path: Path, run: TrainedWith | None = None) -> TrainedWith:
         ConfigError: a package is missing.
         WeightsError: it cannot be read, or was not written by `export`.
     """
-    told = open_graph(path).told
+    return told_by_graph(open_graph(path), run)
+
+
+def told_by_graph(graph: ExportedGraph, run: TrainedWith | None = None) -> TrainedWith:
+    """Return what `told_by_exported` does of a file that is open.
+
+    Args:
+        graph: the file.
+        run: see there.
+
+    Raises:
+        WeightsError: its contract cannot be followed.
+    """
+    path, told, contract = graph.path, graph.told, graph.contract
     family, (height, width) = family_of_export(told), told["imgsz"]
     data: dict[str, Any] = {"imgsz": int(max(height, width))}
-    data |= {"resize": told["resize"]} if isinstance(told.get("resize"), str) else {}
+    if (resize := resize_of(graph)) is not None:
+        data["resize"] = resize
     found = TrainedWith(family, str(told["task"]), data, {})
     known = _told_beside(path, found, told) if run is None else run
     if known is not None:
         found = TrainedWith(family, found.task, {**known.data, **data}, dict(known.model))
     if not (isinstance(told.get("args"), Mapping) and told["args"].get("dynamic")):
         found.data["rect"] = False
+    if contract is not None:
+        before = found.model.get("camera")
+        found = TrainedWith(family, found.task, found.data, model_options(path, contract, found.model))
+        if differ := other_cameras(found.model.get("camera"), before):
+            warn_user(f"the camera of {path}, by its contract, is not that of the checkpoint beside it: {differ}")
     found.model["nms_free"] = bool(told.get("end2end"))
     return found
+
+
+def resize_of(graph: ExportedGraph) -> str | None:
+    """Return how pictures are brought to a file's input, `letterbox` or `stretch`; None where it does not say.
+
+    Args:
+        graph: the file.
+    """
+    said = graph.told.get("resize") if graph.contract is None else graph.contract["resize"]["rule"]
+    return said if isinstance(said, str) else None
 
 
 def _told_beside(path: Path, found: TrainedWith, told: Mapping[str, Any]) -> TrainedWith | None:

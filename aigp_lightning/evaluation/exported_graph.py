@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +19,13 @@ from torch import Tensor
 from aigp_lightning.data.keypoint_yaml import default_edges
 from aigp_lightning.deploy import runtime
 from aigp_lightning.errors import ConfigError, WeightsError, first_line
+from aigp_lightning.evaluation.exported_contract import contract_keypoints, read_contract, source_of
+from aigp_lightning.evaluation.named_model import EXPORTED
 from aigp_lightning.modules.deployment import Answers
 from aigp_lightning.types import Keypoints
 
 ONNX, TORCHSCRIPT, OPENVINO, TENSORRT = ".onnx", ".torchscript", ".xml", ".engine"
-SUFFIXES = (ONNX, TORCHSCRIPT, OPENVINO, TENSORRT)
-"""Endings of exported files, by which their format is told."""
+SUFFIXES = EXPORTED
 EXTRAS = {OPENVINO: "'aigp_lightning[openvino]'", TENSORRT: "tensorrt"}
 """Names by which pip installs what a file needs; for all others the package's extra `export`."""
 NOT_OURS = "it does not say its task, classes and image size, as files that `export` wrote do"
@@ -57,18 +58,29 @@ class ExportedGraph:
     @property
     def fixed_size(self) -> tuple[int, int] | None:
         """Height and width that it takes, one image at a time; None where it takes any."""
-        arguments = self.told.get("args")
-        dynamic = isinstance(arguments, Mapping) and arguments.get("dynamic")
+        dynamic = isinstance(arguments := self.told.get("args"), Mapping) and arguments.get("dynamic")
         height, width = self.told["imgsz"]
         return None if dynamic else (int(height), int(width))
 
+    @cached_property
+    def contract(self) -> dict[str, Any] | None:
+        """Fields of its contract; None where it has none, as files of earlier versions."""
+        return read_contract(self.told, self.path)
+
+    @cached_property
+    def source(self) -> str | None:
+        """SHA-256 of the file that it was exported from; None where nothing says it."""
+        return source_of(self.told, self.path)
+
     @property
     def keypoints(self) -> Keypoints:
-        """Keypoints that it finds.
+        """Keypoints that it finds, by its contract with their places on the object.
 
         Raises:
             WeightsError: it does not say them.
         """
+        if self.contract is not None and (found := contract_keypoints(self.contract)) is not None:
+            return found
         try:
             count, numbers = (int(number) for number in self.told["kpt_shape"])
         except (KeyError, TypeError, ValueError) as error:
@@ -129,11 +141,7 @@ def open_graph(path: Path, gpu: bool = True, threads: int | None = None) -> Expo
     except Exception as error:  # a damaged file fails in many ways
         raise WeightsError(f"{path} cannot be opened: {first_line(error)}") from error
     told = opened.told
-    if runtime.CONTRACT in told:  # those of earlier versions have none
-        try:
-            runtime.check_contract(told)
-        except runtime.ContractError as error:
-            raise WeightsError(f"{path}: {error}.") from error
+    read_contract(told, path)
     if not _tells_enough(told):
         raise WeightsError(f"{path} cannot be measured: {NOT_OURS}.")
     if isinstance(told.get("args"), Mapping) and told["args"].get("nms"):
@@ -192,8 +200,7 @@ def _openvino(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     from aigp_lightning.evaluation.openvino_graph import open_openvino
 
     found = open_openvino(path, gpu, threads)
-    told = _told(found.told)
-    return OpenedGraph(found.run, told, f"OpenVINO {found.device}", found.threads)
+    return OpenedGraph(found.run, _told(found.told), f"OpenVINO {found.device}", found.threads)
 
 
 def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
@@ -201,8 +208,7 @@ def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
     from aigp_lightning.evaluation.tensorrt_graph import open_engine
 
     run, written = open_engine(path)
-    told = _told(written)
-    return OpenedGraph(run, told, "TensorRT", None)
+    return OpenedGraph(run, _told(written), "TensorRT", None)
 
 
 def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:

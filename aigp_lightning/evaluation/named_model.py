@@ -10,7 +10,9 @@ from aigp_lightning.checkpoints.weight_places import is_published_name, located
 from aigp_lightning.errors import ConfigError, WeightsError, printable
 from aigp_lightning.paths import expand_home
 
-SUFFIXES = (".ckpt", ".pt", ".pth", ".onnx", ".torchscript", ".xml", ".engine")
+EXPORTED = (".onnx", ".torchscript", ".xml", ".engine")
+"""Endings of exported files, by which their format is told."""
+SUFFIXES = (".ckpt", ".pt", ".pth", *EXPORTED)
 """Endings of files that can be evaluated."""
 SHOWN = 200
 """Characters of a name that no file can have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from aigp_lightning.modules.detector import DetectorModule
 from aigp_lightning.modules.gains import LossGains
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
 from aigp_lightning.modules.metrics.rigid_pose import target_of
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 from aigp_lightning.ranges import SHARE, check_range
-from aigp_lightning.run.lightning_internals import trainer_of
+from aigp_lightning.run.lightning_internals import datamodule_of, trainer_of
 from aigp_lightning.types import Keypoints, Prediction
 
 NO_METRES = (
@@ -109,9 +110,11 @@ class PoseModule(DetectorModule):
         """Build the YOLO, see `DetectorModule`; the keypoints come from the data set, else from the weights.
 
         Raises:
-            WeightsError: the weights find other keypoints than the data set has.
+            WeightsError: the weights find other keypoints than the data set has, or where nothing is trained, in
+                another order.
         """
         from aigp_lightning.modules.yolo.build import keypoint_shape
+        from aigp_lightning.modules.yolo.own_keypoints import keypoints_of
 
         network = super().build_network(names, description)
         shape = keypoint_shape(network)
@@ -119,6 +122,11 @@ class PoseModule(DetectorModule):
             self.keypoints = keypoints_of(network, shape)
         self._check_shape(shape, self.weights or "the checkpoint")
         return network
+
+    def _check_order(self, found: Keypoints, source: str) -> None:
+        """Refuse labels in another order than a trained model finds keypoints in."""
+        data = datamodule_of(self.trainer)
+        check_order(found, self.keypoints, source, str(getattr(data, "data_yaml", "the data set")))
 
     def _check_shape(self, shape: tuple[int, int], source: str) -> None:
         assert self.keypoints is not None
@@ -175,7 +183,7 @@ class PoseModule(DetectorModule):
         """Check the checkpoint, see `BaseModule`; without a data set its keypoints come from there.
 
         Raises:
-            WeightsError: it finds other keypoints than the data set has.
+            WeightsError: it finds other keypoints than the data set has, or in another order.
         """
         ours = checkpoint.get(METADATA)
         if isinstance(ours, dict) and ours.get("keypoints"):
@@ -184,6 +192,8 @@ class PoseModule(DetectorModule):
             if ours.get("task") == self.task:
                 path = self.trainer.ckpt_path if trainer_of(self) is not None else None
                 self._check_shape((theirs.count, theirs.numbers), str(path or "the checkpoint"))
+                if path is not None:
+                    self._check_order(theirs, str(path))
         super().on_load_checkpoint(checkpoint)
 
 
@@ -197,28 +207,3 @@ def _warn_of_other_cameras(camera: GateCamera, shapes: Sequence[tuple[int, int]]
             f"{own.height}): no errors in metres for their gates. Give your camera's width, height, fx, fy, cx and "
             "cy, or --model.camera null."
         )
-
-
-def keypoints_of(network: Any, shape: tuple[int, int]) -> Keypoints:
-    """Return what an Ultralytics pose model knows about its keypoints.
-
-    Args:
-        network: the model.
-        shape: how many keypoints it finds, and how many numbers it gives for each.
-
-    Example:
-        >>> class Network:
-        ...     kpt_names = {0: ["top", "bottom"]}
-        >>> keypoints_of(Network(), (2, 3)).names
-        ('top', 'bottom')
-    """
-    from aigp_lightning.data.keypoint_yaml import default_edges
-
-    names = getattr(network, "kpt_names", None) or {}
-    listed = next(iter(names.values()), None) if isinstance(names, dict) else names
-    fits = isinstance(listed, (list, tuple)) and len(listed) == shape[0]
-    own = tuple(map(str, cast("Any", listed))) if fits else tuple(map(str, range(shape[0])))
-    sigmas = getattr(network, "kpt_oks_sigmas", None)
-    return Keypoints(
-        *shape, own, sigmas=None if sigmas is None else tuple(map(float, sigmas)), edges=default_edges(shape[0])
-    )

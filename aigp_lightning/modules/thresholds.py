@@ -137,27 +137,29 @@ def thresholds_for(model: Path, sha256: str | None = None) -> Thresholds | None:
     return found if are_of(found, model, sha256) else None
 
 
-def are_of(thresholds: Thresholds, model: Path, sha256: str | None = None) -> bool:
+def are_of(thresholds: Thresholds, model: Path, sha256: str | None = None, source: str | None = None) -> bool:
     """True if thresholds were chosen for a file's weights, or do not say for which.
 
-    Those of `best.ckpt` are those of a `best.pt` or `best.onnx` beside it, too, which was written after it.
+    An exported file has those of the file that it was written from, where it says which. Those of `best.ckpt` are those
+    of a `best.pt` or `best.onnx` beside it, too, which was written after it.
 
     Args:
         thresholds: as they were read.
         model: the file.
         sha256: of its bytes, where that is known already.
+        source: SHA-256 of the file that it was written from; None where it does not say.
 
     Example:
         >>> are_of(Thresholds(), Path("best.ckpt"))
         True
     """
     said = thresholds.weights_sha256
-    if said is None or said == (sha256 or sha256_of(model)):
+    if said is None or said == source or said == (sha256 or sha256_of(model)):
         return True
-    source = model.with_suffix(CHECKPOINT)
-    if model.suffix == CHECKPOINT or not source.is_file():
+    beside = model.with_suffix(CHECKPOINT)
+    if source is not None or model.suffix == CHECKPOINT or not beside.is_file():
         return False
-    return model.stat().st_mtime >= source.stat().st_mtime - OLDER and said == sha256_of(source)
+    return model.stat().st_mtime >= beside.stat().st_mtime - OLDER and said == sha256_of(beside)
 
 
 @dataclass(frozen=True)
@@ -168,20 +170,23 @@ class ChosenThresholds:
         thresholds: to be used; None: those of the model's run stay.
         file: that they are from; None without one.
         warning: in a line, where a file is there that is not used, or is of other weights; else empty.
+        by_frames: somebody chose them by frames; False for the model's own, as an exported file may carry them.
     """
 
     thresholds: Thresholds | None = None
     file: Path | None = None
     warning: str = ""
+    by_frames: bool = True
 
 
-def choose_thresholds(model: Path, asked: str | None = OF_THE_RUN) -> ChosenThresholds:
+def choose_thresholds(model: Path, asked: str | None = OF_THE_RUN, source: str | None = None) -> ChosenThresholds:
     """Return the thresholds that count for a model.
 
     Args:
         model: a checkpoint, a weights file or an exported file.
         asked: a file, which counts whatever weights it is of; `auto`: that of the model's run, if it is of these
             weights; None: none.
+        source: SHA-256 of the file that an exported one was written from, see `are_of`.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -197,7 +202,7 @@ def choose_thresholds(model: Path, asked: str | None = OF_THE_RUN) -> ChosenThre
     if file is None:
         return ChosenThresholds()
     found = read_thresholds(file)
-    if are_of(found, model):
+    if are_of(found, model, source=source):
         return ChosenThresholds(found, file)
     text = f"{file} was calibrated for other weights than those of {model}"
     if named:

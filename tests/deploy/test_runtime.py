@@ -83,17 +83,22 @@ def test_it_finds_what_predict_finds(file: Path) -> None:
 
 
 def test_thresholds_come_from_their_file(tmp_path: Path) -> None:
-    """Those that were chosen decide, and `predict` with the same ones finds the same."""
+    """Those that were chosen decide, and `predict` by its defaults finds the same, wherever the file lies."""
     chosen = Thresholds(conf=0.55, keypoint_conf=0.35, iou=0.3, reprojection_px=5.0, max_det=7)
     write_thresholds(tmp_path / "thresholds.json", chosen)
-    model = Model.load(exported("pose8", tmp_path), threads=1, poses=False)
+    file = exported("pose8", tmp_path)
+    model = Model.load(file, threads=1, poses=False)
     assert model.contract["thresholds"] == {**chosen.values(), "chosen": True}
     frame = picture(72, 128)
-    (expected,) = load(model.path).predict(frame, channels="bgr", conf=0.55, iou=0.3, max_det=7)
     found = model(frame)
     assert 0 < len(found) <= 7
-    check_same(found, expected)
-    assert found.seen.tolist() == (expected.keypoints[..., 2] >= 0.35).tolist()
+    (tmp_path / "away").mkdir()
+    for each in (file, Path(shutil.copy(file, tmp_path / "away"))):
+        ours = load(each)
+        assert ours.thresholds == chosen
+        (expected,) = ours.predict(frame, channels="bgr")
+        check_same(found, expected)
+        assert found.seen.tolist() == expected.seen.tolist()
 
 
 @pytest.mark.parametrize("kind", ["pose4", "pose8"])

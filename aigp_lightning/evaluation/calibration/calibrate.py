@@ -20,9 +20,10 @@ from aigp_lightning.evaluation.calibration.possible import missing_figures, pars
 from aigp_lightning.evaluation.calibration.rule import Rule, Values, choose_rule
 from aigp_lightning.evaluation.calibration.subject import Subject, open_subject
 from aigp_lightning.evaluation.calibration.sweep import sweep
-from aigp_lightning.evaluation.frame_poses import frame_target
+from aigp_lightning.evaluation.frame_poses import FrameTarget, frame_target
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.trained_on import warn_if_trained_on
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 
 if TYPE_CHECKING:
     from aigp_lightning.types import Keypoints
@@ -83,13 +84,14 @@ def calibrate(options: CalibrateOptions, progress: bool = True) -> Calibration:
     Raises:
         ConfigError: an option is wrong, or asks for a figure that cannot be had.
         DataError: the frames cannot be used.
-        WeightsError: the model cannot be opened, or has other classes than the data set.
+        WeightsError: the model cannot be opened, has other classes than the data set, or finds its keypoints in
+            another order.
     """
     asked = parse(options)
     subject = open_subject(find_model(str(options.ckpt_path or options.weights)))
     frames = find_frames(_query(subject, options, progress))
     trained_on = warn_if_trained_on([each.path for each in frames.dataset.files], subject.data)
-    target = frame_target(_keypoints(subject, frames), getattr(subject.decoder, "camera", None))
+    target = _target(subject, frames)
     grid, notes = tried(asked, subject, target)
     lacking = missing_figures(frames, subject, target)
     rule = choose_rule(asked.targets, asked.maximize, asked.minimize, lacking, int(frames.empty.sum()))
@@ -155,6 +157,17 @@ def _query(subject: Subject, options: CalibrateOptions, progress: bool) -> Frame
         asked.source, asked.split, asked.vid_stride, subject.data, dict(subject.module.names), subject.keypoints,
         str(subject.file), subject.imgsz, subject.resizing, asked.block, progress,
     )  # fmt: skip
+
+
+def _target(subject: Subject, frames: Frames) -> FrameTarget | None:
+    """Return the object whose pose is solved, and the camera; see `frame_target`.
+
+    Raises:
+        WeightsError: the data set's keypoints are in another order.
+    """
+    camera = getattr(subject.decoder, "camera", None)
+    check_order(subject.keypoints, frames.keypoints, str(subject.file), frames.source, camera)
+    return frame_target(_keypoints(subject, frames), camera)
 
 
 def _keypoints(subject: Subject, frames: Frames) -> Keypoints | None:

@@ -13,6 +13,8 @@ from aigp_lightning.errors import warn_user
 from aigp_lightning.evaluation.calibration.detections import has_nms
 from aigp_lightning.evaluation.calibration.grid import Combination
 from aigp_lightning.evaluation.exported import ExportedModule
+from aigp_lightning.evaluation.exported_contract import contract_thresholds
+from aigp_lightning.evaluation.file_thresholds import graph_of
 from aigp_lightning.evaluation.open_with_options import decoder_of, open_with_options, told_by, usual_device
 from aigp_lightning.files import sha256_of
 from aigp_lightning.media.module_facts import keypoints_of
@@ -37,6 +39,7 @@ class Subject:
         data: options of its run's data.
         imgsz: long side of the network's input, pixels.
         resizing: way to bring pictures to it.
+        carried: thresholds that an exported file carries; None without.
     """
 
     file: Path
@@ -45,6 +48,7 @@ class Subject:
     data: dict[str, Any]
     imgsz: int
     resizing: Resizing
+    carried: Thresholds | None = None
 
     @property
     def decoder(self) -> Any:
@@ -69,13 +73,19 @@ class Subject:
 
     @property
     def now(self) -> Combination:
-        """The thresholds that it has without any that were calibrated."""
+        """The thresholds that it has before: those that an exported file carries, else its own."""
         keypoints, camera = self.keypoints, getattr(self.decoder, "camera", None)
+        with_confidence = keypoints is not None and keypoints.numbers == WITH_CONFIDENCE
+        if (own := self.carried) is not None:
+            return Combination(
+                own.conf, own.keypoint_conf if with_confidence else None, own.iou if self.has_nms else None,
+                own.reprojection_px,
+            )  # fmt: skip
         usual: float | None = getattr(self.decoder, "keypoint_conf", None)
         usual = Thresholds().keypoint_conf if usual is None else usual
         return Combination(
             float(self.decoder.predict_conf),
-            usual if keypoints is not None and keypoints.numbers == WITH_CONFIDENCE else None,
+            usual if with_confidence else None,
             float(self.decoder.inference.iou) if self.has_nms else None,
             getattr(camera, "reprojection_px", None),
         )
@@ -101,4 +111,6 @@ def open_subject(file: Path) -> Subject:
     fixed = module.fixed_size if isinstance(module, ExportedModule) else None
     if fixed is not None:
         imgsz, resizing = max(fixed), OneSize(fixed, resizing)
-    return Subject(file, digest, module, told.validated_by, imgsz, resizing)
+    graph = graph_of(module)
+    carried = None if graph is None or graph.contract is None else contract_thresholds(graph.contract)
+    return Subject(file, digest, module, told.validated_by, imgsz, resizing, carried)

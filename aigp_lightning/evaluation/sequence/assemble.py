@@ -28,6 +28,7 @@ from aigp_lightning.evaluation.sequence.tracked import inside, tracked
 from aigp_lightning.evaluation.sequence.tracks import follow
 from aigp_lightning.evaluation.sequence.truth import Labels
 from aigp_lightning.modules.metrics.rigid_pose import target_of
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 from aigp_lightning.modules.thresholds import Thresholds
 from aigp_lightning.types import Keypoints
 
@@ -96,7 +97,7 @@ def check_fits(flight: Flight, setup: Setup) -> None:
         setup: the model's.
 
     Raises:
-        WeightsError: its classes are others.
+        WeightsError: its classes are others, or its keypoints are in another order.
         DataError: its keypoints are others.
     """
     if flight.labels is None:
@@ -105,6 +106,8 @@ def check_fits(flight: Flight, setup: Setup) -> None:
     theirs, ours = flight.labels.points.shape[1], setup.keypoints.count if setup.keypoints is not None else 0
     if ours and theirs not in (ours, 0):
         raise DataError(f"{flight.name}: its labels have {theirs} keypoints an object, {setup.model} finds {ours}.")
+    if flight.spec is not None:
+        check_order(setup.keypoints, flight.spec.keypoints, setup.model, str(flight.spec.file), setup.camera)
 
 
 class _Metres:

@@ -14,11 +14,11 @@ import numpy as np
 from aigp_lightning.data.input_size import USUAL_SIZE, check_size
 from aigp_lightning.data.resizing import Resizing, find_resizing
 from aigp_lightning.errors import ConfigError
-from aigp_lightning.evaluation.exported import ExportedModule, told_by_exported
+from aigp_lightning.evaluation.exported import ExportedModule
 from aigp_lightning.evaluation.open_model import is_exported, open_model
+from aigp_lightning.evaluation.open_with_options import open_with_options, told_by
 from aigp_lightning.evaluation.sequence.frames import FrameReader
 from aigp_lightning.media.detections import NOTHING, ImageDetections, in_original
-from aigp_lightning.modules.registry import trained_with
 from aigp_lightning.modules.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -68,6 +68,16 @@ class Looker:
     def camera(self) -> GateCamera | None:
         """Camera that it was trained for."""
         return cast("GateCamera | None", getattr(self.decoder, "camera", None))
+
+    def use(self, thresholds: Thresholds) -> None:
+        """Look with other thresholds from here on.
+
+        Args:
+            thresholds: of the model.
+        """
+        self.thresholds = thresholds
+        if (suppression := _suppression(self.decoder)) is not None:
+            suppression.iou, suppression.max_det = thresholds.iou, thresholds.max_det
 
     def look(
         self, files: Sequence[SourceFile], batch: int, advance: Callable[[int], None]
@@ -162,7 +172,8 @@ def open_looker(file: Path, thresholds: Thresholds | None, imgsz: int | None = N
     from aigp_lightning.run.precision import default_precision
 
     exported = is_exported(file)
-    module, told = open_model(file), told_by_exported(file) if exported else trained_with(file)
+    told = told_by(file)
+    module = open_with_options(file, told) if exported else open_model(file)
     on_gpu = torch.cuda.is_available() and not exported
     # As in `predict`: with a trainer that does not fit, networks are folded.
     module.trainer = Trainer(
@@ -179,9 +190,7 @@ def open_looker(file: Path, thresholds: Thresholds | None, imgsz: int | None = N
         check_size(module, size, resize)
     device = torch.cuda.get_device_name() if on_gpu else "cpu"
     looker = Looker(module, file, Thresholds(), size, find_resizing(resize), device, told.validated_by)
-    looker.thresholds = thresholds or usual_thresholds(looker.decoder)
-    if (suppression := _suppression(looker.decoder)) is not None:
-        suppression.iou, suppression.max_det = looker.thresholds.iou, looker.thresholds.max_det
+    looker.use(thresholds or usual_thresholds(looker.decoder))
     return looker
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from aigp_lightning.checkpoints.paths import run_folder_of
 from aigp_lightning.errors import ConfigError, DataError, tell_user, warn_user
+from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.sequence.assemble import Setup, assemble, check_fits
 from aigp_lightning.evaluation.sequence.flights import Flight, find_flights
@@ -25,7 +26,7 @@ from aigp_lightning.files import sha256_of, write_atomic
 from aigp_lightning.media.encode import encode
 from aigp_lightning.media.plots.timeline import draw_timeline
 from aigp_lightning.modules.metrics.gate_camera import GateCamera
-from aigp_lightning.modules.thresholds import OF_THE_RUN, choose_thresholds
+from aigp_lightning.modules.thresholds import OF_THE_RUN
 from aigp_lightning.paths import short_name
 from aigp_lightning.run.folder import claim_folder
 from aigp_lightning.terminal.progress import progress_bar
@@ -65,16 +66,18 @@ def measure_sequence(options: SequenceOptions) -> SequenceResult:
     """
     options.check()
     file = find_model(options.ckpt_path or options.weights or "")
-    choice = choose_thresholds(file, options.thresholds or OF_THE_RUN)
+    looker = open_looker(file, None, options.imgsz)
+    choice = thresholds_of_file(file, graph_of(looker.module), options.thresholds or OF_THE_RUN)
     if choice.warning:
         warn_user(choice.warning + ".")
-    thresholds = choice.thresholds
-    chosen = choice.file if thresholds is not None else None
-    looker = open_looker(file, thresholds, options.imgsz)
+    if choice.thresholds is not None:
+        looker.use(choice.thresholds)
+    chosen = choice.file if choice.thresholds is not None else None
     camera = changed_camera(looker.camera, options.camera) if looker.keypoints is not None else None
     setup = Setup(dict(looker.module.names), looker.keypoints, camera, looker.thresholds, str(file))
     flights = find_flights(options.sequence, options.split, options.fps, setup.names, setup.keypoints)
-    _tell(flights, thresholds is None and not choice.warning, looker)
+    unchosen = choice.thresholds is None or not choice.by_frames
+    _tell(flights, unchosen and not choice.warning, looker)
     trained_on = warn_if_trained_on([each.path for flight in flights for each in flight.files], looker.data)
     recordings = _look(looker, flights, setup, options.batch)
     whole = joined(recordings)
@@ -103,10 +106,14 @@ def _tell(flights: Sequence[Flight], unchosen: bool, looker: Looker) -> None:
         limits = looker.thresholds
         tell_user(
             f"no thresholds.json lies with the model: confidence {limits.conf:g}, of keypoints "
-            f"{limits.keypoint_conf:g}, no reprojection limit. `calibrate` chooses them from frames."
+            f"{limits.keypoint_conf:g}, {_limit(limits.reprojection_px)}. `calibrate` chooses them from frames."
         )
     if any(flight.timed == "assumed" for flight in flights):
         tell_user("the frames have no times: 30 a second are assumed; --fps says how many there are.")
+
+
+def _limit(reprojection_px: float | None) -> str:
+    return "no reprojection limit" if reprojection_px is None else f"reprojection limit {reprojection_px:g} px"
 
 
 def _look(looker: Looker, flights: Sequence[Flight], setup: Setup, batch: int) -> list[Recording]:

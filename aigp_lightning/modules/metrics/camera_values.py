@@ -56,6 +56,21 @@ def as_given(camera: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if name in usual and value == usual[name] else value for name, value in camera.items()}
 
 
+def profile_of(fx: float, fy: float) -> str:
+    """Return the built-in camera that has these focal lengths; the usual one where none has.
+
+    Args:
+        fx: across, pixels.
+        fy: down, pixels.
+
+    Example:
+        >>> profile_of(320.0, 320.0), profile_of(424.654342919, 424.654342919), profile_of(400.0, 400.0)
+        ('ts-002', 'ts-005', 'ts-002')
+    """
+    own = {name: profile_values(name) for name in PROFILES}
+    return next((name for name, values in own.items() if (fx, fy) == (values["fx"], values["fy"])), USUAL_PROFILE)
+
+
 def refuse_other_profile(profile: str, focal: tuple[float | None, float | None]) -> None:
     """Refuse a profile beside the focal lengths of another one, which an older configuration may have left there.
 
@@ -106,6 +121,21 @@ def points_of(given: list[list[float]] | str) -> Array:
     if len(np.unique(points, axis=0)) < len(points):
         raise ConfigError(f"{option} has two keypoints in the same place; each must have its own.")
     return points
+
+
+def same_points(ours: list[list[float]] | str, theirs: list[list[float]] | str) -> bool:
+    """True if two options `object_points` are of the same places in the same order.
+
+    Args:
+        ours: places or the name of a built-in target.
+        theirs: the other's.
+
+    Example:
+        >>> same_points("gate-8", "gate-8-rows")
+        False
+    """
+    one, other = points_of(ours), points_of(theirs)
+    return one.shape == other.shape and bool(np.allclose(one, other))
 
 
 def in_line(points: Array) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aigp_lightning.errors import WeightsError, tell_user
+from aigp_lightning.modules.metrics.same_keypoints import check_order
 from aigp_lightning.modules.yolo.freezing import Frozen, freeze
+from aigp_lightning.modules.yolo.own_keypoints import keypoints_of
 from aigp_lightning.modules.yolo.quantization import is_quantized, quantize
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ class NetworkStart:
 
         Raises:
             ConfigError: nothing would be left to train, or what is to be frozen is not there.
-            WeightsError: the weights are of another task, or the description is none.
+            WeightsError: the weights are of another task, or find the keypoints in another order than they are
+                labelled in; or the description is none.
         """
         from aigp_lightning.modules.yolo import build
         from aigp_lightning.modules.yolo.transfer import class_rows, transfer_weights
@@ -83,6 +86,9 @@ class NetworkStart:
         task, keypoints = self.task, self.keypoints
         if source is not None and not fitting:
             named = names or dict(source.names)
+            if keypoints is not None:  # of labels that it is measured on
+                own = keypoints_of(source, build.keypoint_shape(source))
+                check_order(own, keypoints, str(self.weights), "the data set")
             return build.prepare_model(source, named, self.gains, task, self.epochs, keypoints), []
         variant = self.variant if description is None else description.get("yaml")
         if not isinstance(variant, str | Mapping):

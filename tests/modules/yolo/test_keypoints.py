@@ -18,10 +18,11 @@ from ultralytics.utils.loss import v8PoseLoss
 from ultralytics.utils.metrics import OKS_SIGMA
 
 from aigp_lightning.errors import WeightsError
-from aigp_lightning.modules.pose import PoseGains, PoseModule, keypoints_of
+from aigp_lightning.modules.pose import PoseGains, PoseModule
 from aigp_lightning.modules.yolo.build import build_model, keypoint_shape, prepare_model
 from aigp_lightning.modules.yolo.criterion import PoseCriterion
 from aigp_lightning.modules.yolo.metrics import oks_sigmas
+from aigp_lightning.modules.yolo.own_keypoints import keypoints_of
 from aigp_lightning.modules.yolo.transfer import transfer_weights
 from aigp_lightning.modules.yolo.weights import load_weights, save_pt
 from aigp_lightning.types import Keypoints
