@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
-import json
-import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -212,30 +208,10 @@ def _tensorrt(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
 
 
 def _torchscript(path: Path, gpu: bool, threads: int | None) -> OpenedGraph:
-    content, files = path.read_bytes(), {"config.txt": ""}
+    from aigp_lightning.evaluation.torchscript_graph import open_torchscript
 
-    def opened(device: str) -> Answers:
-        with warnings.catch_warnings():  # that TorchScript has a successor helps nobody who has such a file
-            warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", FutureWarning)
-            graph: Any = cast("Any", torch.jit).load(io.BytesIO(content), map_location=device, _extra_files=files)
-
-        def run(images: Tensor) -> Any:
-            with torch.no_grad():
-                answer: Any = graph(images.float().to(device))
-            return answer
-
-        return run
-
-    if threads:
-        torch.set_num_threads(threads)
-    run, device = opened("cpu"), "cpu"
-    told = json.loads(files["config.txt"]) if files["config.txt"] else {}
-    if gpu and torch.cuda.is_available() and isinstance(told, dict) and "imgsz" in told:
-        with suppress(RuntimeError, TypeError, ValueError):  # one that was traced with tensors of the CPU stays there
-            (faster := opened("cuda"))(torch.zeros(1, 3, *told["imgsz"]))
-            run, device = faster, "cuda"
-    told = told if isinstance(told, dict) else {}
-    return OpenedGraph(run, told, f"torch {device}", torch.get_num_threads() if device == "cpu" else None)
+    found = open_torchscript(path, gpu, threads)
+    return OpenedGraph(found.run, found.told, f"torch {found.device}", found.threads)
 
 
 def _told(written: Mapping[str, Any]) -> dict[str, Any]:
