@@ -95,9 +95,7 @@ class Model:
         if chosen.warning:
             warn_user(chosen.warning)
         if (found := chosen.thresholds) is not None:
-            limits = {"predict_conf": found.conf, "iou": found.iou, "max_det": found.max_det}
-            limits |= {"keypoint_conf": found.keypoint_conf}
-            for name, value in limits.items():
+            for name, value in found.arguments().items():
                 if (holder := self._holder(name)) is not None:
                     setattr(holder, name, value)
         return found

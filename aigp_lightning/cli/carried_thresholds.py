@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from aigp_lightning.cli.start_weights import NOTHING, said_values
 from aigp_lightning.errors import tell_user, warn_user
 from aigp_lightning.modules.run_options import accepted_options
-from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, Thresholds, choose_thresholds
+from aigp_lightning.modules.thresholds import OF_THE_RUN, ChosenThresholds, choose_thresholds
 from aigp_lightning.paths import expand_home
 
 if TYPE_CHECKING:
     from aigp_lightning.evaluation.exported_graph import ExportedGraph
 
 OPTION = "model.thresholds"
-LIMITS = {"predict_conf": "conf", "iou": "iou", "max_det": "max_det", "keypoint_conf": "keypoint_conf"}
-"""Arguments of modules, and the thresholds that they are."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +76,4 @@ def carried_thresholds(
         chosen = thresholds_of_file(path, graph, named)
     if chosen.thresholds is None:
         return CarriedThresholds(chosen)
-    return CarriedThresholds(chosen, accepted_options(kind, module_limits(chosen.thresholds)))
-
-
-def module_limits(thresholds: Thresholds) -> dict[str, Any]:
-    """Return thresholds by the names of the modules' arguments.
-
-    Args:
-        thresholds: of a model.
-
-    Example:
-        >>> module_limits(Thresholds(conf=0.3))["predict_conf"]
-        0.3
-    """
-    return {name: getattr(thresholds, threshold) for name, threshold in LIMITS.items()}
+    return CarriedThresholds(chosen, accepted_options(kind, chosen.thresholds.arguments()))

@@ -18,11 +18,12 @@ from aigp_lightning.data.resizing import LETTERBOX, find_resizing
 from aigp_lightning.deploy.bench_options import BenchOptions
 from aigp_lightning.deploy.bench_pose import PoseSolving
 from aigp_lightning.errors import ConfigError, lacking, printable
-from aigp_lightning.evaluation.exported import ExportedModule, open_exported, told_by_exported
+from aigp_lightning.evaluation.exported import open_exported, told_by_exported
 from aigp_lightning.evaluation.exported_graph import SUFFIXES
 from aigp_lightning.evaluation.file_thresholds import graph_of, thresholds_of_file
 from aigp_lightning.evaluation.named_model import find_model
 from aigp_lightning.evaluation.open_model import is_exported, open_model
+from aigp_lightning.evaluation.open_with_options import decoder_of
 from aigp_lightning.evaluation.timed_models import EXACT, TimedModel
 from aigp_lightning.modules.registry import trained_with
 from aigp_lightning.modules.thresholds import Thresholds
@@ -198,10 +199,9 @@ def _with_thresholds(model: BenchedModel) -> BenchedModel:
 
 
 def _limit(module: BaseModule, thresholds: Thresholds) -> None:
-    limits = {"predict_conf": thresholds.conf, "iou": thresholds.iou, "max_det": thresholds.max_det}
-    decoder = module.decoder if isinstance(module, ExportedModule) else module
+    decoder = decoder_of(module)
     for each in (module, decoder, getattr(decoder, "inference", None)):  # a YOLO's suppression has limits of its own
-        for name, value in limits.items():
+        for name, value in thresholds.limits().items():
             if hasattr(each, name):
                 setattr(each, name, value)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigp_lightning.deploy.runtime import Camera, solve_targets
-from aigp_lightning.evaluation.exported import ExportedModule
+from aigp_lightning.evaluation.open_with_options import decoder_of
 from aigp_lightning.media.detections import ImageDetections
 from aigp_lightning.modules.metrics.gate_camera import GateCamera, of_camera
 from aigp_lightning.modules.metrics.rigid_pose import target_of
@@ -71,7 +71,7 @@ def pose_solving(
     """
     if not module.wants_keypoints or module.keypoints is None:
         return None, ""
-    known: Any = module.decoder if isinstance(module, ExportedModule) else module
+    known: Any = decoder_of(module)
     camera: GateCamera | None = getattr(known, "camera", None)
     if camera is None:
         return None, NO_CAMERA

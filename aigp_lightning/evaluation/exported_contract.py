@@ -20,8 +20,6 @@ from aigp_lightning.types import Keypoints
 
 EXPORTED_FROM = "exported_from"
 """Entry of a file's metadata: name and SHA-256 of the file that it was exported from."""
-LIMITS = {"predict_conf": "conf", "iou": "iou", "max_det": "max_det"}
-"""Arguments of modules, and the contract's thresholds that they are."""
 
 
 def read_contract(told: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
@@ -86,10 +84,9 @@ def model_options(path: Path, fields: Mapping[str, Any], known: Mapping[str, Any
         WeightsError: a value is none that a module can have.
     """
     try:
-        limits = fields["thresholds"]
         found: dict[str, Any] = {"agnostic_nms": bool(fields["output"].get("agnostic"))}
-        if not limits["chosen"]:
-            found |= {name: limits[threshold] for name, threshold in LIMITS.items()}
+        if not fields["thresholds"]["chosen"]:
+            found |= contract_thresholds(fields).limits()
         if fields["camera"] is not None:
             found["camera"] = camera_options(fields, known.get("camera"))
     except (KeyError, TypeError, ValueError) as error:

@@ -51,6 +51,19 @@ class Thresholds:
         """Return the thresholds alone, by name."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "about"}
 
+    def limits(self) -> dict[str, Any]:
+        """Return what limits detections, by the names of the modules' arguments.
+
+        Example:
+            >>> Thresholds(conf=0.3).limits()
+            {'predict_conf': 0.3, 'iou': 0.7, 'max_det': 300}
+        """
+        return {"predict_conf": self.conf, "iou": self.iou, "max_det": self.max_det}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return all of them that modules have arguments for, by their names."""
+        return {**self.limits(), "keypoint_conf": self.keypoint_conf}
+
     @property
     def weights_sha256(self) -> str | None:
         """SHA-256 of the weights that they were chosen for; None where the file does not say it."""

@@ -80,7 +80,7 @@ def frame_name(file: str, root: str = "") -> FrameName | None:
 
 
 Found = tuple[tuple[int, int], float, bool]
-"""Where in a name the number stands, the number, and whether it is a time in seconds."""
+"""A number in a name: its span of characters, its value, and True if that is a time in seconds."""
 
 
 def _time(stem: str) -> Found | None:

@@ -23,7 +23,7 @@ LEAK = "split_leak"
 
 
 class LeakFigures(TypedDict):
-    """What stays of the measurement with a run.
+    """Figures of a measured leak, as a run keeps them.
 
     Attributes:
         limit: share that was allowed.

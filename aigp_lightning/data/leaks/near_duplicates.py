@@ -30,7 +30,7 @@ SAME = 0.9
 MARGIN = 3
 """Pixels of a thumbnail by which it is shifted at most."""
 SIGMA = 4.0
-"""Of the blur that is taken off a thumbnail, pixels."""
+"""Standard deviation of the blur that is taken off a thumbnail, pixels."""
 FLAT = 1.5
 """Standard deviation, grey levels, below which a picture shows nothing to compare: a dark or an overexposed one."""
 CANDIDATES = 8

@@ -30,7 +30,7 @@ from aigp_lightning.data.splitting.options import SplitOptions
 from aigp_lightning.errors import ConfigError
 
 CLOSE = 0.35
-"""Of a share: a split that is off by no more is near enough to what was asked for."""
+"""Tolerance, as a part of a split's share, within which its number of pictures is near enough to what was asked for."""
 CLEANINGS = 20
 """Times that near neighbours are looked for and taken out, at most."""
 

@@ -27,7 +27,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cutting:
-    """How recordings are cut.
+    """Rules by which recordings are cut into blocks.
 
     Attributes:
         shares: (S,) of the pictures that each split gets; the first is the training split.

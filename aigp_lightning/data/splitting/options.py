@@ -17,7 +17,7 @@ GAP = re.compile(r"(\d+(?:\.\d+)?) ?(s?)")
 
 @dataclass
 class SplitOptions:
-    """How a data set is split.
+    """Options of the split of a data set.
 
     Args:
         by: block (contiguous blocks of each recording, with gaps), group (whole folders, sessions or matches of a

@@ -16,7 +16,7 @@ from aigp_lightning.data.resizing import Resizing, find_resizing
 from aigp_lightning.errors import ConfigError
 from aigp_lightning.evaluation.exported import ExportedModule
 from aigp_lightning.evaluation.open_model import is_exported, open_model
-from aigp_lightning.evaluation.open_with_options import open_with_options, told_by
+from aigp_lightning.evaluation.open_with_options import decoder_of, open_with_options, told_by
 from aigp_lightning.evaluation.sequence.frames import FrameReader
 from aigp_lightning.media.detections import NOTHING, ImageDetections, in_original
 from aigp_lightning.modules.thresholds import Thresholds
@@ -57,7 +57,7 @@ class Looker:
     @property
     def decoder(self) -> BaseModule:
         """The module that knows limits, keypoints and camera: of an exported file its family's."""
-        return self.module.decoder if isinstance(self.module, ExportedModule) else self.module
+        return decoder_of(self.module)
 
     @property
     def keypoints(self) -> Keypoints | None:
